@@ -1,0 +1,24 @@
+"""Runs: pieces of work that may be killed at any moment, go on where they were, and end with a file that is whole."""
+
+from carecloud_async.runs.append_file import AppendFile, FileChangedError, Mark
+from carecloud_async.runs.database import IN_MEMORY, TEMPORARY, Database
+from carecloud_async.runs.kinds import IDENTITY, RunKind, reason_of
+from carecloud_async.runs.publication import Publication, partial_path, publish
+from carecloud_async.runs.run_file import Earlier, RunFile
+
+__all__ = [
+    "IDENTITY",
+    "IN_MEMORY",
+    "TEMPORARY",
+    "AppendFile",
+    "Database",
+    "Earlier",
+    "FileChangedError",
+    "Mark",
+    "Publication",
+    "RunFile",
+    "RunKind",
+    "partial_path",
+    "publish",
+    "reason_of",
+]

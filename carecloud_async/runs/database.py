@@ -1,0 +1,105 @@
+"""`Database`: an SQLite database that several threads use in turn, and whose own errors say what to do.
+
+Only what SQLite raises for a statement of ours is explained. An error of the caller's own code, which may be an
+`sqlite3.Error` too, passes through a transaction unchanged.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+
+__all__ = ["IN_MEMORY", "TEMPORARY", "Database"]
+
+#: Names of databases without a file of their own: one in memory, and one that moves to a temporary file as it grows.
+IN_MEMORY: Final = ":memory:"
+TEMPORARY: Final = ""
+
+
+class Database:
+    """A database of one connection.
+
+    Everything blocks, and waits for the thread that uses it: SQLite crashes the process if a connection is closed in
+    use.
+
+    Args:
+        path: the file, or `IN_MEMORY` or `TEMPORARY`.
+        explain: makes the error to raise from one of SQLite's.
+
+    Raises:
+        Exception: what `explain` made: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path | str, *, explain: Callable[[sqlite3.Error], Exception]) -> None:
+        self._explain = explain
+        self._lock = RLock()
+        with self._explained():
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement; return all its rows.
+
+        Raises:
+            Exception: what `explain` made of SQLite's refusal.
+        """
+        with self._explained():
+            return self._connection.execute(statement, values).fetchall()
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once for each row of values, which must be a list: making them may fail by itself.
+
+        Raises:
+            Exception: what `explain` made of SQLite's refusal.
+        """
+        with self._explained():
+            self._connection.executemany(statement, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the changes of a block together, while no other thread uses the database; none if the block fails.
+
+        Raises:
+            Exception: what `explain` made of SQLite's refusal.
+        """
+        with self._lock:
+            self.start()
+            try:
+                yield
+                self.commit()
+            finally:
+                self.roll_back()
+
+    def start(self) -> None:
+        """Start a transaction that `commit` or `roll_back` ends, possibly in another thread."""
+        self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Commit the transaction.
+
+        Raises:
+            Exception: what `explain` made of SQLite's refusal; nothing of the transaction is kept.
+        """
+        self.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Take back the transaction; does nothing without one. SQLite itself rolls back after some errors."""
+        with self._lock:
+            if self._connection.in_transaction:
+                self.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the database; what was not committed is dropped."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.Error as error:
+            raise self._explain(error) from error

@@ -1,0 +1,146 @@
+"""`RunKind`: what a run file holds, and the errors that are told of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import RESUME, Fix
+
+__all__ = ["IDENTITY", "MakeError", "RunKind", "is_damage", "reason_of"]
+
+#: What the identity is called in a binding. Messages that it differs do not name it.
+IDENTITY: Final = "identity"
+
+#: The last one is that of a table that is missing: our statements have no mistakes.
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+_IN_USE: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_READ_ONLY: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+
+_REASONS: Final = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than this system allows",
+    errno.EACCES: "no permission to write there",
+    errno.EPERM: "no permission to write there",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOENT: "the directory does not exist: make it first",
+    errno.ENOTDIR: "a part of the path is not a directory",
+    errno.EISDIR: "it is a directory: name a file",
+    errno.EPIPE: "the reader has gone",
+    errno.ENOLCK: "the file system has no locks: name a file on another one",
+}
+
+
+class MakeError(Protocol):
+    """Makes the error of a message, usually its class."""
+
+    def __call__(self, message: str, /, *, fix: Fix | None = None) -> CareCloudError:
+        """Return the error."""
+        ...
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the system's error means for a file."""
+    # An error of `durable_files` says more in its text than its number does.
+    text = error.strerror or type(error).__name__
+    system = os.strerror(error.errno) if error.errno else ""
+    return _REASONS.get(error.errno or 0, text) if text == system else text
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether an error of SQLite says that the file is not what was written."""
+    # Text that is not Unicode has no code.
+    return _code(error) in _DAMAGED or (type(error) is sqlite3.OperationalError and not _code(error))
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits are details
+
+
+@frozen(kw_only=True)
+class RunKind:
+    """A kind of run.
+
+    Attributes:
+        name: the name of the work, such as `export`; stored in the file.
+        file: what the file is called, such as `a state file of changes`.
+        each: what each file is for, such as `list`.
+        own: what a user gives to have another file, such as `a target`.
+        version: the version of the tables.
+        tables: the statements that make them.
+        error: makes the errors.
+        begin_again: how to drop an earlier run.
+        full: what to do when the disk is full.
+        old_marks: the `application_id`s of its files in earlier formats.
+    """
+
+    name: str
+    file: str
+    each: str
+    own: str
+    version: int
+    tables: tuple[str, ...]
+    error: MakeError
+    begin_again: Fix
+    full: Fix = RESUME
+    old_marks: frozenset[int] = frozenset()
+
+    def in_use(self, path: Path) -> CareCloudError:
+        """Make the error of a file that another run has open."""
+        return self.error(f"{path}: another run is using it: wait for its end")
+
+    def not_ours(self, path: Path) -> CareCloudError:
+        """Make the error of a file that no run of this kind made."""
+        return self.error(f"{path} is not {self.file}: it is left alone, name another file")
+
+    def damaged(self, path: Path) -> CareCloudError:
+        """Make the error of a file whose content is not what was written."""
+        return self.error(f"{path} is damaged", fix=self.begin_again)
+
+    def of_another_version(self, path: Path) -> CareCloudError:
+        """Make the error of a file that another version of this package made."""
+        return self.error(f"{path} was made by another version of this package", fix=self.begin_again)
+
+    def foreign(self, path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> CareCloudError | None:
+        """Return the error of a file that is bound to something else, which it names; `None` if it is not."""
+        differing = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+        if IDENTITY in differing:
+            return self.error(
+                f"{path} belongs to another identity: connect as the identity it was made for, or give each identity "
+                f"{self.own} of its own"
+            )
+        if differing:
+            verb = "differs" if len(differing) == 1 else "differ"
+            return self.error(
+                f"{path} belongs to another {self.name} (its {' and '.join(differing).replace('_', ' ')} {verb}): "
+                f"give each {self.each} {self.own} of its own"
+            )
+        return None
+
+    def of_system(self, path: Path, error: OSError) -> CareCloudError:
+        """Make the error of a refusal of the operating system."""
+        reason = reason_of(error)
+        message = reason if reason.startswith(str(path)) else f"{path}: {reason}"
+        return self.error(message, fix=self.full if error.errno in _FULL else None)
+
+    def of_sqlite(self, path: Path, error: sqlite3.Error) -> CareCloudError:
+        """Make the error of a refusal of SQLite."""
+        code = _code(error)
+        if is_damage(error):
+            return self.damaged(path)
+        if code in _IN_USE:
+            return self.in_use(path)
+        if code == sqlite3.SQLITE_FULL:
+            return self.error(f"{path}: {_REASONS[errno.ENOSPC]}", fix=self.full)
+        if code in _READ_ONLY:
+            return self.error(f"{path}: {_REASONS[errno.EACCES]}")
+        return self.error(f"{path}: {error}")

@@ -1,0 +1,99 @@
+"""Publishing: a finished file gets its name whole, replaces nothing unasked, and is known again after a kill."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from carecloud_async.runs import Publication, partial_path, publish
+
+posix = pytest.mark.skipif(os.name != "posix", reason="this system has no links and modes")
+
+
+def without_links(number):
+    def link(*_):
+        raise OSError(number, os.strerror(number))
+
+    return link
+
+
+LINKS = [os.link, *map(without_links, [errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.ENOSYS, errno.EMLINK])]
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "target.csv"
+
+
+@pytest.fixture
+def partial(target):
+    path = partial_path(target)
+    path.write_bytes(b"new")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_file_gets_its_name(partial, target, link):
+    """With hard links and on file systems without them; nothing lies beside it."""
+    publish(partial, target, overwrite=False, link=link)
+    assert [(one.name, one.read_bytes()) for one in target.parent.iterdir()] == [(target.name, b"new")]
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_name_that_is_taken_is_refused(partial, target, link):
+    """Both files stay as they are."""
+    target.write_bytes(b"old")
+    with pytest.raises(FileExistsError, match=r"target\.csv exists already"):
+        publish(partial, target, overwrite=False, link=link)
+    assert (target.read_bytes(), partial.read_bytes()) == (b"old", b"new")
+
+
+def test_a_file_is_replaced_where_the_caller_says_so(partial, target):
+    """The old content is gone, and so is the partial file."""
+    target.write_bytes(b"old")
+    publish(partial, target, overwrite=True)
+    assert [(one.name, one.read_bytes()) for one in target.parent.iterdir()] == [(target.name, b"new")]
+
+
+@posix
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_target_that_is_a_link_is_written_through(tmp_path, target, overwrite):
+    """The link stays; the file is prepared beside what it names, which may be on another disk."""
+    (tmp_path / "disk").mkdir()
+    real = tmp_path / "disk" / "real.csv"
+    if overwrite:
+        real.write_bytes(b"old")
+    target.symlink_to(real)
+    partial = partial_path(target)
+    assert partial.parent == real.parent
+    partial.write_bytes(b"new")
+    publish(partial, target, overwrite=overwrite)
+    assert (target.is_symlink(), real.read_bytes()) == (True, b"new")
+
+
+@posix
+def test_the_mode_is_that_of_the_finished_file(partial, target):
+    """It is set before the file gets its name."""
+    publish(partial, target, overwrite=False, mode=0o640)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_an_error_of_the_disk_is_passed_on(partial, target):
+    """It is no reason to take the name in another way."""
+    with pytest.raises(OSError, match="No space left"):
+        publish(partial, target, overwrite=False, link=without_links(errno.ENOSPC))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("link", LINKS[:2])
+def test_a_publication_tells_whether_its_file_has_its_name(partial, target, link):
+    """Before, after, and when another program has changed the file since; another name is another file."""
+    noted = Publication.of(partial, target, report={"rows": 1})
+    assert (noted.is_waiting, noted.is_published_as(target)) == (True, False)
+    publish(partial, target, overwrite=False, mode=0o640, link=link)
+    assert (noted.is_waiting, noted.is_published_as(target)) == (False, True)
+    assert not noted.is_published_as(target.with_name("other.csv"))
+    target.write_bytes(b"changed")
+    assert not noted.is_published_as(target)

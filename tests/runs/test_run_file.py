@@ -1,0 +1,378 @@
+"""Run files: exclusive, bound, durable, and never another program's."""
+
+import errno
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from attrs import evolve
+
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import Fix
+from carecloud_async.runs import Earlier, RunFile, RunKind
+
+KIND = RunKind(
+    name="work",
+    file="a run of work",
+    each="list",
+    own="a file",
+    version=1,
+    tables=("CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT)",),
+    error=ExportError,
+    begin_again=Fix("remove it to begin again"),
+    old_marks=frozenset({0x43434348}),
+)
+BINDING = {"project": "a", "filters": "b", "identity": "c"}
+posix = pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.db"
+
+
+def open_run(path, *, binding=BINDING, resume=True, kind=KIND):
+    return RunFile.open(path, kind=kind, binding=binding, resume=resume)
+
+
+def begun(path, *texts):
+    """An open run with rows."""
+    run = open_run(path)
+    run.begin()
+    with run.transaction() as db:
+        db.execute_many("INSERT INTO rows (text) VALUES (?)", [(text,) for text in texts])
+    return run
+
+
+def rows(run):
+    return [text for (text,) in run.db.execute("SELECT text FROM rows ORDER BY id")]
+
+
+@posix
+def test_a_run_is_private_and_leaves_one_file(path):
+    """Its user alone can open it, and nothing lies beside it when it is closed."""
+    begun(path, "one").close()
+    assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in path.parent.iterdir()] == [("run.db", 0o600)]
+
+
+def test_a_run_continues_where_it_was(path):
+    """What was committed is there again."""
+    begun(path, "one", "two").close()
+    with open_run(path) as run:
+        assert (run.earlier, run.continues, rows(run)) == (Earlier.UNFINISHED, True, ["one", "two"])
+
+
+def test_a_run_without_resume_tells_what_was_there_and_keeps_it(path):
+    """The caller decides; until it begins, nothing is lost."""
+    begun(path, "one").close()
+    with open_run(path, resume=False) as run:
+        assert (run.earlier, run.continues) == (Earlier.UNFINISHED, False)
+    with open_run(path, resume=False) as run:
+        run.begin()
+        assert rows(run) == []
+
+
+def test_a_failed_block_changes_nothing_and_its_error_passes_through(path):
+    """The user's own error of SQLite is not blamed on the file."""
+    own = sqlite3.DatabaseError("of the caller's rows")
+    with begun(path, "one") as run:
+        with pytest.raises(sqlite3.DatabaseError) as raised, run.transaction() as db:
+            db.execute("INSERT INTO rows (text) VALUES ('two')")
+            raise own
+        assert raised.value is own
+        assert rows(run) == ["one"]
+
+
+def test_a_run_that_fails_before_its_first_transaction_binds_nothing(path):
+    """A first try with wrong credentials leaves no file that refuses the right ones."""
+    run = open_run(path)
+    run.begin()
+    run.close()
+    assert not path.exists()
+
+
+def test_an_empty_file_of_the_user_is_taken_and_kept(path):
+    """`mktemp` makes one; it is not removed when the run fails at once."""
+    path.touch(mode=0o600)
+    open_run(path).close()
+    assert path.exists()
+    begun(path, "one").close()
+    with open_run(path) as run:
+        assert rows(run) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"filters": "x"}, "its filters differs"),
+        ({"filters": "x", "project": "y"}, "its project and filters differ"),
+        ({"identity": "x"}, "belongs to another identity"),
+        ({"more": "x"}, "its more differs"),
+    ],
+)
+def test_a_run_of_something_else_is_refused_by_name(path, change, said):
+    """The error says what differs, and the file stays as it is."""
+    begun(path, "one").close()
+    before = path.read_bytes()
+    with pytest.raises(ExportError, match=said):
+        open_run(path, binding=BINDING | change)
+    assert path.read_bytes() == before
+
+
+def test_a_finished_run_returns_its_report_until_it_begins_again(path):
+    """The rows are gone; another binding has no report."""
+    begun(path, *["a row" * 100] * 1000).close()
+    size = path.stat().st_size
+    with open_run(path) as run:
+        run.finish({"rows": 1000})
+    assert path.stat().st_size < size / 10
+    with open_run(path) as run:
+        assert (run.earlier, run.report, run.continues) == (Earlier.FINISHED, {"rows": 1000}, False)
+    with open_run(path, binding={**BINDING, "filters": "x"}) as run:
+        assert (run.earlier, run.report) == (Earlier.FINISHED, None)
+        run.begin()
+        assert rows(run) == []
+
+
+def test_a_file_is_used_by_one_run_of_a_process(path):
+    """The second one is refused until the first is closed, whatever it does in between."""
+    with begun(path, "one") as run:
+        for _ in range(2):
+            with pytest.raises(ExportError, match="another run is using it"):
+                open_run(path)
+            run.begin()
+    open_run(path).close()
+
+
+CHILD = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_run_file import begun, open_run, rows
+from carecloud_async.errors import ExportError
+
+path = Path(sys.argv[1])
+"""
+
+
+def child(code, *arguments):
+    source = CHILD.format(tests=os.path.dirname(__file__)) + textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-c", source, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_file_is_used_by_one_process(path):
+    """Also after the holder has begun again, and although it committed in between."""
+    with begun(path, "one") as run:
+        for _ in range(2):
+            other = child("try: open_run(path)\nexcept ExportError as error: print(error)", path)
+            assert "another run is using it" in other.communicate()[0]
+            run.begin()
+            with run.transaction() as db:
+                db.execute("INSERT INTO rows (text) VALUES ('two')")
+
+
+def test_a_killed_run_keeps_what_was_committed(path):
+    """Its lock is gone with it, and the transaction that was open has done nothing."""
+    other = child(
+        """
+        run = begun(path, "one")
+        run.db.start()
+        run.db.execute("INSERT INTO rows (text) VALUES ('two')")
+        print("ready", flush=True)
+        sys.stdin.read()
+        """,
+        path,
+    )
+    assert other.stdout.readline() == "ready\n"
+    other.kill()
+    other.communicate()
+    with open_run(path) as run:
+        assert (run.continues, rows(run)) == (True, ["one"])
+
+
+@pytest.mark.thorough
+def test_three_processes_take_turns_at_one_file(path):
+    """Each adds rows to what the one before it left, or begins it, or removes it; none loses a row of another's."""
+    code = """
+        import random
+        done = 0
+        chance = random.Random(int(sys.argv[2]))
+        while done < 300:
+            try:
+                run = open_run(path)
+            except ExportError as error:
+                assert "another run is using it" in str(error), error
+                continue
+            done += 1
+            if not run.continues:
+                run.begin()
+            before = rows(run)
+            assert before == [str(number) for number in range(len(before))], before
+            with run.transaction() as db:
+                db.execute("INSERT INTO rows (text) VALUES (?)", [str(len(before))])
+            if chance.random() < 0.1:
+                run.remove()
+            elif chance.random() < 0.1:
+                run.begin()
+                run.close()
+            else:
+                run.close()
+        print("good")
+        """
+    others = [child(code, path, number) for number in range(3)]
+    assert [one.communicate()[0] for one in others] == ["good\n"] * 3
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("kind", ["text", "database", "database in WAL mode", "another run"])
+def test_the_file_of_another_program_is_left_as_it_is(path, kind, resume):
+    """It is refused, not one byte changes, and nothing lies beside it that was not there."""
+    if kind == "text":
+        path.write_bytes(b"precious")
+    elif kind == "another run":
+        other = RunFile.open(path, kind=evolve(KIND, name="other"), binding={}, resume=True)
+        other.begin()
+        with other.transaction():
+            pass
+        other.close()
+    else:
+        with sqlite3.connect(path) as database:
+            if "WAL" in kind:
+                database.execute("PRAGMA journal_mode=WAL")
+            database.execute("CREATE TABLE precious (id)")
+        if "WAL" in kind:  # as after a kill: rows are in another file
+            database.execute("INSERT INTO precious VALUES (1)")
+            database.commit()
+            for file in list(path.parent.iterdir()):
+                shutil.copy(file, file.with_name(f"copy-{file.name}"))
+            database.close()
+            for file in path.parent.glob("copy-*"):
+                file.replace(file.with_name(file.name.removeprefix("copy-")))
+        else:
+            database.close()
+    path.chmod(0o600)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    with pytest.raises(ExportError, match="is not a run of work: it is left alone, name another file"):
+        open_run(path, resume=resume)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("how", ["version", "mark"])
+def test_a_run_of_another_version_says_so(path, how):
+    """It is refused to a run that would continue it; one that begins again may replace it."""
+    if how == "version":
+        later = evolve(KIND, version=2)
+        with RunFile.open(path, kind=later, binding=BINDING, resume=False) as run:
+            run.begin()
+            with run.transaction():
+                pass
+    else:
+        database = sqlite3.connect(path)
+        database.execute(f"PRAGMA application_id={0x43434348}")
+        database.close()
+        path.chmod(0o600)
+    with pytest.raises(ExportError, match=r"was made by another version of this package: remove it to begin again"):
+        open_run(path)
+    with open_run(path, resume=False) as run:
+        assert run.earlier is Earlier.UNREADABLE
+        assert "another version" in str(run.problem)
+        run.begin()
+        assert rows(run) == []
+
+
+def test_each_bit_that_changes_in_a_closed_file_is_told(path):
+    """Also one inside a value, which SQLite itself would not notice."""
+    begun(path, *map(str, range(200))).close()
+    whole = path.read_bytes()
+    for bit in range(0, len(whole) * 8, 997):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ExportError, match=r"is damaged: remove it to begin again|is not a run of work"):
+            open_run(path)
+        assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("page", range(4))
+def test_a_damaged_file_of_a_killed_run_is_told_as_damaged(path, page):
+    """It has no seal, and SQLite's own errors say so; a run that does not resume may begin again."""
+    begun(path, *["text" * 50] * 200).close()
+    content = bytearray(path.read_bytes())
+    content[60:64] = bytes(4)
+    content[page * 4096 + 8 : (page + 1) * 4096] = b"\xff" * 4088
+    path.write_bytes(content)
+
+    def read():
+        with open_run(path) as run:
+            rows(run)
+
+    with pytest.raises(ExportError, match=r"is damaged: remove it|is not a run of work"):
+        read()
+    if page:
+        with open_run(path, resume=False) as run:
+            run.begin()
+            assert rows(run) == []
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    """The folder is at fault, not the file."""
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(ExportError, match="no permission to write there"):
+        open_run(folder / "run.db")
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    """The error says what to do."""
+    with pytest.raises(ExportError, match="the directory does not exist: make it first"):
+        open_run(tmp_path / "missing" / "run.db")
+
+
+@posix
+def test_links_are_not_followed(path, tmp_path):
+    """Somebody else's link cannot redirect what a run writes."""
+    (tmp_path / "victim").touch()
+    path.symlink_to(tmp_path / "victim")
+    with pytest.raises(ExportError, match="is a link, which is not followed"):
+        open_run(path)
+
+
+@posix
+def test_a_full_disk_is_told_and_the_run_goes_on_afterwards(path):
+    """What was committed is there; the transaction that did not fit has done nothing."""
+    import resource  # not on Windows
+    import signal
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with begun(path, "one") as run:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+        try:
+            with pytest.raises(ExportError), run.transaction() as db:
+                db.execute_many("INSERT INTO rows (text) VALUES (?)", [("text" * 1000,)] * 1000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, before)
+        assert rows(run) == ["one"]
+        with run.transaction() as db:
+            db.execute("INSERT INTO rows (text) VALUES ('two')")
+    with open_run(path) as run:
+        assert rows(run) == ["one", "two"]
+
+
+def test_a_full_disk_names_the_way_out(path):
+    """SQLite's own sentence says less."""
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    assert str(KIND.of_sqlite(path, full)).endswith("the disk is full: make room and go on with resume=True")
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(KIND.of_system(path, error)).endswith("the disk is full: make room and go on with resume=True")
