@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.models.user import User as User
     from carecloud_async.models.user import UserLogin as UserLogin
     from carecloud_async.paging.iterators import *
+    from carecloud_async.paging.prefetch import Prefetch as Prefetch
     from carecloud_async.project import *
     from carecloud_async.rate_limits.rate_limit import *
     from carecloud_async.rate_limits.redis_rate_limit import *
@@ -96,6 +97,7 @@ _NAMES: Final = {
     "models.unset": "UNSET Unset",
     "models.user": "AuthenticationToken User UserLogin",
     "paging.iterators": "Page",
+    "paging.prefetch": "Prefetch",
     "project": "Interface Project",
     "rate_limits.rate_limit": "RateLimit",
     "rate_limits.redis_rate_limit": "RedisRateLimit",

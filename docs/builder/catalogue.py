@@ -13,6 +13,8 @@ from typing import Any
 
 import griffe
 
+from carecloud_async import _HOMES as HOMES
+
 PACKAGE = "carecloud_async"
 #: A line of a page that names an object, with a link to its source for readers of the repository.
 SOURCE_LINE = re.compile(rf"^- \[`({PACKAGE}[\w.]*)`\]\(\S+\.py\)$")
@@ -27,16 +29,22 @@ class Catalogue:
     Attributes:
         package: what griffe read.
         calls: path of a class of operations → how it is reached: `client.customers.cards(customer_id)`.
+        homes: name on the package → the module that it lives in, without the package's name.
+        addresses: path of an object → the address at which users import it, where that is another one.
         places: path of a class or function, and its name where only one has it → `page.md#anchor`.
     """
 
     package: Any
     calls: dict[str, str]
+    homes: dict[str, str]
+    addresses: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str) -> Any:
-        """Return the object with a dotted path."""
-        return self.package[path.removeprefix(f"{PACKAGE}.")]
+        """Return the object with a dotted path, or with the address at which users import it."""
+        name = path.removeprefix(f"{PACKAGE}.")
+        found = self.package[f"{self.homes[name]}.{name}" if name in self.homes else name]
+        return self.get(found.target_path) if found.is_alias and found.target_path.startswith(PACKAGE) else found
 
     def anchor(self, one: Any) -> str:
         """Return the anchor of an object: `Card`, or `customers.cards` for a class of operations."""
@@ -60,12 +68,13 @@ class Catalogue:
             if not path.startswith(f"{PACKAGE}."):
                 continue
             one = self.get(path)
-            yield path, "class" if one.is_class else "function" if one.is_function else "data", place
+            address = self.addresses.get(path, path)
+            yield address, "class" if one.is_class else "function" if one.is_function else "data", place
             names = [method.name for method in self.methods(one)] if one.is_class else []
             if path in self.calls and self.inherits_update(one):
                 names.append("update")
             for name in names:
-                yield f"{path}.{name}", "method", f"{place}.{name}"
+                yield f"{address}.{name}", "method", f"{place}.{name}"
 
     def inherits_update(self, cls: Any) -> bool:
         """Say whether a class of operations has the `update` that several share."""
@@ -109,11 +118,13 @@ def read(root: Path, pages: list[Path]) -> Catalogue:
     """
     logging.getLogger("griffe").setLevel(logging.ERROR)  # a type that is on the class is no fault of its docstring
     package = griffe.load(PACKAGE, search_paths=[root], docstring_parser=griffe.Parser.google, resolve_aliases=False)
-    catalogue = Catalogue(package=package, calls=_calls())
+    catalogue = Catalogue(package=package, calls=_calls(), homes=dict(HOMES))
     for page in pages:
         for line in page.read_text(encoding="utf-8").splitlines():
             if found := SOURCE_LINE.match(line):
-                for one in shown(catalogue.get(found[1])):
+                named = catalogue.get(found[1])
+                catalogue.addresses[named.path] = found[1]
+                for one in shown(named):
                     catalogue.place(one, page.name)
     return catalogue
 
