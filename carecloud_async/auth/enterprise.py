@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import abstractmethod
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from carecloud_async.auth.provider import AuthProvider, Send, digest
 from carecloud_async.auth.secret import (
@@ -97,18 +98,30 @@ class SsoCredentials(_EnterpriseUser):
 
     Attributes:
         external_application_id: the id of the external application.
-        subject: any name that distinguishes this user from others of the application (not sent).
         sso_token: the single sign-on token, or a sync or async callable that fetches one for each login.
+        subject: with a callable, any name that distinguishes this user from others of the application (not sent). Only
+            with it, equal objects are one identity whose token is shared and stored: a callable does not tell whose
+            token it fetches. Without it, each object has a token of its own, which the token store does not keep.
     """
 
     external_application_id: str = field(validator=require_text)
     sso_token: Secret = field(converter=secret_setting, validator=require_secret, repr=masked)
     subject: str = field(default="", repr=False)
+    #: Distinguishes this object from others; empty if token or subject tell who the user is.
+    _unknown_user: str = field(
+        init=False, repr=False, default=Factory(lambda self: _random_name(self), takes_self=True)
+    )
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider.identity_key`: the digest of a fixed token, or `subject` for a callable."""
-        return digest("sso", self.external_application_id, self.subject, static_secret(self.sso_token) or "")
+        """See `AuthProvider.identity_key`: the digest of a fixed token; for a callable `subject`, or this object."""
+        user = static_secret(self.sso_token) or self._unknown_user
+        return digest("sso", self.external_application_id, self.subject, user)
+
+    @property
+    def stored(self) -> bool:
+        """See `AuthProvider.stored`: false for a callable without `subject`."""
+        return not self._unknown_user
 
     async def _login_request(self) -> tuple[str, dict[str, Any]]:
         return "sso-login", {"sso_token": await resolve_secret(self.sso_token)}
@@ -116,6 +129,11 @@ class SsoCredentials(_EnterpriseUser):
     async def credentials_fingerprint(self) -> str | None:
         """Return a digest of the token that the callable returns now."""
         return digest(await resolve_secret(self.sso_token)) if callable(self.sso_token) else None
+
+
+def _random_name(credentials: SsoCredentials) -> str:
+    names_its_user = bool(credentials.subject) or not callable(credentials.sso_token)
+    return "" if names_its_user else secrets.token_hex(16)
 
 
 def user_token(data: dict[str, Any]) -> Token:

@@ -59,6 +59,35 @@ async def test_single_sign_on_logs_in_and_out():
             await total(client)
 
 
+@pytest.mark.parametrize("subject", ["", "fabulous"])
+async def test_fetched_sign_on_tokens_are_shared_by_subject_only(tmp_path, subject):
+    """Two objects with one callable share a token, in a client and through a store, only if they name their user."""
+    sandbox = make_sandbox()
+    store = FileTokenStore(tmp_path / "tokens.json")
+    application = sandbox.credentials().external_application_id
+    signed_on = iter([SSO_TOKEN, "another user's"])
+
+    def users_token():
+        return next(signed_on)
+
+    alice, bob = (
+        SsoCredentials(external_application_id=application, sso_token=users_token, subject=subject) for _ in range(2)
+    )
+    assert (alice == bob) is bool(subject)
+    async with connect(sandbox, auth=sandbox.credentials(), token_store=store) as client:
+        for _ in range(2):
+            assert await total(client.acting_as(alice)) == 5
+        if subject:
+            assert await total(client.acting_as(bob)) == 5
+        else:
+            with pytest.raises(AuthenticationError):
+                await total(client.acting_as(bob))
+    signed_on = iter([SSO_TOKEN])
+    async with connect(sandbox, auth=evolve(alice), token_store=store) as client:
+        assert await total(client) == 5
+    assert sandbox.count("POST /users/actions/sso-login") == (1 if subject else 3)
+
+
 async def test_a_social_network_logs_a_customer_in_and_out():
     """The session is the customer's, is renewed, and ends with its logout."""
     sandbox = make_sandbox()
