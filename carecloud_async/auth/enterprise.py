@@ -66,8 +66,8 @@ class EnterpriseCredentials(_EnterpriseUser):
     Attributes:
         external_application_id: the id of the external application, from the CareCloud administrator.
         login: the user's login name.
-        password: the password, or a sync or async callable that returns it for each login: a rotated password is then
-            picked up without a restart.
+        password: the password, or a sync or async callable that returns it for each login, and before a stored token is
+            used: a rotated password is then picked up without a restart.
     """
 
     external_application_id: str = field(validator=require_text)
@@ -80,9 +80,9 @@ class EnterpriseCredentials(_EnterpriseUser):
         return digest("user", self.external_application_id, self.login)
 
     @property
-    def secret(self) -> str | None:
-        """A password given as text, required to use this user's stored token; `None` for a fetched password."""
-        return static_secret(self.password)
+    def secret(self) -> Secret:
+        """The password, which is required to use this user's stored token."""
+        return self.password
 
     async def _login_request(self) -> tuple[str, dict[str, Any]]:
         return "login", {"login": secret_text(self.login), "password": await resolve_secret(self.password)}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from carecloud_async.auth.secret import Secret
 from carecloud_async.auth.secret import digest as digest
 from carecloud_async.auth.token import Token
 from carecloud_async.errors import ConfigurationError, SessionExpiredError
@@ -137,8 +138,11 @@ class AuthProvider(ABC):
         return True
 
     @property
-    def secret(self) -> str | None:
-        """The secret that a caller must know to get the stored token, if any."""
+    def secret(self) -> Secret | None:
+        """The secret that a caller must know to get the token of an equal identity, or the callable that fetches it.
+
+        `None` if `identity_key` alone tells whose token it is.
+        """
         return None
 
     @property

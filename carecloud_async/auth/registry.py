@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from weakref import WeakValueDictionary
 
 from attrs import define
@@ -48,10 +48,10 @@ class IdentityRegistry:
     def __init__(self, make_manager: Callable[[AuthProvider], TokenManager]) -> None:
         self._make_manager = make_manager
         self._salt = secrets.token_bytes(16)
-        self._handles: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
+        self._handles: WeakValueDictionary[Hashable, IdentityHandle] = WeakValueDictionary()
         self._device_owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
         #: The managers of idle identities too, most recently used last.
-        self._managers: OrderedDict[str, TokenManager] = OrderedDict()
+        self._managers: OrderedDict[Hashable, TokenManager] = OrderedDict()
 
     def acquire(self, provider: AuthProvider) -> IdentityHandle:
         """Return the handle of an identity, the same one for equal identities in use.
@@ -97,9 +97,19 @@ class IdentityRegistry:
                 "one), or log the other one out first"
             )
 
-    def _key(self, provider: AuthProvider) -> str:
-        # Equal identities with different secrets must not share a token: one of them may be a guess.
-        if provider.secret is None:
-            return provider.identity_key
-        secret_digest = hmac.new(self._salt, provider.secret.encode(), hashlib.sha256).hexdigest()[:16]
-        return f"{provider.identity_key}:{secret_digest}"
+    def _key(self, provider: AuthProvider) -> Hashable:
+        # Equal identities with different secrets must not share a token: one of them may be a guess. Two callables may
+        # return different secrets.
+        secret = provider.secret
+        if isinstance(secret, str):
+            secret_digest = hmac.new(self._salt, secret.encode(), hashlib.sha256).hexdigest()[:16]
+            return provider.identity_key, secret_digest
+        return provider.identity_key, _hashable(secret)
+
+
+def _hashable(fetch: Hashable) -> Hashable:
+    try:
+        hash(fetch)
+    except TypeError:
+        return id(fetch)  # the manager keeps the object, so that no other one gets its id
+    return fetch

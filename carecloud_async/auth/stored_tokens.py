@@ -7,7 +7,7 @@ from collections import OrderedDict
 from contextlib import AbstractAsyncContextManager
 
 from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.secret import digest, hash_secret, verify_secret
+from carecloud_async.auth.secret import Secret, digest, hash_secret, resolve_secret, verify_secret
 from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, TokenStore
 from carecloud_async.auth.token import Token, is_header_safe
 from carecloud_async.errors import TokenStoreError
@@ -98,9 +98,11 @@ class StoredTokens:
         return lasts and await self.is_ours(stored)
 
     async def is_ours(self, stored: StoredToken) -> bool:
-        """Return whether a record was made with the identity's present secret."""
-        secret = self.provider.secret
-        return secret is None or await verify_secret(stored.secret_hash, secret)
+        """Return whether a record was made with the identity's present secret; false if it cannot be fetched."""
+        if self.provider.secret is None:
+            return True
+        secret = await self._fetch_secret(self.provider.secret)
+        return secret is not None and await verify_secret(stored.secret_hash, secret)
 
     def note(self, value: str) -> None:
         """Remember that the record holds this token."""
@@ -116,12 +118,17 @@ class StoredTokens:
         provider = self.provider
         if not provider.stored:
             return
-        secret = provider.secret
+        secret_hash = None
+        if provider.secret is not None:
+            secret = await self._fetch_secret(provider.secret)
+            if secret is None:
+                return
+            secret_hash = await hash_secret(secret, shared=self._store.shared)
         record = StoredToken(
             value=token.value,
             expires_in=seconds,
             customer_id=token.customer_id,
-            secret_hash=None if secret is None else await hash_secret(secret, shared=self._store.shared),
+            secret_hash=secret_hash,
             keep_for=self.keep_seconds if seconds is None else None,
         )
         self.note(token.value)
@@ -129,6 +136,13 @@ class StoredTokens:
             await self._store.save(self._key, record)
         except TokenStoreError as error:
             _log.warning("token obtained but not saved: %s", error)
+
+    async def _fetch_secret(self, secret: Secret) -> str | None:
+        try:
+            return await resolve_secret(secret)
+        except Exception as error:  # noqa: BLE001  (the user's code; a login that needs the secret raises its error)
+            _log.warning("the token store is not used: fetching the password failed with %s", type(error).__name__)
+            return None
 
     async def discard(self, token: Token) -> None:
         """Discard the records of a token, under whichever identity of this client they were saved."""

@@ -4,9 +4,9 @@ import gc
 import tracemalloc
 
 import pytest
-from auth_tools import connect, make_sandbox
+from auth_tools import LOGIN, connect, credentials, make_sandbox
 
-from carecloud_async import ConfigurationError, CustomerSession
+from carecloud_async import AuthenticationError, CareCloudError, ConfigurationError, CustomerSession, FileTokenStore
 from carecloud_async.auth import registry as identities_module
 
 pytestmark = pytest.mark.anyio
@@ -66,3 +66,73 @@ async def test_the_clients_own_device_is_not_for_sessions():
         await portal.logout()
         with pytest.raises(ConfigurationError, match="device"):
             portal.acting_as(sandbox.customer_session(0, "kiosk"))
+
+
+class UnhashableVault:
+    """Compared by its content, as a mutable attrs class is."""
+
+    __hash__ = None
+
+    def __init__(self, password):
+        self.password = password
+
+    def __eq__(self, other):
+        return self.password == other.password
+
+    def __call__(self):
+        return self.password
+
+
+def right_password():
+    return make_sandbox().credentials().password
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: "guess", UnhashableVault("guess"), "guess"], ids=["function", "object", "text"]
+)
+@pytest.mark.parametrize("right", [right_password, right_password()], ids=["fetched", "text"])
+async def test_a_fetched_password_is_checked_before_a_token_is_shared(tmp_path, right, wrong):
+    """Of two users with one login name, the one with another password logs in: in one client, and with one store."""
+    sandbox = make_sandbox()
+    store = FileTokenStore(tmp_path / "tokens.json")
+    async with connect(sandbox, auth=credentials(right), token_store=store) as client:
+        await client.ping()
+        await client.acting_as(credentials(right)).ping()
+        with pytest.raises(AuthenticationError):
+            await client.acting_as(credentials(wrong)).ping()
+    async with connect(sandbox, auth=credentials(wrong), token_store=store) as client:
+        with pytest.raises(AuthenticationError):
+            await client.ping()
+    assert sandbox.count(LOGIN) == 3
+    async with connect(sandbox, auth=credentials(lambda: right_password()), token_store=store) as client:
+        await client.ping()
+    assert sandbox.count(LOGIN) == 3
+
+
+async def test_a_stored_token_is_not_used_without_the_password(tmp_path):
+    """If fetching the password fails, a process that starts does not take the stored token: the failure is raised."""
+    sandbox = make_sandbox()
+    store = FileTokenStore(tmp_path / "tokens.json")
+    async with connect(sandbox, auth=credentials(right_password), token_store=store) as client:
+        await client.ping()
+
+    def sealed():
+        raise ConnectionRefusedError(111, "vault")
+
+    async with connect(sandbox, auth=credentials(sealed), token_store=store) as client:
+        with pytest.raises(CareCloudError, match="fetches its credentials"):
+            await client.ping()
+    assert sandbox.count(LOGIN) == 1
+
+
+async def test_a_token_is_not_stored_without_the_password_that_protects_it(tmp_path):
+    """If fetching the password fails after a login, the token serves this process and is not stored."""
+    sandbox = make_sandbox()
+    store = FileTokenStore(tmp_path / "tokens.json")
+    fetched = iter([right_password()])
+    async with connect(sandbox, auth=credentials(lambda: next(fetched)), token_store=store) as client:
+        await client.ping()
+        await client.ping()
+    async with connect(sandbox, auth=credentials(right_password), token_store=store) as client:
+        await client.ping()
+    assert sandbox.count(LOGIN) == 2
