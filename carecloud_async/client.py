@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from carecloud_async.auth.flow import external_client_auth
 from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
+from carecloud_async.auth.registry import MAX_SESSIONS, IdentityHandle, IdentityRegistry
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
@@ -105,6 +105,9 @@ class CareCloud(Families, AnyCall):
             connections.
         max_response_bytes: the largest answer, unpacked; beyond it `ResponseError`. A hook of a given `http_client`
             that reads an answer itself reads it without this bound.
+        max_sessions: how many identities of views (`acting_as`) keep their token while no view of them is in use, the
+            most recently used ones. An idle one beyond it finds its token in the token store; if its tokens are not
+            stored, such as those of a random device, its next call logs in.
         app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.
@@ -135,6 +138,7 @@ class CareCloud(Families, AnyCall):
         transport: Any | None = None,
         http_client: Any | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
+        max_sessions: int = MAX_SESSIONS,
         app_name: str | None = None,
         allow_http: bool = False,
         windows: RenewalWindows = RenewalWindows(),  # noqa: B008  (a frozen value)
@@ -154,6 +158,7 @@ class CareCloud(Families, AnyCall):
         )
         require_int("max_connections", max_connections, least=1)
         require_int("max_response_bytes", max_response_bytes, least=1)
+        require_int("max_sessions", max_sessions, least=1)
         check_provider(auth)
         check_cache(cache)
         check_telemetry(telemetry)
@@ -184,7 +189,9 @@ class CareCloud(Families, AnyCall):
         )
         options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
-        identities = IdentityRegistry(manager_maker(context, options=options, store=store, windows=windows))
+        identities = IdentityRegistry(
+            manager_maker(context, options=options, store=store, windows=windows), max_sessions=max_sessions
+        )
         own = identities.acquire(auth)
         self._parts = _Parts(context=context, identities=identities, own=own, handle=own, options=options)
 

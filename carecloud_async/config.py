@@ -44,6 +44,7 @@ class ClientSettings(TypedDict, total=False):
     transport: Any | None
     http_client: Any | None
     max_response_bytes: int
+    max_sessions: int
     app_name: str | None
     allow_http: bool
     windows: RenewalWindows

@@ -19,8 +19,8 @@ from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.errors import ConfigurationError
 
-#: How many idle identities keep their token in memory.
-IDLE_MANAGERS = 1024
+#: How many identities, in use or idle, keep their token in memory if the client is not set otherwise.
+MAX_SESSIONS = 1024
 
 
 @define(eq=False, weakref_slot=True)
@@ -43,10 +43,14 @@ class IdentityRegistry:
 
     Args:
         make_manager: makes the token manager of an identity.
+        max_sessions: how many identities keep their token; the least recently used idle ones are dropped first.
     """
 
-    def __init__(self, make_manager: Callable[[AuthProvider], TokenManager]) -> None:
+    def __init__(
+        self, make_manager: Callable[[AuthProvider], TokenManager], *, max_sessions: int = MAX_SESSIONS
+    ) -> None:
         self._make_manager = make_manager
+        self._max_sessions = max_sessions
         self._salt = secrets.token_bytes(16)
         self._handles: WeakValueDictionary[Hashable, IdentityHandle] = WeakValueDictionary()
         self._device_owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
@@ -69,7 +73,7 @@ class IdentityRegistry:
         handle.manager.adopt(provider)
         self._managers[key] = handle.manager
         self._managers.move_to_end(key)
-        if len(self._managers) > IDLE_MANAGERS:
+        if len(self._managers) > self._max_sessions:
             self._managers.popitem(last=False)
         return handle
 

@@ -4,12 +4,20 @@ import gc
 import tracemalloc
 
 import pytest
+from attrs import evolve
 from auth_tools import LOGIN, connect, credentials, make_sandbox
 
 from carecloud_async import AuthenticationError, CareCloudError, ConfigurationError, CustomerSession, FileTokenStore
-from carecloud_async.auth import registry as identities_module
 
 pytestmark = pytest.mark.anyio
+
+
+CUSTOMER_LOGIN = "POST /tokens/{token_id}/actions/login"
+
+
+def random_session(sandbox, number):
+    session = sandbox.customer_session(number)
+    return evolve(session, device=evolve(session.device, device=evolve(session.device.device, device_id=None)))
 
 
 async def me(client):
@@ -45,16 +53,27 @@ async def test_equal_identities_share_a_token():
     assert sandbox.count("POST /tokens") == 1
 
 
-async def test_an_idle_identity_that_was_let_go_comes_back_from_the_store(monkeypatch):
-    """Forgetting a manager costs no login."""
-    monkeypatch.setattr(identities_module, "IDLE_MANAGERS", 2)
+async def test_an_idle_identity_that_was_let_go_comes_back_from_the_store():
+    """Beyond `max_sessions`, an idle session whose tokens are stored costs no login."""
     sandbox = make_sandbox()
     sessions = [sandbox.customer_session(number, f"phone{number}") for number in range(4)]
-    async with connect(sandbox, auth=sandbox.device()) as portal:
+    async with connect(sandbox, auth=sandbox.device(), max_sessions=2) as portal:
         first = [await me(portal.acting_as(session)) for session in sessions]
         again = [await me(portal.acting_as(session)) for session in sessions]
     assert first == again
     assert sandbox.count("POST /tokens") == 4
+
+
+@pytest.mark.parametrize(("max_sessions", "logins"), [(3, 3), (2, 6)], ids=["within", "beyond"])
+async def test_sessions_that_are_not_stored_keep_their_tokens_up_to_the_setting(max_sessions, logins):
+    """Three sessions on random devices log in once if `max_sessions` holds all three."""
+    sandbox = make_sandbox()
+    sessions = [random_session(sandbox, number) for number in range(3)]
+    async with connect(sandbox, auth=sandbox.device(), max_sessions=max_sessions) as portal:
+        for _ in range(2):
+            for session in sessions:
+                await me(portal.acting_as(session))
+    assert sandbox.count(CUSTOMER_LOGIN) == logins
 
 
 async def test_the_clients_own_device_is_not_for_sessions():

@@ -234,6 +234,7 @@ async def test_autologin_needs_a_view_of_its_own(sandbox):
         {"timeout": "soon"},
         {"max_connections": 0},
         {"max_connections": 2.5},
+        {"max_sessions": 0},
         {"http_client": object()},
         {"transport": object()},
         {"http_client": httpx.AsyncClient},
