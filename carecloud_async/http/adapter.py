@@ -11,6 +11,7 @@ from typing import Any
 
 from carecloud_async.http.bodies import UnpackError, read_body
 from carecloud_async.http.buffered_response import new_response
+from carecloud_async.http.destinations import handing_over
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import TARGET, sending, true_url
 
@@ -43,6 +44,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
 
         async def handle_async_request(self, request: Any) -> Any:
             began = time.perf_counter()
+            handing_over(true_url(request))
             with sending(), _translated_errors(http_library, inner_library, request):
                 plain = inner_library.Request(
                     request.method,

@@ -19,6 +19,7 @@ from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.adapter import adapt_transport
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, drop_stream, load
+from carecloud_async.http.destinations import handing_over
 from carecloud_async.http.network import Verify, check_verify, checks_certificates, choose_proxy
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.own_client import own_client_class
@@ -68,6 +69,7 @@ class HttpClient:
         return self._send_through_users(request.to_httpx())
 
     async def _send_through_users(self, request: Any) -> Any:
+        handing_over(f"//{request.url.netloc.decode()}")
         with sending():
             try:
                 response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)

@@ -20,6 +20,7 @@ from carecloud_async.http.adapter import adapt_transport
 from carecloud_async.http.aiohttp_internals import LONGEST_HEADER, Exchanges, find_parts, open_connector, read_content
 from carecloud_async.http.bodies import BodyTooLargeError, UnpackError
 from carecloud_async.http.buffered_response import BufferedResponse, new_response
+from carecloud_async.http.destinations import sending_to
 from carecloud_async.http.network import Verify, tls_context
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import true_url
@@ -51,11 +52,13 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     def handle_async_request(self, request: httpx.Request) -> CoroutineType[Any, Any, httpx.Response]:
         """Send one request; see `httpx.AsyncBaseTransport`."""
+        sending_to(self._proxy or true_url(request))
         sending: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
         return sending
 
     def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
         """Send a request of the SDK without observers, and read its answer to the end."""
+        sending_to(self._proxy or request.origin)
         transport = self._inner or self._opened()
         sending: Coroutine[Any, Any, httpx.Response | BufferedResponse] = transport.send_outgoing(request)
         return sending

@@ -18,10 +18,10 @@ trio, and in tests that call `asyncio.run`. They need the extra `sandbox`. Their
 | `carecloud_clock` | `carecloud_async.pytest_plugin.FakeClock` |
 | `carecloud_calls` | `list[carecloud_async.CallRecord]` |
 
-In a suite that imports the SDK, tests can reach loopback only, so that a forgotten client never talks to a real
-project. The plugin decides this once, after all tests are collected, and prints it above them; the order of the tests
-does not matter. `carecloud_allowed_hosts = db.internal` in pytest's configuration, or
-`@pytest.mark.carecloud_network("db.internal")`, allows hosts that the suite needs, such as its database.
+In tests the SDK calls loopback only, so that a forgotten client never talks to a real project; other connections, such
+as those to a database, are left alone. `carecloud_allowed_hosts = crm.example.com` in pytest's configuration, or
+`@pytest.mark.carecloud_network("crm.example.com")`, allows hosts. With `carecloud_guard = all` the whole process
+reaches loopback and these hosts only.
 
 pytest loads this module in every run, so it imports nothing that takes time.
 """
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from carecloud_async.pytest_plugin.guard import HostRefusedError, guarded, imports_the_sdk
+from carecloud_async.pytest_plugin.guard import HostRefusedError, all_guarded, sdk_guarded
 
 if TYPE_CHECKING:
     from carecloud_async.calls.events import CallRecord
@@ -45,12 +45,13 @@ __all__ = ["Connect", "FakeClock", "HostRefusedError"]
 
 ALLOWED_HOSTS = "carecloud_allowed_hosts"
 UNUSED_FAULTS = "carecloud_unused_faults"
-_GUARDED = pytest.StashKey[bool]()
+GUARD = "carecloud_guard"
+_GUARDS = {"sdk": sdk_guarded, "all": all_guarded}
 
 _MARKERS = (
     "carecloud_sandbox(**settings): settings of the carecloud_sandbox fixture, such as customers=5 or max_count=50",
     "carecloud_fault(pattern, **fault): add a fault to the sandbox, as Sandbox.faults.add does; may be repeated",
-    "carecloud_network(*hosts): let the test reach these hosts and loopback; any host, if none is named",
+    "carecloud_network(*hosts): let the test's clients reach these hosts and loopback; any host, if none is named",
 )
 
 
@@ -82,9 +83,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the ini options."""
     parser.addini(
         ALLOWED_HOSTS,
-        "hosts that tests may reach besides loopback; * for all (carecloud-async)",
+        "hosts that the SDK may reach in tests besides loopback; * for all (carecloud-async)",
         type="args",
         default=[],
+    )
+    parser.addini(
+        GUARD,
+        "whose connections are refused to other hosts: sdk, or all of the process (carecloud-async)",
+        default="sdk",
     )
     parser.addini(
         UNUSED_FAULTS,
@@ -97,23 +103,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and check the options."""
     if config.getini(UNUSED_FAULTS) not in {"ignore", "fail"}:
         raise pytest.UsageError(f"{UNUSED_FAULTS} is ignore or fail, not {config.getini(UNUSED_FAULTS)!r}")
+    if config.getini(GUARD) not in _GUARDS:
+        raise pytest.UsageError(f"{GUARD} is {' or '.join(_GUARDS)}, not {config.getini(GUARD)!r}")
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the line about it is written
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Decide whether this run is guarded."""
-    modules = {item.module for item in session.items if isinstance(item, pytest.Function) and item.module is not None}
-    uses_fixtures = any(
-        name.startswith("carecloud_") for item in session.items for name in getattr(item, "fixturenames", ())
-    )
-    session.config.stash[_GUARDED] = uses_fixtures or imports_the_sdk(modules)
-
-
-def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
-    """Print that the run is guarded, and which hosts are allowed."""
-    if not config.stash.get(_GUARDED, False):
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Print which hosts are allowed, if other connections than the SDK's are guarded."""
+    if config.getini(GUARD) != "all":
         return None
     allowed = ", ".join(["loopback", *config.getini(ALLOWED_HOSTS)])
     return f"carecloud-async: tests may reach {allowed} only ({ALLOWED_HOSTS} allows more)"
@@ -122,12 +120,9 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Guard the network while a test, its fixtures included, runs."""
-    if not item.config.stash.get(_GUARDED, False):
-        yield
-        return
     marker = item.get_closest_marker("carecloud_network")
     hosts = [*item.config.getini(ALLOWED_HOSTS), *((marker.args or ("*",)) if marker is not None else ())]
-    with guarded(hosts):
+    with _GUARDS[item.config.getini(GUARD)](hosts):
         yield
 
 

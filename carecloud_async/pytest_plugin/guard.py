@@ -1,24 +1,23 @@
-"""The network guard: while it is active, tests can look up and connect to loopback only."""
+"""The network guards: while one is active, the SDK, or everything in the process, can reach loopback only."""
 
 from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from carecloud_async.http.destinations import guarding
+
 EVERY_HOST = "*"
 
+#: The module that hands requests to clients and transports of the user's: without it, no test can have any.
+_SENDER = "carecloud_async.http.client"
 #: Names that never resolve, by RFC 6761: tests of typing errors may look them up.
 _NOWHERE = ".invalid"
-
-_PACKAGE = "carecloud_async"
-#: What pytest itself loads of the package, in every run.
-_PLUGIN = {_PACKAGE, f"{_PACKAGE}._version"}
 
 
 class HostRefusedError(BaseException):
@@ -28,26 +27,9 @@ class HostRefusedError(BaseException):
     """
 
 
-def imports_the_sdk(modules: Iterable[ModuleType]) -> bool:
-    """Return whether a suite has imported the SDK, once all of its modules are collected.
-
-    Args:
-        modules: the modules of the collected tests: a bare `import carecloud_async` loads nothing and shows there only.
-    """
-    if any(_is_loaded_by_a_suite(name) for name in sys.modules):
-        return True
-    package = sys.modules.get(_PACKAGE)
-    return any(value is package for module in modules for value in vars(module).values())
-
-
-def _is_loaded_by_a_suite(name: str) -> bool:
-    ours = name in _PLUGIN or name.startswith(f"{_PACKAGE}.pytest_plugin")
-    return name.startswith(f"{_PACKAGE}.") and not ours
-
-
 @contextmanager
-def guarded(hosts: Collection[str]) -> Iterator[None]:
-    """Refuse connections to any host except loopback and these.
+def sdk_guarded(hosts: Collection[str]) -> Iterator[None]:
+    """Refuse calls of the SDK to any host except loopback and these; other connections are left alone.
 
     Args:
         hosts: names and addresses; `*` is every host.
@@ -55,59 +37,126 @@ def guarded(hosts: Collection[str]) -> Iterator[None]:
     if EVERY_HOST in hosts:
         yield
         return
-    guard = _Guard(hosts)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("connect", "connect_ex", "sendto"):
-            patch.setattr(socket.socket, name, guard.socket_method(getattr(socket.socket, name)))
-        for name in ("gethostbyname", "gethostbyname_ex"):
-            patch.setattr(socket, name, guard.host_lookup(getattr(socket, name)))
-        patch.setattr(socket, "getaddrinfo", guard.address_lookup(socket.getaddrinfo))
+    guard = _SdkGuard(_Hosts(hosts))
+    with guarding(guard), pytest.MonkeyPatch.context() as patch:
+        # At the start, so that a test's own patches of sockets are undone before these.
+        if _SENDER in sys.modules:
+            _guard_sockets(patch, guard.check_socket)
         yield
 
 
-class _Guard:
-    """Wraps functions of `socket` so that they refuse other hosts than these and loopback."""
+@contextmanager
+def all_guarded(hosts: Collection[str]) -> Iterator[None]:
+    """Refuse connections and look-ups of the whole process, to any host except loopback and these.
+
+    Args:
+        hosts: names and addresses; `*` is every host.
+    """
+    if EVERY_HOST in hosts:
+        yield
+        return
+    allowed = _Hosts(hosts)
+    with guarding(_SdkGuard(allowed)), pytest.MonkeyPatch.context() as patch:
+        _guard_sockets(patch, allowed.check, on_lookup=allowed.add)
+        yield
+
+
+class _Hosts:
+    """The hosts that may be reached: loopback and some others."""
 
     def __init__(self, hosts: Collection[str]) -> None:
         self._allowed = {host.lower() for host in hosts}
 
-    def socket_method(self, method: Any) -> Any:
+    def add(self, addresses: Iterable[str]) -> None:
+        """Allow the addresses of an allowed name: a test that may look up the name may connect to them."""
+        self._allowed.update(addresses)
+
+    def allow(self, name: str) -> bool:
+        return name in self._allowed or _is_loopback(name)
+
+    def check(self, name: str) -> None:
+        if not self.allow(name):
+            raise _refused(name)
+
+
+class _SdkGuard:
+    """Refuses requests of the SDK; see `DestinationGuard`.
+
+    A client or transport of the user's may be a mock that reaches nothing: its requests are let go, and the sockets
+    refuse their hosts.
+    """
+
+    def __init__(self, allowed: _Hosts) -> None:
+        self._allowed = allowed
+        self._refused: set[str] = set()
+
+    def before_sending(self, host: str) -> None:
+        if not host.endswith(_NOWHERE):
+            self._allowed.check(host)
+
+    def before_handing_over(self, host: str) -> None:
+        if not self._allowed.allow(host):
+            self._refused.add(host)
+
+    def check_socket(self, name: str) -> None:
+        if name in self._refused:
+            raise _refused(name)
+
+
+def _guard_sockets(
+    patch: pytest.MonkeyPatch,
+    check: Callable[[str], None],
+    *,
+    on_lookup: Callable[[Iterable[str]], None] = lambda _: None,
+) -> None:
+    """Patch `socket` so that look-ups and connections are checked.
+
+    Args:
+        patch: undoes it.
+        check: raises for a name or address that is refused.
+        on_lookup: called with the addresses of a name that was looked up.
+    """
+
+    def socket_method(method: Any) -> Any:
         def checked(sock: socket.socket, *args: Any) -> Any:
             if sock.family in {socket.AF_INET, socket.AF_INET6}:
-                self._check(args[-1][0])  # the address is always the last argument
+                check(_text(args[-1][0]))  # the address is always the last argument
             return method(sock, *args)
 
         return checked
 
-    def host_lookup(self, lookup: Any) -> Any:
+    def host_lookup(lookup: Any) -> Any:
         def checked(host: Any) -> Any:
             if not _text(host).endswith(_NOWHERE):
-                self._check(host)
+                check(_text(host))
             return lookup(host)
 
         return checked
 
-    def address_lookup(self, lookup: Any) -> Any:
+    def address_lookup(lookup: Any) -> Any:
         def checked(host: Any, *args: Any, **options: Any) -> Any:
             if _text(host).endswith(_NOWHERE):
                 return lookup(host, *args, **options)
-            self._check(host)
+            check(_text(host))
             found = lookup(host, *args, **options)
-            # A test that may look up the name may connect to its addresses.
-            self._allowed.update(str(entry[4][0]).lower() for entry in found)
+            on_lookup(str(entry[4][0]).lower() for entry in found)
             return found
 
         return checked
 
-    def _check(self, host: Any) -> None:
-        name = _text(host)
-        if name in self._allowed or _is_loopback(name):
-            return
-        raise HostRefusedError(
-            f"this test tried to reach {name}: carecloud-async lets tests reach loopback only. Use the fixture "
-            "carecloud_client or transport=sandbox.transport(); or allow it with @pytest.mark.carecloud_network, or "
-            f"with `carecloud_allowed_hosts = {name}` in pytest's configuration"
-        )
+    for name in ("connect", "connect_ex", "sendto"):
+        patch.setattr(socket.socket, name, socket_method(getattr(socket.socket, name)))
+    for name in ("gethostbyname", "gethostbyname_ex"):
+        patch.setattr(socket, name, host_lookup(getattr(socket, name)))
+    patch.setattr(socket, "getaddrinfo", address_lookup(socket.getaddrinfo))
+
+
+def _refused(name: str) -> HostRefusedError:
+    return HostRefusedError(
+        f"this test tried to reach {name}: carecloud-async lets tests reach loopback only. Use the fixture "
+        "carecloud_client or transport=sandbox.transport(); or allow it with @pytest.mark.carecloud_network, or "
+        f"with `carecloud_allowed_hosts = {name}` in pytest's configuration"
+    )
 
 
 def _text(host: Any) -> str:

@@ -222,27 +222,31 @@ def test_beside_respx(run):
 
 
 def test_the_guard_in_a_suite(run):
-    """A test that would leave the machine fails with the way out named; a mark or an ini option lets it."""
+    """A client that would leave the machine fails its test with the way out named; a mark or an ini option lets it."""
     code = """
-        import socket
+        import asyncio
         import pytest
-        from carecloud_async import CareCloud
+        from carecloud_async import CareCloud, CareCloudError, RetryPolicy
 
-        def reach():
-            with socket.socket() as sock:
-                sock.settimeout(0.01)
-                assert sock.connect_ex(("192.0.2.1", 443)) != 0
+        def reach(sandbox):
+            async def ping():
+                options = {"auth": sandbox.credentials(), "timeout": 0.1, "retry": RetryPolicy(attempts=1)}
+                async with CareCloud("192.0.2.1", **options) as client:
+                    await client.ping()
 
-        def test_refused(carecloud_client):
-            reach()
+            with pytest.raises(CareCloudError):
+                asyncio.run(ping())
+
+        def test_refused(carecloud_sandbox):
+            reach(carecloud_sandbox)
 
         @pytest.mark.carecloud_network
-        def test_marked(carecloud_client):
-            reach()
+        def test_marked(carecloud_sandbox):
+            reach(carecloud_sandbox)
 
         @pytest.mark.carecloud_network("192.0.2.1")
-        def test_named(carecloud_client):
-            reach()
+        def test_named(carecloud_sandbox):
+            reach(carecloud_sandbox)
     """
     run(code, passed=2, failed=1).stdout.fnmatch_lines("*HostRefusedError: this test tried to reach 192.0.2.1*")
     run(code, ini="carecloud_allowed_hosts = other.example.com 192.0.2.1", passed=3)

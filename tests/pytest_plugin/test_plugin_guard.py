@@ -1,33 +1,37 @@
-"""The guard of the pytest plugin: loopback only, unless configured."""
+"""The guards of the pytest plugin: loopback only, for the SDK or for all of the process, unless configured."""
 
 import asyncio
+import errno
 import socket
 import subprocess
 import sys
 import textwrap
 
 import anyio
+import httpx
+import httpx2
 import pytest
 
-from carecloud_async import CareCloud
-from carecloud_async.pytest_plugin.guard import HostRefusedError, guarded
+from carecloud_async import CareCloud, CareCloudError, ConnectionFailedError, RetryPolicy
+from carecloud_async.pytest_plugin.guard import HostRefusedError, all_guarded, sdk_guarded
 from carecloud_async.sandbox import Sandbox
 
 pytest_plugins = ["pytester"]
 
 SANDBOX = Sandbox(customers=3)
-#: The SDK is loaded before the test that leaves the machine, or after it, which is rarer.
-ORDERS = [
-    ("test_leaves.py", "test_sdk.py"),
-    pytest.param(("test_sdk.py", "test_leaves.py"), marks=pytest.mark.thorough),
-]
 #: Addresses that are reserved for documentation: nobody answers there.
 FAR = "192.0.2.1"
 
 
 @pytest.fixture
 def guard():
-    with guarded(()):
+    with all_guarded(()):
+        yield
+
+
+@pytest.fixture
+def sdk_guard():
+    with sdk_guarded(()):
         yield
 
 
@@ -68,18 +72,78 @@ def test_older_lookups_are_guarded(lookup):
     getattr(socket, lookup)("localhost")
 
 
-@pytest.mark.usefixtures("guard")
+async def ping(host="crm.example.com", **options):
+    async with CareCloud(host, auth=SANDBOX.credentials(), **options) as client:
+        await client.ping()
+
+
+@pytest.mark.parametrize("guard", ["guard", "sdk_guard"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_forgotten_client_is_refused_at_once(backend):
+def test_a_forgotten_client_is_refused_at_once(request, guard, backend):
     """A client of a real project fails on its first call with the guard's own error, and does not repeat it."""
-    looked_up = []
+    request.getfixturevalue(guard)
+    calls = []
+    with pytest.raises(HostRefusedError, match=r"reach crm\.example\.com.*carecloud_network"):
+        anyio.run(lambda: ping(on_call=calls.append), backend=backend)
+    assert {call.attempts for call in calls} == {1}
 
-    async def ping():
-        async with CareCloud("crm.example.com", auth=SANDBOX.credentials(), on_call=looked_up.append) as client:
-            await client.ping()
 
-    with pytest.raises(HostRefusedError):
-        anyio.run(ping, backend=backend)
+@pytest.mark.usefixtures("sdk_guard")
+@pytest.mark.parametrize("http_library", [httpx, httpx2])
+@pytest.mark.parametrize("host", [FAR, "crm.example.com", "[2001:db8::1]"])
+def test_a_clients_own_http_client_is_refused_at_its_socket(http_library, host):
+    """A given `http_client=` or `transport=` is let send, as it may be a mock; a real one reaches no other host."""
+
+    async def through_given_client():
+        async with http_library.AsyncClient() as http:
+            await ping(host, http_client=http)
+
+    async def through_given_transport():
+        await ping(host, transport=http_library.AsyncHTTPTransport())
+
+    for call in (through_given_client, through_given_transport):
+        with pytest.RaisesGroup(HostRefusedError, allow_unwrapped=True, flatten_subgroups=True):
+            anyio.run(call)
+
+
+@pytest.mark.usefixtures("sdk_guard")
+def test_a_mock_of_another_host_is_let_by():
+    """A mocked transport answers for any host."""
+    anyio.run(lambda: ping(transport=SANDBOX.transport()))
+
+
+@pytest.mark.usefixtures("sdk_guard")
+def test_a_connection_to_a_proxy_counts():
+    """Through a proxy, the proxy's host is checked: one on loopback is a test's own."""
+    with pytest.raises(HostRefusedError, match=r"proxy\.example\.com"):
+        anyio.run(lambda: ping(proxy="http://proxy.example.com:3128"))
+    with pytest.raises(ConnectionFailedError):
+        anyio.run(lambda: ping(proxy="http://127.0.0.1:9", retry=RetryPolicy(attempts=1)))
+
+
+@pytest.mark.usefixtures("sdk_guard")
+def test_connections_that_are_not_the_sdks_are_left_alone():
+    """A suite's own database and other services are reached beside the SDK's guard."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert sock.connect_ex((FAR, 5432)) in {0, errno.ENETUNREACH, errno.EPERM, errno.EACCES}  # sends nothing
+
+
+@pytest.mark.usefixtures("sdk_guard")
+def test_a_tests_own_patches_of_sockets_are_undone_first(monkeypatch):
+    """What a test puts in the place of a socket's function stays nowhere after it."""
+    fake = object()
+    before = socket.getaddrinfo
+    with sdk_guarded(()), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", fake)
+        anyio.run(lambda: ping(transport=SANDBOX.transport()))
+        assert socket.getaddrinfo is fake
+    assert socket.getaddrinfo is before
+
+
+def test_hosts_of_the_sdk_can_be_allowed():
+    """A named host may be called; the failure is then the network's own."""
+    with sdk_guarded([FAR]), pytest.raises(CareCloudError):
+        anyio.run(lambda: ping(FAR, timeout=0.2, retry=RetryPolicy(attempts=1)))
 
 
 @pytest.mark.usefixtures("guard")
@@ -108,11 +172,11 @@ def test_hosts_can_be_allowed(monkeypatch):
     entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (FAR, 443))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry])
     monkeypatch.setattr(socket.socket, "connect", lambda sock, address: address, raising=False)
-    with guarded(["crm.example.com"]):
+    with all_guarded(["crm.example.com"]):
         socket.create_connection(("CRM.example.com", 443)).close()
         with pytest.raises(HostRefusedError):
             socket.create_connection(("other.example.com", 443))
-    with guarded(["*"]):
+    with all_guarded(["*"]):
         socket.create_connection(("other.example.com", 443)).close()
 
 
@@ -120,7 +184,7 @@ def test_names_that_stand_for_nothing(monkeypatch):
     """A `.invalid` name may be looked up, and what a strange resolver makes of it may not be connected to."""
     entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (FAR, 443))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry])
-    with guarded(()):
+    with all_guarded(()):
         for host in ("no-such-host.invalid", b"no-such-host.invalid"):
             assert socket.getaddrinfo(host, 443) == [entry]
         with socket.socket() as sock, pytest.raises(HostRefusedError):
@@ -130,55 +194,65 @@ def test_names_that_stand_for_nothing(monkeypatch):
 def test_guards_nest_and_leave_nothing():
     """Leaving a guard, an inner one first, puts everything back as it was."""
     before = dict(vars(socket.socket)), socket.getaddrinfo
-    with guarded(()), guarded(()):
+    with all_guarded(()), sdk_guarded(()), all_guarded(()):
         pass
     assert (dict(vars(socket.socket)), socket.getaddrinfo) == before
 
 
-def outcome_of(pytester, sdk, *order):
-    """Run a test that leaves the machine and one that does `sdk`, in this order."""
-    lookup = """
-        import errno, socket
+LEAVES = """
+    import errno, socket
+    {sdk}
 
-        def test_leaves():
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-                try:
-                    sock.sendto(b"x", ("192.0.2.1", 9))
-                except OSError as error:
-                    assert error.errno in {errno.ENETUNREACH, errno.EPERM, errno.EACCES}
-    """
-    pytester.makepyfile(test_leaves=lookup, test_sdk=sdk)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *order)
-    return result.parseoutcomes(), result.stdout.str()
+    def test_leaves():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            assert sock.connect_ex(("192.0.2.1", 9)) in {{0, errno.ENETUNREACH, errno.EPERM, errno.EACCES}}
+"""
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("sdk", ["", "import carecloud_async.client"])
 @pytest.mark.parametrize(
-    "sdk", ["import carecloud_async", pytest.param("from carecloud_async import CareCloud", marks=pytest.mark.thorough)]
+    ("ini", "outcome"),
+    [
+        ("", "passed"),
+        ("carecloud_guard = sdk", "passed"),
+        ("carecloud_guard = all", "failed"),
+        ("carecloud_guard = all\ncarecloud_allowed_hosts = 192.0.2.1", "passed"),
+    ],
 )
-def test_a_suite_that_imports_the_sdk_is_guarded_in_any_order(pytester, sdk, order):
-    """Whether a test may leave the machine does not depend on which tests ran before it."""
-    outcomes, said = outcome_of(pytester, f"{sdk}\n\ndef test_sdk():\n    pass\n", *order)
-    assert outcomes == {"failed": 1, "passed": 1}
-    assert "tests may reach loopback only" in said
-    assert "carecloud_allowed_hosts = 192.0.2.1" in said
+def test_sockets_of_a_suite_are_guarded_when_asked_for(pytester, sdk, ini, outcome):
+    """`carecloud_guard = all` refuses every connection of the suite, and says so; by default only the SDK's."""
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makepyfile(LEAVES.format(sdk=sdk))
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert result.parseoutcomes() == {outcome: 1}
+    said = result.stdout.str()
+    assert ("tests may reach loopback" in said) is ("= all" in ini)
+    assert ("carecloud_allowed_hosts = 192.0.2.1" in said) is (outcome == "failed")
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_suites_without_the_sdk_are_left_alone(pytester, order):
-    """A suite that does not import the SDK when it is collected is not guarded, whatever its tests load later."""
-    lazily = "def test_sdk():\n    import carecloud_async.client\n"
-    outcomes, said = outcome_of(pytester, lazily, *order)
-    assert outcomes == {"passed": 2}
-    assert "may reach" not in said
+def test_an_unknown_guard_is_refused(pytester):
+    """A misspelled option stops the run."""
+    pytester.makeini("[pytest]\ncarecloud_guard = some\n")
+    result = pytester.runpytest_subprocess()
+    assert "carecloud_guard is sdk or all, not 'some'" in result.stderr.str()
 
 
-def test_a_host_of_the_suites_own_is_allowed_by_its_configuration(pytester):
-    """The hosts that the configuration names are reached, and the line above the tests names them."""
-    pytester.makeini("[pytest]\ncarecloud_allowed_hosts = 192.0.2.1\n")
-    outcomes, said = outcome_of(pytester, "import carecloud_async\n\ndef test_sdk():\n    pass\n")
-    assert outcomes == {"passed": 2}
-    assert "loopback, 192.0.2.1 only" in said
+def test_an_sdk_that_is_loaded_by_a_test_is_guarded(pytester):
+    """The guard does not depend on when the SDK is imported."""
+    pytester.makepyfile("""
+        import asyncio
+        import pytest
+
+        def test_lazy():
+            from carecloud_async import CareCloud, EnterpriseCredentials
+            async def call():
+                me = EnterpriseCredentials(external_application_id="a", login="b", password="c")
+                async with CareCloud("192.0.2.1", auth=me) as client:
+                    await client.ping()
+            asyncio.run(call())
+    """)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines("*HostRefusedError: this test tried to reach 192.0.2.1*")
 
 
 def test_loading_the_plugin_costs_nothing():
@@ -196,4 +270,7 @@ def test_loading_the_plugin_costs_nothing():
     top, ours = out.splitlines()
     assert set(top.split()) - sys.stdlib_module_names == {"carecloud_async"}
     plugin = "carecloud_async.pytest_plugin"
-    assert ours.split() == ["carecloud_async", "carecloud_async._version", plugin, f"{plugin}.guard"]
+    http = "carecloud_async.http"
+    assert ours.split() == [
+        "carecloud_async", "carecloud_async._version", http, f"{http}.destinations", plugin, f"{plugin}.guard",
+    ]  # fmt: skip
