@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -50,8 +50,6 @@ __all__ = ["CareCloud"]
 
 if TYPE_CHECKING:
     from carecloud_async.check.report import ProjectCheck
-
-T = TypeVar("T")
 
 
 @frozen(kw_only=True, eq=False)
