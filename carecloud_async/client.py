@@ -103,9 +103,8 @@ class CareCloud(Families, AnyCall):
             connections.
         max_response_bytes: the largest answer, unpacked; beyond it `ResponseError`. A hook of a given `http_client`
             that reads an answer itself reads it without this bound.
-        max_sessions: how many identities of views (`acting_as`) keep their token while no view of them is in use, the
-            most recently used ones. An idle one beyond it finds its token in the token store; if its tokens are not
-            stored, such as those of a random device, its next call logs in.
+        max_sessions: how many identities that no view uses keep their token. Beyond it, the next call of the least
+            recently used one reads the token store, or logs in if its tokens are not stored (a random device).
         app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.
@@ -187,9 +186,8 @@ class CareCloud(Families, AnyCall):
         )
         options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
-        identities = IdentityRegistry(
-            manager_maker(context, options=options, store=store, windows=windows), max_sessions=max_sessions
-        )
+        make_manager = manager_maker(context, options=options, store=store, windows=windows)
+        identities = IdentityRegistry(make_manager, max_sessions=max_sessions)
         own = identities.acquire(auth)
         self._parts = _Parts(context=context, identities=identities, own=own, handle=own, options=options)
 
