@@ -1,0 +1,233 @@
+"""The seams between processes of a simulation and the system: disk, locks, threads, and secrets.
+
+The package takes its clock, its transport and its randomness as arguments. What it asks of the system is caught here,
+in the one process in which a simulation runs:
+
+- changes of the disk (`os.fsync`, `os.link`, `os.replace` …) and the statements of SQLite are steps, at which a process
+  can be killed; a dead process changes nothing any more;
+- `fcntl.flock` is noted, so that the locks of a killed process are given up;
+- threads run at once, in the loop, between two short waits;
+- `secrets` draws from the seed, and `hashlib.scrypt`, slow on purpose, is a digest;
+- a synced file gets the virtual time, since it is compared with what was noted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+
+from benchmarks.simulate.loop import PROCESS
+from benchmarks.simulate.machine import EPOCH
+from carecloud_async.runtime import thread_yield, threads
+
+__all__ = ["caught_system"]
+
+#: Functions of `os` that change the disk.
+_CHANGES = ("replace", "rename", "unlink", "remove", "mkdir", "rmdir", "truncate", "ftruncate")
+
+#: Longest wait before and after what runs in a thread (seconds).
+_THREAD_WAIT = 0.002
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose statements are steps of the process that opened it."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        process = PROCESS.get()
+        if process is not None:
+            process.step("opening a database")
+        super().__init__(*args, **settings)
+        self._process = process
+        if process is not None:
+            process.connections.append(self)
+
+    def _step(self, statement: str) -> None:
+        if self._process is not None and not statement.startswith(("SELECT", "PRAGMA")):
+            self._process.step(f"SQL {statement[:40]!r}")
+        elif self._process is not None and self._process.dead:
+            self._process.step("")
+
+    def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:
+        self._step(statement)
+        return super().execute(statement, *args)
+
+    def executemany(self, statement: str, *args: Any) -> sqlite3.Cursor:
+        self._step(statement)
+        return super().executemany(statement, *args)
+
+    def executescript(self, statements: str) -> sqlite3.Cursor:
+        self._step(statements)
+        return super().executescript(statements)
+
+
+def _connect(original: Callable[..., sqlite3.Connection]) -> Callable[..., sqlite3.Connection]:
+    def connect(database: Any, *args: Any, **settings: Any) -> sqlite3.Connection:
+        # What another process holds is not given up while this one waits: nothing else runs meanwhile.
+        return original(database, *args, **{**settings, "factory": _Connection, "timeout": 0.0})
+
+    return connect
+
+
+def _step(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def changed(*args: Any, **settings: Any) -> Any:
+        process = PROCESS.get()
+        if process is not None:
+            process.step(f"{name} {_short(args[0])}")
+        return function(*args, **settings)
+
+    return changed
+
+
+def _short(path: object) -> str:
+    return os.path.basename(os.fspath(path)) if isinstance(path, str | os.PathLike) else ""
+
+
+def _link(original: Callable[..., Any]) -> Callable[..., Any]:
+    def link(source: Any, target: Any, **settings: Any) -> Any:
+        process = PROCESS.get()
+        if process is not None:
+            process.step(f"link {_short(target)}")
+            if not process.machine.has_links:
+                raise OSError(errno.EPERM, os.strerror(errno.EPERM), os.fspath(source))
+        return original(source, target, **settings)
+
+    return link
+
+
+def _fsync(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fsync(descriptor: int) -> None:
+        process = PROCESS.get()
+        if process is None:
+            original(descriptor)
+            return
+        process.step("fsync")
+        found, machine = os.fstat(descriptor), process.machine
+        machine.synced[found.st_ino] = found.st_size
+        with contextlib.suppress(OSError):
+            nanoseconds = int((EPOCH + machine.loop.now) * 1e9)
+            os.utime(descriptor, ns=(nanoseconds, nanoseconds))
+
+    return fsync
+
+
+def _open(original: Callable[..., int]) -> Callable[..., int]:
+    def opened(path: Any, flags: int, *args: Any, **settings: Any) -> int:
+        process = PROCESS.get()
+        if process is not None and (process.dead or flags & os.O_CREAT):
+            process.step(f"open {_short(path)}")
+        return original(path, flags, *args, **settings)
+
+    return opened
+
+
+def _flock(original: Callable[..., None]) -> Callable[..., None]:
+    def flock(descriptor: Any, operation: int) -> None:
+        process = PROCESS.get()
+        if process is None:
+            original(descriptor, operation)
+            return
+        if process.dead and not operation & fcntl.LOCK_UN:
+            process.step("flock")
+        original(descriptor, operation)
+        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        if operation & fcntl.LOCK_UN:
+            process.locks.discard(number)
+        else:
+            process.locks.add(number)
+
+    return flock
+
+
+def _lockf(original: Callable[..., Any]) -> Callable[..., Any]:
+    def lockf(file: Any, operation: int, *args: Any) -> Any:
+        process = PROCESS.get()
+        if process is not None and not operation & fcntl.LOCK_UN:
+            process.step("lockf")
+            found = os.fstat(file if isinstance(file, int) else file.fileno())
+            process.held.add((found.st_dev, found.st_ino))
+        return original(file, operation, *args)
+
+    return lockf
+
+
+class _InlineThreads:
+    """Stands in for `anyio.to_thread`: the work runs in the loop."""
+
+    async def run_sync(self, work: Callable[[], Any], **_: Any) -> Any:
+        process = PROCESS.get()
+        if process is None:
+            return work()
+        await anyio.sleep(process.dice.random() * _THREAD_WAIT)
+        result = work()
+        await anyio.sleep(process.dice.random() * _THREAD_WAIT)
+        return result
+
+
+class _InlineThread:
+    """Stands in for `threading.Thread` in `run_with`: it has ended when `start` returns."""
+
+    def __init__(self, *, target: Callable[[], None], name: str) -> None:
+        self._target = target
+        self.name = name
+
+    def start(self) -> None:
+        self._target()
+
+    def join(self) -> None:
+        """Has ended."""
+
+
+def _token_hex(original: Callable[..., str]) -> Callable[..., str]:
+    def token_hex(nbytes: int | None = None) -> str:
+        process = PROCESS.get()
+        return original(nbytes) if process is None else process.dice.randbytes(nbytes or 32).hex()
+
+    return token_hex
+
+
+def _token_bytes(original: Callable[..., bytes]) -> Callable[..., bytes]:
+    def token_bytes(nbytes: int | None = None) -> bytes:
+        process = PROCESS.get()
+        return original(nbytes) if process is None else process.dice.randbytes(nbytes or 32)
+
+    return token_bytes
+
+
+def _scrypt(secret: bytes, *, salt: bytes, dklen: int = 64, **_: int) -> bytes:
+    return hashlib.sha512(salt + secret).digest()[:dklen]
+
+
+@contextmanager
+def caught_system() -> Iterator[None]:
+    """Catch what processes ask of the system, in a block."""
+    with contextlib.ExitStack() as stack:
+
+        def catch(where: Any, name: str, value: Any) -> None:
+            stack.callback(setattr, where, name, getattr(where, name))
+            setattr(where, name, value)
+
+        for name in _CHANGES:
+            catch(os, name, _step(name, getattr(os, name)))
+        catch(os, "link", _link(os.link))
+        catch(os, "fsync", _fsync(os.fsync))
+        catch(os, "open", _open(os.open))
+        catch(fcntl, "flock", _flock(fcntl.flock))
+        catch(fcntl, "lockf", _lockf(fcntl.lockf))
+        catch(sqlite3, "connect", _connect(sqlite3.connect))
+        catch(secrets, "token_hex", _token_hex(secrets.token_hex))
+        catch(secrets, "token_bytes", _token_bytes(secrets.token_bytes))
+        catch(hashlib, "scrypt", _scrypt)
+        catch(threads, "to_thread", _InlineThreads())
+        catch(threads, "Thread", _InlineThread)
+        catch(thread_yield.ThreadYielder, "rest", lambda _: None)
+        yield

@@ -1,0 +1,179 @@
+"""Draw a simulation from its seed: the server's habits, what goes wrong, and who works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from benchmarks.simulate.actor import Actor, Violations
+from benchmarks.simulate.foreign import OtherProgram, person
+from benchmarks.simulate.imports import KINDS, SOURCE, Import, Row
+from benchmarks.simulate.loop import SimulatedLoop
+from benchmarks.simulate.machine import Machine
+from benchmarks.simulate.network import Internet, Troubles
+from benchmarks.simulate.nights import Export, Night
+from benchmarks.simulate.server import FAILS, REFUSED, Server
+
+__all__ = ["THEMES", "Drawn", "draw"]
+
+#: How often each kind of work is drawn.
+THEMES: Final = {
+    "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
+    "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
+}  # fmt: skip
+
+
+@frozen(kw_only=True)
+class Drawn:
+    """A simulation before it begins.
+
+    Attributes:
+        theme: what it is about.
+        internet: the server.
+        actors: those whose work is checked.
+        others: other programs.
+    """
+
+    theme: str
+    internet: Internet
+    actors: Sequence[Actor]
+    others: Sequence[OtherProgram] = field(factory=tuple)
+
+
+def draw(
+    seed: int,
+    dice: Random,
+    *,
+    theme: str | None,
+    server: Server,
+    machine: Machine,
+    loop: SimulatedLoop,
+    violations: Violations,
+) -> Drawn:
+    """Draw a simulation."""
+    chosen = dice.choices([*THEMES], [*THEMES.values()])[0]
+    theme = theme or chosen
+    server.page_cap = dice.choice([1000, 1000, 40, 7, 3])
+    server.ignores_sort = dice.random() < 0.2
+    internet = Internet(loop=loop, server=server, seed=str(seed), troubles=_draw_troubles(dice))
+    harm = dice.choice([0.0, 0.4, 0.8])
+
+    def employ(kind: type[Actor], name: str) -> Actor:
+        return kind(name, machine, internet, seed=str(seed), violations=violations, harm=harm)
+
+    if theme in KINDS:
+        return _draw_imports(theme, dice, internet, employ)
+    return _draw_readers(theme, dice, internet, employ)
+
+
+def _draw_troubles(dice: Random) -> Troubles:
+    part = dice.choice([0.0, 0.03, 0.1, 0.3])
+    denials = [(at := dice.uniform(0, 40), at + dice.uniform(1, 60)) for _ in range(dice.choice([0, 0, 0, 1]))]
+    return Troubles(
+        writes=part * dice.choice([0.3, 1.0, 1.5]),
+        reads=part * dice.choice([0.1, 0.5]),
+        denials=tuple(denials),
+        restarts=tuple(dice.uniform(0, 60) for _ in range(dice.choice([0, 0, 1]))),
+    )
+
+
+def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    family = dice.choice(["customers", "customers", "purchases"])
+    for number in range(dice.choice([1, 4, 12, 30, 60])):
+        record = person(f"b{number}@x.cz", first_name="A", last_name=f"No {number}")
+        if family == "purchases":
+            record = {"external_purchase_id": f"x{number}", "payment_time": "2026-01-01 10:00:00"}
+        internet.world.put(family, record, by="beginning")
+    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.15, 0.4]))
+    actors: list[Actor] = []
+    for number in range(dice.choice([1, 1, 2])):
+        actor = employ(Export if theme == "exports" else Night, f"reader{number + 1}")
+        assert isinstance(actor, Night | Export)
+        actor.family = family
+        actor.count = dice.choice([None, 2, 5, 20])
+        actor.concurrency = dice.choice([1, 1, 3, 8])
+        if isinstance(actor, Night):
+            actor.as_file = theme == "changes as files"
+            actor.has_rival = dice.random() < 0.3
+            actor.may_clash = dice.random() < 0.5
+            actor.nights = dice.choice([2, 3, 5])
+        actors.append(actor)
+    other = OtherProgram(
+        internet.world, seed=internet.seed, family=family, keys=[], busy=dice.choice([0, 5, 30]),
+        longest=dice.choice([3.0, 60.0, 9000.0]), deletes=True,
+    )  # fmt: skip
+    return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
+
+
+def _draw_imports(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    kind = KINDS[theme]
+    world = internet.world
+    number = dice.choice([1, 2, 3, 5, 8, 13, 20, 40])
+    rows = [_row(theme, one, dice) for one in range(number)]
+    _known(theme, rows, internet, dice)
+    actors = []
+    for one in range(dice.choice([1, 1, 2, 3]) if kind.match else 1):
+        actor = employ(Import, f"import{one + 1}")
+        assert isinstance(actor, Import)
+        actor.kind, actor.rows = kind, rows
+        actor.delay = dice.choice([0.0, 0.0, dice.uniform(0, 1), dice.uniform(0, 30)])
+        actor.times = dice.choice([1, 1, 2])
+        actors.append(actor)
+    emails = [row["email"] for row in rows if row.get("email")]
+    other = OtherProgram(
+        world,
+        seed=internet.seed,
+        keys=emails,
+        busy=dice.choice([0, 0, 3, 10]) if kind.family == "customers" else 0,
+        longest=dice.choice([5.0, 60.0]),
+        deletes=dice.random() < 0.2,
+    )
+    return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
+
+
+def _row(theme: str, number: int, dice: Random) -> Row:
+    name = f"Row {number}"
+    if dice.random() < 0.06:
+        name += dice.choice([FAILS, REFUSED])
+    if theme.startswith("products") or theme == "brands":
+        key = KINDS[theme].match or ""
+        return {key: f"p{number}", "name": name}
+    row = {"first_name": dice.choice(["Ann", "Eva"]), "last_name": name, "language_id": "en"}
+    if theme in ("by email", "with parts"):
+        row["email"] = f"k{number}@x.cz"
+    if theme == "by external id":
+        row["external_id"] = f"e{number}"
+    if theme in ("by card", "with parts"):
+        row["card_number"] = f"c{number}" if theme == "by card" or dice.random() < 0.7 else ""
+    if theme == "with parts":
+        row["property.p1"] = dice.choice(["red", "blue", ""])
+        row["property.p2"] = dice.choice(["1", ""])
+    return row
+
+
+def _known(theme: str, rows: list[Row], internet: Internet, dice: Random) -> None:
+    """Let the server know some of the records of rows, and others."""
+    world = internet.world
+    for name in ("p1", "p2"):
+        world.put("customer_properties", {"property_id": name, "name": name}, by="beginning")
+    known = dice.choice([0.0, 0.3, 1.0])
+    for row in rows:
+        if dice.random() >= known:
+            continue
+        if "name" in row:
+            key = KINDS[theme].match or ""
+            world.put(KINDS[theme].family, {key: row[key], "name": "Old"}, by="beginning")
+            continue
+        if theme == "without a key":
+            continue
+        customer = person(row.get("email", f"{row['last_name'][:6]}@y.cz"), first_name="Old", last_name="Old")
+        customer_id = world.put("customers", customer, by="beginning")
+        if row.get("external_id"):
+            record = {"customer_source_id": SOURCE, "external_id": row["external_id"], "customer_id": customer_id}
+            world.put("customer_source_records", record, by="beginning")
+        if row.get("card_number") and (theme == "by card" or dice.random() < 0.2):
+            card = {"card_number": row["card_number"], "card_type_id": "type", "state": 1, "customer_id": customer_id}
+            world.put("cards", card, by="beginning")

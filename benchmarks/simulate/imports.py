@@ -1,0 +1,263 @@
+"""Bulk writes of one file: by a key and without, with parts and in batches; one to three runs at once."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from benchmarks.simulate.actor import Actor
+from benchmarks.simulate.machine import Process
+from benchmarks.simulate.world import World, at_path
+
+__all__ = ["KINDS", "Finished", "Import", "Kind", "Row"]
+
+Row = dict[str, str]
+SOURCE: Final = "86e05affc7a7abefcd513ab400"
+
+
+@frozen(kw_only=True)
+class Kind:
+    """A kind of bulk write.
+
+    Attributes:
+        family: the family's name in the client and in the world.
+        match: the key.
+        columns: column → dotted field of the record, of the columns that are fields of the record.
+        defaults: see `bulk_write`.
+        has_card, has_property: whether rows have these parts.
+    """
+
+    family: str
+    match: str | None
+    columns: Mapping[str, str]
+    defaults: Mapping[str, str] = field(factory=dict)
+    has_card: bool = False
+    has_property: bool = False
+
+    def key_of(self, row: Row) -> str:
+        """Return the key of a row."""
+        return row.get(self.match or "", "")
+
+
+_PERSON: Final = {name: f"personal_information.{name}" for name in ("email", "first_name", "last_name", "language_id")}
+_DEFAULTS: Final = {"customer_source_id": SOURCE}
+KINDS: Final[Mapping[str, Kind]] = {
+    "by email": Kind(family="customers", match="email", columns=_PERSON, defaults=_DEFAULTS),
+    "by external id": Kind(family="customers", match="external_id", columns=_PERSON, defaults=_DEFAULTS),
+    "by card": Kind(
+        family="customers", match="card_number", columns=_PERSON, has_card=True,
+        defaults={**_DEFAULTS, "card_type_id": "type"},
+    ),
+    "with parts": Kind(
+        family="customers", match="email", columns=_PERSON, has_card=True, has_property=True,
+        defaults={**_DEFAULTS, "card_type_id": "type"},
+    ),
+    "without a key": Kind(family="customers", match=None, columns=_PERSON, defaults=_DEFAULTS),
+    "products by code": Kind(family="products", match="code", columns={"name": "name", "code": "code"}),
+    "products by external id": Kind(
+        family="products", match="external_id", columns={"name": "name", "external_id": "external_id"}
+    ),
+    "brands": Kind(
+        family="product_brands", match="external_id", columns={"name": "name", "external_id": "external_id"}
+    ),
+}  # fmt: skip
+
+
+@frozen(kw_only=True)
+class Finished:
+    """A run that has ended.
+
+    Attributes:
+        actor: who ran it.
+        kind: the kind.
+        began, ended: when.
+        results: the rows of its results file.
+        counts: the outcomes of its report that are not zero.
+        rows: its rows.
+    """
+
+    actor: str
+    kind: Kind
+    began: float
+    ended: float
+    results: list[dict[str, str]]
+    counts: dict[str, int]
+    rows: list[Row]
+
+
+class Import(Actor):
+    """A bulk write of rows."""
+
+    kind: Kind
+    rows: list[Row]
+    delay: float = 0.0
+    finished: Finished | None = None
+    times: int = 1
+
+    async def live(self) -> None:
+        """Run until the report is there, then perhaps once more."""
+        await self.machine.sleep(self.delay)
+        source = self.folder / "rows.csv"
+        write_rows(source, self.rows)
+        self.machine.note_synced()
+        results = self.folder / "results.csv"
+        for _ in range(self.times):
+            began = self.machine.loop.now
+            report = await self.until_done(
+                lambda process: self._run(process, source, results),
+                what=f"a bulk write of {self.kind.family} by {self.kind.match}, {len(self.rows)} rows",
+            )
+            if report is None:
+                return
+            names = ("created", "updated", "unchanged", "refused", "conflict", "unknown")
+            self.finished = Finished(
+                actor=self.name,
+                kind=self.kind,
+                began=began,
+                ended=self.machine.loop.now,
+                results=read_rows(results),
+                counts={name: getattr(report, name) for name in names},
+                rows=self.rows,
+            )
+            check_finished(self, self.finished, self.internet.world)
+            await self.pause()
+
+    async def _run(self, process: Process, source: Path, results: Path) -> Any:
+        async with self.client(process) as client:
+            family = getattr(client, self.kind.family)
+            return await family.bulk_write(
+                source,
+                match=self.kind.match,
+                defaults=dict(self.kind.defaults),
+                results=results,
+                journal=self.folder / "journal",
+                resume=True,
+                concurrency=self.dice.choice([1, 3, 20]),
+            )
+
+
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Write a source."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0]])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a results file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [*csv.DictReader(file)]
+
+
+def check_finished(actor: Import, run: Finished, world: World) -> None:
+    """Check the outcomes of a run against the ledger, as soon as it has ended."""
+    violations = actor.violations
+    if len(run.results) != len(run.rows) or sum(run.counts.values()) != len(run.rows):
+        violations.add(f"{run.actor}: {len(run.rows)} rows, {len(run.results)} in the results, outcomes {run.counts}")
+        return
+    for row, result in zip(run.rows, run.results, strict=True):
+        sentence = _refuted(run, row, result, world)
+        if sentence:
+            violations.add(
+                f"{run.actor}: the row {run.kind.key_of(row) or row['last_name']!r} is {result['outcome']}, "
+                f"but {sentence}",
+                run.kind.key_of(row).lower(), result.get("record_id", ""), row.get("last_name", "").lower(),
+                row.get("name", "").lower(),
+            )  # fmt: skip
+
+
+def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -> str:
+    """Return why the ledger refutes an outcome; empty if it does not."""
+    outcome, record_id = result["outcome"], result.get("record_id", "")
+    if run.kind.match is None:
+        return _refuted_without_key(run, row, outcome, world)
+    if outcome == "unknown" and "records have" not in result.get("reasons", ""):
+        return f"its key says what became of it ({result.get('reasons')})"
+    if outcome not in ("created", "updated", "unchanged"):
+        return ""
+    if not record_id:
+        candidates = _with_key(run, row, world)
+        if run.kind.family == "customers":
+            return "it names no record"
+    else:
+        candidates = [record_id]
+    if outcome == "created" and not any(
+        (versions := world.history[run.kind.family].get(one)) and versions[0].actor == run.actor for one in candidates
+    ):
+        return "it did not make that record"
+    if not any(_had_values(run, row, one, world) for one in candidates):
+        return "that record never had the values of the row"
+    return _refuted_parts(run, row, record_id, world)
+
+
+def _with_key(run: Finished, row: Row, world: World) -> list[str]:
+    path = run.kind.columns[run.kind.match or ""]
+    return [
+        record_id
+        for record_id, versions in world.history[run.kind.family].items()
+        if any(one.values is not None and at_path(one.values, path) == run.kind.key_of(row) for one in versions)
+    ]
+
+
+def _had_values(run: Finished, row: Row, record_id: str, world: World) -> bool:
+    versions = world.history[run.kind.family].get(record_id, [])
+    later = [*(one.at for one in versions[1:]), float("inf")]
+    for version, end in zip(versions, later, strict=True):
+        if version.values is None or end < run.began or version.at > run.ended:
+            continue
+        if all(
+            at_path(version.values, path) == row[column]
+            for column, path in run.kind.columns.items()
+            if row.get(column) and column != run.kind.match
+        ):
+            return True
+    return False
+
+
+def _refuted_parts(run: Finished, row: Row, record_id: str, world: World) -> str:
+    if (
+        run.kind.has_card
+        and row.get("card_number")
+        and not _was(world, "cards", run, customer_id=record_id, card_number=row["card_number"])
+    ):
+        return "the customer never had the card"
+    for name, value in row.items():
+        if (
+            name.startswith("property.")
+            and value
+            and not _was(
+                world, "property_records", run, customer_id=record_id, property_id=name[9:], property_value=value
+            )
+        ):
+            return f"the customer never had {name}"
+    return ""
+
+
+def _was(world: World, family: str, run: Finished, **wanted: str) -> bool:
+    """Return whether a record had these values at some time until the run ended."""
+    return any(
+        one.values is not None
+        and one.at <= run.ended
+        and all(one.values.get(name) == value for name, value in wanted.items())
+        for versions in world.history[family].values()
+        for one in versions
+    )
+
+
+def _refuted_without_key(run: Finished, row: Row, outcome: str, world: World) -> str:
+    made = sum(
+        1
+        for versions in world.history[run.kind.family].values()
+        if versions[0].actor == run.actor
+        and versions[0].values is not None
+        and at_path(versions[0].values, "personal_information.last_name") == row["last_name"]
+    )
+    most = {"created": (1,), "unknown": (0, 1), "refused": (0,)}.get(outcome, ())
+    return "" if made in most else f"it was made {made} times"

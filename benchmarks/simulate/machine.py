@@ -1,0 +1,215 @@
+"""Machines and the processes on them: a disk, clocks, and the ways in which a process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+from attrs import frozen
+
+from benchmarks.simulate.loop import PROCESS, SimulatedLoop
+from benchmarks.simulate.story import Story
+
+__all__ = ["EPOCH", "Ending", "KilledError", "Machine", "Process"]
+
+#: The time of day at which a simulation begins, in seconds since 1970.
+EPOCH = 1_772_000_000.0
+
+
+@frozen(kw_only=True)
+class Ending:
+    """How a process ended; neither a result nor an error if it was killed.
+
+    Attributes:
+        result: what it returned.
+        error: what it raised.
+    """
+
+    result: Any = None
+    error: BaseException | None = None
+
+
+class KilledError(BaseException):
+    """Ends the code of a process that is killed in a step; it is no `Exception`, so that none hides it."""
+
+
+class Machine:
+    """A computer with a disk of its own, and one user.
+
+    Args:
+        name: what the story calls it.
+        folder: its disk, a real folder.
+        loop: the loop.
+        skew: seconds that its time of day is ahead.
+        uptime: seconds since it started, when the simulation begins.
+        has_links: whether its file system has hard links.
+
+    Attributes:
+        processes: those that run.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, loop: SimulatedLoop, *, skew: float, uptime: float, has_links: bool
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.loop = loop
+        self.skew = skew
+        self.uptime = uptime
+        self.has_links = has_links
+        self.processes: list[Process] = []
+        #: Bytes of files that are on the disk for certain, by inode.
+        self.synced: dict[int, int] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def monotonic(self) -> float:
+        """Return the seconds since the machine started; see `carecloud_async.runtime.clock.Clock`."""
+        return self.loop.now + self.uptime
+
+    def time(self) -> float:
+        """Return the time of day, as this machine has it."""
+        return EPOCH + self.loop.now + self.skew
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
+    def cut_power(self, dice: Random) -> None:
+        """End all processes at once; files keep what was synced, and any part of the rest."""
+        kept = self.folder.with_name(f"{self.folder.name}.kept")
+        shutil.copytree(self.folder, kept, symlinks=True)
+        inodes = {path.relative_to(self.folder): path.stat().st_ino for path in self.folder.rglob("*")}
+        for process in [*self.processes]:
+            process.kill("the power is cut")
+        for name, inode in inodes.items():
+            path = kept / name
+            if not path.is_file() or _is_database(path):
+                continue
+            size, synced = path.stat().st_size, self.synced.get(inode, 0)
+            if size > synced:
+                with path.open("r+b") as file:
+                    file.truncate(dice.randint(synced, size))
+        shutil.rmtree(self.folder)
+        kept.rename(self.folder)
+        self.note_synced()
+
+    def note_synced(self) -> None:
+        """Note that all that is on the disk is there for certain."""
+        self.synced = {path.stat().st_ino: path.stat().st_size for path in self.folder.rglob("*") if path.is_file()}
+
+
+def _is_database(path: Path) -> bool:
+    """Return whether SQLite keeps this file: it syncs what its settings ask for, which no hook sees."""
+    if path.name.endswith(("-wal", "-shm", "-journal")):
+        return True
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
+def release_held(files: set[tuple[int, int]]) -> None:
+    """Forget the run files of a killed process: all simulated processes are one process to the package."""
+    module = sys.modules.get("carecloud_async.runs.locked_file")
+    if module is not None:
+        module._held.difference_update(files)
+
+
+class Process:
+    """A process on a machine: what it has open, and when it is to be killed.
+
+    Args:
+        machine: where it runs.
+        name: what the story calls it.
+        dice: draws its secrets and the waits of its threads.
+        story: what happens.
+
+    Attributes:
+        dead: whether it was killed.
+        steps: its steps so far: requests, and changes of the disk.
+        plans: what happens at a step, by its number.
+        ended: how it ended, once it has.
+        tasks: all its tasks, which stay where they are when it is killed.
+        connections, locks, held: what the system closes when it is killed.
+    """
+
+    def __init__(self, machine: Machine, name: str, *, dice: Random, story: Story) -> None:
+        self.machine = machine
+        self.name = name
+        self.dice = dice
+        self.story = story
+        self.dead = False
+        self.steps = 0
+        self.plans: dict[int, Callable[[], None]] = {}
+        self.ended: asyncio.Future[Ending] = machine.loop.create_future()
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.connections: list[sqlite3.Connection] = []
+        self.locks: set[int] = set()
+        self.held: set[tuple[int, int]] = set()
+        machine.processes.append(self)
+
+    def step(self, what: str) -> None:
+        """Count a step, which happens now unless the process is killed at it.
+
+        Raises:
+            KilledError: the process is dead.
+        """
+        if not self.dead:
+            self.steps += 1
+            plan = self.plans.pop(self.steps, None)
+            if plan is not None:
+                self.story.tell(self.name, f"step {self.steps}, before {what}")
+                plan()
+        if self.dead:
+            raise KilledError
+
+    def kill(self, how: str = "kill -9") -> None:
+        """End the process where it is: nothing of it runs any more, and the system closes what it had open."""
+        if self.dead:
+            return
+        self.dead = True
+        self.story.tell(self.name, f"{how}, after {self.steps} steps")
+        self.machine.loop.drop(self)
+        for one in self.connections:
+            with contextlib.suppress(sqlite3.Error):
+                sqlite3.Connection.close(one)
+        for descriptor in [*self.locks]:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        release_held(self.held)
+        self._end(Ending())
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Begin to run a coroutine as this process."""
+        outside, inside = copy_context(), copy_context()
+        inside.run(PROCESS.set, self)
+        task = self.machine.loop.create_task(work(), context=inside)
+        task.add_done_callback(self._note_end, context=outside)
+
+    def cancel(self) -> None:
+        """Cancel it, as Ctrl-C does: what it has open is closed in its own way."""
+        if not self.ended.done():
+            self.story.tell(self.name, "cancelled")
+            self.tasks[0].cancel()
+
+    def _note_end(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            self._end(Ending(error=asyncio.CancelledError()))
+        elif (error := task.exception()) is not None:
+            self._end(Ending(error=error))
+        else:
+            self._end(Ending(result=task.result()))
+
+    def _end(self, ending: Ending) -> None:
+        if self in self.machine.processes:
+            self.machine.processes.remove(self)
+        if not self.ended.done():
+            self.ended.set_result(ending)

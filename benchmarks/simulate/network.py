@@ -1,0 +1,363 @@
+"""The way to the simulated server and back, as a transport for httpx, with troubles that are drawn for each request.
+
+What is drawn depends on the seed, the process, the request and how often that process sent it, and on nothing else: a
+run replays the same even if the package sends its requests in another order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from email.utils import formatdate
+from random import Random
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import httpx
+from attrs import define, field, frozen
+
+from benchmarks.simulate.loop import SimulatedLoop
+from benchmarks.simulate.machine import EPOCH, Process
+from benchmarks.simulate.server import Answer, Server
+from benchmarks.simulate.world import Entry, World
+
+__all__ = ["Internet", "Sight", "Troubles", "Wire"]
+
+#: For how long a client waits for an answer, and until when a request that left acts at most (seconds).
+READ_TIMEOUT: Final = 30.0
+LATEST: Final = 34.5
+
+_WRITE_TROUBLES: Final = {
+    "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 3, "lost after": 5, "cut after": 3, "late": 6,
+    "slow": 3, "page instead": 1, "page instead, done": 2, "garbage, done": 2,
+}  # fmt: skip
+_READ_TROUBLES: Final = {
+    "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 2, "cut after": 2, "slow": 1, "page instead": 1,
+    "garbage, done": 2,
+}  # fmt: skip
+_HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
+
+
+@frozen(kw_only=True)
+class Troubles:
+    """How much goes wrong.
+
+    Attributes:
+        writes, reads: the part of the requests that have a trouble.
+        hides: the part of the pages that lack neighbouring records.
+        denials: the times, from and to, at which a right is missing.
+        restarts: the times at which the server forgets all tokens.
+    """
+
+    writes: float = 0.0
+    reads: float = 0.0
+    hides: float = 0.0
+    denials: tuple[tuple[float, float], ...] = ()
+    restarts: tuple[float, ...] = ()
+
+
+@frozen(kw_only=True)
+class Sight:
+    """A page that a process was shown.
+
+    Attributes:
+        at: when.
+        by: the process.
+        path: the list.
+        ids: the records on it.
+        hidden: the records that the answer left out though they are there.
+        total: the number of records, as it said.
+    """
+
+    at: float
+    by: str
+    path: str
+    ids: list[str]
+    hidden: frozenset[str]
+    total: int
+
+
+@define(kw_only=True)
+class Internet:
+    """The server as processes reach it.
+
+    Attributes:
+        loop: the loop.
+        server: the server.
+        seed: the seed.
+        troubles: what goes wrong; nothing once the calm has begun.
+        tokens: identity by token.
+        sights: the pages that were shown.
+        wrong_identities: requests with the token of another identity than their process's.
+    """
+
+    loop: SimulatedLoop
+    server: Server
+    seed: str
+    troubles: Troubles
+    calm: bool = False
+    tokens: dict[str, tuple[str, float]] = field(factory=dict)
+    sights: list[Sight] = field(factory=list)
+    wrong_identities: list[str] = field(factory=list)
+    context: Context = field(factory=copy_context)
+    requests: int = 0
+
+    @property
+    def world(self) -> World:
+        """The server's records."""
+        return self.server.world
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something of the server's, whatever becomes of the client."""
+        self.loop.call_later(seconds, work, context=self.context)
+
+    def log_in(self, identity: str) -> str:
+        """Return a new token."""
+        token = f"{len(self.tokens):04d}-{identity}".ljust(40, "0")
+        self.tokens[token] = (identity, self.loop.now)
+        return token
+
+    def is_valid(self, token: str) -> bool:
+        """Return whether a token is known."""
+        if token not in self.tokens:
+            return False
+        made = self.tokens[token][1]
+        return not any(made < one <= self.loop.now for one in self.troubles.restarts)
+
+    def is_denied(self) -> bool:
+        """Return whether rights are missing now."""
+        return not self.calm and any(begin <= self.loop.now < end for begin, end in self.troubles.denials)
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The transport of one process.
+
+    Args:
+        internet: the server.
+        process: the process.
+        actor: whose process it is.
+        identity: who it logs in as.
+        sees_hidden: whether its pages may lack records.
+    """
+
+    def __init__(
+        self, internet: Internet, process: Process, *, actor: str, identity: str, sees_hidden: bool = False
+    ) -> None:
+        self._internet = internet
+        self._process = process
+        self._actor = actor
+        self._identity = identity
+        self._sees_hidden = sees_hidden
+        self._sent: Counter[str] = Counter()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and wait for what is heard of it."""
+        self._process.step(f"sending {request.method}")
+        internet = self._internet
+        internet.requests += 1
+        text = f"{request.method} {request.url.raw_path.decode()} {request.content.decode()}"
+        self._sent[text] += 1
+        dice = Random(f"{internet.seed} {self._process.name} {self._sent[text]} {text}")
+        exchange = _Exchange(
+            internet=internet,
+            request=request,
+            process=self._process,
+            actor=self._actor,
+            identity=self._identity,
+            dice=dice,
+            sees_hidden=self._sees_hidden,
+            heard=internet.loop.create_future(),
+            sent_at=internet.loop.now,
+        )
+        exchange.begin()
+        return await exchange.heard
+
+
+@define(kw_only=True)
+class _Exchange:
+    """One request on its way."""
+
+    internet: Internet
+    request: httpx.Request
+    process: Process
+    actor: str
+    identity: str
+    dice: Random
+    sees_hidden: bool
+    heard: asyncio.Future[httpx.Response]
+    sent_at: float
+    trouble: str = ""
+    entry: Entry | None = None
+
+    def begin(self) -> None:
+        """Draw what happens, and send."""
+        internet, is_write = self.internet, self._is_write
+        troubles = internet.troubles
+        part = 0.0 if internet.calm else troubles.writes if is_write else troubles.reads
+        if self.dice.random() < part:
+            kinds = _WRITE_TROUBLES if is_write else _READ_TROUBLES
+            self.trouble = self.dice.choices([*kinds], [*kinds.values()])[0]
+        if self.trouble == "unreachable":
+            self._fail(httpx.ConnectError("no connection", request=self.request), after=0.05)
+            return
+        internet.later(0.002 + self.dice.random() * 0.1, self._arrive)
+
+    @property
+    def _path(self) -> str:
+        return self.request.url.path.partition("/v1.0")[2]
+
+    @property
+    def _is_write(self) -> bool:
+        return self.request.method != "GET" and "/users/" not in self.request.url.path
+
+    def _arrive(self) -> None:
+        """The server gets the request."""
+        trouble, internet = self.trouble, self.internet
+        if self._is_write:
+            self.entry = Entry(
+                number=len(internet.world.ledger) + 1, by=self.process.name, actor=self.actor, sent_at=self.sent_at,
+                verb=self.request.method, path=self._path, body=json.loads(self.request.content), trouble=trouble,
+            )  # fmt: skip
+            internet.world.ledger.append(self.entry)
+        if trouble == "busy":
+            self._answer(429, b"", headers={"Retry-After": "1"})
+        elif trouble == "unavailable":
+            self._answer(self.dice.choice([500, 502, 503]), b"")
+        elif trouble == "lost before":
+            self._lose(self.dice.choice([0.1, READ_TIMEOUT]))
+        elif trouble == "page instead":
+            self._answer(self.dice.choice([200, 502]), _HTML, html=True)
+        elif trouble in ("late", "slow"):
+            self._be_late()
+        else:
+            self._work_and_answer()
+
+    def _be_late(self) -> None:
+        """Do the work when the client has given up, or nearly so."""
+        latest = LATEST - (self.internet.loop.now - self.sent_at)
+        at = self.dice.uniform(0.5, latest) if self.trouble == "late" else self.dice.uniform(3, 25)
+        if self.trouble == "slow":
+            self.internet.later(at, self._work_and_answer)
+            return
+        self.internet.later(at, self._work_unheard)
+        if self.dice.random() < 0.5:
+            self.internet.later(0.2, lambda: self._answer(self.dice.choice([502, 504]), b""))
+        else:
+            self._lose(READ_TIMEOUT)
+
+    def _work_unheard(self) -> None:
+        self._work()
+
+    def _work_and_answer(self) -> None:
+        answer = self._work()
+        if self.trouble == "lost after":
+            self._answer(self.dice.choice([500, 503, 504]), b"")
+        elif self.trouble == "cut after":
+            self._lose(0.1)
+        elif self.trouble == "page instead, done":
+            self._answer(200, _HTML, html=True)
+        elif self.trouble == "garbage, done":
+            body = answer.body
+            self._answer(answer.status, body[: max(len(body) - 5, 0)] or b"{")
+        else:
+            self._answer(answer.status, answer.body)
+
+    def _work(self) -> Answer:
+        """Work on the request as a server does that knows nothing of the way back."""
+        internet, path = self.internet, self._path
+        if path == "/users/actions/login":
+            data = {"bearer_token": internet.log_in(self.identity), "valid_to": "2099-01-01 00:00:00"}
+            return Answer(status=200, data={**data, "user": {"user_id": self.identity}})
+        token = self.request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not internet.is_valid(token):
+            return self._refused(401)
+        if internet.tokens[token][0] != self.identity:
+            internet.wrong_identities.append(f"{self.process.name} as {self.identity}, with the token {token}")
+        if internet.is_denied():
+            return self._refused(403)
+        if self.entry is not None:
+            answer = internet.server.write(self.entry)
+            self._tell_write(answer)
+            return answer
+        hides = not internet.calm and self.sees_hidden and self.dice.random() < internet.troubles.hides
+        internet.server.hide = self._hide
+        answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
+        if seen:
+            internet.sights.append(Sight(at=internet.loop.now, by=self.process.name, path=path, **seen))
+            self._tell_read(seen)
+        return answer
+
+    def _refused(self, status: int) -> Answer:
+        if self.entry is not None:
+            self.entry.status = status
+        return Answer(status=status)
+
+    def _hide(self, _: str, ids: list[str]) -> frozenset[str]:
+        in_order = sorted(ids)
+        size = self.dice.randint(1, max(len(in_order) // 3, 1))
+        begin = self.dice.randrange(max(len(in_order) - size + 1, 1))
+        return frozenset(in_order[begin : begin + size])
+
+    # What is heard of it
+
+    def _answer(self, status: int, body: bytes, *, headers: dict[str, str] | None = None, html: bool = False) -> None:
+        kind = "text/html" if html else "application/json"
+        date = formatdate(EPOCH + self.internet.loop.now, usegmt=True)
+        response = httpx.Response(
+            status, content=body, headers={"Content-Type": kind, "Date": date, **(headers or {})}, request=self.request
+        )
+        self._note_heard(f"{status}{' (a web page)' if html else ''}")
+        self.internet.later(0.002 + self.dice.random() * 0.1, lambda: self._resolve(response))
+
+    def _lose(self, after: float) -> None:
+        error = httpx.ReadTimeout if after >= READ_TIMEOUT else httpx.ReadError
+        self._fail(error("the connection was lost", request=self.request), after=after)
+
+    def _fail(self, error: Exception, *, after: float) -> None:
+        self._note_heard(type(error).__name__)
+
+        def fail() -> None:
+            if not self.heard.done():
+                self.heard.set_exception(error)
+
+        self.internet.later(after, fail)
+
+    def _resolve(self, response: httpx.Response) -> None:
+        if not self.heard.done():
+            self.heard.set_result(response)
+
+    def _note_heard(self, what: str) -> None:
+        if self.entry is not None:
+            self.entry.heard = what
+
+    # What the story tells
+
+    def _tell_write(self, answer: Answer) -> None:
+        entry, world = self.entry, self.internet.world
+        assert entry is not None
+        text = json.dumps(entry.body).lower()
+        ids = f" → {', '.join(entry.ids)}" if entry.ids else ""
+        late = f", {world.now() - entry.sent_at:.1f} s after it left" if world.now() - entry.sent_at > 1 else ""
+        trouble = f" [{self.trouble}]" if self.trouble else ""
+        what = f"does #{entry.number} {entry.verb} {entry.path} of {entry.by}{late}{trouble}: {answer.status}{ids}"
+        world.story.tell("server", f"{what}  {text[:160]}", *entry.ids, *_words(text), *entry.path.split("/"))
+
+    def _tell_read(self, seen: dict[str, Any]) -> None:
+        query = parse_qs(self.request.url.query.decode())
+        asked = {
+            value.strip().lower()
+            for name, values in query.items()
+            if "list" in name or "id" in name
+            for value in values
+        }
+        hidden = f", hides {len(seen['hidden'])}" if seen["hidden"] else ""
+        what = f"shows {self.process.name} {len(seen['ids'])} of {seen['total']} of {self._path}{hidden}"
+        self.internet.world.story.tell("server", what, *seen["ids"], *asked, *seen["hidden"], self._path)
+
+
+def _words(text: str) -> set[str]:
+    """Return the texts in a body, as the story finds its keys."""
+    return {one.strip() for one in text.split('"')[1::2] if one.strip()}

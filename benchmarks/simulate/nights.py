@@ -1,0 +1,237 @@
+"""Nights of changes and exports: a mirror of a list, made of what each night tells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.simulate.actor import Actor
+from benchmarks.simulate.machine import Process
+from benchmarks.simulate.world import FAMILIES, Json
+from carecloud_async import ExportError
+
+__all__ = ["Export", "Night"]
+
+#: What a file holds that another program put where ours is to stand.
+FOREIGN: Final = b"the file of another program\n"
+
+
+class _Reader(Actor):
+    """An actor who reads one list.
+
+    Attributes:
+        family: the list.
+        count: the records of a page that it asks for; `None` to let the package choose.
+        concurrency: pages in flight.
+    """
+
+    family: str = "customers"
+    count: int | None = None
+    concurrency: int = 1
+
+    @property
+    def path(self) -> str:
+        """The path of the list."""
+        return f"/{self.family.replace('_', '-')}"
+
+    def listing(self, client: Any) -> Any:
+        """Return the list of a client."""
+        paging = {} if self.count is None else {"count": self.count}
+        return getattr(client, self.family).list(**paging)
+
+    def was_seen_whole(self, process: str | None, since: float) -> bool:
+        """Return whether an answer did not lack anything: what it said tells that the others did."""
+        return any(
+            not one.hidden and one.path == self.path
+            for one in self.internet.sights
+            if one.at >= since and (one.by == process if process else one.by.startswith(f"{self.name}."))
+        )
+
+    def shown(self, record_id: str) -> Json:
+        """Return a record as the list shows it now."""
+        return self.internet.world.records[self.family][record_id]
+
+
+class Night(_Reader):
+    """Changes of a list, night after night, applied to a mirror.
+
+    Attributes:
+        nights: how many.
+        as_file: whether changes come as a file, or one by one.
+        has_rival: whether a second run is started now and then before the first has ended.
+        may_clash: whether another program may put a file where ours is to stand.
+    """
+
+    nights: int = 3
+    as_file: bool = False
+    has_rival: bool = False
+    may_clash: bool = False
+
+    async def live(self) -> None:
+        """Take the changes of each night."""
+        self.mirror: dict[str, Any] = {}
+        self.state = self.folder / "list.state"
+        self.target = self.folder / "changes.jsonl"
+        self.names = 0
+        self.since = 0.0
+        self.told: set[str] = set()
+        for _ in range(self.nights):
+            if not await self._one():
+                return
+            await self.pause(3600.0)
+
+    async def end_calmly(self) -> None:
+        """Take the changes once more, when nothing goes wrong: the mirror is the list then."""
+        if self.violations.found:
+            return
+        report = await self._one()
+        if report is None or not report.exact:
+            return
+        records = self.internet.world.records[self.family]
+        for record_id in sorted({*self.mirror, *records}):
+            if self.mirror.get(record_id) != records.get(record_id):
+                what = "is missing in" if record_id not in self.mirror else "stays in"
+                if record_id in self.mirror and record_id in records:
+                    what = "is out of date in"
+                self.violations.add(f"{self.name}: {record_id} {what} the mirror after a calm night", record_id)
+                return
+
+    async def _one(self) -> Any:
+        """Take the changes of one night; return the report."""
+        self.since, self.told = self.machine.loop.now, set()
+        if self.has_rival and self.dice.random() < 0.5 and not self.internet.calm:
+            self.machine.loop.create_task(self._rival())
+        what = f"the changes of {self.family}{' as a file' if self.as_file else ''}"
+        return await self.until_done(self._take_file if self.as_file else self._take, what=what)
+
+    async def _rival(self) -> None:
+        await self.machine.sleep(self.dice.uniform(0, 3))
+        await self.attempt(self._take_file if self.as_file else self._take, what="the same once more")
+
+    async def _take(self, process: Process) -> Any:
+        async with self.client(process, sees_hidden=True) as client:
+            changes = self.listing(client).changes(state=self.state, allow_shrink=True, concurrency=self.concurrency)
+            async with changes:
+                async for one in changes:
+                    self._apply(process.name, one.kind, one.id, None if one.raw is None else json.loads(one.raw))
+            return changes.report
+
+    async def _take_file(self, process: Process) -> Any:
+        from carecloud_async.changes.file import ChangesFileOptions, write_changes
+        from carecloud_async.changes.values import ChangesOptions
+
+        self._load(process.name)
+        if self.may_clash and self.dice.random() < 0.4:
+            process.plans[process.steps + self.dice.randint(1, 60)] = self._put_foreign_file
+        async with self.client(process, sees_hidden=True) as client:
+            try:
+                report = await write_changes(
+                    self.listing(client).export_source(),
+                    self.target,
+                    self.state,
+                    ChangesOptions(allow_shrink=True, concurrency=self.concurrency),
+                    ChangesFileOptions(),
+                )
+            except ExportError:
+                self._step_aside()
+                raise
+        self._load(process.name)
+        return report
+
+    def _put_foreign_file(self) -> None:
+        if not self.target.exists():
+            self.story.tell("another program", f"makes the file {self.target.name}")
+            self.target.write_bytes(FOREIGN)
+
+    def _step_aside(self) -> None:
+        """Do what a person does whose target is taken: name another file, or remove the one that is there."""
+        if self.target.exists() and FOREIGN.startswith(self.target.read_bytes()):
+            if self.dice.random() < 0.5:
+                self.names += 1
+                self.target = self.folder / f"changes{self.names}.jsonl"
+                self.story.tell(self.name, f"names another file: {self.target.name}")
+            else:
+                self.target.unlink()
+                self.story.tell(self.name, "removes the file of the other program")
+
+    def _load(self, process: str) -> None:
+        """Apply a file of changes to the mirror, and remove it."""
+        for path in sorted(self.folder.glob("changes*.jsonl")):
+            content = path.read_bytes()
+            if FOREIGN.startswith(content):
+                continue
+            for line in content.splitlines():
+                one = json.loads(line)
+                self._apply(process, one["change"], one["id"], one["record"])
+            path.unlink()
+
+    def _apply(self, process: str, kind: str, record_id: str, record: Any) -> None:
+        if kind == "deleted":
+            self._check_deletion(process, record_id)
+            self.mirror.pop(record_id, None)
+        else:
+            self.mirror[record_id] = record
+
+    def _check_deletion(self, process: str, record_id: str) -> None:
+        now = self.machine.loop.now
+        is_new = record_id not in self.told
+        self.told.add(record_id)
+        lives = is_new and self.internet.world.lived(self.family, record_id, self.since, now)
+        if lives and self.was_seen_whole(process, self.since):
+            self.violations.add(f"{process} tells that {record_id} is deleted, and it lives", record_id)
+
+
+class Export(_Reader):
+    """Exports of a list, resumed until they are whole.
+
+    Attributes:
+        suffix: the format.
+    """
+
+    suffix: str = "jsonl"
+    times: int = 1
+
+    async def live(self) -> None:
+        """Export."""
+        for number in range(self.times):
+            began = self.machine.loop.now
+            target = self.folder / f"list{number}.{self.suffix}"
+            report = await self.until_done(
+                lambda process, target=target: self._export(process, target),  # type: ignore[misc]
+                what=f"an export of {self.family}",
+            )
+            if report is None:
+                return
+            self._check(target, report, began)
+            await self.pause()
+
+    async def _export(self, process: Process, target: Path) -> Any:
+        async with self.client(process, sees_hidden=True) as client:
+            return await self.listing(client).export(target, resume=True, concurrency=self.concurrency)
+
+    def _check(self, target: Path, report: Any, began: float) -> None:
+        lines = [json.loads(line) for line in target.read_bytes().splitlines()]
+        id_field = FAMILIES[self.family].id_field
+        ids = [one[id_field] for one in lines]
+        if len(ids) != report.records:
+            self.violations.add(f"{self.name}: the file has {len(ids)} records, the report says {report.records}")
+        if not report.exact:
+            return
+        world, now = self.internet.world, self.machine.loop.now
+        twice = {one for one in ids if ids.count(one) > 1}
+        if twice:
+            self.violations.add(f"{self.name}: {min(twice)} is in the exact file twice", min(twice))
+        for record_id in world.records[self.family]:
+            if record_id in ids or not world.lived(self.family, record_id, began, now):
+                continue
+            if self.was_seen_whole(None, began):
+                self.violations.add(
+                    f"{self.name}: {record_id} lived all the time and is not in the exact file", record_id
+                )
+                return
+        for one in lines:
+            versions = world.history[self.family].get(one[id_field], [])
+            if not any(version.values == one for version in versions):
+                self.violations.add(f"{self.name}: {one[id_field]} is in the file as it never was", one[id_field])
+                return

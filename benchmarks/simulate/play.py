@@ -1,0 +1,181 @@
+"""Play one seed: draw a world and its actors, let them live, and check what must hold."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from attrs import frozen
+
+from benchmarks.simulate.actor import Violations
+from benchmarks.simulate.disk import caught_system
+from benchmarks.simulate.draw import Drawn, draw
+from benchmarks.simulate.invariants import check_end
+from benchmarks.simulate.loop import SimulatedLoop, StalledError
+from benchmarks.simulate.machine import EPOCH, Machine
+from benchmarks.simulate.network import Internet
+from benchmarks.simulate.server import Server
+from benchmarks.simulate.story import Story
+from benchmarks.simulate.world import World
+
+__all__ = ["Played", "play"]
+
+#: Virtual seconds and steps after which a simulation counts as hanging.
+_END: Final = 4 * 86400.0
+_MOST_PASSES: Final = 400_000
+#: Seconds after the last actor's end, in which late writes take effect.
+_SETTLES: Final = 60.0
+
+
+@frozen(kw_only=True)
+class Played:
+    """What became of a seed.
+
+    Attributes:
+        seed: the seed.
+        theme: what its actors did.
+        violations: what did not hold: sentences.
+        story: the story, if something did not hold.
+        requests: requests that were sent.
+        virtual: virtual seconds.
+        seconds: seconds that it took.
+        digest: a number that is another one if anything happened otherwise.
+    """
+
+    seed: int
+    theme: str
+    violations: list[str]
+    story: str
+    requests: int
+    virtual: float
+    seconds: float
+    digest: int
+
+
+def play(seed: int, *, theme: str | None = None) -> Played:
+    """Play a seed."""
+    began = time.perf_counter()
+    logging.disable(logging.CRITICAL)
+    root = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    folder = Path(tempfile.mkdtemp(prefix="simulate-", dir=root))
+    before = os.environ.get("XDG_STATE_HOME")
+    unraisable = sys.unraisablehook
+    gc.disable()
+    try:
+        with caught_system():
+            one = _Play(seed, folder, theme=theme)
+            os.environ["XDG_STATE_HOME"] = str(folder / "disk" / "state")
+            result = one.run(began)
+            sys.unraisablehook = lambda _: None
+            one.close()
+            del one
+            gc.collect()
+        return result
+    finally:
+        sys.unraisablehook = unraisable
+        if before is None:
+            os.environ.pop("XDG_STATE_HOME", None)
+        else:
+            os.environ["XDG_STATE_HOME"] = before
+        shutil.rmtree(folder, ignore_errors=True)
+        logging.disable(logging.NOTSET)
+        gc.enable()
+
+
+class _Play:
+    def __init__(self, seed: int, folder: Path, *, theme: str | None) -> None:
+        self.seed = seed
+        self.loop = SimulatedLoop(end=_END, most_passes=_MOST_PASSES)
+        loop = self.loop
+        self.story = Story(loop.time, folder=str(folder))
+        self.violations = Violations()
+        world = World(
+            now=loop.time,
+            story=self.story,
+            today=lambda: f"{datetime.fromtimestamp(EPOCH + loop.now + 3600, UTC):%Y-%m-%d %H:%M:%S}",
+        )
+        dice = Random(f"seed {seed}")
+        machine = Machine(
+            "disk",
+            folder / "disk",
+            loop,
+            skew=dice.choice([0.0, 0.0, -40.0, 3600.0, dice.uniform(-5, 5)]),
+            uptime=dice.choice([0.0, 50.0, 1e6]),
+            has_links=dice.random() < 0.7,
+        )
+        self.machine = machine
+        self.drawn: Drawn = draw(
+            seed, dice, theme=theme, server=Server(world=world), machine=machine, loop=loop, violations=self.violations
+        )
+        self.internet: Internet = self.drawn.internet
+
+    def run(self, began: float) -> Played:
+        """Let all live, and check."""
+        try:
+            self.loop.run_until_complete(self._live())
+        except StalledError as error:
+            self.violations.add(f"it hangs: {error}")
+        check_end(self.internet, self.violations)
+        story = ""
+        if self.violations.found:
+            story = self._story()
+        return Played(
+            seed=self.seed,
+            theme=self.drawn.theme,
+            violations=[what for what, _ in self.violations.found],
+            story=story,
+            requests=self.internet.requests,
+            virtual=self.loop.now,
+            seconds=time.perf_counter() - began,
+            digest=hash(tuple(map(str, self.story.events))),
+        )
+
+    async def _live(self) -> None:
+        actors = [one.live() for one in self.drawn.actors]
+        await asyncio.gather(*actors, *(one.live() for one in self.drawn.others))
+        await asyncio.sleep(_SETTLES)
+        self.internet.calm = True
+        for actor in self.drawn.actors:
+            await actor.end_calmly()
+
+    def _story(self) -> str:
+        _, about = self.violations.found[0]
+        about |= frozenset(one.lower() for one in about)
+        lines = [f"seed {self.seed} ({self.drawn.theme}): {len(self.violations.found)} violations", ""]
+        lines += [f"- {one}" for one, _ in self.violations.found[:8]]
+        lines += ["", f"What happened, as far as it is about the first one ({', '.join(sorted(about)) or 'all'}):"]
+        lines += [self.story.page(about), "", "The ledger's writes of it:"]
+        entries = [
+            one
+            for one in self.internet.world.ledger
+            if not about or about & {*one.ids, *_texts(one.body), *one.path.split("/")}
+        ]
+        lines += [str(one)[:240] for one in entries[:25]]
+        lines += ["", f"Again: python -m benchmarks.simulate --seed {self.seed}"]
+        return "\n".join(lines)
+
+    def close(self) -> None:
+        """Let go of everything; nothing of it runs any more."""
+        for process in [*self.machine.processes]:
+            process.kill("the end")
+        self.loop._ready.clear()  # type: ignore[attr-defined]
+        self.loop._scheduled.clear()  # type: ignore[attr-defined]
+        self.loop.close()
+
+
+def _texts(body: object) -> set[str]:
+    if isinstance(body, dict):
+        return set().union(*map(_texts, body.values())) if body else set()
+    if isinstance(body, list):
+        return set().union(*map(_texts, body)) if body else set()
+    return {str(body).strip().lower()}

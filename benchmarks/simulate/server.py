@@ -1,0 +1,215 @@
+"""The simulated server: lists with filters, orders and pages, and writes; it checks nothing that hides a double."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from benchmarks.simulate.world import FAMILIES, Entry, Json, World, at_path, normal
+
+__all__ = ["Answer", "Query", "RefusedError", "Server"]
+
+#: Path → family, of lists.
+_LISTS: Final = {
+    "/customers": "customers",
+    "/customer-source-records": "customer_source_records",
+    "/cards": "cards",
+    "/products": "products",
+    "/product-brands": "product_brands",
+    "/customer-properties": "customer_properties",
+    "/purchases": "purchases",
+}
+#: Filter → dotted field, of each family.
+_FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "customers": {"email_list[]": "personal_information.email", "customer_ids[]": "customer_id"},
+    "customer_source_records": {
+        "external_ids[]": "external_id",
+        "external_id": "external_id",
+        "customer_source_id": "customer_source_id",
+        "customer_id": "customer_id",
+    },
+    "cards": {"card_number": "card_number", "card_number_list[]": "card_number", "customer_id": "customer_id"},
+    "products": {"code": "code", "external_id": "external_id"},
+    "product_brands": {},
+    "customer_properties": {},
+    "purchases": {},
+}
+#: A name with this makes the server fail: with 500 for the request that has it.
+FAILS: Final = "!500"
+#: A name with this is refused.
+REFUSED: Final = "!400"
+
+Query = Mapping[str, list[str]]
+
+
+class RefusedError(Exception):
+    """The server refuses a write: with the name of a field and a reason, or with a status."""
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What the server says.
+
+    Attributes:
+        status: the status.
+        data: what stands under `data`.
+    """
+
+    status: int
+    data: Any = None
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        if self.status == 204:
+            return b""
+        if self.status < 400:
+            return json.dumps({"data": self.data}).encode()
+        params = self.data or []
+        error = {"type": "x", "exception": "e", "title": "t", "error_data": {"invalid_params": params}}
+        return json.dumps({"error": error}).encode()
+
+
+@define(kw_only=True)
+class Server:
+    """Answers requests from a world.
+
+    Attributes:
+        world: the records.
+        page_cap: the most records of a page.
+        ignores_sort: whether orders that are asked for are ignored.
+        hide: returns the ids that an answer lacks though they are there, by family and ids; draws for each request.
+    """
+
+    world: World
+    page_cap: int = 1000
+    ignores_sort: bool = False
+    hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
+
+    def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
+        """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
+        family = _LISTS.get(path)
+        if family is not None:
+            return self._list(family, [*self.world.records[family].values()], query, hides=hides)
+        found = re.fullmatch(r"/customers/([^/]+)/(property-records|customer-source-records)", path)
+        if found is not None:
+            name = found[2].replace("-", "_")
+            some = [one for one in self.world.records[name].values() if one["customer_id"] == found[1]]
+            return self._list(name, some, query, hides=False)
+        base, _, record_id = path.rpartition("/")
+        record = self.world.records.get(_LISTS.get(base, ""), {}).get(record_id)
+        if record is None:
+            return Answer(status=404), {}
+        return Answer(status=200, data=record), {}
+
+    def _list(self, family: str, records: list[Json], query: Query, *, hides: bool) -> tuple[Answer, Json]:
+        filters = _FILTERS.get(family, {})
+        for name, values in query.items():
+            path = filters.get(name)
+            if path is not None:
+                wanted = {normal(one) for one in values}
+                records = [one for one in records if normal(at_path(one, path)) in wanted]
+        id_field = FAMILIES[family].id_field
+        order = query.get("sort_field", [""])[0]
+        if order and not self.ignores_sort:
+            descending = query.get("sort_direction") == ["DESC"]
+            records.sort(key=lambda one: (str(at_path(one, order)), one[id_field]), reverse=descending)
+        hidden: frozenset[str] = frozenset()
+        if hides:
+            hidden = self.hide(family, [one[id_field] for one in records])
+            records = [one for one in records if one[id_field] not in hidden]
+        count = min(int(query.get("count", ["100"])[0]), self.page_cap)
+        offset = int(query.get("offset", ["0"])[0])
+        page = records[offset : offset + count]
+        seen = {"ids": [one[id_field] for one in page], "hidden": hidden, "total": len(records)}
+        return Answer(status=200, data={family: [_shown(one) for one in page], "total_items": len(records)}), seen
+
+    def write(self, entry: Entry) -> Answer:
+        """Do a write."""
+        try:
+            answer = self._write(entry)
+            entry.status = answer.status
+        except RefusedError as error:
+            name, reason, *status = error.args
+            entry.status = status[0] if status else 400
+            answer = Answer(status=entry.status, data=[{"name": name, "reason": reason}])
+        if entry.status < 400:
+            entry.applied_at = self.world.now()
+        return answer
+
+    def _write(self, entry: Entry) -> Answer:
+        path, body, world = entry.path, entry.body, self.world
+        parts = path.strip("/").split("/")
+        if path.endswith("/batch"):
+            return self._batch(parts[0].replace("-", "_"), entry)
+        if len(parts) >= 3 and parts[0] == "customers":
+            return self._part(parts, entry)
+        family = parts[0].replace("-", "_")
+        record: Json = body[FAMILIES[family].one]
+        _check(record, "")
+        if entry.verb == "PUT":
+            return self._replace(family, parts[1], record, entry)
+        if family == "customers":
+            # What the API makes up, and what no row names.
+            person = {**record["personal_information"], "salutation": "made up", "nickname": None}
+            record = {**record, "personal_information": person, "state": 1, "loyalty": {"points": 0}}
+        record_id = world.put(family, record, by=entry.by, entry=entry)
+        source = body.get("customer_source")
+        if family == "customers" and source and source.get("external_id"):
+            world.put("customer_source_records", {"customer_id": record_id, **source}, by=entry.by, entry=entry)
+        return Answer(status=201, data={FAMILIES[family].id_field: record_id})
+
+    def _replace(self, family: str, record_id: str, record: Json, entry: Entry) -> Answer:
+        old = self.world.records[family].get(record_id)
+        if old is None:
+            raise RefusedError(FAMILIES[family].id_field, "not_found", 404)
+        kept = {name: old[name] for name in ("state", "loyalty") if name in old and family == "customers"}
+        self.world.put(family, {**record, FAMILIES[family].id_field: record_id, **kept}, by=entry.by, entry=entry)
+        return Answer(status=204)
+
+    def _part(self, parts: list[str], entry: Entry) -> Answer:
+        customer_id, family = parts[1], parts[2].replace("-", "_")
+        if customer_id not in self.world.records["customers"]:
+            raise RefusedError("customer_id", "not_found", 404)
+        record: Json = {**entry.body[FAMILIES[family].one], "customer_id": customer_id}
+        if family == "property_records":
+            _check({"name": record.get("property_value")}, "")
+            record["property_of_customer"] = f"{customer_id}/{record['property_id']}"
+        if entry.verb == "PUT":
+            return self._replace(family, parts[3], record, entry)
+        record_id = self.world.put(family, record, by=entry.by, entry=entry)
+        return Answer(status=201, data={FAMILIES[family].id_field: record_id})
+
+    def _batch(self, family: str, entry: Entry) -> Answer:
+        """Write all records of a batch or none; a record that is known by its key is replaced."""
+        records: list[Json] = entry.body[family]
+        for number, record in enumerate(records):
+            _check(record, f"{family}[{number}].")
+        for record in records:
+            known = self._known(family, record)
+            self.world.put(family, {**known, **record}, by=entry.by, entry=entry)
+        return Answer(status=204)
+
+    def _known(self, family: str, record: Json) -> Json:
+        for path in FAMILIES[family].keys:
+            value = normal(record.get(path))
+            for one in self.world.records[family].values():
+                if value and normal(one.get(path)) == value:
+                    return one
+        return {}
+
+
+def _check(record: Json, prefix: str) -> None:
+    name = str(record.get("name") or at_path(record, "personal_information.last_name") or "")
+    if FAILS in name:
+        raise RefusedError("", "", 500)
+    if REFUSED in name:
+        raise RefusedError(f"{prefix}name", "not_allowed_value")
+
+
+def _shown(record: Json) -> Json:
+    return {name: value for name, value in record.items() if name != "property_of_customer"}

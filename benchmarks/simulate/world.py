@@ -1,0 +1,213 @@
+"""What the simulated server has: records with every version that they ever had, and a ledger of the writes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from benchmarks.simulate.story import Story
+
+__all__ = ["FAMILIES", "Entry", "Family", "Version", "World", "at_path", "normal"]
+
+Json = dict[str, Any]
+
+
+@frozen(kw_only=True)
+class Family:
+    """A kind of record.
+
+    Attributes:
+        name: the name of its list in answers.
+        one: the name of a record in the body of a request.
+        id_field: the field of its id.
+        keys: the dotted fields by which no record is to be made twice.
+    """
+
+    name: str
+    one: str
+    id_field: str
+    keys: tuple[str, ...] = ()
+
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    one.name: one
+    for one in (
+        Family(name="customers", one="customer", id_field="customer_id", keys=("personal_information.email",)),
+        Family(
+            name="customer_source_records",
+            one="customer_source_record",
+            id_field="customer_source_record_id",
+            keys=("external_id",),
+        ),
+        Family(name="cards", one="card", id_field="card_id", keys=("card_number",)),
+        Family(
+            name="property_records",
+            one="property_record",
+            id_field="property_record_id",
+            keys=("property_of_customer",),
+        ),
+        Family(name="products", one="product", id_field="product_id", keys=("code", "external_id")),
+        Family(name="product_brands", one="product_brand", id_field="product_brand_id", keys=("external_id",)),
+        Family(name="customer_properties", one="property", id_field="property_id"),
+        Family(name="purchases", one="purchase", id_field="purchase_id"),
+    )
+}
+
+
+def at_path(record: Mapping[str, Any], path: str) -> Any:
+    """Return the value of a dotted field; `None` if it is not there."""
+    value: Any = record
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def normal(value: object) -> str:
+    """Return a key as this server compares it."""
+    return str(value if value is not None else "").strip().lower()
+
+
+@frozen(kw_only=True)
+class Version:
+    """A record at a time.
+
+    Attributes:
+        at: since when, in virtual seconds.
+        by: the process, or the other program, that wrote it.
+        actor: whose process that was; `None` of other programs.
+        values: the record; `None` once it is deleted.
+        entry: the number of the request in the ledger; `None` of other programs.
+        sent_at: when the request left.
+    """
+
+    at: float
+    by: str
+    actor: str | None
+    values: Json | None
+    entry: int | None = None
+    sent_at: float = 0.0
+
+
+@define(kw_only=True)
+class Entry:
+    """A write that arrived at the server.
+
+    Attributes:
+        number: its number.
+        by: the process that sent it.
+        actor: whose process that was.
+        sent_at: when it left.
+        verb, path, body: what was sent.
+        trouble: what went wrong on the way; empty if nothing did.
+        applied_at: when the server did it; `None` if it did not.
+        status: the status with which the server would have answered.
+        ids: the records that it made or changed.
+        heard: what the client learnt.
+    """
+
+    number: int
+    by: str
+    actor: str
+    sent_at: float
+    verb: str
+    path: str
+    body: Json
+    trouble: str = ""
+    applied_at: float | None = None
+    status: int = 0
+    ids: tuple[str, ...] = ()
+    heard: str = ""
+
+    def __str__(self) -> str:
+        done = "never applied" if self.applied_at is None else f"applied at {self.applied_at:.3f}: {self.status}"
+        ids = f" ({', '.join(self.ids)})" if self.ids else ""
+        heard = self.heard or "nothing was heard of it"
+        trouble = f" [{self.trouble}]" if self.trouble else ""
+        return (
+            f"#{self.number} {self.sent_at:.3f} {self.by}: {self.verb} {self.path}{trouble}, {done}{ids}, "
+            f"the client heard: {heard}"
+        )
+
+
+@define(kw_only=True)
+class World:
+    """The records, and what happened to them.
+
+    Attributes:
+        now: returns the virtual time.
+        story: what happens.
+        today: returns the server's local time as it stands in records.
+    """
+
+    now: Callable[[], float]
+    story: Story
+    today: Callable[[], str]
+    ledger: list[Entry] = field(factory=list)
+    records: dict[str, dict[str, Json]] = field(factory=lambda: {name: {} for name in FAMILIES})
+    history: dict[str, dict[str, list[Version]]] = field(factory=lambda: {name: {} for name in FAMILIES})
+    _count: int = 0
+
+    def new_id(self) -> str:
+        """Return an id that no record had; ids do not come in order."""
+        self._count += 1
+        return f"{self._count * 2654435761 % 2**32:08x}{self._count:018x}"
+
+    def put(self, family: str, record: Json, *, by: str, entry: Entry | None = None) -> str:
+        """Make or replace a record; return its id."""
+        id_field = FAMILIES[family].id_field
+        record_id: str = record.get(id_field) or self.new_id()
+        record = {id_field: record_id, **{name: value for name, value in record.items() if name != id_field}}
+        if family != "purchases":
+            record["last_change"] = self.today()
+        self.records[family][record_id] = record
+        self._note(family, record_id, copy.deepcopy(record), by=by, entry=entry)
+        return record_id
+
+    def delete(self, family: str, record_id: str, *, by: str) -> None:
+        """Delete a record."""
+        if self.records[family].pop(record_id, None) is not None:
+            self._note(family, record_id, None, by=by, entry=None)
+
+    def _note(self, family: str, record_id: str, values: Json | None, *, by: str, entry: Entry | None) -> None:
+        versions = self.history[family].setdefault(record_id, [])
+        version = Version(
+            at=self.now(),
+            by=by,
+            actor=None if entry is None else entry.actor,
+            values=values,
+            entry=None if entry is None else entry.number,
+            sent_at=self.now() if entry is None else entry.sent_at,
+        )
+        versions.append(version)
+        if entry is not None:
+            entry.ids = (*entry.ids, record_id)
+        if entry is None and by != "beginning":
+            what = "deletes" if values is None else "creates" if len(versions) == 1 else "changes"
+            keys = () if values is None else tuple(self.keys_of(family, values))
+            self.story.tell(by, f"{what} {FAMILIES[family].one} {record_id} {', '.join(keys)}", record_id, *keys)
+
+    def keys_of(self, family: str, record: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the values of the keys of a record."""
+        for path in FAMILIES[family].keys:
+            value = normal(at_path(record, path))
+            if value:
+                yield value
+
+    def version_at(self, family: str, record_id: str, when: float) -> Json | None:
+        """Return a record as it was at a time; `None` if it was not there."""
+        found = None
+        for version in self.history[family].get(record_id, ()):
+            if version.at > when:
+                break
+            found = version.values
+        return found
+
+    def lived(self, family: str, record_id: str, since: float, until: float) -> bool:
+        """Return whether a record was there all the time from one time to another."""
+        versions = self.history[family].get(record_id, [])
+        if self.version_at(family, record_id, since) is None:
+            return False
+        return all(one.values is not None for one in versions if since <= one.at <= until)
