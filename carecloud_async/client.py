@@ -362,9 +362,10 @@ class CareCloud(Families, AnyCall):
     async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
         """Check whether the project behaves as this SDK assumes.
 
-        Reading only, at most sixty requests: settings, TLS and proxy, login and token, time zone and clocks, which
-        families may be read, pages, order, sorts, filters, totals, unknown fields and values, rate limit, latency. What
-        it finds is in the result and never raised: a refused login, a page of a proxy, an answer of another shape.
+        Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, which
+        families may be read, pages, order, sorts, filters, totals, times of change, unknown fields and values, rate
+        limit, latency. What it finds is in the result and never raised: a refused login, a page of a proxy, an answer
+        of another shape. What no answer shows is `not known`: neither a problem nor a promise.
 
         ```python
         check = await client.check()
@@ -383,7 +384,7 @@ class CareCloud(Families, AnyCall):
 
         require_number("seconds", seconds)
         self._parts.context.check()
-        return await run_check(self, self._caller, self.login, seconds=seconds)
+        return await run_check(self._caller, self.login, seconds=seconds)
 
 
 class _View(CareCloud):

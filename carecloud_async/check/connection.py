@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from carecloud_async.calls.caller import Caller
-from carecloud_async.check.report import CheckFinding, good, problem
+from carecloud_async.check.report import CheckFinding, good, not_known, problem
 from carecloud_async.project import Project, is_loopback
 
 __all__ = ["connection_findings"]
@@ -23,7 +23,12 @@ def connection_findings(caller: Caller) -> Iterator[CheckFinding]:
     )
     yield _tls(project, verified=http.verified)
     if http.proxy is None:
-        yield good("proxy", "the HTTP client is the caller's own: its proxy is not known here", "nothing")
+        yield not_known(
+            "proxy",
+            "the HTTP client or transport is the caller's own: its proxy is not known here",
+            "a proxy can answer in place of CareCloud, and cut large answers",
+            "look at the settings of that client",
+        )
     elif http.proxy:
         yield good(
             "proxy", "requests go through a proxy", "exports need one that lets large answers pass; see latency below"
@@ -51,9 +56,10 @@ def _tls(project: Project, *, verified: bool | None) -> CheckFinding:
             "remove verify=False; for a private CA set verify= to its file",
         )
     if verified is None:
-        return good(
+        return not_known(
             "tls",
             "HTTPS over the caller's own transport or HTTP client, whose certificate checks are not known here",
-            "without such checks another server could pose as the project: make sure that it makes them",
+            "without such checks another server could pose as the project",
+            "make sure that it makes them",
         )
     return good("tls", "HTTPS, and certificates are checked", "tokens and records cannot be read on the way")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.check.probe import Probe
 from carecloud_async.check.replies import Outcome, Reply
-from carecloud_async.check.report import CheckFinding, good, problem, warning
-from carecloud_async.lookup.lists import find_method, listable
+from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
+from carecloud_async.lookup.lists import list_model, listable
 
 __all__ = ["FamilyList", "ask_families", "family_findings"]
 
@@ -59,7 +59,7 @@ class FamilyList:
     Attributes:
         name: the name of the family.
         operation: the list.
-        into: the model of a record.
+        into: the model of a record, of any family.
         probe: sends the requests.
         reply: its first page, or why there is none.
     """
@@ -76,19 +76,25 @@ class FamilyList:
         return self.operation.id_field or ""
 
     async def ask(self, **params: Any) -> Reply:
-        """Ask for a page."""
-        return await self.probe.ask(self.operation, **params)
+        """Ask for a page. A refusal counts only while the plain list comes: rights and tokens can end meanwhile."""
+        reply = await self.probe.ask(self.operation, **params)
+        if reply.is_page or not reply.is_evidence or await self.still_comes():
+            return reply
+        return evolve(reply, outcome=Outcome.GONE)
+
+    async def still_comes(self) -> bool:
+        """Return whether the plain list comes, with a token that is renewed if it has ended."""
+        return (await self.probe.ask(self.operation, count=1)).is_page
 
     async def by_id(self, *, count: int, offset: int = 0, direction: str = "ASC") -> Reply:
         """Ask for a page in the order of the ids."""
         return await self.ask(count=count, offset=offset, sort_field=self.id_field, sort_direction=direction)
 
 
-async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyList]:
+async def ask_families(probe: Probe) -> Sequence[FamilyList]:
     """Ask each family for its first records, a few at once.
 
     Args:
-        client: the client, for the models of its lists.
         probe: sends the requests.
     """
     found: dict[str, FamilyList] = {}
@@ -98,11 +104,9 @@ async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyList]:
 
     async def ask(name: str) -> None:
         operation = known[name]
-        method, _ = find_method(client, operation)
         async with slots:
             reply = await probe.ask(operation, count=_FIRST_PAGE)
-        into = method().export_source().into
-        found[name] = FamilyList(name=name, operation=operation, into=into, probe=probe, reply=reply)
+        found[name] = FamilyList(name=name, operation=operation, into=list_model(operation), probe=probe, reply=reply)
 
     async with anyio.create_task_group() as tasks:
         for name in names:
@@ -117,7 +121,7 @@ def family_findings(families: Sequence[FamilyList]) -> list[CheckFinding]:
     found = []
     if readable:
         found.append(good("families", f"this user may read {', '.join(readable)}", "these can be read and exported"))
-    else:
+    elif all(one.reply.is_evidence for one in families):
         found.append(
             problem(
                 "families",
@@ -130,15 +134,6 @@ def family_findings(families: Sequence[FamilyList]) -> list[CheckFinding]:
         absent = f"the project does not have {', '.join(names[Outcome.ABSENT])} (404 or 405)"
         found.append(good("families", absent, "exports of these fail; a module that is not turned on is no fault"))
     found += [_unread(outcome, names[outcome]) for outcome in _WHY if names[outcome]]
-    if names[Outcome.NOT_SENT]:
-        found.append(
-            problem(
-                "unexamined",
-                f"the requests of the check were used up before {', '.join(names[Outcome.NOT_SENT])} could be asked",
-                "whether these can be read is not known",
-                "run it again when the server is quiet; each 429 costs a repeat",
-            )
-        )
     long = [one.name for one in families if one.operation.paged and one.reply.length > _FIRST_PAGE]
     if long:
         found.append(
@@ -152,60 +147,98 @@ def family_findings(families: Sequence[FamilyList]) -> list[CheckFinding]:
     return found
 
 
-#: The finding on families that cannot be read: its severity, what was seen, what it means, the fix.
-_WHY: Final[Mapping[Outcome, tuple[Callable[..., CheckFinding], str, str, str]]] = {
-    Outcome.FORBIDDEN: (
+@frozen
+class _Why:
+    """The finding on families that cannot be read: its level, its name, what was seen, what it means, the fix."""
+
+    level: Callable[[str, str, str, str], CheckFinding]
+    name: str
+    seen: str
+    meaning: str
+    fix: str
+
+
+_WHY: Final[Mapping[Outcome, _Why]] = {
+    Outcome.FORBIDDEN: _Why(
         warning,
+        "families",
         "this user may not read {names} (403)",
         "exports of these fail; bulk writes that look records up there fail as well",
         "ask the administrator for the rights, if they are needed",
     ),
-    Outcome.UNAUTHORIZED: (
+    Outcome.UNAUTHORIZED: _Why(
         problem,
+        "families",
         "a fresh token is refused for {names} (401)",
         "each call logs in again and fails",
         "ask the administrator; another client may end the token, or the proxy may remove the Authorization header",
     ),
-    Outcome.HTML: (
+    Outcome.IN_FRONT: _Why(
         problem,
-        "a page of HTML came in place of {names}: a proxy, a firewall or a login form answered",
+        "answers",
+        "something in front of CareCloud answered in place of {names}, twice: a proxy, a firewall or a login form",
         "exports and bulk writes stop at such an answer; after a write it is not known whether it happened",
         "let the proxy or firewall pass requests to the project (NO_PROXY), and check project_url",
     ),
-    Outcome.NOT_THE_API: (
+    Outcome.NO_CONTENT: _Why(
         problem,
-        "the answer is not the API's for {names}: broken JSON, or no list of that name under data",
+        "answers",
+        "the answer for {names} has a success status and no body",
+        "these cannot be read",
+        "tell the project's administrator; if the lists are empty, see the finding on empty lists",
+    ),
+    Outcome.ERROR_AS_SUCCESS: _Why(
+        problem,
+        "answers",
+        "the answer for {names} is an error with a success status",
+        "these cannot be read, and a refusal cannot be told from a fault",
+        "tell the project's administrator, and report the names",
+    ),
+    Outcome.NOT_THE_LIST: _Why(
+        problem,
+        "answers",
+        "the answer is not the API's for {names}: broken JSON, no list of that name under data, or too large",
         "these cannot be read",
         "check project_url; if it is right, update carecloud-async and report the names",
     ),
-    Outcome.REFUSED: (
+    Outcome.REFUSED: _Why(
         problem,
+        "families",
         "the first page of {names} is refused (4xx)",
         "these cannot be listed",
         "report the names: the request is as the vendor describes it",
     ),
-    Outcome.RATE_LIMITED: (
-        problem,
+    Outcome.RATE_LIMITED: _Why(
+        not_known,
+        "families",
         "every request for {names} was refused with 429",
-        "these could not be examined",
+        "whether these can be read is not known",
         "see the finding on the rate limit, and run it again when the server is quiet",
     ),
-    Outcome.FAILED: (
-        problem,
-        "the server fails for {names} (5xx)",
-        "exports of these stop after the repeats",
-        "try later; if it stays, tell the project's administrator",
+    Outcome.FAILED: _Why(
+        not_known,
+        "families",
+        "the server failed for {names} (5xx)",
+        "whether these can be read is not known; while it fails, exports of these stop after the repeats",
+        "run it again later; if it stays, tell the project's administrator",
     ),
-    Outcome.NO_ANSWER: (
-        problem,
+    Outcome.NO_ANSWER: _Why(
+        not_known,
+        "families",
         "no answer came for {names}, or not in time",
-        "exports of these stop after the repeats",
-        "check the network and the proxy; ask for smaller pages",
+        "whether these can be read is not known; while it is so, exports of these stop after the repeats",
+        "check the network and the proxy, and run it again",
+    ),
+    Outcome.NOT_SENT: _Why(
+        not_known,
+        "unexamined",
+        "{names} were not asked for: the requests of the check were used up, or too many in a row had failed",
+        "whether these can be read is not known",
+        "run it again when the server is quiet; each 429 and each 401 costs repeats",
     ),
 }
 
 
 def _unread(outcome: Outcome, names: Sequence[str]) -> CheckFinding:
-    finding, seen, meaning, fix = _WHY[outcome]
-    name = "answers" if outcome in {Outcome.HTML, Outcome.NOT_THE_API} else "families"
-    return finding(name, seen.format(names=", ".join(names)), meaning, fix)
+    why = _WHY[outcome]
+    return why.level(why.name, why.seen.format(names=", ".join(names)), why.meaning, why.fix)

@@ -1,4 +1,4 @@
-"""Findings about filters: one that finds nothing must find nothing, and one by ids must find these."""
+"""Findings about filters: one that must find nothing, in which form that nothing comes, and one by ids."""
 
 from __future__ import annotations
 
@@ -6,58 +6,65 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
+from attrs import frozen
+
 from carecloud_async.check.families import FamilyList
-from carecloud_async.check.report import CheckFinding, good, problem, warning
+from carecloud_async.check.replies import Reply
+from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 
 __all__ = ["filter_findings"]
 
 _MOST_FAMILIES: Final = 6
-_MEANS: Final = (
+_FILTERED_WRONGLY: Final = (
     "filtered lists and exports hold records that they should not; a bulk write that looks rows up by this filter "
     "could change the wrong record (the SDK compares what came back and stops)"
 )
-_FIX: Final = "compare the records yourself after filtering, and tell the project's administrator"
+_COMPARE: Final = "compare the records yourself after filtering, and tell the project's administrator"
+_EMPTY_MEANS: Final = (
+    "a filtered list or export that finds nothing, and a bulk write's look-up of a row that is new, get such an answer"
+)
+
+
+@frozen
+class _Asked:
+    """A filter that must find nothing, and what came.
+
+    Attributes:
+        family: the list.
+        params: the filter.
+        reply: the answer.
+    """
+
+    family: FamilyList
+    params: Mapping[str, Any]
+    reply: Reply
+
+    @property
+    def label(self) -> str:
+        return f"{self.family.name} by {', '.join(self.params)}"
 
 
 async def filter_findings(
     families: Sequence[FamilyList], target: FamilyList | None, random: Random
 ) -> list[CheckFinding]:
-    """Return which filters are applied.
+    """Return which filters are applied, and in which form an empty list comes.
 
     Args:
         families: the families and their first pages.
         target: the list that is looked at closely.
         random: where values come from that no record has.
     """
-    ignored: list[str] = []
-    applied: list[str] = []
-    wrong_totals: list[str] = []
-    for family, params in _empty_filters(families, random):
-        reply = await family.ask(count=5, **params)
-        label = f"{family.name} by {', '.join(params)}"
-        if reply.is_page:
-            (ignored if reply.length else applied).append(label)
-            if not reply.length and reply.count:
-                wrong_totals.append(label)
-    found = []
-    if ignored:
-        found.append(
-            problem("filters", f"filters that must find nothing found records: {'; '.join(ignored)}", _MEANS, _FIX)
-        )
-    elif applied:
-        found.append(good("filters", f"filters that must find nothing found nothing: {'; '.join(applied)}", "as asked"))
-    if wrong_totals:
-        found.append(
-            warning(
-                "totals",
-                f"total_items is not 0 where a filter found nothing: {'; '.join(wrong_totals)}",
-                "total() of a filtered list is wrong",
-                "count filtered lists by iterating",
-            )
-        )
-    if target is not None and target.name == "customers":
-        found += await _by_ids(target)
-    return found
+    asked = [
+        _Asked(family, params, await family.ask(count=5, **params))
+        for family, params in _empty_filters(families, random)
+    ]
+    by_ids = None if target is None or target.name != "customers" else await _ByIds.ask(target)
+    return [
+        *_applied(asked),
+        *_totals(asked),
+        *([] if by_ids is None else [by_ids.finding()]),
+        _empty_form(asked, families, ids_work=by_ids is not None and by_ids.works),
+    ]
 
 
 def _empty_filters(families: Sequence[FamilyList], random: Random) -> list[tuple[FamilyList, Mapping[str, Any]]]:
@@ -76,28 +83,123 @@ def _empty_filters(families: Sequence[FamilyList], random: Random) -> list[tuple
     return wanted + [(one, {"customer_id": nowhere}) for one in with_owner[:_MOST_FAMILIES]]
 
 
-async def _by_ids(target: FamilyList) -> list[CheckFinding]:
-    first = await target.by_id(count=2)
-    ids = first.ids(target.id_field)
-    if not ids:
-        return []
-    reply = await target.ask(count=10, customer_ids=[str(one) for one in ids])
-    if reply.is_missing:
-        return [
-            warning(
+def _applied(asked: Sequence[_Asked]) -> list[CheckFinding]:
+    """Return which filters find nothing, as they must; one finding for each kind of answer."""
+    ignored = [one.label for one in asked if one.reply.length]
+    applied = [one.label for one in asked if one.reply.is_page and not one.reply.length]
+    unread = [f"{one.label}: {one.reply}" for one in asked if not one.reply.is_evidence]
+    found = []
+    if ignored:
+        seen = f"filters that must find nothing found records: {'; '.join(ignored)}"
+        found.append(problem("filters", seen, _FILTERED_WRONGLY, _COMPARE))
+    if applied:
+        found.append(good("filters", f"filters that must find nothing found nothing: {'; '.join(applied)}", "as asked"))
+    if unread:
+        found.append(
+            not_known(
                 "filters",
-                "customers by customer_ids could not be read",
+                f"some filters could not be tried: {'; '.join(unread)}",
+                "whether these are applied is not known",
+                "run it again",
+            )
+        )
+    return found
+
+
+def _totals(asked: Sequence[_Asked]) -> list[CheckFinding]:
+    wrong = [one.label for one in asked if one.reply.is_page and not one.reply.length and one.reply.total]
+    if not wrong:
+        return []
+    return [
+        warning(
+            "totals",
+            f"total_items is not 0 where a filter found nothing: {'; '.join(wrong)}",
+            "total() of a filtered list is wrong",
+            "count filtered lists by iterating",
+        )
+    ]
+
+
+def _empty_form(asked: Sequence[_Asked], families: Sequence[FamilyList], *, ids_work: bool) -> CheckFinding:
+    """Return in which form an empty list comes.
+
+    A refusal shows it only for the filter by ids, and where that filter finds ids that exist: another refusal can be
+    about the filter itself, or about a customer that does not exist.
+    """
+    refused = [one.reply for one in asked if not one.reply.is_page and one.reply.is_evidence]
+    by_ids = [one.reply for one in asked if "customer_ids" in one.params and not one.reply.is_page]
+    if ids_work and by_ids and by_ids[0].is_evidence:
+        return problem(
+            "empty_list",
+            f"a list of customers that finds nothing is not an empty list: {by_ids[0]}",
+            f"{_EMPTY_MEANS}: the SDK raises an error for it, and rows of customers that are new are not created",
+            "tell the project's administrator: an empty list is a list without records; create new records one by one",
+        )
+    if refused:
+        return warning(
+            "empty_list",
+            f"some filters that must find nothing are not answered with a list: {'; '.join(sorted(map(str, refused)))}",
+            f"either these filters are refused, or an empty list comes so; {_EMPTY_MEANS}",
+            "catch the error where such a list may be empty, and tell the project's administrator",
+        )
+    if any(one.reply.is_page and not one.reply.length for one in asked):
+        return good("empty_list", "a filter that finds nothing gives an empty list", _EMPTY_MEANS)
+    if any(one.reply.is_page and not one.reply.length for one in families):
+        return good("empty_list", "a list without records comes as an empty list", _EMPTY_MEANS)
+    return not_known(
+        "empty_list",
+        "no list that is empty was seen",
+        f"{_EMPTY_MEANS}: in which form is not known",
+        "run it again with a user who may read customers",
+    )
+
+
+@frozen
+class _ByIds:
+    """Customers asked for by their ids.
+
+    Attributes:
+        wanted: the ids.
+        reply: the answer; `None` if there were no ids to ask with.
+        id_field: the field of the id.
+    """
+
+    wanted: frozenset[str]
+    reply: Reply
+    id_field: str
+
+    @classmethod
+    async def ask(cls, target: FamilyList) -> _ByIds:
+        """Ask for the first customers by their ids."""
+        ids = [str(one) for one in target.reply.ids(target.id_field)[:2]]
+        reply = await target.ask(count=10, customer_ids=ids) if ids else Reply.unsent()
+        return cls(frozenset(ids), reply, target.id_field)
+
+    @property
+    def works(self) -> bool:
+        """Whether exactly these customers came."""
+        found = {str(one) for one in self.reply.ids(self.id_field)}
+        return bool(self.wanted) and found == self.wanted
+
+    def finding(self) -> CheckFinding:
+        """Return whether lists of ids can be looked up."""
+        if self.works:
+            seen = "customers by customer_ids gives these customers"
+            return good("filters", seen, "lists of ids can be looked up")
+        if not self.wanted or not self.reply.is_evidence:
+            return not_known(
+                "filters",
+                f"customers by customer_ids could not be read: {self.reply}",
                 "whether lists of ids can be looked up is not known",
                 "run it again",
             )
-        ]
-    if {str(one) for one in reply.ids(target.id_field)} == {str(one) for one in ids}:
-        return [good("filters", "customers by customer_ids gives these customers", "lists of ids can be looked up")]
-    return [
-        problem(
+        fix = "look customers up one by one, and tell the project's administrator"
+        if self.reply.is_page:
+            seen = "customers by customer_ids does not give the customers that were asked for"
+            return problem("filters", seen, _FILTERED_WRONGLY, fix)
+        return problem(
             "filters",
-            "customers by customer_ids does not give the customers that were asked for",
-            _MEANS,
-            "look customers up one by one, and tell the project's administrator",
+            f"customers by customer_ids does not come as a list: {self.reply}",
+            "lists of ids cannot be looked up: bulk writes by customer_id stop",
+            fix,
         )
-    ]

@@ -9,9 +9,8 @@ from typing import Final
 from attrs import frozen
 
 from carecloud_async.auth.token import MAX_LIFETIME, LoggedIn
-from carecloud_async.calls.caller import Caller
 from carecloud_async.check.probe import Probe
-from carecloud_async.check.report import CheckFinding, good, problem, warning
+from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.errors import (
     ApiError,
     ConfigurationError,
@@ -21,6 +20,7 @@ from carecloud_async.errors import (
     ResponseError,
     ServerError,
 )
+from carecloud_async.project import Interface
 
 __all__ = ["Login", "LoginResult", "log_in", "login_unfinished", "token_life"]
 
@@ -41,30 +41,37 @@ class LoginResult:
         worked: whether there is a token.
         ends: whether tokens of this identity end by time.
         valid_to: the end of the token, in UTC by the project's time zone, where it could be read.
+        date: the server's clock at the login, in UTC, where its answer showed it.
+        last_login: the time of the user's last login, project-local, as the answer says it.
     """
 
     finding: CheckFinding
     worked: bool = False
     ends: bool = False
     valid_to: datetime | None = None
+    date: datetime | None = None
+    last_login: object = None
 
 
-async def log_in(caller: Caller, login: Login) -> LoginResult:
+async def log_in(probe: Probe, login: Login) -> LoginResult:
     """Log in, and return the result; a refusal is a finding.
 
     Args:
-        caller: the caller whose identity logs in.
+        probe: watches the requests.
         login: logs in.
     """
+    interface = probe.caller.interface
     try:
         result = await login()
     except Exception as error:  # noqa: BLE001  (a callable password may raise anything: that is a finding too)
         return LoginResult(finding=_failed(error))
     return LoginResult(
-        finding=good("login", f"the {caller.interface} login was accepted", "calls can be made"),
+        finding=good("login", f"the {interface} login was accepted", "calls can be made"),
         worked=True,
-        ends=caller.interface == "enterprise",
+        ends=interface == Interface.ENTERPRISE,
         valid_to=result.valid_to,
+        date=None if probe.login_time is None else probe.login_time.date,
+        last_login=None if result.user is None else result.user.last_login,
     )
 
 
@@ -79,12 +86,11 @@ def login_unfinished(probe: Probe) -> CheckFinding:
     )
 
 
-def token_life(result: LoginResult, date: datetime | None) -> CheckFinding | None:
+def token_life(result: LoginResult) -> CheckFinding:
     """Return the finding on how long a token lives.
 
     Args:
         result: the login.
-        date: the server's clock at the login, in UTC.
     """
     if not result.ends:
         return good("token_life", "tokens of this identity do not end by time", "they are kept until they are refused")
@@ -95,9 +101,14 @@ def token_life(result: LoginResult, date: datetime | None) -> CheckFinding | Non
             "tokens are taken to live 7 hours; where they live shorter, each ends with a 401 and one more login",
             "report the form of valid_to (not its value)",
         )
-    if date is None:
-        return None  # the finding on the clock says it
-    seconds = (result.valid_to - date).total_seconds()
+    if result.date is None:
+        return not_known(
+            "token_life",
+            "the login's answer has no usable Date header, so the life of a token cannot be measured",
+            "tokens are taken to live 7 hours; where they live shorter, each ends with a 401 and one more login",
+            "let the proxy or web server pass the Date header",
+        )
+    seconds = (result.valid_to - result.date).total_seconds()
     if seconds <= 0:
         return problem(
             "token_life",

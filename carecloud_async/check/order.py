@@ -7,25 +7,25 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
+from carecloud_async.check.change_times import says_when_changed
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.paging import LargePage
 from carecloud_async.check.replies import Reply
-from carecloud_async.check.report import CheckFinding, good, problem, warning
-from carecloud_async.codec.fields import api_names
+from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.export.reading.id_order import IdOrder
-from carecloud_async.export.reading.since import parse_last_change
+from carecloud_async.export.reading.since import FIELD, parse_last_change
 
-__all__ = ["order_findings"]
+__all__ = ["change_order", "order_findings"]
 
 #: The most records of a page that is compared.
 _ROWS: Final = 50
-_CHANGED: Final = "last_change"
 
 _ORDER_MEANS: Final = (
     "pages do not fit together: plain iteration and prefetch can miss records or give them twice; exports read the "
     "list more than once, and report.exact says whether they got all"
 )
 _SORT_MEANS: Final = "changed_since and state= exports have to read whole lists, or cannot vouch for what they found"
+_WHOLE_LISTS: Final = "export whole lists, without changed_since= and state="
 
 
 async def order_findings(target: FamilyList, page: LargePage) -> list[CheckFinding]:
@@ -37,11 +37,13 @@ async def order_findings(target: FamilyList, page: LargePage) -> list[CheckFindi
     """
     if page.reply.length < 3:
         short = f"{target.name} are too few to show it"
-        return [good("order", short, "nothing is known"), good("sort", short, "nothing is known")]
+        return [_not_seen("order", short, _ORDER_MEANS), _not_seen("sort", short, _SORT_MEANS)]
     rows = min(page.count, _ROWS, max(page.reply.length * 2 // 3, 2))
     first = await target.by_id(count=rows)
     if not first.is_page:
         return [_unsorted(first, target.id_field)]
+    if len(first.records) < first.length:
+        return [_not_seen("order", f"pages of {target.name} hold entries that are no records", _ORDER_MEANS)]
     if len(first.ids(target.id_field)) < first.length:
         missing = problem(
             "order",
@@ -50,10 +52,30 @@ async def order_findings(target: FamilyList, page: LargePage) -> list[CheckFindi
             "report the form of the answer (not its values)",
         )
         return [missing]
-    found = [await _kept(target, first, rows=rows), await _honoured(target, first, rows=rows)]
-    if _CHANGED in api_names(target.into).values():
-        found.append(await _by_change(target, rows=min(page.count, 2 * _ROWS)))
-    return found
+    return [await _kept(target, first, rows=rows), await _honoured(target, first, rows=rows)]
+
+
+async def change_order(target: FamilyList, page: LargePage) -> tuple[Reply, CheckFinding | None]:
+    """Return the page of the latest changes, and whether it is sorted by them; no finding for a list without them.
+
+    Args:
+        target: the list.
+        page: its largest page.
+    """
+    if not says_when_changed(target.into) or page.reply.length < 3:
+        return Reply.unsent(), None
+    reply = await target.ask(count=min(page.count, 2 * _ROWS), sort_field=FIELD, sort_direction="DESC")
+    if not reply.is_page:
+        return reply, _unsorted(reply, FIELD)
+    read = [parse_last_change(record.get(FIELD)) for record in reply.records]
+    times: list[datetime] = [one for one in read if one is not None]
+    if any(later < earlier for later, earlier in pairwise(times)):
+        seen = f"sort_field={FIELD} is not honoured: newer changes come after older ones"
+        return reply, problem("sort", seen, _SORT_MEANS, _WHOLE_LISTS)
+    if len(times) < 2:
+        return reply, _not_seen("sort", f"{target.name} have too few readable times of change to show it", _SORT_MEANS)
+    seen = f"the latest changes of {target.name} come first when asked so"
+    return reply, good("sort", seen, "changed_since and state= read only what changed")
 
 
 async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
@@ -63,15 +85,11 @@ async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
         second = await target.by_id(count=rows, offset=step)
         again = await target.by_id(count=rows)
         if not (second.is_page and again.is_page):
-            return warning("order", "the pages could not be read twice", _ORDER_MEANS, "run it again")
+            unread = again if second.is_page else second
+            return _not_seen("order", f"the pages could not be read twice: {unread}", _ORDER_MEANS)
         one, two, three = (reply.ids(target.id_field) for reply in (first, second, again))
         if one == two and len(one) > 1:
-            return problem(
-                "offset",
-                "offset is ignored: every page is the first one",
-                "no list can be read beyond its first page",
-                "tell the project's administrator; ask for all in one page (count=) where lists are short",
-            )
+            return _same_page(first)
         if one == three and one[step:] == two[: len(one) - step]:
             return _in_order([*one, *(other for other in two if other not in one)])
         first = again
@@ -80,6 +98,23 @@ async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
         "the order of the records changes from page to page, though sort_field asks for that of the ids",
         _ORDER_MEANS,
         "look at report.exact after exports, and export when the project is quiet",
+    )
+
+
+def _same_page(page: Reply) -> CheckFinding:
+    """Return the finding on a server that gives the same page at another offset."""
+    if page.total is not None and page.length >= page.total:
+        return warning(
+            "offset",
+            "count and offset are ignored: lists come whole in every page",
+            "nothing is missing, but each page costs the whole list, and memory is not bounded by a page",
+            "tell the project's administrator; set a larger max_response_bytes if lists are long",
+        )
+    return problem(
+        "offset",
+        "offset is ignored: every page is the first one",
+        "no list can be read beyond its first page",
+        "tell the project's administrator; ask for all in one page (count=) where lists are short",
     )
 
 
@@ -106,34 +141,19 @@ async def _honoured(target: FamilyList, first: Reply, *, rows: int) -> CheckFind
         seen = "sort_field and sort_direction are ignored: ASC and DESC give the same page"
     else:
         seen = "sort_field and sort_direction are not honoured: the ids do not come in order"
-    return problem("sort", seen, _SORT_MEANS, "export whole lists, without changed_since= and state=")
-
-
-async def _by_change(target: FamilyList, *, rows: int) -> CheckFinding:
-    page = await target.ask(count=rows, sort_field=_CHANGED, sort_direction="DESC")
-    if not page.is_page:
-        return _unsorted(page, _CHANGED)
-    read = [parse_last_change(record.get(_CHANGED)) for record in page.records]
-    times: list[datetime] = [one for one in read if one is not None]
-    if any(later < earlier for later, earlier in pairwise(times)):
-        return problem(
-            "sort",
-            f"sort_field={_CHANGED} is not honoured: newer changes come after older ones",
-            _SORT_MEANS,
-            "export whole lists, without changed_since= and state=",
-        )
-    return good("sort", f"the latest changes of {target.name} come first when asked so", "changed_since works")
+    return problem("sort", seen, _SORT_MEANS, _WHOLE_LISTS)
 
 
 def _unsorted(reply: Reply, field: str) -> CheckFinding:
-    if reply.is_missing:
-        return warning("sort", f"the list sorted by {field} could not be read", _SORT_MEANS, "run it again")
-    return warning(
-        "sort",
-        f"the list cannot be sorted by {field}",
-        _SORT_MEANS,
-        "export whole lists, without changed_since= and state=; look at report.exact",
-    )
+    """Return the finding on a sorted list that did not come: a refusal in the API's words, or nothing that shows it."""
+    if not reply.is_evidence:
+        return _not_seen("sort", f"the list sorted by {field} could not be read: {reply}", _SORT_MEANS)
+    seen = f"the list cannot be sorted by {field}: {reply}"
+    return warning("sort", seen, _SORT_MEANS, f"{_WHOLE_LISTS}; look at report.exact")
+
+
+def _not_seen(name: str, seen: str, meaning: str) -> CheckFinding:
+    return not_known(name, seen, f"if it does not hold: {meaning}", "run it again")
 
 
 def _is_reversed(rising: Sequence[str | int], falling: Sequence[str | int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -12,27 +13,41 @@ from attrs import define, evolve, field, frozen
 from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.events import CallObserver, CallRecord, CallStart
-from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.operation import PAGING, Operation
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.calls.wire import server_date
 from carecloud_async.check.replies import Outcome, Reply, failed_reply, read_reply
 from carecloud_async.errors import CareCloudError
 from carecloud_async.http.timeout import Timeout
 
-__all__ = ["MAX_REQUESTS", "Probe", "SentRequest", "ServerTime"]
+__all__ = ["MAX_REQUESTS", "AskedPage", "Probe", "SentRequest", "ServerTime"]
 
 #: The most requests of a check, logins and repeats included.
-MAX_REQUESTS: Final = 60
+MAX_REQUESTS: Final = 80
 #: What one question can send: the request, a login after a 401, and the request again.
 _MOST_PER_QUESTION: Final = 3
-#: How often a question is repeated after a 429.
-_REPEATS: Final = 2
+#: How often a question is repeated after an answer that may pass.
+_REPEATS: Final[Mapping[Outcome, int]] = {
+    Outcome.RATE_LIMITED: 2,
+    Outcome.FAILED: 1,
+    Outcome.IN_FRONT: 1,
+    Outcome.NO_ANSWER: 1,
+    Outcome.NO_CONTENT: 1,
+    Outcome.ERROR_AS_SUCCESS: 1,
+    Outcome.NOT_THE_LIST: 1,
+    Outcome.REFUSED: 1,
+}
+#: The most repeats of a whole check: a server that fails everywhere must not use up its requests.
+_MOST_REPEATS: Final = 16
 #: The least and the longest wait before a repeat (seconds); a longer `Retry-After` ends the question.
 _LEAST_WAIT: Final = 1.0
 _MOST_WAIT: Final = 5.0
-#: After so many of these outcomes in a row, nothing more is sent: each 401 costs a login, each 429 seconds.
-_MOST_IN_A_ROW: Final = 3
-_COSTLY: Final = frozenset({Outcome.UNAUTHORIZED, Outcome.RATE_LIMITED})
+#: After this many questions in a row that end so, nothing more is sent: each 401 costs a login, the others seconds.
+_MOST_IN_A_ROW: Final[Mapping[Outcome, int]] = {
+    Outcome.UNAUTHORIZED: 3,
+    Outcome.RATE_LIMITED: 3,
+    Outcome.NO_ANSWER: 4,
+}
 _TIMEOUT: Final = Timeout(connect=5, read=20, total=30, limiter=20)
 
 
@@ -62,6 +77,34 @@ class ServerTime:
     host: datetime
 
 
+@frozen(eq=False)
+class AskedPage:
+    """A page that came, without its records.
+
+    Attributes:
+        operation: the list.
+        params: the query.
+        length: the number of its records.
+        total: the number of records of the whole list, as the page says it.
+    """
+
+    operation: Operation
+    params: Mapping[str, Any] = field(repr=False)
+    length: int
+    total: int | None
+
+    def is_short(self, cap: int) -> bool:
+        """Return whether records are missing in it. Filters may count otherwise: a filtered page is never short.
+
+        Args:
+            cap: the most records of a page.
+        """
+        if not self.operation.paged or self.total is None or self.params.keys() - set(PAGING):
+            return False
+        count, offset = int(self.params["count"]), int(self.params.get("offset", 0))
+        return self.length < min(count, cap, self.total - offset)
+
+
 @define(eq=False)
 class Probe(CallObserver):
     """Asks lists for pages; a failure is an answer like any other.
@@ -70,11 +113,13 @@ class Probe(CallObserver):
         caller: makes the calls.
         bearer: a token to send in place of the identity's own, which is then not renewed after a 401.
         sent: the requests that have ended.
+        pages: the pages that came.
         requests: the number of requests that were begun.
         throttled_bare: the number of 429 without a `Retry-After`.
         throttled_with_wait: the number of 429 with one.
         times: the server's clock, as each answer showed it.
         undated: the number of success answers without a `Date`.
+        in_front: the number of answers that something in front of CareCloud gave.
         login_time: the server's clock, as the answer of the last login showed it.
         scope: ends the check at its bounds.
     """
@@ -82,16 +127,19 @@ class Probe(CallObserver):
     caller: Caller
     bearer: str | None = field(default=None, repr=False)
     sent: list[SentRequest] = field(factory=list)
+    pages: list[AskedPage] = field(factory=list)
     requests: int = 0
     throttled_bare: int = 0
     throttled_with_wait: int = 0
     times: list[ServerTime] = field(factory=list)
     undated: int = 0
+    in_front: int = 0
     login_time: ServerTime | None = None
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     _under_way: int = 0
     _last: Outcome = Outcome.READ
     _in_a_row: int = 0
+    _repeats: int = 0
     _begun: dict[tuple[int, int], float] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -100,36 +148,66 @@ class Probe(CallObserver):
         self.caller = self.caller.with_options(quick, self.caller.manager).fresh
 
     async def ask(self, operation: Operation, **params: Any) -> Reply:
-        """Ask for a page; a 429 is waited out a few times.
+        """Ask for a page; after an answer that may pass, ask again.
 
         Args:
             operation: the list.
             **params: the query.
         """
-        reply = Reply(outcome=Outcome.NOT_SENT)
-        for _ in range(1 + _REPEATS):
-            if self._in_a_row >= _MOST_IN_A_ROW and self._last in _COSTLY:
-                return Reply(outcome=self._last)
-            if self.requests + _MOST_PER_QUESTION * (self._under_way + 1) > MAX_REQUESTS:
-                return reply
-            self._under_way += 1
-            try:
-                reply = await self._ask_once(operation, params)
-            finally:
-                self._under_way -= 1
-            if reply.outcome is not Outcome.RATE_LIMITED or (reply.retry_after or 0) > _MOST_WAIT:
-                break
+        if self._in_a_row >= _MOST_IN_A_ROW.get(self._last, MAX_REQUESTS):
+            return Reply.unsent()
+        reply, repeats = await self._ask_in_bounds(operation, params, self.bearer), 0
+        while self._may_pass(reply, repeats):
             await self.caller.context.clock.sleep(max(reply.retry_after or 0, _LEAST_WAIT))
-        self._in_a_row = self._in_a_row + 1 if reply.outcome is self._last else 1
-        self._last = reply.outcome
+            again = await self._ask_in_bounds(operation, params, self.bearer)
+            if again.outcome is Outcome.NOT_SENT:
+                break
+            reply, repeats = again, repeats + 1
+            self._repeats += 1
+        if reply.outcome is not Outcome.NOT_SENT:
+            self._in_a_row = self._in_a_row + 1 if reply.outcome is self._last else 1
+            self._last = reply.outcome
         return reply
 
-    async def _ask_once(self, operation: Operation, params: Mapping[str, Any]) -> Reply:
+    async def ask_with(self, bearer: str, operation: Operation, **params: Any) -> Reply:
+        """Ask for a page once with another token than the identity's; a 401 renews nothing.
+
+        Args:
+            bearer: the token.
+            operation: the list.
+            **params: the query.
+        """
+        return await self._ask_in_bounds(operation, params, bearer)
+
+    def has_room(self) -> bool:
+        """Return whether one more question fits into the requests of the check."""
+        return self.requests + _MOST_PER_QUESTION * (self._under_way + 1) <= MAX_REQUESTS
+
+    def _may_pass(self, reply: Reply, repeats: int) -> bool:
+        may_pass = repeats < _REPEATS.get(reply.outcome, 0) and self._repeats < _MOST_REPEATS
+        return may_pass and (reply.retry_after or 0) <= _MOST_WAIT
+
+    async def _ask_in_bounds(self, operation: Operation, params: Mapping[str, Any], bearer: str | None) -> Reply:
+        if not self.has_room():
+            return Reply.unsent()
+        self._under_way += 1
         try:
-            answer = await self.caller.execute(CallRequest(operation, decode=bytes, params=params, bearer=self.bearer))
+            reply = await self._ask_once(operation, params, bearer)
+        finally:
+            self._under_way -= 1
+        if reply.outcome is Outcome.IN_FRONT:
+            self.in_front += 1
+        if reply.is_page and bearer == self.bearer:
+            self.pages.append(AskedPage(operation, params, len(reply.records), reply.total))
+        return reply
+
+    async def _ask_once(self, operation: Operation, params: Mapping[str, Any], bearer: str | None) -> Reply:
+        decode = partial(read_reply, key=operation.result_key or "", offset=params.get("offset", 0))
+        try:
+            answer = await self.caller.execute(CallRequest(operation, decode=decode, params=params, bearer=bearer))
         except CareCloudError as error:
             return failed_reply(error)
-        return read_reply(answer.data, answer.response.headers, key=operation.result_key or "")
+        return evolve(answer.data, status=answer.response.status, headers=answer.response.headers)
 
     # Events of the calls
 

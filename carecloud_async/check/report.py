@@ -19,6 +19,7 @@ class CheckStatus(StrEnum):
     """The severity of a finding."""
 
     OK = "ok"
+    NOT_KNOWN = "not known"
     WARNING = "warning"
     PROBLEM = "problem"
 
@@ -29,7 +30,8 @@ class CheckFinding:
 
     Attributes:
         name: what was looked at, such as `page_cap`.
-        status: `ok`, `warning` (works, with a cost or a doubt) or `problem` (results would be wrong or missing).
+        status: `ok`, `warning` (works, with a cost or a doubt), `problem` (results would be wrong or missing) or
+            `not known` (nothing that came back shows whether the assumption holds).
         seen: what was seen. It names fields and families of the API, never an id, a name or a value of a record.
         meaning: what follows for exports, bulk writes and tokens.
         fix: what to do; empty if nothing.
@@ -42,10 +44,10 @@ class CheckFinding:
     fix: str = ""
 
     def __str__(self) -> str:
-        parts = [f"{self.status:<8} {self.name}: {self.seen}."]
+        parts = [f"{self.status:<9} {self.name}: {self.seen}."]
         if self.status is not CheckStatus.OK:
             more = (("Means", self.meaning), ("Fix", self.fix))
-            parts += [f"         {label}: {text}." for label, text in more if text]
+            parts += [f"          {label}: {text}." for label, text in more if text]
         return "\n".join(parts)
 
 
@@ -76,8 +78,13 @@ class ProjectCheck:
         return self._of(CheckStatus.WARNING)
 
     @property
+    def not_known(self) -> tuple[CheckFinding, ...]:
+        """The findings on what could not be seen."""
+        return self._of(CheckStatus.NOT_KNOWN)
+
+    @property
     def ok(self) -> bool:
-        """Whether there is no problem; warnings do not count."""
+        """Whether there is no problem; warnings, and what is not known, do not count."""
         return not self.problems
 
     def named(self, name: str) -> tuple[CheckFinding, ...]:
@@ -100,14 +107,21 @@ class ProjectCheck:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
     def __str__(self) -> str:
-        last = (
-            f"{len(self.problems)} problems, {len(self.warnings)} warnings, "
-            f"{len(self._of(CheckStatus.OK))} ok ({self.requests} requests, {self.seconds:.1f} s)"
+        counts = (
+            _counted(len(self.problems), "problem"),
+            _counted(len(self.warnings), "warning"),
+            f"{len(self.not_known)} not known",
+            f"{len(self._of(CheckStatus.OK))} ok",
         )
+        last = f"{', '.join(counts)} ({_counted(self.requests, 'request')}, {self.seconds:.1f} s)"
         return "\n".join([*map(str, self.findings), last])
 
     def _of(self, status: CheckStatus) -> tuple[CheckFinding, ...]:
         return tuple(one for one in self.findings if one.status is status)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def good(name: str, seen: str, meaning: str) -> CheckFinding:
@@ -123,3 +137,8 @@ def warning(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
 def problem(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
     """Return a finding that results would be wrong or missing."""
     return CheckFinding(name=name, status=CheckStatus.PROBLEM, seen=seen, meaning=meaning, fix=fix)
+
+
+def not_known(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
+    """Return a finding that nothing shows whether an assumption holds."""
+    return CheckFinding(name=name, status=CheckStatus.NOT_KNOWN, seen=seen, meaning=meaning, fix=fix)

@@ -9,7 +9,8 @@ from typing import Any, Final
 from attrs import define, field
 
 from carecloud_async.check.known_values import known_values
-from carecloud_async.check.report import CheckFinding, good, warning
+from carecloud_async.check.replies import Reply
+from carecloud_async.check.report import CheckFinding, good, problem, warning
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 
 __all__ = ["Schema"]
@@ -28,21 +29,22 @@ class Schema:
 
     fields: set[str] = field(factory=set)
     values: set[str] = field(factory=set)
+    damaged: set[str] = field(factory=set)
     lists: int = 0
 
-    def look(self, name: str, records: Iterable[Mapping[str, Any]], into: Any) -> None:
+    def look(self, name: str, page: Reply, into: Any) -> None:
         """Look at the records of a page.
 
         Args:
             name: the name of the list.
-            records: its records.
-            into: their model.
+            page: the page.
+            into: the model of a record.
         """
-        looked = False
-        for record, _ in zip(records, range(_MOST_RECORDS), strict=False):
-            looked = True
+        for record in page.records[:_MOST_RECORDS]:
             self._object(record, into, name)
-        self.lists += looked
+        self.lists += bool(page.records)
+        if page.is_damaged:
+            self.damaged.add(name)
 
     def _object(self, value: Mapping[str, Any], into: Any, path: str) -> None:
         names = {api: name for name, api in api_names(into).items()}
@@ -72,6 +74,15 @@ class Schema:
         if not self.lists:
             return []
         found = []
+        if self.damaged:
+            found.append(
+                problem(
+                    "text",
+                    f"the text of {_listed(self.damaged)} is not UTF-8",
+                    "characters that cannot be read become U+FFFD, in reads and in exports",
+                    "tell the project's administrator: the API sends UTF-8",
+                )
+            )
         if self.fields:
             found.append(
                 warning(

@@ -8,12 +8,14 @@ from typing import Final
 
 from carecloud_async.check.probe import Probe
 from carecloud_async.check.replies import Reply
-from carecloud_async.check.report import CheckFinding, good, warning
+from carecloud_async.check.report import CheckFinding, good, problem, warning
 
-__all__ = ["traffic_findings"]
+__all__ = ["in_front_finding", "traffic_findings"]
 
 #: A median above it makes an export of a hundred thousand records take minutes, in seconds.
 _SLOW: Final = 2.0
+#: This many failures, if they are more than half of the requests, are no coincidence.
+_MANY: Final = 10
 
 
 def traffic_findings(probe: Probe, large: Reply | None) -> Iterator[CheckFinding]:
@@ -26,7 +28,8 @@ def traffic_findings(probe: Probe, large: Reply | None) -> Iterator[CheckFinding
     yield _rate_limit(probe)
     failed = sum(one.status is None or one.status >= 500 for one in probe.sent)
     if failed:
-        yield warning(
+        level = problem if failed >= _MANY and 2 * failed > len(probe.sent) else warning
+        yield level(
             "failures",
             f"{failed} of {len(probe.sent)} requests had no answer or a status from 500 up",
             "reads are repeated; a write whose answer is lost ends in OutcomeUnknownError, in a bulk write as a row "
@@ -38,6 +41,17 @@ def traffic_findings(probe: Probe, large: Reply | None) -> Iterator[CheckFinding
         yield _latency(median(answered), max(answered))
     if large is not None and large.is_page:
         yield _compression(large)
+
+
+def in_front_finding(probe: Probe) -> CheckFinding:
+    """Return the finding on answers of something in front of CareCloud, of which there was at least one."""
+    return warning(
+        "answers",
+        f"{probe.in_front} of {len(probe.sent)} answers were not CareCloud's: a page of HTML, a redirect, or a refusal "
+        "in other words than the API's",
+        "such an answer is an error, and after a write it is not known whether it happened",
+        "look at the proxy or firewall in front of the project, and at its limits",
+    )
 
 
 def _rate_limit(probe: Probe) -> CheckFinding:

@@ -13,9 +13,10 @@ from carecloud_async.lookup.families import bind
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
+from carecloud_async.resources.families import Families
 from carecloud_async.runtime.suggestions import did_you_mean
 
-__all__ = ["find_list", "find_method", "listable", "missing_filters", "open_list"]
+__all__ = ["find_list", "find_method", "list_model", "listable", "missing_filters", "open_list"]
 
 
 @cache
@@ -42,6 +43,12 @@ def find_list(name: object) -> Operation:
     if operation is None:
         raise ConfigurationError(f"there is no list {name!r}{did_you_mean(str(name), known)}")
     return operation
+
+
+def list_model(operation: Operation) -> Any:
+    """Return the model of the records of a family's own list, such as `cards.list`."""
+    family, _, method = operation.call.partition(".")
+    return declared(getattr(getattr(Families, family).resource, method)).into
 
 
 def find_method(client: Any, operation: Operation, *, of: Iterable[str] = ()) -> tuple[Any, list[str]]:

@@ -53,6 +53,12 @@ class Family(Generic[R]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name, self._attribute = name.title().replace("_", ""), name
 
+    @property
+    def resource(self) -> type[R]:
+        """The class, whose module is imported at the first use."""
+        found: type[R] = getattr(import_module(self.module), self.name)
+        return found
+
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...
 
@@ -62,8 +68,7 @@ class Family(Generic[R]):
     def __get__(self, client: Families | None, owner: type) -> Self | R:
         if client is None:
             return self
-        cls = getattr(import_module(self.module), self.name)
-        family: R = cls(client._caller, acting=client._acting)
+        family = self.resource(client._caller, acting=client._acting)
         vars(client)[self._attribute] = family  # found there from now on, without this descriptor
         return family
 

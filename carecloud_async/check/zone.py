@@ -1,0 +1,119 @@
+"""The finding about the project's time zone: whether timestamps read in it fit the server's clock.
+
+Nothing in the API says the zone. What shows it is a timestamp whose true moment is known: a change of a few minutes
+ago, the login that the check made itself, and, where tokens live the usual seven hours, the end of a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from carecloud_async.auth.token import DEFAULT_LIFETIME, valid_to_utc
+from carecloud_async.check.change_times import DECIDE, FRESH, SLACK
+from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
+from carecloud_async.export.reading.since import FIELD
+
+__all__ = ["ZoneEvidence", "newest_change"]
+
+#: What a wrong zone can shift at most; later times are data, not clocks.
+_MOST_SHIFT: Final = timedelta(hours=27)
+#: Zones differ by whole steps of this length; the few by quarters are not told apart from other causes.
+_STEP: Final = timedelta(minutes=30)
+_NONE: Final = timedelta()
+_USUAL_LIFE: Final = timedelta(seconds=DEFAULT_LIFETIME)
+#: Settings of the life of a token that are as usual as a zone that is set wrong (hours).
+_OTHER_LIVES: Final = frozenset({1, 2, 4, 8, 12, 24})
+
+_MEANS: Final = (
+    "every timestamp is read in this zone: changed_since, marks of exports and the end of tokens shift with it"
+)
+_FIX: Final = "ask the administrator for the project's zone, and set timezone= (CARECLOUD_TIMEZONE) to it"
+
+
+def newest_change(pages: Iterable[Sequence[Mapping[str, Any]]], *, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """Return the latest `last_change` of the records of some pages, in UTC, without those of no real time."""
+    texts = (record.get(FIELD) for page in pages for record in page)
+    times = (valid_to_utc(text, zone=zone, after=None) for text in texts if isinstance(text, str))
+    return max((one for one in times if one is not None and one < now + _MOST_SHIFT), default=None)
+
+
+@frozen(kw_only=True)
+class ZoneEvidence:
+    """What timestamps show of the project's zone.
+
+    Attributes:
+        zone: the zone that the client was given.
+        now: the server's clock, in UTC.
+        newest: the latest change of a record, read in that zone.
+        login: the time of a login that the check made a moment ago, read in that zone.
+        valid_to: the end of the token, read in that zone.
+        date: the server's clock at the login.
+    """
+
+    zone: ZoneInfo
+    now: datetime
+    newest: datetime | None = None
+    login: datetime | None = None
+    valid_to: datetime | None = None
+    date: datetime | None = None
+
+    def finding(self) -> CheckFinding:
+        """Return whether the server's timestamps fit the zone."""
+        name, newest, life = self.zone.key, self.newest, self._life()
+        if newest is not None and newest > self.now + SLACK:
+            return self._wrong(f"records changed {_hours(newest - self.now)} after the server's now", ahead=True)
+        if life is not None and life <= _NONE:
+            return self._wrong("the token ends before it begins")
+        login_shift = None if self.login is None else self._shift(self.login - self.now, within=SLACK)
+        if login_shift:
+            return self._wrong(
+                f"the login of a moment ago is {_hours(abs(login_shift))} away", ahead=login_shift > _NONE
+            )
+        if self.login is not None and abs(self.login - self.now) <= SLACK:
+            return good("timezone", f"the time of the login fits {name} and the server's clock", _MEANS)
+        if newest is not None and newest > self.now - FRESH:
+            return good("timezone", f"the latest change fits {name} and the server's clock", _MEANS)
+        shift = None if life is None else self._shift(life - _USUAL_LIFE, within=SLACK)
+        if life is None or shift is None:
+            return not_known(
+                "timezone", f"nothing seen speaks against {name}, and nothing shows it", _MEANS, f"{_FIX}; {DECIDE}"
+            )
+        if not shift:
+            return good("timezone", f"the end of the token fits {name} and the server's clock", _MEANS)
+        return self._by_token(life, shift)
+
+    def _by_token(self, life: timedelta, shift: timedelta) -> CheckFinding:
+        """Return the finding on a token that lives 7 hours in another zone than this one."""
+        seen = (
+            f"read as {self.zone.key} a token lives {_hours(life)}; if it lives the usual 7 hours, the project's zone "
+            f"is {_hours(abs(shift))} {'ahead of' if shift > _NONE else 'behind'} {self.zone.key}"
+        )
+        gap = None if self.newest is None else self.now - self.newest + shift
+        if gap is not None and _NONE <= gap + SLACK <= FRESH + SLACK:
+            return problem("timezone", f"{seen}, where the latest change would be of a moment ago", _MEANS, _FIX)
+        level = warning if (_USUAL_LIFE + shift) / timedelta(hours=1) in _OTHER_LIVES else problem
+        return level("timezone", seen, _MEANS, f"{_FIX}; if tokens live that long here, the zone is right; {DECIDE}")
+
+    def _life(self) -> timedelta | None:
+        return None if self.valid_to is None or self.date is None else self.valid_to - self.date
+
+    def _shift(self, difference: timedelta, *, within: timedelta) -> timedelta | None:
+        """Return the difference as one between this zone and another; `None` if no zone explains it."""
+        steps = round(difference / _STEP)
+        if abs(difference - steps * _STEP) > within:
+            return None
+        there = (self.now.astimezone(self.zone).utcoffset() or timedelta()) + steps * _STEP
+        return steps * _STEP if timedelta(hours=-12) <= there <= timedelta(hours=14) else None
+
+    def _wrong(self, seen: str, *, ahead: bool | None = None) -> CheckFinding:
+        which = "" if ahead is None else f": the project's clock is {'ahead of' if ahead else 'behind'} this zone's"
+        return problem("timezone", f"{seen}, read as {self.zone.key}{which}", _MEANS, _FIX)
+
+
+def _hours(time: timedelta) -> str:
+    return f"{time / timedelta(hours=1):.1f} hours"
