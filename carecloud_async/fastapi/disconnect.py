@@ -1,14 +1,21 @@
-"""Cancels the handler of a request when the browser has disconnected."""
+"""Cancels the handler of a request when the browser has disconnected.
+
+A browser's disconnect is a message that `receive()` returns, so a task waits in it. gunicorn takes a `receive()` that
+was cancelled for a disconnect, and hypercorn gives the message to one waiter only. Both work if that task waits
+until the request ends where responses do not call `receive()` themselves (ASGI 2.4, as gunicorn: they notice a
+disconnect by `send()`), and only as long as the handler runs where they do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeGuard
 
 import anyio
-from fastapi import HTTPException
+from fastapi import Depends, HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.types import Receive
+from starlette.types import Message, Receive, Scope
 
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
@@ -16,6 +23,11 @@ from carecloud_async.runtime.background_tasks import BackgroundTasks
 CLIENT_CLOSED_REQUEST = 499
 
 _ONLY_READ = frozenset({"GET", "HEAD"})
+_DISCONNECT = "http.disconnect"
+#: The key of the scope under which the request's `HangUp` is found.
+_KEY = "carecloud_async.hang_up"
+#: From this version of ASGI on, responses do not call `receive()`.
+_RESPONSES_ONLY_SEND = (2, 4)
 
 
 class ClientDisconnectedError(HTTPException):
@@ -25,39 +37,87 @@ class ClientDisconnectedError(HTTPException):
         super().__init__(CLIENT_CLOSED_REQUEST, detail="the client closed the request")
 
 
-async def cancelled_by_hang_up(connection: HTTPConnection) -> AsyncIterator[None]:
+class HangUp:
+    """The disconnect of one request's browser."""
+
+    def __init__(self) -> None:
+        self._happened = anyio.Event()
+
+    async def receive(self) -> Message:
+        """Wait for the disconnect; the `receive()` of what runs while a task listens for it."""
+        await self._happened.wait()
+        return {"type": _DISCONNECT}
+
+    @asynccontextmanager
+    async def cancels(self) -> AsyncIterator[None]:
+        """Cancel the block when the browser disconnects.
+
+        Raises:
+            ClientDisconnectedError: the browser disconnected.
+        """
+        with anyio.CancelScope() as scope:
+            async with BackgroundTasks() as background:
+                background.start(self._cancel, scope)
+                yield
+        if scope.cancelled_caught:
+            raise ClientDisconnectedError
+
+    async def listen(self, receive: Receive) -> None:
+        """Call `receive()` until the browser disconnects. The rest of the request's body is dropped."""
+        while (await receive())["type"] != _DISCONNECT:
+            pass
+        self._happened.set()
+
+    async def _cancel(self, scope: anyio.CancelScope) -> None:
+        await self._happened.wait()
+        scope.cancel()
+
+
+@asynccontextmanager
+async def listening(scope: Scope, receive: Receive) -> AsyncIterator[HangUp]:
+    """Listen for the disconnect of a request's browser in the block; once, if blocks are nested."""
+    found: HangUp | None = scope.get(_KEY)
+    if found is not None:
+        yield found
+        return
+    hang_up = scope[_KEY] = HangUp()
+    try:
+        async with BackgroundTasks() as background:
+            background.start(hang_up.listen, receive)
+            yield hang_up
+    finally:
+        del scope[_KEY]
+
+
+async def _listening_to_the_end(connection: HTTPConnection) -> AsyncIterator[None]:
+    """Listen until the response is sent, where responses do not listen themselves."""
+    version = connection.scope.get("asgi", {}).get("spec_version", "2.0")
+    if not _only_reads(connection) or tuple(map(int, version.split("."))) < _RESPONSES_ONLY_SEND:
+        yield
+        return
+    await connection.body()  # empty, and received already; from here on the handler reads it from memory
+    async with listening(connection.scope, connection.receive):
+        yield
+
+
+async def cancelled_by_hang_up(
+    connection: HTTPConnection, _: None = Depends(_listening_to_the_end, scope="request")
+) -> AsyncIterator[None]:
     """Cancel the handler when the browser disconnects, if the request only reads.
 
     Other methods run to their end: a write that was sent cannot be called back, and what the handler does after it,
     such as noting it down, must not be lost.
     """
-    if not isinstance(connection, Request) or connection.method not in _ONLY_READ or _has_body(connection):
+    if not _only_reads(connection):
         yield
         return
-    await connection.body()  # empty, and received already; from here on the handler reads it from memory
-    async with hang_up_cancels(connection.receive):
+    await connection.body()  # as above
+    async with listening(connection.scope, connection.receive) as hang_up, hang_up.cancels():
         yield
 
 
-@asynccontextmanager
-async def hang_up_cancels(receive: Receive) -> AsyncIterator[None]:
-    """Cancel the block when the browser disconnects. The rest of the request's body is dropped.
-
-    Raises:
-        ClientDisconnectedError: the browser disconnected.
-    """
-    with anyio.CancelScope() as scope:
-        async with BackgroundTasks() as background:
-            background.start(_cancel_when_gone, receive, scope)
-            yield
-    if scope.cancelled_caught:
-        raise ClientDisconnectedError
-
-
-async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
+def _only_reads(connection: HTTPConnection) -> TypeGuard[Request]:
+    return isinstance(connection, Request) and connection.method in _ONLY_READ and not _has_body(connection)
 
 
 def _has_body(request: Request) -> bool:

@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from carecloud_async.errors import CareCloudError
-from carecloud_async.fastapi.disconnect import hang_up_cancels
+from carecloud_async.fastapi.disconnect import listening
 from carecloud_async.listings.listing import Listing
 
 #: Records are sent in pieces of about this many bytes: sending them one by one would cost more than fetching them.
@@ -28,11 +28,11 @@ class NdjsonResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response. A failure before the first piece becomes an error response, not a broken stream."""
-        async with aclosing(_pieces(self.body_iterator)) as pieces:
-            async with hang_up_cancels(receive):
+        async with listening(scope, receive) as hang_up, aclosing(_pieces(self.body_iterator)) as pieces:
+            async with hang_up.cancels():
                 first = await anext(pieces, b"")
             self.body_iterator: Any = _rest(first, pieces)
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, hang_up.receive, send)
 
 
 def ndjson(listing: Listing[Any], *, headers: Mapping[str, str] | None = None) -> NdjsonResponse:

@@ -9,6 +9,7 @@ import anyio
 import httpx
 import pytest
 import uvicorn
+from redis_servers import own_redis_server, redis_server  # noqa: F401  (fixtures)
 
 from carecloud_async import CareCloud
 from carecloud_async.calls.retry import RetryPolicy

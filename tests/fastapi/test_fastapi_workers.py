@@ -1,54 +1,16 @@
 """Four workers and one Redis: logins are shared, and a stop under load loses no request that was accepted."""
 
 import asyncio
-import os
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
 
 import httpx
 import pytest
+from server_processes import serving
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
-HERE = Path(__file__).parent
 WORKERS = 4
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # a new connection each: all workers get their share
-
-pytestmark = [
-    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
-]
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
-
-
-def connects(*address, family=socket.AF_INET):
-    with socket.socket(family) as sock:
-        return sock.connect_ex(*address) == 0
-
-
-@pytest.fixture(scope="module")
-def redis_url():
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/redis.sock"
-        command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            wait_for(lambda: connects(path, family=socket.AF_UNIX))
-            yield f"unix://{path}"
-        finally:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -56,49 +18,15 @@ def sandbox():
     return Sandbox(customers=300, seed=1)
 
 
-def uvicorn_command(port):
-    return ["uvicorn", "workers_app:create_app", "--factory", "--workers", str(WORKERS), "--port", str(port)]
-
-
-def gunicorn_command(port):
-    """The application is made before the fork, in the parent."""
-    app = ["gunicorn", "workers_app:create_app()", "--preload", "--worker-class", "asgi"]
-    return [*app, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
-
-
-GUNICORN = pytest.param(gunicorn_command, id="gunicorn")
-UVICORN = pytest.param(uvicorn_command, id="uvicorn", marks=pytest.mark.thorough)
-
-
-@pytest.fixture(params=[UVICORN, GUNICORN])
-def workers(request, sandbox, redis_url, tmp_path):
+@pytest.fixture(params=[pytest.param("uvicorn", marks=pytest.mark.thorough), "gunicorn"])
+def workers(request, sandbox, redis_server, tmp_path):
     """Start a server with its workers; returns the process, its URL and the journal of accepted requests."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
     journal = tmp_path / "journal"
     journal.touch()
     with sandbox.running() as url:
-        env = {
-            "PYTHONPATH": f"{HERE}:{HERE.parents[1]}",
-            "CARECLOUD_PROJECT_URL": url,
-            "REDIS_URL": redis_url,
-            "JOURNAL": str(journal),
-        }
-        command = request.param(port)
-        pytest.importorskip(command[0], reason=f"{command[0]} is not installed")
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command, "--log-level", "warning"],
-            env={**os.environ, **env},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            wait_for(lambda: connects(("127.0.0.1", port)))
-            yield process, f"http://127.0.0.1:{port}", journal
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
+        env = {"CARECLOUD_PROJECT_URL": url, "REDIS_URL": redis_server.url, "JOURNAL": str(journal)}
+        with serving(request.param, "workers_app:create_app", workers=WORKERS, **env) as (process, base):
+            yield process, base, journal
 
 
 async def load(base, paths, *, at_once, journal=None, stop=None):
