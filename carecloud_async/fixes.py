@@ -56,6 +56,8 @@ class Fix:
 ADDRESS = Fix("check {project_url} and the network")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
 DEFAULTS = Fix("name a field in {defaults}")
+DELETE = Fix("delete it to begin again")
+DELETE_STATE = Fix("delete the state to begin again")
 CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_url}")
 COLUMNS = Fix("name its field in {columns}, or the column in {ignore_columns}")
 GO_ON = Fix("go on with {resume}, or remove the file to begin again")

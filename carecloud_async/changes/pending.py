@@ -8,8 +8,6 @@ then its own.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +16,8 @@ import msgspec
 
 from carecloud_async.changes.values import Kind
 from carecloud_async.errors import ExportError
-from carecloud_async.runtime.durable_files import create_private, open_private, sync_folder
+from carecloud_async.fixes import DELETE_STATE
+from carecloud_async.runs import AppendFile, FileChangedError, Mark
 
 __all__ = ["PendingChange", "PendingChanges"]
 
@@ -45,53 +44,45 @@ class PendingChanges:
 
     Args:
         path: the file: it holds personal data and may grow as large as the list.
-        size: its size as an earlier run recorded it; `None` for a new file.
+        earlier: what an earlier run recorded of it; `None` for a new file.
 
     Raises:
-        ExportError: the recorded file is missing or too short.
+        ExportError: the recorded file is missing or damaged.
         OSError: the disk refuses.
     """
 
-    def __init__(self, path: Path, *, size: int | None = None) -> None:
-        self._path = path
-        self._begin = size or 0
+    def __init__(self, path: Path, *, earlier: Mark | None = None) -> None:
+        self._begin = earlier or Mark()
         try:
-            self._file = create_private(path) if size is None else open_private(path)
-        except FileNotFoundError:
-            raise _gone(path) from None
-        if os.fstat(self._file.fileno()).st_size < self._begin:
-            self._file.close()
-            raise _gone(path)
-        self.clear()
+            self._file = AppendFile.create(path) if earlier is None else AppendFile.resume(path, earlier)
+        except FileChangedError as error:
+            raise ExportError(
+                f"{error}, and it held changes that an earlier run returned and did not finish", fix=DELETE_STATE
+            ) from None
 
     def add(self, kind: Kind, record_id: str, line: bytes | None, fields: tuple[str, ...] = ()) -> None:
         """Add a change; `line` is `None` for a deleted record."""
-        self._file.write(msgspec.json.encode((kind, record_id, fields)))
-        self._file.write(b"\n" + (line or b"") + b"\n")
+        self._file.write(msgspec.json.encode((kind, record_id, fields)) + b"\n" + (line or b"") + b"\n")
 
     def clear(self) -> None:
         """Drop what this run added."""
-        self._file.seek(self._begin)
-        self._file.truncate()
+        self._file.cut(self._begin)
 
-    def secure(self) -> int:
-        """Make the file durable; return its size."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        sync_folder(self._path.absolute().parent)
-        return os.fstat(self._file.fileno()).st_size
+    def secure(self) -> Mark:
+        """Make the file durable; return what the state must record of it."""
+        return self._file.sync()
 
     def rewind(self) -> None:
         """Begin to read."""
-        self._file.flush()
-        self._file.seek(0)
+        self._file.file.flush()
+        self._file.file.seek(0)
 
     def read(self) -> list[PendingChange]:
         """Return the next changes; an empty list at the end."""
-        changes = []
-        for head in islice(iter(self._file.readline, b""), _BATCH):
+        file, changes = self._file.file, []
+        for head in islice(iter(file.readline, b""), _BATCH):
             kind, record_id, fields = msgspec.json.decode(head)
-            changes.append(PendingChange(kind, record_id, tuple(fields), self._file.readline()[:-1] or None))
+            changes.append(PendingChange(kind, record_id, tuple(fields), file.readline()[:-1] or None))
         return changes
 
     def close(self, *, keep: bool) -> None:
@@ -100,15 +91,6 @@ class PendingChanges:
         Args:
             keep: whether the state has a record of it; otherwise it is removed.
         """
-        # What a full disk did not take is no loss: `secure` has written what the state records.
-        with contextlib.suppress(OSError):
-            self._file.close()
+        self._file.close()
         if not keep:
-            self._path.unlink(missing_ok=True)
-
-
-def _gone(path: Path) -> ExportError:
-    return ExportError(
-        f"{path} is missing or truncated, and it held changes that an earlier run returned and did not finish: delete "
-        "the state to begin again"
-    )
+            self._file.path.unlink(missing_ok=True)

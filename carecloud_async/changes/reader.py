@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.changes.comparison import Comparison
@@ -31,18 +31,31 @@ from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.writer import Writer
 from carecloud_async.fixes import ROOM
 from carecloud_async.paging.auto import require_int_or_auto
+from carecloud_async.runs import Mark
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
-__all__ = ["UNFINISHED", "Changes"]
+__all__ = ["Changes", "disk_errors", "has_unfinished"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.changes")
 
 #: The state's record of changes that were returned but not all taken.
-UNFINISHED = "pending"
-_NO_CHANGES: Mapping[str, int] = {"created": 0, "updated": 0, "deleted": 0}
+_UNFINISHED = "pending"
+
+
+@frozen(kw_only=True)
+class _Unfinished:
+    """Changes that an earlier run returned, and that were not all taken.
+
+    Attributes:
+        mark: the part of the file of pending changes that holds them; `None` if there are none.
+        counts: their numbers, by kind.
+    """
+
+    mark: Mark | None = None
+    counts: Mapping[str, int] = field(factory=lambda: {"created": 0, "updated": 0, "deleted": 0})
 
 
 @frozen(repr=False)
@@ -63,12 +76,20 @@ class Changes(Generic[T]):
         source: the list.
         state: the state file.
         options: see `Listing.changes`.
+        opened: the state, if it is open already; the caller closes it.
 
     Raises:
         BadExportError: the list cannot be compared with these options.
     """
 
-    def __init__(self, source: ExportSource, state: str | os.PathLike[str], options: ChangesOptions) -> None:
+    def __init__(
+        self,
+        source: ExportSource,
+        state: str | os.PathLike[str],
+        options: ChangesOptions,
+        *,
+        opened: StateFile | None = None,
+    ) -> None:
         require_int_or_auto("concurrency", options.concurrency)
         if source.offset:
             raise BadExportError("changes are those of the whole list: leave offset out")
@@ -77,11 +98,12 @@ class Changes(Generic[T]):
         self._source = source
         self._path = Path(state)
         self._options = options
+        self._lent = opened
         self._opened: _Files | None = None
         self._report: ChangesReport | None = None
         self._batch: list[Change[T]] = []
         self._rows: list[PendingChange] = []  # read, and not yet in the batch
-        self._earlier = _NO_CHANGES
+        self._earlier = _Unfinished()
         self._recorded = False
         self._secured = False
         self._taken = False
@@ -112,7 +134,7 @@ class Changes(Generic[T]):
         try:
             if kind is None and self._opened is not None:
                 if self._taken:
-                    await run_in_thread(self._commit)
+                    await run_in_thread(self.commit)
                 else:
                     _log.warning("%s: not all changes were taken: the next run returns them again", self._source.name)
         finally:
@@ -123,23 +145,17 @@ class Changes(Generic[T]):
         await run_in_thread(lambda: take(self._files.pending))
         self._taken = True
 
-    def commit_with(
-        self, name: str, record: Callable[[ChangesReport], Mapping[str, Any]], work: Callable[[], None]
-    ) -> None:
-        """Commit the state with a record of pending work; then do that work, and remove the record. Blocks.
+    def commit(self, **notes: Any) -> None:
+        """Commit the state: all changes are taken. Blocks.
 
         Args:
-            name: the name of the record.
-            record: returns its value.
-            work: the work to do after the commit.
+            **notes: values that the state keeps under these names, from the same moment on.
         """
         state = self._files.state
-        state.set(name, record(self.report))
-        state.set(UNFINISHED, None)
-        state.commit_and_go_on()
+        for name, value in {_UNFINISHED: None, **notes}.items():
+            state.set(name, value)
+        state.commit()
         self._recorded = False
-        work()
-        state.set(name, None)
 
     def __aiter__(self) -> AsyncIterator[Change[T]]:
         return self
@@ -182,16 +198,11 @@ class Changes(Generic[T]):
         state, pending = self._files.state, self._files.pending
         if not self._secured and any(self.report.counts.values()):
             with disk_errors(self._path):
-                state.set(UNFINISHED, {"size": pending.secure(), **self.report.counts})
-            state.commit_and_go_on()
+                state.set(_UNFINISHED, _Unfinished(mark=pending.secure(), counts=self.report.counts))
+            state.commit()
             self._recorded = True
         self._secured = True
         self._rows = pending.read()
-
-    def _commit(self) -> None:
-        self._files.state.set(UNFINISHED, None)
-        self._files.state.commit()
-        self._recorded = False
 
     @property
     def _files(self) -> _Files:
@@ -200,15 +211,17 @@ class Changes(Generic[T]):
         return self._opened
 
     def _open(self) -> None:
-        state = StateFile(self._path, self._source.fingerprints())
+        lent = self._lent
+        state = StateFile(self._path, self._source.fingerprints()) if lent is None else lent
         try:
-            unfinished = state.get(UNFINISHED)
-            self._recorded, self._earlier = unfinished is not None, unfinished or _NO_CHANGES
+            self._earlier = state.get(_UNFINISHED, _Unfinished) or _Unfinished()
+            self._recorded = self._earlier.mark is not None
             with disk_errors(self._path):
                 path = self._path.with_name(f"{self._path.name}-pending")
-                pending = PendingChanges(path, size=unfinished and unfinished["size"])
+                pending = PendingChanges(path, earlier=self._earlier.mark)
         except BaseException:
-            state.close()
+            if lent is None:
+                state.close()
             raise
         self._opened = _Files(state, pending)
 
@@ -219,20 +232,21 @@ class Changes(Generic[T]):
                 # Before the state, whose lock keeps other runs from it.
                 opened.pending.close(keep=self._recorded)
             finally:
-                opened.state.close()
+                if self._lent is None:
+                    opened.state.close()
 
     async def _compare(self) -> None:
         source, state, pending = self._source, self._files.state, self._files.pending
         since = await run_in_thread(lambda: self._since(state))
         comparison = await run_in_thread(lambda: Comparison(state, pending, keep=self._options.keep))
-        with disk_errors(self._path):
-            counts = await self._scan(comparison, since)
-            read = make_report(source, counts, target="changes", resumed=False)
-            await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
+        counts = await self._scan(comparison, since)
+        read = make_report(source, counts, target="changes", resumed=False)
+        await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
+        earlier = self._earlier.counts
         self._report = ChangesReport(
-            created=self._earlier["created"] + comparison.created,
-            updated=self._earlier["updated"] + comparison.updated,
-            deleted=self._earlier["deleted"] + comparison.deleted,
+            created=earlier["created"] + comparison.created,
+            updated=earlier["updated"] + comparison.updated,
+            deleted=earlier["deleted"] + comparison.deleted,
             unchanged=comparison.unchanged,
             exact=read.exact,
             compared=since is None,
@@ -246,7 +260,8 @@ class Changes(Generic[T]):
 
     def _since(self, state: StateFile) -> Since | None:
         """Return the time that changes are wanted from; `None` to compare the whole list."""
-        every, compared, mark = self._options.compare_every, state.get("compared_at"), state.get("changed_since")
+        every = self._options.compare_every
+        compared, mark = state.get("compared_at", float), state.get("changed_since", str)
         if every is None or compared is None or mark is None:
             return None
         age = self._source.clock.time() - compared
@@ -256,8 +271,12 @@ class Changes(Generic[T]):
     async def _scan(self, comparison: Comparison, since: Since | None) -> Counts:
         source, options = self._source, self._options
 
+        def start_over() -> None:
+            with disk_errors(self._path):
+                comparison.restart()
+
         async def restart() -> None:
-            await run_in_thread(comparison.restart)
+            await run_in_thread(start_over)
 
         async with BackgroundTasks() as tasks:
             return await scan(
@@ -266,31 +285,33 @@ class Changes(Generic[T]):
                 since=since,
                 concurrency=options.concurrency,
                 on_progress=options.on_progress,
-                writer=Writer(_taking(source, comparison), tasks=tasks, clock=source.clock),
+                writer=Writer(self._taking(comparison), tasks=tasks, clock=source.clock),
                 restart=restart,
             )
 
     def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
         state = self._files.state
-        if counts.exact and since is None:
-            left = counts.total if counts.list_changed else None
-            comparison.find_deleted(name=self._source.name, left=left, allow_shrink=self._options.allow_shrink)
-            state.set("compared_at", self._source.clock.time())
-        if counts.exact:
-            state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
-        comparison.finish()
-        self._files.pending.rewind()
+        with disk_errors(self._path):
+            if counts.exact and since is None:
+                left = counts.total if counts.list_changed else None
+                comparison.find_deleted(name=self._source.name, left=left, allow_shrink=self._options.allow_shrink)
+                state.set("compared_at", self._source.clock.time())
+            if counts.exact:
+                state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
+            comparison.finish()
+            self._files.pending.rewind()
 
+    def _taking(self, comparison: Comparison) -> Callable[[list[bytes], Checkpoint], None]:
+        """Return a function that hands the records of a scan to a comparison, by ids or by text as the scan does."""
+        source = self._source
+        identify = {by_text: RawPageFetcher(source, by_text=by_text).identify for by_text in (False, True)}
 
-def _taking(source: ExportSource, comparison: Comparison) -> Callable[[list[bytes], Checkpoint], None]:
-    """Return a function that hands the records of a scan to a comparison, by ids or by their text as the scan does."""
-    identify = {by_text: RawPageFetcher(source, by_text=by_text).identify for by_text in (False, True)}
+        def take(lines: list[bytes], state: Checkpoint) -> None:
+            if lines:
+                with disk_errors(self._path):
+                    comparison.take(lines, identify[state.by_text])
 
-    def take(lines: list[bytes], state: Checkpoint) -> None:
-        if lines:
-            comparison.take(lines, identify[state.by_text])
-
-    return take
+        return take
 
 
 @contextlib.contextmanager
@@ -302,3 +323,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno is None:
             raise
         raise disk_error(path, error, full=ROOM) from error
+
+
+def has_unfinished(state: StateFile) -> bool:
+    """Return whether a state has changes that were returned and not all taken."""
+    return state.get(_UNFINISHED, _Unfinished) is not None

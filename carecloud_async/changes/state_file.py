@@ -1,33 +1,33 @@
-"""The state of a comparison: an SQLite file with the id and two digests of each record, and what it belongs to.
+"""The state of a comparison: a run file with the id and two digests of each record, which lives on from run to run.
 
 A run is one transaction, which SQLite rolls back if the process is killed or the disk is full.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any, Final, NamedTuple, TypeVar
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.source import foreign
-from carecloud_async.export.storage.database import DAMAGED, PrivateDatabase
-from carecloud_async.fixes import ROOM
-from carecloud_async.runtime.durable_files import sync_folder
+from carecloud_async.fixes import DELETE, ROOM
+from carecloud_async.runs import RunFile, RunKind
 
 __all__ = ["KnownRecord", "NewRecord", "StateFile"]
 
-#: Tells the file from other SQLite databases.
-_APPLICATION = 0x43434348
-_VERSION = 2
+T = TypeVar("T")
 
-_TABLES = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
-    "CREATE TABLE records (id PRIMARY KEY, number INTEGER, text BLOB, value BLOB, record BLOB) WITHOUT ROWID",
+_KIND: Final = RunKind(
+    name="comparison",
+    file="a state file of changes",
+    each="list",
+    own="a state file",
+    version=1,
+    tables=("CREATE TABLE records (id PRIMARY KEY, number INTEGER, text BLOB, value BLOB, record BLOB) WITHOUT ROWID",),
+    error=ExportError,
+    begin_again=DELETE,
+    full=ROOM,
+    old_marks=frozenset({0x43434348}),
 )
 _FIND = "SELECT id, number, text, value, record IS NOT NULL FROM records"
 _KEPT = ("NULL", "NOT NULL")
@@ -77,56 +77,36 @@ class StateFile:
     """
 
     def __init__(self, path: Path, fingerprints: Mapping[str, str]) -> None:
-        self._path = path
-        self._fingerprints = dict(fingerprints)
-        self._db = PrivateDatabase(path, explain=partial(_explain, path), timeout=0, full=ROOM)
+        self._run = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True)
         try:
-            sync_folder(path.parent)
-            with self._db.use() as db:
-                self._open(db)
+            if not self._run.continues:
+                self._run.begin()
+            self._db = self._run.db
+            self._db.execute("PRAGMA cache_size=-16000")
+            self._start()
         except BaseException:
             self.close()
             raise
 
-    def _open(self, db: sqlite3.Connection) -> None:
-        execute = db.execute
-        execute("PRAGMA synchronous=FULL")
-        execute("PRAGMA cache_size=-16000")
-        execute("BEGIN IMMEDIATE")
-        if execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-            for table in _TABLES:
-                execute(table)
-            execute(f"PRAGMA application_id={_APPLICATION}")
-            self.set("version", _VERSION)
-            self.set("fingerprints", self._fingerprints)
-        elif execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-            raise ExportError(f"{self._path} is not a state file of changes: name another file")
-        elif self.get("version") != _VERSION:
-            raise ExportError(f"{self._path} was made by another version of this package: delete it to begin again")
-        problem = foreign(self.get("fingerprints") or {}, self._fingerprints, kind="comparison", own="a state file")
-        if problem is not None:
-            raise ExportError(f"{self._path} {problem}")
-        execute("SAVEPOINT run")
+    def _start(self) -> None:
+        self._db.start()
+        self._db.execute("SAVEPOINT run")
 
     def __len__(self) -> int:
-        with self._db.use() as db:
-            return int(db.execute("SELECT count(*) FROM records").fetchone()[0])
+        return int(self._db.execute("SELECT count(*) FROM records")[0][0])
 
     @property
     def next_number(self) -> int:
         """A number that no record had."""
-        return int(self.get("next_number") or 0)
+        return self.get("next_number", int) or 0
 
-    def get(self, name: str) -> Any:
-        """Return the value stored under a name; `None` if there is none."""
-        with self._db.use() as db:
-            found = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return None if found is None else msgspec.json.decode(found[0])
+    def get(self, name: str, kind: type[T]) -> T | None:
+        """Return the value of a type that is stored under a name; `None` if there is none."""
+        return self._run.get(name, kind)
 
     def set(self, name: str, value: Any) -> None:
-        """Store a JSON value under a name."""
-        with self._db.use() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
+        """Store a value under a name; `None` removes it."""
+        self._run.set(name, value)
 
     def find_texts(self, low: str | bytes, high: str | bytes, count: int, *, kept: bool) -> dict[bytes, int]:
         """Return the numbers of the records in a range of ids, by the digests of their texts.
@@ -138,41 +118,35 @@ class StateFile:
             kept: whether to look at the records that are stored, or at those with digests alone.
         """
         query = f"SELECT text, number FROM records WHERE id BETWEEN ? AND ? AND record IS {_KEPT[kept]} LIMIT ?"  # noqa: S608  (no value)
-        with self._db.use() as db:
-            return dict(db.execute(query, (low, high, count + _ROWS)).fetchall())
+        return dict(self._db.execute(query, (low, high, count + _ROWS)))
 
     def find(self, keys: Sequence[str | bytes]) -> dict[str | bytes, KnownRecord]:
         """Return the records that are known of some ids."""
         found: dict[str | bytes, KnownRecord] = {}
-        with self._db.use() as db:
-            for begin in range(0, len(keys), _ROWS):
-                part = keys[begin : begin + _ROWS]
-                rows = db.execute(f"{_FIND} WHERE id IN ({','.join('?' * len(part))})", part)
-                found.update((row[0], KnownRecord(*row)) for row in rows)
+        for begin in range(0, len(keys), _ROWS):
+            part = keys[begin : begin + _ROWS]
+            rows = self._db.execute(f"{_FIND} WHERE id IN ({','.join('?' * len(part))})", part)
+            found.update((row[0], KnownRecord(*row)) for row in rows)
         return found
 
     def record(self, key: str | bytes) -> bytes | None:
         """Return the stored record of an id, compressed."""
-        with self._db.use() as db:
-            found = db.execute("SELECT record FROM records WHERE id = ?", (key,)).fetchone()
-        return None if found is None else found[0]
+        found = self._db.execute("SELECT record FROM records WHERE id = ?", (key,))
+        return found[0][0] if found else None
 
     def put(self, records: Sequence[NewRecord]) -> None:
         """Add records, or replace what was known of them."""
-        with self._db.use() as db:
-            db.executemany(_ADD, records)
+        self._db.execute_many(_ADD, records)
 
     def numbers(self) -> Iterator[list[tuple[str | bytes, int]]]:
         """Yield the ids and numbers of all records in batches; the records of a batch may be removed."""
         last: list[Any] = []
         while True:
-            with self._db.use() as db:
-                after = "WHERE id > ?" if last else ""
-                query = f"SELECT id, number FROM records {after} ORDER BY id LIMIT 5000"  # noqa: S608  (as above)
-                rows = db.execute(query, last).fetchall()
+            after = "WHERE id > ?" if last else ""
+            rows = self._db.execute(f"SELECT id, number FROM records {after} ORDER BY id LIMIT 5000", last)  # noqa: S608  (as above)
             if not rows:
                 return
-            yield rows
+            yield [(key, number) for key, number in rows]
             last = [rows[-1][0]]
 
     def renumber(self) -> None:
@@ -181,44 +155,26 @@ class StateFile:
         for rows in self.numbers():
             numbered = [(new, key) for new, (key, _) in enumerate(rows, number)]
             number += len(rows)
-            with self._db.use() as db:
-                db.executemany("UPDATE records SET number = ? WHERE id = ?", numbered)
+            self._db.execute_many("UPDATE records SET number = ? WHERE id = ?", numbered)
         self.set("next_number", number)
 
     def remove(self, keys: Sequence[str | bytes]) -> None:
         """Remove records."""
-        with self._db.use() as db:
-            db.executemany("DELETE FROM records WHERE id = ?", [(key,) for key in keys])
+        self._db.execute_many("DELETE FROM records WHERE id = ?", [(key,) for key in keys])
 
     def restart(self) -> None:
         """Undo what this run did: the list must be read with another strategy."""
-        with self._db.use() as db:
-            db.execute("ROLLBACK TO run")
+        self._db.execute("ROLLBACK TO run")
 
     def commit(self) -> None:
-        """Commit this run.
+        """Commit what this run did; the file stays locked, and another transaction begins.
 
         Raises:
             ExportError: the disk refuses; the state is unchanged.
         """
-        with self._db.use() as db:
-            db.execute("COMMIT")
-
-    def commit_and_go_on(self) -> None:
-        """Commit this run, and begin another transaction."""
-        with self._db.use() as db:
-            db.execute("COMMIT")
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("SAVEPOINT run")
+        self._run.commit()
+        self._start()
 
     def close(self) -> None:
         """Close the file; what was not committed is rolled back."""
-        self._db.close()
-
-
-def _explain(path: Path, error: sqlite3.Error, code: int) -> ExportError:
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return ExportError(f"{path}: another run is using it")
-    if code in DAMAGED:
-        return ExportError(f"{path} is damaged or not a state file of changes: delete it to begin again")
-    return ExportError(f"{path}: {error}")
+        self._run.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,16 +10,17 @@ import anyio
 import typer
 
 from carecloud_async.changes import ChangesReport
-from carecloud_async.changes.file import ChangesFileOptions, write_changes
+from carecloud_async.changes.file import ChangesFileOptions, WrittenChanges, publish_changes
 from carecloud_async.changes.values import ChangesOptions
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import say
+from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.file_options import FileOptions
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import Resource
 from carecloud_async.cli.progress import show_progress
+from carecloud_async.cli.signals import ignores_signals
 from carecloud_async.cli.summary import write_report
 from carecloud_async.cli.warnings import warn_of_values
 
@@ -73,28 +75,44 @@ def changes(
         raise UsageError(f"--compare-every must be greater than 0 days, not {compare_every:g}")
     warn_of_values()
 
-    async def work() -> ChangesReport:
+    written: list[WrittenChanges] = []
+
+    async def work() -> None:
         async with source.open(connection, operation) as (client, listing):
             await client.login()
             with show_progress(resource) as on_progress:
-                return await write_changes(
-                    listing.export_source(),
-                    target.name,
-                    state,
-                    ChangesOptions(
-                        keep="records" if keep_records else "digests",
-                        compare_every=None if compare_every is None else timedelta(days=compare_every),
-                        allow_shrink=allow_shrink,
-                        concurrency=source.width,
-                        on_progress=on_progress,
-                    ),
-                    ChangesFileOptions(overwrite=source.overwrite, **arguments),
+                written.append(
+                    await publish_changes(
+                        listing.export_source(),
+                        target.name,
+                        state,
+                        ChangesOptions(
+                            keep="records" if keep_records else "digests",
+                            compare_every=None if compare_every is None else timedelta(days=compare_every),
+                            allow_shrink=allow_shrink,
+                            concurrency=source.width,
+                            on_progress=on_progress,
+                        ),
+                        ChangesFileOptions(overwrite=source.overwrite, **arguments),
+                    )
                 )
 
-    done = anyio.run(work)
-    say(_summary(resource, done, source.output))
-    if source.report is not None:
-        write_report(source.report, resource, done, target=source.output)
+    with ExitStack() as stack:
+        try:
+            anyio.run(work)
+            done = written[0].report
+            say(_summary(resource, done, source.output))
+            if source.report is not None:
+                write_report(source.report, resource, done, target=source.output)
+        except KeyboardInterrupt:
+            say(f"interrupted: no change is lost; the same command goes on to {source.output}")
+            return INTERRUPTED
+        finally:
+            for one in written:
+                stack.callback(one.close)
+        # Last: a scheduler that repeats an interrupted command gets the same file again, and not one without changes.
+        stack.enter_context(ignores_signals())
+        written[0].confirm()
     return 0
 
 

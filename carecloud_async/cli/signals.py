@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from carecloud_async.cli.console import INTERRUPTED, say
 
-__all__ = ["exits_at_once", "sigterm_as_ctrl_c"]
+__all__ = ["exits_at_once", "ignores_signals", "sigterm_as_ctrl_c"]
 
 
 @contextmanager
@@ -70,7 +70,14 @@ def exits_at_once(line: str) -> Iterator[None]:
 
 
 @contextmanager
-def _handling(handlers: dict[int, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
+def ignores_signals() -> Iterator[None]:
+    """Ignore Ctrl-C and SIGTERM while the block runs, for the last step of a command, after which it has succeeded."""
+    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+        yield
+
+
+@contextmanager
+def _handling(handlers: Mapping[int, Callable[[int, FrameType | None], None] | signal.Handlers]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import field, frozen
 
-from carecloud_async.runtime.durable_files import PRIVATE, sync_folder
+from carecloud_async.runtime.durable_files import PRIVATE, create_private, sync_folder
 
-__all__ = ["Publication", "partial_path", "publish"]
+__all__ = ["Publication", "hard_link", "partial_path", "publish"]
 
 #: The errors of `os.link` on file systems without hard links (`EINVAL`: Windows), or where the user may make none.
 _NO_HARD_LINKS: Final = {
@@ -35,10 +37,25 @@ _NO_HARD_LINKS: Final = {
 }
 
 
-def partial_path(target: Path) -> Path:
-    """Return the path where a file is prepared, beside the file that the target names, links followed."""
+def partial_path(target: Path, *, owner: Path) -> Path:
+    """Return the path where a file is prepared, beside the file that the target names, links followed.
+
+    Args:
+        target: the name that the file gets.
+        owner: the run file that notes it: another one prepares a file of the same name elsewhere.
+    """
     path = Path(os.path.realpath(target))
-    return path.with_name(f".{path.name}.partial")
+    mark = zlib.crc32(os.fsencode(os.path.realpath(owner)))
+    return path.with_name(f".{path.name}.{mark:08x}.partial")
+
+
+def hard_link(path: Path, name: Path) -> None:
+    """Give a file another name.
+
+    Raises:
+        OSError: the name is taken, or the file system has no hard links.
+    """
+    os.link(path, name)
 
 
 def publish(
@@ -47,13 +64,13 @@ def publish(
     *,
     overwrite: bool,
     mode: int = PRIVATE,
-    link: Callable[[Path, Path], None] = os.link,
+    link: Callable[[Path, Path], None] = hard_link,
 ) -> None:
     """Give a finished file its name; it is whole and synced. A target that is a link is written through.
 
     Args:
         partial: the file.
-        target: the name.
+        target: the name; on another file system the file is copied first.
         overwrite: whether it may replace another file.
         mode: its permissions.
         link: makes a hard link.
@@ -65,20 +82,41 @@ def publish(
     path = Path(os.path.realpath(target))
     if mode != PRIVATE:
         partial.chmod(mode)
-    if overwrite:
-        partial.replace(path)
-    else:
-        try:
-            link(partial, path)
-        except OSError as error:
-            if error.errno == errno.EEXIST or os.path.lexists(path):
-                raise FileExistsError(errno.EEXIST, f"{target} exists already") from None
-            if error.errno not in _NO_HARD_LINKS:
-                raise
+    try:
+        if overwrite or not _link(partial, path, link):
             partial.replace(path)
         else:
             partial.unlink()
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        publish(_copied(partial, path.parent), path, overwrite=overwrite, mode=mode, link=link)
+        partial.unlink()
     sync_folder(path.parent)
+
+
+def _link(partial: Path, path: Path, link: Callable[[Path, Path], None]) -> bool:
+    """Name a file by a hard link; return whether the file system has them."""
+    try:
+        link(partial, path)
+    except OSError as error:
+        if error.errno == errno.EEXIST or os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, f"{path} exists already") from None
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        return False
+    return True
+
+
+def _copied(partial: Path, folder: Path) -> Path:
+    """Copy a file into another folder, with its time stamp, by which it is known."""
+    found, copy = partial.stat(), folder / partial.name
+    with partial.open("rb") as source, create_private(copy) as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+        file.flush()
+        os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.fsync(file.fileno())
+    return copy
 
 
 @frozen(kw_only=True)
@@ -92,6 +130,7 @@ class Publication:
         target: the name that it gets.
         size: its bytes.
         modified: its time stamp, in nanoseconds.
+        form: the format of its content.
         report: what is to be reported, as JSON.
     """
 
@@ -99,10 +138,11 @@ class Publication:
     target: str
     size: int
     modified: int
+    form: str = ""
     report: Any = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, partial: Path, target: Path, *, report: Any) -> Publication:
+    def of(cls, partial: Path, target: Path, *, form: str = "", report: Any = None) -> Publication:
         """Note a finished file.
 
         Raises:
@@ -114,6 +154,7 @@ class Publication:
             target=os.path.realpath(target),
             size=found.st_size,
             modified=found.st_mtime_ns,
+            form=form,
             report=report,
         )
 

@@ -229,14 +229,14 @@ async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state,
         before = state.read_bytes()
         for _ in range(300):
             sandbox.customers.insert()
-        open_state = StateFile._open
+        start = StateFile._start
 
-        def open_full(self, db):
-            open_state(self, db)
-            db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
+        def start_full(self):
+            self._db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
+            start(self)
 
         with monkeypatch.context() as patch:
-            patch.setattr(StateFile, "_open", open_full)
+            patch.setattr(StateFile, "_start", start_full)
             with pytest.raises(ExportError, match="disk is full"):
                 await take(listing, state)
         assert state.read_bytes() == before

@@ -97,7 +97,7 @@ async def test_a_file_that_exists_is_not_replaced_unasked(sandbox, tmp_path):
 async def test_a_pipe_is_refused(sandbox, tmp_path):
     """What cannot appear whole is no target."""
     async with connect(sandbox) as client:
-        with pytest.raises(ExportError, match="need a file"):
+        with pytest.raises(ExportError, match="written to a local file"):
             await write(client, "/dev/stdout", tmp_path / "s", format="jsonl")
     assert sandbox.count() == 0
 

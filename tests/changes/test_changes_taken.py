@@ -73,12 +73,12 @@ async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp
         listing = client.customers.list()
         with monkeypatch.context() as patch:
             patch.setattr(
-                "carecloud_async.changes.pending.create_private", lambda path: io.BufferedRandom(Full(path, "x+"))
+                "carecloud_async.runs.append_file.create_private", lambda path: io.BufferedRandom(Full(path, "x+"))
             )
             with pytest.raises(ExportError, match=r"disk is full: make room and run it again$"):
                 async with listing.changes(state=tmp_path / "s"):
                     pass
-        assert [path.name for path in tmp_path.iterdir()] == ["s"]
+        assert list(tmp_path.iterdir()) == []
         async with listing.changes(state=tmp_path / "s") as changes:
             assert len([change async for change in changes]) == 60
 

@@ -1,6 +1,13 @@
 """`carecloud changes`: what changed since the last run, into a file."""
 
 import json
+import os
+import signal
+
+import pytest
+from cli_process import wait_until
+
+from carecloud_async.cli import changes as command_module
 
 
 def test_nights(carecloud, project, tmp_path):
@@ -39,3 +46,37 @@ def test_mistakes(carecloud, project):
         refused = carecloud("changes", "customers", "--state", "s", *more)
         assert (refused.code, refused.line.count("\n")) == (2, 0), refused.err
     assert project.count() == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_an_interrupted_run_says_what_became_of_the_changes(start, carecloud, project):
+    """It ends with 130, keeps nothing half, and the same command brings everything."""
+    project.settings.latency = 0.3
+    command = ("changes", "customers", "-o", "c.jsonl", "--state", "s", "--count", 10, "--concurrency", 1)
+    process = start(*command)
+    wait_until(lambda: project.count("GET /customers") >= 2)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.endswith("interrupted: no change is lost; the same command goes on to c.jsonl\n")
+    assert os.listdir() == []
+    project.settings.latency = 0
+    assert carecloud(*command).line.startswith("customers: 250 created")
+
+
+def test_a_signal_at_the_very_end_does_not_lose_the_file(carecloud, project, monkeypatch):
+    """A scheduler repeats a command that ended with 130: it gets the same changes, although it overwrites."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    command = ("changes", "customers", "-o", "c.jsonl", "--overwrite", "--state", "s")
+    with monkeypatch.context() as patch:
+        patch.setattr(command_module, "_summary", interrupt)
+        assert carecloud(*command).code == 130
+    again = carecloud(*command)
+    assert again.line.startswith("customers: 250 created")
+    assert "an earlier run had been stopped before it could report this file" in again.line
+    with open("c.jsonl", "rb") as file:
+        assert len(file.readlines()) == 250
+    assert carecloud(*command).line.startswith("customers: 0 created, 0 updated, 0 deleted, 250 unchanged")

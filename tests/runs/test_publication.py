@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +30,7 @@ def target(tmp_path):
 
 @pytest.fixture
 def partial(target):
-    path = partial_path(target)
+    path = partial_path(target, owner=target.with_name("run"))
     path.write_bytes(b"new")
     path.chmod(0o600)
     return path
@@ -66,7 +68,7 @@ def test_a_target_that_is_a_link_is_written_through(tmp_path, target, overwrite)
     if overwrite:
         real.write_bytes(b"old")
     target.symlink_to(real)
-    partial = partial_path(target)
+    partial = partial_path(target, owner=target.with_name("run"))
     assert partial.parent == real.parent
     partial.write_bytes(b"new")
     publish(partial, target, overwrite=overwrite)
@@ -97,3 +99,28 @@ def test_a_publication_tells_whether_its_file_has_its_name(partial, target, link
     assert not noted.is_published_as(target.with_name("other.csv"))
     target.write_bytes(b"changed")
     assert not noted.is_published_as(target)
+
+
+def test_two_runs_prepare_a_file_of_one_name_apart(target):
+    """Neither removes what the other one has written."""
+    one, other = (partial_path(target, owner=target.with_name(name)) for name in ("one", "other"))
+    assert one != other
+    assert {one.parent, other.parent} == {target.parent}
+
+
+@posix
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_file_is_published_on_another_file_system(partial, overwrite):
+    """It is copied, gets its name whole, and is known again by its note."""
+    memory = "/dev/shm"
+    if not os.path.isdir(memory) or os.stat(memory).st_dev == partial.stat().st_dev:
+        pytest.skip("this system has no second file system here")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        target = Path(folder, "target.csv")
+        if overwrite:
+            target.write_bytes(b"old")
+        noted = Publication.of(partial, target)
+        publish(partial, target, overwrite=overwrite)
+        assert [(one.name, one.read_bytes()) for one in Path(folder).iterdir()] == [("target.csv", b"new")]
+        assert noted.is_published_as(target)
+    assert not partial.exists()

@@ -1,0 +1,200 @@
+"""Files of changes and their state: where a file gets its name late, elsewhere or twice, no night is lost."""
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from carecloud_async import CareCloud, ExportError
+from carecloud_async.changes import file as files
+from carecloud_async.changes.file import ChangesFileOptions, write_changes
+from carecloud_async.changes.values import ChangesOptions
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("anyio_backend", ["asyncio"]),
+]
+
+CHILD = Path(__file__).with_name("changes_child.py")
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=30, seed=1)
+
+
+def connect(sandbox):
+    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
+
+
+async def write(sandbox, path, state, **options):
+    async with connect(sandbox) as client:
+        return await write_changes(
+            client.customers.list().export_source(), path, state, ChangesOptions(), ChangesFileOptions(**options)
+        )
+
+
+def kinds(path):
+    return sorted(json.loads(line)["change"] for line in path.read_bytes().splitlines())
+
+
+async def test_without_hard_links_each_night_gets_its_file(sandbox, tmp_path, monkeypatch):
+    """A file system such as FAT has none: a new file is renamed, and one that exists is refused by its name."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert (await write(sandbox, tmp_path / "1.jsonl", tmp_path / "s")).created == 30
+    sandbox.customers.delete(sandbox.customers.id_at(2))
+    with pytest.raises(ExportError, match=r"1\.jsonl exists already"):
+        await write(sandbox, tmp_path / "1.jsonl", tmp_path / "s")
+    assert (await write(sandbox, tmp_path / "2.jsonl", tmp_path / "s")).deleted == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["1.jsonl", "2.jsonl", "s"]
+
+
+@pytest.mark.parametrize("then", ["overwrite", "other name", "other folder", "removed", "other format"])
+async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, tmp_path, monkeypatch, then):
+    """The error names the file that is in the way; what the next run says counts, and it writes the same changes."""
+    target, state, other = tmp_path / "c.jsonl", tmp_path / "s", tmp_path / "other.jsonl"
+    take_name = files.publish
+
+    def too_late(partial, path, **options):
+        target.write_bytes(b"of another program\n")
+        take_name(partial, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "publish", too_late)
+        with pytest.raises(ExportError, match=r"c\.jsonl exists already: pass overwrite=True"):
+            await write(sandbox, target, state)
+    with pytest.raises(ExportError, match=r"c\.jsonl exists already: pass overwrite=True"):
+        await write(sandbox, target, state)
+    assert target.read_bytes() == b"of another program\n"
+    if then == "other folder":
+        other = tmp_path / "folder" / "other.jsonl"
+        other.parent.mkdir()
+    if then == "removed":
+        target.unlink()
+    if then == "other format":
+        with pytest.raises(ExportError, match=r"c\.jsonl exists already"):
+            await write(sandbox, tmp_path / "c.csv", state)
+        target.unlink()
+        report = await write(sandbox, tmp_path / "c.csv", state)
+        assert (report.unchanged, report.finished_before) == (30, False)
+    else:
+        written = target if then in {"overwrite", "removed"} else other
+        report = await write(sandbox, written, state, overwrite=then == "overwrite")
+        assert (report.created, report.finished_before) == (30, True)
+        target = written
+    assert kinds(target) == ["created"] * 30
+    assert (await write(sandbox, tmp_path / "calm.jsonl", state)).unchanged == 30
+    assert not list(tmp_path.glob(".*"))
+
+
+async def test_a_cancellation_after_the_file_has_its_name_does_not_lose_it(sandbox, tmp_path, monkeypatch):
+    """A scheduler repeats the interrupted command with `overwrite`: it gets the same file, and not an empty one."""
+    target, state = tmp_path / "c.jsonl", tmp_path / "s"
+    take_name, loop = files.publish, asyncio.get_running_loop()
+
+    def cancel_after(*arguments, **options):
+        take_name(*arguments, **options)
+        loop.call_soon_threadsafe(running.cancel)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "publish", cancel_after)
+        running = asyncio.create_task(write(sandbox, target, state, overwrite=True))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert kinds(target) == ["created"] * 30
+    report = await write(sandbox, target, state, overwrite=True)
+    assert (report.created, report.finished_before) == (30, True)
+    assert kinds(target) == ["created"] * 30
+    assert (await write(sandbox, target, state, overwrite=True)).unchanged == 30
+
+
+def killed(sandbox, url, target, state, step):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    child = subprocess.run([sys.executable, CHILD, url, target, state, step], env=environment, check=False, timeout=240)
+    assert child.returncode == -signal.SIGKILL
+
+
+def run_against(url, sandbox, target, state, **options):
+    async def run():
+        async with CareCloud(url, auth=sandbox.credentials()) as client:
+            return await write_changes(
+                client.customers.list().export_source(), target, state, ChangesOptions(), ChangesFileOptions(**options)
+            )
+
+    return anyio.run(run)
+
+
+def test_a_file_that_was_killed_before_its_name_survives_a_remount(sandbox, tmp_path, anyio_backend):
+    """Device and inode numbers differ after a remount or a restore; the file is still published."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    target, state = folder / "c.jsonl", folder / "s"
+    with sandbox.running() as url:
+        killed(sandbox, url, target, state, "after the commit")
+        assert not target.exists()
+        shutil.copytree(folder, tmp_path / "copy")
+        shutil.rmtree(folder)
+        (tmp_path / "copy").rename(folder)
+        report = run_against(url, sandbox, target, state, overwrite=True)
+    assert (report.created, report.finished_before) == (30, True)
+    assert kinds(target) == ["created"] * 30
+
+
+def test_two_states_that_write_one_file_keep_theirs_apart(sandbox, tmp_path, anyio_backend):
+    """A run that was killed before its file had its name finds it, though another run wrote to the same name."""
+    target = tmp_path / "c.jsonl"
+    with sandbox.running() as url:
+        killed(sandbox, url, target, tmp_path / "one", "after the commit")
+        assert run_against(url, sandbox, target, tmp_path / "other").created == 30
+        target.unlink()
+        report = run_against(url, sandbox, target, tmp_path / "one")
+    assert (report.created, report.finished_before) == (30, True)
+
+
+@pytest.mark.parametrize("stride", [911, pytest.param(101, marks=pytest.mark.thorough)])
+async def test_no_bit_of_a_state_that_changes_tells_a_deletion(sandbox, tmp_path, stride):
+    """A damaged state is an error with a fix, at each place: never a change, and never a bare exception."""
+    state, target = tmp_path / "s", tmp_path / "c.jsonl"
+    await write(sandbox, target, state)
+    whole = state.read_bytes()
+    for bit in range(0, len(whole) * 8, stride):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        state.write_bytes(damaged)
+        with pytest.raises(ExportError, match=r"is damaged: delete it to begin again|is not a state file of changes"):
+            await write(sandbox, target, state, overwrite=True)
+        assert state.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.thorough)])
+def test_runs_at_once_do_not_destroy_a_state(sandbox, tmp_path, rounds, anyio_backend):
+    """Three processes write changes with one state: each takes its turns, and is refused as such in between."""
+    target, state = tmp_path / "c.jsonl", tmp_path / "s"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with sandbox.running() as url:
+        children = [
+            subprocess.Popen(
+                [sys.executable, CHILD, url, target, state, f"{rounds} times"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(3)
+        ]
+        told = [json.loads(child.communicate()[0]) for child in children]
+        assert run_against(url, sandbox, target, state, overwrite=True).unchanged == 30
+    assert {line for lines in told for line in lines} <= {f"{state}: another run is using it: wait for its end", "done"}
+    assert [lines.count("done") for lines in told] == [rounds] * 3
