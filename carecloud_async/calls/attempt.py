@@ -18,6 +18,7 @@ from carecloud_async.auth.token import Token
 from carecloud_async.calls.call_errors import invalid_response, transport_error
 from carecloud_async.calls.events import CallEvents
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
+from carecloud_async.calls.limiter_turns import LimiterTurns
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
@@ -35,6 +36,7 @@ from carecloud_async.errors import (
 from carecloud_async.fixes import CREDENTIALS, LOOK_FIRST, NO_HOST, NOTHING_ANSWERS, PROJECT_URL, Fix
 from carecloud_async.http.bodies import BodyTooLargeError
 from carecloud_async.http.client import HttpClient
+from carecloud_async.http.departure import Departure
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import cancellation_requested
@@ -58,6 +60,7 @@ class Attempt:
         call: the call that it belongs to.
         request: the request.
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
+        turns: waits until its requests may be written.
         clock: the clock.
         number: the number of the attempt, from 1.
         events: hands events to the observers, if the call has any.
@@ -68,7 +71,7 @@ class Attempt:
         headers: the headers of the last response, with whatever status.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_events", "_number", "_use", "headers", "request", "sent")
+    __slots__ = ("_began", "_call", "_clock", "_events", "_number", "_turns", "_use", "headers", "request", "sent")
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Attempt:
         request: OutgoingRequest,
         *,
         tokens: TokenManager | None,
+        turns: LimiterTurns,
         clock: Clock,
         number: int = 1,
         events: CallEvents | None = None,
@@ -84,6 +88,7 @@ class Attempt:
         on_wait = None if events is None else partial(events.notify, "login_awaited")
         self._use = None if tokens is None else TokenUse(tokens, call.operation.title, on_wait=on_wait)
         self._events = events
+        self._turns = turns
         self._clock = clock
         self._number = number
         self._began = clock.monotonic()
@@ -107,7 +112,11 @@ class Attempt:
                 if token is not None:
                     request.set_bearer(token.value)
                 self.sent = True  # from here on, a missing response may mean that a write succeeded
-                response = await http.send(request)
+                request.departure = Departure(self._leave) if self._turns.limited else None
+                try:
+                    response = await http.send(request)
+                finally:
+                    request.departure = None  # it refers to this attempt
                 if use is None:
                     break
                 self.sent = response.status_code != UNAUTHORIZED  # a request answered with 401 had no effect
@@ -127,6 +136,12 @@ class Attempt:
         except Exception as error:  # noqa: BLE001  (classified there, and raised if it is not the HTTP library's)
             return self._failed(error, http)
         return self._received(response, http.http_library)
+
+    async def _leave(self) -> float:
+        self.sent = False
+        waited = await self._turns.leave()
+        self.sent = True
+        return waited
 
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""

@@ -12,13 +12,8 @@ import anyio
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager, sent_logins
 from carecloud_async.calls.attempt import Attempt
-from carecloud_async.calls.call_errors import (
-    invalid_response,
-    limiter_timeout,
-    transport_error,
-    with_unknown_outcome,
-)
-from carecloud_async.calls.context import ClientContext, ViewOptions, at_limiter
+from carecloud_async.calls.call_errors import invalid_response, transport_error, with_unknown_outcome
+from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.events import (
     AnswerHeaders,
     CallEvents,
@@ -29,6 +24,7 @@ from carecloud_async.calls.events import (
     log_call,
     observers_now,
 )
+from carecloud_async.calls.limiter_turns import LimiterTurns
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import Failure, FailureKind
@@ -66,8 +62,6 @@ class CallExecution(Generic[T]):
     _headers: Any = None  # those of the last answer
     _events: CallEvents | None = None  # for the observers; `None` without any, and before the call begins
     _cached = False
-    _at_limiter = False
-    _limiter_seconds = 0.0
     _may_have_happened = False
     _waited = False  # since the scope got its deadline
     _result: T
@@ -92,6 +86,9 @@ class CallExecution(Generic[T]):
         self._started = context.clock.monotonic()
         self._id = f"{context.random.getrandbits(64):016x}"
         self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
+        self._turns = LimiterTurns(
+            context, seconds=options.timeout.limiter_seconds, operation=call.operation, ahead=call.request.login
+        )
 
     async def run(self) -> T:
         """Make the call and return its result. One record describes it, however it ends.
@@ -105,13 +102,11 @@ class CallExecution(Generic[T]):
             self.begin()
         try:
             with context.running.begin(seconds=self._require_time()) as scope:
-                self._scope = scope
+                self._scope = self._turns.scope = scope
                 try:
                     # The loop is not a function of its own: every frame stands in the user's tracebacks.
                     while True:
-                        ticket = context.rate_limiter.try_acquire()
-                        if ticket is None:
-                            ticket = await self._wait_at_limiter()
+                        await self._turns.prepare()
                         outcome = await self._next_attempt().send(context.http)
                         if isinstance(outcome, Failure):
                             failure: Failure | None = outcome
@@ -119,7 +114,7 @@ class CallExecution(Generic[T]):
                             if len(outcome.body) >= LARGE_BODY:
                                 scope.deadline = math.inf  # the answer came in time
                             failure = await self._try_decode(outcome)
-                        wait = self._handle_outcome(failure, ticket)
+                        wait = self._handle_outcome(failure)
                         if wait is None:
                             break
                         self._waited = True
@@ -145,7 +140,7 @@ class CallExecution(Generic[T]):
             start = CallStart(operation=self.call.operation, correlation_id=self._id, login=login)
             if login:
                 sent_logins.add(start)
-            self._events = CallEvents(self._observers, start)
+            self._events = self._turns.events = CallEvents(self._observers, start)
             self._events.notify("call_started")
 
     def fail(self, error: BaseException) -> None:
@@ -182,36 +177,12 @@ class CallExecution(Generic[T]):
     @property
     def seconds_left(self) -> float:
         """The rest of the call's time, including the time for the rate limiter."""
-        return self._time_left() + self._options.timeout.limiter_seconds - self._limiter_seconds
+        return self._time_left() + self._turns.seconds_left
 
     @property
     def lost_an_answer(self) -> bool:
         """Whether an attempt has no conclusive answer, so that the server may still carry it out later."""
         return self._may_have_happened or None in self._statuses
-
-    async def _wait_at_limiter(self) -> int:
-        context = self._context
-        before = context.clock.monotonic()
-        self._at_limiter = self._waited = True
-        try:
-            with at_limiter(self._options.timeout.limiter_seconds - self._limiter_seconds) as left:
-                self._scope.deadline = loop_time() + max(left, 0.0)
-                ticket = await context.rate_limiter.acquire(ahead=self.call.request.login, seconds=max(left, 0.0))
-        finally:
-            waited = context.clock.monotonic() - before
-            self._limiter_seconds += waited
-            self._notify("limiter_waited", waited)
-        self._at_limiter = False  # not if it was interrupted
-        if ticket is None:
-            raise self._limiter_error()
-        return ticket
-
-    def _limiter_error(self) -> CareCloudError:
-        if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
-            return self._failure.error  # the server's own message
-        return limiter_timeout(
-            self.call.operation, seconds=self._context.rate_limiter.delay(), again=bool(self._statuses)
-        )
 
     def _next_attempt(self) -> Attempt:
         if self._waited:  # otherwise the deadline stays the one of the call's beginning
@@ -225,6 +196,7 @@ class CallExecution(Generic[T]):
             self.call,
             request,
             tokens=self._tokens,
+            turns=self._turns,
             clock=self._context.clock,
             number=number,
             events=self._events,
@@ -239,7 +211,7 @@ class CallExecution(Generic[T]):
 
     def _time_left(self) -> float:
         """Return the rest of `Timeout.total`; waits for the rate limiter have a bound of their own."""
-        spent = self._context.clock.monotonic() - self._started - self._limiter_seconds
+        spent = self._context.clock.monotonic() - self._started - self._turns.seconds
         return self._options.timeout.total - spent
 
     def _require_time(self) -> float:
@@ -249,9 +221,9 @@ class CallExecution(Generic[T]):
             raise self._no_time_left()
         return left
 
-    def _handle_outcome(self, failure: Failure | None, ticket: int) -> float | None:
+    def _handle_outcome(self, failure: Failure | None) -> float | None:
         """Report the attempt; return the seconds to wait before the next one, or `None` if there is a result."""
-        self._report_attempt(failure, ticket)
+        self._report_attempt(failure)
         if failure is None:
             return None
         self._may_have_happened |= failure.may_have_happened
@@ -290,9 +262,9 @@ class CallExecution(Generic[T]):
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
         return Failure(kind=kind, error=failed, may_have_happened=True)
 
-    def _report_attempt(self, failure: Failure | None, ticket: int) -> None:
+    def _report_attempt(self, failure: Failure | None) -> None:
         """Report the attempt's outcome to the rate limiter and the observers."""
-        attempt, limiter = self._attempt, self._context.rate_limiter
+        attempt = self._attempt
         if failure is None or failure.kind is FailureKind.INVALID_RESPONSE:
             status = None if self.response is None else self.response.status
         else:
@@ -300,13 +272,10 @@ class CallExecution(Generic[T]):
         self._statuses[-1] = status
         self._headers = None if attempt is None else attempt.headers
         throttled = failure if failure is not None and failure.kind is FailureKind.THROTTLED else None
-        if throttled is not None:
-            limiter.on_throttled(ticket, retry_after=throttled.retry_after)
-        elif status is not None:
-            limiter.on_success(ticket)
+        self._turns.end_attempt(answered=status is not None, refusal=throttled)
         self._notify("attempt_ended", len(self._statuses), status, None if failure is None else failure.error)
         if throttled is not None:
-            self._notify("throttled", throttled.retry_after, limiter.rate)
+            self._notify("throttled", throttled.retry_after, self._context.rate_limiter.rate)
 
     def _is_gone(self, failure: Failure) -> bool:
         """Return whether a DELETE finds its record gone. With a body it does not count: an id may be a mistake."""
@@ -339,9 +308,9 @@ class CallExecution(Generic[T]):
         self._may_have_happened |= attempt is not None and attempt.sent
         if self._context.closed:
             raise self.closed_error()
-        if attempt is not None:
-            raise attempt.timed_out()
-        raise self._limiter_error() if self._at_limiter else self._no_time_left()
+        if self._turns.waiting:
+            raise self._turns.error()
+        raise self._no_time_left() if attempt is None else attempt.timed_out()
 
     def closed_error(self) -> CareCloudError:
         """Return the error of a call that the closing of the client ended."""
@@ -377,7 +346,7 @@ class CallExecution(Generic[T]):
             operation=call.operation.call if call.operation.operation_id else "",
             headers={} if headers is None else AnswerHeaders(headers),
             request_id=None if headers is None else request_id(headers),
-            limiter_seconds=self._limiter_seconds,
+            limiter_seconds=self._turns.seconds,
             attempt_statuses=tuple(self._statuses),
             offset=call.offset,
             count=call.count,

@@ -11,6 +11,7 @@ from typing import Any
 
 from carecloud_async.http.bodies import UnpackError, read_body
 from carecloud_async.http.buffered_response import new_response
+from carecloud_async.http.departure import HeldTooLongError, TracedDepartures
 from carecloud_async.http.destinations import handing_over
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import TARGET, sending, true_url
@@ -38,6 +39,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
         def __init__(self, inner: Any, max_response_bytes: int) -> None:
             self._inner = inner
             self._limit = max_response_bytes
+            self._departures = TracedDepartures()
 
         def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
             return self.handle_async_request(request.to_httpx())
@@ -54,7 +56,12 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
                     extensions={name: value for name, value in request.extensions.items() if name != TARGET},
                 )
                 await plain.aread()
-                response = await self._inner.handle_async_request(plain)
+                await self._departures.begin(plain.extensions)
+                try:
+                    response = await self._inner.handle_async_request(plain)
+                except HeldTooLongError:
+                    response = await self._inner.handle_async_request(plain)
+                self._departures.end(plain.extensions)
                 body = await read_body(response, limit=self._limit)
             return new_response(
                 http_library,

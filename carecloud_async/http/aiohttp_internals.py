@@ -4,7 +4,8 @@
 alternative is taken:
 
 - `TCPConnector.connect(req, traces, timeout)`, `Connection.protocol`, `ResponseHandler.should_close`: no connection is
-  handed out on which unread bytes wait. Without them, `force_close=True`: each request has a connection of its own.
+  handed out on which unread bytes wait; requests depart when it is there. Without them, `force_close=True`: each has a
+  connection of its own, and departs before.
 - `TCPConnector._factory`, `ResponseHandler._payload`, `connection_lost`: a body that breaks the rules of HTTP fails at
   once. Without them, it fails at the end of the call's time.
 - `ResponseHandler._reschedule_timeout`, `_drop_timeout`, `_on_read_timeout`, `_read_timeout`, `_loop`: a connection has
@@ -15,8 +16,7 @@ alternative is taken:
 
 An exchange is a plain request and its answer over a connection of aiohttp's pool. `ClientSession.request` looks for
 redirects, cookies, proxies, credentials in URLs, traces, middlewares and bodies that stream: half of what a small
-request costs. A plain request has none of them. The pool, TLS, the parser and the exceptions are aiohttp's in both
-cases.
+request costs. A plain request has none of them. In both cases pool, TLS, parser and exceptions are aiohttp's.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import httpx
 from attrs import frozen
 
 from carecloud_async.http.bodies import read_chunks
+from carecloud_async.http.departure import current_departure
 from carecloud_async.http.original_functions import OriginalFunctions
 from carecloud_async.http.outgoing import OutgoingRequest
 
@@ -235,6 +236,11 @@ class _TimerMixin:
             self._on_read_timeout()
 
 
+def _is_clean(connection: Any) -> bool:
+    """Return whether a connection is open and no bytes wait on it."""
+    return connection.protocol is not None and not connection.protocol.should_close
+
+
 @lru_cache(maxsize=1)
 def _connector_classes() -> tuple[Any, Any]:
     """Return the class of pools that keep connections, and that of pools that do not."""
@@ -247,10 +253,17 @@ def _connector_classes() -> tuple[Any, Any]:
 
     class CleanConnector(ClosingConnector):
         async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-            """Return a connection without unread bytes."""
+            """Return a connection without unread bytes, at the departure of the request."""
+            departure = current_departure.get()
             for _ in range(_MAX_UNREAD):
                 connection = await super().connect(req, traces, timeout)
-                if connection.protocol is not None and not connection.protocol.should_close:
+                try:
+                    if departure is not None and _is_clean(connection):
+                        await departure()
+                except BaseException:
+                    connection.release()
+                    raise
+                if _is_clean(connection):  # it may have been closed meanwhile
                     return connection
                 connection.close()
             raise httpx.ConnectError("the server sends responses to requests that were not made")

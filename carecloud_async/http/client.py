@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import httpx
-from attrs import define
+from attrs import define, field
 
 from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.adapter import adapt_transport
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, drop_stream, load
+from carecloud_async.http.departure import HeldTooLongError, TracedDepartures
 from carecloud_async.http.destinations import handing_over
 from carecloud_async.http.network import Verify, check_verify, checks_certificates, choose_proxy
 from carecloud_async.http.outgoing import OutgoingRequest
@@ -56,6 +58,7 @@ class HttpClient:
     max_connections: int
     proxy: bool | None = None
     verified: bool | None = None
+    _departures: TracedDepartures = field(factory=TracedDepartures, init=False, repr=False)
 
     def send(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
         """Send a request and return the response, read to its end (unless a user's hook closed it before).
@@ -71,11 +74,17 @@ class HttpClient:
     async def _send_through_users(self, request: Any) -> Any:
         handing_over(f"//{request.url.netloc.decode()}")
         with sending():
+            await self._departures.begin(request.extensions)
+            send = partial(self.client.send, request, auth=None, follow_redirects=False, stream=True)
             try:
-                response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)
+                try:
+                    response = await send()
+                except HeldTooLongError:
+                    response = await send()
             except self.http_library.HTTPStatusError as error:
                 # Some give their clients a hook that calls raise_for_status. The answer is what counts.
                 response = error.response
+            self._departures.end(request.extensions)
             try:
                 self._forget_cookies(response)
                 await load(response, self.http_library, limit=self.max_response_bytes)

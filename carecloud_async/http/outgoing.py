@@ -11,6 +11,7 @@ from collections.abc import Iterator, MutableMapping
 from types import ModuleType
 from typing import Any
 
+from carecloud_async.http.departure import DEPARTURE, Departure
 from carecloud_async.http.redaction import TARGET
 
 #: Verbs whose requests have a Content-Length even without a body (RFC 9110, 8.6).
@@ -115,6 +116,18 @@ class OutgoingRequest:
         self._authorization = value = f"Bearer {token}"
         if self._httpx is not None:
             self._httpx.headers["Authorization"] = value
+
+    @property
+    def departure(self) -> Departure | None:
+        """When the request may be written; `None` for at once."""
+        return self.extensions.get(DEPARTURE)
+
+    @departure.setter
+    def departure(self, departure: Departure | None) -> None:
+        if departure is None:
+            self.extensions.pop(DEPARTURE, None)
+        else:
+            self.extensions[DEPARTURE] = departure
 
     @property
     def is_plain(self) -> bool:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from carecloud_async.http.bodies import drop_stream
+from carecloud_async.http.departure import DEPARTURE
 from carecloud_async.http.original_functions import OriginalFunctions
 from carecloud_async.http.outgoing import OutgoingRequest
 
@@ -57,6 +58,9 @@ def own_client_class(http_library: ModuleType) -> Any:
             return sending
 
         async def _send_watched(self, request: Any) -> Any:
+            departure = request.extensions.get(DEPARTURE)
+            if departure is not None and self._is_replaced():
+                await departure()
             response = await self.send(request, auth=None, follow_redirects=False)
             drop_stream(response, http_library)
             return response
@@ -69,11 +73,15 @@ def own_client_class(http_library: ModuleType) -> Any:
                 or hooks["response"]
                 or self.is_closed  # httpx raises the error
                 or log.isEnabledFor(logging.INFO)
-                or own.get(self._transport_attribute) is not self._given  # the transport was replaced
-                or "handle_async_request" in vars(self._given)  # or patched
+                or self._is_replaced()
                 or not functions.unchanged
                 or not names.isdisjoint(own)  # patched on this client alone
             )
+
+        def _is_replaced(self) -> bool:
+            """Return whether the transport was replaced or patched."""
+            replaced = vars(self).get(self._transport_attribute) is not self._given
+            return replaced or "handle_async_request" in vars(self._given)
 
     return OwnClient
 

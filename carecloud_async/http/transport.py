@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from carecloud_async.errors import RateLimitError
 from carecloud_async.http.adapter import adapt_transport
-from carecloud_async.http.aiohttp_internals import LONGEST_HEADER, Exchanges, find_parts, open_connector, read_content
+from carecloud_async.http.aiohttp_internals import (
+    LONGEST_HEADER,
+    Exchanges,
+    find_parts,
+    open_connector,
+    read_content,
+)
 from carecloud_async.http.bodies import BodyTooLargeError, UnpackError
 from carecloud_async.http.buffered_response import BufferedResponse, new_response
+from carecloud_async.http.departure import DEPARTURE, Departure, departing
 from carecloud_async.http.destinations import sending_to
 from carecloud_async.http.network import Verify, tls_context
 from carecloud_async.http.outgoing import OutgoingRequest
@@ -143,6 +151,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._limit = max_response_bytes
         self._last_timeout = aiohttp.ClientTimeout(total=None)
         parts = find_parts()
+        self._waiting_connections = parts.connections
         self._session = aiohttp.ClientSession(
             connector=open_connector(parts, limit=max_connections, ssl=verify),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -159,17 +168,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Send one request and read its answer to the end, so that the connection is free again."""
         began = time.perf_counter()
         try:
-            async with self._session.request(
-                request.method,
-                self._url(true_url(request), encoded=True),
-                data=request.content or None,
-                headers=_headers(request),
-                allow_redirects=False,
-                timeout=self._timeout(request),
-                proxy=self._proxy,
-            ) as response:
-                body = await self._read(response)
-        except BodyTooLargeError:
+            with departing(await self._departure(request)):
+                async with self._session.request(
+                    request.method,
+                    self._url(true_url(request), encoded=True),
+                    data=request.content or None,
+                    headers=_headers(request),
+                    allow_redirects=False,
+                    timeout=self._timeout(request),
+                    proxy=self._proxy,
+                ) as response:
+                    body = await self._read(response)
+        except (BodyTooLargeError, RateLimitError):
             raise
         except _SentOnceError as sent:
             error = sent.error
@@ -195,8 +205,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._proxy is not None or not request.is_plain or not self._exchanges.may_be_made:
             return await self.handle_async_request(request.to_httpx())
         try:
-            head, body = await self._exchanges.make(request, self._timeout(request))
-        except BodyTooLargeError:
+            with departing(await self._departure(request)):
+                head, body = await self._exchanges.make(request, self._timeout(request))
+        except (BodyTooLargeError, RateLimitError):
             raise
         except Exception as error:
             translated = self._to_httpx(error, request.to_httpx())
@@ -204,6 +215,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 raise
             raise translated from error
         return BufferedResponse(httpx, head.code, headers=head.raw_headers, content=body)
+
+    async def _departure(self, request: httpx.Request | OutgoingRequest) -> Departure | None:
+        """Return the departure that the request's connection is to wait for; without such connections, wait here."""
+        departure: Departure | None = request.extensions.get(DEPARTURE)
+        if departure is not None and not self._waiting_connections:
+            await departure()
+        return departure
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         try:

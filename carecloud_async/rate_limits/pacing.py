@@ -21,6 +21,8 @@ from carecloud_async.runtime.clock import Clock
 
 #: Seconds of a configured rate that may be caught up at once: a late wake-up must not slow the calls down.
 CATCH_UP_SECONDS = 0.1
+#: How long before they may leave calls begin to get their tokens and connections (seconds).
+LEAD_SECONDS = 0.25
 
 
 class Pacer(Protocol):
@@ -29,6 +31,11 @@ class Pacer(Protocol):
     @property
     def rate(self) -> float | None:
         """Calls per second at this moment; `None` while unlimited."""
+        ...
+
+    @property
+    def lead(self) -> float:
+        """The number of calls that may prepare at once, so that each finds its slot; infinity if none has to wait."""
         ...
 
     def delay(self) -> float:
@@ -81,10 +88,12 @@ class ConfiguredPace:
 
     Attributes:
         rate: that number.
+        lead: see `Pacer.lead`.
     """
 
     def __init__(self, rate: float, *, clock: Clock) -> None:
         self.rate: float | None = rate
+        self.lead: float = lead_of(rate)
         self._interval = 1 / rate
         self._clock = clock
         self._next = clock.monotonic()
@@ -142,14 +151,18 @@ class SlowStart:
             answers: answers that other processes had.
             members: the number of processes that share what may be under way.
         """
-        answers = max(self._answers, answers)
-        if answers >= FIRST_CALLS**3:
+        room = self.room(answers=answers, members=members)
+        if room == inf:
             self._under_way.clear()
             return 0.0
-        room = (FIRST_CALLS + answers / FIRST_CALLS) / members
         if len(self._under_way) >= room:
             self._under_way = {ticket for ticket in self._under_way if now - sent_at(ticket) < SECOND}
         return self._next - now if len(self._under_way) < room else TICK
+
+    def room(self, *, answers: float = 0.0, members: int = 1) -> float:
+        """Return the number of calls of this process that may be under way; see `delay`."""
+        answers = max(self._answers, answers)
+        return inf if answers >= FIRST_CALLS**3 else (FIRST_CALLS + answers / FIRST_CALLS) / members
 
     def on_sent(self, ticket: int, now: float) -> float:
         """Note that a call leaves; return the seconds since it could have."""
@@ -198,6 +211,12 @@ class AdaptivePace:
         """Calls per second at this moment; `None` while unlimited."""
         return None if self.model.limit is None else self._rate(self._clock.monotonic())
 
+    @property
+    def lead(self) -> float:
+        """See `Pacer.lead`."""
+        rate = self.rate
+        return self._slow_start.room() if rate is None else lead_of(rate)
+
     def delay(self) -> float:
         """See `Pacer.delay`."""
         now = self._clock.monotonic()
@@ -242,6 +261,11 @@ class AdaptivePace:
 
     def _rate(self, now: float) -> float:
         return min(self.model.rate(now), self._most or inf)
+
+
+def lead_of(rate: float) -> float:
+    """Return the number of calls that leave within `LEAD_SECONDS` at a rate, and one more."""
+    return 1 + rate * LEAD_SECONDS
 
 
 def sent_at(ticket: int) -> float:

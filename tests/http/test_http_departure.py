@@ -1,0 +1,188 @@
+"""When requests leave under a rate limit: evenly spaced on the wire, whatever they waited for before."""
+
+import time
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from exchange_server import BODY, answer, serving
+
+from carecloud_async import CareCloud, RateLimit, RateLimitError, Timeout
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+RATE = 20
+#: The most requests in a quarter of a second: five by the rate, two that may be caught up, and what timers are late.
+MOST = 11
+
+CLIENTS = {"own": lambda: None, "httpx": httpx.AsyncClient, "httpx2": httpx2.AsyncClient}
+
+
+@pytest.fixture(params=CLIENTS)
+async def http_client(request):
+    made = CLIENTS[request.param]()
+    yield made
+    if made is not None:
+        await made.aclose()
+
+
+def connect(server, http_client=None, *, rate=RATE, **options):
+    if http_client is not None:
+        options["http_client"] = http_client
+    limit = RateLimit(requests_per_second=rate)
+    return CareCloud(server.url, auth=Sandbox(1).credentials(), rate_limit=limit, **options)
+
+
+class Arrivals:
+    """Answers requests, and notes when each came.
+
+    Args:
+        slow: how many of the first answers take a second.
+    """
+
+    def __init__(self, *, slow=0):
+        self.times = []
+        self._slow = slow
+
+    def __call__(self, number, request):
+        self.times.append(time.monotonic())
+        return (1.0, answer(BODY)) if number <= self._slow else (answer(BODY),)
+
+    @property
+    def busiest(self):
+        """The most requests that came within a quarter of a second."""
+        return max(sum(begin <= at < begin + 0.25 for at in self.times) for begin in self.times)
+
+
+async def call_at_once(client, number):
+    async with anyio.create_task_group() as group:
+        for _ in range(number):
+            group.start_soon(client.customers.list(count=1).page)
+
+
+async def test_calls_that_waited_for_a_login_leave_evenly_spaced(http_client, monkeypatch):
+    """The slots are taken after the login, so that sixty calls are no burst after it."""
+    arrivals = Arrivals()
+    async with serving(arrivals) as server:
+        quick = server.answer
+
+        async def slow_login(stream, request):
+            await anyio.sleep(1.5 if b"/actions/login" in request else 0)
+            return await quick(stream, request)
+
+        monkeypatch.setattr(server, "answer", slow_login)
+        async with connect(server, http_client) as client:
+            await call_at_once(client, 40)
+    assert len(arrivals.times) == 40
+    assert arrivals.busiest <= MOST
+
+
+async def test_calls_that_waited_for_a_connection_leave_evenly_spaced(http_client):
+    """Forty calls share few connections to a server that hangs for a second: none of their slots is old after that."""
+    arrivals = Arrivals(slow=20)
+    options = {"max_connections": 3} if http_client is None else {}
+    async with serving(arrivals) as server, connect(server, http_client, **options) as client:
+        await call_at_once(client, 50)
+    assert len(arrivals.times) == 50
+    assert arrivals.busiest <= MOST
+
+
+async def test_the_replay_after_a_401_has_a_slot_of_its_own(http_client):
+    """Each request on the wire counts at the limiter."""
+    times = []
+
+    def refuse_once(number, request):
+        times.append(time.monotonic())
+        status = b"401 Unauthorized" if number == 2 else b"200 OK"
+        return (answer(BODY, status),)
+
+    async with serving(refuse_once) as server, connect(server, http_client, rate=4) as client:
+        await client.ping()
+        await client.ping()
+    assert len(times) == 3
+    assert times[2] - times[1] > 0.4  # the login and the replay, a quarter of a second each
+
+
+async def test_calls_that_are_cancelled_give_back_slots_and_connections(http_client):
+    """After a hundred calls that gave up in both queues, the next one is served at once, on the only connection."""
+    options = {"max_connections": 1} if http_client is None else {}
+    async with serving(Arrivals()) as server, connect(server, http_client, rate=5, **options) as client:
+        await client.ping()
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(client.ping)
+            await anyio.sleep(0.5)
+            group.cancel_scope.cancel()
+        began = time.monotonic()
+        await client.ping()
+        await client.ping()
+    assert time.monotonic() - began < 10  # the slots of all would last 20 seconds
+
+
+async def test_a_login_passes_calls_that_hold_all_connections():
+    """One connection, a token that is refused, and callers in both queues: all are served."""
+
+    def refuse_once(number, request):
+        return (answer(BODY, b"401 Unauthorized" if number == 5 else b"200 OK"),)
+
+    async with serving(refuse_once) as server, connect(server, rate=50, max_connections=1) as client:
+        await call_at_once(client, 30)
+    assert server.logins == 2
+
+
+async def test_a_write_that_waited_too_long_at_the_limiter_was_not_sent(http_client):
+    """It has its connection, and no slot: the error is the limiter's, and says that nothing was written."""
+    arrivals = Arrivals()
+    async with serving(arrivals) as server, connect(server, http_client, rate=0.2) as client:
+        await client.login()
+        view = client.with_options(timeout=Timeout(total=5, limiter=0.5))
+        with pytest.raises(RateLimitError, match="not sent") as caught:
+            await view.request("POST", "/customers", json={"a": 1})
+    assert arrivals.times == []
+    assert not getattr(caught.value, "may_have_happened", False)
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(http_client):
+    """A write whose connection ends while it waits for its slot is sent once, on another connection."""
+    requests = []
+
+    def answer_and_hang_up(number, request):
+        requests.append(request)
+        return (answer(BODY), 0.2, b"")  # the server closes it, while the next call waits
+
+    async with serving(answer_and_hang_up) as server, connect(server, http_client, rate=0.6) as client:
+        await client.login()
+        await client.ping()
+        await client.request("POST", "/customers", json={"a": 1})
+    assert len(requests) == 2
+
+
+async def test_a_transport_that_does_not_report_gets_its_requests_in_time():
+    """A user's own transport is called when the slot is there."""
+    times = []
+
+    def handle(request):
+        times.append(time.monotonic())
+        if request.url.path.endswith("/login"):
+            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+        return httpx.Response(200, content=BODY)
+
+    limit = RateLimit(requests_per_second=RATE)
+    transport = httpx.MockTransport(handle)
+    async with CareCloud(
+        "x.example.com", auth=Sandbox(1).credentials(), transport=transport, rate_limit=limit
+    ) as client:
+        await call_at_once(client, 20)
+    assert times[-1] - times[0] > 0.8
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_requests_of_aiohttps_session_leave_evenly_spaced(ways):
+    """Where a tracer watches, the request goes through the session, and waits at the same place."""
+    ways.force_session()
+    arrivals = Arrivals(slow=20)
+    async with serving(arrivals) as server, connect(server, max_connections=3) as client:
+        await call_at_once(client, 50)
+    assert "exchange" not in ways.seen
+    assert arrivals.busiest <= MOST
