@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -16,6 +17,8 @@ from benchmarks.simulate.machine import Machine
 from benchmarks.simulate.network import Internet, Troubles
 from benchmarks.simulate.nights import Export, Night
 from benchmarks.simulate.server import FAILS, REFUSED, Server
+from benchmarks.simulate.writers import QueueWriter
+from carecloud_async import FileTokenStore
 
 __all__ = ["THEMES", "Drawn", "draw"]
 
@@ -23,6 +26,7 @@ __all__ = ["THEMES", "Drawn", "draw"]
 THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
+    "a queue": 3,
 }  # fmt: skip
 
 
@@ -65,8 +69,46 @@ def draw(
         return kind(name, machine, internet, seed=str(seed), violations=violations, harm=harm)
 
     if theme in KINDS:
-        return _draw_imports(theme, dice, internet, employ)
-    return _draw_readers(theme, dice, internet, employ)
+        drawn = _draw_imports(theme, dice, internet, employ)
+    elif theme == "a queue":
+        drawn = _draw_queue(theme, dice, internet, employ)
+    else:
+        drawn = _draw_readers(theme, dice, internet, employ)
+    _share_tokens(drawn.actors, dice)
+    return drawn
+
+
+def _share_tokens(actors: Sequence[Actor], dice: Random) -> None:
+    """Let the processes of a machine share their tokens, those of several identities too."""
+    if dice.random() < 0.6:
+        return
+    for actor in actors:
+        path = actor.machine.folder / "tokens"
+        jitter = Random(f"{actor.name} jitter")
+        actor.tokens = partial(FileTokenStore, path, clock=actor.machine, jitter=jitter.random)
+        if dice.random() < 0.4 and not isinstance(actor, Import):
+            actor.identity = "office"
+
+
+def _draw_queue(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    rows = [_row("by email", number, dice) for number in range(dice.choice([1, 3, 6, 15]))]
+    _known("by email", rows, internet, dice)
+    actors = []
+    for number in range(dice.choice([1, 1, 2, 3])):
+        actor = employ(QueueWriter, f"queue{number + 1}")
+        assert isinstance(actor, QueueWriter)
+        actor.messages = [
+            {**row, "first_name": f"{row['first_name']} {again}"}
+            for again in range(dice.choice([1, 2, 3]))
+            for row in rows
+        ]
+        actor.width = dice.choice([1, 3, 10])
+        actors.append(actor)
+    other = OtherProgram(
+        internet.world, seed=internet.seed, keys=[row["email"] for row in rows], busy=dice.choice([0, 0, 5]),
+        longest=30.0, deletes=dice.random() < 0.2,
+    )  # fmt: skip
+    return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 
 def _draw_troubles(dice: Random) -> Troubles:
@@ -85,8 +127,14 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
     for number in range(dice.choice([1, 4, 12, 30, 60])):
         record = person(f"b{number}@x.cz", first_name="A", last_name=f"No {number}")
         if family == "purchases":
-            record = {"external_purchase_id": f"x{number}", "payment_time": "2026-01-01 10:00:00"}
+            record = {
+                "purchase_id": str(1000 - number * 7 % 61),
+                "external_purchase_id": f"x{number}",
+                "payment_time": "2026-01-01 10:00:00",
+            }
         internet.world.put(family, record, by="beginning")
+    if dice.random() < 0.15:
+        internet.server.numbers_from = dice.uniform(0, 9000)
     internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.15, 0.4]))
     actors: list[Actor] = []
     for number in range(dice.choice([1, 1, 2])):
@@ -121,6 +169,7 @@ def _draw_imports(theme: str, dice: Random, internet: Internet, employ: Callable
         actor.kind, actor.rows = kind, rows
         actor.delay = dice.choice([0.0, 0.0, dice.uniform(0, 1), dice.uniform(0, 30)])
         actor.times = dice.choice([1, 1, 2])
+        actor.has_decoy = dice.random() < 0.03
         actors.append(actor)
     emails = [row["email"] for row in rows if row.get("email")]
     other = OtherProgram(
@@ -136,18 +185,22 @@ def _draw_imports(theme: str, dice: Random, internet: Internet, employ: Callable
 
 def _row(theme: str, number: int, dice: Random) -> Row:
     name = f"Row {number}"
-    if dice.random() < 0.06:
+    if dice.random() < 0.015:
         name += dice.choice([FAILS, REFUSED])
     if theme.startswith("products") or theme == "brands":
         key = KINDS[theme].match or ""
         return {key: f"p{number}", "name": name}
     row = {"first_name": dice.choice(["Ann", "Eva"]), "last_name": name, "language_id": "en"}
+    if theme == "by card" and dice.random() < 0.3:
+        row[dice.choice(["first_name", "last_name"])] = ""
     if theme in ("by email", "with parts"):
         row["email"] = f"k{number}@x.cz"
     if theme == "by external id":
         row["external_id"] = f"e{number}"
     if theme in ("by card", "with parts"):
         row["card_number"] = f"c{number}" if theme == "by card" or dice.random() < 0.7 else ""
+        if theme == "with parts" and dice.random() < 0.04:
+            row["card_number"] += dice.choice(["!404", "!405", "!409", "!413", "!422"])
     if theme == "with parts":
         row["property.p1"] = dice.choice(["red", "blue", ""])
         row["property.p2"] = dice.choice(["1", ""])
@@ -168,6 +221,11 @@ def _known(theme: str, rows: list[Row], internet: Internet, dice: Random) -> Non
             world.put(KINDS[theme].family, {key: row[key], "name": "Old"}, by="beginning")
             continue
         if theme == "without a key":
+            continue
+        if theme == "by card" and dice.random() < 0.15 and (cards := [*world.records["cards"].values()]):
+            # Two cards of one customer: two rows lead to one record.
+            card = {"card_number": row["card_number"], "card_type_id": "type", "state": 1}
+            world.put("cards", {**card, "customer_id": cards[-1]["customer_id"]}, by="beginning")
             continue
         customer = person(row.get("email", f"{row['last_name'][:6]}@y.cz"), first_name="Old", last_name="Old")
         customer_id = world.put("customers", customer, by="beginning")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from attrs import field, frozen
 
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.machine import Process
-from benchmarks.simulate.world import World, at_path
+from benchmarks.simulate.world import Version, World, at_path
 
 __all__ = ["KINDS", "Finished", "Import", "Kind", "Row"]
 
@@ -95,17 +98,23 @@ class Import(Actor):
     kind: Kind
     rows: list[Row]
     delay: float = 0.0
-    finished: Finished | None = None
     times: int = 1
+    has_decoy: bool = False
+    finished: list[Finished]
 
     async def live(self) -> None:
         """Run until the report is there, then perhaps once more."""
+        self.finished = []
         await self.machine.sleep(self.delay)
-        source = self.folder / "rows.csv"
-        write_rows(source, self.rows)
-        self.machine.note_synced()
-        results = self.folder / "results.csv"
-        for _ in range(self.times):
+        source, results = self.folder / "rows.csv", self.folder / "results.csv"
+        self.journal = self.folder / "journal"
+        if self.has_decoy:
+            await self._try_decoy(source, results)
+        for number in range(self.times):
+            if number:
+                self.rows = [_changed(row, self.dice) for row in self.rows]
+            write_rows(source, self.rows)
+            self.machine.note_synced()
             began = self.machine.loop.now
             report = await self.until_done(
                 lambda process: self._run(process, source, results),
@@ -114,7 +123,7 @@ class Import(Actor):
             if report is None:
                 return
             names = ("created", "updated", "unchanged", "refused", "conflict", "unknown")
-            self.finished = Finished(
+            finished = Finished(
                 actor=self.name,
                 kind=self.kind,
                 began=began,
@@ -123,8 +132,30 @@ class Import(Actor):
                 counts={name: getattr(report, name) for name in names},
                 rows=self.rows,
             )
-            check_finished(self, self.finished, self.internet.world)
+            self.finished.append(finished)
+            check_finished(self, finished, self.internet.world)
             await self.pause()
+
+    async def _try_decoy(self, source: Path, results: Path) -> None:
+        """Name the database of another program as the journal, by mistake: it is refused and left alone."""
+        write_rows(source, self.rows)
+        decoy = self.folder / "other.db"
+        with contextlib.closing(sqlite3.connect(decoy)) as database:
+            database.execute("CREATE TABLE bills (number TEXT)")
+            database.commit()
+        self.machine.note_synced()
+        content, self.journal = decoy.read_bytes(), decoy
+        ending = await self.attempt(lambda process: self._run(process, source, results), what="with a wrong journal")
+        self.journal = self.folder / "journal"
+        if not decoy.exists() or decoy.read_bytes() != content:
+            self.violations.add(f"{self.name}: the database of another program, named as the journal, was changed")
+        elif ending.result is not None:
+            self.violations.add(f"{self.name}: the database of another program was taken as a journal")
+
+    async def end_calmly(self) -> None:
+        """Check that no late request of a run has overwritten what its rows say."""
+        if self.finished:
+            check_kept(self, self.finished[-1], self.internet.world)
 
     async def _run(self, process: Process, source: Path, results: Path) -> Any:
         async with self.client(process) as client:
@@ -134,7 +165,7 @@ class Import(Actor):
                 match=self.kind.match,
                 defaults=dict(self.kind.defaults),
                 results=results,
-                journal=self.folder / "journal",
+                journal=self.journal,
                 resume=True,
                 concurrency=self.dice.choice([1, 3, 20]),
             )
@@ -261,3 +292,45 @@ def _refuted_without_key(run: Finished, row: Row, outcome: str, world: World) ->
     )
     most = {"created": (1,), "unknown": (0, 1), "refused": (0,)}.get(outcome, ())
     return "" if made in most else f"it was made {made} times"
+
+
+def _changed(row: Row, dice: Random) -> Row:
+    """Return a row as the next night's file has it."""
+    name = next(one for one in ("first_name", "name") if one in row)
+    return {**row, name: f"{row[name]} again"} if dice.random() < 0.5 else row
+
+
+def check_kept(actor: Import, run: Finished, world: World) -> None:
+    """Check that nothing of ours took back what a row of a run has written, and that no row of it was lost."""
+    if run.kind.match is None:
+        return
+    written = [
+        (row, result["record_id"])
+        for row, result in zip(run.rows, run.results, strict=True)
+        if result["outcome"] in ("created", "updated", "unchanged") and result.get("record_id")
+    ]
+    for row, record_id in written:
+        later = [other for other, other_id in written[written.index((row, record_id)) + 1 :] if other_id == record_id]
+        lost = _taken_back(run, row, later, world.history[run.kind.family].get(record_id, []))
+        if lost:
+            actor.violations.add(
+                f"{run.actor}: the row {run.kind.key_of(row)!r} was written, and {lost}",
+                run.kind.key_of(row),
+                record_id,
+            )
+
+
+def _taken_back(run: Finished, row: Row, later: list[Row], versions: list[Version]) -> str:
+    for column, path in run.kind.columns.items():
+        value = row.get(column)
+        if not value or column == run.kind.match or any(other.get(column) for other in later):
+            continue
+        had = False
+        for version in versions:
+            if version.at < run.began and version is not versions[-1]:
+                continue
+            new = None if version.values is None else at_path(version.values, path)
+            if had and new != value and version.actor == run.actor:
+                return f"its {column} was taken back at {version.at:.3f} by our request #{version.entry}"
+            had = new == value
+    return ""

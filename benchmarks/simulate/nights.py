@@ -171,7 +171,8 @@ class Night(_Reader):
             self._check_deletion(process, record_id)
             self.mirror.pop(record_id, None)
         else:
-            self.mirror[record_id] = record
+            id_field = FAMILIES[self.family].id_field
+            self.mirror[record_id] = {**record, id_field: str(record[id_field])}
 
     def _check_deletion(self, process: str, record_id: str) -> None:
         now = self.machine.loop.now
@@ -213,6 +214,7 @@ class Export(_Reader):
     def _check(self, target: Path, report: Any, began: float) -> None:
         lines = [json.loads(line) for line in target.read_bytes().splitlines()]
         id_field = FAMILIES[self.family].id_field
+        lines = [{**one, id_field: str(one[id_field])} for one in lines]
         ids = [one[id_field] for one in lines]
         if len(ids) != report.records:
             self.violations.add(f"{self.name}: the file has {len(ids)} records, the report says {report.records}")

@@ -82,12 +82,14 @@ class Server:
         world: the records.
         page_cap: the most records of a page.
         ignores_sort: whether orders that are asked for are ignored.
+        numbers_from: the time from which ids that are numbers are sent as numbers, and no longer as texts.
         hide: returns the ids that an answer lacks though they are there, by family and ids; draws for each request.
     """
 
     world: World
     page_cap: int = 1000
     ignores_sort: bool = False
+    numbers_from: float = float("inf")
     hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
@@ -126,7 +128,15 @@ class Server:
         offset = int(query.get("offset", ["0"])[0])
         page = records[offset : offset + count]
         seen = {"ids": [one[id_field] for one in page], "hidden": hidden, "total": len(records)}
-        return Answer(status=200, data={family: [_shown(one) for one in page], "total_items": len(records)}), seen
+        return Answer(
+            status=200, data={family: [self._shown(one, id_field) for one in page], "total_items": len(records)}
+        ), seen
+
+    def _shown(self, record: Json, id_field: str) -> Json:
+        shown = {name: value for name, value in record.items() if name != "property_of_customer"}
+        if self.world.now() >= self.numbers_from and shown[id_field].isdecimal():
+            shown[id_field] = int(shown[id_field])
+        return shown
 
     def write(self, entry: Entry) -> Answer:
         """Do a write."""
@@ -144,6 +154,7 @@ class Server:
     def _write(self, entry: Entry) -> Answer:
         path, body, world = entry.path, entry.body, self.world
         parts = path.strip("/").split("/")
+        _check_number(body)
         if path.endswith("/batch"):
             return self._batch(parts[0].replace("-", "_"), entry)
         if len(parts) >= 3 and parts[0] == "customers":
@@ -203,13 +214,16 @@ class Server:
         return {}
 
 
+def _check_number(body: Json) -> None:
+    """Refuse a card whose number says with which status, such as `c1!409`."""
+    number = str(at_path(body, "card.card_number") or "")
+    if "!" in number:
+        raise RefusedError("card_number", "not_allowed_value", int(number.rpartition("!")[2]))
+
+
 def _check(record: Json, prefix: str) -> None:
     name = str(record.get("name") or at_path(record, "personal_information.last_name") or "")
     if FAILS in name:
         raise RefusedError("", "", 500)
     if REFUSED in name:
         raise RefusedError(f"{prefix}name", "not_allowed_value")
-
-
-def _shown(record: Json) -> Json:
-    return {name: value for name, value in record.items() if name != "property_of_customer"}
