@@ -59,11 +59,11 @@ def _play(options: argparse.Namespace) -> int:
             sys.stdout.flush()
             if options.stop:
                 break
-    seconds = time.monotonic() - began
+    seconds, core = time.monotonic() - began, time.process_time() - used
     print(
         f"{seeds} seeds, {sum(failed.values())} with violations {dict(failed) or ''}; {seconds:.1f} s "
-        f"({seeds / seconds * 60:.0f} a minute, {seeds / (time.process_time() - used) * 60:.0f} on a whole core), {requests} requests, {virtual / 3600:.1f} virtual hours; "
-        f"digest {digest & 0xFFFFFFFF:08x}"
+        f"({seeds / seconds * 60:.0f} seeds a minute, {seeds / core * 60:.0f} on a whole core), {requests} requests, "
+        f"{virtual / 3600:.1f} virtual hours; digest {digest & 0xFFFFFFFF:08x}"
     )
     return 1 if failed else 0
 
