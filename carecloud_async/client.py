@@ -362,10 +362,9 @@ class CareCloud(Families, AnyCall):
     async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
         """Check whether the project behaves as this SDK assumes.
 
-        Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, which
-        families may be read, pages, order, sorts, filters, totals, times of change, unknown fields and values, rate
-        limit, latency. What it finds is in the result and never raised: a refused login, a page of a proxy, an answer
-        of another shape. What no answer shows is `not known`: neither a problem nor a promise.
+        Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, rights,
+        pages, order, sorts, filters, totals, times of change, unknown fields and values, rate limit, latency. What it
+        finds is in the result and never raised, a refused login too. What no answer shows is `not known`.
 
         ```python
         check = await client.check()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.replies import Reply
@@ -36,7 +36,7 @@ class _Asked:
     """
 
     family: FamilyList
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(repr=False)
     reply: Reply
 
     @property
@@ -164,7 +164,7 @@ class _ByIds:
         id_field: the field of the id.
     """
 
-    wanted: frozenset[str]
+    wanted: frozenset[str] = field(repr=False)
     reply: Reply
     id_field: str
 

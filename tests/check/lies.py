@@ -1,0 +1,280 @@
+"""Servers that lie: a tidy sandbox whose answers are changed on the way, and the lies as functions.
+
+A lie takes a request and the sandbox's answer, and returns the answer that the client gets. It may raise an error of
+httpx, as a connection that breaks does.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import httpx
+from check_tools import NOT_KNOWN, OK, OWN_TRANSPORT, InstantClock, make
+
+from carecloud_async import CareCloud
+
+HTML = b"<!DOCTYPE html><html><head><title>Blocked</title></head><body>Access denied</body></html>"
+ERROR = {"error": {"type": "made_up", "exception": "made_up_exception", "title": "No", "detail": "no"}}
+PRAGUE = ZoneInfo("Europe/Prague")
+
+
+class Lying(httpx.AsyncBaseTransport):
+    """The transport of a sandbox, with a lie about its answers.
+
+    Args:
+        sandbox: the sandbox.
+        lie: the lie.
+        ignored: parameters of the query that the server does not know.
+    """
+
+    def __init__(self, sandbox, lie, ignored=()):
+        self._inner = sandbox.transport()
+        self._lie = lie
+        self._ignored = ignored
+
+    async def handle_async_request(self, request):
+        url = request.url
+        for name in self._ignored:
+            url = url.copy_remove_param(name)
+        if url != request.url:
+            asked = httpx.Request(request.method, url, headers=request.headers, extensions=request.extensions)
+            true = await self._inner.handle_async_request(asked)
+        else:
+            true = await self._inner.handle_async_request(request)
+        request.extensions["true_status"] = true.status_code
+        return self._lie(request, _with(true, await true.aread()))
+
+
+async def said(lie=None, **more):
+    """What a check says of a small sandbox with a lie: each level and name that is not ok, once.
+
+    Left out is what the test's transport hides, and that the sandbox has no change of the last minutes.
+
+    Args:
+        lie: the lie; the truth if left out.
+        **more: as for `check_of`.
+    """
+    found = await check_of(lie, **more)
+    no_change = [one for one in found.not_known if "no change of the last ten minutes" in one.seen]
+    findings = [one for one in found.findings if one.status is not OK and one not in no_change]
+    hidden = {(NOT_KNOWN, name) for name in OWN_TRANSPORT}
+    return {f"{one.status} {one.name}" for one in findings if (one.status, one.name) not in hidden}
+
+
+async def check_of(lie=None, *, prepare=None, ignored=(), **settings):
+    """The check of a small sandbox with a lie.
+
+    Args:
+        lie: the lie; the truth if left out.
+        prepare: called with the sandbox before the check.
+        ignored: parameters of queries that the server ignores.
+        **settings: settings of the sandbox.
+    """
+    sandbox = make(**{"customers": 60, "records": 12, "users": 9, **settings})
+    if prepare is not None:
+        prepare(sandbox)
+    transport = Lying(sandbox, lie or (lambda _, true: true), ignored)
+    async with CareCloud("a.example", auth=sandbox.credentials(), transport=transport, clock=InstantClock()) as client:
+        found = await client.check()
+    assert found.requests == len(sandbox.requests) <= 80
+    assert not [one for one in found.findings if "could not be examined" in one.seen]
+    return found
+
+
+def recent_change(sandbox):
+    """A customer was changed a moment ago."""
+    sandbox.customers.update(sandbox.customers.ids()[3], {"state": 1})
+
+
+# Which requests a lie is about
+
+
+def everything(request):
+    return True
+
+
+def lists(request):
+    return request.method == "GET"
+
+
+def logins(request):
+    return request.method == "POST"
+
+
+def of(path):
+    return lambda request: request.method == "GET" and request.url.path.endswith(f"/{path}")
+
+
+def number(request, name, default=0):
+    return int(request.url.params.get(name, default))
+
+
+def with_param(*names):
+    return lambda request: request.method == "GET" and any(name in request.url.params for name in names)
+
+
+def large(request):
+    return request.method == "GET" and number(request, "count") >= 1000
+
+
+def from_offset(least):
+    return lambda request: request.method == "GET" and number(request, "offset") >= least
+
+
+def by_ids_of_nobody(request):
+    """The filter by ids that no customer has: 26 hex digits that are no id of the sandbox."""
+    values = request.url.params.get_list("customer_ids[]")
+    return len(values) == 2 and values[0] == values[1][::-1]
+
+
+def of_nobody(request):
+    """All filters that find nothing."""
+    query = request.url.params
+    return request.method == "GET" and (
+        by_ids_of_nobody(request) or any(name in query for name in ("email", "last_name", "customer_id"))
+    )
+
+
+def dead_token(request):
+    """Requests whose token is refused in truth: the made-up one, and one that a lie has ended."""
+    return request.method == "GET" and request.extensions["true_status"] == 401
+
+
+# What is answered instead
+
+
+def says(status, body=b"", *, kind="application/json", headers=None):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return lambda request, answer: httpx.Response(
+        status, content=content, headers={"content-type": kind, **_kept(answer), **(headers or {})}
+    )
+
+
+def html(status):
+    return says(status, HTML, kind="text/html")
+
+
+def breaks(error):
+    def answer(request, _):
+        raise error("made up", request=request)
+
+    return answer
+
+
+def when(match, answer):
+    """A lie about the requests that match."""
+    return lambda request, true: answer(request, true) if match(request) else true
+
+
+def once(match, answer, *, after=0, times=1):
+    """A lie about some of the requests that match."""
+    seen = [0]
+
+    def lie(request, true):
+        if not match(request):
+            return true
+        seen[0] += 1
+        return answer(request, true) if after < seen[0] <= after + times else true
+
+    return lie
+
+
+def _kept(answer):
+    return {name: answer.headers[name] for name in ("date",) if name in answer.headers}
+
+
+# Lies about what lists hold
+
+
+def page(change, match=lists):
+    """A lie about the pages of lists: `change` gets `data`, the name of the list and the request; it returns `data`."""
+
+    def lie(request, true):
+        if not match(request) or true.status_code != 200:
+            return true
+        document = json.loads(true.content)
+        data = document.get("data")
+        key = next((name for name, value in data.items() if isinstance(value, list)), None) if data else None
+        if key is None:
+            return true
+        return _with(true, json.dumps({"data": change(data, key, request)}).encode())
+
+    return lie
+
+
+def records(change, match=lists):
+    """A lie about each record; `change` changes it in place, and gets its place in the page."""
+
+    def change_all(data, key, request):
+        for index, record in enumerate(data[key]):
+            change(record, index)
+        return data
+
+    return page(change_all, match)
+
+
+def text(change, match=lists):
+    """A lie about the bytes of an answer."""
+
+    def lie(request, true):
+        return _with(true, change(true.content)) if match(request) else true
+
+    return lie
+
+
+def header(name, value, match=everything):
+    """A lie about a header; `None` takes it away."""
+
+    def lie(request, true):
+        if match(request):
+            if value is None:
+                true.headers.pop(name, None)
+            else:
+                true.headers[name] = value(true) if callable(value) else value
+        return true
+
+    return lie
+
+
+def _with(true, content):
+    headers = [(name, value) for name, value in true.headers.multi_items() if name.lower() != "content-length"]
+    return httpx.Response(true.status_code, content=content, headers=headers)
+
+
+# Times of change
+
+
+def last_change(write, match=lists):
+    """A lie about `last_change`: `write` gets the local time and the place in the page, and returns what is sent."""
+
+    def change(record, index):
+        if isinstance(record.get("last_change"), str):
+            record["last_change"] = write(datetime.fromisoformat(record["last_change"]), index)
+
+    return records(change, match)
+
+
+def without(name, match=lists):
+    """A lie that leaves a field out."""
+    return records(lambda record, _: record.pop(name, None), match)
+
+
+def in_utc(time, spelling):
+    """A local time of the sandbox in UTC."""
+    return time.replace(tzinfo=PRAGUE).astimezone(UTC).strftime(spelling)
+
+
+def shifted(hours, match=everything):
+    """Every timestamp of an answer is shifted, as where the server's zone is another one."""
+
+    def change(value):
+        if isinstance(value, dict):
+            return {name: change(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [change(one) for one in value]
+        try:
+            return str(datetime.fromisoformat(value) + timedelta(hours=hours)) if len(value) == 19 else value
+        except (TypeError, ValueError):
+            return value
+
+    return text(lambda body: json.dumps(change(json.loads(body))).encode() if body else body, match)
