@@ -1,4 +1,4 @@
-"""CachedCalls: reads that use a cached answer or share a request in flight, and writes that clear the cache.
+"""CachedCalls: reads that use a cached answer or share a request in flight, and writes that remove what they change.
 
 Only safe GETs of known operations are looked up: an unknown one might issue a token.
 """
@@ -17,7 +17,7 @@ from carecloud_async.calls.context import ClientContext
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
-from carecloud_async.calls.response_cache import AnswerStore, Flight, is_private, is_reference
+from carecloud_async.calls.response_cache import AnswerStore, Flight, is_private, is_reference, part_of
 from carecloud_async.errors import (
     BadRequestError,
     MethodNotAllowedError,
@@ -52,7 +52,7 @@ class CachedCalls:
         store: the client's answers.
         manager: the identity's tokens.
         scope: the interface and language of the calls.
-        reuses: whether cached answers may be used; writes always clear the cache.
+        reuses: whether cached answers may be used; writes always remove what they change.
     """
 
     def __init__(
@@ -83,11 +83,12 @@ class CachedCalls:
         return execution.run()
 
     async def _write(self, execution: CallExecution[T]) -> T:
-        self._store.begin_write()
+        operation = execution.call.operation
+        self._store.begin_write(operation)
         try:
             return await execution.run()
         finally:
-            self._store.end_write(lost=execution.lost_an_answer)
+            self._store.end_write(operation, lost=execution.lost_an_answer)
 
     async def _read(self, execution: CallExecution[T]) -> T:
         if self._manager.ended:
@@ -110,7 +111,8 @@ class CachedCalls:
 
     async def _read_fresh(self, execution: CallExecution[T]) -> T:
         """Send a read and replace the cached answer, so that later reads do not get an older one."""
-        generation, token = self._store.generation, self._manager.token_digest
+        generation = self._store.generation(part_of(execution.call.operation.path))
+        token = self._manager.token_digest
         result = await execution.run()
         self._cache(execution.call, execution.response, generation=generation, token=token)
         return result
@@ -148,8 +150,6 @@ class CachedCalls:
             await self._wait(execution, flight)
             if self._context.closed:
                 raise execution.closed_error()
-            if flight.generation != self._store.generation:
-                continue
             if flight.response is not None:
                 return flight.response if self._may_share(flight, flight.response) else None
             if isinstance(flight.error, _SHARED_ERRORS):
@@ -177,7 +177,7 @@ class CachedCalls:
 
     async def _lead(self, execution: CallExecution[T], key: Hashable) -> T:
         token = self._manager.token_digest
-        flight = self._store.begin_read(key, self._manager)
+        flight = self._store.begin_read(key, self._manager, part=part_of(execution.call.operation.path))
         try:
             result = await execution.run()
         except Exception as error:
@@ -196,7 +196,7 @@ class CachedCalls:
         Args:
             call: what was read.
             response: the answer.
-            generation: the number of writes before the request.
+            generation: the number of writes before the request that could change the answer.
             token: the digest of the token at the time of the request; `None` if there was none.
         """
         now = self._manager.token_digest
@@ -205,4 +205,4 @@ class CachedCalls:
         reference = is_reference(call.operation.path)
         shares = reference and self._application is not None and not is_private(response.headers)
         key = (self._application, call.target) if shares else self._own_key(call, now)
-        self._store.put(key, response, generation=generation, reference=reference)
+        self._store.put(key, response, part=part_of(call.operation.path), generation=generation)

@@ -4,15 +4,19 @@
 
 - An answer is stored under the identity and the token of its request. Only lists of `REFERENCE`
   are stored under the application, and found only by identities that have logged in.
-- A write removes every answer and every read under way, when it begins and again when it ends. The answer of a read
-  that began before is not stored.
+- A write removes each answer that it can change, and each such read under way, when it begins and again when it ends.
+  The answer of a read that began before is not stored. Calls that wait for that read get it: they began before, too.
+
+**What a write can change.** The cache has a part for each family of reference data (`stores`), and one for all else.
+A write of a known operation changes the part of its own family, if it has one (`POST /stores`, and
+`POST /products/batch` for the tags of products), and the part for all else, since a purchase changes points, vouchers
+and segments too. A write of an operation that the SDK does not know changes every part.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Mapping
 from functools import cache
 from weakref import WeakKeyDictionary
@@ -22,6 +26,7 @@ from attrs import define, field, frozen
 from attrs.validators import optional
 
 from carecloud_async.auth.manager import TokenManager
+from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, whole_number
@@ -58,7 +63,7 @@ class ResponseCache:
     """Settings of a client's cache. Each client has its own, in memory.
 
     Answers of reads are kept as long as their `Cache-Control: max-age` says (RFC 9111), and identical reads under way
-    become one. After a write by this client, no call gets an answer that was requested before it.
+    become one. A call that begins after a write by this client gets no answer that the write can have changed.
 
     Attributes:
         max_entries: the most answers that are kept; the least recently used one is removed first.
@@ -72,12 +77,30 @@ class ResponseCache:
     reference_seconds: float | None = field(default=None, validator=optional(number()))
 
 
+def _changed_parts(operation: Operation) -> set[str | None]:
+    """Return the parts of the cache that a write can change; see the module."""
+    return {_OTHERS, _family(operation.path)} if operation.operation_id else {None}
+
+
 @cache
 def is_reference(path: str) -> bool:
     """Return whether a known operation's path template belongs to reference data."""
     family, *rest = path.strip("/").split("/")
     one_record = len(rest) == 1 and rest[0].startswith("{")
     return (family in REFERENCE and (not rest or one_record)) or path in _MORE_REFERENCE
+
+
+#: The part of the cache for all answers but reference data.
+_OTHERS = ""
+
+
+def part_of(path: str) -> str:
+    """Return the part of the cache in which the answer of a known read is kept."""
+    return _family(path) if is_reference(path) else _OTHERS
+
+
+def _family(path: str) -> str:
+    return path.strip("/").partition("/")[0]
 
 
 def is_private(headers: Mapping[str, str]) -> bool:
@@ -112,6 +135,7 @@ def _seconds(text: str | None) -> float:
 class _Entry:
     response: RawResponse
     until: float
+    part: str
 
     @property
     def size(self) -> int:
@@ -125,11 +149,13 @@ class Flight:
     Attributes:
         key: what is read, and for whom.
         manager: the tokens of the requesting identity.
-        generation: the number of the writes before it.
+        part: the part of the cache that it belongs to.
+        generation: the number of the writes before it that could change that part.
     """
 
     key: Hashable
     manager: TokenManager
+    part: str
     generation: int
     # As in auth/manager.py: nothing of anyio loads before it is needed.
     done: anyio.Event = field(factory=lambda: anyio.Event())
@@ -146,13 +172,15 @@ class AnswerStore:
     """
 
     def __init__(self, settings: ResponseCache, *, clock: Clock) -> None:
-        self.generation: int = 0
         self._settings = settings
         self._clock = clock
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._bytes = 0
         self._flights: dict[Hashable, Flight] = {}
-        self._cacheable_from = -math.inf
+        #: By part: the number of writes that could change it, and until when nothing is stored after a lost one. `None`
+        #: stands for every part.
+        self._writes: Counter[str | None] = Counter()
+        self._closed_until: dict[str | None, float] = {}
         self._identities: WeakKeyDictionary[TokenManager, object] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
@@ -180,9 +208,13 @@ class AnswerStore:
         """Return the read under way for a key, if there is one that began after the last write."""
         return self._flights.get(key)
 
-    def begin_read(self, key: Hashable, manager: TokenManager) -> Flight:
+    def generation(self, part: str) -> int:
+        """Return the number of writes that could change a part."""
+        return self._writes[part] + self._writes[None]
+
+    def begin_read(self, key: Hashable, manager: TokenManager, *, part: str) -> Flight:
         """Register a read that others may wait for."""
-        flight = self._flights[key] = Flight(key, manager, self.generation)
+        flight = self._flights[key] = Flight(key, manager, part, self.generation(part))
         return flight
 
     def end_read(self, flight: Flight) -> None:
@@ -191,19 +223,20 @@ class AnswerStore:
             del self._flights[flight.key]
         flight.done.set()
 
-    def put(self, key: Hashable, response: RawResponse, *, generation: int, reference: bool) -> None:
-        """Store an answer as long as it may be kept, unless a write began meanwhile.
+    def put(self, key: Hashable, response: RawResponse, *, part: str, generation: int) -> None:
+        """Store an answer as long as it may be kept, unless a write that can change it began meanwhile.
 
         Args:
             key: what was read, and for whom.
             response: the answer.
-            generation: the number of the writes before it was asked for.
-            reference: whether it is reference data.
+            part: the part of the cache that it belongs to.
+            generation: the number of the writes before it was asked for that could change the part.
         """
-        at_least = (self._settings.reference_seconds or 0.0) if reference else 0.0
-        entry = _Entry(response, response.sent_at + seconds_to_keep(response.headers, at_least=at_least))
+        at_least = 0.0 if part == _OTHERS else self._settings.reference_seconds or 0.0
+        entry = _Entry(response, response.sent_at + seconds_to_keep(response.headers, at_least=at_least), part)
         now = self._clock.monotonic()
-        if generation != self.generation or now < self._cacheable_from or entry.until <= now:
+        closed_until = max(self._closed_until.get(part, now), self._closed_until.get(None, now))
+        if generation != self.generation(part) or now < closed_until or entry.until <= now:
             return
         if response.status != 200 or entry.size > self._settings.max_bytes:
             return
@@ -216,22 +249,28 @@ class AnswerStore:
         while len(self._entries) > self._settings.max_entries or self._bytes > self._settings.max_bytes:
             self._drop(next(iter(self._entries)))
 
-    def begin_write(self) -> None:
-        """Remove everything: from now on the server's data may differ."""
-        self.generation += 1
-        self._entries.clear()
-        self._bytes = 0
-        self._flights.clear()  # calls that wait already get their answer: they began before the write
+    def begin_write(self, operation: Operation) -> None:
+        """Remove what an operation can change: from now on the server's data may differ."""
+        parts = _changed_parts(operation)
+        self._writes.update(parts)
+        for key in [key for key, entry in self._entries.items() if None in parts or entry.part in parts]:
+            self._drop(key)
+        # Calls that wait already get their answer: they began before the write.
+        self._flights = {
+            key: flight for key, flight in self._flights.items() if None not in parts and flight.part not in parts
+        }
 
-    def end_write(self, *, lost: bool) -> None:
-        """Remove everything again: reads during the write may have been answered before it took effect.
+    def end_write(self, operation: Operation, *, lost: bool) -> None:
+        """Remove it again: reads during the write may have been answered before it took effect.
 
         Args:
+            operation: what was called.
             lost: whether an answer is missing, so that it may take effect only later.
         """
-        self.begin_write()
+        self.begin_write(operation)
         if lost:
-            self._cacheable_from = self._clock.monotonic() + LOST_WRITE_SECONDS
+            until = self._clock.monotonic() + LOST_WRITE_SECONDS
+            self._closed_until.update(dict.fromkeys(_changed_parts(operation), until))
 
     def _drop(self, key: Hashable) -> None:
         entry = self._entries.pop(key, None)

@@ -14,7 +14,8 @@ class Server:
         sent: verb and path of each request but logins.
         headers: of each answer.
         hold: if set, requests wait for it.
-        status: of each answer.
+        status: of each answer to a read.
+        status_of_writes: of the others.
     """
 
     def __init__(self, **headers):
@@ -22,6 +23,7 @@ class Server:
         self.headers = headers or KEPT
         self.hold = None
         self.status = 200
+        self.status_of_writes = 204
 
     async def __call__(self, request):
         path = request.url.path.partition("/v1.0")[2]
@@ -33,7 +35,7 @@ class Server:
         if self.hold is not None:
             await self.hold.wait()
         if self.status != 200 or request.method != "GET":
-            return httpx.Response(self.status if request.method == "GET" else 204)
+            return httpx.Response(self.status if request.method == "GET" else self.status_of_writes)
         record = {"customer_id": token, "personal_information": {"first_name": f"answer {number}"}}
         currency = {"currency_id": token, "name": f"answer {number}", "code": request.headers["accept-language"]}
         store = {"store_id": token, "name": f"answer {number}"}

@@ -1,6 +1,7 @@
 """ResponseCache through a client: what is kept, for whom, and how long."""
 
 import math
+import re
 
 import anyio
 import httpx
@@ -167,8 +168,8 @@ async def test_languages_have_answers_of_their_own():
     assert len(server.sent) == 2
 
 
-async def test_a_write_makes_the_client_forget():
-    """After a write through any view nobody gets what was asked for before it."""
+async def test_a_write_that_the_sdk_does_not_know_removes_everything():
+    """After such a write through any view no call gets what was asked for before it."""
     server = Server()
     async with connect(server) as client:
         other = client.acting_as(credentials("v"))
@@ -178,6 +179,48 @@ async def test_a_write_makes_the_client_forget():
         await client.customers.list().page()
         await client.currencies.list().page()
     assert server.sent == ["GET /customers", "GET /currencies", "DELETE /cards/1", "GET /customers", "GET /currencies"]
+
+
+WRITES = {
+    "PUT /customers/{customer_id}": ["/customers"],
+    "POST /purchases/actions/send-purchase": ["/customers"],
+    "PUT /stores/{store_id}": ["/customers", "/stores"],
+    "POST /stores/{store_id}/property-records": ["/customers", "/stores"],
+    "POST /products/batch": ["/customers", "/products/tags"],
+    "POST /product-brands/batch": ["/customers"],
+    "PUT /currencies/{currency_id}": ["/customers", "/stores", "/currencies", "/products/tags"],
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_a_write_removes_what_it_can_change(write):
+    """Reference data of other families stays; all else goes; a write that is not in the table removes everything."""
+    server = Server()
+    method, path = write.split()
+    reads = ["/customers", "/stores", "/currencies", "/products/tags"]
+    async with connect(server) as client:
+        for read in reads * 2:
+            await client.request("GET", read)
+        assert server.sent == [f"GET {read}" for read in reads]
+        await client.request(method, path, path_params=dict.fromkeys(re.findall(r"{(\w+)}", path), "1"), json={})
+        server.sent.clear()
+        for read in reads:
+            await client.request("GET", read)
+    assert [sent.removeprefix("GET ") for sent in server.sent] == WRITES[write]
+
+
+async def test_a_lost_write_closes_only_the_parts_that_it_can_change():
+    """Reference data of other families is kept meanwhile."""
+    server = Server()
+    async with connect(server, clock=ManualClock(), retry=RetryPolicy(attempts=1)) as client:
+        await client.login()
+        server.status_of_writes = 504
+        with pytest.raises(CareCloudError, match="may have happened"):
+            await client.request("PUT", "/customers/{customer_id}", path_params={"customer_id": "1"}, json={})
+        server.sent.clear()
+        for read in ("/customers", "/currencies") * 2:
+            await client.request("GET", read)
+    assert server.sent == ["GET /customers", "GET /currencies", "GET /customers"]
 
 
 @pytest.mark.parametrize("lost", [httpx.ReadError("gone"), httpx.Response(504), httpx.Response(200, text="<p>")])
