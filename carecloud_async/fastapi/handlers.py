@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse
 
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fastapi.openapi import declare_problems
-from carecloud_async.fastapi.problems import BROKEN, MEDIA_TYPE, NO_SESSION, Problem, problem_of
+from carecloud_async.fastapi.problems import BROKEN, NO_SESSION, problem_of
 from carecloud_async.fastapi.sessions import NoSessionError
 from carecloud_async.fastapi.webhook_problems import WebhookRefusedError
+from carecloud_async.webhooks.problem import MEDIA_TYPE, Problem
 
 _log = logging.getLogger("carecloud_async.fastapi")
 

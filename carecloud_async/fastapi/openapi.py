@@ -9,10 +9,11 @@ import fastapi.routing
 from fastapi import FastAPI
 
 from carecloud_async.fastapi.dependencies import ClientDependency
-from carecloud_async.fastapi.problems import MEDIA_TYPE, STATUSES
+from carecloud_async.fastapi.problems import STATUSES
 from carecloud_async.fastapi.sessions import CustomerDependency
 from carecloud_async.fastapi.webhook_problems import WEBHOOK_STATUSES
 from carecloud_async.fastapi.webhooks import WebhookDependency
+from carecloud_async.webhooks.problem import MEDIA_TYPE
 
 SCHEMA_NAME = "CareCloudProblem"
 _TEXT: dict[str, Any] = {"type": "string"}

@@ -4,24 +4,7 @@ from __future__ import annotations
 
 from fastapi import HTTPException
 
-from carecloud_async.fastapi.problems import DEFAULT_RETRY_AFTER, Problem
-
-WRONG_SECRET = Problem(status=401, code="wrong_secret", detail="The secret is missing or wrong.")
-NO_OBJECT = Problem(status=400, code="no_json_object", detail="The body is no JSON object.")
-TOO_LARGE = Problem(status=413, code="body_too_large", detail="The body is too large.")
-INVALID_ID = Problem(status=422, code="invalid_body", detail="An id is missing or cannot be one; see errors.")
-UNDER_WAY = Problem(
-    status=503,
-    code="under_way",
-    detail="The same delivery is being handled: send it again later.",
-    retry_after=DEFAULT_RETRY_AFTER,
-)
-NO_STORE = Problem(
-    status=503,
-    code="unavailable",
-    detail="Not available at the moment: try again later.",
-    retry_after=DEFAULT_RETRY_AFTER,
-)
+from carecloud_async.webhooks.problem import Problem
 
 #: The statuses that only a webhook may have, with their meaning for the OpenAPI document.
 WEBHOOK_STATUSES = {400: "The body is no JSON object", 413: "The body is too large"}

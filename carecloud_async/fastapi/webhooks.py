@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing
 from inspect import Parameter, Signature
 from typing import Any, Generic, TypeVar
 
-import anyio
 from attrs import field, frozen
 from fastapi import Depends
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import NotFoundError
 from carecloud_async.fastapi.dependencies import carecloud_dep
+from carecloud_async.fastapi.disconnect import ClientDisconnectedError
 from carecloud_async.fastapi.lifespan import DEFAULT_NAME
-from carecloud_async.fastapi.webhook_problems import NO_STORE, UNDER_WAY, WebhookRefusedError, WebhookRepeatedError
-from carecloud_async.fastapi.webhook_repeats import Claim, RepeatStore
-from carecloud_async.fastapi.webhook_request import check_secret, read_body, record_id, text_field
-from carecloud_async.fastapi.webhook_settings import WebhookSettings
+from carecloud_async.fastapi.webhook_problems import WebhookRefusedError, WebhookRepeatedError
+from carecloud_async.webhooks.receiver import WebhookReceiver
+from carecloud_async.webhooks.refusals import DeliveryRefusedError, DeliveryRepeatedError
+from carecloud_async.webhooks.settings import WebhookSettings
 
 T = TypeVar("T")
-
-_log = logging.getLogger("carecloud_async.fastapi")
-
-#: Bound on a store's last word, which a cancelled request still waits for.
-_SECONDS_TO_CLOSE = 5
 
 
 @frozen(kw_only=True)
@@ -89,59 +82,32 @@ def webhook_dep(
             `NotFoundError` makes `WebhookCall.record` `None`.
         name: the client's name in `carecloud_lifespan`.
     """
+    receiver = WebhookReceiver(settings)
 
     async def deliver(
         request: Request,
         carecloud: CareCloud = Depends(carecloud_dep(name)),  # noqa: B008  (FastAPI's way)
     ) -> AsyncIterator[WebhookCall[T]]:
-        await check_secret(request, settings)
-        body = await read_body(request, max_bytes=settings.max_bytes)
-        key = record_id(body, settings.record_field)
-        async with _handled_once(settings, body):
-            try:
-                record = await read(carecloud.fresh(), key)
-            except NotFoundError:
-                record = None
-            yield WebhookCall(body=body, record_id=key, record=record)
+        query = request.scope["query_string"]
+        try:
+            async with receiver.delivery(headers=request.headers, query=query, body=_chunks(request)) as delivery:
+                try:
+                    record = await read(carecloud.fresh(), delivery.record_id)
+                except NotFoundError:
+                    record = None
+                yield WebhookCall(body=delivery.body, record_id=delivery.record_id, record=record)
+        except DeliveryRefusedError as error:
+            raise WebhookRefusedError(error.problem) from None
+        except DeliveryRepeatedError:
+            raise WebhookRepeatedError from None
 
     return WebhookDependency(deliver)
 
 
-@asynccontextmanager
-async def _handled_once(settings: WebhookSettings, body: Mapping[str, Any]) -> AsyncIterator[None]:
-    if settings.id_field is None:
-        yield
-        return
-    store = settings.repeats
-    # A digest has one length, and shows a shared store nothing of the body.
-    key = hashlib.sha256(text_field(body, settings.id_field).encode(errors="surrogatepass")).hexdigest()
-    match await _claim(store, key):
-        case "done":
-            raise WebhookRepeatedError
-        case "under_way":
-            raise WebhookRefusedError(UNDER_WAY)
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
     try:
-        yield
-    except BaseException:
-        await _close(store.release, key)
-        raise
-    await _close(store.finish, key)
-
-
-async def _claim(store: RepeatStore, key: str) -> Claim:
-    try:
-        return await store.claim(key)
-    except Exception as error:  # noqa: BLE001  (a user's store raises errors of its own library)
-        _log.error("the repeat store of a webhook failed: %s", type(error).__name__)
-        raise WebhookRefusedError(NO_STORE) from None
-
-
-async def _close(close: Callable[[str], Awaitable[None]], key: str) -> None:
-    # The handler's result stands: a store that fails now must neither replace its error nor have it called again.
-    try:
-        with anyio.move_on_after(_SECONDS_TO_CLOSE, shield=True) as scope:
-            await close(key)
-        if scope.cancelled_caught:
-            _log.error("the repeat store of a webhook did not answer in %d s", _SECONDS_TO_CLOSE)
-    except Exception as error:  # noqa: BLE001  (as above)
-        _log.error("the repeat store of a webhook failed: %s", type(error).__name__)
+        async with aclosing(request.stream()) as stream:
+            async for chunk in stream:
+                yield chunk
+    except ClientDisconnect:
+        raise ClientDisconnectedError from None

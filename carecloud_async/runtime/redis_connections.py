@@ -24,6 +24,7 @@ MOST_AT_ONCE = 50
 #: The replacements of these classes on trio.
 _ON_TRIO = {
     "RedisTokenStore": "FileTokenStore or MemoryTokenStore",
+    "RedisRepeats": "MemoryRepeats",
     "RedisRateLimit": "RateLimit.adaptive(), or RateLimit(requests_per_second=…) with each process's part",
 }
 

@@ -1,19 +1,13 @@
 """Repeated deliveries: handled once, forgotten after a failure, remembered within bounds."""
 
-import re
-from pathlib import Path
-
 import anyio
 import pytest
 from clocks import FakeClock
-from redis_servers import serve_redis
 from webhook_app import DELIVERY, HEADERS, PATH, Handler, webhook_app
 
 from carecloud_async import ConfigurationError
 from carecloud_async.fastapi import MemoryRepeats
-from carecloud_async.fastapi.webhooks import _close
-
-PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+from carecloud_async.webhooks.receiver import _close
 
 
 class NoDiskError(Exception):
@@ -195,37 +189,10 @@ async def test_a_store_that_goes_away_meanwhile(make, send, handler, caplog):
 @pytest.mark.anyio
 async def test_a_store_that_hangs(monkeypatch, caplog):
     """A store that does not answer after the handler is given up, and is logged."""
-    monkeypatch.setattr("carecloud_async.fastapi.webhooks._SECONDS_TO_CLOSE", 0)
+    monkeypatch.setattr("carecloud_async.webhooks.receiver._SECONDS_TO_CLOSE", 0)
 
     async def hang(key):
         await anyio.sleep_forever()
 
     await _close(hang, "key")
     assert "did not answer" in caplog.text
-
-
-@pytest.fixture
-def redis():
-    yield from serve_redis()
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_store_of_the_page(redis, make, send, handler, anyio_backend):
-    """The store that the page shows shares what was handled between workers, and holds nothing of the body."""
-    from redis.asyncio import Redis
-
-    names = {}
-    exec(re.search(r"```python\n(from redis.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1], names)
-    async with Redis.from_url(redis.url) as client:
-        shared = [names["RedisRepeats"](client, prefix="hook:") for _ in range(2)]
-        handler.error = NoDiskError()
-        assert await send(webhook_app(make, handler, repeats=shared[0]), DELIVERY) == [500]
-        handler.error = None
-        for store in shared:
-            assert await send(webhook_app(make, handler, repeats=store), DELIVERY) == [204]
-        assert len(handler.calls) == 2
-        assert await shared[0].claim("x") == "new"
-        assert await shared[1].claim("x") == "under_way"
-        for key in await client.keys("*"):
-            assert re.fullmatch(rb"hook:([0-9a-f]{64}|x)", key)
-            assert await client.ttl(key) > 0

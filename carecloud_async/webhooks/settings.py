@@ -8,8 +8,10 @@ from attrs import field, frozen
 
 from carecloud_async.auth.secret import Secret, masked, require_secret, secret_setting
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.fastapi.webhook_repeats import MemoryRepeats, RepeatStore
 from carecloud_async.runtime.validators import whole_number
+from carecloud_async.webhooks.repeats import MemoryRepeats, RepeatStore
+
+__all__ = ["WebhookSettings"]
 
 DEFAULT_MAX_BYTES = 64 * 1024
 

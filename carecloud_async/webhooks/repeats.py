@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.validators import require_int, require_number
+
+__all__ = ["LeasedRepeatStore", "MemoryRepeats", "RepeatStore"]
 
 #: `new`: the caller has it now. `under_way`: another one has it. `done`: it was handled.
 Claim: TypeAlias = Literal["new", "under_way", "done"]
@@ -34,6 +36,23 @@ class RepeatStore(Protocol):
 
     async def release(self, key: str) -> None:
         """Forget the delivery: its handling failed, and the next one is not a repeat."""
+        ...
+
+
+@runtime_checkable
+class LeasedRepeatStore(RepeatStore, Protocol):
+    """A store whose claims end soon unless they are extended, which the receiver does while the handler runs.
+
+    The claim of a process that died, and one whose answer was lost, then block their delivery for a moment only.
+    """
+
+    @property
+    def lease_seconds(self) -> float:
+        """After how many seconds a claim ends; it is extended three times in that time."""
+        ...
+
+    async def extend(self, key: str) -> None:
+        """Let the claim of this process last for another `lease_seconds`."""
         ...
 
 

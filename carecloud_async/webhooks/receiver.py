@@ -1,0 +1,156 @@
+"""WebhookReceiver: checks a delivery and lets it be handled once, in any framework."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from attrs import field, frozen
+
+from carecloud_async.auth.secret import resolve_secret
+from carecloud_async.runtime.background_tasks import BackgroundTasks
+from carecloud_async.runtime.clock import Clock, SystemClock
+from carecloud_async.webhooks.refusals import (
+    NO_STORE,
+    UNDER_WAY,
+    WRONG_SECRET,
+    DeliveryRefusedError,
+    DeliveryRepeatedError,
+)
+from carecloud_async.webhooks.repeats import Claim, LeasedRepeatStore, RepeatStore
+from carecloud_async.webhooks.request import (
+    Body,
+    Headers,
+    header_values,
+    is_secret,
+    query_values,
+    read_object,
+    record_id,
+    text_field,
+)
+from carecloud_async.webhooks.settings import WebhookSettings
+
+__all__ = ["Delivery", "WebhookReceiver"]
+
+_log = logging.getLogger("carecloud_async.webhooks")
+
+#: Bound on a store's last word, which a cancelled request still waits for.
+_SECONDS_TO_CLOSE = 5
+#: How often a claim is extended in the time that it lasts.
+_EXTENSIONS = 3
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """A delivery that was accepted.
+
+    Attributes:
+        body: the JSON object that was sent. It says what happened, and may be old: senders repeat and overtake.
+        record_id: the id of the record.
+    """
+
+    body: Mapping[str, Any] = field(repr=False)
+    record_id: str = field(repr=False)
+
+
+class WebhookReceiver:
+    """Checks the deliveries of one webhook: secret, size, JSON, ids, repeats.
+
+    Args:
+        settings: secret, fields and bounds.
+        clock: waits between two extensions of a claim, for tests.
+    """
+
+    def __init__(self, settings: WebhookSettings, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+
+    @asynccontextmanager
+    async def delivery(self, *, headers: Headers, body: Body, query: str | bytes = "") -> AsyncIterator[Delivery]:
+        """Check a request, and hand its delivery to the block that handles it.
+
+        The delivery is remembered when the block ends, and forgotten when it raises, so that the sender's next attempt
+        counts. The secret is checked before chunks of the body are read.
+
+        Args:
+            headers: all headers of the request; a mapping, or pairs of names and values.
+            body: the body, or an async iterator of its chunks, which is read up to the bound.
+            query: the query string of the URL, if the secret is a parameter.
+
+        Raises:
+            DeliveryRefusedError: the request was refused; answer with its `problem`.
+            DeliveryRepeatedError: the delivery was handled before; answer with a 2xx status.
+        """
+        settings = self._settings
+        await self._check_secret(headers, query)
+        found = await read_object(body, headers, max_bytes=settings.max_bytes)
+        delivery = Delivery(body=found, record_id=record_id(found, settings.record_field))
+        if settings.id_field is None:
+            yield delivery
+            return
+        # A digest has one length, and shows a shared store nothing of the body.
+        text = text_field(found, settings.id_field).encode(errors="surrogatepass")
+        async with self._handled_once(hashlib.sha256(text).hexdigest()):
+            yield delivery
+
+    async def _check_secret(self, headers: Headers, query: str | bytes) -> None:
+        settings = self._settings
+        if settings.header is not None:
+            given = header_values(headers, settings.header)
+        else:
+            given = query_values(query, settings.query or "")
+        if not is_secret(given, await resolve_secret(settings.secret)):
+            raise DeliveryRefusedError(WRONG_SECRET)
+
+    @asynccontextmanager
+    async def _handled_once(self, key: str) -> AsyncIterator[None]:
+        store = self._settings.repeats
+        match await _claim(store, key):
+            case "done":
+                raise DeliveryRepeatedError
+            case "under_way":
+                raise DeliveryRefusedError(UNDER_WAY)
+        try:
+            async with BackgroundTasks() as background:
+                if isinstance(store, LeasedRepeatStore):
+                    background.start(self._extend, store, key)
+                yield
+        except BaseException:
+            await _close(store.release, key)
+            raise
+        await _close(store.finish, key)
+
+    async def _extend(self, store: LeasedRepeatStore, key: str) -> None:
+        while True:
+            await self._clock.sleep(store.lease_seconds / _EXTENSIONS)
+            try:
+                await store.extend(key)
+            except Exception as error:  # noqa: BLE001  (a user's store raises errors of its own library)
+                _log_failure(error)
+
+
+async def _claim(store: RepeatStore, key: str) -> Claim:
+    try:
+        return await store.claim(key)
+    except Exception as error:  # noqa: BLE001  (as above)
+        _log_failure(error)
+        raise DeliveryRefusedError(NO_STORE) from None
+
+
+async def _close(close: Callable[[str], Awaitable[None]], key: str) -> None:
+    # The handler's result stands: a store that fails now must neither replace its error nor have it called again.
+    try:
+        with anyio.move_on_after(_SECONDS_TO_CLOSE, shield=True) as scope:
+            await close(key)
+        if scope.cancelled_caught:
+            _log.error("the repeat store of a webhook did not answer in %d s", _SECONDS_TO_CLOSE)
+    except Exception as error:  # noqa: BLE001  (as above)
+        _log_failure(error)
+
+
+def _log_failure(error: Exception) -> None:
+    _log.error("the repeat store of a webhook failed: %s", type(error).__name__)
