@@ -103,8 +103,8 @@ class CareCloud(Families, AnyCall):
             connections.
         max_response_bytes: the largest answer, unpacked; beyond it `ResponseError`. A hook of a given `http_client`
             that reads an answer itself reads it without this bound.
-        max_sessions: how many identities that no view uses keep their token. Beyond it, the next call of the least
-            recently used one reads the token store, or logs in if its tokens are not stored (a random device).
+        max_sessions: how many idle identities keep their token. The next call of one beyond it reads the token store,
+            or logs in if its tokens are not stored (a random device).
         app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.

@@ -19,6 +19,7 @@ from project_files import ROOT
 import carecloud_async
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
 
+SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian")
 PYTHON = [(path, block) for path in PAGES for block in blocks(path, "python")]
 COMMANDS = [
     (path, line.partition("  #")[0].strip())
@@ -148,7 +149,7 @@ def test_commands_exist(path, line, capfd, monkeypatch, tmp_path):
     """Each line of a shell block is a command that exists, with those options; one with `--sandbox` is run."""
     words = [word for word in shlex.split(line) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
     program = (words or ["export"])[0].removeprefix(".venv/bin/")
-    checks = {"carecloud": _carecloud, "pip": _pip, "uvicorn": _server, "gunicorn": _server}
+    checks = {"carecloud": _carecloud, "pip": _pip} | dict.fromkeys(SERVERS, _server)
     checks |= {"python": _module, "python3": _module}
     if program == "export":
         assert re.fullmatch(r"export [A-Z_]+=\S+", line)
