@@ -89,7 +89,12 @@ async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
             return _not_seen("order", f"the pages could not be read twice: {unread}", _ORDER_MEANS)
         one, two, three = (reply.ids(target.id_field) for reply in (first, second, again))
         if one == two and len(one) > 1:
-            return _same_page(first)
+            return problem(
+                "offset",
+                "offset is ignored: every page is the first one",
+                "iteration reads no list beyond its first page, and exports end with an error",
+                "tell the project's administrator; iterate a short list in one page (count=)",
+            )
         if one == three and one[step:] == two[: len(one) - step]:
             return _in_order([*one, *(other for other in two if other not in one)])
         first = again
@@ -98,23 +103,6 @@ async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
         "the order of the records changes from page to page, though sort_field asks for that of the ids",
         _ORDER_MEANS,
         "look at report.exact after exports, and export when the project is quiet",
-    )
-
-
-def _same_page(page: Reply) -> CheckFinding:
-    """Return the finding on a server that gives the same page at another offset."""
-    if page.total is not None and page.length >= page.total:
-        return warning(
-            "offset",
-            "count and offset are ignored: lists come whole in every page",
-            "nothing is missing, but each page costs the whole list, and memory is not bounded by a page",
-            "tell the project's administrator; set a larger max_response_bytes if lists are long",
-        )
-    return problem(
-        "offset",
-        "offset is ignored: every page is the first one",
-        "no list can be read beyond its first page",
-        "tell the project's administrator; ask for all in one page (count=) where lists are short",
     )
 
 

@@ -217,7 +217,7 @@ async def short_pages(probe: Probe, cap: int) -> list[CheckFinding]:
                 "page_size",
                 f"{', '.join(again)} sent fewer records than count asked for, twice, though total_items says that "
                 "there are more",
-                "pages leave out records, or totals count records that this user may not see: exports cannot be exact",
+                "pages leave out records, or totals count records that this user may not see: exports may not be exact",
                 "look at report.exact after exports; ask the administrator what this user may not see",
             )
         )
