@@ -16,7 +16,7 @@ from attrs import define, field
 
 from carecloud_async.check.report import CheckFinding, good, not_known, warning
 from carecloud_async.codec.fields import api_names
-from carecloud_async.export.reading.since import FIELD
+from carecloud_async.export.reading.times import FIELD
 
 __all__ = [
     "DECIDE",

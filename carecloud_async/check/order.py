@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import pairwise
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from carecloud_async.check.change_times import says_when_changed
 from carecloud_async.check.families import FamilyList
@@ -13,12 +13,13 @@ from carecloud_async.check.paging import LargePage
 from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.export.reading.id_order import IdOrder
-from carecloud_async.export.reading.since import FIELD, parse_last_change
+from carecloud_async.export.reading.times import FIELD, known_times, read_time
 
 __all__ = ["change_order", "order_findings"]
 
 #: The most records of a page that is compared.
 _ROWS: Final = 50
+_ANY_ZONE: Final = ZoneInfo("UTC")  # only the order of the times matters
 
 _ORDER_MEANS: Final = (
     "pages do not fit together: plain iteration and prefetch can miss records or give them twice; exports read the "
@@ -67,8 +68,7 @@ async def change_order(target: FamilyList, page: LargePage) -> tuple[Reply, Chec
     reply = await target.ask(count=min(page.count, 2 * _ROWS), sort_field=FIELD, sort_direction="DESC")
     if not reply.is_page:
         return reply, _unsorted(reply, FIELD)
-    read = [parse_last_change(record.get(FIELD)) for record in reply.records]
-    times: list[datetime] = [one for one in read if one is not None]
+    times = known_times(read_time(record.get(FIELD), _ANY_ZONE) for record in reply.records)
     if any(later < earlier for later, earlier in pairwise(times)):
         seen = f"sort_field={FIELD} is not honoured: newer changes come after older ones"
         return reply, problem("sort", seen, _SORT_MEANS, _WHOLE_LISTS)

@@ -29,7 +29,7 @@ from carecloud_async.check.schema import Schema
 from carecloud_async.check.tokens import SecondLogin, ask_with_dead_token, dead_token_finding, log_in_again
 from carecloud_async.check.traffic import in_front_finding, traffic_findings
 from carecloud_async.check.zone import ZoneEvidence, newest_change
-from carecloud_async.export.reading.since import FIELD
+from carecloud_async.export.reading.times import FIELD
 from carecloud_async.runtime.secret_text import secret_text
 
 __all__ = ["run_check"]

@@ -16,7 +16,7 @@ from attrs import frozen
 from carecloud_async.auth.token import DEFAULT_LIFETIME, valid_to_utc
 from carecloud_async.check.change_times import DECIDE, FRESH, SLACK
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
-from carecloud_async.export.reading.since import FIELD
+from carecloud_async.export.reading.times import FIELD
 
 __all__ = ["ZoneEvidence", "newest_change"]
 

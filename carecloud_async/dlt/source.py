@@ -40,6 +40,7 @@ from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.export.reading.since import has_changes
+from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.source import ExportSource
 from carecloud_async.listings.blocking import spool, spool_changes
 from carecloud_async.listings.listing import Listing
@@ -154,8 +155,10 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
 
     def rows() -> Iterator[Any]:
         state = dlt.current.resource_state() if incremental else {}
-        since = None if full or state.get("list") != fingerprints else state.get("changed_since")
-        with spool(the_list.open, changed_since=since, concurrency=the_list.concurrency) as spooled:
+        known = {} if full or state.get("list") != fingerprints else state
+        since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
+        concurrency = the_list.concurrency
+        with spool(the_list.open, changed_since=since, timeless=timeless, concurrency=concurrency) as spooled:
             report = spooled.report
             if not report.exact:
                 _report_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
@@ -164,7 +167,8 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
             for batch in spooled.batches():
                 yield [_without_nulls(row) for row in batch.to_pylist()]
         if report.exact and report.next_changed_since is not None and incremental:
-            state.update(changed_since=report.next_changed_since.isoformat(), list=fingerprints)
+            mark = report.next_changed_since.isoformat()
+            state.update(changed_since=mark, list=fingerprints, timeless=timeless.found)
 
     return the_list.resource(rows, replaces=replaces, columns=_columns(source))
 

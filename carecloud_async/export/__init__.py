@@ -29,6 +29,13 @@ without ids, or whose ids are not unique, are identified by their whole text. Wi
 changes during the export may be left to the next one: the next mark, `report.next_changed_since`, lies before the
 start of this export.
 
+**Times of change.** `last_change` is read as the API writes it, local to the project, or with an offset. A zero date
+says never. A record whose time is missing or cannot be read may have changed, and is written; with `state=` only if its
+text differs from that of the last run. If a time is written in another form, its place in a sort is unknown too: the
+list is read whole, with a warning. Times of UTC without an offset cannot be told from local ones by themselves: until a
+change shows that they are local (read as UTC, it would be later than the server's `Date`), the next mark lies earlier
+by the zone's distance from UTC.
+
 **How many pages, and how large.** Both are found while the list is read, unless the user sets them (`count`,
 `concurrency`). Neither changes what is in the file.
 

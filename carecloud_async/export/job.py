@@ -12,10 +12,11 @@ from carecloud_async.export.errors import BadExportError, disk_error
 from carecloud_async.export.file_export import export_to_file
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.reading.since import require_changes
+from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.report import ExportReport
 from carecloud_async.export.request import check_request
 from carecloud_async.export.source import ExportSource
-from carecloud_async.export.storage.state import read_state, write_state
+from carecloud_async.export.storage.state import LastRun, read_state, write_state
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.stream_export import export_to_stream
 from carecloud_async.fixes import RESUME, ROOM
@@ -24,8 +25,20 @@ from carecloud_async.runtime.threads import run_in_thread
 __all__ = ["run"]
 
 
-async def run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
+async def run(
+    source: ExportSource,
+    target: str | os.PathLike[str],
+    options: ExportOptions,
+    *,
+    timeless: TimelessRecords | None = None,
+) -> ExportReport:
     """Export a list; see `Listing.export`.
+
+    Args:
+        source: the list.
+        target: the destination.
+        options: see `Listing.export`.
+        timeless: the records without a readable `last_change`, where the caller remembers them instead of a state file.
 
     Raises:
         ExportError: the export cannot start or continue.
@@ -35,7 +48,7 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
         raise BadExportError("an export holds the whole list: leave offset out")
     destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
-        return await _export(source, destination, options)
+        return await _export(source, destination, options, timeless=timeless)
     return await _export_since_state(source, destination, options, Path(options.state))
 
 
@@ -47,19 +60,24 @@ async def _export_since_state(
     fingerprints = source.fingerprints()
     if await run_in_thread(lambda: target.is_file(state)):
         raise BadExportError(f"the target and state are the same file, {state}: give each a file of its own")
-    changed_since = await run_in_thread(lambda: read_state(state, fingerprints))
-    report = await _export(source, target, evolve(options, state=None, changed_since=changed_since))
+    last = await run_in_thread(lambda: read_state(state, fingerprints)) or LastRun()
+    timeless = TimelessRecords(last.timeless)
+    since = evolve(options, state=None, changed_since=last.changed_since)
+    report = await _export(source, target, since, timeless=timeless)
     mark = report.next_changed_since
-    if report.exact and mark is not None:
+    if report.exact and mark is not None and not report.finished_before:
+        following = LastRun(fingerprints=fingerprints, changed_since=mark, timeless=timeless.found)
         try:
-            await run_in_thread(lambda: write_state(state, fingerprints, mark))
+            await run_in_thread(lambda: write_state(state, following))
         except OSError as error:
             raise disk_error(state, error, full=ROOM) from error
     return report
 
 
-async def _export(source: ExportSource, target: Target, options: ExportOptions) -> ExportReport:
-    request = check_request(source, target, options)
+async def _export(
+    source: ExportSource, target: Target, options: ExportOptions, *, timeless: TimelessRecords | None = None
+) -> ExportReport:
+    request = check_request(source, target, options, timeless=timeless)
     try:
         return await (export_to_stream(request) if target.direct else export_to_file(request))
     except OSError as error:

@@ -51,6 +51,7 @@ async def read_list(
                 concurrency=options.concurrency,
                 on_progress=options.on_progress,
                 writer=writer,
+                timeless=request.timeless,
                 restart=restart,
                 open_seen=open_seen,
             )

@@ -86,9 +86,10 @@ class ExportReport:
     total: int | None = None
     """The number of records in the list, as the server said last."""
     next_changed_since: datetime | None = None
-    """The `changed_since` of the next run. `None` if there is none, and the next run exports the whole list: for lists
-    without `last_change`, and if the server's time is not known, because it sends no `Date` header and no record has
-    a `last_change`.
+    """The `changed_since` of the next run: two minutes before this one began, and earlier by the zone's distance from
+    UTC unless a recent change shows that the list's times are local. `None` if there is none, and the next run exports
+    the whole list: for lists without `last_change`, and if the server's time is not known, because it sends no `Date`
+    header and no record has a `last_change`.
     """
     retries: int = 0
     """Requests that had to be repeated, earlier runs included."""

@@ -13,6 +13,7 @@ from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.progress import ProgressCallback
 from carecloud_async.export.reading.since import Since, parse_since, require_changes
+from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.target import Target
 
@@ -30,6 +31,7 @@ class ExportRequest:
         fields: the wanted fields; empty for all.
         since: the time that changes are wanted from; `None` for everything.
         callback: the user's function for progress; also among the options.
+        timeless: the records without a readable `last_change`, where a state keeps them.
     """
 
     source: ExportSource
@@ -38,6 +40,7 @@ class ExportRequest:
     fields: Selection
     since: Since | None
     callback: ProgressCallback | None
+    timeless: TimelessRecords | None = None
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -70,8 +73,16 @@ class ExportRequest:
         )
 
 
-def check_request(source: ExportSource, target: Target, options: ExportOptions) -> ExportRequest:
+def check_request(
+    source: ExportSource, target: Target, options: ExportOptions, *, timeless: TimelessRecords | None = None
+) -> ExportRequest:
     """Check what a user asked for.
+
+    Args:
+        source: the list.
+        target: the destination.
+        options: what the user gave.
+        timeless: see `ExportRequest`.
 
     Raises:
         BadExportError: an option cannot work with this list or target.
@@ -89,4 +100,5 @@ def check_request(source: ExportSource, target: Target, options: ExportOptions) 
         fields=read_fields(options.fields, source.into, also=special),
         since=since,
         callback=callback,
+        timeless=timeless,
     )

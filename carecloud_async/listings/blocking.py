@@ -16,6 +16,9 @@ from anyio.from_thread import start_blocking_portal
 from attrs import frozen
 
 from carecloud_async.export.batches import RecordBatches
+from carecloud_async.export.job import run
+from carecloud_async.export.options import ExportOptions
+from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.report import ExportReport
 
 if TYPE_CHECKING:
@@ -57,7 +60,11 @@ class Spooled(Generic[Report]):
 
 
 def spool(
-    open_listing: OpenListing, *, changed_since: str | None = None, concurrency: int = 8
+    open_listing: OpenListing,
+    *,
+    changed_since: str | None = None,
+    timeless: TimelessRecords | None = None,
+    concurrency: int = 8,
 ) -> AbstractContextManager[Spooled[ExportReport]]:
     """Read a whole list into a temporary file.
 
@@ -67,6 +74,7 @@ def spool(
     Args:
         open_listing: opens the client and the list.
         changed_since: see `Listing.export`.
+        timeless: the records without a readable `last_change` that the last run handed out; gets those of this one.
         concurrency: how many pages are in flight.
 
     Raises:
@@ -75,7 +83,8 @@ def spool(
     """
 
     async def export(listing: Listing[Any], path: Path) -> ExportReport:
-        return await listing.export(path, changed_since=changed_since, concurrency=concurrency)
+        options = ExportOptions(changed_since=changed_since, concurrency=concurrency)
+        return await run(listing.export_source(), path, options, timeless=timeless)
 
     return _spooled(open_listing, export)
 

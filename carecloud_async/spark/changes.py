@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from carecloud_async.export.reading.change_times import ChangeTimes, SortProbe
+from carecloud_async.export.reading.change_times import FAR_END, NEAR_END, SortProbe
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
-from carecloud_async.export.reading.since import FIELD as LAST_CHANGE
 from carecloud_async.export.reading.since import OVERLAP, Since, parse_since, require_changes
+from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.reading import ListReader, Partition, run
 
@@ -23,6 +23,9 @@ _BEFORE = "changed_before"
 
 #: Records that are asked for to see whether anything changed.
 _ROWS = 20
+
+#: Records that are asked for at the other end of the list, where those without a time may be.
+_FAR_ROWS = 200
 
 Offset = dict[str, str | None]
 
@@ -42,6 +45,8 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     _latest: Offset | None = None
     #: Whether the server applies the sort by the latest change; `None` until it is known.
     _sorted: bool | None = None
+    #: The records without a time at the other end of the list, when they were last looked at.
+    _timeless: Sequence[str] = ()
 
     def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
         """Return the beginning: the option `changed_since` in UTC, or `None` for everything."""
@@ -60,7 +65,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     def latestOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802  (as Spark 4.0 has it)
         """Return the end of the next batch: the current end, or the last one if nothing changed.
 
-        One request, and two or three more by the first call, to see that the server sorts.
+        One request, two if nothing changed, and two or three more by the first call, to see that the server sorts.
         """
         self._latest = run(self._find_latest)
         return self._latest
@@ -69,7 +74,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         async with self.open() as listing:
             source = listing.export_source()
             fetcher = RawPageFetcher(source, marks=True)
-            page = await fetcher.fetch(0, _ROWS, {"sort_field": LAST_CHANGE, "sort_direction": "DESC"})
+            page = await fetcher.fetch(0, _ROWS, NEAR_END)
             last = None if self._latest is None else self._latest[_BEFORE]
             if fetcher.began is None:  # neither a `Date` header nor a record shows the server's time
                 return {_BEFORE: last}
@@ -80,16 +85,26 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         return {_BEFORE: (end if last is None else max(end, datetime.fromisoformat(last))).isoformat()}
 
     async def _is_unchanged(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
-        """Return whether a page of the latest changes shows that nothing changed since a time."""
+        """Return whether the two ends of the list, sorted by change, show that nothing changed since a time."""
         if not page.lines:
             return True
-        times = ChangeTimes()
-        newest = (await times.read(page))[0]
-        if newest is None or newest >= since.local:  # some servers sort records without a time first
+        newest = (await fetcher.times.read(page.lines))[0]
+        if not isinstance(newest, datetime) or newest >= since.local:  # some servers sort records without a time first
             return False
+        far = await fetcher.fetch(0, _FAR_ROWS, FAR_END)
         if self._sorted is None:
-            self._sorted = await SortProbe(fetcher, times).is_applied(page)
-        return self._sorted
+            self._sorted = await SortProbe(fetcher).is_applied(page, far)
+        return self._sorted and not await self._has_new_timeless(fetcher, far)
+
+    async def _has_new_timeless(self, fetcher: RawPageFetcher, far: RawPage) -> bool:
+        """Return whether records without a time, at the other end of the list, are not those of the call before."""
+        times = await fetcher.times.read(far.lines)
+        timeless = TimelessRecords(self._timeless)
+        found = [
+            timeless.take(line) for line, time in zip(far.lines, times, strict=True) if not isinstance(time, datetime)
+        ]
+        self._timeless = timeless.found
+        return any(found) or len(found) == _FAR_ROWS
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
         """Return what each task reads: ranges of everything for the first batch, the changes in one partition later."""

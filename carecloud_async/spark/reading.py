@@ -15,7 +15,7 @@ from carecloud_async.client import CareCloud
 from carecloud_async.errors import ExportError, ResponseError
 from carecloud_async.export.batches import BatchOptions, RecordBatches
 from carecloud_async.export.reading.ranges import IdRange, find_ranges
-from carecloud_async.export.reading.since import FIELD as LAST_CHANGE
+from carecloud_async.export.reading.times import FIELD as LAST_CHANGE
 from carecloud_async.export.report import ExportReport
 from carecloud_async.listings.blocking import spool, stream
 from carecloud_async.listings.listing import Listing

@@ -28,26 +28,32 @@ def change(sandbox, indexes, moment=None):
     return changed
 
 
+def timeless(sandbox):
+    """Return the customers whose `last_change` is null: they may have changed at any time."""
+    found = map(sandbox.customers.get, sandbox.customers.ids())
+    return [one["customer_id"] for one in found if one["last_change"] is None]
+
+
 async def test_exactly_what_changed_is_written(tmp_path):
-    """Two lines a night: the mark of one export gives exactly what changed after it, in few requests."""
+    """Two lines a night: the mark of one export gives what changed after it and what has no time, in few requests."""
     sandbox = Sandbox(customers=2000, seed=1)
     async with connect(sandbox) as client:
         full = await client.customers.list(count=500).export(tmp_path / "full.jsonl")
         sandbox.advance(3600)
         changed = change(sandbox, range(0, 700, 7))
-        sandbox.advance(3600)
+        sandbox.advance(7200)
         sandbox.forget_requests()
         night = await client.customers.list(count=500).export(
             tmp_path / "night.jsonl", changed_since=full.next_changed_since
         )
-        assert sorted(ids(tmp_path / "night.jsonl")) == sorted(changed)
-        assert night.requests == sandbox.count("GET /customers") == 2
+        assert sorted(ids(tmp_path / "night.jsonl")) == sorted({*changed, *timeless(sandbox)})
+        assert night.requests == sandbox.count("GET /customers") == 3
         assert not night.list_changed
         sandbox.advance(3600)
         changed = change(sandbox, range(5))
         await client.customers.list().export(tmp_path / "next.csv", changed_since=night.next_changed_since.isoformat())
         await client.customers.list().export(tmp_path / "next.jsonl", changed_since=night.next_changed_since)
-        assert sorted(ids(tmp_path / "next.jsonl")) == sorted(changed)
+        assert sorted(ids(tmp_path / "next.jsonl")) == sorted({*changed, *timeless(sandbox)})
         assert not sandbox.violations
 
 
@@ -64,7 +70,7 @@ async def test_the_edge_is_in(tmp_path):
             datetime(2026, 11, 10, 11, tzinfo=UTC),
         ):
             await client.customers.list(count=10).export(tmp_path / "c.jsonl", changed_since=mark, overwrite=True)
-            assert sorted(ids(tmp_path / "c.jsonl")) == sorted(at_edge + after)
+            assert sorted(ids(tmp_path / "c.jsonl")) == sorted(at_edge + after + timeless(sandbox))
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
@@ -101,7 +107,7 @@ async def test_ties_dealt_anew_are_counted_and_read_whole(tmp_path):
     sandbox.settings.unstable_ties = True
     async with connect(sandbox) as client:
         report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
-    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
+    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed + timeless(sandbox))
     assert report.exact
 
 
@@ -122,13 +128,14 @@ async def test_resumes_too(tmp_path, monkeypatch):
             await listing.export(path, changed_since="2026-11-10T12:00", on_progress=stop)
         report = await listing.export(path, changed_since="2026-11-10T12:00", resume=True)
     assert report.resumed
-    assert sorted(one["customer_id"] for one in records(path)) == sorted(changed)
+    assert sorted(one["customer_id"] for one in records(path)) == sorted(changed + timeless(sandbox))
 
 
 async def test_the_next_mark_is_by_the_servers_clock(tmp_path):
     """`next_changed_since` lies a little before the export's beginning, in the project's zone."""
     sandbox = Sandbox(customers=10, seed=1)
     sandbox.set_time(datetime(2031, 5, 1, 10, tzinfo=UTC))
+    sandbox.customers.update(sandbox.customers.id_at(0), {"state": 0})
     async with connect(sandbox) as client:
         report = await client.customers.list().export(tmp_path / "c.jsonl")
     lag = datetime(2031, 5, 1, 10, tzinfo=UTC) - report.next_changed_since

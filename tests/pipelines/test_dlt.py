@@ -1,14 +1,20 @@
 """dlt: nights into DuckDB, from a sandbox."""
 
 import importlib
+import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from carecloud_async import CareCloud, ConfigurationError
 from carecloud_async.sandbox import USER_PASSWORD, Sandbox
+
+sys.path.append(str(Path(__file__).parents[1] / "export"))
+from change_server import hexes
+from spelling_server import SPELLINGS, SpellingServer
 
 dlt = pytest.importorskip("dlt", reason="dlt is not installed")
 carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source
@@ -271,3 +277,18 @@ def test_settings_come_from_the_environment(sandbox, pipeline, monkeypatch):
     assert len(ids(pipeline)) == 300
     logins = sandbox.count("POST /users/actions/login")
     assert logins == 1
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_no_change_is_lost_however_times_are_spelled(pipeline, tmp_path, spelling):
+    """A customer who changed after the first load is changed in the table after the second one."""
+    names = hexes(30)
+    server = SpellingServer(names, spelling)
+    for _ in range(2):
+        pipeline.run(carecloud_source("customers", client=server.client)).raise_on_failed_jobs()
+        server.now += timedelta(minutes=10)
+        server.change(names[7], names[20])
+        server.now += timedelta(hours=5)
+    assert ids(pipeline) == sorted(names)
+    found = fetch(pipeline, "SELECT customer_id FROM customers WHERE state = 1")
+    assert {one for (one,) in found} == {names[7], names[20]}

@@ -10,7 +10,9 @@ pytest.importorskip("pyspark.sql.datasource", reason="PySpark is not installed")
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 
 from change_server import ChangeServer, hexes, old_times
+from spelling_server import SPELLINGS, SpellingServer
 
+from carecloud_async.spark import CareCloudDataSource
 from carecloud_async.spark.changes import ChangesReader
 from carecloud_async.spark.settings import ReadSettings
 
@@ -41,4 +43,48 @@ def test_a_calm_stream_stays_where_it_is():
     assert stream.latestOffset() == before
     server.requests = 0
     assert stream.latestOffset() == before
-    assert server.requests == 1
+    assert server.requests == 2
+
+
+def test_a_sort_that_answers_in_the_order_of_ids_does_not_stop_the_stream():
+    """Where `sort_field=last_change` gives the order of ids, an old first record is no proof that nothing changed."""
+    names = sorted(hexes(60))
+    server = ChangeServer(old_times(names, apart=timedelta(minutes=7)), sorts=False, default=lambda one: one)
+    listed = server._listed
+    # Without a sort the list has another order: the difference alone looks as if the sort were applied.
+    server._listed = lambda field, falling: (
+        listed(field, falling) if field else sorted(names, key=lambda one: one[::-1])
+    )
+    stream = reader(server)
+    before = stream.latestOffset()
+    for one in (names[30], names[40]):
+        server.now += timedelta(hours=2)
+        server.change(one)
+        after = stream.latestOffset()
+        assert after != before
+        before = after
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_stream_loses_no_change_however_times_are_spelled(spelling):
+    """A record that changed after a batch is in a later one, whatever its `last_change` looks like."""
+    names = hexes(60)
+    server = SpellingServer(names, spelling)
+    stream = reader(server)
+    stream._schema = CareCloudDataSource({"resource": "customers"}).schema()
+    begin = stream.initialOffset()
+    end = stream.latestOffset()
+    assert set(rows(stream, begin, end)) == set(names)
+    server.now += timedelta(minutes=10)
+    server.change(names[7], names[50])
+    found = []
+    for _ in range(3):
+        server.now += timedelta(minutes=50)
+        begin, end = end, stream.latestOffset()
+        found += rows(stream, begin, end)
+    assert {names[7], names[50]} <= set(found)
+
+
+def rows(stream, begin, end):
+    batches = [batch for one in stream.partitions(begin, end) for batch in stream.read(one)]
+    return [one for batch in batches for one in batch.column("customer_id").to_pylist()]

@@ -33,7 +33,7 @@ class Deduplicator:
     """
 
     _seen: SeenIds = field(alias="seen")
-    _wanted: Callable[[bytes], bool] | None = field(default=None, alias="wanted")
+    wanted: Callable[[bytes], bool] | None = None
     step: int = 0
     known: int = 0
     pairs: int = field(default=0, init=False)
@@ -58,7 +58,7 @@ class Deduplicator:
         """
         ids, lines = page.ids[:end], page.lines[:end]
         self.step += 1
-        step, is_wanted = self.step, self._wanted
+        step, is_wanted = self.step, self.wanted
 
         def select() -> tuple[list[int], list[int], list[bytes]]:
             new, ranks = self._seen.add(ids, step=step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import sys
@@ -15,7 +14,8 @@ from attrs import field, frozen
 
 from carecloud_async.calls.wire import server_date
 from carecloud_async.codec.envelope import key_decoder
-from carecloud_async.export.reading.since import FIELD, has_changes, parse_last_change
+from carecloud_async.export.reading.since import has_changes
+from carecloud_async.export.reading.times import FIELD, ChangeTimes, possible_lag, to_moments
 from carecloud_async.export.source import ExportSource
 from carecloud_async.paging.page_plan import Fetched
 
@@ -85,8 +85,8 @@ class RawPageFetcher:
         by_text: whether records are identified by their whole text, because their ids are not unique.
         requests: the number of pages requested.
         retries: the number of these requests that had to be repeated.
-        began: a time that the server's clock had reached when it first answered: its `Date` less the time of the answer
-            and a second; without one the newest change that the list showed. `None` if nothing shows it.
+        times: reads when records changed.
+        date: the server's clock at its first answer; `None` if it did not show it.
     """
 
     def __init__(self, source: ExportSource, *, by_text: bool = False, marks: bool = False) -> None:
@@ -96,8 +96,23 @@ class RawPageFetcher:
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
-        self.began: datetime | None = None
+        self.times: ChangeTimes = ChangeTimes(source.project.timezone)
+        self.date: datetime | None = None
         self._answered = False
+        self._answered_at = 0.0
+        self._began: datetime | None = None
+
+    @property
+    def began(self) -> datetime | None:
+        """A time that no later change of the list lies before, as its records show times; `None` if nothing shows it.
+
+        It is the server's `Date` at its first answer, less the time of that answer, a second, and the lag that the
+        list's times may have; without a `Date` it is the newest change that the list showed.
+        """
+        if self._began is None or self.date is None or not self._marks or not has_changes(self._source):
+            return self._began
+        now = self.date + timedelta(seconds=self._source.clock.monotonic() - self._answered_at)
+        return self._began - possible_lag(self.times.latest, date=now, zone=self.times.zone)
 
     async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
         """Get one page; see `fetch_measured`."""
@@ -164,11 +179,14 @@ class RawPageFetcher:
         self, date: datetime | None, sent: float, lines: list[bytes], query: Mapping[str, Any]
     ) -> None:
         clock, source = self._source.clock, self._source
+        self.date, self._answered_at = date, clock.monotonic()
         if date is not None:
             # The server writes `Date` after it has read the list: the mark must not be later than a change in between.
-            self.began = date - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
-            return
+            self._began = date - timedelta(seconds=max(self._answered_at - sent, 0) + 1)
         if not self._marks or not has_changes(source):
+            return
+        if date is not None:
+            await self.times.read(lines)
             return
         _log.warning(
             "%s: the server sends no Date header, and this computer's clock may differ from its clock: the next "
@@ -179,19 +197,13 @@ class RawPageFetcher:
             newest = {**query, "sort_field": FIELD, "sort_direction": "DESC", "count": 1, "offset": 0}
             self.requests += 1
             lines = [*lines, *(await source.fetch(newest)).data.items]
-        self.began = self._newest(lines)
+        self._began = await self._newest(lines)
 
-    def _newest(self, lines: list[bytes]) -> datetime | None:
+    async def _newest(self, lines: list[bytes]) -> datetime | None:
         """Return the newest change of records; times in the future are ignored as mistakes."""
-        decoder, zone = key_decoder(FIELD), self._source.project.timezone
         now = datetime.fromtimestamp(self._source.clock.time(), UTC)
-        found: list[datetime] = []
-        for line in lines:
-            with contextlib.suppress(ValueError, RecursionError, OverflowError):
-                local = parse_last_change(decoder.decode(line).key)
-                if local is not None:
-                    found.append(local.replace(tzinfo=zone).astimezone(UTC))
-        return max((one for one in found if one <= now), default=None)
+        moments = to_moments(await self.times.read(lines), self.times.zone)
+        return max((one for one in moments if one <= now), default=None)
 
 
 def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:

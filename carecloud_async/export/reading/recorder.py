@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from attrs import define, evolve, field
@@ -11,6 +12,7 @@ from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.list_pass import ListPass
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.report import Counts
 from carecloud_async.export.storage.checkpoint import Checkpoint, Position, Strategy
 from carecloud_async.export.storage.writer import RecordWriter
@@ -29,6 +31,7 @@ class Recorder:
         writer: writes the records.
         reporter: reports progress.
         restart: drops the records written so far.
+        timeless: takes the records without a readable `last_change`; `None` if they need not be remembered.
         counts: the counts so far.
     """
 
@@ -38,6 +41,7 @@ class Recorder:
     _writer: RecordWriter[Checkpoint] = field(alias="writer")
     _reporter: Reporter = field(alias="reporter")
     _restart: Callable[[], Awaitable[None]] = field(alias="restart")
+    _timeless: TimelessRecords | None = field(default=None, alias="timeless")
     counts: Counts = field(init=False)
     _last: Checkpoint = field(init=False)
 
@@ -56,6 +60,8 @@ class Recorder:
             list_changed: whether the list was seen to change.
             **more: other fields of the checkpoint.
         """
+        if self._timeless is not None:
+            await self._remember_timeless(self._timeless, lines)
         self._count_up(
             records=self.counts.records + len(lines),
             pages=self.counts.pages + bool(lines),
@@ -72,6 +78,12 @@ class Recorder:
         )
         await self._writer.put(lines, self._last)
         await self._reporter.report(self.counts)
+
+    async def _remember_timeless(self, timeless: TimelessRecords, lines: list[bytes]) -> None:
+        times = await self._fetcher.times.read(lines)
+        for line, time in zip(lines, times, strict=True):
+            if not isinstance(time, datetime):
+                timeless.take(line)
 
     async def record_whole(self, page: RawPage, lines: list[bytes], *, strategy: Strategy) -> None:
         """Write records of a list that is one page.

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
 from carecloud_async.export.progress import Reporter
-from carecloud_async.export.reading.change_times import ChangeTimes
 from carecloud_async.export.reading.changed_scan import ChangedScan
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
@@ -14,6 +13,7 @@ from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder
 from carecloud_async.export.reading.seen_ids import SeenIds
 from carecloud_async.export.reading.since import OVERLAP, Since, has_changes
+from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
@@ -32,6 +32,7 @@ async def scan(
     concurrency: int | Auto,
     on_progress: OnProgress | None,
     writer: RecordWriter[Checkpoint],
+    timeless: TimelessRecords | None = None,
     restart: Callable[[], Awaitable[None]],
     open_seen: Callable[[bool], SeenIds] = lambda _: SeenIds(),
 ) -> Counts:
@@ -44,6 +45,7 @@ async def scan(
         concurrency: pages in flight; `auto` for the fastest.
         on_progress: gets the progress.
         writer: takes the records.
+        timeless: the records without a readable `last_change` that the last run handed out, and those of this one.
         restart: drops the records written so far.
         open_seen: opens the ids of the records seen: those of `start`, or none. Needed without an order of ids. Blocks.
 
@@ -58,13 +60,14 @@ async def scan(
         writer=writer,
         reporter=Reporter(on_progress, clock=source.clock, before=start.counts, bounded=since is None),
         restart=restart,
+        timeless=timeless if since is None else None,
     )
     with ExitStack() as opened:
 
         def open_deduplicator(continued: bool) -> Deduplicator:
             seen = opened.enter_context(open_seen(continued))
             step, known = (start.step, start.known) if continued else (0, 0)
-            return Deduplicator(seen=seen, step=step, known=known, wanted=None if since is None else _is_wanted(since))
+            return Deduplicator(seen=seen, step=step, known=known)
 
         full_scan = FullScan(
             source=source,
@@ -78,19 +81,16 @@ async def scan(
         else:
             continued = start.strategy is Strategy.CHANGED
             deduplicator = await run_in_thread(lambda: open_deduplicator(continued))
-            await ChangedScan(full_scan=full_scan, deduplicator=deduplicator, since=since).read()
+            changed_scan = ChangedScan(
+                full_scan=full_scan,
+                deduplicator=deduplicator,
+                since=since,
+                timeless=timeless or TimelessRecords(),
+            )
+            deduplicator.wanted = changed_scan.wants
+            await changed_scan.read()
         await recorder.finish()
     return recorder.counts
-
-
-def _is_wanted(since: Since) -> Callable[[bytes], bool]:
-    times = ChangeTimes()
-
-    def wanted(line: bytes) -> bool:
-        time = times.of(line)
-        return time is not None and time >= since.local
-
-    return wanted
 
 
 def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: bool) -> ExportReport:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from carecloud_async.codec.fields import field_types, is_model
 from carecloud_async.export.errors import BadExportError
+from carecloud_async.export.reading.times import FIELD
 from carecloud_async.export.source import ExportSource
 from carecloud_async.fixes import Fix
 from carecloud_async.project import Project
 
-__all__ = ["FIELD", "OVERLAP", "Since", "has_changes", "parse_last_change", "parse_since", "require_changes"]
-
-#: The field that says when a record changed.
-FIELD = "last_change"
+__all__ = ["OVERLAP", "Since", "has_changes", "parse_since", "require_changes"]
 
 #: How far the next mark lies before the start of an export: lists show a change with a delay, and the
 #: clocks of one installation differ.
@@ -38,6 +36,10 @@ class Since:
 
     moment: datetime
     local: datetime
+
+    def earlier(self, lag: timedelta) -> Since:
+        """Return the start for a list whose times lie behind the project's by a lag."""
+        return evolve(self, local=self.local - lag)
 
 
 def has_changes(source: ExportSource) -> bool:
@@ -65,17 +67,6 @@ def parse_since(value: datetime | str, project: Project) -> Since:
     """
     moment = _moment(_parse(value), project.timezone)
     return Since(moment=moment, local=_earliest_local(moment, project))
-
-
-def parse_last_change(text: object) -> datetime | None:
-    """Parse a `last_change` as the API writes it; return `None` for anything but a time (zero dates, text, null)."""
-    if not isinstance(text, str):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found.replace(tzinfo=None)
 
 
 def _parse(value: datetime | str) -> datetime:

@@ -1,9 +1,9 @@
-"""The state file of a nightly job: the mark of the last complete export."""
+"""The state file of a nightly job: what the next export must know of the last complete one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,17 +14,26 @@ from carecloud_async.export.errors import BadExportError, disk_error
 from carecloud_async.export.source import foreign
 from carecloud_async.export.storage.checkpoint import read_durable, write_durably
 
-__all__ = ["read_state", "write_state"]
+__all__ = ["LastRun", "read_state", "write_state"]
 
 
 @frozen(kw_only=True)
-class _State:
-    fingerprints: dict[str, str] = field(factory=dict)
-    changed_since: datetime
+class LastRun:
+    """The last complete export.
+
+    Attributes:
+        fingerprints: digests of the list that it exported.
+        changed_since: the time to begin from.
+        timeless: the records without a readable `last_change`; see `TimelessRecords`.
+    """
+
+    fingerprints: Mapping[str, str] = field(factory=dict)
+    changed_since: datetime | None = None
+    timeless: Sequence[str] = ()
 
 
-def read_state(path: Path, fingerprints: Mapping[str, str]) -> datetime | None:
-    """Read the time to begin from; `None` if there is no state yet and its folder can be written.
+def read_state(path: Path, fingerprints: Mapping[str, str]) -> LastRun | None:
+    """Read a state; `None` if there is none yet and its folder can be written.
 
     Args:
         path: the state file.
@@ -39,7 +48,7 @@ def read_state(path: Path, fingerprints: Mapping[str, str]) -> datetime | None:
     if not os.access(folder, os.W_OK):
         raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
     try:
-        state = read_durable(path, _State)
+        state = read_durable(path, LastRun)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -49,13 +58,13 @@ def read_state(path: Path, fingerprints: Mapping[str, str]) -> datetime | None:
     problem = foreign(state.fingerprints, fingerprints, kind="export", own="a state file")
     if problem is not None:
         raise ExportError(f"{path} {problem}")
-    return state.changed_since
+    return state
 
 
-def write_state(path: Path, fingerprints: Mapping[str, str], changed_since: datetime) -> None:
-    """Write the time that the next export begins from, so that a crash leaves the old state or the new one.
+def write_state(path: Path, last: LastRun) -> None:
+    """Write a state, so that a crash leaves the old one or the new one.
 
     Raises:
         OSError: it cannot be written.
     """
-    write_durably(path, _State(fingerprints=dict(fingerprints), changed_since=changed_since))
+    write_durably(path, last)
