@@ -182,6 +182,9 @@ class OutcomeUnknownError(TransportError):
 class ResponseError(CareCloudError):
     """The answer is not what the API promises: broken JSON, HTML, no `data`.
 
+    With a 4xx it is an answer that CareCloud did not write, but a proxy, a firewall or another server: no verdict on a
+    record, a login, a session or a right.
+
     Attributes:
         method: the HTTP method.
         path: the path template of the operation.

@@ -62,6 +62,9 @@ CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_u
 COLUMNS = Fix("name its field in {columns}, or the column in {ignore_columns}")
 GO_ON = Fix("go on with {resume}, or remove the file to begin again")
 IDS = Fix("check the ids")
+IN_FRONT = Fix(
+    "check {proxy} and that {project_url} is that of a CareCloud project; if both are right, try again later"
+)
 INTERFACE = Fix("ask the administrator for an application that may use this interface")
 PROXY = Fix("check {proxy} or HTTPS_PROXY")
 LOOK_FIRST = Fix("it may have happened, look before sending it again")

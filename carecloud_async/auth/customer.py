@@ -11,7 +11,8 @@ from carecloud_async.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceTok
 from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance, session_over
 from carecloud_async.auth.secret import masked, require_text
 from carecloud_async.auth.token import Token, read_text
-from carecloud_async.errors import AuthenticationError, ConfigurationError
+from carecloud_async.codec import Malformed, list_of
+from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError
 from carecloud_async.project import Interface
 from carecloud_async.runtime.secret_text import secret_text
 
@@ -236,17 +237,22 @@ class ResumedSession(AuthProvider):
 
 
 async def customer_served(send: Send, token: Token) -> str | None:
-    """Return the customer that a device token is bound to, or `None` if it is unbound or dead (`GET /customers`)."""
+    """Return the customer that a device token is bound to, or `None` if it is unbound or dead (`GET /customers`).
+
+    Raises:
+        ResponseError: the answer does not say.
+    """
     try:
         data = await send("GET", "/customers", bearer=token.value)
     except AuthenticationError as error:
         if error.status in {401, 403, 404}:
             return None
         raise
-    customers = data.get("customers")
-    first = customers[0] if isinstance(customers, list) and customers else None
-    customer_id = first.get("customer_id") if isinstance(first, dict) else None
-    return customer_id if isinstance(customer_id, str) and customer_id else None
+    try:
+        customers, _ = list_of(data or [], "customers")
+    except Malformed as error:
+        raise ResponseError(f"GET /customers: {error}") from None
+    return read_text(customers[0], "customer_id", where="the answer to GET /customers") if customers else None
 
 
 async def log_out(send: Send, token: Token) -> None:

@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from enum import Enum, auto
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeVar
 
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
+from carecloud_async.codec.refusal import refusal
 from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
 
 T = TypeVar("T")
 
 UNAUTHORIZED = 401
+
+
+class TokenVerdict(Enum):
+    """What an answer says about the token that the request was sent with."""
+
+    ACCEPTED = auto()  #: CareCloud took it
+    REFUSED = auto()  #: CareCloud answered 401
+    PERHAPS_REFUSED = auto()  #: a 401 without a body: some server software leaves it out, and so do proxies
+    NONE = auto()  #: something in front of CareCloud answered
+
+
+def token_verdict(status: int, body: bytes) -> TokenVerdict:
+    """Return what an answer says about the token.
+
+    Args:
+        status: its status.
+        body: its body.
+    """
+    if 200 <= status <= 299:
+        return TokenVerdict.ACCEPTED
+    if status == UNAUTHORIZED and not body.strip():
+        return TokenVerdict.PERHAPS_REFUSED
+    if refusal(body) is None:
+        return TokenVerdict.NONE
+    return TokenVerdict.REFUSED if status == UNAUTHORIZED else TokenVerdict.ACCEPTED
 
 
 class TokenUse:
@@ -25,41 +52,52 @@ class TokenUse:
     Args:
         manager: the identity's tokens.
         operation: the method and path template of the call.
+        repeatable: whether the call may be sent twice although the first request may have had an effect.
         on_wait: see `TokenManager.get`.
 
     Attributes:
         renewed: whether a token was renewed after a 401.
     """
 
-    __slots__ = ("_manager", "_on_wait", "_operation", "_token", "renewed")
+    __slots__ = ("_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewed")
 
     def __init__(
         self,
         manager: TokenManager,
         operation: str,
         *,
+        repeatable: bool = False,
         on_wait: Callable[[object], None] | None = None,
     ) -> None:
         self._manager = manager
         self._operation = operation
+        self._repeatable = repeatable
         self._token: Token | None = None
         self._on_wait = on_wait
         self.renewed: bool = False
+
+    @property
+    def token(self) -> Token | None:
+        """The token of the last request; `None` if it carried none."""
+        return self._token
 
     async def first(self) -> Token:
         """Return the token of the first request."""
         self._token = self._manager.current() or await self._manager.get(on_wait=self._on_wait)
         return self._token
 
-    async def after(self, status: int) -> Token | None:
+    async def after(self, verdict: TokenVerdict) -> Token | None:
         """Return the token for sending the request again, or `None` if the answer is final.
 
         Args:
-            status: the status of the last answer.
+            verdict: what the last answer says about the token.
         """
-        if status == UNAUTHORIZED:
+        refused = verdict is TokenVerdict.REFUSED
+        if verdict is TokenVerdict.PERHAPS_REFUSED:
+            refused = self._repeatable and self._manager.renewal_is_harmless
+        if refused:
             return await self.renew() if self.may_replay() else None
-        if self._token is not None:
+        if self._token is not None and verdict is TokenVerdict.ACCEPTED:
             self._manager.on_accepted(self._operation)
         return None
 
@@ -118,7 +156,10 @@ class ExternalClientAuth:
             if response.status_code == UNAUTHORIZED:
                 # An unread response would keep its connection during the whole renewal.
                 await load(response, self._library, limit=MAX_ERROR_BYTES)
-            token = await use.after(response.status_code)
+                verdict = token_verdict(UNAUTHORIZED, response.content)
+            else:  # its body is the user's, and may be a stream
+                verdict = TokenVerdict.ACCEPTED
+            token = await use.after(verdict)
 
     def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the library's)
         """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import define, field, frozen
 
-from carecloud_async.errors import CareCloudError
+from carecloud_async.errors import ApiError, CareCloudError
 from carecloud_async.runtime.clock import Clock
 
 #: After a refused login: seconds until the next one, doubling up to the second figure.
@@ -24,8 +24,8 @@ MAX_REPLAY_DELAY = 900.0
 #: The number of operations (or device tokens) whose refusals, and whose successes, one identity remembers.
 MAX_REPLAY_ENTRIES = 256
 
-#: Statuses of a server that fails, is busy, or wants the request later.
-_NOT_ABOUT_CREDENTIALS = {408, 425, 429}
+#: Statuses of a server that is busy, wants the request later, or finds it too long or too large.
+_NOT_ABOUT_CREDENTIALS = {408, 413, 414, 425, 429, 431}
 
 
 def refuses_login(status: int) -> bool:
@@ -34,9 +34,8 @@ def refuses_login(status: int) -> bool:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Return whether a failed login means wrong credentials and not a failing server."""
-    status = getattr(error, "status", None) if isinstance(error, CareCloudError) else None
-    return isinstance(status, int) and refuses_login(status)
+    """Return whether a failed login means wrong credentials, and not a failing server or a proxy's answer."""
+    return isinstance(error, ApiError) and refuses_login(error.status)
 
 
 @frozen(kw_only=True)

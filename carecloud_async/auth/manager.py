@@ -6,8 +6,8 @@ others wait on an event. If the leader is cancelled, one of them takes over.
 While the token is still valid, a refresh is a single attempt of a few seconds, even if other callers wait for it: its
 failure must not fail a call that the old token could serve. Without a valid token, failures are retried.
 
-The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none yet, or the server refused the last one),
-`_Ended` (logged out, or over at the server: only `log_in` leaves it).
+The token is in one of three states: `ActiveToken` (in use), `NoToken` (none yet, or the server refused the last one),
+`Ended` (logged out, or over at the server: only `log_in` leaves it).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable
 
 import anyio
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
 from carecloud_async.auth.login_backoff import (
     FIRST_REPLAY_DELAY,
@@ -29,7 +29,14 @@ from carecloud_async.auth.provider import AuthProvider, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher
 from carecloud_async.auth.secret import digest, fetched_digests
 from carecloud_async.auth.token import ActiveToken, Token
-from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
+from carecloud_async.auth.token_states import Ended, NoToken, Refresh, copy_for_caller
+from carecloud_async.errors import (
+    ApiError,
+    AuthenticationError,
+    CareCloudError,
+    RequestTimeoutError,
+    SessionExpiredError,
+)
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.collector import Collector
 
@@ -47,49 +54,6 @@ EARLY_PART = 0.25
 FINGERPRINT_SECONDS = 5.0
 
 
-@frozen
-class _NoToken:
-    """There is no token; `rejected` is the value that the server refused last, if any."""
-
-    rejected: str | None = None
-
-
-@frozen(kw_only=True)
-class _Ended:
-    """The identity's session has ended until the next `log_in`.
-
-    Attributes:
-        error: the error of every call.
-        rejected: the value that the server refused last, if any.
-        device_token: the device's own token, which the logout released for the next login.
-    """
-
-    error: SessionExpiredError
-    rejected: str | None = None
-    device_token: Token | None = None
-
-
-@define(eq=False, kw_only=True)
-class _Refresh:
-    """A refresh under way. It holds the outcome for its waiters: a token, an error, or neither if it was cancelled.
-
-    Attributes:
-        forced: whether it logs in even if a token is stored.
-        retry: whether failures are repeated.
-        rejected: the token value that is known to be refused.
-        logins: the logins that were sent for it, as observers know them.
-    """
-
-    forced: bool
-    retry: bool
-    rejected: str | None
-    # anyio loads its events when the first is made: not when the client is imported.
-    done: anyio.Event = field(factory=lambda: anyio.Event())
-    result: ActiveToken | None = None
-    error: Exception | None = None
-    logins: list[object] = field(factory=list)
-
-
 class TokenManager:
     """The token of one identity.
 
@@ -102,8 +66,8 @@ class TokenManager:
         self._refresher = refresher
         self._of_device = refresher.provider.device_key is not None
         self._clock = clock
-        self._state: ActiveToken | _NoToken | _Ended = _NoToken()
-        self._refresh: _Refresh | None = None
+        self._state: ActiveToken | NoToken | Ended = NoToken()
+        self._refresh: Refresh | None = None
         self._login_backoff = LoginBackoff(clock)
         self._renewal_backoff = RenewalBackoff()
         self._replay_backoff = ReplayBackoff(clock)
@@ -129,7 +93,12 @@ class TokenManager:
     @property
     def ended(self) -> bool:
         """Whether the identity's session has ended until the next `log_in`."""
-        return isinstance(self._state, _Ended)
+        return isinstance(self._state, Ended)
+
+    @property
+    def renewal_is_harmless(self) -> bool:
+        """Whether a renewal costs no more than a login: a device's new token ends the old one, which may be good."""
+        return not self._of_device and self.provider.renewable
 
     def adopt(self, provider: AuthProvider) -> None:
         """Take over an equal identity's newer settings; credentials refused before may be right now."""
@@ -175,7 +144,7 @@ class TokenManager:
             if active is not None and self._active() is active:
                 return active.token  # the renewal failed or takes long: the old token is still good
             if refresh.error is not None and refresh.retry and self._active() is None:
-                raise _copy_for_caller(refresh.error)
+                raise copy_for_caller(refresh.error)
             # The leader was cancelled, or its single attempt failed and no token is left: begin again.
 
     def renewal_is_useless(self, token: Token, operation: str) -> bool:
@@ -209,14 +178,14 @@ class TokenManager:
         A login that is already under way for the same credentials counts.
         """
         while True:
-            if isinstance(self._state, _Ended) and not self.provider.renewable:
-                raise _copy_for_caller(self._state.error)
+            if isinstance(self._state, Ended) and not self.provider.renewable:
+                raise copy_for_caller(self._state.error)
             refresh = self._refresh
             if refresh is None:
                 return (await self._run_as_leader(None, forced=True)).token
             await refresh.done.wait()
             if refresh.forced and refresh.error is not None:
-                raise _copy_for_caller(refresh.error)
+                raise copy_for_caller(refresh.error)
             if refresh.forced and refresh.result is not None:
                 return refresh.result.token
 
@@ -230,9 +199,9 @@ class TokenManager:
         state = self._state
         if self.provider.requires_relogin:
             over = session_over("the session was logged out: call login() to open it again")
-            self._state = _Ended(error=over, rejected=self._rejected, device_token=self._device_token)
+            self._state = Ended(error=over, rejected=self._rejected, device_token=self._device_token)
         elif isinstance(state, ActiveToken):
-            self._state = _NoToken()
+            self._state = NoToken()
         token = state.token if isinstance(state, ActiveToken) else await self._refresher.find_token()
         if token is not None and token not in self._to_log_out:
             self._to_log_out.append(token)
@@ -250,10 +219,10 @@ class TokenManager:
         try:
             await self._refresher.log_out(token)
         except CareCloudError as error:
-            if getattr(error, "status", None) != 401:
+            if not isinstance(error, AuthenticationError) or error.status != 401:
                 raise
         else:
-            if isinstance(self._state, _Ended) and self._of_device:
+            if isinstance(self._state, Ended) and self._of_device:
                 self._state = evolve(self._state, device_token=Token(token.value))
 
     @property
@@ -262,7 +231,7 @@ class TokenManager:
 
     @property
     def _device_token(self) -> Token | None:
-        return self._state.device_token if isinstance(self._state, _Ended) else None
+        return self._state.device_token if isinstance(self._state, Ended) else None
 
     def _active(self) -> ActiveToken | None:
         state = self._state
@@ -276,7 +245,7 @@ class TokenManager:
         state = self._state
         if isinstance(state, ActiveToken):
             if state.token.value == value:
-                self._state = _NoToken(value)
+                self._state = NoToken(value)
         elif state.rejected is None:
             self._state = evolve(state, rejected=value)
 
@@ -287,7 +256,7 @@ class TokenManager:
             return False
         return self._refresh is None or now >= active.require_at
 
-    async def _wait_for(self, refresh: _Refresh, active: ActiveToken | None) -> None:
+    async def _wait_for(self, refresh: Refresh, active: ActiveToken | None) -> None:
         if active is None:
             await refresh.done.wait()
             return
@@ -295,10 +264,10 @@ class TokenManager:
             await refresh.done.wait()
 
     async def _raise_remembered(self) -> None:
-        if not isinstance(self._state, _Ended):
+        if not isinstance(self._state, Ended):
             await self._login_backoff.check(self._read_credentials_fingerprint)
-        if isinstance(self._state, _Ended):  # perhaps it has changed since the check above
-            raise _copy_for_caller(self._state.error)
+        if isinstance(self._state, Ended):  # perhaps it has changed since the check above
+            raise copy_for_caller(self._state.error)
 
     async def _read_credentials_fingerprint(self) -> str | None:
         with anyio.move_on_after(FINGERPRINT_SECONDS):
@@ -311,7 +280,7 @@ class TokenManager:
         return None
 
     async def _run_as_leader(self, active: ActiveToken | None, *, forced: bool = False) -> ActiveToken:
-        refresh = self._refresh = _Refresh(forced=forced, retry=active is None, rejected=self._rejected)
+        refresh = self._refresh = Refresh(forced=forced, retry=active is None, rejected=self._rejected)
         try:
             with sent_logins.collect() as refresh.logins:
                 await self._run(refresh, active)
@@ -325,7 +294,7 @@ class TokenManager:
         assert refresh.error is not None  # noqa: S101  (there is no other outcome)
         raise refresh.error
 
-    async def _run(self, refresh: _Refresh, active: ActiveToken | None) -> None:
+    async def _run(self, refresh: Refresh, active: ActiveToken | None) -> None:
         with fetched_digests.collect() as digests:
             try:
                 refresh.result = await self._obtain(refresh, active)
@@ -335,7 +304,7 @@ class TokenManager:
             else:
                 self._install(refresh, refresh.result)
 
-    async def _obtain(self, refresh: _Refresh, active: ActiveToken | None) -> ActiveToken:
+    async def _obtain(self, refresh: Refresh, active: ActiveToken | None) -> ActiveToken:
         seconds = RETRY_SECONDS if refresh.retry else _early_seconds()
         with anyio.move_on_after(seconds):
             if refresh.forced:
@@ -350,7 +319,7 @@ class TokenManager:
             return obtained
         raise RequestTimeoutError(f"the login took longer than {seconds:.1f} seconds")
 
-    def _install(self, refresh: _Refresh, obtained: ActiveToken) -> None:
+    def _install(self, refresh: Refresh, obtained: ActiveToken) -> None:
         if obtained.token.value == self._rejected and self._rejected != refresh.rejected:
             return  # the server refused it for another call while this refresh was under way
         self._state = obtained
@@ -359,7 +328,7 @@ class TokenManager:
 
     async def _on_failure(self, error: Exception, digests: list[str], active: ActiveToken | None) -> None:
         if isinstance(error, SessionExpiredError) and not self.provider.renewable:
-            self._state = _Ended(error=error.fresh(), rejected=self._rejected, device_token=self._device_token)
+            self._state = Ended(error=error.fresh(), rejected=self._rejected, device_token=self._device_token)
         elif isinstance(error, CareCloudError) and is_refusal(error):
             fingerprint = digests[-1] if digests else await self._read_credentials_fingerprint()
             self._login_backoff.on_refused(error, credentials_fingerprint=fingerprint)
@@ -369,7 +338,7 @@ class TokenManager:
             )
             _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
 
-    def _as_expired(self, error: Exception, refresh: _Refresh) -> Exception:
+    def _as_expired(self, error: Exception, refresh: Refresh) -> Exception:
         """Return a SessionExpiredError in place of the refusal of a customer whose session had ended."""
         session_ended = refresh.rejected is not None and not refresh.forced and self.provider.requires_relogin
         if not session_ended or not isinstance(error, ApiError) or not is_refusal(error):
@@ -389,12 +358,3 @@ class TokenManager:
 def _early_seconds() -> float:
     left = anyio.current_effective_deadline() - anyio.current_time()
     return min(EARLY_SECONDS, max(left, 0.0) * EARLY_PART)
-
-
-def _copy_for_caller(error: Exception) -> Exception:
-    """Return a copy for one waiter, so that callers' tracebacks do not accumulate on one exception."""
-    if not isinstance(error, CareCloudError):
-        return error
-    copy = error.fresh()
-    copy.__cause__ = error.__cause__
-    return copy

@@ -159,8 +159,8 @@ class AuthProvider(ABC):
             previous: the last token of this identity that the server has not rejected, if any.
 
         Raises:
-            CareCloudError: the login failed. `ApiError`s with a 4xx status other than 408, 425 and 429 are
-                remembered as refused credentials.
+            CareCloudError: the login failed. `ApiError`s with a 4xx status other than 408, 413, 414, 425, 429 and 431
+                are remembered as refused credentials.
         """
 
     async def revoke(self, send: Send, token: Token) -> None:  # noqa: B027  (optional)

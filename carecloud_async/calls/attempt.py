@@ -11,18 +11,21 @@ from typing import Any
 
 import anyio
 
-from carecloud_async.auth.flow import UNAUTHORIZED, TokenUse
+from carecloud_async.auth.flow import UNAUTHORIZED, TokenUse, TokenVerdict, token_verdict
 from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
 from carecloud_async.calls.call_errors import invalid_response, transport_error
 from carecloud_async.calls.events import CallEvents
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
+from carecloud_async.calls.foreign import SELF_EXPLANATORY, describe_foreign, words_of
 from carecloud_async.calls.limiter_turns import LimiterTurns
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
-from carecloud_async.calls.wire import parse_error
+from carecloud_async.calls.wire import parse_error, retry_after
+from carecloud_async.codec.refusal import refusal
+from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -33,7 +36,7 @@ from carecloud_async.errors import (
     ServerError,
     TransportError,
 )
-from carecloud_async.fixes import CREDENTIALS, LOOK_FIRST, NO_HOST, NOTHING_ANSWERS, PROJECT_URL, Fix
+from carecloud_async.fixes import CREDENTIALS, IN_FRONT, LOOK_FIRST, NO_HOST, NOTHING_ANSWERS, PROJECT_URL, PROXY, Fix
 from carecloud_async.http.bodies import BodyTooLargeError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.http.departure import Departure
@@ -50,7 +53,17 @@ _NO_LOGIN = "no token in time, the login or the token store did not answer"
 #: The message for an answer that no HTTP library can parse.
 _NOT_HTTP = "not valid HTTP"
 
-_KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
+#: The message for an answer that a user's response hook has read away.
+_CONSUMED = "a response hook has consumed the answer: let it read with response.aread()"
+
+#: Stands for the body of an error of the API that was not read.
+_UNREAD_ERROR = b'{"error": {}}'
+
+#: The beginning of the message for an answer that CareCloud did not write.
+_IN_FRONT = "something in front of CareCloud answered"
+
+_TOO_MANY = 429
+_KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {_TOO_MANY: FailureKind.THROTTLED}
 
 
 class Attempt:
@@ -86,7 +99,12 @@ class Attempt:
     ) -> None:
         self._call = call
         on_wait = None if events is None else partial(events.notify, "login_awaited")
-        self._use = None if tokens is None else TokenUse(tokens, call.operation.title, on_wait=on_wait)
+        operation = call.operation
+        self._use = (
+            None
+            if tokens is None
+            else TokenUse(tokens, operation.title, repeatable=operation.safe_to_repeat, on_wait=on_wait)
+        )
         self._events = events
         self._turns = turns
         self._clock = clock
@@ -119,8 +137,9 @@ class Attempt:
                     request.departure = None  # it refers to this attempt
                 if use is None:
                     break
-                self.sent = response.status_code != UNAUTHORIZED  # a request answered with 401 had no effect
-                token = await use.after(response.status_code)
+                verdict = token_verdict(response.status_code, _body(response, http.http_library) or b"")
+                self.sent = verdict is not TokenVerdict.REFUSED  # such a request had no effect
+                token = await use.after(verdict)
                 if token is None:
                     break
                 if self._events is not None:
@@ -152,15 +171,15 @@ class Attempt:
 
     def _received(self, response: Any, http_library: ModuleType) -> RawResponse | Failure:
         self.headers = response.headers
-        try:
-            body: bytes | None = response.content
-        except http_library.ResponseNotRead:
-            body = None
+        body = _body(response, http_library)
         status = response.status_code
+        if 300 <= status <= 399:
+            problem = f"the server redirects ({status}), which the API never does"
+            return self._invalid(problem, status=status, fix=PROJECT_URL)
         if not 200 <= status <= 299:
             return self._unsuccessful(response, body or b"")
         if body is None:
-            return self._invalid("a response hook has consumed the answer: let it read with response.aread()")
+            return self._invalid(_CONSUMED)
         return RawResponse(status, response.headers, body, self._began, self._number)
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
@@ -213,16 +232,34 @@ class Attempt:
         return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=may_have_happened)
 
     def _unsuccessful(self, response: Any, body: bytes) -> Failure:
-        status = response.status_code
-        if status < 400:
-            problem = f"the server redirects ({status}), which the API never does"
-            return self._invalid(problem, status=status, fix=PROJECT_URL)
-        error = self._api_error(response, status, body)
+        status, own = response.status_code, refusal(body)
+        explains_itself = status >= 500 or status == _TOO_MANY or status in SELF_EXPLANATORY
+        if own is None and not explains_itself:
+            return self._foreign(response, body)
+        error = self._api_error(response, body, is_own=own is not None)
         kind = _KIND_OF_STATUS.get(status, FailureKind.PERMANENT)
         if kind is FailureKind.SERVER_ERROR and not self._call.operation.safe_to_repeat:
             error.is_retryable = False
         may_have_happened = isinstance(error, ServerError)
         return Failure(kind=kind, error=error, may_have_happened=may_have_happened, retry_after=error.retry_after)
+
+    def _foreign(self, response: Any, body: bytes) -> Failure:
+        """Return the failure of an answer that CareCloud did not write; what it did, if anything, is not known."""
+        status = response.status_code
+        problem = f"{_IN_FRONT} with {status} ({self._described(response, body)})"
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:  # by its meaning the request went no further
+            return self._invalid(problem, status=status, fix=PROXY)
+        error = invalid_response(self._call.operation, problem, status=status, fix=IN_FRONT)
+        error.is_retryable = self._call.operation.safe_to_repeat
+        return Failure(
+            kind=FailureKind.FOREIGN, error=error, may_have_happened=True, retry_after=self._retry_after(response)
+        )
+
+    def _described(self, response: Any, body: bytes) -> str:
+        request, token = self._call.request, None if self._use is None else self._use.token
+        sent = load(self._call.body) if self._call.body else None
+        hidden = words_of(request.path_params, request.params, sent, request.bearer, token and token.value)
+        return describe_foreign(response.status_code, response.headers, body, hidden=hidden)
 
     def _refusal(self) -> str:
         """Return the message for a 401."""
@@ -234,24 +271,51 @@ class Attempt:
             return "the server refuses a token that was just renewed"
         return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
-    def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:
+    def _api_error(self, response: Any, body: bytes, *, is_own: bool) -> ApiError:
+        """Return the error of an answer; `is_own` says whether CareCloud wrote it."""
+        status = response.status_code
         is_login = self._call.request.login and not self._call.operation.path.endswith("/logout")
-        refused_login = is_login and refuses_login(status)
-        hint = None
+        refused_login = is_own and is_login and refuses_login(status)
+        hint, fix = None, None
         if refused_login:
-            hint = "the login was refused"
+            hint, fix = "the login was refused", CREDENTIALS
         elif status == UNAUTHORIZED:
             hint = self._refusal()
         elif status == 414:
             hint = "the server finds the query too long: give fewer values, or iterate the listing, which asks in parts"
+        elif not is_own and body.strip():
+            hint = f"{_IN_FRONT} ({self._described(response, body)})"
+            fix = IN_FRONT if status >= 500 and status not in _KIND_OF_STATUS else None
+        elif status == HTTPStatus.NOT_FOUND and self._call.operation.result_key is not None:
+            hint = "the API answers a list that is empty with an empty list"
         return parse_error(
             status,
             response.headers,
             body,
             method=self._call.operation.method,
             path=self._call.operation.path,
-            now=datetime.fromtimestamp(self._clock.time(), UTC),
+            now=self._now(),
             kind=AuthenticationError if refused_login else None,
             hint=hint,
-            fix=CREDENTIALS if refused_login else None,
+            fix=fix,
         )
+
+    def _retry_after(self, response: Any) -> float | None:
+        return retry_after(response.headers, now=self._now())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.time(), UTC)
+
+
+def _body(response: Any, http_library: ModuleType) -> bytes | None:
+    """Return the body of a response; `None` if a user's response hook has taken it.
+
+    A hook that calls `raise_for_status` closes the response unread. Its `Content-Type` tells whether that was an error
+    of the API: those are JSON, and the pages of proxies are not.
+    """
+    try:
+        content: bytes = response.content
+    except http_library.ResponseNotRead:
+        is_json = "json" in response.headers.get("content-type", "")
+        return _UNREAD_ERROR if is_json and response.status_code >= 400 else None
+    return content

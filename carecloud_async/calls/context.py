@@ -98,6 +98,7 @@ class ClientContext:
         running: the calls under way.
         computing: runs the decoding of large answers in slices.
         writes: locks of keys that are being written, so that workflows write one at a time.
+        answered: whether CareCloud has answered any call; until then the address may be wrong.
         closed: whether the client was closed.
     """
 
@@ -114,6 +115,7 @@ class ClientContext:
     running: RunningCalls = field(factory=RunningCalls, init=False)
     computing: CooperativeScheduler = field(factory=CooperativeScheduler, init=False)
     writes: KeyedLock = field(factory=KeyedLock, init=False)
+    answered: bool = field(default=False, init=False)
     closed: bool = False
 
     def check(self) -> None:

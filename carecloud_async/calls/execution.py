@@ -30,7 +30,7 @@ from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import request_id
 from carecloud_async.codec.malformed import BrokenJson
-from carecloud_async.errors import CareCloudError, NotFoundError, RequestTimeoutError
+from carecloud_async.errors import ApiError, CareCloudError, NotFoundError, RequestTimeoutError
 from carecloud_async.runtime.event_loops import loop_time
 
 T = TypeVar("T")
@@ -39,6 +39,9 @@ T = TypeVar("T")
 LARGE_BODY = 32 * 1024
 #: A body from this size on, in bytes, is decoded in slices if possible.
 HUGE_BODY = 256 * 1024
+#: How long a call is repeated (seconds) while CareCloud has answered no call of the client, and none listens at its
+#: address or something else answers there: the address is more likely wrong than the server is away.
+FIRST_CONTACT_SECONDS = 3.0
 
 
 class CallExecution(Generic[T]):
@@ -209,10 +212,16 @@ class CallExecution(Generic[T]):
             return self._failure.error
         return transport_error(RequestTimeoutError, self.call.operation, "no time left to send it")
 
-    def _time_left(self) -> float:
-        """Return the rest of `Timeout.total`; waits for the rate limiter have a bound of their own."""
+    def _time_left(self, failure: Failure | None = None) -> float:
+        """Return the rest of `Timeout.total`, or of a shorter time if a failure leaves the address in doubt.
+
+        Waits for the rate limiter have a bound of their own.
+        """
         spent = self._context.clock.monotonic() - self._started - self._turns.seconds
-        return self._options.timeout.total - spent
+        total = self._options.timeout.total
+        if failure is not None and failure.doubts_address and not self._context.answered:
+            total = min(total, FIRST_CONTACT_SECONDS)
+        return total - spent
 
     def _require_time(self) -> float:
         """Return the rest of the call's time; raise if it is over."""
@@ -224,6 +233,8 @@ class CallExecution(Generic[T]):
     def _handle_outcome(self, failure: Failure | None) -> float | None:
         """Report the attempt; return the seconds to wait before the next one, or `None` if there is a result."""
         self._report_attempt(failure)
+        if failure is None or isinstance(failure.error, ApiError):
+            self._context.answered = True
         if failure is None:
             return None
         self._may_have_happened |= failure.may_have_happened
@@ -292,7 +303,7 @@ class CallExecution(Generic[T]):
             safe_to_repeat=self.call.operation.safe_to_repeat,
             random=context.random.random,
         )
-        if wait is None or wait >= self._time_left() or not context.budget.try_withdraw():
+        if wait is None or wait >= self._time_left(failure) or not context.budget.try_withdraw():
             raise failure.error
         self._notify("retry_scheduled", wait, failure.kind)
         self._failure, self._attempt = failure, None

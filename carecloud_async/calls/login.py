@@ -64,16 +64,25 @@ class LoginSender:
             authorized=False,
         )
         answer = await self._caller.execute(
-            CallRequest(operation, decode=_data, path_params=path_params, json=json, bearer=bearer, login=True)
+            CallRequest(
+                operation,
+                decode=_data if method == "GET" else _data_if_any,
+                path_params=path_params,
+                json=json,
+                bearer=bearer,
+                login=True,
+            )
         )
         self.sent_at, self.server_date = answer.response.sent_at, server_date(answer.response.headers)
         return answer.data
 
 
+def _data_if_any(body: bytes) -> dict[str, Any]:
+    return _data(body) if body else {}  # as after a logout
+
+
 def _data(body: bytes) -> dict[str, Any]:
-    if not body:
-        return {}
-    data = codec.data(body)
+    data = codec.data(body) or {}  # `[]` is how PHP writes an empty object
     if not isinstance(data, dict):
         raise codec.Malformed("data is not an object")
     return SecretDict(data)

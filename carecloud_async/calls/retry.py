@@ -22,6 +22,7 @@ class FailureKind(Enum):
     NO_RESPONSE = auto()  #: the request may have been read, and no response came
     INVALID_RESPONSE = auto()  #: a success status with a body that is cut off or damaged
     SERVER_ERROR = auto()  #: 500, 502, 503 or 504: something was done, or not
+    FOREIGN = auto()  #: another status, and CareCloud did not write the answer: something in front of it did
     THROTTLED = auto()  #: 429: the server did nothing
     PERMANENT = auto()  #: anything else: asking again would give the same
 
@@ -29,7 +30,9 @@ class FailureKind(Enum):
 #: Kinds after which the request certainly had no effect.
 _WITHOUT_EFFECT = {FailureKind.NOT_SENT, FailureKind.THROTTLED}
 #: Kinds after which the request may have had its effect.
-_MAYBE_DONE = {FailureKind.NO_RESPONSE, FailureKind.INVALID_RESPONSE, FailureKind.SERVER_ERROR}
+_MAYBE_DONE = {
+    FailureKind.NO_RESPONSE, FailureKind.INVALID_RESPONSE, FailureKind.SERVER_ERROR, FailureKind.FOREIGN
+}  # fmt: skip
 
 
 @frozen(kw_only=True)
@@ -48,14 +51,20 @@ class Failure:
     may_have_happened: bool = False
     retry_after: float | None = None
 
+    @property
+    def doubts_address(self) -> bool:
+        """Whether no server listens at the address, its name is unknown, or another server answered."""
+        refused = self.kind is FailureKind.NOT_SENT and not isinstance(self.error, TimeoutError)
+        return refused or self.kind is FailureKind.FOREIGN
+
 
 @frozen(kw_only=True)
 class RetryPolicy:
     """Repetition of failed calls: exponential waits with full jitter, a bound on each, and a budget over all.
 
-    Reads, PUT, DELETE and logins are repeated after a lost connection, a timeout, 429, 500, 502, 503 and 504; another
-    POST only when nothing was sent or the answer was 429. An answer to a read that is cut off or damaged counts as a
-    lost one.
+    Reads, PUT, DELETE and logins are repeated after a lost connection, a timeout, 429, 500, 502, 503 and 504, and after
+    a 4xx that CareCloud did not write; another POST only when nothing was sent or the answer was 429. An answer to a
+    read that is cut off or damaged counts as a lost one.
 
     The budget bounds what an outage of `T` seconds costs the server: `n` calls send at most
     `n + budget_reserve + budget_ratio * n + budget_per_second * T` requests.

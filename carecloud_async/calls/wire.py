@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -15,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from carecloud_async.calls.filters import check_count
 from carecloud_async.calls.operation import PAGING, PLACEHOLDER
+from carecloud_async.codec.refusal import refusal
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -195,7 +195,7 @@ def parse_error(
     fix: Fix | None = None,
 ) -> ApiError:
     """Return the typed error of an answer with any body; bounded in size."""
-    error = _error_object(body)
+    error = refusal(body) or {}
     exception = _code(error.get("exception"))
     if fix is None and exception == _NO_SUCH_INTERFACE:
         fix = INTERFACE
@@ -219,15 +219,6 @@ def parse_error(
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id of a request, if its answer has one that may be shown."""
     return next((found for name in _REQUEST_ID_HEADERS if (found := _code(headers.get(name)))), None)
-
-
-def _error_object(body: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(body.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
-        return {}
-    error = document.get("error") if isinstance(document, dict) else None
-    return error if isinstance(error, dict) else {}
 
 
 def _text(value: Any) -> str | None:

@@ -161,7 +161,7 @@ def _failed(error: Exception) -> CheckFinding:
         case ServerError():
             seen = f"the login failed with status {error.status}, of the project or of a proxy before it"
             fix = "try later; if it stays, check project_url and the proxy, and ask the project's administrator"
-        case ApiError(status=407):
+        case ResponseError(status=407):
             seen, fix = (
                 "a proxy asks for a login of its own (status 407)",
                 "give the proxy's user and password in proxy=",

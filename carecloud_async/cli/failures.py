@@ -39,6 +39,7 @@ _OPTIONS = {
 }
 #: Fixes that the command words in its own way.
 _STEPS = {
+    fixes.IN_FRONT: "check HTTPS_PROXY and --project-url (CARECLOUD_PROJECT_URL); if both are right, try again later",
     fixes.INTERFACE: "this application may not use the enterprise interface; ask the administrator for one that may",
     fixes.LOOK_FIRST: "it may have been made, look before you repeat it",
     fixes.NOT_THE_API: "is the project URL that of a CareCloud project? If so, try again later",

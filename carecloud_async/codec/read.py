@@ -106,19 +106,25 @@ def data(body: bytes) -> Any:
 
 
 def require_no_error(body: bytes) -> None:
-    """Check an answer without data: it is blank, or JSON without an `error`.
+    """Check an answer without data: it is blank, empty JSON, or the API's envelope without an `error`.
 
     Args:
         body: the whole body of an answer with a success status.
 
     Raises:
-        Malformed: the body is not JSON, or holds an error.
+        Malformed: the body is not JSON, holds an error, or is not the API's.
     """
     if not body.removeprefix(b"\xef\xbb\xbf").strip():
         return
     answer = load(body)
-    if isinstance(answer, dict) and answer.get("error") not in (None, False):
-        raise Malformed("the answer holds an error")
+    if isinstance(answer, dict):
+        if answer.get("error") not in (None, False):
+            raise Malformed("the answer holds an error")
+        if "data" in answer or answer.keys() <= {"error"}:
+            return
+    elif answer is None or answer == []:
+        return
+    raise Malformed("the answer is JSON, but not the API's")
 
 
 def record(body: bytes, into: type[T]) -> T:

@@ -34,7 +34,7 @@ def decoder_of(result: Any, unwrap: str | None) -> Callable[[bytes], Any]:
 
 
 def no_content(body: bytes) -> None:
-    """Read the answer of an operation that returns nothing: it is empty, or JSON without an error.
+    """Read the answer of an operation that returns nothing: it is empty, or the API's envelope without an error.
 
     Raises:
         Malformed: it is something else, such as an error or a maintenance page that comes with status 200.

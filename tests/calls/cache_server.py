@@ -34,8 +34,11 @@ class Server:
         number, token = len(self.sent), request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.hold is not None:
             await self.hold.wait()
-        if self.status != 200 or request.method != "GET":
-            return httpx.Response(self.status if request.method == "GET" else self.status_of_writes)
+        status = self.status if request.method == "GET" else self.status_of_writes
+        if status >= 400:
+            return httpx.Response(status, json={"error": {"type": "about:blank"}})
+        if request.method != "GET":
+            return httpx.Response(status)
         record = {"customer_id": token, "personal_information": {"first_name": f"answer {number}"}}
         currency = {"currency_id": token, "name": f"answer {number}", "code": request.headers["accept-language"]}
         store = {"store_id": token, "name": f"answer {number}"}

@@ -49,7 +49,7 @@ async def test_answers_end_with_the_device_token_they_were_got_with():
         if request.url.path.endswith("/tokens"):
             return httpx.Response(200, json={"data": {"token_id": f"token-{next(made)}"}})
         token = request.headers["authorization"].removeprefix("Bearer ")
-        return httpx.Response(401) if token in dead else await server(request)
+        return httpx.Response(401, json={"error": {}}) if token in dead else await server(request)
 
     async with connect(answer, auth=device()) as client:
         first = await client.customers.list().page()
@@ -83,7 +83,7 @@ async def test_a_read_under_way_is_not_shared_with_an_identity_without_a_token()
 
     async def answer(request):
         wrong = b'"wrong"' in request.content
-        return httpx.Response(401) if wrong else await server(request)
+        return httpx.Response(401, json={"error": {}}) if wrong else await server(request)
 
     refused = []
 

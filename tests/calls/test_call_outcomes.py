@@ -31,6 +31,8 @@ FAILURES = {
     "502": httpx.Response(502, content=HTML),
     "503": httpx.Response(503, headers={"Retry-After": "0"}),
     "504": httpx.Response(504, content=HTML),
+    "404 of a proxy": httpx.Response(404, content=HTML),
+    "403 without a body": httpx.Response(403),
     "garbage": httpx.Response(200, content=b'{"data": {"'),
     "html": httpx.Response(200, content=HTML),
     "error with 200": httpx.Response(200, content=ERROR),
@@ -153,7 +155,7 @@ async def test_a_refused_repeat_does_not_hide_that_the_first_was_stored(operatio
         refusals = {400: BadRequestError, 404: NotFoundError, 429: RateLimitError}
         for failure in (FAILURES["reset"], FAILURES["504"], FAILURES["garbage"]):
             for status, kind in refusals.items():
-                refused = httpx.Response(status, headers={"Retry-After": "9999"})
+                refused = httpx.Response(status, headers={"Retry-After": "9999"}, content=ERROR)
                 error = await api.failed((True, failure), (False, refused))
                 if status == 404 and operation_id.startswith("delete"):
                     assert error is None
@@ -167,7 +169,10 @@ async def test_a_refused_repeat_does_not_hide_that_the_first_was_stored(operatio
 async def test_a_refused_write_has_not_happened(operation_id):
     """After 400, 403, 404, 429 and a port where no server listens, `may_have_happened` is false."""
     async with api_of(operation_id) as api:
-        refusals = [httpx.Response(status, headers={"Retry-After": "9999"}) for status in (400, 403, 404, 429, 301)]
+        refusals = [
+            httpx.Response(status, headers={"Retry-After": "9999"}, content=ERROR)
+            for status in (400, 403, 404, 429, 301)
+        ]
         for refusal in (*refusals, httpx.ConnectError("refused")):
             error = await api.failed((False, refusal), (False, refusal))
             assert not isinstance(error, OutcomeUnknownError)
@@ -176,7 +181,7 @@ async def test_a_refused_write_has_not_happened(operation_id):
 
 @every("operation_id", SILENT)
 async def test_an_answer_without_data_is_empty_or_json_without_an_error(operation_id):
-    """Operations that answer 204 take an empty or harmless body for success."""
+    """Operations that answer 204 take an empty or harmless body for success, and no JSON of another server."""
     async with api_of(operation_id) as api:
         for body in (
             b"",
@@ -190,6 +195,9 @@ async def test_an_answer_without_data_is_empty_or_json_without_an_error(operatio
         ):
             answer = httpx.Response(200, content=body)
             assert await api.failed((True, answer)) is None
+        for body in (b'{"message": "ok"}', b"[1]", b'"ok"', b"1"):
+            answer = httpx.Response(200, content=body)
+            assert (await api.failed((True, answer))).may_have_happened
 
 
 def test_posts_that_are_repeated():

@@ -38,7 +38,7 @@ def strict(sent, *accepted):
     def respond(request):
         sent.append(request.headers.get("authorization"))
         if sent[-1] not in {f"Bearer {one}" for one in accepted}:
-            return httpx.Response(401)
+            return httpx.Response(401, json={"error": {"exception": "unauthorized_exception"}})
         name = request.url.path.rpartition("/")[2].replace("-", "_")
         data = {name: [], "total_items": 0, "token_id": "t", "is_valid": True, "test_string": "x"}
         return httpx.Response(200, json={"data": data})

@@ -105,7 +105,7 @@ BROKEN = {
     "HTML": {"html": True},
     "broken JSON": {"garbage": True},
     "no data": {"no_data": True},
-    "data of another kind": {"body": '{"data": []}'},
+    "data of another kind": {"body": '{"data": [1]}'},
 }
 
 

@@ -3,10 +3,11 @@
 import json
 import socket
 
+import httpx
 import pytest
 from webhook_app import DELIVERY, HEADERS, PATH, SECRET, Handler, settings, webhook_app
 
-from carecloud_async import CareCloudError, ConfigurationError, ResponseCache
+from carecloud_async import AuthProvider, CareCloudError, ConfigurationError, ResponseCache, Token
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 pytestmark = pytest.mark.anyio
@@ -286,3 +287,40 @@ def test_settings_that_cannot_work(changes, words):
     with pytest.raises(ConfigurationError, match=words) as caught:
         settings(**changes)
     assert SECRET not in str(caught.value)
+
+
+class KnownUser(AuthProvider):
+    """A user whose token needs no login."""
+
+    interface = "enterprise"
+    identity_key = "known user"
+
+    async def obtain(self, send, previous):
+        return Token("token")
+
+
+FOREIGN = {
+    "HTML": b"<html><title>404 Not Found</title></html>",
+    "empty": b"",
+    "text": b"no healthy upstream",
+    "JSON": b'{"message": "no Route matched"}',
+    "{}": b"{}",
+}
+
+
+@pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
+async def test_an_answer_that_carecloud_did_not_write_deletes_nothing(make, enter, handler, body):
+    """Whatever a proxy answers, the sender gets a 5xx, the handler is not called, and the delivery counts again."""
+    now = {}
+    transport = httpx.MockTransport(lambda _: httpx.Response(**now))
+    app = webhook_app(lambda: make(KnownUser(), transport=transport, rate_limit=None), handler)
+    async with enter(app) as http:
+        for status in (400, 401, 403, 404, 405, 410, 418, 451, 429, 500, 502, 503, 504, 200):
+            now |= {"status_code": status, "content": body}
+            answer = await http.post(PATH, json=DELIVERY, headers=HEADERS)
+            assert answer.status_code in {502, 503, 504}, (status, answer.json())
+            assert answer.json()["code"] not in {"not_found", "session_expired", "login_refused"}
+        assert handler.calls == []
+        now |= {"status_code": 404, "content": b'{"error": {"exception": "not_found_exception"}}'}
+        assert (await http.post(PATH, json=DELIVERY, headers=HEADERS)).status_code == 204
+    assert [call.record for call in handler.calls] == [None]

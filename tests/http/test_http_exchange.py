@@ -90,7 +90,7 @@ async def test_a_refused_token_is_renewed_and_the_request_replayed_once(ways):
     """The second sending differs by its token alone."""
 
     def refuse_first(number, request):
-        return (answer(b"{}", b"401 Unauthorized") if number == 1 else answer(BODY),)
+        return (answer(b'{"error": {}}', b"401 Unauthorized") if number == 1 else answer(BODY),)
 
     async with serving(refuse_first) as server, new_client(server.url) as client:
         assert (await client.customers.get("8ea6")).customer_id == "8ea6"

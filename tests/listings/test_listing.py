@@ -10,14 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thorough import examples
 
-from carecloud_async import (
-    BadRequestError,
-    CareCloud,
-    ConfigurationError,
-    EnterpriseCredentials,
-    NotFoundError,
-    ResponseError,
-)
+from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ResponseError
 from carecloud_async.paging.iterators import CycleDetector, Page
 from carecloud_async.sandbox import Sandbox
 
@@ -377,47 +370,3 @@ async def test_records_with_an_empty_id_are_no_repeated_page():
         listing = client.customers.list(count=2)
         assert [json.loads(line)["state"] async for line in listing.raw()] == list(range(10))
         assert [customer.state async for customer in listing] == list(range(10))
-
-
-def empty_server(answer, *, requests):
-    """Return a client of a server that answers each list of matches that is empty with `answer`."""
-
-    def respond(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
-        requests.append(request)
-        return answer()
-
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(respond))
-
-
-@pytest.mark.parametrize("data", [[], {"total_items": 0}, {"customers": [], "total_items": 0}, {"customers": None}])
-async def test_every_way_to_write_an_empty_list_is_read(data, tmp_path):
-    """An empty list as `"data": []`, or without its key beside a total of 0, is read as one everywhere."""
-    async with empty_server(lambda: httpx.Response(200, json={"data": data}), requests=[]) as client:
-        listing = client.customers.list(email="nobody@example.com")
-        assert await ids(listing) == [line async for line in listing.raw()] == []
-        assert await listing.first() is None
-        assert await listing.total() == 0
-        assert await client.listing("customers").collect(limit=9) == []
-        report = await listing.export(tmp_path / "none.jsonl")
-        assert report.records == 0
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "error"),
-    [
-        (204, b"", ResponseError),
-        (404, b'{"error": {"exception": "not_found_exception"}}', NotFoundError),
-        (400, b'{"error": {"exception": "bad_request_exception"}}', BadRequestError),
-        (200, b'{"data": {"total_items": 7}}', ResponseError),
-    ],
-)
-async def test_another_answer_for_an_empty_list_is_one_clear_error(status, body, error):
-    """204, 404, 400 and a missing list beside a total raise at once, and the error has the status."""
-    requests = []
-    async with empty_server(lambda: httpx.Response(status, content=body), requests=requests) as client:
-        with pytest.raises(error, match=str(status)):
-            await client.customers.list(email="nobody@example.com").collect(limit=9)
-    assert len(requests) == 1

@@ -1,0 +1,214 @@
+"""What an error says of an answer that something in front of CareCloud wrote, and how such a call is repeated."""
+
+import httpx
+import pytest
+from verdict_families import KnownUser, password_session
+from write_calls import HTML
+
+from carecloud_async import (
+    ApiError,
+    AuthenticationError,
+    CareCloud,
+    NotFoundError,
+    OutcomeUnknownError,
+    ResponseError,
+    RetryPolicy,
+    ServerError,
+)
+from carecloud_async.calls.foreign import describe_foreign, words_of
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+NOT_FOUND = b'{"error": {"type": "about:blank", "exception": "not_found_exception"}}'
+CUSTOMER = b'{"data": {"customer_id": "x"}}'
+
+
+class Script:
+    """A server that gives its answers in turn, and the last one from then on.
+
+    Args:
+        *answers: each a status and a body.
+    """
+
+    def __init__(self, *answers, headers=None):
+        self._answers = list(answers)
+        self._headers = headers
+        self.requests = []
+
+    def __call__(self, request):
+        self.requests.append(request)
+        status, body = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return httpx.Response(status, content=body, headers=self._headers)
+
+
+def connect(server, *, auth=None, **options):
+    options = {"clock": FakeClock(), "rate_limit": None, **options}
+    return CareCloud("x.example.com", auth=auth or KnownUser(), transport=httpx.MockTransport(server), **options)
+
+
+async def test_the_error_says_who_answered():
+    """The text has the status, the server and the title of the page, and the fix names proxy and project."""
+    page = b"<html><TITLE lang=en>\n Attention Required! | Cloudflare </TITLE>"
+    async with connect(Script((404, page), headers={"Server": "cloudflare"})) as client:
+        with pytest.raises(ResponseError) as caught:
+            await client.customers.get("x")
+    assert str(caught.value).startswith(
+        "GET /customers/{customer_id}: something in front of CareCloud answered with 404 "
+        '(server cloudflare, a page titled "Attention Required! | Cloudflare"): check proxy= and that project_url'
+    )
+    assert caught.value.status == 404
+    assert caught.value.fix.settings == ("proxy", "project_url")
+
+
+@pytest.mark.parametrize("status", [409, 501])
+async def test_a_plain_web_server_is_named_as_no_carecloud(status):
+    """A status that no CareCloud has points to `project_url`, also where it is a 5xx."""
+    page = b"<html><title>Error response</title></html>"
+    async with connect(Script((status, page), headers={"Server": "SimpleHTTP/0.6 Python/3.13.1"})) as client:
+        with pytest.raises((ResponseError, ServerError), match=r"server SimpleHTTP/0\.6 Python/3\.13\.1") as caught:
+            await client.customers.get("x")
+    assert "project_url" in caught.value.fix.settings
+
+
+async def test_a_page_that_repeats_the_request_shows_none_of_it():
+    """Ids, names, e-mails, passwords, tokens and phone numbers in the page stay out of the error."""
+    title = "Blocked Smith jan@example.com 8ea6abece4cd0a4d hunter secretpassword +420 777 123 456 token"
+    page = f"<title>{title}</title>".encode()
+    with_name = {"Server": "nginx/1.18.0 (Smith) 8ea6abece4cd0a4d"}
+    async with connect(Script((403, page), headers=with_name)) as client:
+        errors = []
+        with pytest.raises(ResponseError) as caught:
+            await client.customers.list(last_name="Smith").page()
+        errors.append(caught.value)
+        with pytest.raises(ResponseError) as caught:
+            await client.customers.verify_credentials(
+                login_type="email", login_value="jan@example.com", password="secretpassword"
+            )
+        errors.append(caught.value)
+    for error, hidden in zip(errors, ["Smith", "secretpassword"], strict=True):
+        text = f"{error} {error!r}"
+        assert "Blocked" in text
+        assert all(one not in text for one in (hidden, "jan", "8ea6", "777", "token"))
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"<title>404 Not Found</title>", 'a page titled "404 Not Found"'),
+        (b"<title>502 Bad Gateway</title>", 'a page titled "… Bad Gateway"'),
+        ("<title>Stránka nenalezena - Účet</title>".encode(), 'a page titled "Stránka nenalezena - Účet"'),
+        (b"<title>" + b"long words " * 99 + b"</title>", "a page"),
+        (b"<title>a&lt;b</title>", "a page"),
+        (b"<html>", "a page"),
+        (b"upstream connect error", "a text"),
+        (b" \r\n", "no body"),
+        (b"[1]", "JSON that is not the API's"),
+    ],
+)
+def test_bodies_are_named_by_their_kind(body, shown):
+    """A page is named by its title, of which plain words are shown; other bodies by their kind alone."""
+    assert describe_foreign(404, {}, body, hidden=frozenset()) == shown
+
+
+def test_words_of_takes_every_text_and_number():
+    """Values at any depth count, names of fields do not; long texts are left out."""
+    assert words_of({"a": ["Jan Novák", 7]}, None, "x@y.cz", "long " * 1000) == {"jan", "novák", "7", "x", "y", "cz"}
+
+
+async def test_a_read_is_repeated_after_an_answer_of_a_proxy():
+    """A page of a firewall that passes costs a read one more attempt, with whatever status."""
+    for status in (400, 401, 403, 404, 405, 410, 451):
+        server = Script((status, HTML), (200, CUSTOMER))
+        async with connect(server) as client:
+            assert (await client.customers.get("x")).customer_id == "x"
+        assert len(server.requests) == 2
+
+
+async def test_a_proxy_that_wants_a_password_is_asked_once():
+    """A 407 comes from a proxy by its meaning: nothing was passed on, and asking again gives the same."""
+    server = Script((407, HTML))
+    async with connect(server) as client:
+        with pytest.raises(ResponseError) as caught:
+            await client.cards.assign_free_card(card_type_id="t", customer_id="c")
+    assert caught.value.fix.settings == ("proxy",)
+    assert not caught.value.may_have_happened
+    assert len(server.requests) == 1
+
+
+async def test_the_first_answer_of_the_api_counts():
+    """After a proxy's page, CareCloud's own 404 is a verdict."""
+    server = Script((404, HTML), (404, NOT_FOUND))
+    async with connect(server) as client:
+        with pytest.raises(NotFoundError):
+            await client.customers.get("x")
+    assert len(server.requests) == 2
+
+
+async def test_a_delete_is_done_by_the_apis_own_404_alone():
+    """A repeated DELETE that finds nothing is done; a proxy's 404 says nothing of the record."""
+    async with connect(Script((503, b""), (404, NOT_FOUND))) as client:
+        await client.bookings.delete("x")
+    async with connect(Script((503, b""), (404, HTML)), retry=RetryPolicy(attempts=3)) as client:
+        with pytest.raises(ResponseError, match="it may have happened") as caught:
+            await client.bookings.delete("x")
+    assert caught.value.may_have_happened
+
+
+async def test_a_create_is_never_repeated_after_an_answer_of_a_proxy():
+    """Some firewalls look at the answer, when the work is done: a POST that got a page may have happened."""
+    server = Script((403, HTML))
+    async with connect(server) as client:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.cards.assign_free_card(card_type_id="t", customer_id="c")
+    assert isinstance(caught.value.__cause__, ResponseError)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [413, 414, 431])
+async def test_a_status_of_a_request_that_is_too_long_speaks_for_itself(status):
+    """Web servers give 413, 414 and 431 by themselves: they are about the size of a request, with any body."""
+    async with connect(Script((status, HTML))) as client:
+        with pytest.raises(ApiError) as caught:
+            await client.customers.get("x")
+    assert caught.value.status == status
+
+
+class Unread(httpx.AsyncByteStream):
+    """A body that arrives only when it is read."""
+
+    async def __aiter__(self):
+        yield NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("content_type", "error"),
+    [("application/json", NotFoundError), ("text/html", ResponseError), (None, ResponseError)],
+)
+async def test_an_error_that_a_hook_closed_unread_is_judged_by_its_content_type(content_type, error):
+    """After `raise_for_status` in a hook of the user's client nobody can read the body: JSON is taken for the API's."""
+
+    def respond(request):
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        return httpx.Response(404, stream=Unread(), headers=headers)
+
+    async def hook(response):
+        response.raise_for_status()
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(respond), event_hooks={"response": [hook]})
+    options = {"retry": RetryPolicy(attempts=1), "rate_limit": None}
+    async with http, CareCloud("x.example.com", auth=KnownUser(), http_client=http, **options) as client:
+        with pytest.raises(error):
+            await client.customers.get("x")
+
+
+async def test_a_page_at_a_customers_login_is_not_remembered_as_a_refusal():
+    """The next call logs in again at once, and the login that works is used."""
+    tokens = b'{"data": {"token_id": "t"}}'
+    server = Script((403, HTML), (200, tokens), (401, HTML), (200, tokens), (200, CUSTOMER), (200, CUSTOMER))
+    async with connect(server, auth=password_session(), retry=RetryPolicy(attempts=1)) as client:
+        for _ in range(2):
+            with pytest.raises(ResponseError) as caught:
+                await client.customers.get("x")
+            assert not isinstance(caught.value, AuthenticationError)
+        assert (await client.customers.get("x")).customer_id == "x"

@@ -1,0 +1,121 @@
+"""The grid: what each family of calls makes of each answer that CareCloud did not write; none is a verdict.
+
+`python tests/calls/test_verdict_grid.py` prints it as a table.
+"""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from every import every
+from verdict_families import LOGINS, READS, ROWS, WRITES
+
+from carecloud_async import (
+    CareCloudError,
+    ConflictError,
+    OutcomeUnknownError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+)
+
+pytestmark = pytest.mark.anyio
+
+BODIES = {
+    "HTML": b"<html><head><title>Access denied</title></head><body>Request blocked</body></html>",
+    "empty": b"",
+    "text": b"upstream connect error",
+    "JSON": b'{"message": "no Route matched with those values"}',
+    "{}": b"{}",
+}
+STATUSES = (400, 401, 403, 404, 405, 410, 418, 451, 429, 500, 502, 503, 504, 200)
+CELLS = [(status, name) for status in STATUSES for name in BODIES]
+#: A run of a bulk write costs as much as a hundred calls.
+ROW_CELLS = [*((status, "HTML") for status in (400, 403, 404, 429, 502, 200)), (404, "{}"), (200, "{}")]
+OUTCOMES = ("created", "updated", "unchanged", "refused", "conflict", "unknown")
+#: Writes that return nothing. CareCloud answers them with 204; an empty answer with another success status counts too.
+SILENT = {"POST: action", "POST: batch", "PUT", "update: the PUT", "DELETE", "DELETE with a body"}
+
+
+@pytest.fixture
+def anyio_backend():
+    """One backend: nothing here depends on it."""
+    return "asyncio"
+
+
+async def result_of(family, status, name, folder):
+    """Return the error of a cell, or what the call returned."""
+    async with family.connect((status, BODIES[name])) as client:
+        try:
+            return await family.call(client, folder)
+        except CareCloudError as error:
+            return error
+
+
+def expected(status):
+    """Return the error that an answer which CareCloud did not write means, by its status alone."""
+    if status == 429:
+        return RateLimitError
+    return ServerError if status >= 500 else ResponseError
+
+
+@every("family", READS + LOGINS, ids=lambda family: family.name)
+async def test_no_answer_of_another_server_is_a_verdict_on_a_record_a_login_or_a_right(family, tmp_path):
+    """Reads, look-ups and logins end with the error of an answer that says nothing, whatever its status and body."""
+    for status, name in CELLS:
+        error = await result_of(family, status, name, tmp_path)
+        lost = error.__cause__ if isinstance(error, OutcomeUnknownError) else error
+        assert type(lost) is expected(status), (status, name, error)
+
+
+@every("family", WRITES, ids=lambda family: family.name)
+async def test_no_answer_of_another_server_says_what_became_of_a_write(family, tmp_path):
+    """Writes may have happened after each such answer but a 429; only an empty success means that one is done."""
+    for status, name in CELLS:
+        error = await result_of(family, status, name, tmp_path)
+        if family.name in SILENT and status == 200 and name in {"empty", "{}"}:
+            assert error is None, (status, name, error)
+            continue
+        lost = error.__cause__ if isinstance(error, OutcomeUnknownError | ConflictError) else error
+        assert type(lost) is expected(status), (status, name, error)
+        assert error.may_have_happened is (status != 429 and family.name != "update: the GET"), (status, name, error)
+
+
+@every("family", ROWS, ids=lambda family: family.name)
+async def test_no_answer_of_another_server_refuses_a_row(family, tmp_path):
+    """A row whose write got such an answer is neither refused nor written: it is in doubt, or the run stops."""
+    for status, name in ROW_CELLS:
+        report = await result_of(family, status, name, tmp_path)
+        if isinstance(report, CareCloudError):
+            assert type(report) is RateLimitError
+            assert status == 429
+        elif name in {"empty", "{}"} and status == 200 and "changed" in family.name:
+            assert report.updated == 1
+        else:
+            assert report.unknown == 1, (status, name, report)
+
+
+async def print_table():
+    """Print the grid: a line for each family, with the statuses and bodies of each outcome."""
+    with tempfile.TemporaryDirectory() as folder:
+        for family in READS + LOGINS + WRITES + ROWS:
+            outcomes = {}
+            for status, name in CELLS:
+                result = await result_of(family, status, name, Path(folder))
+                cause = getattr(result, "__cause__", None)
+                text = "done" if result is None else type(result).__name__
+                if family in ROWS and not isinstance(result, CareCloudError):
+                    text = ", ".join(f"{one} {number}" for one in OUTCOMES if (number := getattr(result, one)))
+                text += f" < {type(cause).__name__}" if isinstance(result, OutcomeUnknownError) and cause else ""
+                outcomes.setdefault(text, {}).setdefault(status, []).append(name)
+            print(family.name)  # noqa: T201
+            for text, cells in outcomes.items():
+                whole = [str(one) for one, some in cells.items() if len(some) == len(BODIES)]
+                parts = [f"{one} ({', '.join(some)})" for one, some in cells.items() if len(some) < len(BODIES)]
+                print(f"    {text}: {', '.join(whole + parts)}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    import anyio
+
+    anyio.run(print_table)

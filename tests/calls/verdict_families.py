@@ -1,0 +1,244 @@
+"""The families of calls that could take an answer for a verdict, each as one call against a scripted server."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import attrs
+import httpx
+from write_calls import write
+
+from carecloud_async import (
+    AuthenticationTokenSession,
+    AuthProvider,
+    CareCloud,
+    CustomerSession,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    EnterpriseCredentials,
+    RetryPolicy,
+    SocialNetworkSession,
+    SsoCredentials,
+    Token,
+)
+from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID
+from carecloud_async.workflows import (
+    PasswordLogin,
+    check_login,
+    dossier,
+    find_at_point_of_sale,
+    find_customer,
+    find_purchase,
+    send_password_link,
+)
+
+APPLICATION = "89d1a6111b3fb6e74665d948"
+TWICE = RetryPolicy(attempts=2, base=1e-6)
+
+
+class KnownUser(AuthProvider):
+    """A user whose token needs no login."""
+
+    interface = "enterprise"
+    identity_key = "known user"
+
+    async def obtain(self, send, previous):
+        return Token("token")
+
+
+def device():
+    return DeviceToken(
+        external_application_id=APPLICATION,
+        device=Device(device_system="OSX", device_name="n", device_type="t"),
+        setup=DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False),
+        remember=False,
+    )
+
+
+def password_session():
+    return CustomerSession(device(), login_type="email", login_value="jan@example.com", password="p")
+
+
+def session():
+    return CustomerSession.resume(token_id="token", customer_id=FIRST_CUSTOMER_ID)
+
+
+class Server:
+    """Answers each request that `is_judged` picks with the answer of the grid's cell, and others with success.
+
+    Args:
+        answer: the status and the body of the cell.
+        is_judged: whether a request, by method and path, gets it.
+    """
+
+    def __init__(self, answer, is_judged):
+        self._answer, self._is_judged = answer, is_judged
+        self.requests = []
+
+    def __call__(self, request):
+        path = request.url.path.partition("/v1.0")[2]
+        self.requests.append((request.method, path))
+        if self._is_judged(request.method, path):
+            status, body = self._answer
+            return httpx.Response(status, content=body)
+        if path == "/tokens":
+            return httpx.Response(200, json={"data": {"token_id": "device-token"}})
+        if request.method == "GET" and path.endswith(("/customers", "/cards")):
+            return httpx.Response(200, json={"data": {path[1:]: [], "total_items": 0}})
+        if request.method == "GET":  # the record that an update reads before it writes
+            return httpx.Response(200, json={"data": {"booking_id": "x", "card_id": "x"}})
+        return httpx.Response(204)
+
+
+async def _login(client, tmp_path):
+    await client.login()
+
+
+async def _get(client, tmp_path):
+    await client.customers.get(FIRST_CUSTOMER_ID)
+
+
+async def _collect(client, tmp_path):
+    return await client.customers.list(email="jan@example.com").collect(limit=5)
+
+
+async def _total(client, tmp_path):
+    return await client.customers.list().total()
+
+
+async def _export(client, tmp_path):
+    target = tmp_path / "customers.jsonl"
+    target.unlink(missing_ok=True)
+    await client.customers.list(count=10).export(target, overwrite=True)
+
+
+async def _me(client, tmp_path):
+    await client.customers.me()
+
+
+async def _ping(client, tmp_path):
+    await client.ping()
+
+
+async def _check_login(client, tmp_path):
+    known = PasswordLogin(login_type="email", login_value="jan@example.com", password="p")
+    return await check_login(client, credentials=known, shop_knows=False)
+
+
+async def _password_link(client, tmp_path):
+    return await send_password_link(client, email="jan@example.com", message_template_id="t", parameters={})
+
+
+async def _find_customer(client, tmp_path):
+    return await find_customer(client, customer_source_id="s", external_id="7")
+
+
+async def _point_of_sale(client, tmp_path):
+    return await find_at_point_of_sale(client, typed="jan@example.com")
+
+
+async def _find_purchase(client, tmp_path):
+    return await find_purchase(client, store_id="s", bill_id="b")
+
+
+async def _dossier(client, tmp_path):
+    return await dossier(client, FIRST_CUSTOMER_ID)
+
+
+async def _update(client, tmp_path):
+    await client.bookings.update("x", {"booking_status": "after"})
+
+
+async def _import(client, tmp_path):
+    rows = [{"email": "new@example.com", "first_name": "N", "last_name": "N", "language_id": "en"}]
+    return await client.customers.bulk_write(rows, match="email", defaults={"customer_source_id": "s"})
+
+
+async def _import_by_id(client, tmp_path):
+    return await client.cards.bulk_write([{"card_id": "x", "customer_id": "c"}], match="card_id")
+
+
+def every_request(method, path):
+    return True
+
+
+def only(method, end):
+    """Return the predicate of requests with a method whose path ends so."""
+    return lambda sent, path: sent == method and path.endswith(end)
+
+
+@attrs.frozen
+class Family:
+    """A family of calls.
+
+    Attributes:
+        name: its name in the table.
+        call: makes the call, given a client and a folder; what it returns is a verdict unless it is an error.
+        auth: the identity.
+        is_judged: picks the requests that get the cell's answer.
+    """
+
+    name: str
+    call: object
+    auth: AuthProvider = attrs.field(factory=KnownUser)
+    is_judged: object = every_request
+
+    def connect(self, answer):
+        server = Server(answer, self.is_judged)
+        transport = httpx.MockTransport(server)
+        options = {"retry": TWICE, "rate_limit": None, "clock": FakeClock()}
+        return CareCloud("x.example.com", auth=self.auth, transport=transport, **options)
+
+
+async def _write(operation_id, client, tmp_path):
+    await write(client, operation_id)
+
+
+user = EnterpriseCredentials(external_application_id=APPLICATION, login="u", password="p")
+social = SocialNetworkSession(device(), social_network_id="n", social_network_token="t")
+handover = AuthenticationTokenSession(device(), token="t", token_request_id="r")
+
+READS = [
+    Family("read", _get),
+    Family("list", _collect),
+    Family("total", _total),
+    Family("page of an export", _export),
+    Family("ping", _ping),
+    Family("dossier", _dossier),
+    Family("GET that issues a token", partial(_write, "getTokenAuthentication"), session()),
+    Family("/me of a resumed session", _me, session()),
+    Family("workflow: find_customer", _find_customer),
+    Family("workflow: find_at_point_of_sale", _point_of_sale),
+    Family("workflow: find_purchase", _find_purchase),
+    Family("workflow: send_password_link", _password_link),
+    Family("check_login", _check_login),
+    Family("bulk write: look-up by e-mail", _import, is_judged=only("GET", "/customers")),
+    Family("bulk write: look-up by id", _import_by_id, is_judged=only("GET", "/cards/x")),
+]
+LOGINS = [
+    Family("login of a user", _login, user),
+    Family("login by single sign-on", _login, SsoCredentials(external_application_id=APPLICATION, sso_token="t")),
+    Family("login of a device", _login, device()),
+    Family("login of a customer: the device", _login, password_session()),
+    Family("login of a customer: the password", _login, password_session(), only("POST", "/actions/login")),
+    Family("login of a customer by a social network", _login, social, only("POST", "/social-network-login")),
+    Family("login of a customer by a token", _login, handover, only("POST", "/authentication-token-login")),
+    Family("login() of a resumed session", _login, session()),
+    Family("a call that logs in first", _get, user),
+]
+ROWS = [
+    Family("bulk write: a new row", _import, is_judged=only("POST", "/customers")),
+    Family("bulk write: a changed row", _import_by_id, is_judged=only("PUT", "/cards/x")),
+]
+WRITES = [
+    Family("POST: create", partial(_write, "postBooking")),
+    Family("POST: action", partial(_write, "postCreditTransfer")),
+    Family("POST: batch", partial(_write, "postBatchCards")),
+    Family("PUT", partial(_write, "putBooking")),
+    Family("update: the PUT", _update, is_judged=only("PUT", "/x")),
+    Family("update: the GET", _update, is_judged=only("GET", "/x")),
+    Family("DELETE", partial(_write, "deleteBooking")),
+    Family("DELETE with a body", partial(_write, "postBulkDeleteProductReservationPrices")),
+]
