@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.export.formats.sinks import CsvOptions as CsvOptions
     from carecloud_async.export.report import ExportReport as ExportReport
     from carecloud_async.http.timeout import *
+    from carecloud_async.listings.arrow_stream import ArrowStream as ArrowStream
     from carecloud_async.listings.listing import *
     from carecloud_async.models.base import Input as Input
     from carecloud_async.models.base import Model as Model
@@ -81,6 +82,7 @@ _NAMES: Final = {
     "export.formats.sinks": "CsvOptions",
     "export.report": "ExportReport",
     "http.timeout": "Timeout",
+    "listings.arrow_stream": "ArrowStream",
     "listings.listing": "Listing",
     "models.base": "Input Model",
     "models.customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",

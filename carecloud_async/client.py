@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -33,6 +33,7 @@ from carecloud_async.config import (
     check_store,
     check_telemetry,
     from_environment,
+    open_twin,
 )
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES
@@ -145,6 +146,7 @@ class CareCloud(Families, AnyCall):
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> None:
+        settings = {name: value for name, value in locals().items() if name != "self"}
         check_combination(
             http_client,
             transport=transport is not None,
@@ -183,6 +185,7 @@ class CareCloud(Families, AnyCall):
             guard=LoopGuard(),
             observers=(*observer_of(on_call), *watching),
             answers=None if cache is None else AnswerStore(cache, clock=clock),
+            twin=partial(open_twin, CareCloud, settings),
         )
         options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
@@ -365,11 +368,6 @@ class CareCloud(Families, AnyCall):
         Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, rights,
         pages, order, sorts, filters, totals, times of change, unknown fields and values, rate limit, latency. What it
         finds is in the result and never raised, a refused login too. What no answer shows is `not known`.
-
-        ```python
-        check = await client.check()
-        print(check)
-        ```
 
         Args:
             seconds: the longest time; what was found until then is returned.

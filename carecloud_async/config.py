@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 from typing import Any, TypedDict, cast
 from zoneinfo import ZoneInfo
@@ -11,6 +13,8 @@ from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.token import RenewalWindows
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.context import ViewOptions
 from carecloud_async.calls.events import OnCall, Telemetry
 from carecloud_async.calls.response_cache import ResponseCache
 from carecloud_async.calls.retry import RetryPolicy
@@ -91,6 +95,57 @@ def read_credentials(environment: Environment) -> dict[str, Any]:
     """
     found: dict[str, Any] = {name: environment.text(name) for name in _CREDENTIALS}  # a wrong file shows at once
     return found | {"password": environment.secret("password")}
+
+
+def open_twin(
+    make_client: Callable[..., Any], settings: Mapping[str, Any], auth: AuthProvider, options: ViewOptions
+) -> AbstractAsyncContextManager[Caller]:
+    """Return a second client for another event loop, as a context that opens and closes it.
+
+    Args:
+        make_client: makes a client.
+        settings: the settings of the first client.
+        auth: the identity of the view that asks.
+        options: the options of that view.
+
+    Raises:
+        ConfigurationError: a second client would end the first one's session, or cannot use its connections.
+    """
+    own = _twin_settings(settings, auth)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Caller]:
+        async with make_client(**own) as client:
+            view = client.with_options(language=options.language, timeout=options.timeout, retry=options.retry)
+            yield view._caller
+
+    return opened()
+
+
+def _twin_settings(settings: Mapping[str, Any], auth: AuthProvider) -> dict[str, Any]:
+    """Return the settings of a second client with the same identity, for another event loop.
+
+    Raises:
+        ConfigurationError: a second client would end the first one's session, or cannot use its connections.
+    """
+    if auth.device_key is not None:
+        raise ConfigurationError(
+            "a stream for code without async logs in for itself, which would end this device's token: use "
+            "`async with listing.arrow() as batches`"
+        )
+    kinds = {cls.__name__ for cls in type(settings["transport"]).__mro__}
+    given = "transport" if "AsyncHTTPTransport" in kinds else "http_client"
+    if settings[given] is not None:
+        raise ConfigurationError(
+            f"{given} belongs to one event loop, and a stream for code without async needs another: leave {given} out, "
+            "or use `async with listing.arrow() as batches`"
+        )
+    from carecloud_async.auth.stores.file import FileTokenStore  # few programs stream
+
+    store = settings["token_store"]
+    # A store in memory, in Redis or of a user's own may belong to the first client's event loop.
+    shared = store if isinstance(store, FileTokenStore) else None
+    return {**settings, "auth": auth, "token_store": shared, "cache": None}
 
 
 def check_combination(http_client: Any | None, **is_given: bool) -> None:

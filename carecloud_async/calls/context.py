@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from random import Random
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 from attrs import define, field, frozen
 
+from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.calls.events import CallObserver
 from carecloud_async.calls.response_cache import AnswerStore
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy, check_policy
@@ -100,6 +101,7 @@ class ClientContext:
         writes: locks of keys that are being written, so that workflows write one at a time.
         answered: whether CareCloud has answered any call; until then the address may be wrong.
         closed: whether the client was closed.
+        twin: opens a client with the same settings and identity for another event loop; `None` where there is none.
     """
 
     project: Project
@@ -117,6 +119,7 @@ class ClientContext:
     writes: KeyedLock = field(factory=KeyedLock, init=False)
     answered: bool = field(default=False, init=False)
     closed: bool = False
+    twin: Callable[[AuthProvider, ViewOptions], AbstractAsyncContextManager[Any]] | None = None
 
     def check(self) -> None:
         """Raise if the client is closed or used in the wrong event loop.

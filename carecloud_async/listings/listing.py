@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport, OnProgress
     from carecloud_async.export.source import ExportSource
+    from carecloud_async.listings.arrow_stream import ArrowStream
     from carecloud_async.paging.prefetch import Prefetch
 
 __all__ = ["Listing"]
@@ -282,6 +283,43 @@ class Listing(Generic[T]):
             on_progress=on_progress,
         )
         return Changes(self.export_source(), state, options)
+
+    def arrow_stream(
+        self,
+        *,
+        concurrency: int | Auto = AUTO,
+        changed_since: datetime | str | None = None,
+        fields: Sequence[str] | None = None,
+        timestamps: Literal["utc", "project"] = "utc",
+        allow_inexact: bool = False,
+    ) -> ArrowStream:
+        """Return the whole list as an Arrow stream for code without async: a script, a notebook, a worker.
+
+            frame = polars.DataFrame(client.customers.list().arrow_stream())
+            duckdb.from_arrow(client.cards.list().arrow_stream().reader())
+
+        Whatever takes an object with `__arrow_c_stream__` reads it: polars, DuckDB, pandas, pyarrow, Delta, Iceberg.
+        Each reading opens a client of its own with this client's settings, in an event loop in its own thread, and logs
+        in for itself unless the client has a `FileTokenStore`. So it works where a loop runs already, and blocks it.
+
+        Args:
+            concurrency: as for `arrow`.
+            changed_since: as for `arrow`.
+            fields: as for `arrow`.
+            timestamps: as for `arrow`.
+            allow_inexact: accept a reading that may lack records; otherwise it fails at its end.
+
+        Raises:
+            ConfigurationError: the identity belongs to a device or a customer, or the client has an `http_client`.
+            ExportError: the list cannot be streamed, or pyarrow is not installed.
+        """
+        from carecloud_async.export.batches import BatchOptions  # few programs stream
+        from carecloud_async.listings.arrow_stream import ArrowStream
+
+        options = BatchOptions(
+            concurrency=concurrency, changed_since=changed_since, fields=fields, timestamps=timestamps
+        )
+        return ArrowStream(self, options, allow_inexact=allow_inexact)
 
     def export_source(self) -> ExportSource:
         """Return the source that exports and scans read.
