@@ -108,8 +108,11 @@ def _read_path(path: Path, size: int) -> bytes:
 
 
 def _decoded_size(text: str, name: str) -> int:
+    joined = "".join(text.split())
+    # The padding may be missing, as in the vendor's example.
+    missing = -len(joined) % 4
     try:
-        return len(binascii.a2b_base64("".join(text.split()), strict_mode=True))
+        return len(binascii.a2b_base64(joined + "=" * missing, strict_mode=True))
     except (ValueError, UnicodeEncodeError):
         raise ConfigurationError(
             f"{name}: this text is not base64: pass bytes, pathlib.Path(…) or a file open in binary mode"

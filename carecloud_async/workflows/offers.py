@@ -20,6 +20,9 @@ __all__ = ["CustomerOffers", "customer_offers"]
 
 T = TypeVar("T")
 
+#: Records a page: a rewards page shows all of them, so that the fewest requests are the fastest.
+_COUNT = 1000
+
 
 @frozen(kw_only=True)
 class CustomerOffers:
@@ -48,9 +51,11 @@ async def customer_offers(client: CareCloud, *, customer_id: str, store_id: str 
         NotFoundError: there is no such customer.
         PermissionDeniedError: this identity may not read one of the lists.
     """
-    rewards = client.customers.rewards(customer_id).list(is_valid=True, store_id=store_id)
-    vouchers = client.customers.vouchers(customer_id).list(is_valid=True, is_applied=False, store_id=store_id)
-    products = client.campaign_products.list(is_valid=True, store_id=store_id)
+    rewards = client.customers.rewards(customer_id).list(is_valid=True, store_id=store_id, count=_COUNT)
+    vouchers = client.customers.vouchers(customer_id).list(
+        is_valid=True, is_applied=False, store_id=store_id, count=_COUNT
+    )
+    products = client.campaign_products.list(is_valid=True, store_id=store_id, count=_COUNT)
     reads: list[Callable[[], Awaitable[tuple[Any, ...]]]]
     reads = [partial(_all, records) for records in (rewards, vouchers, products)]
     found = await run_all(reads, cancels=True)

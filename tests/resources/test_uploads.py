@@ -131,6 +131,12 @@ async def test_no_more_is_read_than_is_taken():
     assert file.bytes_read == 2 * MB + 1
 
 
+@pytest.mark.parametrize("text", ["aGVsbG8", "aGVsbA", "aGVs\nbG8"])
+async def test_padding_may_be_missing(text):
+    """Base64 without its padding is sent as it was given."""
+    assert await sent(text) == text
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -138,6 +144,8 @@ async def test_no_more_is_read_than_is_taken():
         ("", "data is empty"),
         (io.BytesIO(b""), "data is empty"),
         ("photo.png", "not base64"),
+        ("aGVsb", "not base64"),
+        ("aGVsbG8===", "not base64"),
         ("žluťoučký", "not base64"),
         (io.StringIO("text"), "binary mode"),
         (None, "got None"),

@@ -134,7 +134,8 @@ async def test_no_record_of_another_customer_gets_in(sandbox, tmp_path):
     assert "ignores the filter" in (tmp_path / "dossier/index.md").read_text()
 
 
-async def test_records_that_name_no_customer_are_left_out(sandbox):
+@pytest.mark.parametrize("odd", ["no customer", "no object"])
+async def test_records_that_name_no_customer_are_left_out(sandbox, odd):
     """Nothing shows whose they are: they are counted, and not in the dossier."""
     cards = [card["card_id"] for card in sandbox.records("cards") if card["customer_id"] == FIRST_CUSTOMER_ID]
     inner = sandbox.transport()
@@ -145,9 +146,10 @@ async def test_records_that_name_no_customer_are_left_out(sandbox):
             if not request.url.path.endswith("/v1.0/cards"):
                 return answer
             data = json.loads(await answer.aread())
-            for card in data["data"]["cards"]:
+            found = data["data"]["cards"]
+            for place, card in enumerate(found):
                 if card["card_id"] == cards[0]:
-                    card["customer_id"] = None
+                    found[place] = [] if odd == "no object" else card | {"customer_id": None}
             return httpx.Response(200, json=data)
 
     async with connect(sandbox, Transport()) as client:

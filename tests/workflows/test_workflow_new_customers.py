@@ -157,6 +157,15 @@ async def test_offers_come_together(client, sandbox):
     assert not sandbox.violations
 
 
+async def test_offers_cost_three_requests():
+    """Hundreds of campaign products come in one page."""
+    sandbox = Sandbox(customers=2)
+    async with CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        offers = await customer_offers(client, customer_id=FIRST_CUSTOMER_ID)
+    assert len(offers.campaign_products) > 100
+    assert [one.method for one in sandbox.requests].count("GET") == 3
+
+
 @pytest.mark.parametrize("fault", [{"cut": "after"}, {"status": 504}, {"status": 429, "retry_after": 0}])
 async def test_offers_are_asked_for_again(sandbox, fault):
     """The lists only read: a lost answer of one is repeated."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from carecloud_async.codec.malformed import HTML, BrokenJson, Malformed, why_not_json
+from carecloud_async.codec.tolerant.warnings import note_broken_text
 
 __all__ = ["load", "load_broken", "load_spelled", "read_spelled", "sound_text"]
 
@@ -82,8 +83,11 @@ def sound_text(body: bytes) -> bytes:
     Returns:
         valid UTF-8 without a BOM, U+FFFD instead of bad bytes and lone surrogates; the same object if it was valid.
     """
-    text = body.removeprefix(_BOM).decode("utf-8", "replace")
+    given = body.removeprefix(_BOM)
+    text = given.decode("utf-8", "replace")
     mended = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text).encode()
+    if mended != given:
+        note_broken_text()
     return body if mended == body else mended
 
 

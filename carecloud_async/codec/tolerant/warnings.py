@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-__all__ = ["FieldWarning"]
+__all__ = ["FieldWarning", "note_broken_text"]
 
 _logger = logging.getLogger("carecloud_async.codec")
 _reported: set[tuple[str, str]] = set()
+
+
+def note_broken_text() -> None:
+    """Log that text of an answer was not Unicode, once per process; never the text."""
+    FieldWarning("answers", "text").note("bytes that are not UTF-8, or half a character, are read as U+FFFD")
 
 
 class FieldWarning:
