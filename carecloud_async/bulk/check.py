@@ -15,7 +15,7 @@ import attrs
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.convert import ConversionError, Converter
 from carecloud_async.bulk.errors import UnknownColumnError
-from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.source import SourceRow
@@ -31,7 +31,7 @@ class RowChecker:
     """Checks the rows of one source.
 
     Args:
-        target: the family.
+        family: the family.
         columns: where columns lead.
         key: the key that names a record; `None` if every row is created.
         options: the options.
@@ -41,7 +41,7 @@ class RowChecker:
 
     def __init__(
         self,
-        target: BulkTarget,
+        family: Family,
         columns: Columns,
         *,
         key: Key | None,
@@ -51,12 +51,13 @@ class RowChecker:
     ) -> None:
         self._columns = columns
         self._key = key
-        self._unique_part = None if target.writes.parts is None else target.writes.parts.keys[0]
-        self._converter = Converter(timezone=target.project.timezone, textual=textual)
+        self._parts = family.facts.parts
+        self._converter = Converter(timezone=family.caller.context.project.timezone, textual=textual)
         self._blanks = blanks
         self._clear = options.blank == "clear"
         self._if_unchanged = options.if_unchanged
         self._defaults = options.defaults
+        self._values = options.values
 
     def check(self, row: SourceRow) -> LoadedRow:
         """Check one row.
@@ -66,27 +67,46 @@ class RowChecker:
         """
         checked = CheckedRow(refused=(row.fault,)) if row.fault is not None else self._check(row.values)
         key = None if self._key is None or checked.key is None else self._key.text(checked.key)
-        parts = {path: value for path, value in checked.parts.items() if path not in checked.faults}
-        part = None if self._unique_part is None else self._unique_part.values_in(parts)
-        unique_part = None if self._unique_part is None or part is None else self._unique_part.text(part)
-        return LoadedRow(key=key, unique_part=unique_part, checked=checked)
+        return LoadedRow(key=key, unique=self._unique(checked), checked=checked)
+
+    def _unique(self, row: CheckedRow) -> dict[str, str]:
+        """Return the parts of a row that only one record can have, by their columns."""
+        if self._parts is None or row.refused:
+            return {}
+        given = {path: value for path, value in {**row.create_fields, **row.parts}.items() if path not in row.faults}
+        found = {}
+        for key in self._parts.unique:
+            values = None if self._key is not None and key.name == self._key.name else key.values_in(given)
+            if values is not None:
+                found[key.name] = key.text(values)
+        return found
 
     def _check(self, values: Mapping[str, Any]) -> CheckedRow:
         fields = _Fields()
         self._add(values, "", fields)
+        for name, value in self._values.items():
+            place = self._columns.place(name, is_default=True)
+            fields.row.faults.pop(place.path, None)
+            self._set(place, value, fields, replaces=True)
         for name, value in self._defaults.items():
             place = self._columns.place(name, is_default=True)
             if place.path not in fields.given:
-                self._set(place, value, fields)
+                self._set(place, value, fields, is_default=True)
         row, key = fields.row, None if self._key is None else self._key.values_in(fields.given)
-        for part in self._columns.created_parts:
-            given = {path: row.create_fields.get(path) for path in part.paths}
-            if (self._key is None or part.name != self._key.paths[-1]) and all(given.values()):
-                row.parts.update(given)  # for a known record; a create sends them itself
+        self._add_created_part(row)
         reasons = [*self._refuse_key(key, fields.given), *fields.refused]
         if not reasons and (self._key is None or row.faults.keys().isdisjoint(self._key.paths)):
             return attrs.evolve(row, key=key, last_change=fields.last_change)
         return CheckedRow(refused=(*reasons, *(f"{path}: {reason}" for path, reason in row.faults.items())))
+
+    def _add_created_part(self, row: CheckedRow) -> None:
+        """Let a known record have what a create sends next to the record, such as an id in another system."""
+        created = None if self._parts is None else self._parts.created
+        if created is None or (self._key is not None and created.name == self._key.name):
+            return
+        given = {path: row.create_fields.get(path) for path in created.paths}
+        if all(given.values()):
+            row.parts.update(given)
 
     def _refuse_key(self, key: tuple[str, ...] | None, given: Mapping[str, Any]) -> list[str]:
         """Return why a row cannot be written because of its key."""
@@ -128,7 +148,9 @@ class RowChecker:
         has_no_seconds = isinstance(value, str) and _TO_THE_MINUTE.fullmatch(value.strip())
         fields.last_change = moment[: len("YYYY-MM-DD HH:MM")] if has_no_seconds else moment
 
-    def _set(self, place: Place, value: Any, fields: _Fields) -> None:
+    def _set(
+        self, place: Place, value: Any, fields: _Fields, *, is_default: bool = False, replaces: bool = False
+    ) -> None:
         if place.role == "unknown":
             if value is not None and value != "":
                 fields.row.unknown[place.path] = _as_json(value)
@@ -144,7 +166,7 @@ class RowChecker:
             except ConversionError as error:
                 fields.row.faults[place.path] = str(error)
                 value = _as_json(value)
-        fields.add(place, value)
+        fields.add(place, value, is_default=is_default, replaces=replaces)
 
 
 async def check_row(checker: RowChecker, columns: Columns, row: SourceRow) -> LoadedRow:
@@ -172,19 +194,27 @@ class _Fields:
         self.last_change: str | None = None
         self.refused: list[str] = []
 
-    def add(self, place: Place, value: Any) -> None:
-        """Add a value."""
-        path = place.path
-        if path in self.given and self.given[path] != value:
+    def add(self, place: Place, value: Any, *, is_default: bool = False, replaces: bool = False) -> None:
+        """Add a value.
+
+        Args:
+            place: where it goes.
+            value: the value.
+            is_default: whether only a new record gets it.
+            replaces: whether it replaces the value that the row has.
+        """
+        path, row = place.path, self.row
+        if path in self.given and self.given[path] != value and not replaces:
             self.refused.append(f"{path}: two columns of the row lead to it")
         self.given[path] = value
         if place.role == "create":
-            self.row.create_fields[path] = value
+            row.create_fields[path] = value
         elif place.role == "part":
-            self.row.parts[path] = value
+            is_new = is_default and "." in path  # such as a property; a type of cards is none by itself
+            (row.new_parts if is_new else row.parts)[path] = value
         elif place.role == "field":
             *objects, name = path.split(".")
-            parent = self.row.changes
+            parent = row.defaults if is_default else row.changes
             for part in objects:
                 if not isinstance(parent.get(part), dict):
                     parent[part] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -13,8 +13,9 @@ from attrs import frozen
 
 from carecloud_async.bulk.convert import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
-from carecloud_async.bulk.family import BulkTarget, Key, field_paths
+from carecloud_async.bulk.family import Family, FamilyFacts, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
+from carecloud_async.bulk.pages import sample
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.errors import PermissionDeniedError
 from carecloud_async.fixes import COLUMNS, DEFAULTS
@@ -53,21 +54,22 @@ class Columns:
     """The fields that the rows of a family may name.
 
     Args:
-        target: the family.
+        family: the family.
         renamed: column → field, as the user gives it.
         ignored: columns to ignore.
     """
 
-    def __init__(self, target: BulkTarget, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
-        self._target = target
+    def __init__(self, family: Family, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
+        self._family = family
+        self._facts = facts = family.facts
         self._fields: dict[str, Place] = {}
         self._objects: set[str] = set()
-        for model in (target.create_model, target.update_model):
+        for model in (facts.create_model, facts.update_model):
             if model is not None:
-                self._add_fields(model, "", only=None if model is target.create_model else _readable(target))
-        self._create_fields = target.writes.create_fields
-        self._keys = {target.id_field, *(path for key in target.writes.keys for path in key.paths)}
-        reads = target.reads
+                self._add_fields(model, "", only=None if model is facts.create_model else _readable(facts))
+        self._create_fields = facts.writes.create_fields
+        self._keys = {facts.id_field, *(path for key in facts.writes.keys for path in key.paths)}
+        reads = facts.reads
         self._read_only = frozenset() if reads is None else read_only_paths(reads) | field_paths(reads)
         self._short_names = self._find_short_names()
         self._ignored = frozenset(ignored)
@@ -102,24 +104,19 @@ class Columns:
 
         Exports have those fields too that the SDK does not know. Parts with names are customers' properties.
         """
-        target = self._target
+        family = self._family
         async with self._fetching:
             if self._has_fetched:
                 return
-            if target.sample is not None:
-                for record in await target.sample():
+            if self._facts.can_list:
+                page, _ = await sample(family.list())
+                for record in page.items:
                     _collect(msgspec.json.decode(record), "", self._shown_by_server)
-            if target.part_names is not None:
+            if self._facts.parts is not None:
                 # Without the right to read them, columns name parts by their ids, which cannot be checked here.
                 with contextlib.suppress(PermissionDeniedError):
-                    self._part_names = await target.part_names()
+                    self._part_names = await self._facts.parts.fetch_names(family)
             self._has_fetched = True
-
-    @cached_property
-    def created_parts(self) -> Sequence[Key]:
-        """The keys of parts whose fields a create sends itself."""
-        parts = self._target.writes.parts
-        return () if parts is None else [key for key in parts.keys if self._create_fields.keys() >= set(key.paths)]
 
     def is_object(self, path: str) -> bool:
         """Return whether a column is an object with fields of its own, and is neither ignored nor renamed."""
@@ -155,12 +152,12 @@ class Columns:
         return None
 
     def _is_part(self, name: str) -> bool:
-        parts = self._target.writes.parts
+        parts = self._facts.parts
         return parts is not None and (name in parts.names or name.startswith(parts.prefixes))
 
     @cached_property
     def _prefixes(self) -> tuple[str, ...]:
-        parts = self._target.writes.parts
+        parts = self._facts.parts
         return () if parts is None else parts.prefixes
 
     def _part_path(self, name: str) -> str:
@@ -187,7 +184,7 @@ class Columns:
 
     def _no_field(self, name: str) -> str:
         known = [*self._fields, *self._create_fields, *self._short_names]
-        return f"is no field of {self._target.name}{_hint(name, known)}"
+        return f"is no field of {self._facts.name}{_hint(name, known)}"
 
     def _add_fields(self, model: type[Input], prefix: str, *, only: frozenset[str] | None = None) -> None:
         names, types = api_names(model), field_types(model)
@@ -216,11 +213,11 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close}?)" if close else ""
 
 
-def _readable(target: BulkTarget) -> frozenset[str] | None:
+def _readable(facts: FamilyFacts) -> frozenset[str] | None:
     """Name the fields that a record shows: a field that an update cannot compare would be sent every time."""
-    if target.reads is None or target.create_model is None:
+    if facts.reads is None or facts.create_model is None:
         return None
-    return frozenset(api_names(target.reads).values())
+    return frozenset(api_names(facts.reads).values())
 
 
 def _collect(value: Any, prefix: str, paths: set[str]) -> None:

@@ -9,64 +9,45 @@ from typing import Any
 
 import attrs
 import msgspec
-from attrs import frozen
 
-from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value
-from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value, value_at
+from carecloud_async.bulk.family import Family, FamilyFacts, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.rows import CheckedRow, Intent
+from carecloud_async.bulk.rows import CheckedRow, Plan
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 
-__all__ = ["Plan", "decide"]
+__all__ = ["decide"]
 
 _UNKNOWN = "a field that the SDK does not know cannot be changed"
 
 
-@frozen(kw_only=True)
-class Plan(Intent):
-    """A write that a row asks for: what the journal remembers of it, and its body.
-
-    Attributes:
-        body: the body of the PUT or the record for the batch endpoint; of a create `record` and
-            `create_fields`, the fields outside the record.
-    """
-
-    body: Any = attrs.field(repr=False)
-
-    @property
-    def result(self) -> RowResult:
-        """The outcome of the row if the write succeeds."""
-        outcome = Outcome.CREATED if self.base is None else Outcome.UPDATED
-        return RowResult(outcome=outcome, record_id=self.record_id, changed_fields=self.changed)
-
-
 def decide(
-    row: CheckedRow, found: Sequence[bytes], *, target: BulkTarget, key: Key | None, options: BulkWriteOptions
+    row: CheckedRow, found: Sequence[bytes], *, family: Family, key: Key | None, options: BulkWriteOptions
 ) -> RowResult | Plan:
     """Return what a row does to the records that were found for its key."""
     if not found:
-        return _create(row, target, key, options)
+        return _create(row, family.facts, key, options)
     assert key is not None  # noqa: S101  (records are found by keys)
     if len(found) > 1:
         return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: {len(found)} records have this key",))
-    return _change(row, found[0], target, key, options)
+    return _change(row, found[0], family, key, options)
 
 
-def _create(row: CheckedRow, target: BulkTarget, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
-    model = target.create_model
+def _create(row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
     if key is not None:
         if options.mode == "update":
             return refused(f"{key.name}: no record has this key")
         if key.by_id:
             return refused(f"{key.name}: no record has this id; the server gives ids itself")
-        if model is None:
+        if facts.create_model is None:
             return refused(f"{key.name}: no record has this key, and the API creates none here")
-        if not target.can_set(key):
+        if not facts.can_set(key):
             return refused(f"{key.name}: no record has this key, and a new record cannot be given it")
-    missing = _missing(row.changes, model, "")
-    missing += [name for name in target.writes.required_create_fields if not row.create_fields.get(name)]
+    record = _joined(row.defaults, row.changes)
+    missing = _missing(record, facts.create_model, "")
+    missing += [name for name in facts.writes.required_create_fields if not row.create_fields.get(name)]
     reasons = [
         *(f"{path}: {reason}" for path, reason in row.faults.items()),
         *(f"{path}: {_UNKNOWN}" for path in row.unknown),
@@ -74,16 +55,15 @@ def _create(row: CheckedRow, target: BulkTarget, key: Key | None, options: BulkW
     ]
     if reasons:
         return refused(*reasons)
-    if target.batch is not None:
-        return Plan(kind="batch", body=row.changes)
-    return Plan(kind="create", body={"record": row.changes, "create_fields": _nested(row, target)})
+    if facts.can_batch:
+        return Plan(kind="batch", body=record)
+    return Plan(kind="create", body=record, create_fields=_nested(row, facts))
 
 
-def _change(
-    row: CheckedRow, record: bytes, target: BulkTarget, key: Key, options: BulkWriteOptions
-) -> RowResult | Plan:
+def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: BulkWriteOptions) -> RowResult | Plan:
+    facts = family.facts
     base = msgspec.json.decode(record)
-    record_id = target.id_of(base)
+    record_id = facts.id_of(base)
     result = partial(RowResult, record_id=record_id)
     if options.mode == "create":
         return result(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: a record has this key already",))
@@ -91,12 +71,14 @@ def _change(
     for path in key.paths:
         # The record may spell its key in another way, such as an e-mail address in lower case.
         drop_if_equal(changes, base, path, lambda value: key.normal(str(value)))
-    faults = {path: why for path, why in row.faults.items() if not drop_if_equal(changes, base, path, as_text)}
+    # A default of a known record is no fault of its row.
+    given = {path: why for path, why in row.faults.items() if value_at(row.defaults, path) is None}
+    faults = {path: why for path, why in given.items() if not drop_if_equal(changes, base, path, as_text)}
     faults |= {path: _UNKNOWN for path, value in row.unknown.items() if not has_value(base, path, value)}
     if faults:
         return result(outcome=Outcome.REFUSED, reasons=tuple(f"{path}: {why}" for path, why in faults.items()))
     try:
-        merged = target.merge(record, changes)
+        merged = family.merge(record, changes)
     except ValueError as error:
         return result(outcome=Outcome.REFUSED, reasons=(str(error),))
     if not merged.changed:
@@ -108,11 +90,13 @@ def _change(
         if _is_newer(base.get("last_change"), row.last_change):
             reason = "last_change: the record changed since the row was read"
             return result(outcome=Outcome.CONFLICT, reasons=(reason,))
-    if target.update is not None and record_id:
-        return Plan(kind="update", body=merged.body, record_id=record_id, changed=merged.changed, base=record)
-    if target.writes.batch_updates and target.can_set(key):
-        body = {**_required(base, target.create_model), **changes}
-        return Plan(kind="batch", body=body, record_id=record_id, changed=merged.changed, base=record)
+    plan = partial(Plan, record_id=record_id, changed=merged.changed, is_new=False)
+    if facts.can_update and record_id:
+        return plan(kind="update", body=merged.body)
+    if facts.writes.batch_updates and facts.can_batch and facts.can_set(key):
+        # The endpoint finds its record by the key, so that the key is sent also where it is equal.
+        keys = {path: value for path in key.paths if (value := value_at(row.changes, path)) is not None}
+        return plan(kind="batch", body={**_required(base, facts.create_model), **_with_paths(changes, keys)})
     reason = "the record exists and differs, and the API has no way to change it"
     return result(outcome=Outcome.REFUSED, reasons=(reason,))
 
@@ -161,13 +145,30 @@ def _required(record: Mapping[str, Any], model: Any) -> dict[str, Any]:
     return {name: record[name] for name in required if record.get(name) is not None}
 
 
-def _nested(row: CheckedRow, target: BulkTarget) -> dict[str, Any]:
-    """Return the fields that a create sends next to the record, as they stand in its body."""
-    body: dict[str, Any] = {}
-    for name, value in row.create_fields.items():
-        *objects, last = target.writes.create_fields[name]
-        parent = body
+def _joined(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a new record: those of its row, and the defaults for what it does not name."""
+    made = {**defaults, **changes}
+    for name, value in changes.items():
+        default = defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            made[name] = _joined(default, value)
+    return made
+
+
+def _with_paths(changes: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes with values of dotted fields."""
+    made = dict(changes)
+    for path, value in values.items():
+        *objects, name = path.split(".")
+        parent = made
         for part in objects:
-            parent = parent.setdefault(part, {})
-        parent[last] = value
-    return body
+            parent[part] = dict(parent.get(part) or {})
+            parent = parent[part]
+        parent[name] = value
+    return made
+
+
+def _nested(row: CheckedRow, facts: FamilyFacts) -> dict[str, Any]:
+    """Return the fields that a create sends next to the record, as they stand in its body."""
+    paths = {".".join(facts.writes.create_fields[name]): value for name, value in row.create_fields.items()}
+    return _with_paths({}, paths)

@@ -48,6 +48,8 @@ class RunFigures(CallObserver):
         self.requests: int = 0
         self.retries: int = 0
         self.earlier_seconds: float = 0.0
+        self.waited: float = 0.0
+        self.waits_for: str = ""
 
     def call_ended(self, call: CallStart, record: CallRecord) -> None:
         """Count the requests of a call; logins are not the run's."""
@@ -65,13 +67,25 @@ class RunFigures(CallObserver):
         if self._on_results is not None:
             self._on_results(results)
 
-    def resume(self, outcomes: Mapping[str, int], meta: Mapping[str, str | None]) -> None:
+    @property
+    def to_keep(self) -> dict[str, float]:
+        """What a run that continues this one goes on with, besides the outcomes of its rows."""
+        return {"requests": self.requests, "retries": self.retries, "waited": self.waited, "seconds": self.seconds}
+
+    def resume(self, outcomes: Mapping[str, int], kept: Mapping[str, float] | None) -> None:
         """Continue the figures of an earlier run."""
         self.outcomes = Counter({name: count for name, count in outcomes.items() if name})
         self.rows = sum(outcomes.values())
-        self.requests += int(meta["requests"] or 0)
-        self.retries += int(meta["retries"] or 0)
-        self.earlier_seconds = float(meta["seconds"] or 0)
+        if kept is not None:
+            self.requests += int(kept["requests"])
+            self.retries += int(kept["retries"])
+            self.waited += kept["waited"]
+            self.earlier_seconds = kept["seconds"]
+
+    @property
+    def now(self) -> float:
+        """The time on the monotonic clock."""
+        return self._clock.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -113,7 +127,13 @@ class RunFigures(CallObserver):
     ) -> BulkWriteReport:
         """Return the report."""
         return BulkWriteReport(
-            **self._figures(), retries=self.retries, resumed=resumed, dry_run=dry_run, results=results, rejects=rejects
+            **self._figures(),
+            retries=self.retries,
+            waited=self.waited,
+            resumed=resumed,
+            dry_run=dry_run,
+            results=results,
+            rejects=rejects,
         )
 
     async def report_progress(self, *, always: bool = False) -> None:
@@ -122,7 +142,8 @@ class RunFigures(CallObserver):
         if self._on_progress is None or (not always and now - self._reported < _INTERVAL):
             return
         self._reported = now
-        answer = self._on_progress(BulkProgress(**self._figures(), stage=self.stage, done=self.done))
+        progress = BulkProgress(**self._figures(), stage=self.stage, done=self.done, waits_for=self.waits_for)
+        answer = self._on_progress(progress)
         if inspect.isawaitable(answer):
             await answer
 

@@ -12,9 +12,10 @@ from urllib.parse import quote
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.family import Family, FoundRecords, Key
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.errors import ApiError, BadRequestError, ExportError
+from carecloud_async.bulk.pages import TooManyError, lines_of, read_all, read_some, sample
+from carecloud_async.errors import ApiError, BadRequestError, ConfigurationError, ExportError, InterfaceError
 from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
@@ -26,6 +27,8 @@ URL_BYTES: Final = 7000
 MAX_VALUES: Final = 900
 #: For so few look-ups the size of the list is not asked for.
 FEW_LOOKUPS: Final = 3
+#: The status of a URL that is too long.
+_TOO_LONG: Final = 414
 
 
 @frozen(kw_only=True, repr=False)
@@ -34,11 +37,13 @@ class FoundByKey:
 
     Attributes:
         records: the records; keys without one are left out.
-        refusals: why the server refuses to look a key up.
+        refusals: why a key cannot be looked up.
+        read_at: when each key was looked up, on the monotonic clock.
     """
 
     records: Mapping[str, Sequence[bytes]] = field(factory=dict)
     refusals: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    read_at: Mapping[str, float] = field(factory=dict)
 
     def of(self, key: str | None) -> Sequence[bytes]:
         """Return the records of a key."""
@@ -50,18 +55,19 @@ class FoundByKey:
 
 
 class Finder:
-    """Finds records by one key.
+    """Finds records of a family by one key.
 
     Args:
-        target: the family.
+        family: the family.
         key: the key that names a record.
         concurrency: look-ups under way at once.
     """
 
-    def __init__(self, target: BulkTarget, key: Key, *, concurrency: int) -> None:
-        self._target = target
-        self.key = key
+    def __init__(self, family: Family, key: Key, *, concurrency: int) -> None:
+        self._family = family
+        self.key: Key = key
         self._concurrency = concurrency
+        self._most = MAX_VALUES if key.many else 1
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
         """Look records up.
@@ -72,39 +78,66 @@ class Finder:
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
+        read_at: dict[str, float] = {}
         found: dict[str, list[bytes]] = {}
         refusals: dict[str, tuple[str, ...]] = {}
+        wanted = {self.key.text(values) for values in keys}
 
         async def look(values: Sequence[tuple[str, ...]]) -> None:
+            read_at.update(dict.fromkeys(map(self.key.text, values), self._family.clock.monotonic()))
             for one, record in await self._look_up(values, refusals):
-                records = found.setdefault(self.key.text(one), [])
-                if record not in records:
+                text = self.key.text(one)
+                if text in wanted and record not in (records := found.setdefault(text, [])):
                     records.append(record)
 
-        wanted = {self.key.text(values) for values in keys}
         in_groups = sorted(keys, key=lambda values: values[:-1])
-        await run_all([partial(look, part) for part in self._parts(in_groups)], width=self._concurrency)
-        return FoundByKey(records={key: one for key, one in found.items() if key in wanted}, refusals=refusals)
+        parts = [in_groups] if self.key.needs_list else [*self._parts(in_groups)]
+        await run_all([partial(look, part) for part in parts], width=self._concurrency)
+        return FoundByKey(records=found, refusals=refusals, read_at=read_at)
 
     async def _look_up(
         self, values: Sequence[tuple[str, ...]], refusals: dict[str, tuple[str, ...]]
     ) -> Sequence[tuple[tuple[str, ...], bytes]]:
+        """Look values up, in halves where they cannot be looked up together."""
+        is_alone = len(values) == 1 or self.key.needs_list
+        reasons: tuple[str, ...] = ()
         try:
-            return await self._target.find(self.key, values)
+            return await self._find(values)
+        except TooManyError as error:
+            self._most = max(1, min(self._most, error.received))
         except BadRequestError as error:
             # One malformed value is enough for a server to refuse the whole look-up.
-            if len(values) == 1:
-                refusals[self.key.text(values[0])] = self._reasons(error)
-                return ()
+            reasons = self._reasons(error)
+        except InterfaceError:
+            raise
+        except (ConfigurationError, ExportError) as error:
+            reasons = (f"{self.key.paths[-1]}: {error.problem}",)
         except ApiError as error:
-            if error.status != 414:
+            if error.status != _TOO_LONG:
                 raise
-            if len(values) == 1:
-                refusals[self.key.text(values[0])] = (f"{self.key.paths[-1]}: too long to be looked up",)
-                return ()
+            reasons = (f"{self.key.paths[-1]}: too long to be looked up",)
+        if is_alone:
+            refusals.update({self.key.text(one): reasons for one in values})
+            return ()
         middle = len(values) // 2
         first = await self._look_up(values[:middle], refusals)
         return [*first, *await self._look_up(values[middle:], refusals)]
+
+    async def _find(self, values: Sequence[tuple[str, ...]]) -> FoundRecords:
+        key, family = self.key, self._family
+        if key.find is not None:
+            return await key.find(family, values)
+        if key.by_id and key.filter is None:
+            return [(one, record) for one in values if (record := await family.get(one[-1])) is not None]
+        filters = {}
+        if key.filter is not None:
+            texts = [one[-1].strip() for one in values]
+            filters = {
+                key.filter: texts if key.many else texts[0],
+                **dict(zip(key.paths[:-1], values[0], strict=False)),
+            }
+        lines = await read_some(family.list(**filters), alone=len(values) == 1 or key.needs_list)
+        return [(key.values_of(msgspec.json.decode(line)), line) for line in lines]
 
     def _reasons(self, error: BadRequestError) -> tuple[str, ...]:
         column = self.key.paths[-1]
@@ -113,7 +146,7 @@ class Finder:
 
     def _parts(self, keys: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
         """Divide keys into look-ups, each with keys of one group, such as one source."""
-        most = MAX_VALUES if self.key.many else 1
+        most = MAX_VALUES if self.key.needs_list else self._most
         part: list[tuple[str, ...]] = []
         size = 0
         for one in keys:
@@ -138,38 +171,38 @@ class Finder:
             journal: the rows; the records that are found are noted there.
             folder: where the list is kept meanwhile.
         """
-        target, key = self._target, self.key
-        if not key.in_record or target.measure is None or target.read_all is None:
+        key, facts = self.key, self._family.facts
+        if not key.in_record or not facts.can_export:
             return False
         lookups = await run_in_thread(partial(self._count_lookups, journal))
         if lookups <= FEW_LOOKUPS:
             return False
-        size = await target.measure()
-        # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
-        if size is None or -(-size.records // size.page) * 1.05 + 4 >= lookups:
-            return False
-        path, exact = folder / f".{journal.path.name}.list.jsonl", False
+        if not key.needs_list:
+            page, size = await sample(self._family.list())
+            # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
+            if page.total_items is None or -(-page.total_items // size) * 1.05 + 4 >= lookups:
+                return False
+        path = folder / f".{journal.path.name}.list.jsonl"
         try:
             with suppress(ExportError):  # such as a server that ignores `offset`: look-ups need no second page
-                exact = await target.read_all(path)
-            if exact:
+                await read_all(self._family.list(), path)
                 await run_in_thread(partial(self._note_list, journal, path))
+                return True
         finally:
             await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
-        return exact  # a list that may lack a record is no ground for creating one
+        return False  # a list that may lack a record is no ground for creating one
 
     def _count_lookups(self, journal: Journal) -> int:
-        return sum(1 for _ in self._parts(journal.pending_keys()))
+        return sum(1 for _ in self._parts(journal.waiting_keys()))
 
     def _note_list(self, journal: Journal, path: Path) -> None:
         journal.clear_listed()
         batch: list[tuple[str, bytes]] = []
-        with path.open("rb") as lines:
-            for line in lines:
-                values = self.key.values_of(msgspec.json.decode(line))
-                if all(values):
-                    batch.append((self.key.text(values), line.rstrip(b"\n")))
-                if len(batch) >= 1000:
-                    journal.add_listed(batch)
-                    batch = []
+        for line in lines_of(path):
+            values = self.key.values_of(msgspec.json.decode(line))
+            if all(values):
+                batch.append((self.key.text(values), line))
+            if len(batch) >= 1000:
+                journal.add_listed(batch)
+                batch = []
         journal.add_listed(batch)

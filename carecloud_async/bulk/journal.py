@@ -1,387 +1,376 @@
-"""The journal of a bulk write: one private SQLite file with the rows, what was intended for each, and its outcome.
+"""The journal of a bulk write: the writes of its rows, in the states of `machine`, in one run file.
 
-A row is loaded, intended and done. An intent is durable before its request is sent, so that every row whose request may
-have been sent is known after a kill. SQLite in WAL mode with `synchronous=FULL` makes each commit durable; one
-transaction serves many rows.
+Each transaction is durable before it is relied on: an intent before its request leaves, an outcome before its key is
+released. One transaction serves many writes.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import filelock
+import attrs
 
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.machine import TRANSITIONS, Move, State
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.rows import Intent, LoadedRow, StoredRow, pack, unpack
-from carecloud_async.fixes import GO_ON, RESUME
-from carecloud_async.runtime.durable_files import PRIVATE
-from carecloud_async.runtime.sqlite_files import open_database, transaction
+from carecloud_async.bulk.rows import RECORD, CheckedRow, LoadedRow, Plan, Write, pack
+from carecloud_async.bulk.tables import (
+    BLOCKED,
+    SELECT_WRITES,
+    TABLES,
+    WRITES,
+    WRITTEN,
+    result_of,
+    unique_value,
+    with_part,
+    write_of,
+)
+from carecloud_async.runs import IN_MEMORY, Database, RunFile
 
-__all__ = ["Journal", "damaged"]
-
-#: Of the columns of `rows`.
-_VERSION: Final = "2"
-
-_META: Final = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
-
-#: `state` is 0 for a row that waits, 1 for one that was intended and has no outcome, and 2 for one with its outcome.
-#: `base` is the record that an update is made from, or one that the whole list has; `listed_count` counts the latter.
-_ROWS: Final = """
-CREATE TABLE IF NOT EXISTS rows (
-    number INTEGER PRIMARY KEY,
-    line INTEGER NOT NULL,
-    source BLOB,
-    key TEXT,
-    unique_part TEXT,
-    row BLOB,
-    state INTEGER NOT NULL,
-    outcome TEXT,
-    record_id TEXT,
-    changed TEXT,
-    reasons TEXT,
-    base BLOB,
-    listed_count INTEGER NOT NULL DEFAULT 0,
-    intent BLOB,
-    lost_at REAL,
-    tries INTEGER NOT NULL DEFAULT 0
-);
-CREATE UNIQUE INDEX IF NOT EXISTS by_key ON rows (key) WHERE key IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS by_unique_part ON rows (unique_part) WHERE unique_part IS NOT NULL;
-CREATE INDEX IF NOT EXISTS by_state ON rows (state, number) WHERE state < 2;
-"""
-
-
-def damaged(path: Path, error: sqlite3.DatabaseError) -> str:
-    """Return the message of a journal that cannot be read."""
-    return (
-        f"{path}: the journal is damaged ({type(error).__name__}): remove it to begin again; rows that were written "
-        "are found by their keys"
-    )
+__all__ = ["Journal"]
 
 
 class Journal:
-    """The journal of one run. Every method blocks.
+    """The writes of one run. Every method blocks, and threads may call them in turn.
 
     Args:
-        path: its file.
+        file: the run file; `None` to keep the writes in memory, of rows that nothing can resume.
         keep_rows: whether rows are kept as the source has them, for results and rejects.
 
     Attributes:
-        path: its file.
-        is_in_memory: whether it has no file: its methods take microseconds and need no thread.
+        path: the run file; empty in memory, where methods take microseconds and need no thread.
     """
 
-    def __init__(self, path: Path, *, keep_rows: bool) -> None:
-        self.path = path
-        self.is_in_memory = False
+    def __init__(self, file: RunFile | None, *, keep_rows: bool) -> None:
+        self.path: Path = Path() if file is None else file.path
+        self._file = file
         self._keep_rows = keep_rows
-        self._lock = filelock.FileLock(f"{path}.lock", timeout=0, mode=PRIVATE, thread_local=False)
-        self._database: sqlite3.Connection | None = None
-
-    @classmethod
-    def in_memory(cls) -> Journal:
-        """Return an open journal for rows that nothing can resume."""
-        journal = cls(Path(), keep_rows=False)
-        journal.is_in_memory = True
-        journal._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        journal._make_tables()
-        return journal
+        self._memory: Database | None = None
+        if file is None:
+            self._memory = Database(IN_MEMORY, explain=lambda error: BulkWriteError(str(error)))
+            for table in TABLES:
+                self._memory.execute(table)
 
     @property
-    def _db(self) -> sqlite3.Connection:
-        assert self._database is not None  # noqa: S101  (open() comes first)
-        return self._database
+    def is_in_memory(self) -> bool:
+        """Whether it has no file."""
+        return self._file is None
 
-    def open(self, binding: Mapping[str, str], *, resume: bool) -> bool:
-        """Open the journal, or begin one; return whether an earlier run is continued.
+    @property
+    def _db(self) -> Database:
+        return self._file.db if self._memory is None else self._memory  # type: ignore[union-attr]
 
-        Args:
-            binding: digests of the arguments on which the run depends, by the names that messages give them.
-            resume: whether to continue an earlier run.
-
-        Raises:
-            BulkWriteError: another run uses it, it has an unfinished run and `resume` is not given, or it belongs to
-                another run, or to another version of the SDK.
-        """
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock.acquire()
-        except filelock.Timeout:
-            raise BulkWriteError(f"{self.path}: another bulk write of the same source is running") from None
-        try:
-            return self._open(binding, resume=resume)
-        except sqlite3.OperationalError as error:
-            self.close()
-            raise BulkWriteError(f"{self.path}: {error}: nothing is lost", fix=RESUME) from None
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise BulkWriteError(damaged(self.path, error)) from error
-        except BaseException:
-            self.close()
-            raise
-
-    def _open(self, binding: Mapping[str, str], *, resume: bool) -> bool:
-        self._database = open_database(self.path)
-        # While rows are loaded, nothing has been sent yet that must survive a crash.
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._make_tables()
-        meta = self._db.execute("SELECT name, value FROM meta WHERE name LIKE 'bind:%'")
-        before = {name.removeprefix("bind:"): value for name, value in meta}
-        if not before or self.meta("loaded") is None:  # nothing was sent before all rows were loaded
-            self._begin(binding)
-            return False
-        finished = self.meta("finished") is not None
-        if not resume or (finished and before != dict(binding)):
-            begun = "SELECT 1 FROM rows WHERE state <> 0 AND outcome IS NOT 'refused' LIMIT 1"
-            if not finished and self._db.execute(begun).fetchone() is not None:
-                raise BulkWriteError(f"{self.path}: an earlier run was not finished", fix=GO_ON)
-            self._begin(binding)
-            return False
-        differs = sorted(name for name in {*before, *binding} if before.get(name) != binding.get(name))
-        if differs:
-            raise BulkWriteError(
-                f"{self.path}: the run that is to be resumed had another {differs[0].replace('_', ' ')}: repeat it "
-                "with the same arguments, or remove the file to begin again"
-            )
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("UPDATE rows SET lost_at = NULL WHERE state = 1")  # the clock of an earlier run
-        return True
-
-    def _make_tables(self) -> None:
-        self._db.execute(_META)
-        if self.meta("version") != _VERSION:  # none: a kill may have come before the run began
-            if self.meta("loaded") is not None and self.meta("finished") is None:
-                raise BulkWriteError(
-                    f"{self.path}: another version of carecloud-async began this run: finish it with that version, or "
-                    "remove the file to begin again"
-                )
-            self._db.execute("DROP TABLE IF EXISTS rows")  # of a finished run only its counts are kept
-            self.set_meta(version=_VERSION)
-        self._db.executescript(_ROWS)
-
-    def _begin(self, binding: Mapping[str, str]) -> None:
-        with transaction(self._db):
-            self._db.execute("DELETE FROM rows")
-            self._db.execute("DELETE FROM meta")
-            self._db.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [("version", _VERSION), *((f"bind:{name}", value) for name, value in binding.items())],
-            )
-
-    def finish_loading(self, **values: object) -> None:
-        """Store values when all rows are loaded. From now on a commit returns only when it is on the disk."""
-        self._db.execute("PRAGMA synchronous=FULL")
-        self.set_meta(**values)
+    def _transaction(self) -> AbstractContextManager[object]:
+        return self._db.transaction() if self._file is None else self._file.transaction()
 
     def close(self) -> None:
-        """Close the file and give up its lock."""
-        database, self._database = self._database, None
-        if database is not None:
-            database.close()
-        self._lock.release()
+        """Close a journal in memory; a run file is closed by who opened it."""
+        if self._memory is not None:
+            self._memory.close()
 
-    def finish_run(self, counts: Mapping[str, int]) -> None:
-        """Drop the rows and store the counts: the same run with `resume` then returns them and does not begin again."""
-        with transaction(self._db):
-            self._db.execute("DELETE FROM rows")
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('finished', ?)", (json.dumps(counts),))
-        self._db.execute("VACUUM")
-        self.close()
-        Path(f"{self.path}.lock").unlink(missing_ok=True)
+    # what is known of the run
 
-    def remove(self) -> None:
-        """Close the journal and delete its files."""
-        database, self._database = self._database, None
-        if database is not None:
-            database.close()
-        for name in (self.path, f"{self.path}-wal", f"{self.path}-shm"):
-            Path(name).unlink(missing_ok=True)
-        self._lock.release()
-        Path(f"{self.path}.lock").unlink(missing_ok=True)
-
-    # meta
-
-    def meta(self, name: str) -> str | None:
+    def get(self, name: str) -> Any:
         """Return a stored value; `None` if there is none."""
-        found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return None if found is None else str(found[0])
+        return None if self._file is None else self._file.get(name)
 
-    def set_meta(self, **values: object) -> None:
+    def set(self, **values: Any) -> None:
         """Store values by name, durably."""
-        with transaction(self._db):
-            self._db.executemany(
-                "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, str(value)) for name, value in values.items()]
-            )
+        if self._file is not None:
+            with self._transaction():
+                for name, value in values.items():
+                    self._file.set(name, value)
 
     # loading
 
-    def load(self, rows: Sequence[LoadedRow], *, unique_part: str = "") -> int:
-        """Add rows of the source; return how many of them are refused.
+    def make_tables(self) -> None:
+        """Make the tables beside the report of a finished run."""
+        with self._transaction():
+            for name in ("writes", "seen"):
+                self._db.execute(f"DROP TABLE IF EXISTS {name}")
+            for table in TABLES:
+                self._db.execute(table)
 
-        Args:
-            rows: the rows.
-            unique_part: the column of the part that only one record can have.
-        """
-        refused = 0
-        with transaction(self._db):
+    def begin_loading(self) -> None:
+        """Let commits be quick: nothing was sent yet that must survive a crash."""
+        if self._file is not None:
+            self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def finish_loading(self, **values: Any) -> None:
+        """Store values when all rows are loaded. From now on a commit returns only when it is on the disk."""
+        self._db.execute("PRAGMA synchronous=FULL")
+        self.set(report=None, **values)
+
+    def load(self, rows: Sequence[LoadedRow]) -> int:
+        """Add rows of the source; return how many of them are refused."""
+        values: list[tuple[Any, ...]] = []
+        refused_rows = 0
+        with self._transaction():
             for row in rows:
-                reasons = row.checked.refused or self._repeated(row, unique_part)
-                values: tuple[object, ...] = (row.key, row.unique_part, pack(row.checked), 0, None, None)
+                reasons = row.checked.refused or self._repeated(row)
+                if len(row.checked.parts) >= WRITES:
+                    reasons = (f"the row has more than {WRITES - 1} parts",)
+                what: tuple[Any, ...] = (row.key, pack(row.checked), State.WAITING, None, None)
                 if reasons:
-                    refused += 1
-                    values = (None, None, None, 2, Outcome.REFUSED.value, json.dumps(reasons))
-                self._db.execute(
-                    "INSERT INTO rows (number, line, source, key, unique_part, row, state, outcome, reasons) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (row.number, row.line, row.source if self._keep_rows else None, *values),
-                )
-        return refused
+                    refused_rows += 1
+                    what = (None, None, State.ENDED, Outcome.REFUSED.value, json.dumps(reasons))
+                kept = row.source if self._keep_rows else None
+                values.append((row.number * WRITES, RECORD, row.line, kept, *what))
+            self._db.execute_many(
+                "INSERT INTO writes (id, kind, line, source, key, body, state, outcome, reasons) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        return refused_rows
 
-    def _repeated(self, row: LoadedRow, unique_part: str) -> tuple[str, ...]:
-        """Say which earlier line has the row's key, or its part that only one record can have."""
-        first = self._db.execute("SELECT line FROM rows WHERE key = ?", (row.key,)).fetchone()
-        if first is not None:
-            return (f"the key stands in line {first[0]} already",)
-        first = self._db.execute("SELECT line FROM rows WHERE unique_part = ?", (row.unique_part,)).fetchone()
-        if first is not None:
-            return (f"{unique_part}: the {unique_part.replace('_', ' ')} stands in line {first[0]} already",)
+    def _repeated(self, row: LoadedRow) -> tuple[str, ...]:
+        """Say which earlier line has the row's key, or one of its parts that only one record can have."""
+        values = {"": row.key, **row.unique}
+        seen = {name: unique_value(name, value) for name, value in values.items() if value is not None}
+        for name, digest in seen.items():
+            found = self._db.execute("SELECT line FROM seen WHERE value = ?", (digest,))
+            if found:
+                what = f"{name}: the {name.replace('_', ' ')}" if name else "the key"
+                return (f"{what} stands in line {found[0][0]} already",)
+        self._db.execute_many("INSERT INTO seen VALUES (?, ?)", [(one, row.line) for one in seen.values()])
         return ()
 
-    # writing
+    def recover(self, *, now: float, settle_seconds: float) -> None:
+        """Take up the writes of a run that ended: each that was intended may have been sent until its end."""
+        lost = f"state = {State.LOST}, lost_at = min(coalesce(lost_at, ?), ?)"
+        with self._transaction():
+            self._db.execute(
+                f"UPDATE writes SET {lost}, tries = tries + (state = {State.INTENDED}) "
+                f"WHERE state IN ({State.INTENDED}, {State.LOST}) AND (kind <> ? OR key IS NOT NULL)",
+                (now, now, RECORD),
+            )
+            self._db.execute(
+                f"UPDATE writes SET due = lost_at + ? WHERE state = {State.LOST}",
+                (settle_seconds,),
+            )
+            self._db.execute(f"UPDATE writes SET due = 0 WHERE state = {State.WAITING} AND kind = ?", (RECORD,))
+            self._db.execute(
+                f"UPDATE writes SET due = ? WHERE state = {State.WAITING} AND kind <> ? AND due IS NULL",
+                (now, RECORD),
+            )
 
-    def pending(self, limit: int, *, after: int = 0) -> list[StoredRow]:
-        """Return the next rows that wait."""
-        return self._rows("state = 0 AND number > ? ORDER BY number LIMIT ?", (after, limit))
+    def intended_without_key(self) -> list[Write]:
+        """Return the rows without a key that were intended and have no outcome."""
+        return self._writes(f"state = {State.INTENDED} AND kind = ? AND key IS NULL", (RECORD,))
 
-    def in_doubt(self, limit: int, *, after: int = 0) -> list[StoredRow]:
-        """Return the next rows that were intended and have no outcome."""
-        return self._rows("state = 1 AND number > ? ORDER BY number LIMIT ?", (after, limit))
+    def lost_records(self) -> dict[str, int]:
+        """Return the records that lost writes may still change, with the numbers of their rows."""
+        where = f"SELECT record_id, id FROM writes WHERE state = {State.LOST} AND id % {WRITES} = 0"
+        return {record_id: number // WRITES for record_id, number in self._db.execute(where) if record_id is not None}
 
-    def in_doubt_without_key(self) -> list[StoredRow]:
-        """Return all rows without a key that were intended and have no outcome."""
-        return self._rows("state = 1 AND key IS NULL ORDER BY number", ())
+    def written_without_key(self) -> list[tuple[int, str | None]]:
+        """Return the rows without a key whose record is written and whose parts are not, with its id."""
+        where = f"key IS NULL AND state = {State.ENDED} AND parts > 0"
+        found = self._db.execute(f"SELECT id, record_id FROM writes WHERE {where}")
+        return [(number // WRITES, record_id) for number, record_id in found]
 
-    def intend(self, intents: Iterable[tuple[int, Intent]], *, now: float) -> None:
-        """Note what is about to be sent, durably."""
-        self._update(
-            "state = 1, intent = ?, base = coalesce(?, base), lost_at = ?, tries = tries + 1",
-            [(json.dumps([one.kind, one.record_id, one.changed]), one.base, now, number) for number, one in intents],
+    # turns
+
+    def take_late(self, *, now: float, limit: int) -> list[Write]:
+        """Return writes of one kind whose time has come, and give them no further turn."""
+        first = self._db.execute("SELECT kind FROM writes WHERE due > 0 AND due <= ? ORDER BY due LIMIT 1", (now,))
+        if not first:
+            return []
+        found = self._writes("due > 0 AND due <= ? AND kind = ? ORDER BY due, id LIMIT ?", (now, first[0][0], limit))
+        with self._transaction():
+            self._db.execute_many("UPDATE writes SET due = NULL WHERE id = ?", [(one.id,) for one in found])
+        return found
+
+    def take_new(self, *, after: int, limit: int) -> list[Write]:
+        """Return the next rows in their order that had no turn yet."""
+        where = f"state = {State.WAITING} AND due = 0 AND id > ? ORDER BY id LIMIT ?"
+        return self._writes(where, (after, limit))
+
+    def next_due(self) -> float | None:
+        """Return when the next late write has its turn; `None` without one."""
+        found = self._db.execute("SELECT min(due) FROM writes WHERE due > 0")[0][0]
+        return None if found is None else float(found)
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many writes wait for another run or row, and how many for the settle time after a lost answer."""
+        found = dict(self._db.execute("SELECT state, count(*) FROM writes WHERE due > 0 GROUP BY 1"))
+        return found.get(State.WAITING, 0), found.get(State.LOST, 0)
+
+    def postpone(self, writes: Iterable[Write], *, until: float) -> None:
+        """Give writes another turn."""
+        self._update("due = ?", [(until, one.id) for one in writes])
+
+    # the machine
+
+    def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
+        """Note what is about to be sent."""
+        intents = [(json.dumps(attrs.astuple(plan.intent)), plan.record_id, write.id) for write, plan in plans]
+        of_record = f"record_id = iif(id % {WRITES} = 0, ?, record_id)"
+        self._move(Move.INTEND, f"intent = ?, due = NULL, lost_at = NULL, {of_record}", intents)
+
+    def lose(self, writes: Iterable[tuple[Write, str | None, int]], *, now: float, settle_seconds: float) -> None:
+        """Note lost answers.
+
+        Args:
+            writes: each with the server's answer, if it was one, and the number of rows in its request.
+            now: the time.
+            settle_seconds: after which time they are looked up.
+        """
+        values = []
+        for write, fault, size in writes:
+            alone = (write.alone + 1 if fault == write.fault else 1) if size == 1 and fault is not None else 0
+            values.append((now, now + settle_seconds, alone, fault, max(1, size // 2), write.id))
+        self._move(Move.LOSE, "lost_at = ?, due = ?, tries = tries + 1, alone = ?, fault = ?, most = ?", values)
+
+    def take_back(self, writes: Iterable[Write], *, until: float) -> None:
+        """Let writes wait again that were intended and then not sent; without an earlier try, as if never intended."""
+        self._move(
+            Move.TAKE_BACK,
+            "due = ?, listed = 0, intent = iif(tries > 0, intent, NULL)",
+            [(until, one.id) for one in writes],
         )
 
-    def set_created_ids(self, ids: Iterable[tuple[int, str | None]]) -> None:
-        """Note the ids of records that rows without a key created, while their parts are still to be written."""
-        self._update("record_id = ?", [(record_id, number) for number, record_id in ids])
+    def end(
+        self,
+        results: Sequence[tuple[Write, RowResult]],
+        *,
+        parts_of: Callable[[Write, RowResult], Sequence[tuple[str, dict[str, Any]]]],
+        now: float,
+    ) -> list[tuple[int, RowResult]]:
+        """Note outcomes; return the rows that have theirs now.
 
-    def set_lost(self, numbers: Iterable[int], *, now: float) -> None:
-        """Note when answers were lost: a row may have been sent long after it was intended."""
-        self._update("lost_at = ?", [(now, number) for number in numbers])
+        Args:
+            results: the writes with their outcomes.
+            parts_of: returns what is written after a record, in order: the kind of each part, and its values.
+            now: the time.
+        """
+        ended: list[tuple[int, RowResult]] = []
+        with self._transaction():
+            for write, result in results:
+                if write.kind != RECORD:
+                    self._end_part(write, result, ended, now)
+                    continue
+                parts = parts_of(write, result)
+                self._set_result(write.row, result, parts=len(parts))
+                self._add_parts(write, result, parts, now)
+                if not parts:
+                    ended.append((write.row, result))
+        return ended
 
-    def send_again(self, numbers: Iterable[int]) -> None:
-        """Let rows wait again whose request was sent and certainly did nothing."""
-        self._update("state = 0", [(number,) for number in numbers])
-
-    def take_back(self, numbers: Iterable[int]) -> None:
-        """Let rows wait again that were intended and then not sent; without an earlier try, as if never intended."""
-        self._update(
-            "state = 0, tries = tries - 1, intent = iif(tries > 1, intent, NULL), base = iif(tries > 1, base, NULL), "
-            "listed_count = 0",
-            [(number,) for number in numbers],
+    def _set_result(self, row: int, result: RowResult, *, parts: int) -> None:
+        before = ", ".join(str(int(state)) for state in TRANSITIONS[Move.END][0] | {State.ENDED})
+        self._db.execute(
+            f"UPDATE writes SET state = {State.ENDED}, due = NULL, outcome = ?, record_id = ?, changed = ?, "
+            f"reasons = ?, parts = ?, body = NULL, base = NULL, intent = NULL WHERE id = ? AND state IN ({before})",
+            (
+                result.outcome.value,
+                result.record_id,
+                json.dumps(result.changed_fields) if result.changed_fields else None,
+                json.dumps(result.reasons) if result.reasons else None,
+                parts,
+                row * WRITES,
+            ),
         )
 
-    def finish(self, results: Iterable[tuple[int, RowResult]]) -> None:
-        """Note outcomes, durably."""
-        self._update(
-            "state = 2, outcome = ?, record_id = ?, changed = ?, reasons = ?, row = NULL, base = NULL, intent = NULL",
-            [
-                (
-                    one.outcome.value,
-                    one.record_id,
-                    json.dumps(one.changed_fields) if one.changed_fields else None,
-                    json.dumps(one.reasons) if one.reasons else None,
-                    number,
-                )
-                for number, one in results
-            ],
+    def _add_parts(
+        self, write: Write, result: RowResult, parts: Sequence[tuple[str, dict[str, Any]]], now: float
+    ) -> None:
+        stages = {kind: stage for stage, kind in enumerate(dict(parts))}
+        values = []
+        for place, (kind, part) in enumerate(parts, 1):
+            due = BLOCKED if stages[kind] else now
+            values.append((write.id + place, kind, stages[kind], due, pack(CheckedRow(parts=part)), result.record_id))
+        self._db.execute_many(
+            "INSERT INTO writes (id, kind, stage, state, due, body, record_id) VALUES (?, ?, ?, 0, ?, ?, ?)", values
         )
 
-    def _update(self, assignments: str, values: list[tuple[Any, ...]]) -> None:
-        """Change rows in one transaction; the last value of each is the number of its row."""
-        with transaction(self._db):
-            self._db.executemany(f"UPDATE rows SET {assignments} WHERE number = ?", values)  # noqa: S608  (constants)
+    def _end_part(self, write: Write, result: RowResult, ended: list[tuple[int, RowResult]], now: float) -> None:
+        """End a part: when no other of its stage is left, the next stage has its turn, or the row its outcome."""
+        of_row = (write.row * WRITES + 1, (write.row + 1) * WRITES - 1)
+        self._db.execute("DELETE FROM writes WHERE id = ?", (write.id,))
+        row = with_part(self._result_of(write.row), result)
+        if row.outcome not in WRITTEN:
+            self._db.execute(f"DELETE FROM writes WHERE id BETWEEN ? AND ? AND due = {BLOCKED}", of_row)
+        left, stage = self._db.execute("SELECT count(*), min(stage) FROM writes WHERE id BETWEEN ? AND ?", of_row)[0]
+        self._set_result(write.row, row, parts=left)
+        if not left:
+            ended.append((write.row, row))
+            return
+        self._db.execute(
+            f"UPDATE writes SET due = ? WHERE id BETWEEN ? AND ? AND stage = ? AND due = {BLOCKED}",
+            (now, *of_row, stage),
+        )
+
+    def _result_of(self, row: int) -> RowResult:
+        query = "SELECT outcome, record_id, changed, reasons FROM writes WHERE id = ?"
+        return result_of(*self._db.execute(query, (row * WRITES,))[0])
+
+    def _move(self, move: Move, assignments: str, values: Sequence[tuple[Any, ...]]) -> None:
+        """Move writes in one transaction; the last value of each is its id."""
+        before, after = TRANSITIONS[move]
+        states = ", ".join(str(int(state)) for state in before)
+        self._update(f"state = {int(after)}, {assignments}", values, also=f" AND state IN ({states})")
+
+    def _update(self, assignments: str, values: Sequence[tuple[Any, ...]], also: str = "") -> None:
+        with self._transaction():
+            self._db.execute_many(f"UPDATE writes SET {assignments} WHERE id = ?{also}", values)
 
     # the whole list
 
     def add_listed(self, records: Iterable[tuple[str, bytes]]) -> None:
         """Note records of the whole list, with their keys, for the rows that have these keys."""
-        with transaction(self._db):
-            self._db.executemany(
-                "UPDATE rows SET base = ?, listed_count = listed_count + 1 "
-                "WHERE key = ? AND state = 0 AND intent IS NULL",
+        with self._transaction():
+            self._db.execute_many(
+                "UPDATE writes SET base = ?, listed = listed + 1 WHERE key = ? AND state = 0 AND intent IS NULL",
                 [(record, key) for key, record in records],
             )
 
     def clear_listed(self) -> None:
         """Drop the records of an earlier reading of the whole list."""
-        with transaction(self._db):
-            self._db.execute("UPDATE rows SET base = NULL, listed_count = 0 WHERE state = 0 AND intent IS NULL")
+        with self._transaction():
+            self._db.execute("UPDATE writes SET base = NULL, listed = 0 WHERE state = 0 AND listed > 0")
 
     # counting and results
 
     def counts(self) -> Counter[str]:
         """Count the rows by outcome; those without one are under `""`."""
-        found = self._db.execute("SELECT coalesce(outcome, ''), count(*) FROM rows GROUP BY 1")
+        found = self._db.execute(
+            f"SELECT iif(state = {State.ENDED} AND parts = 0, outcome, ''), count(*) FROM writes "
+            f"WHERE id % {WRITES} = 0 GROUP BY 1"
+        )
         return Counter(dict(found))
 
-    def pending_keys(self) -> Iterator[tuple[str, ...]]:
+    def has_begun(self) -> bool:
+        """Return whether a row has an outcome or may have been sent."""
+        where = f"state <> {State.WAITING} AND outcome IS NOT ? LIMIT 1"
+        return bool(self._db.execute(f"SELECT 1 FROM writes WHERE {where}", (Outcome.REFUSED.value,)))
+
+    def waiting_keys(self) -> Iterator[tuple[str, ...]]:
         """Yield the keys of the rows that wait, as given."""
-        for (packed,) in self._db.execute("SELECT row FROM rows WHERE state = 0 AND key IS NOT NULL"):
-            yield tuple(json.loads(packed)["key"])
+        last = 0
+        where = "SELECT id, body FROM writes WHERE state = 0 AND key IS NOT NULL AND id > ? ORDER BY id LIMIT 1000"
+        while batch := self._db.execute(where, (last,)):
+            last = batch[-1][0]
+            for _, packed in batch:
+                yield tuple(json.loads(packed)["key"])
 
     def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
         """Yield the line of each row that has an outcome, the row and its outcome, in the order of the source."""
         query = (
-            "SELECT number, line, source, outcome, record_id, changed, reasons FROM rows "
-            "WHERE state = 2 AND number > ? AND (? IS NULL OR outcome = ?) ORDER BY number LIMIT 1000"
+            "SELECT id, line, source, outcome, record_id, changed, reasons FROM writes "
+            f"WHERE id % {WRITES} = 0 AND state = {State.ENDED} AND parts = 0 AND id > ? "
+            "AND (? IS NULL OR outcome = ?) ORDER BY id LIMIT 1000"
         )
         last = 0
-        while batch := self._db.execute(query, (last, only, only)).fetchall():
-            for number, line, source, outcome, record_id, changed, reasons in batch:
-                last = number
-                result = RowResult(
-                    outcome=Outcome(outcome),
-                    record_id=record_id,
-                    changed_fields=tuple(json.loads(changed)) if changed else (),
-                    reasons=tuple(json.loads(reasons)) if reasons else (),
-                )
-                yield line, source, result
+        while batch := self._db.execute(query, (last, only, only)):
+            last = batch[-1][0]
+            for _, line, source, *result in batch:
+                yield line, source, result_of(*result)
 
-    def _rows(self, where: str, values: tuple[Any, ...]) -> list[StoredRow]:
-        columns = "number, key, row, base, listed_count, intent, lost_at, tries, record_id"
-        query = f"SELECT {columns} FROM rows WHERE {where}"  # noqa: S608  (constants)
-        return [
-            StoredRow(
-                number=number,
-                key=key,
-                checked=unpack(packed),
-                listed=base,
-                listed_count=listed_count,
-                intent=None if intent is None else _intent(json.loads(intent), base),
-                lost_at=lost_at or 0.0,
-                tries=tries,
-                created_id=created_id,
-            )
-            for number, key, packed, base, listed_count, intent, lost_at, tries, created_id in self._db.execute(
-                query, values
-            )
-        ]
-
-
-def _intent(stored: list[Any], base: bytes | None) -> Intent:
-    kind, record_id, changed = stored
-    return Intent(kind=kind, record_id=record_id, changed=tuple(changed), base=base)
+    def _writes(self, where: str, values: tuple[Any, ...]) -> list[Write]:
+        return [write_of(*found) for found in self._db.execute(SELECT_WRITES + where, values)]

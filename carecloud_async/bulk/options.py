@@ -27,6 +27,7 @@ class RowOptions(TypedDict, total=False):
     columns: Mapping[str, str] | None
     ignore_columns: Collection[str]
     defaults: Mapping[str, Any] | None
+    values: Mapping[str, Any] | None
     blank: Literal["keep", "clear"]
     if_unchanged: bool
     concurrency: int | None
@@ -45,6 +46,7 @@ class BulkWriteOptions:
     columns: Mapping[str, str] = field(factory=dict, converter=_or_empty)
     ignore_columns: Collection[str] = ()
     defaults: Mapping[str, Any] = field(factory=dict, converter=_or_empty)
+    values: Mapping[str, Any] = field(factory=dict, converter=_or_empty)
     blank: Literal["keep", "clear"] = "keep"
     if_unchanged: bool = False
     results: Path | None = None

@@ -1,89 +1,164 @@
-"""The parts of rows that are written after their records: cards, external ids, property records."""
+"""The parts of rows that are written after their records, such as cards: each is a write to another family."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 import attrs
 from attrs import field, frozen
 
-from carecloud_async.bulk.decide import Plan
-from carecloud_async.bulk.family import BulkTarget, FoundParts, PartResult
-from carecloud_async.bulk.finding import Finder
+from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.rows import CheckedRow, StoredRow
+from carecloud_async.bulk.rows import Plan, Write
+from carecloud_async.runtime.parallel import run_all
 
-__all__ = ["FoundForRow", "PartLookups", "parts_left", "write_parts"]
+__all__ = ["PartKind", "PartWrites", "Parts"]
 
-#: Outcomes after which the record exists.
-_EXISTS: Final = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED})
+
+class PartKind(ABC):
+    """A kind of part.
+
+    Attributes:
+        name: the name of the kind.
+        key: the key by which parts are looked up.
+        of_record: whether it is looked up among what its record has; else many are looked up at a time, and before
+            anything of their rows is written.
+    """
+
+    name: ClassVar[str]
+    key: ClassVar[Key]
+    of_record: ClassVar[bool] = False
+
+    @abstractmethod
+    def split(self, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the writes of this kind that the parts of a row ask for, each with its values."""
+
+    @abstractmethod
+    def family(self, owner: Family, record_id: str) -> Family:
+        """Return the family that the part of a record is written to."""
+
+    @abstractmethod
+    def decide(
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+    ) -> RowResult | Plan:
+        """Return what a part does.
+
+        Args:
+            family: the family that it is written to.
+            record_id: the record that it belongs to; `None` for one that is not created yet.
+            values: its values.
+            found: what its key finds.
+        """
+
+    def looked_up_in(self, owner: Family, record_id: str) -> Family:
+        """Return the family in which the key of a part is looked up."""
+        return self.family(owner, record_id)
+
+    def label(self, values: Mapping[str, Any]) -> str:  # noqa: ARG002  (of some kinds each part has its own)
+        """Return what a part is called in results."""
+        return self.name
+
+    def key_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the values of a part's key."""
+        return self.key.values_in(values) or ()
 
 
 @frozen(kw_only=True)
-class FoundForRow:
-    """What was found for the parts of a row.
+class Parts:
+    """What rows of a family may have that is written after the record.
 
     Attributes:
-        records: the records that have the row's parts, by the name of the part's key, for each key that the row has.
-        refusals: why the server refuses to look a key up.
+        names: the columns that are always written as parts, never by a create.
+        prefixes: the prefixes of such columns whose rest the user chooses, such as `property.`.
+        kinds: the kinds of parts, in the order in which they are written.
+        unique: the keys that only one row of a source may have.
+        created: the key of a part whose fields a create sends itself: a part only of a known record.
+        fetch_names: returns the ids of a family that may follow a prefix, with their names.
     """
 
-    records: FoundParts = field(factory=dict, repr=False)
-    refusals: tuple[str, ...] = ()
+    names: frozenset[str]
+    prefixes: tuple[str, ...]
+    kinds: tuple[PartKind, ...]
+    unique: tuple[Key, ...]
+    created: Key
+    fetch_names: Callable[[Family], Awaitable[Mapping[str, str]]]
 
 
-def parts_left(row: CheckedRow, result: RowResult) -> Mapping[str, Any]:
-    """Return the parts that must be written before a row has its outcome."""
-    if result.outcome not in _EXISTS or result.record_id is None:
-        return {}
-    return _parts_of(row, is_new=result.outcome is Outcome.CREATED)
+@frozen(kw_only=True)
+class PartWrites:
+    """The parts of the rows of one run.
 
-
-def _parts_of(row: CheckedRow, *, is_new: bool) -> Mapping[str, Any]:
-    """Return the parts of a row that the write of its record leaves; a create writes the fields next to the record."""
-    return {name: value for name, value in row.parts.items() if not (is_new and name in row.create_fields)}
-
-
-class PartLookups:
-    """Looks up the parts that have keys, many at a time.
-
-    Args:
-        target: the family.
+    Attributes:
+        owner: the family of the rows.
         concurrency: look-ups under way at once.
+        kinds: the kinds of parts, by name.
+        finders: finders of the kinds that are looked up many at a time.
     """
 
-    def __init__(self, target: BulkTarget, *, concurrency: int) -> None:
-        self._target = target
-        parts = target.writes.parts
-        self._finders = [Finder(target, key, concurrency=concurrency) for key in (parts.keys if parts else ())]
+    owner: Family
+    concurrency: int
+    kinds: Mapping[str, PartKind] = field(factory=dict)
+    finders: Mapping[str, Finder] = field(factory=dict)
 
-    async def find(self, rows: Sequence[Mapping[str, Any]]) -> list[FoundForRow]:
-        """Find the records that have the parts of rows.
+    @classmethod
+    def of(cls, owner: Family, *, concurrency: int) -> PartWrites:
+        """Return the parts of a family's rows."""
+        parts = owner.facts.parts
+        kinds = {} if parts is None else {kind.name: kind for kind in parts.kinds}
+        finders = {
+            name: Finder(kind.looked_up_in(owner, ""), kind.key, concurrency=concurrency)
+            for name, kind in kinds.items()
+            if not kind.of_record
+        }
+        return cls(owner=owner, concurrency=concurrency, kinds=kinds, finders=finders)
+
+    def family(self, write: Write) -> Family:
+        """Return the family that a write is made in."""
+        return self.kinds[write.kind].family(self.owner, write.record_id or "") if write.kind else self.owner
+
+    def split(self, write: Write, result: RowResult) -> list[tuple[str, dict[str, Any]]]:
+        """Return what is written after a record: the kind of each part, and its values."""
+        if result.outcome not in {Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED} or result.record_id is None:
+            return []
+        parts = _parts_of(write, is_new=result.outcome is Outcome.CREATED)
+        return [(name, values) for name, kind in self.kinds.items() for values in kind.split(parts)]
+
+    def claims(self, write: Write) -> list[str]:
+        """Return the keys to be claimed for a part, or for the parts that are looked up before their row is written."""
+        if write.kind:
+            return [self._claim(self.kinds[write.kind], write.record_id or "", write.body.parts)]
+        parts = _parts_of(write, is_new=False)
+        keyed = [self.kinds[name] for name in self.finders]
+        return [self._claim(kind, "", values) for kind in keyed for values in kind.split(parts)]
+
+    def _claim(self, kind: PartKind, record_id: str, values: Mapping[str, Any]) -> str:
+        family = kind.looked_up_in(self.owner, record_id).facts.family
+        return kind.key.claim(family, kind.key.text(kind.key_of(values)))
+
+    async def decide(self, writes: Sequence[Write]) -> list[tuple[Write, RowResult | Plan]]:
+        """Look parts of one kind up, and decide.
 
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
-        found = [FoundForRow() for _ in rows]
-        for finder in self._finders:
-            key = finder.key
-            wanted = {index: values for index, parts in enumerate(rows) if (values := key.values_in(parts)) is not None}
-            if not wanted:
-                continue
-            # One value of each key: two rows may have the same, spelled differently.
-            by_key = await finder.find(list({key.text(values): values for values in wanted.values()}.values()))
-            for index, values in wanted.items():
-                text = key.text(values)
-                found[index] = FoundForRow(
-                    records={**found[index].records, key.name: by_key.of(text)},
-                    refusals=(*found[index].refusals, *by_key.refusal(text)),
-                )
-        return found
+        kind = self.kinds[writes[0].kind]
+        found = await self._find(
+            kind, [((write.record_id or "") if kind.of_record else "", write.body.parts) for write in writes]
+        )
+        return [
+            (write, after_a_loss(write, self._decide(kind, write.record_id, write.body.parts, one)))
+            for write, one in zip(writes, found, strict=True)
+        ]
 
     async def check(
-        self, rows: Sequence[tuple[StoredRow, RowResult | Plan]], *, dry_run: bool
-    ) -> list[tuple[StoredRow, RowResult | Plan]]:
-        """Look up the parts of rows before anything is written: a part that is impossible decides the row's outcome.
+        self, rows: Sequence[tuple[Write, RowResult | Plan]], *, dry_run: bool
+    ) -> list[tuple[Write, RowResult | Plan]]:
+        """Look the parts of rows up before anything is written: one that is impossible decides the row's outcome.
 
         Args:
             rows: the rows, with what was decided for their records.
@@ -95,69 +170,77 @@ class PartLookups:
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
-        found = await self.find([_open_parts(row.checked, decided) for row, decided in rows])
-        return [
-            self._check(row, decided, one, dry_run=dry_run) for (row, decided), one in zip(rows, found, strict=True)
-        ]
+        checked = [*rows]
+        for kind in (self.kinds[name] for name in self.finders):
+            asking = [
+                (number, values)
+                for number, (write, decided) in enumerate(checked)
+                if isinstance(decided, Plan) or decided.outcome in {Outcome.UNCHANGED, Outcome.UPDATED}
+                for values in kind.split(_parts_of(write, is_new=decided.record_id is None))
+            ]
+            found = await self._find(kind, [("", values) for _, values in asking])
+            for (number, values), one in zip(asking, found, strict=True):
+                write, decided = checked[number]
+                part = self._decide(kind, decided.record_id, values, one)
+                checked[number] = _with_checked(write, decided, part, values, dry_run=dry_run)
+        return checked
 
-    def _check(
-        self, row: StoredRow, decided: RowResult | Plan, found: FoundForRow, *, dry_run: bool
-    ) -> tuple[StoredRow, RowResult | Plan]:
-        parts, check_parts = self._target.writes.parts, self._target.check_parts
-        if parts is None or check_parts is None or not found.records:
-            return row, decided
-        if found.refusals:
-            return row, attrs.evolve(refused(*found.refusals), record_id=decided.record_id)
-        result = check_parts(decided.record_id, row.checked.parts, found.records)
-        keys = [key for key in parts.keys if key.name in found.records and key.name not in result.changed]
-        written = {name for key in keys for name in key.paths}
-        if parts.keys[0].name in written:
-            written |= parts.names
-        left = {name: value for name, value in row.checked.parts.items() if name not in written}
-        row = attrs.evolve(row, checked=attrs.evolve(row.checked, parts=left))
-        return row, _with_checked_parts(decided, result, dry_run=dry_run)
+    async def _find(self, kind: PartKind, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[FoundByKey]:
+        """Look parts up by their keys, and return what was found for each.
+
+        Args:
+            kind: their kind.
+            parts: the values of each, and its record if that is where it is looked up.
+        """
+        wanted: dict[str, dict[str, tuple[str, ...]]] = {}
+        for record_id, values in parts:
+            of_record = wanted.setdefault(record_id, {})
+            # One value of each key: two rows may have the same, spelled differently.
+            of_record[kind.key.text(kind.key_of(values))] = kind.key_of(values)
+        found: dict[str, FoundByKey] = {}
+
+        async def find(record_id: str) -> None:
+            finder = self.finders.get(kind.name)
+            if finder is None:
+                family = kind.looked_up_in(self.owner, record_id)
+                finder = Finder(family, kind.key, concurrency=self.concurrency)
+            found[record_id] = await finder.find([*wanted[record_id].values()])
+
+        await run_all([partial(find, one) for one in wanted], width=self.concurrency)
+        return [found[record_id] for record_id, _ in parts]
+
+    def _decide(
+        self, kind: PartKind, record_id: str | None, values: Mapping[str, Any], found: FoundByKey
+    ) -> RowResult | Plan:
+        text = kind.key.text(kind.key_of(values))
+        if reasons := found.refusal(text):
+            return refused(*reasons)
+        decided = kind.decide(kind.family(self.owner, record_id or ""), record_id, values, found.of(text))
+        return attrs.evolve(decided, read_at=found.read_at.get(text, 0.0)) if isinstance(decided, Plan) else decided
 
 
-def _open_parts(row: CheckedRow, decided: RowResult | Plan) -> Mapping[str, Any]:
-    """Return the parts that would be written, unless the record's outcome forbids it."""
-    is_open = isinstance(decided, Plan) or decided.outcome is Outcome.UNCHANGED
-    return _parts_of(row, is_new=decided.record_id is None) if is_open else {}
+def _parts_of(write: Write, *, is_new: bool) -> Mapping[str, Any]:
+    """Return the parts of a row that the write of its record leaves; a create writes the fields next to the record."""
+    body = write.body
+    if not is_new:
+        return body.parts
+    return {name: value for name, value in {**body.new_parts, **body.parts}.items() if name not in body.create_fields}
 
 
-def _with_checked_parts(decided: RowResult | Plan, parts: PartResult, *, dry_run: bool) -> RowResult | Plan:
-    if parts.failure is not None:
-        return RowResult(outcome=parts.failure, record_id=decided.record_id, reasons=parts.reasons)
-    if not dry_run or not parts.changed:
-        return decided
-    if isinstance(decided, Plan):
-        return attrs.evolve(decided, changed=(*decided.changed, *parts.changed))
-    return attrs.evolve(decided, outcome=Outcome.UPDATED, changed_fields=parts.changed)
-
-
-async def write_parts(row: CheckedRow, result: RowResult, found: FoundForRow, *, target: BulkTarget) -> RowResult:
-    """Write the parts of a row and return its outcome.
-
-    Args:
-        row: the row.
-        result: the outcome of its record.
-        found: what `PartLookups.find` returned just before.
-        target: the family.
-
-    Raises:
-        CareCloudError: the server is away or refuses the client; the next run continues with the parts.
-    """
-    left = parts_left(row, result)
-    if not left or target.write_parts is None or result.record_id is None:
-        return result
-    parts = PartResult(refusals=found.refusals)
-    if not found.refusals:
-        parts = await target.write_parts(result.record_id, left, found.records)
-    outcome, reasons = result.outcome, parts.reasons
-    if parts.failure is not None:
-        outcome = parts.failure
-        if result.outcome is Outcome.CREATED:
-            reasons = (*reasons, "the record was created; this part of the row was not written")
-    elif parts.changed and outcome is Outcome.UNCHANGED:
-        outcome = Outcome.UPDATED
-    changed = (*result.changed_fields, *parts.changed)
-    return attrs.evolve(result, outcome=outcome, changed_fields=changed, reasons=reasons)
+def _with_checked(
+    write: Write, decided: RowResult | Plan, part: RowResult | Plan, values: Mapping[str, Any], *, dry_run: bool
+) -> tuple[Write, RowResult | Plan]:
+    """Return a row and what is decided of it, given what its part would do."""
+    if isinstance(part, Plan):
+        if not dry_run:
+            return write, decided
+        if isinstance(decided, Plan):
+            return write, attrs.evolve(decided, changed=(*decided.changed, *part.changed))
+        changed = (*decided.changed_fields, *part.changed)
+        return write, attrs.evolve(decided, outcome=Outcome.UPDATED, changed_fields=changed)
+    if part.outcome is not Outcome.UNCHANGED:
+        if not isinstance(decided, Plan) and decided.outcome not in {Outcome.UNCHANGED, Outcome.UPDATED}:
+            return write, decided  # an earlier part has decided it
+        return write, attrs.evolve(part, record_id=decided.record_id)
+    left = {name: value for name, value in write.body.parts.items() if name not in values}
+    return attrs.evolve(write, body=attrs.evolve(write.body, parts=left)), decided

@@ -42,6 +42,8 @@ class BulkWriteReport(BulkFigures):
 
     Attributes:
         retries: requests repeated by the bulk write after a failure.
+        waited: seconds in which nothing could be done but wait for lost answers to settle, or for other runs that write
+            the same keys; earlier runs included.
         resumed: whether an earlier run was continued.
         dry_run: whether nothing was written; the outcomes say what would happen.
         results: the file with the outcome of each row, if one was asked for.
@@ -49,6 +51,7 @@ class BulkWriteReport(BulkFigures):
     """
 
     retries: int = 0
+    waited: float = 0.0
     resumed: bool = False
     dry_run: bool = False
     results: str | None = None
@@ -67,10 +70,12 @@ class BulkProgress(BulkFigures):
     Attributes:
         stage: `reading` the source, `finding` records, `writing` rows, or `finishing` the files.
         done: rows with an outcome.
+        waits_for: what the run waits for, and for how many rows, while it can do nothing else; empty otherwise.
     """
 
     stage: str
     done: int
+    waits_for: str = ""
 
 
 OnBulkProgress = Callable[[BulkProgress], Awaitable[object] | object]

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, TextIO, TypeAlias, cast
 
 from attrs import frozen
 
-from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.errors import BadSourceError, BulkWriteError
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, Outcome
@@ -23,7 +23,9 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.storage.urls import is_url
-from carecloud_async.runtime.durable_files import create_private, is_same_file, sync_folder
+from carecloud_async.fixes import RESUME
+from carecloud_async.runs import partial_path, publish, reason_of
+from carecloud_async.runtime.durable_files import create_private, is_same_file
 
 __all__ = ["ResultFile", "RunFiles", "find_files", "write_results"]
 
@@ -79,8 +81,7 @@ def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFil
         split_suffix(local.name)
     for file in files:
         split_suffix(file.path.name)
-        if not file.path.parent.is_dir():
-            raise BadSourceError(f"{file.path}: the folder does not exist")
+        _require_writable(file.path)
     _require_different(
         {"the source": local, "journal": options.journal, "results": options.results, "rejects": options.rejects}
     )
@@ -117,27 +118,52 @@ def write_results(journal: Journal, columns: Sequence[str], files: Iterable[Resu
         delimiter: the delimiter of CSV files.
 
     Raises:
-        OSError: the disk refuses.
+        BulkWriteError: the disk refuses.
     """
     for file in files:
-        suffix, packing = split_suffix(file.path.name)
-        partial = file.path.with_name(f".{file.path.name}.partial")
-        raw = create_private(partial)
         try:
-            stream = compressing(cast("BinaryIO", raw), packing)
-            added = _REJECT_COLUMNS if file.only_refused else OUTCOME_COLUMNS
-            names = [*(one for one in columns if one not in OUTCOME_COLUMNS), *added]
-            _WRITERS[suffix](stream, _rows(journal, only_refused=file.only_refused), names, delimiter)
-            stream.close()
-            raw.flush()
-            os.fsync(raw.fileno())
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        finally:
-            raw.close()
-        partial.replace(file.path)
-        sync_folder(file.path.parent)
+            _write_file(journal, columns, file, delimiter=delimiter)
+        except OSError as error:
+            problem = f"{file.path}: {reason_of(error)}: nothing is lost"
+            raise BulkWriteError(problem, fix=RESUME) from error
+
+
+def _write_file(journal: Journal, columns: Sequence[str], file: ResultFile, *, delimiter: str) -> None:
+    suffix, packing = split_suffix(file.path.name)
+    prepared = partial_path(file.path, owner=journal.path)
+    raw = create_private(prepared)
+    try:
+        stream = compressing(cast("BinaryIO", raw), packing)
+        added = _REJECT_COLUMNS if file.only_refused else OUTCOME_COLUMNS
+        names = [*(one for one in columns if one not in OUTCOME_COLUMNS), *added]
+        _WRITERS[suffix](stream, _rows(journal, only_refused=file.only_refused), names, delimiter)
+        stream.close()
+        raw.flush()
+        os.fsync(raw.fileno())
+    except BaseException:
+        prepared.unlink(missing_ok=True)
+        raise
+    finally:
+        raw.close()
+    publish(prepared, file.path, overwrite=True)
+
+
+def _require_writable(path: Path) -> None:
+    """Check that a file can be written, before anything is sent.
+
+    Raises:
+        BadSourceError: it cannot.
+    """
+    if not path.parent.is_dir():
+        raise BadSourceError(f"{path}: the folder does not exist")
+    if path.is_dir():
+        raise BadSourceError(f"{path}: it is a directory: name a file")
+    prepared = partial_path(path, owner=path)
+    try:
+        create_private(prepared).close()
+        prepared.unlink()
+    except OSError as error:
+        raise BadSourceError(f"{path}: {reason_of(error)}") from error
 
 
 def _rows(journal: Journal, *, only_refused: bool) -> _Rows:

@@ -1,28 +1,34 @@
-"""A row on its way: checked, loaded into the journal, read back from it; `Intent`: what was about to be sent for it."""
+"""A row on its way: checked, then a write in the journal; `Plan`: what is sent for a write."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final
 
 import attrs
 from attrs import field, frozen
 
-from carecloud_async.bulk.outcome import RowResult
+from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.sources.source import to_json
 
-__all__ = ["CheckedRow", "Intent", "LoadedRow", "RowResults", "StoredRow", "pack", "unpack"]
+__all__ = ["RECORD", "CheckedRow", "Intent", "LoadedRow", "Plan", "Write", "pack", "unpack"]
+
+#: The kind of the write that makes or changes a row's record; other kinds are those of its parts.
+RECORD: Final = ""
 
 
 @frozen(kw_only=True, repr=False)
 class CheckedRow:
-    """A row after the check that needs no server.
+    """A row after the check that needs no server. A part of a row is one that has only `parts`.
 
     Attributes:
         key: the values of its key as they were given; `None` without one.
         changes: the fields of the record that it names, nested, as plain JSON values.
+        defaults: the fields that a new record gets, unless `changes` names them.
         create_fields: the fields that a create sends next to the record.
         parts: the fields that are written after the record.
+        new_parts: those of a new record that the row does not name itself.
         faults: dotted field → reason, of values that cannot be converted. The values are kept in `changes`: a record
             that already has such a value is left unchanged.
         unknown: dotted field → value, of fields that the SDK does not know: the record must have exactly this value.
@@ -33,8 +39,10 @@ class CheckedRow:
 
     key: tuple[str, ...] | None = None
     changes: dict[str, Any] = field(factory=dict)
+    defaults: dict[str, Any] = field(factory=dict)
     create_fields: dict[str, Any] = field(factory=dict)
     parts: dict[str, Any] = field(factory=dict)
+    new_parts: dict[str, Any] = field(factory=dict)
     faults: dict[str, str] = field(factory=dict)
     unknown: dict[str, Any] = field(factory=dict)
     last_change: str | None = None
@@ -43,19 +51,48 @@ class CheckedRow:
 
 @frozen(kw_only=True)
 class Intent:
-    """What was about to be sent for a row.
+    """What was about to be sent for a write.
+
+    Attributes:
+        was_absent: whether its key had no record when it was looked up under the claim.
+        changed: the dotted fields that an update changes.
+    """
+
+    was_absent: bool = False
+    changed: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Plan:
+    """A request that a write asks for.
 
     Attributes:
         kind: `create`, `update`, or `batch` for records that only the batch endpoint writes.
-        record_id: the id of the record to be updated.
-        changed: the dotted fields that the update changes.
-        base: the record that the update was made from, as the server sent it; `None` for a create.
+        body: the body of the PUT, or the record for a create or the batch endpoint.
+        create_fields: what a create sends next to the record, as it stands in the body.
+        record_id: the id of the record that is changed; `None` for a new one.
+        changed: the dotted fields that an update changes.
+        read_at: when the record that is changed was looked up, on the monotonic clock.
     """
 
     kind: str
+    body: Any = field(repr=False)
+    create_fields: Mapping[str, Any] = field(factory=dict, repr=False)
     record_id: str | None = None
     changed: tuple[str, ...] = ()
-    base: bytes | None = field(default=None, repr=False)
+    read_at: float = 0.0
+    is_new: bool = True
+
+    @property
+    def intent(self) -> Intent:
+        """What the journal keeps of it."""
+        return Intent(was_absent=self.is_new, changed=self.changed)
+
+    @property
+    def result(self) -> RowResult:
+        """The outcome of the write if the request succeeds."""
+        outcome = Outcome.CREATED if self.is_new else Outcome.UPDATED
+        return RowResult(outcome=outcome, record_id=self.record_id, changed_fields=self.changed)
 
 
 @frozen(kw_only=True)
@@ -67,7 +104,7 @@ class LoadedRow:
         line: the line of the file in which it begins; its number if the source has no lines.
         source: the row as JSON.
         key: its key in the form in which keys are compared; `None` without one.
-        unique_part: the key of the part that only one record can have, such as a card, in that form, or `None`.
+        unique: the parts that only one record can have, such as a card: column → value in that form.
         checked: the checked row.
     """
 
@@ -75,48 +112,53 @@ class LoadedRow:
     line: int = 0
     source: bytes = field(default=b"", repr=False)
     key: str | None = field(repr=False)
-    unique_part: str | None = field(repr=False)
+    unique: Mapping[str, str] = field(factory=dict, repr=False)
     checked: CheckedRow = field(repr=False)
 
 
 @frozen(kw_only=True)
-class StoredRow:
-    """A row as the journal has it.
+class Write:
+    """A write as the journal has it.
 
     Attributes:
-        number: its number in the source, from 1.
-        key: its key in the form in which keys are compared; `None` without one.
-        checked: the checked row.
+        id: its number in the journal.
+        row: the number of its row in the source, from 1.
+        kind: `RECORD`, or the kind of a part.
+        key: the key of a record in the form in which keys are compared; `None` without one.
+        body: what is to be written.
+        record_id: of a part: the record that it belongs to.
         listed: a record that has its key, if the whole list was read.
         listed_count: how many records of the list have its key.
-        intent: what was about to be sent; `None` if nothing was.
-        lost_at: when it was sent, or its answer was lost, by this run's monotonic clock; 0 if an earlier run sent it.
-        tries: how often it was intended.
-        created_id: the id of the record that a row without a key created, while its parts are still to be written.
+        intent: what was about to be sent, if it was sent or may have been; else `None`.
+        tries: how often its answer was lost.
+        alone: how often it was lost to the same fault in a request of its own.
+        fault: the server's answer the last time, if it was one.
+        most: the largest number of rows of the batch that it may be sent in; 0 for any.
     """
 
-    number: int
-    key: str | None = field(repr=False)
-    checked: CheckedRow = field(repr=False)
+    id: int
+    row: int
+    kind: str = RECORD
+    key: str | None = field(default=None, repr=False)
+    body: CheckedRow = field(repr=False)
+    record_id: str | None = None
     listed: bytes | None = field(default=None, repr=False)
     listed_count: int = 0
     intent: Intent | None = None
-    lost_at: float = 0.0
     tries: int = 0
-    created_id: str | None = None
-
-
-#: Rows with what became of them.
-RowResults: TypeAlias = list[tuple[StoredRow, RowResult]]
+    alone: int = 0
+    fault: str | None = None
+    most: int = 0
 
 
 def pack(row: CheckedRow) -> bytes:
     """Return a row that is not refused as the journal keeps it."""
-    return to_json(attrs.asdict(row, recurse=False, filter=attrs.filters.exclude("refused")))
+    return to_json({name: value for name, value in attrs.asdict(row, recurse=False).items() if value})
 
 
 def unpack(packed: bytes) -> CheckedRow:
     """Return a checked row that the journal kept."""
     values = json.loads(packed)
-    key = values.pop("key")
-    return CheckedRow(key=None if key is None else tuple(key), **values)
+    if "key" in values:
+        values["key"] = tuple(values["key"])
+    return CheckedRow(**values)

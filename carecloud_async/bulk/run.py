@@ -4,159 +4,177 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import frozen
+from attrs import define
 
 from carecloud_async.bulk.check import RowChecker, check_row
+from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.columns import Columns
+from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError, UnknownColumnError
-from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.family import Family, FamilyFacts, Key
 from carecloud_async.bulk.figures import RunFigures
-from carecloud_async.bulk.journal import Journal, damaged
+from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
-from carecloud_async.bulk.registry import registry_of
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, to_json
-from carecloud_async.bulk.writing import RunWriter
-from carecloud_async.fixes import COLUMNS, DEFAULTS, RESUME
+from carecloud_async.bulk.tables import KIND
+from carecloud_async.calls.events import watched
+from carecloud_async.fixes import COLUMNS, DEFAULTS, GO_ON
+from carecloud_async.runs import Earlier, RunFile
 from carecloud_async.runtime.suggestions import did_you_mean
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
-__all__ = ["find_key", "run"]
+__all__ = ["claims_of", "find_key", "run"]
 
 #: Most columns that the results of rows with names of their own have.
 _MAX_COLUMNS = 2000
 
 
-def find_key(target: BulkTarget, match: str | None) -> Key | None:
+def find_key(facts: FamilyFacts, match: str | None) -> Key | None:
     """Return the key that `match=` names.
 
     Raises:
         BadSourceError: there is no such key, or the family takes no rows without one.
     """
     if match is None:
-        if target.create is None and target.batch is None:
-            raise BadSourceError(f"{target.name} cannot be created: name the key of a record in match=")
+        if not facts.can_create and not facts.can_batch:
+            raise BadSourceError(f"{facts.name} cannot be created: name the key of a record in match=")
         return None
-    key = target.keys.get(match)
+    key = facts.keys.get(match)
     if key is None:
-        known = ", ".join(target.keys) or "none: pass match=None to create every row"
+        known = ", ".join(facts.keys) or "none: pass match=None to create every row"
         raise BadSourceError(
-            f"match={match!r} is no key of {target.name}{did_you_mean(match, target.keys)}; keys: {known}"
+            f"match={match!r} is no key of {facts.name}{did_you_mean(match, facts.keys)}; keys: {known}"
         )
     return key
 
 
-async def run(target: BulkTarget, source: Any, options: BulkWriteOptions) -> BulkWriteReport:
+async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWriteReport:
     """Write the rows of a source; see `bulk_write`.
 
     Raises:
         BulkWriteError: it cannot start or continue.
         CareCloudError: the server is away or refuses the client.
     """
-    key = find_key(target, options.match)
-    files = await run_in_thread(partial(find_files, source, options, family=target.name))
-    journal = Journal(files.journal, keep_rows=bool(files.files))
-    figures = RunFigures(target.clock, options.on_progress)
-    opened: list[RowSource] = []
+    key = find_key(family.facts, options.match)
+    files = await run_in_thread(partial(find_files, source, options, family=family.facts.name))
+    figures = RunFigures(family.clock, options.on_progress)
+    one = _Run(family=family, key=key, options=options, files=files, figures=figures)
     try:
-        rows = await run_in_thread(partial(_open_source, source, opened))
-        one = _Run(target=target, key=key, options=options, files=files, journal=journal, figures=figures)
-        report = partial(figures.report, resumed=False, dry_run=options.dry_run)
-        with _disk_errors(files.journal, report), target.watch(figures):
-            return await one.run(rows)
+        with watched(family.caller.context, figures):
+            return await one.run(source)
+    except BulkWriteError as error:
+        if error.report is None and one.journal is not None:
+            error.report = figures.report(resumed=False, dry_run=options.dry_run)
+        raise
     finally:
-        await run_in_thread_regardless(partial(_close, opened, journal, files))
+        await run_in_thread_regardless(one.close)
 
 
-@contextmanager
-def _disk_errors(path: Path, report: Callable[[], BulkWriteReport]) -> Iterator[None]:
-    """Turn errors of the disk and of the journal into a `BulkWriteError`."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise BulkWriteError(f"{path.parent}: {error}: nothing is lost", report=report(), fix=RESUME) from error
-    except sqlite3.DatabaseError as error:
-        raise BulkWriteError(damaged(path, error), report=report()) from error
-    except OSError as error:
-        if error.errno is None:
-            raise
-        problem = f"{path.parent}: {error.strerror}: nothing is lost"
-        raise BulkWriteError(problem, report=report(), fix=RESUME) from error
-
-
-def _open_source(source: Any, opened: list[RowSource]) -> RowSource:
-    """Open the source; `opened` has it also if the waiting task is cancelled meanwhile."""
-    rows = open_source(source)
-    opened.append(rows)
-    return rows
-
-
-def _close(opened: list[RowSource], journal: Journal, files: RunFiles) -> None:
-    for one in opened:
-        one.close()
-    journal.close()
-    if files.folder is not None:
-        files.folder.cleanup()
-
-
-@frozen(kw_only=True)
+@define(kw_only=True)
 class _Run:
-    """The parts of one run."""
+    """The parts of one run. What is opened is kept here, also if the waiting task is cancelled meanwhile."""
 
-    target: BulkTarget
+    family: Family
     key: Key | None
     options: BulkWriteOptions
     files: RunFiles
-    journal: Journal
     figures: RunFigures
+    source: RowSource | None = None
+    file: RunFile | None = None
+    journal: Journal | None = None
 
-    async def run(self, rows: RowSource) -> BulkWriteReport:
+    def close(self) -> None:
+        """Close what was opened."""
+        if self.source is not None:
+            self.source.close()
+        if self.file is not None:
+            self.file.close()
+        if self.files.folder is not None:
+            self.files.folder.cleanup()
+
+    async def run(self, source: Any) -> BulkWriteReport:
         """Load the rows, write them, and make the files."""
-        options, figures, journal = self.options, self.figures, self.journal
-        binding = self._binding(rows)
-        resumed = await run_in_thread(partial(journal.open, binding, resume=options.resume and not options.dry_run))
-        if resumed and (finished := journal.meta("finished")) is not None:
-            self._continue_figures(json.loads(finished))
+        rows = await run_in_thread(partial(self._open_source, source))
+        file, journal = await run_in_thread(partial(self._open_journal, rows))
+        figures = self.figures
+        if file.report is not None and await self._is_finished(file, journal, rows):
+            figures.resume(file.report["outcomes"], file.report["kept"])
             return self._report(resumed=True)
+        resumed = file.continues
         try:
-            if resumed and journal.meta("loaded") is not None:
-                await self._compare(rows)
-                self._continue_figures(await run_in_thread(journal.counts))
-            else:
-                await self._load(rows)
-            await self._write()
+            if resumed:
+                await self._compare(journal, rows)
+                figures.resume(await run_in_thread(journal.counts), journal.get("kept"))
+                settle = partial(journal.recover, now=figures.now, settle_seconds=self.family.settle_seconds)
+                await run_in_thread(settle)
+            elif not journal.get("loaded"):
+                await self._load(journal, rows)
+            await self._write(journal)
         except TooManyRefusedError:
-            await self._write_files(rows)
+            await self._write_files(journal, rows)
             raise
         figures.stage = "finishing"
         await figures.report_progress(always=True)
-        await self._write_files(rows)
-        if self.key is None and rows.identity is not None and self.files.folder is None:
+        await self._write_files(journal, rows)
+        if self.key is None and self.files.folder is None:
             # Begun again, the run would make every record a second time: a kill may come before its end is known.
-            await run_in_thread(partial(journal.finish_run, dict(figures.outcomes)))
+            report = {"outcomes": dict(figures.outcomes), "kept": figures.to_keep, "digest": journal.get("digest")}
+            await run_in_thread(partial(file.finish, report))
         else:
-            await run_in_thread(journal.remove)
+            await run_in_thread(file.remove)
         return self._report(resumed=resumed)
 
-    async def _write_files(self, rows: RowSource) -> None:
-        columns = json.loads(self.journal.meta("columns") or "[]")
-        await run_in_thread(partial(write_results, self.journal, columns, self.files.files, delimiter=rows.delimiter))
+    def _open_source(self, source: Any) -> RowSource:
+        self.source = open_source(source)
+        return self.source
 
-    def _continue_figures(self, counts: Mapping[str, int]) -> None:
-        meta = {name: self.journal.meta(name) for name in ("requests", "retries", "seconds")}
-        self.figures.resume(counts, meta)
+    def _open_journal(self, rows: RowSource) -> tuple[RunFile, Journal]:
+        """Open the journal of an earlier run that is continued, or begin one. Blocks.
+
+        Raises:
+            BulkWriteError: it is in use, belongs to another run, or has an unfinished run and `resume` is not given.
+        """
+        path, resume = self.files.journal, self.options.resume and not self.options.dry_run
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.file = file = RunFile.open(path, kind=KIND, binding=self._binding(rows), resume=resume)
+        self.journal = journal = Journal(file, keep_rows=bool(self.files.files))
+        if file.problem is not None:
+            raise file.problem
+        if file.report is not None:
+            return file, journal
+        is_unfinished = file.earlier is Earlier.UNFINISHED and file.get("loaded") is not None
+        if is_unfinished and not resume and journal.has_begun():
+            raise BulkWriteError(f"{path}: an earlier run was not finished", fix=GO_ON)
+        if not (is_unfinished and resume):  # nothing was sent before all rows were loaded
+            file.begin()
+        return file, journal
+
+    async def _is_finished(self, file: RunFile, journal: Journal, rows: RowSource) -> bool:
+        """Return whether the finished run had the rows of this one; otherwise load these."""
+        if rows.identity is not None:
+            return True
+        # The report is kept until it is certain that these rows are others: a kill must not lose it.
+        await run_in_thread(journal.make_tables)
+        await self._load(journal, rows, other_than=file.report["digest"])
+        if journal.get("loaded"):
+            return False
+        await run_in_thread(journal.make_tables)
+        return True
+
+    async def _write_files(self, journal: Journal, rows: RowSource) -> None:
+        columns = journal.get("columns") or []
+        await run_in_thread(partial(write_results, journal, columns, self.files.files, delimiter=rows.delimiter))
 
     def _report(self, *, resumed: bool) -> BulkWriteReport:
         options = self.options
@@ -173,27 +191,31 @@ class _Run:
             "match": options.match,
             "mode": options.mode,
             "columns": [dict(options.columns), sorted(options.ignore_columns)],
-            "defaults": dict(options.defaults),
+            "defaults": [dict(options.defaults), dict(options.values)],
             "blank": [options.blank, options.if_unchanged],
-            "files": [bool(self.files.files), options.limit],
+            "results": bool(self.files.files),
+            "limit": options.limit,
         }
-        bound = {name: _digest(value) for name, value in {**self.target.scope, **what}.items()}
+        bound = {name: _digest(value) for name, value in {**self.family.facts.scope, **what}.items()}
         return bound | ({"source": _digest(rows.identity)} if rows.identity is not None else {})
 
-    async def _load(self, rows: RowSource) -> None:
-        """Read and check all rows, without the server, into the journal."""
-        journal, figures, options = self.journal, self.figures, self.options
-        columns = Columns(self.target, renamed=options.columns, ignored=options.ignore_columns)
+    async def _load(self, journal: Journal, rows: RowSource, *, other_than: str | None = None) -> None:
+        """Read and check all rows, without the server, into the journal.
+
+        Args:
+            journal: the journal.
+            rows: the source.
+            other_than: the digest of rows that are written already and are not loaded.
+        """
+        figures, options = self.figures, self.options
+        columns = Columns(self.family, renamed=options.columns, ignored=options.ignore_columns)
         checker = await self._checker(rows, columns)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         seen = hashlib.sha256()
-        parts = self.target.writes.parts
-        add = partial(journal.load, unique_part="" if parts is None else parts.keys[0].name)
         number = 0
-        async with aclosing(rows.batches()) as batches:
+        await run_in_thread(journal.begin_loading)
+        async with aclosing(self._batches(rows)) as batches:
             async for batch in batches:
-                if options.limit is not None:
-                    batch = batch[: options.limit - number]
                 loaded: list[LoadedRow] = []
                 for row in batch:
                     number += 1
@@ -203,21 +225,30 @@ class _Run:
                     checked = await check_row(checker, columns, row)
                     loaded.append(attrs.evolve(checked, number=number, line=row.line or number, source=source))
                 figures.rows = number
-                figures.outcomes["refused"] += await run_in_thread(partial(add, loaded))
+                figures.outcomes["refused"] += await run_in_thread(partial(journal.load, loaded))
                 if options.too_many(figures.refused, number):
-                    await run_in_thread(partial(journal.set_meta, columns=json.dumps(list(names))))
+                    await run_in_thread(partial(journal.set, columns=[*names]))
                 figures.check_refused(options, rows=number, sent="none was sent")
                 await figures.report_progress()
-                if number == options.limit:
-                    break
-        await run_in_thread(
-            partial(journal.finish_loading, loaded=number, columns=json.dumps(list(names)), digest=seen.hexdigest())
-        )
+        digest = seen.hexdigest()
+        if digest != other_than:
+            await run_in_thread(partial(journal.finish_loading, loaded=True, columns=[*names], digest=digest))
+
+    async def _batches(self, rows: RowSource) -> AsyncGenerator[list[SourceRow], None]:
+        """Yield the rows in batches, up to the limit: rows may have no end."""
+        left = self.options.limit
+        async with aclosing(rows.batches()) as batches:
+            async for batch in batches:
+                yield batch[:left]
+                if left is not None:
+                    left -= len(batch)
+                    if left <= 0:
+                        return
 
     async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
         options, objects = self.options, _object_columns(rows, columns)
         names = [name for name in rows.columns or () if name not in objects]
-        await _require_known(columns, names, defaults=tuple(options.defaults))
+        await _require_known(columns, names, defaults=(*options.defaults, *options.values), label=rows.label)
         first: dict[str, str] = {}
         for name in names:
             place = columns.place(name)
@@ -228,7 +259,7 @@ class _Run:
                     "ignore_columns="
                 )
         if self.key is not None and rows.columns is not None:
-            given = {*first, *(columns.place(name).path for name in options.defaults)}
+            given = {*first, *(columns.place(name).path for name in (*options.defaults, *options.values))}
             inside = tuple(f"{name}." for name in objects)
             missing = [path for path in self.key.paths if path not in given and not path.startswith(inside)]
             if missing:
@@ -236,44 +267,53 @@ class _Run:
                     f"{rows.label}: match={self.key.name!r} needs the column {missing[0]}: there is none; name the "
                     "column in columns="
                 )
-        return RowChecker(self.target, columns, key=self.key, options=options, textual=rows.textual, blanks=rows.blanks)
+        return RowChecker(self.family, columns, key=self.key, options=options, textual=rows.textual, blanks=rows.blanks)
 
-    async def _compare(self, rows: RowSource) -> None:
+    async def _compare(self, journal: Journal, rows: RowSource) -> None:
         """Check that the rows are those of the run that is resumed, where only reading them tells."""
         if rows.identity is not None:
             return
         seen = hashlib.sha256()
-        async with aclosing(rows.batches()) as batches:
+        async with aclosing(self._batches(rows)) as batches:
             async for batch in batches:
                 for row in batch:
                     seen.update(_to_json(row))
-        if seen.hexdigest() != self.journal.meta("digest"):
+        if seen.hexdigest() != journal.get("digest"):
             raise BulkWriteError(
                 f"{self.files.journal}: the run that is to be resumed had other rows: give the same ones, or remove "
                 "the file to begin again"
             )
 
-    async def _write(self) -> None:
-        target, options, figures = self.target, self.options, self.figures
-        registry = None
+    async def _write(self, journal: Journal) -> None:
+        family, options, figures = self.family, self.options, self.figures
+        claims = None
         if not options.dry_run:
-            registry = registry_of(target, options.match)
-            await run_in_thread(registry.__enter__)
+            claims = claims_of(family)
+            await run_in_thread(claims.__enter__)
         try:
-            writer = RunWriter(target, self.journal, registry, key=self.key, options=options, figures=figures)
+            if claims is not None:
+                await run_in_thread(partial(_take_over, journal, claims))
+            engine = Engine(family, journal, claims, key=self.key, options=options, figures=figures)
             figures.stage = "finding"
             await figures.report_progress(always=True)
-            await writer.read_list_if_cheaper(self.files.journal.parent)
-            figures.stage = "writing"
-            await writer.write_all()
+            await engine.run(self.files.journal.parent)
         finally:
-            await run_in_thread_regardless(
-                partial(
-                    self.journal.set_meta, requests=figures.requests, retries=figures.retries, seconds=figures.seconds
-                )
-            )
-            if registry is not None:
-                await run_in_thread_regardless(registry.__exit__)
+            await run_in_thread_regardless(partial(journal.set, kept=figures.to_keep))
+            if claims is not None:
+                await run_in_thread_regardless(claims.__exit__)
+
+
+def claims_of(family: Family) -> Claims:
+    """Return the claims of a run that writes a family."""
+    return Claims(project=family.facts.scope["project"], clock=family.clock, settle_seconds=family.settle_seconds)
+
+
+def _take_over(journal: Journal, claims: Claims) -> None:
+    """Take over the claims of the run that is continued: its journal says which writes were sent."""
+    owner = journal.get("owner")
+    if owner is not None:
+        claims.adopt(owner)
+    journal.set(owner=claims.owner)
 
 
 def _digest(value: object) -> str:
@@ -302,12 +342,20 @@ def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:
     return () if rows.textual else tuple(name for name in rows.columns or () if columns.is_object(name))
 
 
-async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Sequence[str]) -> None:
-    """Raise one error that names all columns, or all defaults, that lead to no field."""
+async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Sequence[str], label: str) -> None:
+    """Raise one error that names all columns, or all defaults, that lead to no field.
+
+    Where no column is known, the first line may be a row of data, which no error shows.
+    """
     for group, is_default in ((names, False), (defaults, True)):
         if _unknown(columns, group, is_default=is_default):
             await columns.fetch_names()
-        if unknown := _unknown(columns, group, is_default=is_default):
+        unknown = _unknown(columns, group, is_default=is_default)
+        if not is_default and len(unknown) == len(group):
+            unknown = [problem for problem in unknown if "did you mean" in problem]
+            if len(group) > 1 and not unknown:
+                raise BadSourceError(f"{label}: no column has the name of a field: the file needs a line of names")
+        if unknown:
             raise UnknownColumnError("; ".join(unknown), fix=DEFAULTS if is_default else COLUMNS)
 
 

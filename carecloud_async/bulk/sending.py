@@ -1,7 +1,7 @@
-"""Send the writes of rows, one request or one batch at a time, and return the outcome of each row.
+"""Send the writes of rows, one request or one batch at a time, and say how each was answered.
 
 A failure after which the same request may succeed is not the fault of a row: the request is repeated, and the last
-failure stops the run. A lost answer leaves a row in doubt.
+failure stops the run. A lost answer leaves a write in doubt.
 
 The API does not document how it names the rows at fault of a refused batch, so each outcome comes from a request of its
 own: a batch that was accepted, or a row that was refused alone. A refused batch is sent again in parts until the rows
@@ -12,27 +12,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, TypeGuard, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
+from attrs import frozen
 
-from carecloud_async.bulk.decide import Plan
-from carecloud_async.bulk.family import BulkTarget
+from carecloud_async.bulk.family import Family
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.rows import Plan
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
-    BadRequestError,
     CareCloudError,
+    ConfigurationError,
+    InterfaceError,
     InvalidParam,
-    MethodNotAllowedError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     ServerError,
 )
 
-__all__ = ["RowSender", "send_batch"]
+__all__ = ["ATTEMPTS", "LONGEST_WAIT", "STALE_SECONDS", "Answer", "Lost", "Sender", "Stale", "send_batch"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,111 +41,149 @@ R = TypeVar("R")
 #: Attempts at a request that fails without having done anything, and the longest wait between two (seconds).
 ATTEMPTS: Final = 7
 LONGEST_WAIT: Final = 30.0
+#: A record that was read longer ago (seconds) is read again before it is replaced: another program may have changed it.
+STALE_SECONDS: Final = 10.0
 
 #: Refusals that are about the client and not about the row.
-_NOT_THE_ROW: Final = (
-    AuthenticationError, PermissionDeniedError, MethodNotAllowedError, RateLimitError, ServerError
-)  # fmt: skip
+_NOT_THE_ROW: Final = (AuthenticationError, PermissionDeniedError, RateLimitError, ServerError)
 
 
-class RowSender:
+@frozen(kw_only=True)
+class Lost:
+    """The answer was lost.
+
+    Attributes:
+        fault: what the server answered, if it was a 5xx.
+        size: the number of writes in the request.
+    """
+
+    fault: str | None = None
+    size: int = 1
+
+
+@frozen(kw_only=True)
+class Stale:
+    """Nothing was done, and the record that the write replaces is to be read again.
+
+    Attributes:
+        error: what kept the request from being sent in time; `None` if it was read too long ago from the beginning.
+    """
+
+    error: CareCloudError | None = None
+
+
+#: How a write was answered.
+Answer: TypeAlias = RowResult | Lost | Stale
+
+
+class Sender:
     """Sends the writes of one run.
 
     Args:
-        target: the family.
         on_retry: called for each repeated request.
     """
 
-    def __init__(self, target: BulkTarget, *, on_retry: Callable[[], None]) -> None:
-        self._target = target
+    def __init__(self, *, on_retry: Callable[[], None]) -> None:
         self._on_retry = on_retry
 
-    async def send(self, plans: Mapping[int, Plan], note: Callable[[int, RowResult | None], None]) -> None:
+    async def send(self, family: Family, plans: Mapping[int, Plan], note: Callable[[int, Answer], None]) -> None:
         """Send one write, or records to the batch endpoint, these in parts if some are refused.
 
         Args:
-            plans: what is sent, by the number of the row: one plan, or plans for the batch endpoint.
-            note: called for each row with its outcome, `None` if that is in doubt. If this raises a `CareCloudError`,
-                rows for which it was not called were certainly not written.
+            family: the family.
+            plans: what is sent, by the id of the write: one plan, or plans for the batch endpoint.
+            note: called for each write with its answer. If this raises, writes for which it was not called were
+                certainly not made.
 
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
-        batch = self._target.batch
-        if batch is None or any(plan.kind != "batch" for plan in plans.values()):
-            for number, plan in plans.items():
-                note(number, await self._send_one(plan))
+        if len(plans) == 1 and (one := next(iter(plans.values()))).kind != "batch":
+            note(next(iter(plans)), await self._send_one(family, one))
             return
 
         def note_rows(numbers: Sequence[int], error: CareCloudError | None) -> None:
             for number in numbers:
-                plan = plans[number]
-                in_doubt = error is not None and error.may_have_happened
-                note(number, None if in_doubt else plan.result if error is None else _refusal(error, plan))
+                note(number, plans[number].result if error is None else _answer(error, plans[number], len(numbers)))
 
         await send_batch(
             {number: plan.body for number, plan in plans.items()},
-            send=lambda bodies: self._repeated(lambda: batch(bodies)),
+            send=lambda bodies: self._repeated(family, lambda: family.batch(bodies)),
             is_refusal=_is_about_the_row,
             note=note_rows,
         )
 
-    async def _send_one(self, plan: Plan) -> RowResult | None:
+    async def _send_one(self, family: Family, plan: Plan) -> Answer:
         try:
-            return await self._repeated(lambda: self._request(plan))
+            if plan.kind == "create":
+                record_id = await self._repeated(family, lambda: family.create(plan.body, dict(plan.create_fields)))
+                return attrs.evolve(plan.result, record_id=record_id)
+            return await self._update(family, plan)
         except CareCloudError as error:
-            if error.may_have_happened:
-                return None
-            result = _refusal(error, plan)
-            if result is None:
+            if not error.may_have_happened and not _is_about_the_row(error):
                 raise
-            return result
+            return _answer(error, plan, 1)
 
-    async def _request(self, plan: Plan) -> RowResult:
-        target = self._target
-        if plan.kind == "create" and target.create is not None:
-            record_id = await target.create(plan.body["record"], plan.body["create_fields"])
-            return attrs.evolve(plan.result, record_id=record_id)
-        assert target.update is not None  # noqa: S101  (plans for updates are made only where there is a PUT)
-        assert plan.record_id is not None  # noqa: S101  (as above)
-        await target.update(plan.record_id, plan.body)
+    async def _update(self, family: Family, plan: Plan) -> Answer:
+        """Replace a record, unless it was read too long ago: the wait at the rate limiter counts."""
+        assert plan.record_id is not None  # noqa: S101  (plans for updates have one)
+        left = plan.read_at + STALE_SECONDS - family.clock.monotonic()
+        if left <= 0:
+            return Stale()
+        try:
+            await family.update(plan.record_id, plan.body, within=left)
+        except CareCloudError as error:
+            if not _passes(error):
+                raise
+            return Stale(error=error)
         return plan.result
 
-    async def _repeated(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def _repeated(self, family: Family, request: Callable[[], Awaitable[T]]) -> T:
         """Make a request; repeat it after failures that pass, if it certainly did nothing."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await request()
             except CareCloudError as error:
-                may_repeat = error.is_retryable and not error.may_have_happened and not _is_about_the_row(error)
-                if not may_repeat or attempt == ATTEMPTS:
+                if not _passes(error) or attempt == ATTEMPTS:
                     raise
             self._on_retry()
-            await self._target.clock.sleep(min(2.0 ** (attempt - 1), LONGEST_WAIT))
+            await family.clock.sleep(min(2.0 ** (attempt - 1), LONGEST_WAIT))
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
 
 
-def _is_about_the_row(error: CareCloudError) -> TypeGuard[ApiError]:
+def _passes(error: CareCloudError) -> bool:
+    """Return whether a request that certainly did nothing may succeed later."""
+    return error.is_retryable and not error.may_have_happened and not _is_about_the_row(error)
+
+
+def _is_about_the_row(error: CareCloudError) -> bool:
+    """Return whether a refusal is the fault of a row: the API's own 4xx, or values that cannot be sent."""
+    if isinstance(error, ConfigurationError):
+        return not isinstance(error, InterfaceError)
     return isinstance(error, ApiError) and not isinstance(error, _NOT_THE_ROW)
+
+
+def _answer(error: CareCloudError, plan: Plan, size: int) -> Answer:
+    """Return what an error says of a write: its answer was lost, or it is refused."""
+    if error.may_have_happened:
+        cause = error.__cause__
+        return Lost(fault=_words(cause) if isinstance(cause, ServerError) else None, size=size)
+    if isinstance(error, NotFoundError) and plan.record_id is not None:
+        return RowResult(outcome=Outcome.CONFLICT, record_id=plan.record_id, reasons=("the record is gone",))
+    reasons: tuple[str, ...] = (error.problem,)
+    if isinstance(error, ApiError):
+        reasons = tuple(map(_reason, error.invalid_params)) or (f"the server refused it with {_words(error)}",)
+    return attrs.evolve(refused(*reasons), record_id=plan.record_id)
+
+
+def _words(error: ApiError) -> str:
+    return f"{error.status} {error.exception or ''}".rstrip()
 
 
 def _reason(param: InvalidParam) -> str:
     """Say why a row was refused. Some servers send the position of an entry in place of the field's name."""
     named = f"{param.name}: {param.reason}"
     return f"the server does not name the field: {param.reason}" if param.name.isdecimal() else named
-
-
-def _refusal(error: CareCloudError, plan: Plan) -> RowResult | None:
-    """Return the outcome of a row that the server refused, or `None` if the failure is not about the row."""
-    if not _is_about_the_row(error):
-        return None
-    if isinstance(error, BadRequestError) and error.invalid_params:
-        result = refused(*map(_reason, error.invalid_params))
-    elif isinstance(error, NotFoundError) and plan.record_id is not None:
-        result = RowResult(outcome=Outcome.CONFLICT, reasons=("the record is gone",))
-    else:
-        result = refused(f"the server refused it with {error.status} {error.exception or ''}".rstrip())
-    return attrs.evolve(result, record_id=plan.record_id)
 
 
 async def send_batch(

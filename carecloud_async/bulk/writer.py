@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
@@ -15,27 +16,34 @@ from attrs import define, field
 
 from carecloud_async.bulk.check import RowChecker, check_row
 from carecloud_async.bulk.columns import Columns
+from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.registry import registry_of
+from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.rows import LoadedRow
+from carecloud_async.bulk.run import claims_of
 from carecloud_async.bulk.sources.mapping_source import row_of
-from carecloud_async.bulk.writing import RunWriter
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["BulkWriter"]
+
+_log = logging.getLogger("carecloud_async.bulk")
 
 #: Most rows that share look-ups.
 _TOGETHER: Final = 450
 
 _CLOSED: Final = "the bulk writer was closed before this row was written: write it again"
-_LOST: Final = "the answer was lost, and the row has no key"
 _CREATED: Final = "the record was created, and its card or properties may be missing"
 _STOPPED: Final = "the bulk writer was stopped while this row was being written: a row with a key can be written again"
+
+
+def _log_wait(progress: BulkProgress) -> None:
+    if progress.waits_for:
+        _log.info("a bulk writer waits for %s", progress.waits_for)
 
 
 @define(eq=False)
@@ -44,7 +52,7 @@ class _Waiting:
 
     Attributes:
         row: the row.
-        claims: its key and its unique part: two rows with the same one are not written at once.
+        claims: its key and its unique parts: two rows with the same one are not written at once.
         done: set when it has its outcome.
         result: its outcome.
         error: why it has none.
@@ -64,20 +72,18 @@ class BulkWriter:
     that were given have their outcome.
 
     Args:
-        target: the family.
+        family: the family.
         key: the key that names a record; `None` if every row is created.
         options: the options.
     """
 
-    def __init__(self, target: BulkTarget, *, key: Key | None, options: BulkWriteOptions) -> None:
-        # One row gains nothing from a batch, and a create tells the id.
-        target = attrs.evolve(target, batch=None) if target.create is not None else target
-        self._target = target
+    def __init__(self, family: Family, *, key: Key | None, options: BulkWriteOptions) -> None:
+        self._family = family = family.by_record()
         self._key = key
         self._options = options
-        self._columns = Columns(target, renamed=options.columns, ignored=options.ignore_columns)
-        self._slots = anyio.Semaphore(options.concurrency or target.concurrency)
-        self._registry = registry_of(target, options.match)
+        self._columns = Columns(family, renamed=options.columns, ignored=options.ignore_columns)
+        self._slots = anyio.Semaphore(options.concurrency or family.caller.context.http.max_connections)
+        self._claims = claims_of(family)
         self._waiting: list[_Waiting] = []
         self._begun: set[_Waiting] = set()
         self._claimed: set[tuple[str, str]] = set()
@@ -86,14 +92,14 @@ class BulkWriter:
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
-        await run_in_thread(self._registry.__enter__)
+        await run_in_thread(self._claims.__enter__)
         try:
             tasks = anyio.create_task_group()
             await tasks.__aenter__()
             self._tasks = tasks
             tasks.start_soon(self._collect)
         except BaseException:
-            await run_in_thread_regardless(self._registry.__exit__)
+            await run_in_thread_regardless(self._claims.__exit__)
             raise
         return self
 
@@ -112,7 +118,7 @@ class BulkWriter:
         finally:
             self._tasks = None
             self._fail_waiting()
-            await run_in_thread_regardless(self._registry.__exit__)
+            await run_in_thread_regardless(self._claims.__exit__)
         return None
 
     async def write(self, row: Mapping[str, Any] | Any) -> RowResult:
@@ -131,7 +137,7 @@ class BulkWriter:
         self._require_open()  # the block may have ended while names were read from the server
         if loaded.checked.refused:
             return refused(*loaded.checked.refused)
-        names = {"key": loaded.key, "part": loaded.unique_part}
+        names = {"": loaded.key, **loaded.unique}
         waiting = _Waiting(loaded, frozenset((kind, name) for kind, name in names.items() if name is not None))
         self._waiting.append(waiting)
         self._changed.set()
@@ -148,7 +154,7 @@ class BulkWriter:
     @cached_property
     def _checker(self) -> RowChecker:
         return RowChecker(
-            self._target, self._columns, key=self._key, options=self._options, textual=False, blanks=False
+            self._family, self._columns, key=self._key, options=self._options, textual=False, blanks=False
         )
 
     async def _collect(self) -> None:
@@ -166,6 +172,8 @@ class BulkWriter:
             await anyio.lowlevel.checkpoint()
 
     def _take_group(self) -> list[_Waiting]:
+        if self._key is not None and self._key.needs_list and self._begun:
+            return []  # each group reads the list, which must not change meanwhile
         group: list[_Waiting] = []
         rest: list[_Waiting] = []
         for row in self._waiting:
@@ -185,25 +193,24 @@ class BulkWriter:
             for number, result in results:
                 self._end(rows[number], result=result)
 
-        with closing(Journal.in_memory()) as journal:
-            writer = RunWriter(
-                self._target,
+        with closing(Journal(None, keep_rows=False)) as journal:
+            engine = Engine(
+                self._family,
                 journal,
-                self._registry,
+                self._claims,
                 key=self._key,
                 options=self._options,
-                figures=RunFigures(self._target.clock, on_results=note),
+                figures=RunFigures(self._family.clock, _log_wait, on_results=note),
                 slots=self._slots,
             )
             try:
                 journal.load([attrs.evolve(one.row, number=number, line=number) for number, one in rows.items()])
-                await writer.write_all()
+                await engine.run()
             except Exception as error:  # noqa: BLE001  (raised by write())
-                for one in journal.in_doubt_without_key():
+                for number, record_id in journal.written_without_key():
                     # Written again, the row would make a second record.
-                    reason = _LOST if one.created_id is None else _CREATED
-                    unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=one.created_id, reasons=(reason,))
-                    self._end(rows[one.number], result=unknown)
+                    unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=record_id, reasons=(_CREATED,))
+                    self._end(rows[number], result=unknown)
                 for row in self._begun.intersection(group):
                     self._end(row, error=error)
 

@@ -62,8 +62,14 @@ class ImportOptions:
     default: Annotated[
         list[str] | None,
         typer.Option(
-            "--default", metavar="FIELD=VALUE", help="The value of a field in rows that have none; may be repeated."
+            "--default",
+            metavar="FIELD=VALUE",
+            help="The value of a field in new records whose rows have none; may be repeated.",
         ),
+    ] = None
+    value: Annotated[
+        list[str] | None,
+        typer.Option("--value", metavar="FIELD=VALUE", help="The value of a field in every row; may be repeated."),
     ] = None
     blank: Annotated[
         Literal["keep", "clear"],
@@ -107,12 +113,14 @@ class ImportOptions:
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `bulk_write`."""
         values, most = attrs.asdict(self), self.max_refused
-        columns, ignored, defaults = (values.pop(name) or [] for name in ("column", "ignore_column", "default"))
+        names = ("column", "ignore_column", "default", "value")
+        columns, ignored, defaults, of_all = (values.pop(name) or [] for name in names)
         return values | {
             "match": None if self.match == "none" else self.match,
             "columns": dict(_pair("--column", one) for one in columns),
             "ignore_columns": ignored,
             "defaults": dict(_pair("--default", one) for one in defaults),
+            "values": dict(_pair("--value", one) for one in of_all),
             "max_refused": int(most) if most is not None and most >= 1 else most,
         }
 

@@ -66,7 +66,8 @@ def describe(progress: Progress | BulkProgress) -> str:
     if isinstance(progress, BulkProgress):
         if progress.stage == "reading":
             return f"{progress.rows:,} rows read"
-        return f"{progress.done:,} of {progress.rows:,} rows, {count_outcomes(progress) or progress.stage}"
+        words = f"{progress.done:,} of {progress.rows:,} rows, {count_outcomes(progress) or progress.stage}"
+        return f"{words}; waiting for {progress.waits_for}" if progress.waits_for else words
     if progress.stage != "reading":
         return f"{progress.records:,}, {progress.stage} the file"
     words = f"{progress.records:,}" + (f" of {progress.total:,}" if progress.total is not None else "")

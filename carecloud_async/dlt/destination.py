@@ -20,13 +20,13 @@ from attrs import frozen
 from dlt.common.json import json as typed_json
 
 from carecloud_async.auth.stores.memory import MemoryTokenStore
-from carecloud_async.bulk.registry import registry_folder
+from carecloud_async.bulk.claims import state_folder
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.lookup.families import bulk_families, open_family
-from carecloud_async.runtime.durable_files import replace_file
+from carecloud_async.runtime.durable_files import replace_file, sync_folder
 
 __all__ = ["carecloud_destination"]
 
@@ -41,6 +41,7 @@ def carecloud_destination(
     client: Callable[[], CareCloud] | None = None,
     columns: Mapping[str, str] | None = None,
     defaults: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None,
     max_refused: float | None = None,
     rejects: str | None = None,
     of: tuple[str, ...] = (),
@@ -54,7 +55,8 @@ def carecloud_destination(
         client: makes a client; from the `CARECLOUD_*` variables if left out.
         columns: column → field, where they differ. dlt's `personal_information__email` is
             `personal_information.email`.
-        defaults: values for rows that lack them.
+        defaults: fields of new records, for rows that lack them.
+        values: fields of every row.
         max_refused: fail the load when more rows are refused; as for `bulk_write`.
         rejects: a folder for a JSONL file of the refused rows of each file of a load package.
         of: ids of the parents, for a family such as `customers.addresses`.
@@ -74,6 +76,7 @@ def carecloud_destination(
             "mode": mode,
             "columns": dict(columns or {}),
             "defaults": dict(defaults or {}),
+            "values": dict(values or {}),
             "max_refused": max_refused,
         },
     )
@@ -103,14 +106,17 @@ class _Writer:
 
     def write(self, file: Path, table: str) -> None:
         """Write one file, once."""
-        folder = registry_folder().with_name("carecloud-async-dlt")
+        folder = state_folder().with_name("carecloud-async-dlt")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = _stable_name(file)
         done = folder / f"{name}.done"
         if done.exists():
             return
-        report = anyio.run(self._write, file, folder / f"{name}.db", name)
+        journal = folder / f"{name}.db"
+        report = anyio.run(self._write, file, journal, name)
         replace_file(done, b"")
+        sync_folder(folder)
+        journal.unlink(missing_ok=True)  # of rows without a key it is kept until the note is durable
         if not report.complete:
             counts = report.refused, report.conflict, report.unknown
             _log.warning("%s: %d rows were refused, %d in conflict, %d unknown", table, *counts)
@@ -133,7 +139,8 @@ def _stable_name(file: Path) -> str:
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    packing = ".gz" if file.name.endswith(".gz") or file.read_bytes()[:2] == b"\x1f\x8b" else ""
+    with file.open("rb") as start:
+        packing = ".gz" if start.read(2) == b"\x1f\x8b" else ""
     with closing(open_file(str(file), packing=packing)) as lines:
         for line in lines:
             found = typed_json.typed_loadb(line) if line.strip() else []

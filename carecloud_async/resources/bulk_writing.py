@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from carecloud_async.bulk.family import BulkWrites
 from carecloud_async.resources.declare import Resource
+from carecloud_async.resources.merge import MergeRules
 
 if TYPE_CHECKING:
+    from carecloud_async.bulk.family import Family
     from carecloud_async.bulk.options import RowOptions
     from carecloud_async.bulk.report import BulkWriteReport, OnBulkProgress
     from carecloud_async.bulk.writer import BulkWriter
@@ -22,6 +24,17 @@ class BulkWriting(Resource):
 
     bulk: ClassVar[BulkWrites] = BulkWrites()
 
+    @classmethod
+    def merge_rules(cls) -> MergeRules | None:
+        """Return how a record and its changes become the body of the family's PUT; `None` if it has none."""
+        return None
+
+    def as_family(self) -> Family:
+        """Return what bulk writes need of the family."""
+        from carecloud_async.resources.bulk_target import DeclaredFamily  # few programs write in bulk
+
+        return DeclaredFamily(self, self.bulk, self.merge_rules())
+
     async def bulk_write(
         self,
         source: str | os.PathLike[str] | Iterable[Any] | AsyncIterable[Any] | Any,
@@ -31,6 +44,7 @@ class BulkWriting(Resource):
         columns: Mapping[str, str] | None = None,
         ignore_columns: Collection[str] = (),
         defaults: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
         blank: Literal["keep", "clear"] = "keep",
         if_unchanged: bool = False,
         results: str | os.PathLike[str] | None = None,
@@ -56,7 +70,8 @@ class BulkWriting(Resource):
                 `update` an unknown one is `refused`.
             columns: column → field, where a column does not have the field's name (dotted, or its last part).
             ignore_columns: columns to pass over. Any other that leads to no field is an error before anything is sent.
-            defaults: values for rows that lack them.
+            defaults: fields of new records, for rows that lack them. A known record keeps what it has.
+            values: fields of every row; they replace what the rows have.
             blank: an empty cell `keep`s the field as the server has it, or `clear`s it (null). In JSONL and mappings
                 null is null.
             if_unchanged: a row whose `last_change` is older than the server's is a `conflict`.
@@ -79,7 +94,6 @@ class BulkWriting(Resource):
         """
         from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
         from carecloud_async.bulk.run import run
-        from carecloud_async.resources.bulk_target import bulk_target
 
         options = BulkWriteOptions(
             match=match,
@@ -87,6 +101,7 @@ class BulkWriting(Resource):
             columns=columns,
             ignore_columns=ignore_columns,
             defaults=defaults,
+            values=values,
             blank=blank,
             if_unchanged=if_unchanged,
             results=results,
@@ -99,7 +114,7 @@ class BulkWriting(Resource):
             concurrency=concurrency,
             on_progress=on_progress,
         )
-        return await run(bulk_target(self), source, options)
+        return await run(self.as_family(), source, options)
 
     def bulk_writer(self, *, match: str | None, **options: Unpack[RowOptions]) -> BulkWriter:
         """Write the rows of a stream without an end, such as a queue: `async with` it, then `await writer.write(row)`.
@@ -109,14 +124,13 @@ class BulkWriting(Resource):
 
         Args:
             match: as for `bulk_write`.
-            **options: `mode`, `columns`, `ignore_columns`, `defaults`, `blank`, `if_unchanged` and `concurrency`, as
-                for `bulk_write`.
+            **options: `mode`, `columns`, `ignore_columns`, `defaults`, `values`, `blank`, `if_unchanged` and
+                `concurrency`, as for `bulk_write`.
         """
         from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
         from carecloud_async.bulk.run import find_key
         from carecloud_async.bulk.writer import BulkWriter
-        from carecloud_async.resources.bulk_target import bulk_target
 
-        target = bulk_target(self)
-        key = find_key(target, match)
-        return BulkWriter(target, key=key, options=BulkWriteOptions(match=match, **options))
+        family = self.as_family()
+        key = find_key(family.facts, match)
+        return BulkWriter(family, key=key, options=BulkWriteOptions(match=match, **options))

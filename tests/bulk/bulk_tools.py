@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from carecloud_async import CareCloud, CustomerInput, OutcomeUnknownError, RetryPolicy
-from carecloud_async.bulk.registry import WriteRegistry, registry_folder
+from carecloud_async.bulk.claims import Claims
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -58,12 +58,9 @@ async def emails(client):
 @contextmanager
 def claim_of_a_killed_run(client, clock):
     """The key `new0@example.com` was claimed by a run that has ended without giving it free."""
-    registry = WriteRegistry(
-        registry_folder(), scope=f"{client.project.origin} customers email", clock=clock, settle_seconds=35.0
-    )
-    with registry:
-        registry.claim(["new0@example.com"], writes_before=registry.count_writes())
-        registry._lock.release()
+    with Claims(project=client.project.origin, clock=clock, settle_seconds=35.0) as claims:
+        claims.claim(["customers\0email\0new0@example.com"])
+        claims._lock.close()
         yield
 
 

@@ -1,10 +1,11 @@
 """A time of day that steps: nothing is sent twice, and nothing waits for the length of the step."""
 
+import anyio
+import anyio.lowlevel
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, people
+from bulk_tools import SOURCE, claim_of_a_killed_run, counts, people
 
-from carecloud_async.bulk.registry import WriteRegistry, registry_folder
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -54,48 +55,36 @@ async def test_a_step_while_an_answer_is_lost(clock, step, by_writer):
 async def test_a_step_after_a_run_was_killed(clock, step):
     """Keys of a killed run are free when the settle time has passed, though the time of day stepped either way."""
     server = CustomerServer(clock)
-    registry = WriteRegistry(
-        registry_folder(), scope="https://model.example.com customers email", clock=clock, settle_seconds=35.0
-    )
-    registry.__enter__()
     async with client_of(server, clock) as client:
-        scope = f"{client.project.origin} customers email"
-        registry._scope = scope
-        registry.claim(["new0@example.com"], writes_before=registry.count_writes())
-        registry._lock.release()
-        began = clock.monotonic()
-        clock.stepped = step
-        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+        with claim_of_a_killed_run(client, clock):
+            began = clock.monotonic()
+            clock.stepped = step
+            report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
     assert counts(report) == {"created": 1}
     assert 30 < clock.monotonic() - began < 60
-    registry.__exit__()
-
-
-class OtherRunInBetween(CustomerServer):
-    """A server whose first look-up is answered, and then something happens before the answer arrives."""
-
-    between = None
-
-    async def handle_async_request(self, request):
-        answer = await super().handle_async_request(request)
-        if "/customers" in request.url.path and self.between is not None:
-            between, self.between = self.between, None
-            await between()
-        return answer
 
 
 @pytest.mark.parametrize("step", [7200.0, -7200.0])
-async def test_a_step_between_two_runs(clock, step):
-    """A key that another run wrote after it was looked up is looked up again, though the time of day stepped."""
-    server = OtherRunInBetween(clock)
-    async with client_of(server, clock) as client:
+async def test_a_step_while_another_run_holds_the_key(clock, step):
+    """A key that another run writes is waited for and looked up after it, though the time of day stepped meanwhile."""
+    server, reports, began = CustomerServer(clock), [], anyio.Event()
 
-        async def between():
+    async def arrived(request):
+        if request.method == "POST" and request.url.path.endswith("/customers"):
             clock.stepped = step
-            other = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
-            assert counts(other) == {"created": 1}
+            began.set()
+            for _ in range(50):  # the other run looks whether the key is free meanwhile
+                await anyio.lowlevel.checkpoint()
 
-        server.between = between
-        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
-    assert counts(report) == {"unchanged": 1}
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+        server.arrived = arrived
+
+        async def run(row):
+            reports.append(await client.customers.bulk_write([row], match="email", defaults=SOURCE))
+
+        row = people(1)[0]
+        tasks.start_soon(run, row)
+        await began.wait()
+        tasks.start_soon(run, {**row, "last_name": "Second"})
+    assert [counts(report) for report in reports] == [{"created": 1}, {"updated": 1}]
     assert len(server.customers) == 1

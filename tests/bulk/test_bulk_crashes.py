@@ -7,8 +7,7 @@ import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, outcomes, people
 
-from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.registry import registry_folder
+from carecloud_async.bulk.claims import state_folder
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -65,8 +64,8 @@ async def test_a_crash_loses_what_was_written_after_the_request_left(tmp_path, m
     source, results = folder / "c.csv", folder / "r.csv"
     names = list(rows[0])
     source.write_text("\n".join([",".join(names), *(",".join(row.values()) for row in rows), ""]))
-    registry_folder().mkdir(parents=True, mode=0o700)
-    crashing = CrashingServer(server, [folder, registry_folder()], tmp_path / "saved", at=at, is_done=is_done)
+    state_folder().mkdir(parents=True, mode=0o700)
+    crashing = CrashingServer(server, [folder, state_folder()], tmp_path / "saved", at=at, is_done=is_done)
     arguments = {"match": match, "defaults": SOURCE, "results": results, "concurrency": 4}
     async with client_of(crashing, clock) as client:
         with pytest.raises(BaseException) as caught:  # noqa: PT011  (a group, where the task was one of several)
@@ -84,13 +83,3 @@ async def test_a_crash_loses_what_was_written_after_the_request_left(tmp_path, m
     assert report.created + report.unknown == 30
     assert report.unknown <= 4
     assert all(made[email] == 1 if outcome == "created" else made[email] <= 1 for email, outcome in found.items())
-
-
-def test_a_commit_of_the_journal_is_on_the_disk(tmp_path):
-    """When rows are sent, each commit of the journal is synced before it returns."""
-    journal = Journal(tmp_path / "j.db", keep_rows=False)
-    journal.open({}, resume=False)
-    journal.finish_loading(loaded=1)
-    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    journal.close()

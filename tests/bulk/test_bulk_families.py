@@ -8,7 +8,6 @@ from bulk_tools import connect
 
 from carecloud_async.bulk.family import field_paths
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.resources.bulk_target import bulk_target
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Resource
 from carecloud_async.sandbox import Sandbox
@@ -45,12 +44,12 @@ def test_the_keys_of_a_family_exist(cls):
     """Each key names a field of the record or of a create, and its filter is one of the list's."""
     client = connect(Sandbox(customers=1))
     family = cls(client.customers._caller, **dict.fromkeys(re.findall(r"\{(\w+)\}", cls.operations[0].path), "id"))
-    target = bulk_target(family)
-    known = set(target.settable)
-    for model in (target.reads, target.update_model):
+    facts = family.as_family().facts
+    known = set(facts.settable)
+    for model in (facts.reads, facts.update_model):
         known |= set() if model is None else field_paths(model)
-    if target.id_field:
-        known.add(target.id_field)
+    if facts.id_field:
+        known.add(facts.id_field)
     for key in family.bulk.keys:
         own = [path for path in key.paths if path not in known]
         assert key.find or not own, (key.name, own)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from carecloud_async import CareCloudError
-from carecloud_async.bulk import finding, writing
+from carecloud_async.bulk import engine, finding
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 #: E-mail addresses: some are one key in two spellings, one the server refuses to look up.
@@ -345,7 +345,7 @@ def test_any_run_ends_as_the_model_says(monkeypatch, backend):
 
         with tempfile.TemporaryDirectory() as folder:
             monkeypatch.setenv("XDG_STATE_HOME", f"{folder}/state")
-            monkeypatch.setattr(writing, "CHUNK", story.chunk)
+            monkeypatch.setattr(engine, "CHUNK", story.chunk)
             monkeypatch.setattr(finding, "MAX_VALUES", story.values)
             monkeypatch.setattr(finding, "FEW_LOOKUPS", 0)
             anyio.run(play, Path(folder), backend=backend)

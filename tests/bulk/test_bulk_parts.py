@@ -7,8 +7,9 @@ import anyio
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
 
-from carecloud_async import CareCloudError
-from carecloud_async.bulk.parts import PartLookups
+from carecloud_async import CareCloudError, CustomerInput
+from carecloud_async.bulk.parts import PartWrites
+from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -121,7 +122,7 @@ async def test_a_card_that_is_lost_in_a_race(sandbox, tmp_path, monkeypatch):
     async def check(self, rows, *, dry_run):
         return rows
 
-    monkeypatch.setattr(PartLookups, "check", check)
+    monkeypatch.setattr(PartWrites, "check", check)
     async with connect(sandbox) as client:
         taken = next(one.card_number for one in [one async for one in client.cards.list()] if one.customer_id)
         rows, results = [{**people(1)[0], "card_number": taken}], tmp_path / "r.jsonl"
@@ -152,8 +153,10 @@ async def test_requests_for_cards_are_counted(sandbox):
 async def test_an_external_id_of_two_customers(sandbox, tmp_path):
     """A key that two customers have is a conflict, and neither is changed."""
     async with connect(sandbox) as client:
-        rows = [{**row, "external_id": "E1"} for row in people(2)]
-        assert counts(await client.customers.bulk_write(rows, match="email", defaults=SOURCE)) == {"created": 2}
+        twice = CustomerSourceInput(**SOURCE, external_id="E1")
+        for row in people(2):
+            person = PersonalInformationInput(email=row["email"], language_id="en")
+            await client.customers.create(CustomerInput(personal_information=person), customer_source=twice)
         row, results = {"external_id": "E1", "first_name": "Changed", "language_id": "en"}, tmp_path / "r.jsonl"
         report = await client.customers.bulk_write([row], match="external_id", defaults=SOURCE, results=results)
         assert counts(report) == {"conflict": 1}
@@ -307,14 +310,16 @@ async def test_a_known_customer_gets_an_external_id(sandbox, tmp_path):
     arguments, results = {"match": "email", "defaults": SOURCE}, tmp_path / "r.jsonl"
     async with connect(sandbox) as client:
         await client.customers.bulk_write([rows[0], *people(3)[1:]], **arguments)
-        rows[2]["external_id"] = "E0"
+        taken = {**rows.pop(), "external_id": "E0"}
+        for dry_run in (True, False):
+            report = await client.customers.bulk_write([taken], results=results, dry_run=dry_run, **arguments)
+            assert counts(report) == {"conflict": 1}
+            assert read(results)[0]["reasons"] == ["external_id: another customer of this source has it"]
         trial = await client.customers.bulk_write(rows, dry_run=True, **arguments)
-        assert counts(trial) == {"unchanged": 1, "updated": 1, "conflict": 1}
+        assert counts(trial) == {"unchanged": 1, "updated": 1}
         report = await client.customers.bulk_write(rows, results=results, **arguments)
-        assert counts(report) == {"unchanged": 1, "updated": 1, "conflict": 1}
-        found = read(results)
-        assert found[1]["changed_fields"] == ["external_id"]
-        assert found[2]["reasons"] == ["external_id: another customer of this source has it"]
+        assert counts(report) == {"unchanged": 1, "updated": 1}
+        assert read(results)[1]["changed_fields"] == ["external_id"]
         assert "E1" in await source_ids(client, "new1@example.com")
         sandbox.forget_requests()
         assert counts(await client.customers.bulk_write(rows[:2], **arguments)) == {"unchanged": 2}

@@ -9,8 +9,8 @@ from bulk_tools import SOURCE, connect, counts, people
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.registry import WriteRegistry
 
 pytestmark = pytest.mark.anyio
 
@@ -141,15 +141,16 @@ async def test_what_is_about_to_be_sent_is_durable(sandbox, tmp_path, monkeypatc
         method = getattr(kind, name)
 
         def call(self, *arguments, **more):
-            pragmas = [self._db.execute(f"PRAGMA {one}").fetchone()[0] for one in ("journal_mode", "synchronous")]
+            found = [list(self._db.execute(f"PRAGMA {one}")) for one in ("journal_mode", "synchronous")]
+            pragmas = [rows[0][0] for rows in found]
             seen.append((name, *pragmas))
             return method(self, *arguments, **more)
 
         monkeypatch.setattr(kind, name, call)
 
     watched(Journal, "intend")
-    watched(Journal, "finish")
-    watched(WriteRegistry, "claim")
+    watched(Journal, "end")
+    watched(Claims, "claim")
     async with connect(sandbox) as client:
         fault = sandbox.faults.add("POST /customers", status=403, times=None, after=3)
         with pytest.raises(CareCloudError):
@@ -157,7 +158,7 @@ async def test_what_is_about_to_be_sent_is_durable(sandbox, tmp_path, monkeypatc
         sandbox.faults.remove(fault)
         first = len(seen)
         await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
-    full = {("intend", "wal", 2), ("claim", "wal", 2), ("finish", "wal", 2)}
+    full = {("intend", "wal", 2), ("claim", "wal", 2), ("end", "wal", 2)}
     assert {*seen[:first]} == {*seen[first:]} == full
 
 

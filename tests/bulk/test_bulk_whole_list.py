@@ -43,8 +43,8 @@ async def test_what_changes_after_the_list_was_read(sandbox):
 
         done = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("carecloud_async.bulk.writing.CHUNK", 5)
-            patch.setattr("carecloud_async.bulk.writing.CHUNKS", 1)
+            patch.setattr("carecloud_async.bulk.engine.CHUNK", 5)
+            patch.setattr("carecloud_async.bulk.engine.CHUNKS", 1)
             patch.setattr("carecloud_async.bulk.figures._INTERVAL", 0)
             report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, on_progress=others)
         assert done
@@ -84,17 +84,36 @@ async def test_a_lost_update_of_a_row_that_the_list_found():
     assert counts(report) == {"updated": 20}
 
 
-async def test_new_rows_soon_after_the_list_was_read(monkeypatch):
-    """New rows are not looked up again while the list is fresh; what a PUT replaces is read right before."""
+async def test_what_the_whole_list_shows_is_a_hint(monkeypatch):
+    """Rows that the list shows unchanged are not looked up; before a create or a PUT the record is."""
     monkeypatch.setattr(finding, "MAX_VALUES", 2)
     clock = FakeClock()
     server = CustomerServer(clock)
-    server.add("new7@example.com", last_name="Old")
+    for row in people(24):
+        server.add(row["email"], **{name: value for name, value in row.items() if name != "email"})
+    server.add("new24@example.com", last_name="Old")
     async with client_of(server, clock) as client:
         with client.record_calls() as calls:
             report = await client.customers.bulk_write(people(30), match="email", defaults=SOURCE)
-    assert counts(report) == {"created": 29, "updated": 1}
+    assert counts(report) == {"created": 5, "updated": 1, "unchanged": 24}
     assert len([call for call in calls if call.method == "GET"]) < 30 / 2
+
+
+@pytest.mark.usefixtures("few_values")
+async def test_a_record_that_is_made_after_the_list_was_read():
+    """A record that another program makes after the list was read is found before the row is sent."""
+    clock = FakeClock()
+    server = CustomerServer(clock)
+
+    async def arrived(request):
+        if "email_list" in str(request.url) and not server.customers:
+            server.add("new7@example.com", last_name="Theirs")
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(20), match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 19, "updated": 1}
+    assert set(server.emails().values()) == {1}
 
 
 class OnePageServer(CustomerServer):

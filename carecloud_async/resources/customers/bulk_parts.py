@@ -1,291 +1,162 @@
 """Parts of a customer's row in a bulk write that are written after its record.
 
-These are the id in another system of a known customer, the card, and the values of properties. Each part is looked at
-before it is written, and again after a lost answer.
+These are the id in another system of a known customer, the card, and the values of properties.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final
 
-import attrs
 import msgspec
 
 from carecloud_async.bulk.compare import is_same_value
-from carecloud_async.bulk.family import FoundParts, PartResult, time_to_settle
-from carecloud_async.errors import ApiError, BadRequestError, CareCloudError, ConflictError
+from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.parts import PartKind, Parts
+from carecloud_async.bulk.rows import Plan
 from carecloud_async.models.ids import same_id
-from carecloud_async.resources.customers.bulk_lookups import source_holders
+from carecloud_async.resources.cards import Cards
+from carecloud_async.resources.customers.bulk_lookups import find_source_holders, property_names
 from carecloud_async.resources.customers.records import CustomerPropertyRecords, CustomerSourceRecords
 
-if TYPE_CHECKING:
-    from carecloud_async.calls.caller import Caller
-    from carecloud_async.models import Card, PropertyRecord
-    from carecloud_async.resources.customers.customers import Customers
-
-__all__ = ["PROPERTY", "check_parts", "write_parts"]
-
-T = TypeVar("T")
+__all__ = ["customer_parts"]
 
 #: What the columns of properties begin with; the property's id follows.
 PROPERTY: Final = "property."
-#: How often a part is looked at and written whose answer is lost each time.
-_TRIES: Final = 3
-#: Longest pause between two looks at such a part (seconds).
-_LONGEST_PAUSE: Final = 15.0
 
 _CARD_TAKEN: Final = "card_number: the card belongs to another customer"
 _CARD_WITHOUT_TYPE: Final = "card_number: a new card needs card_type_id"
 _ID_TAKEN: Final = "external_id: another customer of this source has it"
 
-
-def check_parts(customer_id: str | None, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
-    """Say what would become of the card and the external id of a row: `changed` names those to be written.
-
-    Args:
-        customer_id: the row's customer; `None` for a new one.
-        parts: the parts of the row.
-        found: the cards that have the row's number, and who has its external id.
-    """
-    holders = {
-        name: [msgspec.json.decode(one).get("customer_id") for one in records] for name, records in found.items()
-    }
-    result = PartResult()
-    for name, ids in holders.items():
-        if any(same_id(one, customer_id) for one in ids):
-            continue
-        if name == "external_id":
-            checked = PartResult(conflicts=(_ID_TAKEN,)) if ids else PartResult(changed=(name,))
-        elif ids and all(ids):
-            checked = PartResult(conflicts=(_CARD_TAKEN,))
-        elif not ids and not parts.get("card_type_id"):
-            checked = PartResult(refusals=(_CARD_WITHOUT_TYPE,))
-        else:
-            checked = PartResult(changed=(name,))
-        result = _joined(result, checked)
-    return result
+_EXTERNAL_ID: Final = Key(
+    name="external_id",
+    fields=("customer_source_id", "external_id"),
+    filter="external_ids",
+    many=True,
+    in_record=False,
+    find=find_source_holders,
+)
+_CARD_NUMBER: Final = Key(name="card_number", filter="card_number_list", many=True)
 
 
-async def write_parts(
-    customers: Customers, customer_id: str, parts: Mapping[str, Any], found: FoundParts
-) -> PartResult:
-    """Write the parts of a row; a conflict or a refusal ends it.
+class _ExternalIds(PartKind):
+    """The id of a known customer in another system; found are the customers who have it."""
 
-    Args:
-        customers: the family.
-        customer_id: the row's customer.
-        parts: the parts of the row.
-        found: the cards that have the row's number, and who has its external id, as of a moment ago.
+    name: ClassVar[str] = "external_id"
+    key: ClassVar[Key] = _EXTERNAL_ID
 
-    Raises:
-        CareCloudError: the server is away or refuses the client.
-    """
-    done = PartResult()
-    for write in (_write_external_id, _write_card, _write_properties):
-        done = _joined(done, await write(customers._caller, customer_id, parts, found))
-        if done.conflicts or done.refusals:
-            break
-    return done
+    def split(self, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """See `PartKind.split`."""
+        values = {path: parts[path] for path in self.key.paths if parts.get(path)}
+        return [values] if len(values) == len(self.key.paths) else []
 
+    def family(self, owner: Family, record_id: str) -> Family:
+        """See `PartKind.family`."""
+        return CustomerSourceRecords(owner.caller, customer_id=record_id).as_family()
 
-# What the keys of the parts did not find a moment ago is not looked for again before the first write.
+    def looked_up_in(self, owner: Family, record_id: str) -> Family:
+        """See `PartKind.looked_up_in`."""
+        return owner
 
-
-async def _write_external_id(
-    caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts
-) -> PartResult:
-    source, external_id = _text(parts, "customer_source_id"), _text(parts, "external_id")
-    if not source or not external_id:
-        return PartResult()
-    part = _ExternalId(name="external_id", caller=caller, customer_id=customer_id, source=source, value=external_id)
-    return await part.write_once(await part.look() if found.get(part.name) else [])
-
-
-async def _write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
-    number, card_type_id = _text(parts, "card_number"), parts.get("card_type_id")
-    if not number:
-        return PartResult()
-    part = _Card(name="card_number", caller=caller, customer_id=customer_id, number=number, card_type_id=card_type_id)
-    return await part.write_once(await part.look() if found.get(part.name) else [])
-
-
-async def _write_properties(caller: Caller, customer_id: str, parts: Mapping[str, Any], _: FoundParts) -> PartResult:
-    wanted = [
-        _Property(name=name, caller=caller, customer_id=customer_id, value=value)
-        for name, value in parts.items()
-        if name.startswith(PROPERTY) and value is not None
-    ]
-    done = PartResult()
-    records = await wanted[0].look() if wanted else {}
-    for part in wanted:
-        done = _joined(done, await part.write_once(records))
-    return done
-
-
-@attrs.frozen(kw_only=True, repr=False)
-class _Part(ABC, Generic[T]):
-    """A part of a customer's row, and the means to look at it and to write it.
-
-    Attributes:
-        name: the part, as results name it.
-        caller: makes the calls.
-        customer_id: the row's customer.
-    """
-
-    name: str
-    caller: Caller
-    customer_id: str
-
-    @abstractmethod
-    async def look(self) -> T:
-        """Return what the server has now."""
-
-    @abstractmethod
-    def is_written(self, found: T) -> bool:
-        """Return whether the customer has the part by what was found."""
-
-    @abstractmethod
-    async def write(self, found: T) -> PartResult | None:
-        """Write the part, or return why it cannot be written."""
-
-    async def write_once(self, found: T) -> PartResult:
-        """Write the part; after a lost answer it is written again only if it certainly was not.
-
-        Args:
-            found: what `look` returned a moment ago.
-        """
-        for attempt in range(1, _TRIES + 1):
-            if self.is_written(found):
-                return PartResult() if attempt == 1 else PartResult(changed=(self.name,))
-            try:
-                return await self.write(found) or PartResult(changed=(self.name,))
-            except (BadRequestError, ConflictError) as error:
-                return PartResult(refusals=self._reasons(error))
-            except CareCloudError as error:
-                if not error.may_have_happened or attempt == _TRIES:
-                    raise
-            found = await self._look_until_settled()
-        raise AssertionError  # pragma: no cover  (the last try returns or raises)
-
-    async def _look_until_settled(self) -> T:
-        """Look until a write whose answer was lost has shown itself, or can no longer happen."""
-        clock, pause = self.caller.context.clock, 1.0
-        settled_at = clock.monotonic() + time_to_settle(self.caller.options.timeout.read)
-        while True:
-            now = clock.monotonic()
-            found = await self.look()
-            if self.is_written(found) or now >= settled_at:
-                return found
-            await clock.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-
-    def _reasons(self, error: CareCloudError) -> tuple[str, ...]:
-        params = error.invalid_params if isinstance(error, ApiError) else ()
-        return tuple(f"{self.name}: {one.reason}" for one in params) or (f"{self.name}: {type(error).__name__}",)
-
-
-@attrs.frozen(kw_only=True, repr=False)
-class _ExternalId(_Part[Sequence[str]]):
-    """The customer's id in another system; found are the customers who have it."""
-
-    source: str
-    value: str
-
-    async def look(self) -> Sequence[str]:
-        return [holder for _, holder in await source_holders(self.caller, self.source, [self.value])]
-
-    def is_written(self, found: Sequence[str]) -> bool:
-        return any(same_id(holder, self.customer_id) for holder in found)
-
-    async def write(self, found: Sequence[str]) -> PartResult | None:
-        from carecloud_async.models import CustomerSourceInput
-
+    def decide(
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+    ) -> RowResult | Plan:
+        """See `PartKind.decide`."""
+        if _is_held(found, record_id):
+            return RowResult(outcome=Outcome.UNCHANGED)
         if found:
-            return PartResult(conflicts=(_ID_TAKEN,))
-        record = CustomerSourceInput(customer_source_id=self.source, external_id=self.value)
-        await CustomerSourceRecords(self.caller, customer_id=self.customer_id).create(record)
-        return None
+            return RowResult(outcome=Outcome.CONFLICT, reasons=(_ID_TAKEN,))
+        return Plan(kind="create", body=dict(values), changed=(self.name,))
 
 
-@attrs.frozen(kw_only=True, repr=False)
-class _Card(_Part["Sequence[Card]"]):
-    """The customer's card: one that is free, or a new one; found are the cards with its number."""
+class _Cards(PartKind):
+    """The customer's card: one that is free, or a new one."""
 
-    number: str
-    card_type_id: str | None
+    name: ClassVar[str] = "card_number"
+    key: ClassVar[Key] = _CARD_NUMBER
 
-    async def look(self) -> Sequence[Card]:
-        from carecloud_async.resources.cards import Cards
+    def split(self, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """See `PartKind.split`."""
+        number = str(parts.get("card_number") or "").strip()
+        return [{"card_number": number, "card_type_id": parts.get("card_type_id")}] if number else []
 
-        cards = Cards(self.caller).list(card_number=self.number).fresh()
-        return [one async for one in cards if one.card_number == self.number]
+    def family(self, owner: Family, record_id: str) -> Family:
+        """See `PartKind.family`."""
+        return Cards(owner.caller).as_family()
 
-    def is_written(self, found: Sequence[Card]) -> bool:
-        return any(same_id(one.customer_id, self.customer_id) for one in found)
-
-    async def write(self, found: Sequence[Card]) -> PartResult | None:
-        from carecloud_async.models import CardInput
-        from carecloud_async.resources.cards import Cards
-
-        cards, free = Cards(self.caller), next((one for one in found if not one.customer_id), None)
+    def decide(
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+    ) -> RowResult | Plan:
+        """See `PartKind.decide`."""
+        if _is_held(found, record_id):
+            return RowResult(outcome=Outcome.UNCHANGED)
+        free = next((card for card in found if not msgspec.json.decode(card).get("customer_id")), None)
         if free is not None:
-            await cards.update(free.card_id, {"customer_id": self.customer_id}, if_unchanged=free)
-        elif found:
-            return PartResult(conflicts=(_CARD_TAKEN,))
-        elif not self.card_type_id:
-            return PartResult(refusals=(_CARD_WITHOUT_TYPE,))
-        else:
-            new = CardInput(
-                card_number=self.number, card_type_id=self.card_type_id, state=1, customer_id=self.customer_id
-            )
-            await cards.create(new)
-        return None
+            body = family.merge(free, {"customer_id": record_id or "new"}).body
+            card_id = family.facts.id_of(msgspec.json.decode(free))
+            return Plan(kind="update", body=body, record_id=card_id, changed=(self.name,), is_new=False)
+        if found:
+            return RowResult(outcome=Outcome.CONFLICT, reasons=(_CARD_TAKEN,))
+        if not values.get("card_type_id"):
+            return refused(_CARD_WITHOUT_TYPE)
+        return Plan(kind="create", body={**values, "state": 1, "customer_id": record_id}, changed=(self.name,))
 
 
-@attrs.frozen(kw_only=True, repr=False)
-class _Property(_Part["Mapping[str | None, PropertyRecord]"]):
-    """The value of a property; found are all property records of the customer, by the ids of their properties."""
+class _Properties(PartKind):
+    """The value of a property; found are the customer's records of it."""
 
-    value: Any
+    name: ClassVar[str] = "property"
+    key: ClassVar[Key] = Key(name="property_id")
+    of_record: ClassVar[bool] = True
 
-    @property
-    def property_id(self) -> str:
-        return self.name.removeprefix(PROPERTY)
+    def split(self, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """See `PartKind.split`."""
+        named = {name: value for name, value in parts.items() if name.startswith(PROPERTY) and value is not None}
+        return [{name: value} for name, value in named.items()]
 
-    async def look(self) -> Mapping[str | None, PropertyRecord]:
-        return {one.property_id: one async for one in self._records.list().fresh()}
+    def family(self, owner: Family, record_id: str) -> Family:
+        """See `PartKind.family`."""
+        return CustomerPropertyRecords(owner.caller, customer_id=record_id).as_family()
 
-    def is_written(self, found: Mapping[str | None, PropertyRecord]) -> bool:
-        record = found.get(self.property_id)
-        return record is not None and is_same_value(record.property_value, self.value)
+    def key_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """See `PartKind.key_of`."""
+        return (self.label(values).removeprefix(PROPERTY),)
 
-    async def write(self, found: Mapping[str | None, PropertyRecord]) -> PartResult | None:
-        from carecloud_async.models import PropertyRecordInput
+    def label(self, values: Mapping[str, Any]) -> str:
+        """See `PartKind.label`."""
+        (name,) = values
+        return name
 
-        new, old = (
-            PropertyRecordInput(property_id=self.property_id, property_value=self.value),
-            found.get(self.property_id),
-        )
-        if old is None:
-            await self._records.create(new)
-        else:
-            await self._records.replace(old.property_record_id, new)
-        return None
-
-    @property
-    def _records(self) -> CustomerPropertyRecords:
-        return CustomerPropertyRecords(self.caller, customer_id=self.customer_id)
-
-
-def _text(parts: Mapping[str, Any], name: str) -> str:
-    return str(parts.get(name) or "").strip()
+    def decide(
+        self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
+    ) -> RowResult | Plan:
+        """See `PartKind.decide`."""
+        ((name, value),) = values.items()
+        body = {"property_id": name.removeprefix(PROPERTY), "property_value": value}
+        if not found:
+            return Plan(kind="create", body=body, changed=(name,))
+        if len(found) > 1:
+            return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{name}: {len(found)} records have this property",))
+        record = msgspec.json.decode(found[0])
+        if is_same_value(record.get("property_value"), value):
+            return RowResult(outcome=Outcome.UNCHANGED)
+        put = {"property_record": body}
+        return Plan(kind="update", body=put, record_id=family.facts.id_of(record), changed=(name,), is_new=False)
 
 
-def _joined(one: PartResult, other: PartResult) -> PartResult:
-    return PartResult(
-        changed=(*one.changed, *other.changed),
-        conflicts=(*one.conflicts, *other.conflicts),
-        refusals=(*one.refusals, *other.refusals),
+def _is_held(found: Sequence[bytes], customer_id: str | None) -> bool:
+    """Return whether one of the records that were found is of a customer."""
+    return any(same_id(msgspec.json.decode(one).get("customer_id"), customer_id) for one in found)
+
+
+def customer_parts() -> Parts:
+    """Return what rows of customers may have that is written after the record."""
+    return Parts(
+        names=frozenset({"card_number", "card_type_id"}),
+        prefixes=(PROPERTY,),
+        kinds=(_ExternalIds(), _Cards(), _Properties()),
+        unique=(_CARD_NUMBER, _EXTERNAL_ID),
+        created=_EXTERNAL_ID,
+        fetch_names=property_names,
     )

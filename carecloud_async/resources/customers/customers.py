@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 import attrs
 
-from carecloud_async.bulk.family import BulkWrites, Key, Parts, normal_email, normal_phone
+from carecloud_async.bulk.family import BulkWrites, Key, normal_email, normal_phone
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
@@ -20,11 +20,7 @@ from carecloud_async.resources.customers.bulk_lookups import (
     find_by_card_numbers,
     find_by_external_ids,
     find_by_phone,
-    find_cards,
-    find_source_holders,
-    property_names,
 )
-from carecloud_async.resources.customers.bulk_parts import PROPERTY, check_parts, write_parts
 from carecloud_async.resources.customers.loyalty import (
     CustomerCards,
     CustomerPoints,
@@ -53,6 +49,7 @@ from carecloud_async.resources.updating import Updating
 from carecloud_async.runtime.secret_text import conceal
 
 if TYPE_CHECKING:
+    from carecloud_async.bulk.parts import Parts
     from carecloud_async.models.customer_input import CustomerChanges, CustomerInput
     from carecloud_async.models.customer_source import CustomerSourceInput, SocialNetworkCredentialsInput
     from carecloud_async.models.property_record import PropertyRecordInput
@@ -70,17 +67,10 @@ def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
         raise ConfigurationError("autologin needs the new customer's password")
 
 
-_EXTERNAL_ID: Final = Key(
-    name="external_id",
-    fields=("customer_source_id", "external_id"),
-    filter="external_ids",
-    many=True,
-    in_record=False,
-    find=find_by_external_ids,
-)
-_CARD_NUMBER: Final = Key(
-    name="card_number", filter="card_number_list", many=True, in_record=False, find=find_by_card_numbers
-)
+def _parts() -> Parts:
+    from carecloud_async.resources.customers.bulk_parts import customer_parts  # few programs write in bulk
+
+    return customer_parts()
 
 
 class Customers(
@@ -109,8 +99,22 @@ class Customers(
                 normal=normal_phone,
                 find=find_by_phone,
             ),
-            _EXTERNAL_ID,
-            _CARD_NUMBER,
+            Key(
+                name="external_id",
+                fields=("customer_source_id", "external_id"),
+                filter="external_ids",
+                many=True,
+                in_record=False,
+                find=find_by_external_ids,
+            ),
+            Key(
+                name="card_number",
+                filter="card_number_list",
+                many=True,
+                in_record=False,
+                of="cards",
+                find=find_by_card_numbers,
+            ),
         ),
         create_fields={
             "customer_source_id": ("customer_source", "customer_source_id"),
@@ -119,17 +123,7 @@ class Customers(
             "referral_code": ("referral_code",),
         },
         required_create_fields=("customer_source_id",),
-        parts=Parts(
-            names=frozenset({"card_number", "card_type_id"}),
-            prefixes=(PROPERTY,),
-            write=write_parts,
-            fetch_names=property_names,
-            keys=(
-                attrs.evolve(_CARD_NUMBER, find=find_cards),
-                attrs.evolve(_EXTERNAL_ID, find=find_source_holders),
-            ),
-            check=check_parts,
-        ),
+        parts=_parts,
     )
 
     purchases: SubResource[CustomerPurchases] = SubResource(CustomerPurchases)

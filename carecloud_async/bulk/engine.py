@@ -1,0 +1,348 @@
+"""Lead the writes of a journal through the states of `machine`: claim, look up, decide, send, note, release.
+
+Writes have their turns many at a time: new rows in their order, then each write whose time has come, such as one whose
+answer was lost when the settle time is over. Several turns are under way at once, and none waits for a single write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeAlias, TypeVar
+
+import anyio
+import attrs
+from attrs import field, frozen
+
+from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.family import MAX_BATCH, Family, Key
+from carecloud_async.bulk.figures import RunFigures
+from carecloud_async.bulk.held_keys import HeldKeys
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.machine import before_sending
+from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.records import RecordWrites
+from carecloud_async.bulk.rows import RECORD, Plan, Write
+from carecloud_async.bulk.sending import ATTEMPTS, LONGEST_WAIT, Answer, Lost, Sender, Stale
+from carecloud_async.errors import CareCloudError
+from carecloud_async.runtime.parallel import run_all
+from carecloud_async.runtime.threads import run_in_thread
+
+__all__ = ["Engine"]
+
+T = TypeVar("T")
+Decided: TypeAlias = Sequence[tuple[Write, RowResult | Plan]]
+Plans: TypeAlias = Sequence[tuple[Write, Plan]]
+
+#: Rows of a turn. The look-ups of some 150 e-mail addresses fit in a URL.
+CHUNK: Final = 450
+#: Turns under way at once: while one is noted the next ones are sent.
+CHUNKS: Final = 3
+#: Seconds until a write whose key another run holds, or whose record another row writes, has another turn.
+BUSY_SECONDS: Final = 1.0
+
+_LOST: Final = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
+_STOPPED: Final = RowResult(
+    outcome=Outcome.UNKNOWN, reasons=("the run was stopped while it was being sent, and the row has no key",)
+)
+
+
+@frozen(kw_only=True)
+class _Turn:
+    """Writes of one kind that have their turn.
+
+    Attributes:
+        writes: the writes.
+        previous: set when the rows before these are decided; what they write is not written by these.
+        decided: set when these are.
+    """
+
+    writes: Sequence[Write]
+    previous: anyio.Event
+    decided: anyio.Event = field(factory=anyio.Event)
+
+
+class Engine:
+    """Writes the rows of one run.
+
+    Args:
+        family: the family.
+        journal: the rows.
+        claims: the keys that runs on this machine are writing; `None` in a dry run.
+        key: the key that names a record; `None` if every row is created.
+        options: the options.
+        figures: the figures of the run.
+        slots: requests under way at once, where several engines share them.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        journal: Journal,
+        claims: Claims | None,
+        *,
+        key: Key | None,
+        options: BulkWriteOptions,
+        figures: RunFigures,
+        slots: anyio.Semaphore | None = None,
+    ) -> None:
+        self._family = family
+        self._clock = family.clock
+        self._journal = journal
+        self._key = key
+        self._options = options
+        self._figures = figures
+        self._concurrency = options.concurrency or family.caller.context.http.max_connections
+        self._slots = slots or anyio.Semaphore(self._concurrency)
+        self._records = RecordWrites(family, key=key, options=options, concurrency=self._concurrency)
+        self._held = HeldKeys(claims, self._records.claims)
+        self._sender = Sender(on_retry=figures.count_retry)
+        self._database = anyio.Lock()
+        self._turns = anyio.Lock()
+        self._last = 0
+        self._working = 0
+        self._changed = anyio.Event()
+        self._gate = anyio.Event()
+        self._gate.set()
+        self._stops = False
+        self._size = self._largest_turn
+        self._failures = 0
+
+    async def run(self, folder: Path | None = None) -> None:
+        """Write the rows until every one has its outcome.
+
+        Args:
+            folder: where the whole list may be kept for a while, if reading it costs fewer requests than look-ups;
+                `None` to look every row up.
+
+        Raises:
+            BulkWriteError: more rows were refused than `max_refused` allows.
+            CareCloudError: the server is away or refuses the client.
+        """
+        figures = self._figures
+        try:
+            await self._begin(folder)
+            figures.stage = "writing"
+            # A kill makes every intended row without a key unknown, so as few as possible are intended at a time.
+            width = 1 if self._key is None else CHUNKS
+            await run_all([self._work] * width, width=width)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._held.leave()
+
+    async def _begin(self, folder: Path | None) -> None:
+        stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
+        await self._end(stopped)
+        self._held.records.update(await self._db(self._journal.lost_records))
+        if self._key is not None and self._key.needs_list:
+            claim = self._key.claim(self._family.facts.family, "")
+            while not await self._held.claim_family(claim):
+                await self._pause("another run that writes this family", BUSY_SECONDS)
+        if folder is not None:
+            await self._records.read_list_if_cheaper(self._journal, folder)
+
+    async def _pause(self, why: str, seconds: float) -> None:
+        self._figures.waits_for = why
+        await self._figures.report_progress(always=True)
+        began = self._clock.monotonic()
+        await self._clock.sleep(seconds)
+        self._figures.waited += self._clock.monotonic() - began
+        self._figures.waits_for = ""
+
+    # turns
+
+    async def _work(self) -> None:
+        while True:
+            async with self._turns:
+                turn = await self._next_turn()
+            if turn is None:
+                return
+            try:
+                await self._take_turn(turn)
+                self._figures.check_refused(self._options, rows=max(self._figures.done, 1), sent="no more were sent")
+                await self._figures.report_progress()
+            except BaseException:
+                self._stops = True
+                raise
+            finally:
+                turn.decided.set()
+                self._working -= 1
+                self._changed.set()
+                self._changed = anyio.Event()
+
+    async def _next_turn(self) -> _Turn | None:
+        """Return the next turn; wait for it while writes are under way, or have to be left alone for a while."""
+        free = anyio.Event()
+        free.set()
+        while not self._stops:
+            turn, now = None, self._clock.monotonic()
+            late = await self._db(partial(self._journal.take_late, now=now, limit=self._size))
+            if late:
+                turn = _Turn(writes=late, previous=free)
+            elif new := await self._db(partial(self._journal.take_new, after=self._last, limit=self._size)):
+                turn = _Turn(writes=new, previous=self._gate)
+                self._last, self._gate = new[-1].id, turn.decided
+            if turn is not None:
+                self._working += 1
+                return turn
+            if self._working:
+                await self._changed.wait()
+                continue
+            due = await self._db(self._journal.next_due)
+            if due is None:
+                return None
+            others, lost = await self._db(self._journal.waiting)
+            why = "lost answers, until it is certain what became of them" if lost else "rows of other runs"
+            await self._pause(f"{why} ({max(lost, others):,} rows)", max(due - now, 0.0))
+        return None
+
+    @property
+    def _largest_turn(self) -> int:
+        if self._family.facts.can_batch:
+            return MAX_BATCH
+        return self._concurrency if self._key is None else CHUNK
+
+    async def _take_turn(self, turn: _Turn) -> None:
+        now = self._clock.monotonic()
+        ready, busy = await self._held.claim(turn.writes)
+        await self._postpone(busy, until=now + BUSY_SECONDS)
+        decided = await self._decide(ready)
+        if self._options.dry_run:
+            await self._end([(write, one.result if isinstance(one, Plan) else one) for write, one in decided])
+            return
+        await turn.previous.wait()
+        decided, others = self._held.one_write_a_record(decided)
+        turn.decided.set()
+        await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
+        await self._end([(write, one) for write, one in decided if not isinstance(one, Plan)])
+        await self._send([(write, one) for write, one in decided if isinstance(one, Plan)])
+
+    async def _decide(self, writes: Sequence[Write]) -> Decided:
+        if not writes:
+            return []
+        decided = await (self._records.parts if writes[0].kind else self._records).decide(writes)
+        return [(write, before_sending(write, one) if isinstance(one, Plan) else one) for write, one in decided]
+
+    async def _postpone(self, writes: Sequence[Write], *, until: float) -> None:
+        if writes:
+            await self._db(partial(self._journal.postpone, writes, until=until))
+
+    # sending
+
+    async def _send(self, plans: Plans) -> None:
+        """Note intents, send them and note the answers."""
+        if not plans:
+            return
+        await self._db(partial(self._journal.intend, plans))
+        answers: dict[int, Answer] = {}
+        sent: dict[int, int] = {}
+
+        async def send(part: Plans) -> None:
+            async with self._slots:
+                sent.update({write.id: len(part) for write, _ in part})
+                try:
+                    family = self._records.parts.family(part[0][0])
+                    await self._sender.send(family, {write.id: plan for write, plan in part}, answers.__setitem__)
+                except CareCloudError:
+                    for write, _ in part:
+                        sent.pop(write.id, None)
+                    raise
+
+        try:
+            await run_all([partial(send, part) for part in _requests(plans)], width=self._concurrency)
+        except Exception:
+            self._stops = True  # at once: no turn may begin while this one is noted
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._note(plans, answers, sent)
+        self._learn([answers[write.id] for write, _ in plans])
+
+    async def _note(self, plans: Plans, answers: Mapping[int, Answer], sent: Mapping[int, int]) -> None:
+        """Note the answers of writes that were sent; the others wait again."""
+        now = self._clock.monotonic()
+        results: list[tuple[Write, RowResult]] = []
+        lost: list[tuple[Write, str | None, int]] = []
+        back: list[Write] = []
+        for write, _ in plans:
+            answer = answers.get(write.id)
+            if isinstance(answer, RowResult):
+                results.append((write, self._named(write, answer)))
+            elif self._is_keyless(write) and (answer is not None or write.id in sent):
+                results.append((write, _LOST if isinstance(answer, Lost) else _STOPPED))
+            elif isinstance(answer, Lost):
+                lost.append((write, answer.fault, answer.size))
+            elif answer is None and write.id in sent:  # cancelled
+                lost.append((write, None, sent[write.id]))
+            else:
+                back.append(write)
+        if lost:
+            settle = self._family.settle_seconds
+            await self._db(partial(self._journal.lose, lost, now=now, settle_seconds=settle))
+            self._held.doubt(write for write, _, _ in lost)
+        if back:
+            pause = min(2.0**self._failures, LONGEST_WAIT) if self._failures else 0.0
+            await self._db(partial(self._journal.take_back, back, until=now + pause))
+            self._held.stop_writing(back)
+        await self._end(results)
+
+    def _learn(self, answers: Sequence[Answer]) -> None:
+        """Adapt the size of turns, so that records are not read too long before they are replaced.
+
+        Raises:
+            CareCloudError: nothing could be sent for too long.
+        """
+        stale = [one for one in answers if isinstance(one, Stale)]
+        if not stale:
+            self._failures = 0
+            self._size = min(self._largest_turn, self._size + max(1, self._size // 8))
+            return
+        self._size = max(1, len(answers) - len(stale))
+        error = next((one.error for one in stale if one.error is not None), None)
+        self._failures = self._failures + 1 if len(stale) == len(answers) and error is not None else 0
+        if error is not None:
+            self._figures.count_retry()
+            if self._failures >= ATTEMPTS:
+                raise error
+
+    def _is_keyless(self, write: Write) -> bool:
+        return write.kind == RECORD and self._key is None
+
+    def _named(self, write: Write, answer: RowResult) -> RowResult:
+        """Return the outcome of a part with its name in the server's reasons."""
+        if not write.kind or not answer.reasons:
+            return answer
+        label = self._records.parts.kinds[write.kind].label(write.body.parts)
+        return attrs.evolve(answer, reasons=tuple(f"{label}: {one.rpartition(': ')[2]}" for one in answer.reasons))
+
+    async def _end(self, results: Iterable[tuple[Write, RowResult]]) -> None:
+        """Note outcomes, and release the keys of the rows that have theirs."""
+        results = [*results]
+        if not results:
+            return
+        now = self._clock.monotonic()
+        split = (lambda _write, _result: ()) if self._options.dry_run else self._records.parts.split
+        ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
+        self._held.stop_writing(write for write, _ in results)
+        await self._held.release(row for row, _ in ended)
+        self._figures.add_results(ended)
+
+    async def _db(self, work: Callable[[], T]) -> T:
+        async with self._database:
+            return work() if self._journal.is_in_memory else await run_in_thread(work)
+
+
+def _requests(plans: Plans) -> list[Plans]:
+    """Divide writes into requests: the others one by one, and batches, smaller ones of rows that were lost together."""
+    requests: list[Plans] = []
+    by_size: dict[int, list[tuple[Write, Plan]]] = {}
+    for write, plan in plans:
+        if plan.kind == "batch":
+            by_size.setdefault(write.most or MAX_BATCH, []).append((write, plan))
+        else:
+            requests.append([(write, plan)])
+    for size, batch in by_size.items():
+        requests += [batch[begin : begin + size] for begin in range(0, len(batch), size)]
+    return requests

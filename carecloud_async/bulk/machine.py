@@ -1,0 +1,113 @@
+"""One write: its states, and what leads from one to the next. Everything else in this package serves this machine.
+
+A row of a bulk write is one write or more: its record, then its parts (a card, an external id, values of properties).
+All of them pass through the same states, each with a key, a body and a state of its own.
+
+```text
+            claimed, looked up, decided         leaves                 answered
+  waiting -----------------------> intended --------> (sent) -------------------> ended
+    ^  |                            |    ^                |                         ^
+    |  | nothing to write           |    | decided        | answer lost,            |
+    |  +--------------------------- | -- | -------------- | -- run killed           |
+    |        (ended)                |    | again          v                         |
+    |                               |    |               lost ----------------------+
+    +-------------------------------+    |                |    looked up after the settle time: the record has
+    |  stopped before it left            +----------------+    every value of the write; or it cannot be known
+    |                                     looked up after the settle time:
+    |                                     the record is absent, or has other values
+    +--- (waits: another run holds the key, or another row writes the same record)
+```
+
+**Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when
+its outcome is known. So what a look-up shows holds until the write has its outcome, whatever other runs on this
+machine do, and there is nothing to remember of writes that are done.
+
+**An intent is durable before its request leaves.** `sent` is therefore not a state of its own: after a kill every
+intended write may have been sent, and counts as lost.
+
+**A lost write settles before it is looked up.** Until the settle time is over the request may still take effect. After
+it the record shows what happened: equal to the write, it is done; otherwise the write is decided like any other.
+Without a key there is nothing to look up: the outcome is `unknown`, and the write is never sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, IntEnum
+from typing import Final
+
+import attrs
+
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.rows import Plan, Write
+
+__all__ = ["MAX_ALONE", "TRANSITIONS", "Move", "State", "after_a_loss", "before_sending"]
+
+#: A request that fails alone this often with the same status is refused.
+MAX_ALONE: Final = 3
+#: A write whose answer was lost this often is `unknown`. A kill counts too, so one run tries less.
+MAX_TRIES: Final = 20
+
+_UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
+
+
+class State(IntEnum):
+    """Where a write is, as the journal keeps it."""
+
+    WAITING = 0
+    """Nothing of it is under way."""
+    INTENDED = 1
+    """It is about to be sent, or was sent."""
+    LOST = 2
+    """It was sent, and its answer was lost."""
+    ENDED = 3
+    """It has its outcome."""
+
+
+class Move(Enum):
+    """What happens to a write."""
+
+    INTEND = "claimed, looked up, decided"
+    TAKE_BACK = "stopped before it left"
+    LOSE = "answer lost, or run killed"
+    END = "answered, or nothing to write"
+
+
+#: From which states a move leads, and to which.
+TRANSITIONS: Final[Mapping[Move, tuple[frozenset[State], State]]] = {
+    Move.INTEND: (frozenset({State.WAITING, State.LOST}), State.INTENDED),
+    Move.TAKE_BACK: (frozenset({State.INTENDED}), State.WAITING),
+    Move.LOSE: (frozenset({State.INTENDED}), State.LOST),
+    Move.END: (frozenset({State.WAITING, State.INTENDED, State.LOST}), State.ENDED),
+}
+
+
+def after_a_loss(write: Write, decided: RowResult | Plan) -> RowResult | Plan:
+    """Return what a lost write does, given what was decided from its record after the settle time.
+
+    Args:
+        write: a write that was sent before, or may have been.
+        decided: what it would do if it had not been sent.
+    """
+    intent = write.intent
+    if intent is None:
+        return decided
+    if isinstance(decided, Plan):  # what was changed before is a change of this row all the same
+        return attrs.evolve(decided, changed=tuple(dict.fromkeys((*intent.changed, *decided.changed))))
+    if decided.outcome is Outcome.UNCHANGED:  # it has every value
+        outcome = Outcome.CREATED if intent.was_absent else Outcome.UPDATED
+        return attrs.evolve(decided, outcome=outcome, changed_fields=intent.changed)
+    if decided.outcome in {Outcome.CONFLICT, Outcome.REFUSED}:  # which says nothing of what was sent before
+        return attrs.evolve(decided, outcome=Outcome.UNKNOWN, reasons=(*decided.reasons, _UNKNOWN))
+    return decided
+
+
+def before_sending(write: Write, plan: Plan) -> RowResult | Plan:
+    """Return the outcome of a write that was lost too often to be sent again, or else its plan."""
+    if write.alone >= MAX_ALONE and write.fault is not None:
+        reason = f"the server failed on it {write.alone} times: {write.fault}"
+        return RowResult(outcome=Outcome.REFUSED, record_id=plan.record_id, reasons=(reason,))
+    if write.tries >= MAX_TRIES:
+        reason = f"sent {write.tries} times, and each time the answer was lost"
+        return RowResult(outcome=Outcome.UNKNOWN, record_id=plan.record_id, reasons=(reason,))
+    return plan

@@ -1,0 +1,104 @@
+"""Read what a filter finds: believed only if it is one page, or was read exactly."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from carecloud_async.errors import ExportError
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+
+if TYPE_CHECKING:
+    from carecloud_async.codec import DecodedPage
+    from carecloud_async.listings.listing import Listing
+
+__all__ = ["PAGE", "TooManyError", "lines_of", "read_all", "read_some", "sample"]
+
+#: Records of a page.
+PAGE: Final = 1000
+
+
+class TooManyError(Exception):
+    """What was found may be more than a page: look fewer values up at once.
+
+    Attributes:
+        received: how many records the server sent.
+    """
+
+    def __init__(self, received: int) -> None:
+        super().__init__(received)
+        self.received = received
+
+
+async def read_some(listing: Listing[Any], *, alone: bool) -> Sequence[bytes]:
+    """Return the records that a filter finds, each once.
+
+    Pages are no means to read them: what is deleted or moves between two of them hides a record.
+
+    Args:
+        listing: the list with its filter.
+        alone: whether the filter has one value and cannot be cut.
+
+    Raises:
+        TooManyError: they may be more than one page, and the filter can be cut.
+        ExportError: they may be more than one page, and cannot be read exactly.
+    """
+    first = await _page(listing, offset=0)
+    if await _is_all(listing, first):
+        return first.items
+    if not alone:
+        raise TooManyError(first.received)
+    with tempfile.TemporaryDirectory(prefix="carecloud-bulk-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "list.jsonl"
+        await read_all(listing, path)
+        return await run_in_thread(lambda: [*lines_of(path)])
+
+
+async def read_all(listing: Listing[Any], path: Path) -> None:
+    """Write a whole list to a JSON Lines file, each record once.
+
+    Raises:
+        ExportError: it cannot be read exactly: it may lack a record.
+    """
+    try:
+        report = await listing.export(path, overwrite=True)
+    except BaseException:
+        await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
+        raise
+    if not report.exact:
+        await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
+        raise ExportError("the list cannot be read exactly: it changes its order between two pages")
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file."""
+    with path.open("rb") as lines:
+        for line in lines:
+            yield line.rstrip(b"\n")
+
+
+async def sample(listing: Listing[Any]) -> tuple[DecodedPage[bytes], int]:
+    """Return the first page of a list and how many records the server gives a request."""
+    page = await _page(listing, offset=0)
+    # Servers may give fewer records a page than they are asked for.
+    return page, min(max(page.received, 1), PAGE)
+
+
+async def _is_all(listing: Listing[Any], first: DecodedPage[bytes]) -> bool:
+    """Return whether nothing follows the first page."""
+    is_paged = listing.export_source().operation.paged
+    if not is_paged or not first.received or (first.received < PAGE and first.received == first.total_items):
+        return True
+    if first.received == PAGE:
+        return False
+    # The server caps its pages, or its total is wrong.
+    return not (await _page(listing, offset=first.received)).received
+
+
+async def _page(listing: Listing[Any], *, offset: int) -> DecodedPage[bytes]:
+    source = listing.export_source()
+    paging = {"count": PAGE, "offset": offset} if source.operation.paged else {}
+    return (await source.fetch({**source.params, **paging})).data

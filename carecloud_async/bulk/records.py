@@ -1,0 +1,114 @@
+"""The records of rows: look them up by their keys, and decide what each row does to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio.lowlevel
+import attrs
+
+from carecloud_async.bulk.decide import decide
+from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.machine import after_a_loss
+from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.outcome import RowResult, refused
+from carecloud_async.bulk.parts import PartWrites
+from carecloud_async.bulk.rows import Plan, Write
+from carecloud_async.bulk.sources.source import BATCH
+
+__all__ = ["RecordWrites"]
+
+
+class RecordWrites:
+    """The records of the rows of one run.
+
+    Args:
+        family: the family.
+        key: the key that names a record; `None` if every row is created.
+        options: the options.
+        concurrency: look-ups under way at once.
+
+    Attributes:
+        parts: the parts of the rows.
+    """
+
+    def __init__(self, family: Family, *, key: Key | None, options: BulkWriteOptions, concurrency: int) -> None:
+        self.parts: PartWrites = PartWrites.of(family, concurrency=concurrency)
+        self._family = family
+        self._key = key
+        self._options = options
+        self._finder = None if key is None else Finder(family, key, concurrency=concurrency)
+        self._has_list = False
+
+    def claims(self, write: Write) -> list[str]:
+        """Return the keys to be claimed before a write is looked up: those of a record's parts too."""
+        own = [] if self._key is None or write.key is None else [self._key.claim(self._family.facts.family, write.key)]
+        return [*own, *self.parts.claims(write)]
+
+    async def read_list_if_cheaper(self, journal: Journal, folder: Path) -> None:
+        """Read the whole list into the journal where that costs fewer requests than look-ups, or nothing else helps."""
+        if self._finder is not None:
+            self._has_list = await self._finder.read_list_if_cheaper(journal, folder)
+
+    async def decide(self, writes: Sequence[Write]) -> list[tuple[Write, RowResult | Plan]]:
+        """Find the records of rows, whose keys are claimed, and decide.
+
+        What the whole list showed is a hint: it ends rows that need no write. Before a write the record is looked up,
+        except for a key that only the list finds: then this run alone writes the family since before it was read.
+
+        Raises:
+            CareCloudError: the server is away or refuses the client.
+        """
+        decided: list[tuple[Write, RowResult | Plan]] = []
+        if self._has_list:
+            new = [write for write in writes if write.intent is None]
+            decided = await self._decide(new, _from_list(new))
+        done = {write.id for write, one in decided if self._needs_no_look_up(one)}
+        again = [write for write in writes if write.id not in done]
+        decided = [(write, one) for write, one in decided if write.id in done]
+        decided += await self._decide(again, await self._find(again))
+        decided.sort(key=lambda one: one[0].id)
+        return await self.parts.check(decided, dry_run=self._options.dry_run)
+
+    def _needs_no_look_up(self, decided: RowResult | Plan) -> bool:
+        """Return whether what the whole list showed is enough."""
+        if not isinstance(decided, Plan) or self._options.dry_run:
+            return True
+        return self._key is not None and self._key.needs_list and decided.kind != "update"
+
+    async def look_up(self, writes: Sequence[Write]) -> list[tuple[Write, RowResult | Plan]]:
+        """Look records up again whose parts were checked before, and decide."""
+        return await self._decide(writes, await self._find(writes))
+
+    async def _find(self, writes: Sequence[Write]) -> FoundByKey:
+        keys = [write.body.key for write in writes if write.body.key is not None]
+        return FoundByKey() if self._finder is None or not keys else await self._finder.find(keys)
+
+    async def _decide(self, writes: Sequence[Write], found: FoundByKey) -> list[tuple[Write, RowResult | Plan]]:
+        decided = []
+        for number, write in enumerate(writes):
+            if number % BATCH == BATCH - 1:
+                await anyio.lowlevel.checkpoint()
+            decided.append((write, after_a_loss(write, self._decide_one(write, found))))
+        return decided
+
+    def _decide_one(self, write: Write, found: FoundByKey) -> RowResult | Plan:
+        if reasons := found.refusal(write.key):
+            return refused(*reasons)
+        records = found.of(write.key)
+        one = decide(write.body, records, family=self._family, key=self._key, options=self._options)
+        return attrs.evolve(one, read_at=found.read_at.get(write.key or "", 0.0)) if isinstance(one, Plan) else one
+
+
+def _from_list(writes: Sequence[Write]) -> FoundByKey:
+    """Return the records that the whole list has; the journal keeps one record of a key, and their number."""
+    return FoundByKey(
+        records={
+            write.key: (write.listed,) * max(write.listed_count, 1)
+            for write in writes
+            if write.key is not None and write.listed is not None
+        }
+    )

@@ -1,0 +1,148 @@
+"""The tables of a journal, and the values that it makes of their rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.rows import Intent, Write, unpack
+from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import REMOVE_JOURNAL, RESUME
+from carecloud_async.runs import RunKind
+
+__all__ = [
+    "BLOCKED",
+    "KIND",
+    "SELECT_WRITES",
+    "TABLES",
+    "WRITES",
+    "WRITTEN",
+    "result_of",
+    "unique_value",
+    "with_part",
+    "write_of",
+]
+
+#: Most writes of a row: its record and its parts.
+WRITES: Final = 1 << 12
+
+#: `id` is the number of the row and, in its last bits, of the write in it; 0 is the record. `due` is 0 for a write
+#: whose turn comes in the order of the rows, null for one that is worked on, -1 for a part that waits for others of its
+#: row, and else the time before which it is left alone. Of a record that is written, `parts` counts the writes of its
+#: parts that have no outcome yet; `outcome`, `changed` and `reasons` are those of its row until now. `base` is a record
+#: that the whole list has, and `listed` how many have its key.
+TABLES: Final = (
+    """CREATE TABLE writes (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, stage INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL,
+        due REAL DEFAULT 0, line INTEGER, source BLOB, key TEXT, body BLOB, base BLOB,
+        listed INTEGER NOT NULL DEFAULT 0, intent TEXT, lost_at REAL, tries INTEGER NOT NULL DEFAULT 0,
+        alone INTEGER NOT NULL DEFAULT 0, fault TEXT, most INTEGER NOT NULL DEFAULT 0,
+        parts INTEGER NOT NULL DEFAULT 0, outcome TEXT, record_id TEXT, changed TEXT, reasons TEXT
+    )""",
+    "CREATE UNIQUE INDEX by_key ON writes (key) WHERE key IS NOT NULL",
+    "CREATE INDEX by_turn ON writes (id) WHERE state = 0 AND due = 0",
+    "CREATE INDEX by_due ON writes (due) WHERE due > 0",
+    "CREATE TABLE seen (value BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID",
+)
+
+#: `due` of a part whose row has earlier parts to be written.
+BLOCKED: Final = -1
+#: Outcomes after which a record has what its row says.
+WRITTEN: Final = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED})
+
+_NOT_WRITTEN: Final = "this part of the row was not written"
+_NOT_KNOWN: Final = "whether this part of the row was written is not known"
+
+SELECT_WRITES: Final = (
+    "SELECT id, kind, key, body, record_id, base, listed, intent, tries, alone, fault, most FROM writes WHERE "
+)
+
+
+class _JournalKind(RunKind):
+    """The kind of run file that a journal is."""
+
+    def not_ours(self, path: Path) -> CareCloudError:
+        """See `RunKind.not_ours`."""
+        return self.error(
+            f"{path} is not a journal of this version of carecloud-async. If an earlier version began a run there, "
+            "finish it with that version, or remove the file: rows that were written are found by their keys. "
+            "Otherwise name another file"
+        )
+
+    def of_sqlite(self, path: Path, error: sqlite3.Error) -> CareCloudError:
+        """See `RunKind.of_sqlite`."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
+            return self.error(f"{path}: {error}: nothing is lost", fix=self.full)
+        return super().of_sqlite(path, error)
+
+
+KIND: Final = _JournalKind(
+    name="bulk write",
+    file="a journal of a bulk write",
+    each="source",
+    own="a journal",
+    version=3,
+    tables=TABLES,
+    error=BulkWriteError,
+    begin_again=REMOVE_JOURNAL,
+    full=RESUME,
+)
+
+
+def write_of(
+    number: int, kind: str, key: str | None, body: bytes, record_id: str | None, listed: bytes | None, count: int,
+    intent: str | None, tries: int, alone: int, fault: str | None, most: int,
+) -> Write:  # fmt: skip
+    """Return a write from the columns of `SELECT_WRITES`."""
+    was_absent, changed = (False, ()) if intent is None else json.loads(intent)
+    return Write(
+        id=number,
+        row=number // WRITES,
+        kind=kind,
+        key=key,
+        body=unpack(body),
+        record_id=record_id,
+        listed=listed,
+        listed_count=count,
+        intent=None if intent is None else Intent(was_absent=was_absent, changed=tuple(changed)),
+        tries=tries,
+        alone=alone,
+        fault=fault,
+        most=most,
+    )
+
+
+def unique_value(name: str, value: str) -> bytes:
+    """Return a digest of a key, or of a part that only one row can have."""
+    return blake2b(f"{name}\0{value}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def result_of(outcome: str, record_id: str | None, changed: str | None, reasons: str | None) -> RowResult:
+    """Return an outcome from its columns."""
+    return RowResult(
+        outcome=Outcome(outcome),
+        record_id=record_id,
+        changed_fields=tuple(json.loads(changed)) if changed else (),
+        reasons=tuple(json.loads(reasons)) if reasons else (),
+    )
+
+
+def with_part(row: RowResult, part: RowResult) -> RowResult:
+    """Return the outcome of a row of which a part has its outcome."""
+    if part.outcome is Outcome.UNCHANGED:
+        return row
+    if part.outcome in WRITTEN:
+        outcome = Outcome.UPDATED if row.outcome is Outcome.UNCHANGED else row.outcome
+        return attrs.evolve(row, outcome=outcome, changed_fields=(*row.changed_fields, *part.changed_fields))
+    reasons = part.reasons
+    if row.outcome is Outcome.CREATED:
+        is_known = part.outcome is not Outcome.UNKNOWN
+        reasons = (*reasons, f"the record was created; {_NOT_WRITTEN if is_known else _NOT_KNOWN}")
+    return attrs.evolve(row, outcome=part.outcome, reasons=(*row.reasons, *reasons))
