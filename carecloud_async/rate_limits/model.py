@@ -112,9 +112,15 @@ class RateModel:
         grown = min((now - self.origin - self.began) / back_after, 8.0)
         return float(max(self.limit * BETA ** ((1 - grown) ** 3), SLOWEST))
 
-    def on_idle(self, seconds: float) -> None:
-        """Note that callers wanted nothing for so long, until now."""
+    def on_idle(self, seconds: float, now: float) -> None:
+        """Note that callers wanted nothing for some time, until now.
+
+        While no limit is known, a second of it begins everything again: the first refusal is measured over the time of
+        calling since then. Over the whole last second, most of it idle, a full limit would look like a small one.
+        """
         self.origin += seconds
+        if self.limit is None and seconds >= SECOND:
+            self.origin, self.began, self.served = now, 0.0, 0
 
     def on_success(self, sent: float, now: float, *, latency: float) -> None:
         """Count a call that was answered, and not with 429; it ends a wait if it was sent after the refused one.

@@ -230,14 +230,14 @@ class AdaptivePace:
         self._last = now
         idle = max(now - max(self._next, self._paused_until), 0.0)
         if model.waiting:
-            model.on_idle(idle)  # the refused calls wait by themselves, so that none was there to probe
+            model.on_idle(idle, now)  # the refused calls wait by themselves, so that none was there to probe
             self._next = now + model.next_pause()
         elif model.limit is None:
-            model.on_idle(self._slow_start.on_sent(ticket, now))
+            model.on_idle(self._slow_start.on_sent(ticket, now), now)
             self._next = now
         else:
             if idle > TICK:
-                model.on_idle(idle)
+                model.on_idle(idle, now)
                 self._next = now
             self._next = max(self._next, self._paused_until) + 1 / self._rate(now)
 

@@ -109,7 +109,8 @@ s.time = s.time + passed
 if s.waiting == 1 then
   passed = math.min(passed, math.max(math.max(s.probe, s.paused_until) + TICK - now + passed, 0))
 elseif speed == 0 then
-  passed = math.min(passed, 2 * STEP)
+  if now - seen < SECOND then passed = math.min(passed, 2 * STEP)
+  else passed, s.busy, s.began, s.served = 0, 0, 0, 0 end  -- perhaps of a process that is gone
 elseif now >= s.paused_until then
   local open = math.min(passed, now - s.paused_until)
   passed = math.min(passed, passed - open + math.max(tail - front, 0) / speed + TICK)

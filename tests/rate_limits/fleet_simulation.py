@@ -66,6 +66,7 @@ def simulate_fleet(
     round_trip=ROUND_TRIP,
     seconds=1e9,
     events=None,
+    later=0.0,
 ):
     """Let processes with so many callers each call until so many calls were served.
 
@@ -81,6 +82,7 @@ def simulate_fleet(
         round_trip: seconds from asking Redis to its answer.
         seconds: it ends after so many, too.
         events: what happens, by the time at which: functions of the Redis and the limiters.
+        later: what Redis's clock shows at the start, in seconds after `EPOCH`.
     """
     loop = VirtualLoop()
     start = loop.now
@@ -121,6 +123,7 @@ def simulate_fleet(
             pace = VirtualPace(
                 redis, loop, url, prefix=prefix, configured=configured, clock=clock, round_trip=round_trip
             )
+            pace.step = later
             limiters.append(RateLimiter(pace, clock=clock, origin="https://x.example"))
             tasks += [asyncio.ensure_future(work(limiters[-1], clock, random)) for _ in range(size)]
         for moment, event in (events or {}).items():

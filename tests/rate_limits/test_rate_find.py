@@ -11,6 +11,7 @@ from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation, VirtualClock
 from benchmarks.rates import LONG_WINDOWS, SERVERS, Belief, Case, cases, find, recover, summary, table
 from carecloud_async import RateLimit
+from carecloud_async.rate_limits.model import RateModel
 from carecloud_async.rate_limits.rate_limit import RateLimiter
 
 #: A bucket of 1 refuses whatever comes before its turn, be it by a thousandth of a second.
@@ -177,6 +178,19 @@ def test_a_first_call_that_connects_slowly_delays_no_other():
         assert ticket is not None
         clock.now += latency
         limiter.on_success(ticket)
+
+
+def test_calls_before_an_idle_time_do_not_make_the_limit_look_small():
+    """A refusal 0.3 seconds after an idle time is measured over those 0.3 seconds, not over the whole last second."""
+    model = RateModel(origin=0.0)
+    for call in range(60):  # one after the other, for two seconds
+        model.on_success(call / 30, (call + 1) / 30, latency=0.03)
+    model.on_idle(10.0, 12.0)
+    for call in range(20):
+        model.on_success(12.0, 12.0 + call * 0.015, latency=0.03)
+    model.on_throttled(12.27, 12.3)
+    model.on_success(12.35, 12.38, latency=0.03)
+    assert 40 <= model.limit <= 80
 
 
 def test_the_table_names_the_worst_first():

@@ -60,6 +60,17 @@ def test_a_configured_rate_is_kept_and_used(fleet, size, rate, round_trip):
     assert (0.95 if round_trip < 0.01 else 0.9) * rate <= outcome.rate <= 1.05 * rate + 1
 
 
+@pytest.mark.parametrize("latency", [0.005, 0.03])
+@pytest.mark.parametrize(("calls", "gap"), [(30, 2), (40, 2), (40, 30), (300, 30)])
+def test_what_a_process_that_is_gone_has_measured_slows_no_other(fleet, calls, gap, latency):
+    """Four fresh processes serve 0.85 of the limit from the third second on, as from cold."""
+    first = fleet(Bucket(40, 10), callers=(1,), requests=calls, latency=0.03)
+    later = max(first.served) + gap
+    outcome = fleet(Bucket(40, 10), callers=(5,) * 4, requests=1e9, seconds=10, latency=latency, later=later)
+    assert outcome.pace(0, 3) >= 0.75 * 40
+    assert outcome.pace(3, 10) >= 0.85 * 40
+
+
 STRANGE = {
     "a hundredth": {"limit": "0.4", "busy": "0"},
     "a hundred times": {"limit": "4000"},
