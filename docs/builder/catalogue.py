@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import zip_longest
@@ -14,12 +14,20 @@ from typing import Any
 import griffe
 
 from carecloud_async import _HOMES as HOMES
+from carecloud_async import Interface
+from docs.builder.samples import Sample, samples
 
 PACKAGE = "carecloud_async"
 #: A line of a page that names an object, with a link to its source for readers of the repository.
 SOURCE_LINE = re.compile(rf"^- \[`({PACKAGE}[\w.]*)`\]\(\S+\.py\)$")
 #: Bases that have an entry of their own; what they bring is not repeated for each class.
 _DOCUMENTED_BASES = {"Model", "Input", "Updatable", "Resource", "Updating", "BulkWriting"}
+#: Who may call an operation of these interfaces.
+_CALLERS = {
+    frozenset({Interface.ENTERPRISE}): "an API user",
+    frozenset({Interface.CUSTOMER}): "a device or a customer",
+    frozenset(Interface): "an API user, a device or a customer",
+}
 
 
 @dataclass
@@ -31,12 +39,16 @@ class Catalogue:
         calls: path of a class of operations → how it is reached: `client.customers.cards(customer_id)`.
         homes: name on the package → the module that it lives in, without the package's name.
         addresses: path of an object → the address at which users import it, where that is another one.
+        samples: dotted name of an operation from the client → a call and its answer.
+        identities: dotted name of an operation from the client → who may call it.
         places: path of a class or function, and its name where only one has it → `page.md#anchor`.
     """
 
     package: Any
     calls: dict[str, str]
     homes: dict[str, str]
+    samples: Mapping[str, Sample] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
 
@@ -118,7 +130,9 @@ def read(root: Path, pages: list[Path]) -> Catalogue:
     """
     logging.getLogger("griffe").setLevel(logging.ERROR)  # a type that is on the class is no fault of its docstring
     package = griffe.load(PACKAGE, search_paths=[root], docstring_parser=griffe.Parser.google, resolve_aliases=False)
-    catalogue = Catalogue(package=package, calls=_calls(), homes=dict(HOMES))
+    catalogue = Catalogue(
+        package=package, calls=_calls(), homes=dict(HOMES), samples=samples(), identities=_identities()
+    )
     for page in pages:
         for line in page.read_text(encoding="utf-8").splitlines():
             if found := SOURCE_LINE.match(line):
@@ -156,6 +170,19 @@ def _calls() -> dict[str, str]:
     for module in family_modules():
         import_module(module)
     return {f"{cls.__module__}.{cls.__qualname__}": _call(cls) for cls in _below(Resource) if cls.operations}
+
+
+def _identities() -> dict[str, str]:
+    """Return for each operation which identities may call it."""
+    from carecloud_async.resources import OPERATIONS
+
+    return {one.call: _identity(one) for one in OPERATIONS.values()}
+
+
+def _identity(operation: Any) -> str:
+    if not operation.authorized:
+        return "any identity; no login is needed"
+    return _CALLERS[operation.interfaces]
 
 
 def _below(cls: Any) -> Iterator[Any]:

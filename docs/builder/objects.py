@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from docs.builder.catalogue import Catalogue, is_enum
-from docs.builder.text import explanation, sections, sentence, signature, summary, table, type_text, types
+from docs.builder.text import default_text, explanation, sections, sentence, signature, summary, table, type_text, types
 
 #: Characters of an entry of the table of contents.
 _WIDTH_OF_CONTENTS = 24
@@ -74,7 +74,7 @@ class Writer:
         label = f'{anchor} data-toc-label="{short}"'
         parts = [_heading(level, f"`{call}`", label), sections(cls, self.link)]
         parts += [
-            self._function(one, level + 1, anchor=f"{anchor}.{one.name}", before=f"{call}.")
+            self._operation(one, level + 1, anchor=f"{anchor}.{one.name}", before=f"{call}.")
             for one in self.catalogue.methods(cls)
         ]
         if update := self._update(cls):
@@ -95,6 +95,15 @@ class Writer:
         )
         more = f"`changes` is a {type_text(changes, self.link)}. What it does and raises: [`update`](models.md#update)."
         return "\n\n".join([_heading(level, "`update`", f"{anchor}.update"), _code(text), f"{summary(update)} {more}"])
+
+    def _operation(self, one: Any, level: int, *, anchor: str, before: str) -> str:
+        """Return a method that is an operation: who may call it, and a call with its answer."""
+        parts = [self._function(one, level, anchor=anchor, before=before)]
+        if identity := self.catalogue.identities.get(anchor):
+            parts.append(f"May be called by {identity}.")
+        if sample := self.catalogue.samples.get(anchor):
+            parts.append(_details("A call and its answer", _code(sample.call), _answer(sample.answer)))
+        return "\n\n".join(parts)
 
     def _function(self, one: Any, level: int, *, anchor: str, before: str = "") -> str:
         shown = [signature(each, before=before) for each in one.overloads or [one]]
@@ -138,14 +147,16 @@ class Writer:
                 continue
             meaning = sentence(documented.get(name) or explanation(one))
             if meaning or self._is_record(cls):
-                rows.append((f"`{name}`", type_text(one.annotation, self.link), _marked(cls, one, meaning)))
-        rows += [(f"`{name}`", "", sentence(text)) for name, text in documented.items() if name not in members]
-        return table(["Attribute" if not self._is_record(cls) else "Field", "Type", "Meaning"], rows) if rows else ""
+                default = "" if self._is_record(cls) else default_text(one.value)
+                rows.append((f"`{name}`", type_text(one.annotation, self.link), default, _marked(cls, one, meaning)))
+        rows += [(f"`{name}`", "", "", sentence(text)) for name, text in documented.items() if name not in members]
+        headers = ["Field" if self._is_record(cls) else "Attribute", "Type", "Default", "Meaning"]
+        return table(headers, rows) if rows else ""
 
-    def _family_attribute(self, name: str, cls: str) -> tuple[str, str, str]:
+    def _family_attribute(self, name: str, cls: str) -> tuple[str, str, str, str]:
         catalogue = self.catalogue
         path = next(path for path in catalogue.places if path.endswith(f".{cls}") and ".resources." in path)
-        return (f"[`{name}`]({self.link(path)})", "", summary(catalogue.get(path)))
+        return (f"[`{name}`]({self.link(path)})", "", "", summary(catalogue.get(path)))
 
     def _documented(self, cls: Any) -> dict[str, str]:
         """Return the meaning of attributes from the class's docstring, and of an input's from what it reads."""
@@ -185,6 +196,17 @@ def _heading(level: int, text: str, anchor: str) -> str:
 
 def _code(text: str) -> str:
     return f"```python\n{text}\n```"
+
+
+def _answer(text: str) -> str:
+    # Colours would make the largest pages half as large again.
+    return f"```text\n{text}\n```" if text else "The answer has no body."
+
+
+def _details(title: str, *blocks: str) -> str:
+    """Return blocks that a reader opens."""
+    inner = "\n\n".join(blocks)
+    return "\n".join([f'??? example "{title}"', "", *(f"    {line}" if line else "" for line in inner.splitlines())])
 
 
 def _lower(text: str) -> str:

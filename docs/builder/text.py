@@ -145,11 +145,21 @@ def _arguments(function: Any) -> list[str]:
     return words
 
 
+def default_text(value: Any) -> str:
+    """Return the default of an argument or attribute as code; empty if it has none, or `None`, which its type shows."""
+    text = re.sub(r"\s+", " ", str(value)) if value is not None else ""
+    if re.match(r"(attrs\.)?field\(", text):
+        found = re.search(r"\bdefault=([^,()]+(?:\([^()]*\))?)", text)
+        text = found[1].strip() if found else ""
+    return f"`{text}`" if text not in {"", "None", "{}", "()"} else ""
+
+
 def _arguments_table(values: Any, link: Link) -> str:
-    return table(
-        ["Argument", "Type", "Meaning"],
-        [(f"`{one.name}`", type_text(one.annotation, link), sentence(one.description)) for one in values],
-    )
+    rows = [
+        (f"`{one.name}`", type_text(one.annotation, link), default_text(one.value), sentence(one.description))
+        for one in values
+    ]
+    return table(["Argument", "Type", "Default", "Meaning"], rows)
 
 
 def _raised(values: Any, link: Link) -> str:

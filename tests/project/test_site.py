@@ -221,6 +221,31 @@ def test_a_page_of_the_reference_begins_with_its_methods(built):
     assert "instance-attribute" not in "".join(built_pages(built).values())
 
 
+def test_a_method_shows_who_may_call_it_and_a_call_with_its_answer(built):
+    """Beside a method stand its identities, and a call that the sandbox answered when the site was built."""
+    text = (built / "reference/cards.md").read_text(encoding="utf-8")
+    entry = text.partition("#### `get` {#cards.get}")[2].partition("#### ")[0]
+    assert "May be called by an API user, a device or a customer." in entry
+    assert re.search(r'await client\.cards\.get\("\w{20,}"\)', entry)
+    assert '"card_number": "' in entry
+    assert "May be called by an API user." in text.partition("#### `create` {#cards.create}")[2].partition("#### ")[0]
+
+
+def test_nearly_every_operation_has_a_sample(built):
+    """Only logins, operations of the Customer API, and calls that need what another call made are without one."""
+    shown = [html.count("A call and its answer") for html in built_pages(built).values()]
+    assert sum(shown) >= 295
+
+
+def test_methods_and_defaults_are_where_readers_look(built):
+    """Methods are in the table of contents, and settings show their defaults."""
+    html = (built / "reference/cards.html").read_text(encoding="utf-8")
+    assert 'href="#cards.assign_free_card" class="md-nav__link"' in html
+    client = (built / "reference/client.md").read_text(encoding="utf-8")
+    assert "| `timezone` | `str` or `ZoneInfo` | `'Europe/Prague'` |" in client
+    assert re.search(r"\| `attempts` \| `int` \| `\d+` \|", client)
+
+
 def test_each_page_is_markdown_beside_its_html(built):
     """`page.md` is beside `page.html`, which names it; its links lead to Markdown, and no link is dead."""
     pages = {one.relative_to(built).as_posix(): one.read_text(encoding="utf-8") for one in built.rglob("*.md")}
