@@ -114,14 +114,19 @@ async def ask_families(probe: Probe) -> Sequence[FamilyList]:
     return [found[name] for name in names]
 
 
-def family_findings(families: Sequence[FamilyList]) -> list[CheckFinding]:
-    """Return which families can be read, why the others cannot, and which send longer pages than they are asked for."""
+def family_findings(families: Sequence[FamilyList], *, of_device: bool) -> list[CheckFinding]:
+    """Return which families can be read, why the others cannot, and which send longer pages than they are asked for.
+
+    Args:
+        families: the families and their first pages.
+        of_device: whether they were asked for with the token of a device on which no customer is logged in.
+    """
     names = {outcome: [one.name for one in families if one.reply.outcome is outcome] for outcome in Outcome}
     readable = names[Outcome.READ]
     found = []
     if readable:
         found.append(good("families", f"this user may read {', '.join(readable)}", "these can be read and exported"))
-    elif all(one.reply.is_evidence for one in families):
+    elif all(one.reply.is_evidence for one in families):  # a 401 has a finding of its own
         found.append(
             problem(
                 "families",
@@ -133,7 +138,8 @@ def family_findings(families: Sequence[FamilyList]) -> list[CheckFinding]:
     if names[Outcome.ABSENT]:
         absent = f"the project does not have {', '.join(names[Outcome.ABSENT])} (404 or 405)"
         found.append(good("families", absent, "exports of these fail; a module that is not turned on is no fault"))
-    found += [_unread(outcome, names[outcome]) for outcome in _WHY if names[outcome]]
+    reasons = {**_WHY, Outcome.UNAUTHORIZED: _NO_CUSTOMER} if of_device else _WHY
+    found += [why.finding(names[outcome]) for outcome, why in reasons.items() if names[outcome]]
     long = [one.name for one in families if one.operation.paged and one.reply.length > _FIRST_PAGE]
     if long:
         found.append(
@@ -157,6 +163,18 @@ class _Why:
     meaning: str
     fix: str
 
+    def finding(self, names: Sequence[str]) -> CheckFinding:
+        """Return the finding on the families of some names."""
+        return self.level(self.name, self.seen.format(names=", ".join(names)), self.meaning, self.fix)
+
+
+_NO_CUSTOMER: Final = _Why(
+    not_known,
+    "families",
+    "no customer is logged in on this device, and {names} are refused (401)",
+    "what a customer may read is not known; a login of a customer on this device opens these",
+    "run it again with CustomerCredentials",
+)
 
 _WHY: Final[Mapping[Outcome, _Why]] = {
     Outcome.FORBIDDEN: _Why(
@@ -237,8 +255,3 @@ _WHY: Final[Mapping[Outcome, _Why]] = {
         "run it again when the server is quiet; each 429 and each 401 costs repeats",
     ),
 }
-
-
-def _unread(outcome: Outcome, names: Sequence[str]) -> CheckFinding:
-    why = _WHY[outcome]
-    return why.level(why.name, why.seen.format(names=", ".join(names)), why.meaning, why.fix)

@@ -10,7 +10,8 @@ from attrs import field, frozen
 
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.replies import Reply
-from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
+from carecloud_async.check.report import CheckFinding, CheckStatus, good, not_known, problem, warning
+from carecloud_async.project import Interface
 
 __all__ = ["filter_findings"]
 
@@ -59,12 +60,11 @@ async def filter_findings(
         for family, params in _empty_filters(families, random)
     ]
     by_ids = None if target is None or target.name != "customers" else await _ByIds.ask(target)
-    return [
-        *_applied(asked),
-        *_totals(asked),
-        *([] if by_ids is None else [by_ids.finding()]),
-        _empty_form(asked, families, ids_work=by_ids is not None and by_ids.works),
-    ]
+    found = [*_applied(asked), *_totals(asked)]
+    if by_ids is not None:
+        found.append(by_ids.finding())
+    empty = _empty_form(asked, families, ids_work=by_ids is not None and by_ids.works)
+    return [*found, empty, *([] if empty.status is CheckStatus.PROBLEM else _refused(asked))]
 
 
 def _empty_filters(families: Sequence[FamilyList], random: Random) -> list[tuple[FamilyList, Mapping[str, Any]]]:
@@ -79,7 +79,9 @@ def _empty_filters(families: Sequence[FamilyList], random: Random) -> list[tuple
                 (one, {"last_name": f"Nobody{nowhere}"}),
                 (one, {"customer_ids": [nowhere, nowhere[::-1]]}),
             ]
-    with_owner = [one for one in readable if "customer_id" in one.operation.parameters]
+    # A customer may not ask for the records of another one, even if there is none.
+    may_ask = [one for one in readable if one.probe.caller.interface == Interface.ENTERPRISE]
+    with_owner = [one for one in may_ask if "customer_id" in one.operation.parameters]
     return wanted + [(one, {"customer_id": nowhere}) for one in with_owner[:_MOST_FAMILIES]]
 
 
@@ -120,13 +122,39 @@ def _totals(asked: Sequence[_Asked]) -> list[CheckFinding]:
     ]
 
 
+def _refused(asked: Sequence[_Asked]) -> list[CheckFinding]:
+    """Return which filters are refused: of the customers themselves, and by a customer that does not exist."""
+    refused = [one for one in asked if not one.reply.is_page and one.reply.is_evidence]
+    own = [f"{one.label}: {one.reply}" for one in refused if one.family.name == "customers"]
+    by_owner = [f"{one.label}: {one.reply}" for one in refused if one.family.name != "customers"]
+    found = []
+    if own:
+        found.append(
+            warning(
+                "filters",
+                f"filters are refused: {'; '.join(own)}",
+                "lists and bulk writes that look customers up by these end with an error",
+                "look them up by another field, and tell the project's administrator",
+            )
+        )
+    if by_owner:
+        found.append(
+            not_known(
+                "filters",
+                f"filters by a customer that does not exist are refused: {'; '.join(by_owner)}",
+                "whether these are applied is not known: a refusal of such a customer is no fault",
+                "compare the records yourself after filtering",
+            )
+        )
+    return found
+
+
 def _empty_form(asked: Sequence[_Asked], families: Sequence[FamilyList], *, ids_work: bool) -> CheckFinding:
     """Return in which form an empty list comes.
 
     A refusal shows it only for the filter by ids, and where that filter finds ids that exist: another refusal can be
     about the filter itself, or about a customer that does not exist.
     """
-    refused = [one.reply for one in asked if not one.reply.is_page and one.reply.is_evidence]
     by_ids = [one.reply for one in asked if "customer_ids" in one.params and not one.reply.is_page]
     if ids_work and by_ids and by_ids[0].is_evidence:
         return problem(
@@ -134,13 +162,6 @@ def _empty_form(asked: Sequence[_Asked], families: Sequence[FamilyList], *, ids_
             f"a list of customers that finds nothing is not an empty list: {by_ids[0]}",
             f"{_EMPTY_MEANS}: the SDK raises an error for it, and rows of customers that are new are not created",
             "tell the project's administrator: an empty list is a list without records; create new records one by one",
-        )
-    if refused:
-        return warning(
-            "empty_list",
-            f"some filters that must find nothing are not answered with a list: {'; '.join(sorted(map(str, refused)))}",
-            f"either these filters are refused, or an empty list comes so; {_EMPTY_MEANS}",
-            "catch the error where such a list may be empty, and tell the project's administrator",
         )
     if any(one.reply.is_page and not one.reply.length for one in asked):
         return good("empty_list", "a filter that finds nothing gives an empty list", _EMPTY_MEANS)
@@ -150,7 +171,7 @@ def _empty_form(asked: Sequence[_Asked], families: Sequence[FamilyList], *, ids_
         "empty_list",
         "no list that is empty was seen",
         f"{_EMPTY_MEANS}: in which form is not known",
-        "run it again with a user who may read customers",
+        "run it again with a user who may read customers, and may filter them",
     )
 
 

@@ -26,6 +26,7 @@ _ORDER_MEANS: Final = (
     "list more than once, and report.exact says whether they got all"
 )
 _SORT_MEANS: Final = "changed_since and state= exports have to read whole lists, or cannot vouch for what they found"
+_MORE: Final = "run it again when there are more records"
 _WHOLE_LISTS: Final = "export whole lists, without changed_since= and state="
 
 
@@ -37,8 +38,8 @@ async def order_findings(target: FamilyList, page: LargePage) -> list[CheckFindi
         page: its largest page.
     """
     if page.reply.length < 3:
-        short = f"{target.name} are too few to show it"
-        return [_not_seen("order", short, _ORDER_MEANS), _not_seen("sort", short, _SORT_MEANS)]
+        means = (("order", _ORDER_MEANS), ("sort", _SORT_MEANS))
+        return [not_known(name, f"{target.name} are too few to show it", why, _MORE) for name, why in means]
     rows = min(page.count, _ROWS, max(page.reply.length * 2 // 3, 2))
     first = await target.by_id(count=rows)
     if not first.is_page:

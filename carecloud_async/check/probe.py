@@ -154,7 +154,7 @@ class Probe(CallObserver):
             operation: the list.
             **params: the query.
         """
-        if self._in_a_row >= _MOST_IN_A_ROW.get(self._last, MAX_REQUESTS):
+        if self._is_hopeless():
             return Reply.unsent()
         reply, repeats = await self._ask_in_bounds(operation, params, self.bearer), 0
         while self._may_pass(reply, repeats):
@@ -182,6 +182,11 @@ class Probe(CallObserver):
     def has_room(self) -> bool:
         """Return whether one more question fits into the requests of the check."""
         return self.requests + _MOST_PER_QUESTION * (self._under_way + 1) <= MAX_REQUESTS
+
+    def _is_hopeless(self) -> bool:
+        if self._last is Outcome.UNAUTHORIZED and self.bearer is not None:
+            return False  # such a 401 costs no login, and other lists may be open to it
+        return self._in_a_row >= _MOST_IN_A_ROW.get(self._last, MAX_REQUESTS)
 
     def _may_pass(self, reply: Reply, repeats: int) -> bool:
         may_pass = repeats < _REPEATS.get(reply.outcome, 0) and self._repeats < _MOST_REPEATS

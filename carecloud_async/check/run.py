@@ -132,7 +132,7 @@ class _Survey:
     async def _ask_families(self) -> list[CheckFinding]:
         self.families = await ask_families(self.probe)
         self.target = choose_list(self.families)
-        return family_findings(self.families)
+        return family_findings(self.families, of_device=self.probe.bearer is not None)
 
     async def _ask_pages(self) -> list[CheckFinding]:
         if self.target is None:

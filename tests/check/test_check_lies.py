@@ -214,9 +214,13 @@ EMPTY = {
     "503": (when(of_nobody, says(503)), {"not known empty_list", "not known filters", "warning failures"}),
     "a filter by ids is refused": (
         when(with_param("customer_ids[]"), says(400, ERROR)),
-        {"problem filters", "warning empty_list"},
+        {"problem filters", "warning filters"},
     ),
-    "a filter by e-mail is refused": (when(with_param("email"), says(400, ERROR)), {"warning empty_list"}),
+    "a filter by e-mail is refused": (when(with_param("email"), says(400, ERROR)), {"warning filters"}),
+    "a customer that does not exist is refused": (
+        when(with_param("customer_id"), says(400, ERROR)),
+        {"not known filters"},
+    ),
 }
 
 

@@ -230,15 +230,18 @@ async def test_a_customer_is_checked_too():
     sandbox = make()
     found = await check(sandbox, auth=sandbox.customer_session())
     assert found.named("login")[0].status is OK
-    assert not found.problems
+    assert broken(found) == set()
+    assert "second_login" in unknown(found)
 
 
 async def test_a_device_keeps_its_token():
-    """Lists that refuse a device without a customer do not make the check create another device token."""
+    """Lists that refuse a device without a customer do not make the check create another device token, or accuse it."""
     sandbox = make()
     found = await check(sandbox, auth=sandbox.device("till-1"))
     assert found.named("login")[0].status is OK
     assert sandbox.count("POST /tokens") == 1
+    assert broken(found) == set()
+    assert "no customer is logged in on this device" in seen(found, "families")
 
 
 def test_known_values_are_of_fields_that_exist():
