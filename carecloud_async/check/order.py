@@ -13,7 +13,7 @@ from carecloud_async.check.paging import LargePage
 from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.export.reading.id_order import IdOrder
-from carecloud_async.export.reading.times import FIELD, known_times, read_time
+from carecloud_async.export.reading.times import FIELD, NEVER, known_times, read_time
 
 __all__ = ["change_order", "order_findings"]
 
@@ -73,7 +73,7 @@ async def change_order(target: FamilyList, page: LargePage) -> tuple[Reply, Chec
     if any(later < earlier for later, earlier in pairwise(times)):
         seen = f"sort_field={FIELD} is not honoured: newer changes come after older ones"
         return reply, problem("sort", seen, _SORT_MEANS, _WHOLE_LISTS)
-    if len(times) < 2:
+    if len([one for one in times if one != NEVER]) < 2:
         return reply, _not_seen("sort", f"{target.name} have too few readable times of change to show it", _SORT_MEANS)
     seen = f"the latest changes of {target.name} come first when asked so"
     return reply, good("sort", seen, "changed_since and state= read only what changed")

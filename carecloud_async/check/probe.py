@@ -156,32 +156,36 @@ class Probe(CallObserver):
         """
         if self._is_hopeless():
             return Reply.unsent()
-        reply, repeats = await self._ask_in_bounds(operation, params, self.bearer), 0
-        while self._may_pass(reply, repeats):
-            await self.caller.context.clock.sleep(max(reply.retry_after or 0, _LEAST_WAIT))
-            again = await self._ask_in_bounds(operation, params, self.bearer)
-            if again.outcome is Outcome.NOT_SENT:
-                break
-            reply, repeats = again, repeats + 1
-            self._repeats += 1
+        reply = await self._ask_again(operation, params, self.bearer)
         if reply.outcome is not Outcome.NOT_SENT:
             self._in_a_row = self._in_a_row + 1 if reply.outcome is self._last else 1
             self._last = reply.outcome
         return reply
 
     async def ask_with(self, bearer: str, operation: Operation, **params: Any) -> Reply:
-        """Ask for a page once with another token than the identity's; a 401 renews nothing.
+        """Ask for a page as `ask` does, with another token than the identity's; a 401 renews nothing.
 
         Args:
             bearer: the token.
             operation: the list.
             **params: the query.
         """
-        return await self._ask_in_bounds(operation, params, bearer)
+        return await self._ask_again(operation, params, bearer)
 
     def has_room(self) -> bool:
         """Return whether one more question fits into the requests of the check."""
         return self.requests + _MOST_PER_QUESTION * (self._under_way + 1) <= MAX_REQUESTS
+
+    async def _ask_again(self, operation: Operation, params: Mapping[str, Any], bearer: str | None) -> Reply:
+        reply, repeats = await self._ask_in_bounds(operation, params, bearer), 0
+        while self._may_pass(reply, repeats):
+            await self.caller.context.clock.sleep(max(reply.retry_after or 0, _LEAST_WAIT))
+            again = await self._ask_in_bounds(operation, params, bearer)
+            if again.outcome is Outcome.NOT_SENT:
+                break
+            reply, repeats = again, repeats + 1
+            self._repeats += 1
+        return reply
 
     def _is_hopeless(self) -> bool:
         if self._last is Outcome.UNAUTHORIZED and self.bearer is not None:

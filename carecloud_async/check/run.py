@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -28,12 +28,14 @@ from carecloud_async.check.report import CheckFinding, ProjectCheck, not_known
 from carecloud_async.check.schema import Schema
 from carecloud_async.check.tokens import SecondLogin, ask_with_dead_token, dead_token_finding, log_in_again
 from carecloud_async.check.traffic import in_front_finding, traffic_findings
-from carecloud_async.check.zone import ZoneEvidence, newest_change
-from carecloud_async.export.reading.times import FIELD
+from carecloud_async.check.zone import ZoneEvidence
+from carecloud_async.export.reading.times import FIELD, judge_zone, read_time, to_moments
 from carecloud_async.runtime.secret_text import secret_text
 
 __all__ = ["run_check"]
 
+#: The most by which a wrong zone shifts a time; later ones are data, not clocks.
+_MOST_SHIFT: Final = timedelta(hours=26)
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = frozenset({"customers", "purchases"})
 
@@ -179,17 +181,18 @@ class _Survey:
         login, zone, now = self.logged_in, self.probe.caller.context.project.timezone, server_now(self.probe)
         if login is None:
             return []
-        newest = newest_change((reply.records for _, reply in self._all_pages()), zone=zone, now=now)
+        times = [read_time(record.get(FIELD), zone) for _, reply in self._all_pages() for record in reply.records]
+        fit, moments = judge_zone(times, date=now, zone=zone), to_moments(times, zone)
         evidence = ZoneEvidence(
             zone=zone,
             now=now,
-            newest=newest,
+            newest=max((one for one in moments if one <= now + _MOST_SHIFT), default=None),
+            fit=fit,
             login=self._second_login_time(zone),
             valid_to=login.valid_to if login.ends else None,
             date=login.date,
         )
-        changes = zone_findings(newest, now=now, zone=zone)
-        return [*clock_findings(self.probe), evidence.finding(), *changes, token_life(login)]
+        return [*clock_findings(self.probe), evidence.finding(), *zone_findings(fit, zone), token_life(login)]
 
     def _second_login_time(self, zone: ZoneInfo) -> datetime | None:
         """Return the last login that the second login's answer says; `None` if the server does not keep it up to date.

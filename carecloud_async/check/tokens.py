@@ -49,6 +49,8 @@ _DEAD: Final[Mapping[Outcome, str]] = {
     Outcome.ERROR_AS_SUCCESS: "a success status and an error in the body",
     Outcome.NOT_THE_LIST: "a success status and a body that is not the list",
     Outcome.NO_CONTENT: "a success status and an empty body",
+    Outcome.FAILED: "an error of the server",
+    Outcome.IN_FRONT: "an answer that is not CareCloud's: another body than the API's, or a redirect",
 }
 
 _SECOND_MEANS: Final = (
@@ -147,8 +149,8 @@ def _after_second(reply: Reply, dead: Reply | None, *, comes: bool) -> CheckFind
     """
     if reply.is_page:
         return good("second_login", "a second login leaves the first token valid", _SECOND_MEANS)
-    is_dead = dead is not None and reply.is_evidence and (reply.outcome, reply.status) == (dead.outcome, dead.status)
-    if comes and (reply.outcome is Outcome.UNAUTHORIZED or is_dead):
+    is_as_dead = dead is not None and (reply.outcome, reply.status) == (dead.outcome, dead.status)
+    if comes and (reply.outcome is Outcome.UNAUTHORIZED or (reply.outcome in _DEAD and is_as_dead)):
         return warning(
             "second_login",
             "a second login ends the token of the first",

@@ -6,22 +6,23 @@ ago, the login that the check made itself, and, where tokens live the usual seve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from carecloud_async.auth.token import DEFAULT_LIFETIME, valid_to_utc
-from carecloud_async.check.change_times import DECIDE, FRESH, SLACK
+from carecloud_async.auth.token import DEFAULT_LIFETIME
+from carecloud_async.check.change_times import DECIDE
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
-from carecloud_async.export.reading.times import FIELD
+from carecloud_async.export.reading.times import ZoneFit
 
-__all__ = ["ZoneEvidence", "newest_change"]
+__all__ = ["ZoneEvidence"]
 
-#: What a wrong zone can shift at most; later times are data, not clocks.
-_MOST_SHIFT: Final = timedelta(hours=27)
+#: Differences that slow answers, whole seconds and clocks of several servers explain.
+_SLACK: Final = timedelta(minutes=2)
+#: A change so shortly before the server's now is one of a moment ago.
+_FRESH: Final = timedelta(minutes=10)
 #: Zones differ by whole steps of this length; the few by quarters are not told apart from other causes.
 _STEP: Final = timedelta(minutes=30)
 _NONE: Final = timedelta()
@@ -35,13 +36,6 @@ _MEANS: Final = (
 _FIX: Final = "ask the administrator for the project's zone, and set timezone= (CARECLOUD_TIMEZONE) to it"
 
 
-def newest_change(pages: Iterable[Sequence[Mapping[str, Any]]], *, zone: ZoneInfo, now: datetime) -> datetime | None:
-    """Return the latest `last_change` of the records of some pages, in UTC, without those of no real time."""
-    texts = (record.get(FIELD) for page in pages for record in page)
-    times = (valid_to_utc(text, zone=zone, after=None) for text in texts if isinstance(text, str))
-    return max((one for one in times if one is not None and one < now + _MOST_SHIFT), default=None)
-
-
 @frozen(kw_only=True)
 class ZoneEvidence:
     """What timestamps show of the project's zone.
@@ -49,7 +43,8 @@ class ZoneEvidence:
     Attributes:
         zone: the zone that the client was given.
         now: the server's clock, in UTC.
-        newest: the latest change of a record, read in that zone.
+        newest: the latest change of a record, read in that zone, in UTC.
+        fit: what the latest changes show.
         login: the time of a login that the check made a moment ago, read in that zone.
         valid_to: the end of the token, read in that zone.
         date: the server's clock at the login.
@@ -57,28 +52,29 @@ class ZoneEvidence:
 
     zone: ZoneInfo
     now: datetime
-    newest: datetime | None = None
+    newest: datetime | None
+    fit: ZoneFit
     login: datetime | None = None
     valid_to: datetime | None = None
     date: datetime | None = None
 
     def finding(self) -> CheckFinding:
         """Return whether the server's timestamps fit the zone."""
-        name, newest, life = self.zone.key, self.newest, self._life()
-        if newest is not None and newest > self.now + SLACK:
-            return self._wrong(f"records changed {_hours(newest - self.now)} after the server's now", ahead=True)
+        name, life = self.zone.key, self._life()
+        if self.fit is ZoneFit.AHEAD and self.newest is not None:
+            return self._wrong(f"records changed {_hours(self.newest - self.now)} after the server's now", ahead=True)
         if life is not None and life <= _NONE:
             return self._wrong("the token ends before it begins")
-        login_shift = None if self.login is None else self._shift(self.login - self.now, within=SLACK)
+        login_shift = None if self.login is None else self._shift(self.login - self.now, within=_SLACK)
         if login_shift:
             return self._wrong(
                 f"the login of a moment ago is {_hours(abs(login_shift))} away", ahead=login_shift > _NONE
             )
-        if self.login is not None and abs(self.login - self.now) <= SLACK:
+        if self.login is not None and abs(self.login - self.now) <= _SLACK:
             return good("timezone", f"the time of the login fits {name} and the server's clock", _MEANS)
-        if newest is not None and newest > self.now - FRESH:
+        if self.fit is ZoneFit.SHOWN:
             return good("timezone", f"the latest change fits {name} and the server's clock", _MEANS)
-        shift = None if life is None else self._shift(life - _USUAL_LIFE, within=SLACK)
+        shift = None if life is None else self._shift(life - _USUAL_LIFE, within=_SLACK)
         if life is None or shift is None:
             return not_known(
                 "timezone", f"nothing seen speaks against {name}, and nothing shows it", _MEANS, f"{_FIX}; {DECIDE}"
@@ -94,7 +90,7 @@ class ZoneEvidence:
             f"is {_hours(abs(shift))} {'ahead of' if shift > _NONE else 'behind'} {self.zone.key}"
         )
         gap = None if self.newest is None else self.now - self.newest + shift
-        if gap is not None and _NONE <= gap + SLACK <= FRESH + SLACK:
+        if gap is not None and _NONE <= gap + _SLACK <= _FRESH + _SLACK:
             return problem("timezone", f"{seen}, where the latest change would be of a moment ago", _MEANS, _FIX)
         level = warning if (_USUAL_LIFE + shift) / timedelta(hours=1) in _OTHER_LIVES else problem
         return level("timezone", seen, _MEANS, f"{_FIX}; if tokens live that long here, the zone is right; {DECIDE}")

@@ -55,7 +55,7 @@ async def said(lie=None, **more):
         **more: as for `check_of`.
     """
     found = await check_of(lie, **more)
-    no_change = [one for one in found.not_known if "no change of the last ten minutes" in one.seen]
+    no_change = [one for one in found.not_known if "no change of the last minutes" in one.seen]
     findings = [one for one in found.findings if one.status is not OK and one not in no_change]
     hidden = {(NOT_KNOWN, name) for name in OWN_TRANSPORT}
     return {f"{one.status} {one.name}" for one in findings if (one.status, one.name) not in hidden}

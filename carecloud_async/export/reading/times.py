@@ -20,6 +20,7 @@ from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = [
     "FIELD",
+    "NEVER",
     "ChangeTime",
     "ChangeTimes",
     "NoTime",
