@@ -80,7 +80,7 @@ class EnterpriseCredentials(_EnterpriseUser):
         return digest("user", self.external_application_id, self.login)
 
     @property
-    def secret(self) -> Secret:
+    def secret(self) -> Secret | None:
         """The password, which is required to use this user's stored token."""
         return self.password
 

@@ -14,13 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sqlite3
-import sys
 import threading
 from collections.abc import Collection, Iterable
 from itertools import count
-from pathlib import Path
 from typing import Final, Self
 
 from carecloud_async.bulk.errors import BulkWriteError
@@ -28,8 +25,9 @@ from carecloud_async.runs.locked_file import LockedFile
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.durable_files import claim_folder
 from carecloud_async.runtime.sqlite_files import open_database, transaction
+from carecloud_async.runtime.user_folders import state_folder
 
-__all__ = ["Claims", "state_folder"]
+__all__ = ["Claims"]
 
 #: For how long a claim that was left behind is kept (seconds): longer than any settle time.
 _KEPT: Final = 24 * 3600.0
@@ -43,15 +41,6 @@ CREATE TABLE IF NOT EXISTS claims (
 CREATE INDEX IF NOT EXISTS by_owner ON claims (owner);
 CREATE TABLE IF NOT EXISTS owners (owner INTEGER PRIMARY KEY AUTOINCREMENT, slot INTEGER NOT NULL);
 """
-
-
-def state_folder() -> Path:
-    """Return the folder of what this user's runs share."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA", Path.home()))
-    else:
-        root = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return root / "carecloud-async"
 
 
 class Claims:

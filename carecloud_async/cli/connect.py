@@ -7,13 +7,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
-from carecloud_async.auth.secret import Secret
 from carecloud_async.auth.stores.file import FileTokenStore
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.failures import MissingExtraError, UsageError
@@ -160,17 +160,18 @@ class Connection:
         """
         found = {name: (getattr(self, name) or environment.text(name) or "").strip() for name in _OPTIONS}
         missing = [f"{variable_of(name)} (or {_OPTIONS[name]})" for name, value in found.items() if not value]
-        password = environment.secret("password") or _asked_password(ask=not missing, later=is_kept)
-        if password is None:
+        password = environment.secret("password") or (None if missing or is_kept else _ask_now())
+        if password is None and not is_kept:
             missing.append("CARECLOUD_PASSWORD")
-        if missing or password is None:
+        if missing:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
         project_url = found.pop("project_url")
-        return {
-            "project_url": project_url,
-            "auth": EnterpriseCredentials(password=password, **found),
-            **self._language_and_zone(environment),
-        }
+        auth = (
+            _KeptLogin(password=_ask_later, **found)
+            if password is None
+            else EnterpriseCredentials(password=password, **found)
+        )
+        return {"project_url": project_url, "auth": auth, **self._language_and_zone(environment)}
 
     def _language_and_zone(self, environment: Environment) -> ClientSettings:
         settings: ClientSettings = {}
@@ -199,12 +200,17 @@ def _hinting(settings: ClientSettings) -> Iterator[None]:
 
 def token_store() -> FileTokenStore:
     """Return the store in which `carecloud login` keeps the token."""
-    return FileTokenStore(state_folder() / "tokens")
+    return FileTokenStore(_tokens())
 
 
 def kept_tokens() -> FileTokenStore | None:
     """Return the store of `carecloud login`; `None` if there was no such login."""
-    return token_store() if (state_folder() / "tokens.d").is_dir() else None
+    return token_store() if _tokens().with_suffix(".d").is_dir() else None
+
+
+def _tokens() -> Path:
+    """Name the store: beside the folder of bulk writes, which holds files alone."""
+    return state_folder().with_name("carecloud-async-login")
 
 
 def embedded_sandbox(size: int) -> Sandbox:
@@ -222,22 +228,31 @@ def embedded_sandbox(size: int) -> Sandbox:
     return Sandbox(customers=size, records=size, users=max(size, 1))
 
 
-def _asked_password(*, ask: bool, later: bool) -> Secret | None:
-    """Return the password from the keyboard; never from an option, which `ps` would show.
+@frozen(kw_only=True)
+class _KeptLogin(EnterpriseCredentials):
+    """A user whose kept token is used without the password: it lies in a private folder of the user's own."""
 
-    Args:
-        ask: whether to ask for it.
-        later: whether to ask only when it is needed.
-    """
-    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    if later:
-        return _ask if is_terminal else _no_password
-    return _ask() or None if ask and is_terminal else None
+    @property
+    def secret(self) -> None:
+        """See `AuthProvider.secret`."""
+        return
+
+
+def _ask_now() -> str | None:
+    """Return the password from the keyboard; never from an option, which `ps` would show."""
+    return _ask() or None if _is_terminal() else None
+
+
+def _ask_later() -> str:
+    """Return the password when the kept token has ended."""
+    if not _is_terminal():
+        raise UsageError("the token that carecloud login kept has ended: set CARECLOUD_PASSWORD, or log in again")
+    return _ask()
 
 
 def _ask() -> str:
     return getpass.getpass("Password: ")
 
 
-def _no_password() -> str:
-    raise UsageError("the token that carecloud login kept has ended: set CARECLOUD_PASSWORD, or log in again")
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

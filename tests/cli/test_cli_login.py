@@ -60,3 +60,11 @@ def test_a_profile_on_the_command_line(carecloud, project, monkeypatch, tmp_path
     refused = carecloud("total", "customers", "--profile", "acne")
     assert refused.code == 2
     assert "did you mean acme?" in refused.line
+
+
+def test_an_import_works_beside_a_kept_token(carecloud, project, tmp_path):
+    """Bulk writes keep their claims in a folder that holds files alone: after `login` an import still works."""
+    (tmp_path / "rows.csv").write_text("customer_id,first_name\n")
+    assert carecloud("login").code == 0
+    done = carecloud("import", "customers", "rows.csv", "--match", "customer_id", "--yes")
+    assert done.code == 0, done.err
