@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 from attrs import define
 
-from carecloud_async.bulk.check import RowChecker, check_row
+from carecloud_async.bulk.check import check_row
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
-from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError, UnknownColumnError
+from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
 from carecloud_async.bulk.family import Family, FamilyFacts, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
@@ -25,11 +25,12 @@ from carecloud_async.bulk.outcome import UNREADABLE
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow
+from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, to_json
 from carecloud_async.bulk.tables import KIND
 from carecloud_async.calls.events import watched
-from carecloud_async.fixes import COLUMNS, DEFAULTS, GO_ON
+from carecloud_async.fixes import GO_ON
 from carecloud_async.runs import Earlier, RunFile
 from carecloud_async.runtime.suggestions import did_you_mean
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
@@ -209,7 +210,7 @@ class _Run:
         """
         figures, options = self.figures, self.options
         columns = Columns(self.family, renamed=options.columns, ignored=options.ignore_columns)
-        checker = await self._checker(rows, columns)
+        checker = await checker_of(self.family, rows, columns, key=self.key, options=options)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         seen = hashlib.sha256()
         number = 0
@@ -244,30 +245,6 @@ class _Run:
                     left -= len(batch)
                     if left <= 0:
                         return
-
-    async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
-        options, objects = self.options, _object_columns(rows, columns)
-        names = [name for name in rows.columns or () if name not in objects]
-        await _require_known(columns, names, defaults=(*options.defaults, *options.values), label=rows.label)
-        first: dict[str, str] = {}
-        for name in names:
-            place = columns.place(name)
-            other = first.setdefault(place.path, name)
-            if other != name and place.role != "ignored":
-                raise BadSourceError(
-                    f"{rows.label}: the columns {other!r} and {name!r} both lead to {place.path}: name one of them in "
-                    "ignore_columns="
-                )
-        if self.key is not None and rows.columns is not None:
-            given = {*first, *(columns.place(name).path for name in (*options.defaults, *options.values))}
-            inside = tuple(f"{name}." for name in objects)
-            missing = [path for path in self.key.paths if path not in given and not path.startswith(inside)]
-            if missing:
-                raise BadSourceError(
-                    f"{rows.label}: match={self.key.name!r} needs the column {missing[0]}: there is none; name the "
-                    "column in columns="
-                )
-        return RowChecker(self.family, columns, key=self.key, options=options, textual=rows.textual, blanks=rows.blanks)
 
     async def _compare(self, journal: Journal, rows: RowSource) -> None:
         """Check that the rows are those of the run that is resumed, where only reading them tells."""
@@ -335,36 +312,3 @@ def _add_names(names: dict[str, None], row: SourceRow, rows: RowSource) -> None:
         names[UNREADABLE] = None
     elif rows.columns is None and len(names) < _MAX_COLUMNS:
         names.update(dict.fromkeys(row.values))
-
-
-def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:
-    """Return the columns that hold objects with fields of their own, such as `personal_information` in Parquet."""
-    return () if rows.textual else tuple(name for name in rows.columns or () if columns.is_object(name))
-
-
-async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Sequence[str], label: str) -> None:
-    """Raise one error that names all columns, or all defaults, that lead to no field.
-
-    Where no column is known, the first line may be a row of data, which no error shows.
-    """
-    for group, is_default in ((names, False), (defaults, True)):
-        if _unknown(columns, group, is_default=is_default):
-            await columns.fetch_names()
-        unknown = _unknown(columns, group, is_default=is_default)
-        if not is_default and len(unknown) == len(group):
-            unknown = [problem for problem in unknown if "did you mean" in problem]
-            if len(group) > 1 and not unknown:
-                raise BadSourceError(f"{label}: no column has the name of a field: the file needs a line of names")
-        if unknown:
-            raise UnknownColumnError("; ".join(unknown), fix=DEFAULTS if is_default else COLUMNS)
-
-
-def _unknown(columns: Columns, names: Sequence[str], *, is_default: bool) -> list[str]:
-    """Return a message for each name that leads to no field."""
-    found = []
-    for name in names:
-        try:
-            columns.place(name, is_default=is_default)
-        except UnknownColumnError as error:
-            found.append(error.problem)
-    return found

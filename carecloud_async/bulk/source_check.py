@@ -1,0 +1,87 @@
+"""Check the columns of a source before its rows: each leads to a field, no two to one, and the key is among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from carecloud_async.bulk.check import RowChecker
+from carecloud_async.bulk.columns import Columns
+from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
+from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.sources.source import RowSource
+from carecloud_async.fixes import COLUMNS, DEFAULTS
+
+__all__ = ["checker_of"]
+
+
+async def checker_of(
+    family: Family, rows: RowSource, columns: Columns, *, key: Key | None, options: BulkWriteOptions
+) -> RowChecker:
+    """Check the columns of a source, and return what checks its rows.
+
+    Args:
+        family: the family.
+        rows: the source.
+        columns: where columns lead.
+        key: the key that names a record; `None` if every row is created.
+        options: the options.
+
+    Raises:
+        BadSourceError: a column leads to no field, two lead to one, or the key has none.
+    """
+    objects = _object_columns(rows, columns)
+    names = [name for name in rows.columns or () if name not in objects]
+    await _require_known(columns, names, defaults=(*options.defaults, *options.values), label=rows.label)
+    first: dict[str, str] = {}
+    for name in names:
+        place = columns.place(name)
+        other = first.setdefault(place.path, name)
+        if other != name and place.role != "ignored":
+            raise BadSourceError(
+                f"{rows.label}: the columns {other!r} and {name!r} both lead to {place.path}: name one of them in "
+                "ignore_columns="
+            )
+    if key is not None and rows.columns is not None:
+        given = {*first, *(columns.place(name).path for name in (*options.defaults, *options.values))}
+        inside = tuple(f"{name}." for name in objects)
+        missing = [path for path in key.paths if path not in given and not path.startswith(inside)]
+        if missing:
+            raise BadSourceError(
+                f"{rows.label}: match={key.name!r} needs the column {missing[0]}: there is none; name the "
+                "column in columns="
+            )
+    return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks)
+
+
+def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:
+    """Return the columns that hold objects with fields of their own, such as `personal_information` in Parquet."""
+    return () if rows.textual else tuple(name for name in rows.columns or () if columns.is_object(name))
+
+
+async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Sequence[str], label: str) -> None:
+    """Raise one error that names all columns, or all defaults, that lead to no field.
+
+    Where no column is known, the first line may be a row of data, which no error shows.
+    """
+    for group, is_default in ((names, False), (defaults, True)):
+        if _unknown(columns, group, is_default=is_default):
+            await columns.fetch_names()
+        unknown = _unknown(columns, group, is_default=is_default)
+        if not is_default and len(unknown) == len(group):
+            unknown = [problem for problem in unknown if "did you mean" in problem]
+            if len(group) > 1 and not unknown:
+                raise BadSourceError(f"{label}: no column has the name of a field: the file needs a line of names")
+        if unknown:
+            raise UnknownColumnError("; ".join(unknown), fix=DEFAULTS if is_default else COLUMNS)
+
+
+def _unknown(columns: Columns, names: Sequence[str], *, is_default: bool) -> list[str]:
+    """Return a message for each name that leads to no field."""
+    found = []
+    for name in names:
+        try:
+            columns.place(name, is_default=is_default)
+        except UnknownColumnError as error:
+            found.append(error.problem)
+    return found
