@@ -250,10 +250,10 @@ class _Observer(CallObserver):
         del number
         self._send(call, headers)
 
-    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
-        """End the attempt's span with the 401, and begin one for its replay."""
+    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str], status: int) -> None:
+        """End the attempt's span with its refusal, mostly a 401, and begin one for its replay."""
         del number
-        self._end_attempt(call, UNAUTHORIZED, AuthenticationError.__name__)
+        self._end_attempt(call, status, AuthenticationError.__name__ if status == UNAUTHORIZED else str(status))
         self._send(call, headers)
 
     def login_awaited(self, call: CallStart, login: CallStart) -> None:

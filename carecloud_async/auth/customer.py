@@ -84,6 +84,10 @@ class CustomerLogin(AuthProvider):
         )
         return evolve(device_token, customer_id=read_text(data, "customer_id", where="the customer login's response"))
 
+    async def is_dead(self, send: Send, token: Token) -> bool:
+        """Return whether the device token serves no customer any more; see `AuthProvider.is_dead`."""
+        return await customer_served(send, token) is None
+
     async def revoke(self, send: Send, token: Token) -> None:
         """Log the customer out; the device token stays valid (`POST /tokens/{token_id}/actions/logout`)."""
         await log_out(send, token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from enum import Enum, auto
 from functools import lru_cache
 from types import ModuleType
@@ -10,20 +10,26 @@ from typing import Any, TypeVar
 
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
-from carecloud_async.codec.refusal import refusal
+from carecloud_async.codec.refusal import NO_SUCH_INTERFACE, refusal, success_refusal
 from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
 
 T = TypeVar("T")
 
 UNAUTHORIZED = 401
+_BAD_REQUEST, _FORBIDDEN = 400, 403
+#: How a refused parameter is named if it is the token of the header.
+_TOKEN_NAMES = ("authorization", "bearer", "token")
 
 
 class TokenVerdict(Enum):
     """What an answer says about the token that the request was sent with."""
 
-    ACCEPTED = auto()  #: CareCloud took it
+    ALLOWED = auto()  #: CareCloud carried the request out
+    ACCEPTED = auto()  #: CareCloud took it, and refused the request for another reason
     REFUSED = auto()  #: CareCloud answered 401
+    DOUBTED = auto()  #: CareCloud refused the request with 403 or 400, and named nothing in it: the token may be dead
+    DOUBTED_SUCCESS = auto()  #: the same with a success status, so that a write may have been carried out
     PERHAPS_REFUSED = auto()  #: a 401 without a body: some server software leaves it out, and so do proxies
     NONE = auto()  #: something in front of CareCloud answered
 
@@ -36,16 +42,35 @@ def token_verdict(status: int, body: bytes) -> TokenVerdict:
         body: its body.
     """
     if 200 <= status <= 299:
-        return TokenVerdict.ACCEPTED
+        return TokenVerdict.ALLOWED if success_refusal(body) is None else TokenVerdict.DOUBTED_SUCCESS
     if status == UNAUTHORIZED and not body.strip():
         return TokenVerdict.PERHAPS_REFUSED
-    if refusal(body) is None:
+    error = refusal(body)
+    if error is None:
         return TokenVerdict.NONE
-    return TokenVerdict.REFUSED if status == UNAUTHORIZED else TokenVerdict.ACCEPTED
+    if status == UNAUTHORIZED:
+        return TokenVerdict.REFUSED
+    return TokenVerdict.DOUBTED if _may_mean_token(status, error) else TokenVerdict.ACCEPTED
+
+
+def _may_mean_token(status: int, error: Mapping[str, Any]) -> bool:
+    if status == _FORBIDDEN:
+        # No token lets an identity call the other interface.
+        return NO_SUCH_INTERFACE not in (error.get("type"), error.get("exception"))
+    if status != _BAD_REQUEST:
+        return False
+    data = error.get("error_data")
+    params = data.get("invalid_params") if isinstance(data, dict) else None
+    if not isinstance(params, list) or not params:
+        return True
+    names = [str(one.get("name")).lower() for one in params if isinstance(one, dict)]
+    return any(word in name for name in names for word in _TOKEN_NAMES)
 
 
 class TokenUse:
     """The tokens of one attempt: the identity's current one and, after a 401 that a renewal may cure, a new one, once.
+
+    Another refusal may mean a dead token too: see `TokenDoubts`. It is answered in the same way.
 
     An operation that needs no token is sent without one first, so that it may be sent three times.
 
@@ -59,7 +84,7 @@ class TokenUse:
         renewed: whether a token was renewed after a 401.
     """
 
-    __slots__ = ("_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewed")
+    __slots__ = ("_doubted", "_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewed")
 
     def __init__(
         self,
@@ -74,6 +99,7 @@ class TokenUse:
         self._repeatable = repeatable
         self._token: Token | None = None
         self._on_wait = on_wait
+        self._doubted: Token | None = None
         self.renewed: bool = False
 
     @property
@@ -97,8 +123,26 @@ class TokenUse:
             refused = self._repeatable and self._manager.renewal_is_harmless
         if refused:
             return await self.renew() if self.may_replay() else None
-        if self._token is not None and verdict is TokenVerdict.ACCEPTED:
+        if self._token is None:
+            return None
+        if verdict is TokenVerdict.DOUBTED or (verdict is TokenVerdict.DOUBTED_SUCCESS and self._repeatable):
+            return await self._replace_doubted(self._token)
+        if verdict in {TokenVerdict.ACCEPTED, TokenVerdict.ALLOWED}:
             self._manager.on_accepted(self._operation)
+        if verdict is TokenVerdict.ALLOWED:
+            self._manager.on_allowed(self._operation, self._token, cured=self._doubted is not None)
+        return None
+
+    async def _replace_doubted(self, token: Token) -> Token | None:
+        """Return another token to send the request with, once; `None` if the refusal stands."""
+        if self._doubted is None and not self.renewed and self._manager.may_be_dead(token, self._operation):
+            self._doubted = token
+            another = await self._manager.replace(token)
+            if another is not None:
+                self._token = another
+                return another
+        if self._doubted is not None:
+            self._manager.on_replaced_in_vain(self._operation, self._token or token)
         return None
 
     def may_replay(self) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import anyio
 from attrs import evolve
 
+from carecloud_async.auth.doubts import TokenDoubts
 from carecloud_async.auth.login_backoff import (
     FIRST_REPLAY_DELAY,
     LoginBackoff,
@@ -25,7 +26,7 @@ from carecloud_async.auth.login_backoff import (
     ReplayBackoff,
     is_refusal,
 )
-from carecloud_async.auth.provider import AuthProvider, session_over
+from carecloud_async.auth.provider import AuthProvider, session_lost, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher
 from carecloud_async.auth.secret import digest, fetched_digests
 from carecloud_async.auth.token import ActiveToken, Token
@@ -71,6 +72,7 @@ class TokenManager:
         self._login_backoff = LoginBackoff(clock)
         self._renewal_backoff = RenewalBackoff()
         self._replay_backoff = ReplayBackoff(clock)
+        self._doubts = TokenDoubts(clock)
         #: Tokens whose logout has not been answered yet, oldest first.
         self._to_log_out: list[Token] = []
 
@@ -171,6 +173,45 @@ class TokenManager:
         """Remember that the server served an operation: its next 401 causes a renewal again."""
         if not self._of_device:
             self._replay_backoff.on_served(operation)
+
+    def may_be_dead(self, token: Token, operation: str) -> bool:
+        """Return whether a refusal of an operation may be about its token, so that another one is worth a try."""
+        active = self._active()
+        if active is None or not self.provider.renewable:
+            return False
+        return active.token.value != token.value or self._doubts.may_be_dead(active, operation)
+
+    async def replace(self, doubted: Token) -> Token | None:
+        """Return another token than one that may be dead, which stays in use if there is none.
+
+        For a device the server is asked first, since a new token would end a good one.
+
+        Raises:
+            CareCloudError: the token of a customer is dead, and the login failed.
+        """
+        while self._refresh is not None:
+            await self._refresh.done.wait()
+        active = self._active()
+        if active is None or active.token.value != doubted.value:
+            return None if active is None else active.token
+        if self._of_device:
+            return await self.get(rejected=doubted) if await self._refresher.is_dead(doubted) else None
+        try:
+            await self._login_backoff.check(self._read_credentials_fingerprint)
+            renewed = await self._run_as_leader(active, rejected=doubted.value)
+        except CareCloudError:
+            return None
+        return None if renewed.token.value == doubted.value else renewed.token
+
+    def on_allowed(self, operation: str, token: Token, *, cured: bool) -> None:
+        """Remember that CareCloud carried an operation out, and whether that took another token; see `replace`."""
+        self._doubts.on_allowed(operation, token.value)
+        if cured:
+            self._doubts.on_cured()
+
+    def on_replaced_in_vain(self, operation: str, token: Token) -> None:
+        """Remember that an operation is refused with another token too, or that there was none."""
+        self._doubts.on_useless(operation, token.value)
 
     async def log_in(self) -> Token:
         """Log in now, even if there is a token: the server checks the credentials.
@@ -279,8 +320,11 @@ class TokenManager:
                 )
         return None
 
-    async def _run_as_leader(self, active: ActiveToken | None, *, forced: bool = False) -> ActiveToken:
-        refresh = self._refresh = Refresh(forced=forced, retry=active is None, rejected=self._rejected)
+    async def _run_as_leader(
+        self, active: ActiveToken | None, *, forced: bool = False, rejected: str | None = None
+    ) -> ActiveToken:
+        rejected = rejected or self._rejected
+        refresh = self._refresh = Refresh(forced=forced, retry=active is None, rejected=rejected)
         try:
             with sent_logins.collect() as refresh.logins:
                 await self._run(refresh, active)
@@ -343,16 +387,7 @@ class TokenManager:
         session_ended = refresh.rejected is not None and not refresh.forced and self.provider.requires_relogin
         if not session_ended or not isinstance(error, ApiError) or not is_refusal(error):
             return error
-        if isinstance(error, SessionExpiredError):
-            return error
-        return SessionExpiredError(
-            status=error.status,
-            method=error.method,
-            path=error.path,
-            exception=error.exception,
-            request_id=error.request_id,
-            hint="the session is over and cannot be renewed: ask the customer to log in again",
-        )
+        return error if isinstance(error, SessionExpiredError) else session_lost(error)
 
 
 def _early_seconds() -> float:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from carecloud_async.auth.secret import Secret
 from carecloud_async.auth.secret import digest as digest
 from carecloud_async.auth.token import Token
-from carecloud_async.errors import ConfigurationError, SessionExpiredError
+from carecloud_async.errors import ApiError, ConfigurationError, SessionExpiredError
 from carecloud_async.project import Interface
 
 __all__ = ["AuthProvider", "Send", "digest"]
@@ -166,6 +166,14 @@ class AuthProvider(ABC):
     async def revoke(self, send: Send, token: Token) -> None:  # noqa: B027  (optional)
         """Log out at the server. By default nothing is sent and the token is only discarded."""
 
+    async def is_dead(self, send: Send, token: Token) -> bool:
+        """Return whether a token is dead, for identities with a device, whose new token would end a good old one.
+
+        It is called after a refusal that may be about the token. By default nothing is sent, and the answer is no.
+        """
+        del send, token
+        return False
+
     async def credentials_fingerprint(self) -> str | None:
         """Return a value that changes when the credentials do, for identities that fetch theirs at each login.
 
@@ -196,3 +204,19 @@ def session_over(
 ) -> SessionExpiredError:
     """Make the error of a session that has ended."""
     return SessionExpiredError(status=401, method="", path="", hint=hint)
+
+
+def session_lost(error: ApiError) -> SessionExpiredError:
+    """Make the error of a session that has ended and whose new login was refused.
+
+    Args:
+        error: the refusal of the login.
+    """
+    return SessionExpiredError(
+        status=error.status,
+        method=error.method,
+        path=error.path,
+        exception=error.exception,
+        request_id=error.request_id,
+        hint="the session is over and cannot be renewed: ask the customer to log in again",
+    )

@@ -97,7 +97,8 @@ class TokenRefresher:
             return await self._obtain(rejected=rejected, previous=current, retry=retry)
         async with self._stored.lock():
             stored = await self._stored.load()
-            if current is not None and not current.ends and (stored is None or stored.value == current.value):
+            keeps = current is not None and not current.ends and current.value != rejected
+            if current is not None and keeps and (stored is None or stored.value == current.value):
                 return await self._keep(current, stored)
             if stored is not None and stored.value != rejected:
                 if await self._stored.is_usable(stored, current=current):
@@ -118,6 +119,13 @@ class TokenRefresher:
             stored = None if current else await self._stored.load()
             previous = Token(stored.value) if stored is not None and stored.value != rejected else current
             return await self._obtain(rejected=None, previous=previous, retry=True)
+
+    async def is_dead(self, token: Token) -> bool:
+        """Return whether the server says that a token is dead; `False` if it cannot be asked."""
+        try:
+            return await self.provider.is_dead(self._begin_login(False), token)
+        except CareCloudError:
+            return False
 
     async def find_token(self) -> Token | None:
         """Return the token that this identity has without a login, if any."""
@@ -145,7 +153,8 @@ class TokenRefresher:
     def _activate_stored(self, stored: StoredToken) -> ActiveToken:
         token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
         self._stored.note(token.value)
-        return self._activate(token, seconds=stored.expires_in, start=self._clock.monotonic())
+        active = self._activate(token, seconds=stored.expires_in, start=self._clock.monotonic())
+        return evolve(active, from_store=True)
 
     def _activate(self, token: Token, *, seconds: float | None, start: float) -> ActiveToken:
         active = activate(token, seconds=seconds, start=start, windows=self._windows)

@@ -108,10 +108,12 @@ class ActiveToken:
         renew_at: from here on one caller renews.
         require_at: from here on all callers wait for a renewal.
         ends_at: from here on the server refuses it.
+        from_store: whether it was taken from the store, so that another process may have obtained it.
     """
 
     token: Token
     since: float = -math.inf
+    from_store: bool = False
     renew_at: float = math.inf
     require_at: float = math.inf
     ends_at: float = math.inf

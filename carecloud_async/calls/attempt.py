@@ -63,6 +63,7 @@ _UNREAD_ERROR = b'{"error": {}}'
 _IN_FRONT = "something in front of CareCloud answered"
 
 _TOO_MANY = 429
+_REFUSED = {TokenVerdict.REFUSED, TokenVerdict.DOUBTED}
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {_TOO_MANY: FailureKind.THROTTLED}
 
 
@@ -115,7 +116,7 @@ class Attempt:
         self.headers: Mapping[str, str] | None = None
 
     async def send(self, http: HttpClient) -> RawResponse | Failure:
-        """Send the request, and once more after a 401 that another token may cure; see `TokenUse`.
+        """Send the request, and once more after a refusal that another token may cure; see `TokenUse`.
 
         Raises:
             CareCloudError: its login failed.
@@ -138,12 +139,12 @@ class Attempt:
                 if use is None:
                     break
                 verdict = token_verdict(response.status_code, _body(response, http.http_library) or b"")
-                self.sent = verdict is not TokenVerdict.REFUSED  # such a request had no effect
+                self.sent = verdict not in _REFUSED  # such a request had no effect
                 token = await use.after(verdict)
                 if token is None:
                     break
                 if self._events is not None:
-                    self._events.notify("attempt_resent", self._number, request.headers)
+                    self._events.notify("attempt_resent", self._number, request.headers, response.status_code)
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
                 raise

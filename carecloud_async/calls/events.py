@@ -144,8 +144,15 @@ class CallObserver:
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
         """Called when an attempt has ended: with the response's status if one came, and the error if it failed."""
 
-    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
-        """Called when an attempt is sent again with a new token after a 401; headers may be added to its request."""
+    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str], status: int) -> None:
+        """Called when an attempt is sent again with another token; headers may be added to its request.
+
+        Args:
+            call: the call.
+            number: the number of the attempt.
+            headers: the headers of the second request.
+            status: the status of the answer to the first one, mostly 401.
+        """
 
     def login_awaited(self, call: CallStart, login: CallStart) -> None:
         """Called when an attempt has waited for a login that another call made."""

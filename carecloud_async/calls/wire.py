@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from carecloud_async.calls.filters import check_count
 from carecloud_async.calls.operation import PAGING, PLACEHOLDER
-from carecloud_async.codec.refusal import refusal
+from carecloud_async.codec.refusal import NO_SUCH_INTERFACE, refusal
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -44,7 +44,6 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     405: MethodNotAllowedError,
     429: RateLimitError,
 }
-_NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
 #: PHP reads this many variables of a query (`max_input_vars`) and silently drops the rest.
 MAX_VARIABLES = 1000
@@ -197,7 +196,7 @@ def parse_error(
     """Return the typed error of an answer with any body; bounded in size."""
     error = refusal(body) or {}
     exception = _code(error.get("exception"))
-    if fix is None and exception == _NO_SUCH_INTERFACE:
+    if fix is None and exception == NO_SUCH_INTERFACE:
         fix = INTERFACE
     cls = kind or _BY_STATUS.get(status) or (ServerError if status >= 500 else ApiError)
     return cls(

@@ -225,9 +225,9 @@ class Probe(CallObserver):
         del headers
         self._begin(call, number)
 
-    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
+    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str], status: int) -> None:
         """Count the second sending after a 401."""
-        del headers
+        del headers, status
         self._begin(call, number)
 
     def _begin(self, call: CallStart, number: int) -> None:

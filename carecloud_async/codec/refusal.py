@@ -8,8 +8,10 @@ from typing import Any
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.tolerant.broken_json import load
 
-__all__ = ["refusal", "success_refusal"]
+__all__ = ["NO_SUCH_INTERFACE", "refusal", "success_refusal"]
 
+#: The code of the refusal of an identity of the other interface, as `type` or `exception`.
+NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 #: The members of the API's `error`. The other JSON errors of gateways have an `error` too, as text or with members of
 #: their own (`code`, `message`, `status`).
 _MEMBERS = frozenset({"type", "exception", "title", "detail", "error_data"})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from carecloud_async.auth.secret import masked
+from carecloud_async.codec.refusal import NO_SUCH_INTERFACE
 from carecloud_async.errors import ApiError, BadRequestError, ConflictError
 from carecloud_async.models.customer_source import SocialNetworkCredentialsInput
 from carecloud_async.models.enums import ChannelNumber
@@ -32,7 +33,6 @@ __all__ = [
 #: Statuses with which projects refuse wrong credentials; a malformed request is another error.
 _WRONG = frozenset({400, 401, 403, 404})
 _MALFORMED = frozenset({"required", "empty", "not_allowed_value"})
-_NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 
 
 @frozen(kw_only=True)
@@ -134,7 +134,7 @@ async def _verified(
 
 def _is_about_credentials(error: ApiError) -> bool:
     # The client's own login can be refused on the way, too; its path is another one.
-    if error.status not in _WRONG or "/actions/verify-" not in error.path or error.type == _NO_SUCH_INTERFACE:
+    if error.status not in _WRONG or "/actions/verify-" not in error.path or error.type == NO_SUCH_INTERFACE:
         return False
     return not (isinstance(error, BadRequestError) and any(map(error.has_reason, _MALFORMED)))
 
