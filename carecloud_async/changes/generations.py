@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from carecloud_async.changes.state_file import remove_state
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error
 from carecloud_async.fixes import ROOM
@@ -18,20 +19,20 @@ def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path
     """Return the state file of a run, and its generation: a copy of the last one that counts.
 
     Args:
-        folder: the folder of the states.
+        folder: the folder of the states of one pipeline.
         name: the list's name.
         last: the generation that the pipeline remembers; `None` to begin with an empty state.
 
     Raises:
-        ExportError: that generation is missing, or the disk refuses.
+        ExportError: that generation is missing, another run is using the new one, or the disk refuses.
     """
     generation = (last or 0) + 1
     new, old = _path(folder, name, generation), _path(folder, name, last or 0)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for other in folder.glob(f"{name}.*.state*"):
+        for other in folder.glob(f"{name}.*.state"):
             if other != old or last is None:
-                other.unlink()
+                remove_state(other)
         if last is not None:
             with open_own(old) as source, create_private(new) as target:
                 shutil.copyfileobj(source, target, 1 << 20)

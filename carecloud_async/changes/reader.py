@@ -16,7 +16,7 @@ from attrs import field, frozen
 from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.changes.comparison import Comparison
 from carecloud_async.changes.pending import PendingChange, PendingChanges
-from carecloud_async.changes.state_file import StateFile
+from carecloud_async.changes.state_file import StateFile, pending_path
 from carecloud_async.changes.values import Change, ChangesOptions, ChangesReport
 from carecloud_async.codec import Malformed
 from carecloud_async.codec.targets import read_records
@@ -217,8 +217,7 @@ class Changes(Generic[T]):
             self._earlier = state.get(_UNFINISHED, _Unfinished) or _Unfinished()
             self._recorded = self._earlier.mark is not None
             with disk_errors(self._path):
-                path = self._path.with_name(f"{self._path.name}-pending")
-                pending = PendingChanges(path, earlier=self._earlier.mark)
+                pending = PendingChanges(pending_path(self._path), earlier=self._earlier.mark)
         except BaseException:
             if lent is None:
                 state.close()

@@ -13,7 +13,7 @@ from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, ROOM
 from carecloud_async.runs import RunFile, RunKind
 
-__all__ = ["KnownRecord", "NewRecord", "StateFile"]
+__all__ = ["KnownRecord", "NewRecord", "StateFile", "pending_path", "remove_state"]
 
 T = TypeVar("T")
 
@@ -178,3 +178,18 @@ class StateFile:
     def close(self) -> None:
         """Close the file; what was not committed is rolled back."""
         self._run.close()
+
+
+def pending_path(state: Path) -> Path:
+    """Return the path of the changes that a run has returned and that were not all taken."""
+    return state.with_name(f"{state.name}-pending")
+
+
+def remove_state(path: Path) -> None:
+    """Remove a state and its pending changes.
+
+    Raises:
+        ExportError: a run is using it, or it is no state.
+    """
+    pending_path(path).unlink(missing_ok=True)
+    RunFile.discard(path, kind=_KIND)

@@ -66,7 +66,7 @@ def export(
 
     - carecloud export customers -o smiths.csv --filter last_name=Smith --fields customer_id,last_change
 
-    - carecloud export customers -o changed.parquet --overwrite --state state.json
+    - carecloud export customers -o changed.parquet --overwrite --state customers.state
 
     - carecloud export cards -o - --sandbox 1000 | head -3
     """

@@ -78,7 +78,7 @@ class Output:
         from carecloud_async.export.storage.target import read_target
         from carecloud_async.export.storage.workspace import Workspace
 
-        return not self.is_direct and Workspace(read_target(self.name, format=self.format)).checkpoint.exists()
+        return not self.is_direct and Workspace(read_target(self.name, format=self.format)).records.exists()
 
     def warn_of_discarding(self, *, overwrite: bool) -> None:
         """Say that what an earlier run has fetched is lost, if so."""

@@ -81,7 +81,7 @@ def carecloud_source(
         deletions: compare each list with the last run's, and delete the rows of records that are gone. With `full=True`
             everything is read and the comparison begins again.
         state_folder: where the states of these comparisons lie, on a disk that stays: the pipeline's working folder if
-            left out.
+            left out. Each pipeline and data set has a folder in it.
         filters: the filters of lists, by name of the list. Other filters than those of the last run read everything.
         count: records per page.
         concurrency: how many pages are in flight.
@@ -182,8 +182,7 @@ def _changes_resource(the_list: _List, *, full: bool, folder: Path | None) -> Dl
     def rows() -> Iterator[Any]:
         state = dlt.current.resource_state()
         last = None if full or state.get("compared") != fingerprints else state.get("generation")
-        states = folder or Path(dlt.current.pipeline().working_dir, "carecloud")
-        path, generation = begin_generation(states, the_list.table, last=last)
+        path, generation = begin_generation(_states(folder), the_list.table, last=last)
         with spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
             if not spooled.report.exact:
                 _report_inexact(source.name, fails=full, replaces=full)
@@ -193,6 +192,14 @@ def _changes_resource(the_list: _List, *, full: bool, folder: Path | None) -> Dl
 
     columns = _columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}}
     return the_list.resource(rows, replaces=full, columns=columns)
+
+
+def _states(folder: Path | None) -> Path:
+    """Return the folder of the running pipeline's states: pipelines that share a folder leave each other's alone."""
+    pipeline = dlt.current.pipeline()
+    if folder is None:
+        return Path(pipeline.working_dir, "carecloud")
+    return folder / f"{pipeline.pipeline_name}.{pipeline.dataset_name}"
 
 
 def _changed_row(row: dict[str, Any]) -> dict[str, Any]:

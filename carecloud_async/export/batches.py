@@ -37,9 +37,10 @@ from carecloud_async.export.reading.ranges import IdRange
 from carecloud_async.export.reading.scan import make_report, scan
 from carecloud_async.export.reading.since import parse_since, require_changes
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
-from carecloud_async.export.source import ExportSource, foreign
+from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async.paging.auto import AUTO, Auto, require_int_or_auto
+from carecloud_async.runs import why_foreign
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.threads import run_in_thread
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchOptions", "RecordBatches"]
 
-_VERSION = 2
+_VERSION = 3
 
 #: A batch (`None` if a page brought nothing new) and the mark after it.
 _Made = tuple[Any, str | None]
@@ -106,7 +107,7 @@ class RecordBatches:
             changed_since=None if self._since is None else self._since.moment.isoformat(),
             format=f"arrow {options.timestamps}",
         )
-        self._start = Checkpoint(fingerprints=self._fingerprints)
+        self._start = Checkpoint()
         if options.after is not None:
             self._start, nulls = _read_mark(options.after, self._fingerprints)
             self._encoder.nulls.update(nulls)
@@ -195,7 +196,7 @@ class RecordBatches:
             send.close()
 
     async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
-        writer = _BatchWriter(self._encoder, send)
+        writer = _BatchWriter(self._encoder, send, fingerprints=self._fingerprints)
         if self._options.id_range is not None:
             return await self._scan_range(self._options.id_range, writer)
 
@@ -230,15 +231,18 @@ class RecordBatches:
 class _BatchWriter:
     """Makes batches of records in a worker thread and sends them; waits while the consumer is slower."""
 
-    def __init__(self, encoder: ArrowEncoder, send: MemoryObjectSendStream[_Made]) -> None:
+    def __init__(
+        self, encoder: ArrowEncoder, send: MemoryObjectSendStream[_Made], *, fingerprints: dict[str, str]
+    ) -> None:
         self._encoder = encoder
+        self._fingerprints = fingerprints
         self._send = send
         self.has_sent = False
 
     async def put(self, lines: list[bytes], state: Checkpoint) -> None:
         batch = await run_in_thread(lambda: self._encode(lines)) if lines else None
         self.has_sent = self.has_sent or batch is not None
-        await self._send.send((batch, _make_mark(state, self._encoder.nulls)))
+        await self._send.send((batch, _make_mark(state, self._fingerprints, self._encoder.nulls)))
 
     async def put_lines(self, lines: list[bytes]) -> None:
         """Send a batch without a mark: a stream cannot continue after it."""
@@ -254,14 +258,15 @@ class _BatchWriter:
 
 class _Mark(msgspec.Struct):
     version: int
+    fingerprints: dict[str, str]
     checkpoint: Checkpoint
     nulls: dict[str, int]
 
 
-def _make_mark(checkpoint: Checkpoint, nulls: Mapping[str, int]) -> str | None:
+def _make_mark(checkpoint: Checkpoint, fingerprints: dict[str, str], nulls: Mapping[str, int]) -> str | None:
     if checkpoint.strategy is not Strategy.ORDERED:
         return None  # the seen ids are stored on this machine only
-    data = msgspec.json.encode(_Mark(version=_VERSION, checkpoint=checkpoint, nulls=dict(nulls)))
+    data = msgspec.json.encode(_Mark(_VERSION, fingerprints, checkpoint, dict(nulls)))
     return base64.urlsafe_b64encode(zlib.compress(data)).decode()
 
 
@@ -271,7 +276,7 @@ def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, 
         found = msgspec.json.decode(data, type=_Mark)
     except (ValueError, TypeError, zlib.error):
         raise BadExportError("after is not a mark of a stream: pass a value of batches.mark") from None
-    problem = foreign(found.checkpoint.fingerprints, fingerprints, kind="stream", own="a mark")
+    problem = why_foreign(found.fingerprints, fingerprints, name="stream", each="list", own="a mark")
     if found.version != _VERSION:
         problem = "was made by another version of this package"
     if problem is not None:

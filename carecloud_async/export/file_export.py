@@ -1,7 +1,7 @@
 """An export to a file: read into a journal and an output next to the target, which get its name when they are whole.
 
-    workspace   the folder next to the target, locked while an export uses it
-    journal     the records, durable before the checkpoint that names them
+    workspace   the folder next to the target with the run file, which an export keeps locked
+    journal     the records, durable before the checkpoint that includes them
     output      the same records in the target's format
 
 A killed export continues from its checkpoint with `resume=True`.
@@ -18,10 +18,9 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.read_list import read_list
 from carecloud_async.export.reading.scan import make_report
-from carecloud_async.export.reading.seen_ids import SeenIds
 from carecloud_async.export.report import Counts, ExportReport
 from carecloud_async.export.request import ExportRequest
-from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoint
+from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.journal import Journal
 from carecloud_async.export.storage.output import Output
 from carecloud_async.export.storage.workspace import Workspace
@@ -39,22 +38,37 @@ async def export_to_file(request: ExportRequest) -> ExportReport:
         CareCloudError: the server cannot be read.
         OSError: the disk refuses.
     """
-    workspace, target = Workspace(request.target), request.target
-    fingerprints = request.fingerprints
-    finished = await run_in_thread(partial(workspace.finished, fingerprints))
-    if not request.options.overwrite and (finished is not None or await run_in_thread(target.exists)):
-        if finished is not None and request.options.resume:
-            await run_in_thread(workspace.tidy)
-            return evolve(finished, resumed=True, finished_before=True)
-        raise ExportError(f"{target.shown} exists already", fix=OVERWRITE)
+    workspace = Workspace(request.target)
     try:
-        await run_in_thread(workspace.open)
-        if finished is not None:
-            # The process was killed after its file got the final name: there is nothing to continue.
-            await run_in_thread(workspace.clear)
-        return await _FileExport(request, workspace, fingerprints).run()
+        earlier = await run_in_thread(partial(_open, workspace, request))
+        if earlier is not None:
+            return evolve(earlier, resumed=True, finished_before=True)
+        return await _FileExport(request, workspace).run()
     finally:
         await run_in_thread_regardless(workspace.close)
+
+
+def _open(workspace: Workspace, request: ExportRequest) -> ExportReport | None:
+    """Open the workspace; return the report of the export that is resumed, if it is done and its file untouched.
+
+    Raises:
+        ExportError: the target exists and must not be replaced, or the workspace cannot be opened.
+    """
+    target, options = request.target, request.options
+    is_taken = not options.overwrite and target.exists()
+    exists = ExportError(f"{target.shown} exists already", fix=OVERWRITE)
+    if is_taken and not (options.resume and workspace.directory.is_dir()):
+        raise exists
+    workspace.open(request.fingerprints, resume=options.resume)
+    ended = workspace.ended
+    if ended is not None and not options.overwrite:
+        workspace.finish(ended, resume=True)
+        return ended.report
+    if is_taken:
+        raise exists
+    if ended is not None:
+        workspace.run.begin()  # there is nothing to continue
+    return None
 
 
 @frozen
@@ -64,12 +78,10 @@ class _FileExport:
     Attributes:
         request: what is wanted.
         workspace: the folder.
-        fingerprints: what its checkpoints are bound to.
     """
 
     request: ExportRequest
     workspace: Workspace
-    fingerprints: dict[str, str]
 
     async def run(self) -> ExportReport:
         """Read the list, finish the file, and publish it under the target's name."""
@@ -94,14 +106,11 @@ class _FileExport:
         journal = Journal(self.workspace, encode=request.encode)
         output: Output | None = None
         try:
-            start = None
-            if request.options.resume:
-                start = await run_in_thread(partial(self._load_checkpoint, journal))
+            start = await run_in_thread(journal.restore)
             output = Output(self.workspace, request.target, request.layout, live=start is None)
             if start is not None and start.complete:
                 return start, start.counts, output
-            begun = start or Checkpoint(fingerprints=self.fingerprints)
-            return start, await self._read_into(journal, output, begun), output
+            return start, await self._read_into(journal, output, start or Checkpoint()), output
         except BaseException:
             if output is not None:
                 await run_in_thread_regardless(output.close)
@@ -109,16 +118,7 @@ class _FileExport:
         finally:
             journal.close()
 
-    def _load_checkpoint(self, journal: Journal) -> Checkpoint | None:
-        checkpoint = read_checkpoint(self.workspace.checkpoint)
-        if checkpoint is not None:
-            checkpoint.require(self.fingerprints, where=self.workspace.directory)
-            journal.restore(checkpoint)
-        return checkpoint
-
     async def _read_into(self, journal: Journal, output: Output, start: Checkpoint) -> Counts:
-        workspace = self.workspace
-
         def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
             journal.begin()  # which removes an earlier run's output, before a new one is opened
             secure = partial(journal.commit, lines, checkpoint)
@@ -128,27 +128,14 @@ class _FileExport:
             else:
                 secure()
 
-        def open_seen(continued: bool) -> SeenIds:
-            if continued:
-                return SeenIds.resume(workspace.seen, step=start.step, known=start.known)
-            workspace.clear_seen()
-            return SeenIds(workspace.seen)
-
         async def restart() -> None:
             await run_in_thread(output.close)
             await run_in_thread(journal.restart)
 
-        return await read_list(self.request, start, commit=commit, restart=restart, open_seen=open_seen)
+        return await read_list(self.request, start, commit=commit, restart=restart, open_seen=journal.open_seen)
 
     def _publish(self, file: Path, report: ExportReport) -> None:
         """Give the finished file the target's name, and clear the workspace."""
-        workspace, target, options = self.workspace, self.request.target, self.request.options
-        # Always remembered: if the process is killed after the rename, a new run must not continue from the leftovers.
-        workspace.remember(file, self.fingerprints, report)
-        if target.url is not None:
-            target.upload(file, overwrite=options.overwrite)
-        else:
-            workspace.publish(file, overwrite=options.overwrite, mode=options.mode)
-        workspace.clear()
-        if not options.resume:
-            workspace.forget()
+        options = self.request.options
+        ended = self.workspace.publish(file, report, overwrite=options.overwrite, mode=options.mode)
+        self.workspace.finish(ended, resume=options.resume)

@@ -16,11 +16,12 @@ from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.report import ExportReport
 from carecloud_async.export.request import check_request
 from carecloud_async.export.source import ExportSource
-from carecloud_async.export.storage.state import LastRun, read_state, write_state
+from carecloud_async.export.storage.state import LastRun, open_state, read_last, write_last
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.stream_export import export_to_stream
 from carecloud_async.fixes import RESUME, ROOM
-from carecloud_async.runtime.threads import run_in_thread
+from carecloud_async.runs import RunFile
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["run"]
 
@@ -60,17 +61,20 @@ async def _export_since_state(
     fingerprints = source.fingerprints()
     if await run_in_thread(lambda: target.is_file(state)):
         raise BadExportError(f"the target and state are the same file, {state}: give each a file of its own")
-    last = await run_in_thread(lambda: read_state(state, fingerprints)) or LastRun()
-    timeless = TimelessRecords(last.timeless)
-    since = evolve(options, state=None, changed_since=last.changed_since)
-    report = await _export(source, target, since, timeless=timeless)
-    mark = report.next_changed_since
-    if report.exact and mark is not None and not report.finished_before:
-        following = LastRun(fingerprints=fingerprints, changed_since=mark, timeless=timeless.found)
-        try:
-            await run_in_thread(lambda: write_state(state, following))
-        except OSError as error:
-            raise disk_error(state, error, full=ROOM) from error
+    opened: list[RunFile] = []  # where a cancelled wait finds it
+    try:
+        await run_in_thread(lambda: opened.append(open_state(state, fingerprints)))
+        last = read_last(opened[0])
+        timeless = TimelessRecords(last.timeless)
+        since = evolve(options, state=None, changed_since=last.changed_since)
+        report = await _export(source, target, since, timeless=timeless)
+        mark = report.next_changed_since
+        if report.exact and mark is not None and not report.finished_before:
+            following = LastRun(changed_since=mark, timeless=timeless.found)
+            await run_in_thread(lambda: write_last(opened[0], following))
+    finally:
+        for one in opened:
+            await run_in_thread_regardless(one.close)
     return report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from carecloud_async.export.reading.scan import scan
-from carecloud_async.export.reading.seen_ids import SeenIds
+from carecloud_async.export.reading.seen_ids import SeenIds, TemporarySeenIds
 from carecloud_async.export.report import Counts
 from carecloud_async.export.request import ExportRequest
 from carecloud_async.export.storage.checkpoint import Checkpoint
@@ -21,7 +21,7 @@ async def read_list(
     *,
     commit: Callable[[list[bytes], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
-    open_seen: Callable[[bool], SeenIds] = lambda _: SeenIds(),
+    open_seen: Callable[[bool], SeenIds] = lambda _: TemporarySeenIds(),
     interval: float = INTERVAL,
     stop: Callable[[], None] | None = None,
 ) -> Counts:

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from carecloud_async.calls.caller import Answer
     from carecloud_async.codec import DecodedPage
 
-__all__ = ["IDENTITY", "ExportSource", "foreign"]
-
-#: What the identity is called in a list's scope.
-IDENTITY = "identity"
+__all__ = ["ExportSource"]
 
 
 @frozen(kw_only=True)
@@ -87,30 +84,6 @@ class ExportSource:
     def fingerprints(self, **more: Any) -> dict[str, str]:
         """Return digests of everything that decides what is exported: a checkpoint is bound to them."""
         return {name: _digest(value) for name, value in {**self.scope, **more}.items()}
-
-
-def foreign(stored: Mapping[str, str], expected: Mapping[str, str], *, kind: str, own: str) -> str | None:
-    """Return why a file of an earlier run must not be used; `None` if it may be.
-
-    Args:
-        stored: the digests that the file is bound to; see `ExportSource.fingerprints`.
-        expected: the digests of this run.
-        kind: what it was made for, such as `export`.
-        own: the kind of file, such as `a state file`.
-
-    Returns:
-        The rest of a sentence that begins with its name, with the fix. It names no identity.
-    """
-    differing = [name for name in expected if stored.get(name) != expected[name]]
-    if IDENTITY in differing:
-        return (
-            "belongs to another identity: connect as the identity it was made for, or give each identity "
-            f"{own} of its own"
-        )
-    if differing:
-        verb = "differs" if len(differing) == 1 else "differ"
-        return f"belongs to another {kind} (its {' and '.join(differing)} {verb}): give each list {own} of its own"
-    return None
 
 
 def _digest(value: Any) -> str:

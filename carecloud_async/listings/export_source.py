@@ -8,9 +8,10 @@ from typing import Any
 
 from carecloud_async import codec
 from carecloud_async.calls.caller import Answer, Caller
-from carecloud_async.export.source import IDENTITY, ExportSource
+from carecloud_async.export.source import ExportSource
 from carecloud_async.paging.auto import Auto
 from carecloud_async.paging.fetching import PageFetcher
+from carecloud_async.runs import IDENTITY
 
 __all__ = ["export_source"]
 

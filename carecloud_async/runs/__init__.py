@@ -2,11 +2,12 @@
 
 from carecloud_async.runs.append_file import AppendFile, FileChangedError, Mark
 from carecloud_async.runs.database import IN_MEMORY, TEMPORARY, Database
-from carecloud_async.runs.kinds import IDENTITY, RunKind, reason_of
+from carecloud_async.runs.kinds import FULL, IDENTITY, RunKind, reason_of, why_foreign
 from carecloud_async.runs.publication import Publication, partial_path, publish
 from carecloud_async.runs.run_file import Earlier, RunFile
 
 __all__ = [
+    "FULL",
     "IDENTITY",
     "IN_MEMORY",
     "TEMPORARY",
@@ -21,4 +22,5 @@ __all__ = [
     "partial_path",
     "publish",
     "reason_of",
+    "why_foreign",
 ]

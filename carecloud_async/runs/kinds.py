@@ -14,7 +14,7 @@ from attrs import frozen
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import RESUME, Fix
 
-__all__ = ["IDENTITY", "MakeError", "RunKind", "is_damage", "reason_of"]
+__all__ = ["FULL", "IDENTITY", "MakeError", "RunKind", "is_damage", "reason_of", "why_foreign"]
 
 #: What the identity is called in a binding. Messages that it differs do not name it.
 IDENTITY: Final = "identity"
@@ -23,7 +23,8 @@ IDENTITY: Final = "identity"
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _IN_USE: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _READ_ONLY: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+#: The errors of a disk without room.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _REASONS: Final = {
     errno.ENOSPC: "the disk is full",
@@ -56,6 +57,31 @@ def reason_of(error: OSError) -> str:
     return _REASONS.get(error.errno or 0, text) if text == system else text
 
 
+def why_foreign(before: Mapping[str, str], now: Mapping[str, str], *, name: str, each: str, own: str) -> str | None:
+    """Return why what an earlier run has left must not be used; `None` if it may be.
+
+    Args:
+        before: the digests that it is bound to, by the names that messages give them.
+        now: the digests of this run.
+        name: the name of the work.
+        each: what each has its own of.
+        own: what a user gives to have another.
+
+    Returns:
+        the rest of a sentence, with the fix; it names what differs, and no identity.
+    """
+    differing = [one for one in {**now, **before} if before.get(one) != now.get(one)]
+    if IDENTITY in differing:
+        return (
+            "belongs to another identity: connect as the identity it was made for, or give each identity "
+            f"{own} of its own"
+        )
+    if differing:
+        names, verb = " and ".join(differing), "differs" if len(differing) == 1 else "differ"
+        return f"belongs to another {name} (its {names} {verb}): give each {each} {own} of its own"
+    return None
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Return whether an error of SQLite says that the file is not what was written."""
     # Text that is not Unicode has no code.
@@ -80,6 +106,8 @@ class RunKind:
         error: makes the errors.
         begin_again: how to drop an earlier run.
         full: what to do when the disk is full.
+        work: what may be using the file.
+        if_foreign: what else to do where a file is bound to something else.
         old_marks: the `application_id`s of its files in earlier formats.
     """
 
@@ -92,15 +120,17 @@ class RunKind:
     error: MakeError
     begin_again: Fix
     full: Fix = RESUME
+    work: str = "run"
+    if_foreign: Fix | None = None
     old_marks: frozenset[int] = frozenset()
 
     def in_use(self, path: Path) -> CareCloudError:
         """Make the error of a file that another run has open."""
-        return self.error(f"{path}: another run is using it: wait for its end")
+        return self.error(f"{path}: another {self.work} is using it: wait for its end")
 
     def not_ours(self, path: Path) -> CareCloudError:
         """Make the error of a file that no run of this kind made."""
-        return self.error(f"{path} is not {self.file}: it is left alone, name another file")
+        return self.error(f"{path} is not {self.file}: it is left alone; remove it, or name another file")
 
     def damaged(self, path: Path) -> CareCloudError:
         """Make the error of a file whose content is not what was written."""
@@ -112,25 +142,14 @@ class RunKind:
 
     def foreign(self, path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> CareCloudError | None:
         """Return the error of a file that is bound to something else, which it names; `None` if it is not."""
-        differing = [name for name in {**now, **before} if before.get(name) != now.get(name)]
-        if IDENTITY in differing:
-            return self.error(
-                f"{path} belongs to another identity: connect as the identity it was made for, or give each identity "
-                f"{self.own} of its own"
-            )
-        if differing:
-            verb = "differs" if len(differing) == 1 else "differ"
-            return self.error(
-                f"{path} belongs to another {self.name} (its {' and '.join(differing).replace('_', ' ')} {verb}): "
-                f"give each {self.each} {self.own} of its own"
-            )
-        return None
+        problem = why_foreign(before, now, name=self.name, each=self.each, own=self.own)
+        return None if problem is None else self.error(f"{path} {problem}", fix=self.if_foreign)
 
     def of_system(self, path: Path, error: OSError) -> CareCloudError:
         """Make the error of a refusal of the operating system."""
         reason = reason_of(error)
         message = reason if reason.startswith(str(path)) else f"{path}: {reason}"
-        return self.error(message, fix=self.full if error.errno in _FULL else None)
+        return self.error(message, fix=self.full if error.errno in FULL else None)
 
     def of_sqlite(self, path: Path, error: sqlite3.Error) -> CareCloudError:
         """Make the error of a refusal of SQLite."""

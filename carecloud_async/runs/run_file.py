@@ -58,6 +58,7 @@ class RunFile:
         path: the file.
         earlier: what it held when it was opened.
         problem: why an unreadable run cannot be continued; `None` otherwise.
+        holds_something: whether it holds a run, earlier or begun: otherwise it may be removed.
         continues: whether this run continues an unfinished one.
         report: the report of the same run, which was finished before, as `finish` took it; `None` otherwise.
     """
@@ -72,7 +73,7 @@ class RunFile:
         self._kind = kind
         self._binding = dict(binding)
         self._db: Database | None = None
-        self._holds_something = not file.is_empty
+        self.holds_something: bool = not file.is_empty
         self._is_bound = False
         self._is_damaged = False
         self._is_closed = False
@@ -108,6 +109,16 @@ class RunFile:
             raise
         return run
 
+    @staticmethod
+    def discard(path: Path, *, kind: RunKind) -> None:
+        """Remove a run file whatever it holds, unless a run is using it or no run made it.
+
+        Raises:
+            CareCloudError: of the kind's class: it is not removed.
+        """
+        with RunFile.open(path, kind=kind, binding={}, resume=False) as run:
+            run.remove()
+
     def __enter__(self) -> Self:
         return self
 
@@ -129,7 +140,7 @@ class RunFile:
         if not self._begin_in_place():
             self._clear_file()
             self._connect()
-        self._holds_something = self._is_bound = self.continues = False
+        self.holds_something = self._is_bound = self.continues = False
         self.report = None
 
     @contextlib.contextmanager
@@ -144,7 +155,7 @@ class RunFile:
         with self.db.transaction():
             yield self.db
             self._bind()
-        self._holds_something = self._is_bound = True
+        self.holds_something = self._is_bound = True
 
     def commit(self) -> None:
         """Commit what `db.start` began, where a transaction is longer than a block.
@@ -154,7 +165,7 @@ class RunFile:
         """
         self._bind()
         self.db.commit()
-        self._holds_something = self._is_bound = True
+        self.holds_something = self._is_bound = True
 
     @overload
     def get(self, name: str) -> Any: ...
@@ -204,7 +215,7 @@ class RunFile:
 
     def close(self) -> None:
         """Close the file; a new one that holds nothing is removed. May be called more than once."""
-        self._end(remove=self._file.is_new and not self._holds_something)
+        self._end(remove=self._file.is_new and not self.holds_something)
 
     def remove(self) -> None:
         """Close the file and remove it."""
@@ -230,7 +241,7 @@ class RunFile:
         """Learn what the file holds."""
         kind = self._kind
         with self._system_errors():
-            if not self._holds_something:
+            if not self.holds_something:
                 return
             self.earlier = Earlier.UNREADABLE
             if self._file.mark in kind.old_marks:
@@ -255,7 +266,7 @@ class RunFile:
         if self.get("version") != self._kind.version:
             self.problem = self._kind.of_another_version(self.path)
         elif self.get(_BINDING) is None:
-            self.earlier, self._holds_something = Earlier.NOTHING, False
+            self.earlier, self.holds_something = Earlier.NOTHING, False
         else:
             self.earlier = Earlier.UNFINISHED if self.get(_REPORT) is None else Earlier.FINISHED
 

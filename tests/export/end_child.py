@@ -19,6 +19,7 @@ from export_help import connect
 
 from carecloud_async.export.formats.registry import format_of
 from carecloud_async.export.storage.output import Output
+from carecloud_async.runs import Database
 from carecloud_async.sandbox import Sandbox
 
 SANDBOX = Sandbox(customers=120, seed=1)
@@ -35,14 +36,26 @@ def kill_at(step):
         counts.set()
         return await finish(*args)
 
-    def look(event, _):
+    def count():
         nonlocal left
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    def look(event, _):
         if event in CHANGES and counts.is_set():
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
+            count()
+
+    commit = Database.commit
+
+    def commit_and_count(self):
+        for step in (lambda: commit(self), lambda: None):
+            if counts.is_set():
+                count()
+            step()
 
     Output.finish = finish_and_count
+    Database.commit = commit_and_count
     sys.addaudithook(look)
 
 

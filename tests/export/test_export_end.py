@@ -50,7 +50,7 @@ def test_killed_at_any_step_of_the_end(tmp_path, name, protocol, resume, overwri
     assert lines[-1]["code"] == 0
     for line in lines:
         assert (line["next"], line["whole"]) == (0, True), line
-        assert set(line["left"]) == {name} if protocol else set(line["left"]) == {name, f".{name}.done"}
+        assert set(line["left"]) == {name} if protocol else set(line["left"]) == {name, f".{name}.run"}
     found = [line["found"] for line in lines]
     # A storage service that shows files before they are whole has a moment without any.
     order = ["old", "nothing", "new"] if protocol else ["old" if overwrite else "nothing", "new"]

@@ -12,8 +12,7 @@ from export_help import connect, ids
 
 from benchmarks.hosting import Host, serving
 from carecloud_async import RetryPolicy
-from carecloud_async.export.storage import journal as journals
-from carecloud_async.export.storage.checkpoint import write_durably
+from carecloud_async.export.storage.journal import Journal
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -88,12 +87,14 @@ async def test_a_slow_disk_slows_the_fetching_and_not_the_loop(tmp_path, monkeyp
     sandbox = Sandbox(customers=2000, seed=1)
     written, ahead, ticks = [0], [], [0]
 
-    def slow(path, checkpoint):
+    commit = Journal.commit
+
+    def slow(self, lines, checkpoint):
         time.sleep(0.03)
-        write_durably(path, checkpoint)
+        commit(self, lines, checkpoint)
         written[0] = checkpoint.counts.pages
 
-    monkeypatch.setattr(journals, "write_durably", slow)
+    monkeypatch.setattr(Journal, "commit", slow)
     sandbox.on_page = lambda page: ahead.append(sandbox.count("GET /customers") - written[0])
 
     async def tick():

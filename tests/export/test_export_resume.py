@@ -15,8 +15,7 @@ import pytest
 from export_help import ListServer, connect, ids
 
 from carecloud_async import CareCloud, ExportError, ServerError
-from carecloud_async.export.storage import checkpoint as checkpoints
-from carecloud_async.export.storage import journal as journals
+from carecloud_async.runs import AppendFile, Database
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +62,7 @@ def test_killed_four_times_and_complete(tmp_path):
     assert found == sorted(sandbox.customers.ids())
     # From the start after each kill it would take 540; the age of the last commit depends on the disk.
     assert requests <= 203 + 4 * 40
-    assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
+    assert leftovers(tmp_path) == [".c.jsonl.run", "c.jsonl"]
 
 
 class Crash(BaseException):
@@ -77,7 +76,7 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
     """Whatever step of a commit was the last, the file is complete in the end, without a line twice."""
     sandbox = Sandbox(customers=800, seed=1)
     steps = iter(range(10**6))
-    fsync, replace = os.fsync, Path.replace
+    fsync, commit = os.fsync, Database.commit
 
     def crash_or(function):
         def call(*args):
@@ -87,15 +86,22 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
 
         return call
 
+    def crash_after(function):
+        def call(*args):
+            function(*args)
+            crash_or(lambda: None)()
+
+        return call
+
     path = tmp_path / f"c.jsonl{suffix}"
     async with connect(sandbox) as client:
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", crash_or(fsync))
-            patch.setattr(Path, "replace", crash_or(replace))
+            patch.setattr(Database, "commit", crash_or(crash_after(commit)))
             with pytest.raises((Crash, BaseExceptionGroup)):
                 await client.customers.list(count=25).export(path)
         assert not path.exists()
-        place = tmp_path / f"c.jsonl{suffix}.partial"
+        place = tmp_path / f".c.jsonl{suffix}.run"
         if (place / "records").exists():
             with (place / "records").open("ab") as file:
                 file.write(b'{"customer_id":"half')
@@ -131,13 +137,13 @@ async def test_cancelled_is_resumable(tmp_path):
     path = tmp_path / "c.jsonl"
     async with connect(sandbox) as client:
         await stop_after(client.customers.list(count=100), path, 10)
-        assert leftovers(tmp_path) == ["c.jsonl.partial"]
+        assert leftovers(tmp_path) == [".c.jsonl.run"]
         before = sandbox.count("GET /customers")
         report = await client.customers.list(count=100).export(path, resume=True)
     assert ids(path) == sorted(sandbox.customers.ids())
     assert report.resumed
     assert sandbox.count("GET /customers") - before <= 22
-    assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
+    assert leftovers(tmp_path) == [".c.jsonl.run", "c.jsonl"]
 
 
 @pytest.mark.usefixtures("every_page")
@@ -228,11 +234,11 @@ async def test_a_checkpoint_of_another_query_is_refused(tmp_path, change, reason
 
 
 @pytest.mark.usefixtures("every_page")
-@pytest.mark.parametrize("damage", ["changed", "short", "gone", "checkpoint"])
+@pytest.mark.parametrize("damage", ["changed", "short", "gone", "run file"])
 async def test_changed_files_are_refused(tmp_path, damage):
     """Records or a checkpoint that are not what was written are refused; without resume, the export starts over."""
     sandbox = Sandbox(customers=600, seed=1)
-    path, place = tmp_path / "c.jsonl", tmp_path / "c.jsonl.partial"
+    path, place = tmp_path / "c.jsonl", tmp_path / ".c.jsonl.run"
     async with connect(sandbox) as client:
         await stop_after(client.customers.list(count=50), path, 5)
         data = (place / "records").read_bytes()
@@ -243,8 +249,10 @@ async def test_changed_files_are_refused(tmp_path, damage):
         elif damage == "gone":
             (place / "records").unlink()
         else:
-            (place / "checkpoint.json").write_bytes(b"{")
-        with pytest.raises(ExportError, match="cannot resume"):
+            run = bytearray((place / "run.db").read_bytes())
+            run[5000] ^= 1
+            (place / "run.db").write_bytes(run)
+        with pytest.raises(ExportError, match=r"(cannot resume|run\.db is damaged): ?.*resume=False"):
             await client.customers.list(count=50).export(path, resume=True)
         report = await client.customers.list(count=50).export(path)
     assert not report.resumed
@@ -258,12 +266,11 @@ async def test_a_finished_resume_is_remembered(tmp_path):
     async with connect(sandbox) as client:
         first = await client.customers.list().export(path, resume=True)
         requests = sandbox.count()
-        (tmp_path / "c.jsonl.partial").mkdir()
         again = await client.customers.list().export(path, resume=True)
         assert (again.records, again.next_changed_since) == (first.records, first.next_changed_since)
         assert (first.finished_before, again.finished_before) == (False, True)
         assert sandbox.count() == requests
-        assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
+        assert leftovers(tmp_path) == [".c.jsonl.run", "c.jsonl"]
         with pytest.raises(ExportError, match="exists already"):
             await client.customers.list(last_name="Smith").export(path, resume=True)
         path.write_text("mine")
@@ -278,19 +285,19 @@ async def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, number):
     sandbox = Sandbox(customers=1000, seed=1)
     path = tmp_path / "c.jsonl"
     calls = iter(range(10**6))
-    write = checkpoints.write_durably
+    sync = AppendFile.sync
 
-    def fail(*args):
+    def fail(self):
         if next(calls) > 4:
             raise OSError(number, os.strerror(number))
-        write(*args)
+        return sync(self)
 
     async with connect(sandbox) as client:
         with monkeypatch.context() as patch:
-            patch.setattr(journals, "write_durably", fail)
+            patch.setattr(AppendFile, "sync", fail)
             with pytest.raises(ExportError, match="disk is full" if number == errno.ENOSPC else "c.jsonl"):
                 await client.customers.list(count=50).export(path)
-        assert leftovers(tmp_path) == ["c.jsonl.partial"]
+        assert leftovers(tmp_path) == [".c.jsonl.run"]
         report = await client.customers.list(count=50).export(path, resume=True)
     assert report.resumed
     assert ids(path) == sorted(sandbox.customers.ids())

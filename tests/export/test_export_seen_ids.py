@@ -1,9 +1,7 @@
 """The memory of seen ids: private, closed only when no thread uses it, and clear about a disk that refuses."""
 
 import contextlib
-import json
 import sqlite3
-import stat
 import threading
 
 import anyio
@@ -11,7 +9,8 @@ import pytest
 from export_help import ListServer, ids
 
 from carecloud_async import ExportError
-from carecloud_async.export.reading.seen_ids import SeenIds
+from carecloud_async.export.reading.seen_ids import SEEN_TABLE, SeenIds, TemporarySeenIds
+from carecloud_async.runs import IN_MEMORY, Database
 
 MANY = [f"{one:08x}" for one in range(20_000)]
 
@@ -21,27 +20,17 @@ def every_page(monkeypatch):
     monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
 
 
-def test_the_file_is_private(tmp_path):
-    """No other user may read the ids, nor SQLite's journal next to them."""
-    with SeenIds(tmp_path / "seen.db") as seen:
-        seen.add(["a"], step=1)
-        seen._db.connection.execute("BEGIN")
-        seen._db.connection.execute("INSERT INTO seen VALUES ('b', 1, 2)")
-        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
-    assert modes == {"seen.db": 0o600, "seen.db-journal": 0o600}
-
-
 @pytest.mark.anyio
 async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
     """Opening the database and counting what it holds happens in a worker thread."""
     threads = []
 
     class Watched(SeenIds):
-        def __init__(self, path):
+        def __init__(self, db):
             threads.append(threading.get_ident())
-            super().__init__(path)
+            super().__init__(db)
 
-    monkeypatch.setattr("carecloud_async.export.file_export.SeenIds", Watched)
+    monkeypatch.setattr("carecloud_async.export.storage.journal.SeenIds", Watched)
     server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
     async with server.client(rate_limit=None) as client:
         await client.customers.list().export(tmp_path / "c.jsonl")
@@ -49,27 +38,32 @@ async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
     assert threading.get_ident() not in threads
 
 
-@pytest.mark.parametrize("name", ["seen.db", None])
-def test_a_full_disk_is_one_sentence(tmp_path, name):
+def test_a_full_temporary_folder_is_one_sentence():
     """A disk without room is an ExportError that says so."""
-    with SeenIds(name and tmp_path / name) as seen:
-        seen._db.connection.execute("PRAGMA max_page_count=3")
-        with pytest.raises(ExportError, match="disk is full: make room" if name else "SQLITE_TMPDIR"):
+    with TemporarySeenIds() as seen:
+        seen._temporary.execute("PRAGMA max_page_count=3")
+        with pytest.raises(ExportError, match="SQLITE_TMPDIR"):
             seen.add(MANY, step=1)
 
 
-def test_a_damaged_file_is_one_sentence(tmp_path):
-    """A file that SQLite did not write is an ExportError, and is closed."""
-    path = tmp_path / "seen.db"
-    path.write_bytes(b"garbage " * 1000)
-    with pytest.raises(ExportError, match=r"seen\.db is damaged: export with resume=False"):
-        SeenIds(path)
+def test_what_was_added_and_not_stored_is_known():
+    """An id is found in memory, in the database, and between the two."""
+    db = Database(IN_MEMORY, explain=ExportError)
+    db.execute(SEEN_TABLE)
+    seen = SeenIds()
+    assert seen.add(["a", "b", 5], step=1) == ([0, 1, 2], [1, 2, 3])
+    assert seen.add(["b", "c", "c"], step=2) == ([1], [2, 4, 4])
+    seen.store(db, through=1)
+    assert len(db.execute("SELECT * FROM seen")) == 3
+    assert seen.add(["a", "c", "5"], step=3) == ([2], [1, 4, 5])
+    resumed = SeenIds(db)
+    assert resumed.add(["c", "b"], step=2) == ([0], [4, 2])
 
 
-def test_closing_waits_for_a_thread(tmp_path):
+def test_closing_waits_for_a_thread():
     """`close` while another thread adds ids waits: SQLite would crash the process."""
     for _ in range(20):
-        seen = SeenIds(tmp_path / "seen.db")
+        seen = TemporarySeenIds()
         begun = threading.Event()
         ended = []
 
@@ -91,14 +85,17 @@ def test_closing_waits_for_a_thread(tmp_path):
 async def test_damaged_ids_on_resume_are_refused(tmp_path):
     """A resume whose ids are damaged says so; without resume, the export starts over."""
     server = ListServer([f"{one:04x}" for one in range(500)], order="shuffled")
-    path, seen = tmp_path / "c.jsonl", tmp_path / "c.jsonl.partial" / "seen.db"
+    path, run = tmp_path / "c.jsonl", tmp_path / ".c.jsonl.run" / "run.db"
     async with server.client() as client:
         with anyio.CancelScope() as scope:
             await client.customers.list(count=25).export(
                 path, on_progress=lambda progress: progress.pages > 8 and scope.cancel()
             )
-        assert json.loads((seen.parent / "checkpoint.json").read_bytes())["value"]["strategy"] == "unordered"
-        seen.write_bytes(b"garbage " * 1000)
+        content = bytearray(run.read_bytes())
+        assert b'"strategy":"unordered"' in content
+        content[60:64] = bytes(4)  # as after a kill: without the checksum of a closed file
+        content[4096:] = b"g" * (len(content) - 4096)
+        run.write_bytes(content)
         with pytest.raises(ExportError, match="damaged"):
             await client.customers.list(count=25).export(path, resume=True)
         await client.customers.list(count=25).export(path)

@@ -15,8 +15,6 @@ import pytest
 from export_help import ListServer, connect, ids
 
 from carecloud_async import AuthenticationError, CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
-from carecloud_async.export.storage.target import read_target
-from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +83,7 @@ async def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
         with pytest.raises(ExportError, match="exists already"):
             await client.customers.list(count=50).export(path)
     assert path.read_text() == "theirs"
-    assert (tmp_path / "c.jsonl.partial").is_dir()
+    assert (tmp_path / ".c.jsonl.run").is_dir()
 
 
 async def test_a_login_that_fails_leaves_nothing(tmp_path):
@@ -272,17 +270,19 @@ def test_a_process_ends_after_an_export_into_a_pipe_without_a_reader(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "timed out\n", "")
 
 
-def published(tmp_path, monkeypatch, link):
-    """Publish a file with another `os.link`; returns what the target holds."""
-    target, file = tmp_path / "c.jsonl", tmp_path / "made"
-    file.write_text("new")
-    monkeypatch.setattr(os, "link", link)
-    Workspace(read_target(target)).publish(file, overwrite=False)
-    return target.read_text()
+async def published(tmp_path, monkeypatch, link):
+    """Export with another `os.link`; returns the first bytes of the target."""
+    target = tmp_path / "c.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", link)
+        async with connect(Sandbox(customers=20, seed=1)) as client:
+            await client.customers.list().export(target)
+    return target.read_text()[:5]
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.ENOSYS])
-def test_without_hard_links_a_file_is_renamed(tmp_path, monkeypatch, code):
+async def test_without_hard_links_a_file_is_renamed(tmp_path, monkeypatch, code):
     """A file system without hard links gets the file all the same, and a file that is there already is kept."""
 
     def no_link(file, path):
@@ -292,18 +292,21 @@ def test_without_hard_links_a_file_is_renamed(tmp_path, monkeypatch, code):
         path.write_text("other")
         no_link(file, path)
 
-    assert published(tmp_path, monkeypatch, no_link) == "new"
+    assert await published(tmp_path, monkeypatch, no_link) == '{"cus'
+    assert [one.name for one in tmp_path.iterdir()] == ["c.jsonl"]
+    (tmp_path / "c.jsonl").unlink()
     with pytest.raises(ExportError, match="exists already"):
-        published(tmp_path, monkeypatch, taken_meanwhile)
+        await published(tmp_path, monkeypatch, taken_meanwhile)
     assert (tmp_path / "c.jsonl").read_text() == "other"
 
 
-def test_a_failing_disk_does_not_publish_by_another_way(tmp_path, monkeypatch):
+@pytest.mark.anyio
+async def test_a_failing_disk_does_not_publish_by_another_way(tmp_path, monkeypatch):
     """An error that says nothing of hard links is raised, and the file is not renamed."""
 
     def broken(file, path):
-        raise OSError(errno.EIO, "input/output error")
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    with pytest.raises(OSError, match="input/output error"):
-        published(tmp_path, monkeypatch, broken)
+    with pytest.raises(ExportError, match="Input/output error"):
+        await published(tmp_path, monkeypatch, broken)
     assert not (tmp_path / "c.jsonl").exists()

@@ -195,14 +195,36 @@ def test_a_failed_load_brings_its_deletions_again(sandbox, pipeline, night, tmp_
     sandbox.faults.clear()
     night("customers", "cards", **options)
     assert gone not in ids(pipeline)
-    assert len(list((tmp_path / "states").iterdir())) == 4
+    assert len(list((tmp_path / "states").rglob("*.state"))) == 4
+
+
+def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandbox, pipeline, night, tmp_path):
+    """Neither removes or moves on the state of the other, so that each mirror loses what is gone."""
+    options = {"deletions": True, "state_folder": tmp_path / "states"}
+    other = dlt.pipeline(
+        "other",
+        destination=dlt.destinations.duckdb(str(tmp_path / "other.duckdb")),
+        dataset_name="crm",
+        pipelines_dir=str(tmp_path / "dlt"),
+    )
+
+    def connect():
+        return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
+
+    for _ in range(3):
+        night("customers", **options)
+        other.run(carecloud_source("customers", client=connect, **options)).raise_on_failed_jobs()
+        sandbox.customers.delete(sandbox.customers.id_at(5))
+    night("customers", **options)
+    other.run(carecloud_source("customers", client=connect, **options)).raise_on_failed_jobs()
+    assert ids(pipeline) == ids(other) == sorted(sandbox.customers.ids())
 
 
 def test_a_state_that_is_gone_is_an_error_with_its_fix(sandbox, pipeline, night, tmp_path):
     """Without its state a run cannot know what was deleted: it says to run with `full=True`, which begins again."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
     night("countries", **options)
-    for one in (tmp_path / "states").iterdir():
+    for one in (tmp_path / "states").rglob("*.state"):
         one.unlink()
     with pytest.raises(Exception, match="full=True"):
         night("countries", **options)

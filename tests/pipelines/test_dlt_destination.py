@@ -1,12 +1,17 @@
 """CareCloud as a destination of dlt: rows are written once, even if dlt tries again."""
 
+import tracemalloc
+
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError
 from carecloud_async.sandbox import Sandbox
 
 dlt = pytest.importorskip("dlt")
+typed_json = pytest.importorskip("dlt.common.json").json
 carecloud_destination = pytest.importorskip("carecloud_async.dlt").carecloud_destination
+destination = pytest.importorskip("carecloud_async.dlt.destination")
+_Writer, _rows = destination._Writer, destination._rows
 
 SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 
@@ -63,6 +68,43 @@ def test_a_package_that_fails_in_the_middle_makes_no_double(pipeline, sandbox, m
     found = [one for one in emails(sandbox) if one.startswith("dlt")]
     assert len(found) == len(set(found))
     assert match is None or len(found) == 20
+
+
+@pytest.mark.parametrize("match", ["email", None])
+def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeypatch, match):
+    """It is tried again where the process ended between the last row and dlt's own note."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = tmp_path / "1700000000.123" / "started_jobs" / "customers.1234abcd.0.typed-jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"".join(typed_json.typed_dumpb([row]) + b"\n" for row in rows(20)))
+    options = {"match": match, "mode": "upsert", "columns": {}, "defaults": SOURCE, "max_refused": None}
+    writer = _Writer(
+        family="customers",
+        of=(),
+        make_client=lambda: CareCloud(
+            "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
+        ),
+        rejects=None,
+        options=options,
+    )
+    for _ in range(3):
+        writer.write(file, "customers")
+    found = [one for one in emails(sandbox) if one.startswith("dlt")]
+    assert len(found) == len(set(found)) == 20
+
+
+def test_a_large_file_is_read_line_by_line(tmp_path):
+    """Whether it is compressed shows in two bytes."""
+    file = tmp_path / "customers.typed-jsonl"
+    with file.open("wb") as opened:
+        opened.write(b'{"email":"a@example.com"}\n' + b"\n" * (32 << 20))
+    tracemalloc.start()
+    try:
+        assert next(_rows(file)) == {"email": "a@example.com"}
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 def test_nested_and_flat_names(pipeline, sandbox):

@@ -259,7 +259,7 @@ def test_the_file_of_another_program_is_left_as_it_is(path, kind, resume):
             database.close()
     path.chmod(0o600)
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
-    with pytest.raises(ExportError, match="is not a run of work: it is left alone, name another file"):
+    with pytest.raises(ExportError, match="is not a run of work: it is left alone; remove it, or name another file"):
         open_run(path, resume=resume)
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 

@@ -25,7 +25,7 @@ class Recorder:
     """Counts and writes, over all runs of an export.
 
     Attributes:
-        start: the checkpoint to continue from; one with nothing but fingerprints for a new export.
+        start: the checkpoint to continue from; an empty one for a new export.
         count: the page size that is requested; 0 if it is found.
         fetcher: fetches the pages, and counts its requests.
         writer: writes the records.
@@ -69,7 +69,6 @@ class Recorder:
             total=position.total,
         )
         self._last = Checkpoint(
-            fingerprints=self.start.fingerprints,
             strategy=strategy,
             position=position,
             count=self.count,
@@ -114,7 +113,7 @@ class Recorder:
     async def finish(self) -> None:
         """Commit the last checkpoint: everything was read."""
         self._count_up()
-        self._last = evolve(self._last, fingerprints=self.start.fingerprints, counts=self.counts, complete=True)
+        self._last = evolve(self._last, counts=self.counts, complete=True)
         await self._writer.put([], self._last)
         await self._writer.drain()
         await self._reporter.report(self.counts, now=True)

@@ -11,7 +11,7 @@ from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder
-from carecloud_async.export.reading.seen_ids import SeenIds
+from carecloud_async.export.reading.seen_ids import SeenIds, TemporarySeenIds
 from carecloud_async.export.reading.since import OVERLAP, Since, has_changes
 from carecloud_async.export.reading.timeless import TimelessRecords
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
@@ -34,13 +34,13 @@ async def scan(
     writer: RecordWriter[Checkpoint],
     timeless: TimelessRecords | None = None,
     restart: Callable[[], Awaitable[None]],
-    open_seen: Callable[[bool], SeenIds] = lambda _: SeenIds(),
+    open_seen: Callable[[bool], SeenIds] = lambda _: TemporarySeenIds(),
 ) -> Counts:
     """Read a list to its end.
 
     Args:
         source: the list.
-        start: the checkpoint to continue from; a new export has one with fingerprints only.
+        start: the checkpoint to continue from; a new export has an empty one.
         since: the time that changes are wanted from; `None` for everything.
         concurrency: pages in flight; `auto` for the fastest.
         on_progress: gets the progress.

@@ -1,35 +1,32 @@
 """The records on disk: appended commit by commit, each durable before the checkpoint that includes it.
 
-Order of a commit: write the records, sync them, write the checkpoint to a temporary file, sync it, rename it. If the
-process is killed in between, the file can be longer than the checkpoint records; the excess is truncated on resume.
+Order of a commit: write the records, sync them, then one transaction of the run file with the checkpoint, the ids seen
+and the part of the file that counts. If the process is killed in between, the file is longer than that part; the excess
+is cut on resume.
 """
 
 from __future__ import annotations
 
-import os
-import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
-from io import BufferedRandom
 from pathlib import Path
 
-from attrs import evolve
-
 from carecloud_async.errors import ExportError
-from carecloud_async.export.storage.checkpoint import Checkpoint, write_durably
+from carecloud_async.export.reading.seen_ids import SeenIds
+from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.fixes import RESTART
-from carecloud_async.runtime.durable_files import create_private, open_private
+from carecloud_async.runs import AppendFile, FileChangedError, Mark
 from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["Journal", "batches"]
 
-_CHUNK = 1 << 20
+_CHECKPOINT, _RECORDS = "checkpoint", "records"
 #: Records of a finished file that are read at a time.
 _BATCH = 1000
 
 
 class Journal:
-    """The file of records of one export. Everything blocks; one thread at a time.
+    """The records of one export, and its checkpoint. Everything blocks; one thread at a time.
 
     Args:
         workspace: the folder of the files.
@@ -40,71 +37,76 @@ class Journal:
         self._workspace = workspace
         self._encode = encode
         self._yielder = ThreadYielder()
-        self._file: BufferedRandom | None = None
-        self._size = 0
-        self._crc = 0
+        self._file: AppendFile | None = None
+        self._is_empty = True
+        self._seen: SeenIds | None = None
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue after a checkpoint: truncate the file to it.
+    def restore(self) -> Checkpoint | None:
+        """Continue after the checkpoint of an earlier run, if this run resumes it.
 
         Raises:
             ExportError: the records are not those of the checkpoint.
             OSError: they cannot be read.
         """
-        records = self._workspace.records
-        crc, left = 0, max(checkpoint.size, 0)
+        run = self._workspace.run
+        checkpoint, mark = (
+            (run.get(_CHECKPOINT, Checkpoint), run.get(_RECORDS, Mark)) if run.continues else (None, None)
+        )
+        if checkpoint is None or mark is None:
+            return None
         try:
-            file = open_private(records)
-        except FileNotFoundError:
-            raise ExportError(f"cannot resume: {records} is missing", fix=RESTART) from None
-        except PermissionError as error:
-            raise ExportError(f"cannot resume: {error.strerror}", fix=RESTART) from error
-        while left and (chunk := file.read(min(left, _CHUNK))):
-            crc = zlib.crc32(chunk, crc)
-            left -= len(chunk)
-        if left or crc != checkpoint.crc:
-            file.close()
-            raise ExportError(f"cannot resume: {records} was changed since", fix=RESTART)
-        file.truncate(checkpoint.size)
-        file.seek(checkpoint.size)
-        self._file, self._size, self._crc = file, checkpoint.size, crc
+            self._file = AppendFile.resume(self._workspace.records, mark)
+        except FileChangedError as error:
+            raise ExportError(f"cannot resume: {error}", fix=RESTART) from None
+        self._is_empty = not mark.size
+        return checkpoint
 
-    def begin(self) -> BufferedRandom:
-        """Begin the file, unless it is open; an earlier run's files are removed.
+    def open_seen(self, continued: bool) -> SeenIds:
+        """Open the memory of ids, which is stored with each commit: that of the earlier run, or an empty one."""
+        self._seen = SeenIds(self._workspace.run.db if continued else None)
+        return self._seen
 
-        Called at the first commit and no earlier: a run that fails before its first page must not touch them.
+    def begin(self) -> AppendFile:
+        """Begin the file, unless it is open; what an earlier run has left is dropped.
+
+        Called at the first commit and no earlier: a run that fails before its first page must not touch it.
 
         Raises:
-            OSError: the disk refuses.
+            ExportError: the disk refuses.
+            OSError: as above.
         """
         if self._file is None:
+            self._workspace.run.begin()
             self._workspace.clear()
-            self._workspace.forget()
-            self._file = create_private(self._workspace.records)
+            self._file = AppendFile.create(self._workspace.records)
+            self._is_empty = True
         return self._file
 
     def commit(self, lines: Sequence[bytes], checkpoint: Checkpoint) -> None:
-        """Append records and write the checkpoint that includes them.
+        """Append records and store the checkpoint that includes them.
 
         Raises:
-            OSError: the disk refuses; the last checkpoint still holds.
+            ExportError: the disk refuses; the last checkpoint still holds.
+            OSError: as above.
         """
-        file = self.begin()
-        if lines or (checkpoint.complete and not self._size):  # without any record the file must still be valid
+        file, run = self.begin(), self._workspace.run
+        if lines or (checkpoint.complete and self._is_empty):  # without any record the file must still be valid
             for data in self._encode(lines):
                 file.write(data)
-                self._crc = zlib.crc32(data, self._crc)
-                self._size += len(data)
+                self._is_empty = False
                 self._yielder.rest()
-            file.flush()
-            os.fsync(file.fileno())
-        write_durably(self._workspace.checkpoint, evolve(checkpoint, size=self._size, crc=self._crc))
+        mark = file.sync()
+        with run.transaction() as db:
+            run.set(_CHECKPOINT, checkpoint)
+            run.set(_RECORDS, mark)
+            if self._seen is not None:
+                self._seen.store(db, through=checkpoint.step)
 
     def restart(self) -> None:
         """Drop all records: the list must be read with another strategy."""
         self.close()
-        self._size = self._crc = 0
-        self._workspace.clear()
+        self._seen = None
+        self.begin()
 
     def close(self) -> None:
         """Close the file."""

@@ -6,15 +6,29 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import BadExportError, disk_error
-from carecloud_async.export.source import foreign
-from carecloud_async.export.storage.checkpoint import read_durable, write_durably
+from carecloud_async.export.errors import BadExportError
+from carecloud_async.fixes import DELETE, ROOM
+from carecloud_async.runs import RunFile, RunKind
 
-__all__ = ["LastRun", "read_state", "write_state"]
+__all__ = ["LastRun", "open_state", "read_last", "write_last"]
+
+_KIND: Final = RunKind(
+    name="nightly export",
+    file="a state file of an export",
+    each="list",
+    own="a state file",
+    version=1,
+    tables=(),
+    error=ExportError,
+    begin_again=DELETE,
+    full=ROOM,
+)
+_LAST = "last"
 
 
 @frozen(kw_only=True)
@@ -22,49 +36,46 @@ class LastRun:
     """The last complete export.
 
     Attributes:
-        fingerprints: digests of the list that it exported.
-        changed_since: the time to begin from.
+        changed_since: the time to begin from; `None` before the first one.
         timeless: the records without a readable `last_change`; see `TimelessRecords`.
     """
 
-    fingerprints: Mapping[str, str] = field(factory=dict)
     changed_since: datetime | None = None
     timeless: Sequence[str] = ()
 
 
-def read_state(path: Path, fingerprints: Mapping[str, str]) -> LastRun | None:
-    """Read a state; `None` if there is none yet and its folder can be written.
+def open_state(path: Path, fingerprints: Mapping[str, str]) -> RunFile:
+    """Open the state of a nightly job, or begin one; no other export uses it until it is closed.
 
     Args:
         path: the state file.
         fingerprints: digests of the list that is exported.
 
     Raises:
-        ExportError: the file cannot be read, is damaged, or belongs to another list, or its folder cannot be written.
+        ExportError: the file is in use, cannot be read, is damaged, or belongs to another list, or its folder cannot be
+            written.
     """
     folder = path.parent
     if not folder.is_dir():
         raise BadExportError(f"{path}: there is no folder {folder}: make it first, or choose another place")
     if not os.access(folder, os.W_OK):
         raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
-    try:
-        state = read_durable(path, LastRun)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise disk_error(path, error) from error
-    except ValueError:
-        raise ExportError(f"{path} is not a state file of an export: delete it to export everything again") from None
-    problem = foreign(state.fingerprints, fingerprints, kind="export", own="a state file")
-    if problem is not None:
-        raise ExportError(f"{path} {problem}")
+    state = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True)
+    if not state.continues:
+        state.begin()
     return state
 
 
-def write_state(path: Path, last: LastRun) -> None:
-    """Write a state, so that a crash leaves the old one or the new one.
+def read_last(state: RunFile) -> LastRun:
+    """Return what is known of the last complete export."""
+    return state.get(_LAST, LastRun) or LastRun()
+
+
+def write_last(state: RunFile, last: LastRun) -> None:
+    """Store what the next export must know.
 
     Raises:
-        OSError: it cannot be written.
+        ExportError: the disk refuses; what was stored before still holds.
     """
-    write_durably(path, last)
+    with state.transaction():
+        state.set(_LAST, last)
