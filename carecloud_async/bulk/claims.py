@@ -20,6 +20,8 @@ from collections.abc import Collection, Iterable
 from itertools import count
 from typing import Final, Self
 
+from attrs import frozen
+
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.runs.locked_file import LockedFile
 from carecloud_async.runtime.clock import Clock
@@ -27,7 +29,7 @@ from carecloud_async.runtime.durable_files import claim_folder
 from carecloud_async.runtime.sqlite_files import open_database, transaction
 from carecloud_async.runtime.user_folders import state_folder
 
-__all__ = ["Claims"]
+__all__ = ["Claimed", "Claims"]
 
 #: For how long a claim that was left behind is kept (seconds): longer than any settle time.
 _KEPT: Final = 24 * 3600.0
@@ -41,6 +43,19 @@ CREATE TABLE IF NOT EXISTS claims (
 CREATE INDEX IF NOT EXISTS by_owner ON claims (owner);
 CREATE TABLE IF NOT EXISTS owners (owner INTEGER PRIMARY KEY AUTOINCREMENT, slot INTEGER NOT NULL);
 """
+
+
+@frozen(kw_only=True)
+class Claimed:
+    """The outcome of claiming keys; those that are not `busy` are claimed.
+
+    Attributes:
+        busy: keys that another run is writing, or left behind a moment ago.
+        new: keys that this run did not have before.
+    """
+
+    busy: frozenset[str] = frozenset()
+    new: frozenset[str] = frozenset()
 
 
 class Claims:
@@ -93,27 +108,25 @@ class Claims:
             if lock is not None:
                 lock.close()
 
-    def claim(self, keys: Collection[str]) -> frozenset[str]:
-        """Claim keys that this run does not have, and return those that it cannot have yet.
+    def claim(self, keys: Collection[str]) -> Claimed:
+        """Claim keys.
 
         Args:
             keys: the keys.
         """
         digests = {self._digest(key): key for key in keys}
-        busy = set[str]()
+        busy, new = set[str](), set[str]()
+        query = "SELECT owner, settle, left_at FROM claims WHERE key = ?"
         with self._turn, transaction(self._db):
             for digest, key in digests.items():
-                found = self._db.execute(
-                    "SELECT owner, settle, left_at FROM claims WHERE key = ?", (digest,)
-                ).fetchone()
+                found = self._db.execute(query, (digest,)).fetchone()
                 if found is not None and self._is_busy(digest, *found):
                     busy.add(key)
                 elif found is None or found[0] != self.owner or found[2] is not None:
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, NULL)",
-                        (digest, self.owner, self._settle_seconds),
-                    )
-        return frozenset(busy)
+                    new.add(key)
+                    values = (digest, self.owner, self._settle_seconds)
+                    self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, NULL)", values)
+        return Claimed(busy=frozenset(busy), new=frozenset(new))
 
     def release(self, keys: Iterable[str]) -> None:
         """Release keys whose writes have their outcome, or were not sent."""

@@ -55,12 +55,13 @@ class _Turn:
 
     Attributes:
         writes: the writes.
-        previous: set when the rows before these are decided; what they write is not written by these.
+        previous: of new rows: set when the rows before these are decided. A record that they write is not written by
+            these at the same time.
         decided: set when these are.
     """
 
     writes: Sequence[Write]
-    previous: anyio.Event
+    previous: anyio.Event | None = None
     decided: anyio.Event = field(factory=anyio.Event)
 
 
@@ -174,13 +175,11 @@ class Engine:
 
     async def _next_turn(self) -> _Turn | None:
         """Return the next turn; wait for it while writes are under way, or have to be left alone for a while."""
-        free = anyio.Event()
-        free.set()
         while not self._stops:
             turn, now = None, self._clock.monotonic()
             late = await self._db(partial(self._journal.take_late, now=now, limit=self._size))
             if late:
-                turn = _Turn(writes=late, previous=free)
+                turn = _Turn(writes=late)
             elif new := await self._db(partial(self._journal.take_new, after=self._last, limit=self._size)):
                 turn = _Turn(writes=new, previous=self._gate)
                 self._last, self._gate = new[-1].id, turn.decided
@@ -205,19 +204,34 @@ class Engine:
         return self._concurrency if self._key is None else CHUNK
 
     async def _take_turn(self, turn: _Turn) -> None:
-        now = self._clock.monotonic()
-        ready, busy = await self._held.claim(turn.writes)
-        await self._postpone(busy, until=now + BUSY_SECONDS)
+        ready = await self._claim(turn)
         decided = await self._decide(ready)
         if self._options.dry_run:
             await self._end([(write, one.result if isinstance(one, Plan) else one) for write, one in decided])
             return
-        await turn.previous.wait()
+        if turn.previous is not None:
+            await turn.previous.wait()
         decided, others = self._held.one_write_a_record(decided)
         turn.decided.set()
         await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
         await self._end([(write, one) for write, one in decided if not isinstance(one, Plan)])
         await self._send([(write, one) for write, one in decided if isinstance(one, Plan)])
+
+    async def _claim(self, turn: _Turn) -> Sequence[Write]:
+        """Claim the keys of writes; those whose keys another run holds have another turn."""
+        if self._key is not None and not self._key.in_record and turn.previous is not None:
+            # Several such keys may lead to one record, whose rows are written in their order: none overtakes another.
+            await turn.previous.wait()
+            while True:
+                ready, busy = await self._held.claim(turn.writes)
+                if not busy:
+                    return ready
+                await self._held.release(write.row for write in ready)
+                await self._pause("rows of another run", BUSY_SECONDS)
+        now = self._clock.monotonic()
+        ready, busy = await self._held.claim(turn.writes)
+        await self._postpone(busy, until=now + BUSY_SECONDS)
+        return ready
 
     async def _decide(self, writes: Sequence[Write]) -> Decided:
         if not writes:

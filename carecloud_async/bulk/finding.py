@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from carecloud_async.bulk.family import Family, FoundRecords, Key
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.pages import TooManyError, lines_of, read_all, read_some, sample
+from carecloud_async.bulk.pages import TakenError, TooManyError, lines_of, read_all, read_some, sample
 from carecloud_async.errors import ApiError, BadRequestError, ConfigurationError, ExportError, InterfaceError
 from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
@@ -108,6 +108,8 @@ class Finder:
         except BadRequestError as error:
             # One malformed value is enough for a server to refuse the whole look-up.
             reasons = self._reasons(error)
+        except TakenError as error:
+            reasons = (f"{self.key.paths[-1]}: {error}",)
         except InterfaceError:
             raise
         except (ConfigurationError, ExportError) as error:

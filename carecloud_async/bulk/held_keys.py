@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from carecloud_async.bulk.claims import Claims
+import attrs
+
+from carecloud_async.bulk.claims import Claimed, Claims
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.runtime.threads import run_in_thread
@@ -37,10 +39,10 @@ class HeldKeys:
         """Claim a whole family until the run ends; return whether no other run holds it."""
         if self._claims is None:
             return True
-        busy = await run_in_thread(partial(self._claims.claim, [key]))
-        if not busy:
+        claimed = await run_in_thread(partial(self._claims.claim, [key]))
+        if not claimed.busy:
             self._family.add(key)
-        return not busy
+        return not claimed.busy
 
     async def claim(self, writes: Sequence[Write]) -> tuple[list[Write], list[Write]]:
         """Claim the keys of writes; return those that have all of theirs, and the others, which have to wait."""
@@ -53,8 +55,13 @@ class HeldKeys:
                 new[write.id] = [key for key in keys if key not in self._holder]
                 self._hold(write.row, keys)
         wanted = [key for keys in new.values() for key in keys]
-        busy = await run_in_thread(partial(self._claims.claim, wanted)) if wanted else frozenset[str]()
-        ready = [write for write in writes if write.id in new and busy.isdisjoint(new[write.id])]
+        claimed = await run_in_thread(partial(self._claims.claim, wanted)) if wanted else Claimed()
+        busy = claimed.busy
+        ready = [
+            _let_go(write) if claimed.new.intersection(new[write.id]) else write
+            for write in writes
+            if write.id in new and busy.isdisjoint(new[write.id])
+        ]
         if len(ready) == len(writes):
             return ready, []
         rejected = {write.id for write in ready}
@@ -125,3 +132,10 @@ class HeldKeys:
         for key in keys:
             self._holder[key] = row
             self._of_row.setdefault(row, set()).add(key)
+
+
+def _let_go(write: Write) -> Write:
+    """Return a write whose key was not held since it was sent: another run may have made its record meanwhile."""
+    if write.intent is None:
+        return write
+    return attrs.evolve(write, intent=attrs.evolve(write.intent, was_absent=False))

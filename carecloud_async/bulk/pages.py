@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from carecloud_async.codec import DecodedPage
     from carecloud_async.listings.listing import Listing
 
-__all__ = ["PAGE", "TooManyError", "lines_of", "read_all", "read_some", "sample"]
+__all__ = ["PAGE", "TakenError", "TooManyError", "lines_of", "read_all", "read_some", "sample"]
 
 #: Records of a page.
 PAGE: Final = 1000
@@ -31,6 +31,10 @@ class TooManyError(Exception):
     def __init__(self, received: int) -> None:
         super().__init__(received)
         self.received = received
+
+
+class TakenError(Exception):
+    """A key is taken by a record that cannot be read; the message says which."""
 
 
 async def read_some(listing: Listing[Any], *, alone: bool) -> Sequence[bytes]:

@@ -18,10 +18,10 @@ UNNAMED = {"state": 1, "loyalty_level": {"name": "gold", "points": 12}}
 UNNAMED_PERSON = {"post_nominals": "PhD", "address": {"city": "Brno", "floor": 3}, "nickname": "Al"}
 
 
-def client_of(server, clock):
+def client_of(server, clock, **more):
     """A client of a server."""
     auth = EnterpriseCredentials(external_application_id="89d1a6111b3fb6e74665d948", login="u", password="p")
-    settings = {"transport": server, "clock": clock, "rate_limit": None, "retry": RetryPolicy(attempts=2)}
+    settings = {"transport": server, "clock": clock, "rate_limit": None, "retry": RetryPolicy(attempts=2), **more}
     return CareCloud("model.example.com", auth=auth, **settings)
 
 

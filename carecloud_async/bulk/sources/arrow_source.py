@@ -35,6 +35,10 @@ class ArrowSource(RowSource):
         stream: BinaryIO | None = None,
     ) -> None:
         super().__init__(stream, label=label, identity=identity)
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            self.close()
+            raise BadSourceError(f"{label}: the column {twice[:100]!r} is there twice: name one of them otherwise")
         self.columns: tuple[str, ...] | None = tuple(names)
         self._batches = batches
 

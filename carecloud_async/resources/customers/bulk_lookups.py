@@ -10,7 +10,7 @@ import msgspec
 
 from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.family import Family, FoundRecords, normal_phone
-from carecloud_async.bulk.pages import PAGE, read_some
+from carecloud_async.bulk.pages import PAGE, TakenError, read_some
 from carecloud_async.errors import BadRequestError
 
 __all__ = [
@@ -101,12 +101,24 @@ async def find_by_card_numbers(customers: Family, keys: Sequence[tuple[str, ...]
 
 
 async def _records_of(customers: Family, holders: Sequence[tuple[tuple[str, ...], str]]) -> FoundRecords:
-    """Return the records of customers, each with the key that it was found by."""
+    """Return the records of customers, each with the key that it was found by.
+
+    A customer that the list does not show is asked for by its id.
+
+    Raises:
+        TakenError: there is no such customer for this user; the key is taken all the same.
+    """
     ids = sorted({customer_id for _, customer_id in holders if customer_id})
     if not ids:
         return []
     lines = await read_some(customers.list(customer_ids=ids), alone=len(ids) == 1)
     found = {str(msgspec.json.decode(line).get("customer_id")): line for line in lines}
+    for customer_id in ids:
+        if customer_id not in found:
+            record = await customers.get(customer_id)
+            if record is None:
+                raise TakenError("it is taken, and its customer cannot be read")
+            found[customer_id] = record
     return [(key, found[customer_id]) for key, customer_id in holders if customer_id in found]
 
 

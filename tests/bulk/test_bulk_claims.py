@@ -1,0 +1,139 @@
+"""Claims: two runs never write one key at a time, whatever ends them."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+import pytest
+
+from carecloud_async.bulk.claims import Claims
+from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.runtime.clock import SystemClock
+from carecloud_async.runtime.user_folders import state_folder
+
+#: A run that claims a key, says so and waits to be killed.
+RUN = """
+import sys, time
+from carecloud_async.bulk.claims import Claims
+from carecloud_async.runtime.clock import SystemClock
+from carecloud_async.runtime.user_folders import state_folder
+with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
+    claims.claim(["a"])
+    print("claimed", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def claims_of(clock, project="p"):
+    """The claims of a run."""
+    return Claims(project=project, clock=clock, settle_seconds=35.0)
+
+
+def test_a_key_has_one_run(clock):
+    """A key that a run has is busy for another one until it is released; another project's is not."""
+    with claims_of(clock) as first, claims_of(clock) as second, claims_of(clock, "q") as other:
+        assert first.claim(["a"]).new == {"a"}
+        assert first.claim(["a"]).new == set()
+        assert second.claim(["a", "b"]).busy == {"a"}
+        assert other.claim(["a"]).busy == set()
+        first.release(["a"])
+        assert second.claim(["a"]).busy == set()
+
+
+def test_a_key_that_is_left_is_free_after_the_settle_time(clock):
+    """A key whose write may still take effect is busy for every run, its own too, until it can no more."""
+    with claims_of(clock) as first, claims_of(clock) as second:
+        first.claim(["a"])
+        first.leave(["a"])
+        clock.advance(34)
+        assert first.claim(["a"]).busy == second.claim(["a"]).busy == {"a"}
+        clock.advance(1)
+        assert second.claim(["a"]).new == {"a"}
+        assert first.claim(["a"]).busy == {"a"}
+
+
+def test_a_run_that_is_continued_keeps_its_keys(clock):
+    """The run that continues another one takes over its claims at once, but not those that others took since."""
+    with claims_of(clock) as first:
+        first.claim(["a", "b"])
+    clock.advance(35)
+    with claims_of(clock) as other:
+        assert other.claim(["b"]).new == {"b"}
+        with claims_of(clock) as second:
+            second.adopt(first.owner)
+            again = second.claim(["a", "b"])
+    assert (again.busy, again.new) == ({"b"}, set())
+
+
+def test_the_clock_of_another_start_of_the_machine(clock):
+    """A time ahead of the clock is from before the machine started, and counts as now."""
+    with claims_of(clock) as first:
+        clock.advance(5000)
+        first.claim(["a"])
+    restarted = FakeClock()
+    with claims_of(restarted) as second:
+        assert second.claim(["a"]).busy == {"a"}
+        restarted.advance(35)
+        assert second.claim(["a"]).busy == set()
+
+
+class LaterClock(SystemClock):
+    """The real clock, ahead by some seconds."""
+
+    ahead = 0.0
+
+    def monotonic(self):
+        return super().monotonic() + self.ahead
+
+
+def test_a_run_that_is_killed_leaves_its_keys():
+    """The key of a process is busy while it lives, though it does nothing; killed, it is free after the settle time."""
+    clock, names = LaterClock(), ("XDG_STATE_HOME", "PATH")
+    variables = {"PYTHONPATH": os.pathsep.join(sys.path), **{name: os.environ[name] for name in names}}
+    child = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, env=variables)
+    with child, claims_of(clock) as claims:
+        assert child.stdout.readline() == b"claimed\n"
+        clock.ahead = 1000.0
+        assert claims.claim(["a"]).busy == {"a"}
+        child.kill()
+        child.wait()
+        assert claims.claim(["a"]).busy == {"a"}  # its end is noticed now
+        clock.ahead += 36.0
+        assert claims.claim(["a"]).new == {"a"}
+
+
+def test_many_runs_begin_and_end_at_once(clock):
+    """Hundreds of runs that begin, claim and end at the same time never have one key together, and leave few files."""
+    holders, errors, guard = Counter(), [], threading.Lock()
+
+    def run():
+        try:
+            for _ in range(12):
+                with claims_of(clock) as claims:
+                    if not claims.claim(["a"]).busy:
+                        with guard:
+                            holders["now"] += 1
+                            holders["most"] = max(holders["most"], holders["now"])
+                            holders["times"] += 1
+                        with guard:
+                            holders["now"] -= 1
+                        claims.release(["a"])
+        except Exception as error:  # noqa: BLE001  (shown below)
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert holders["most"] == 1
+    assert holders["times"] > 0
+    assert len(list(state_folder().glob("run-*.lock"))) <= 16

@@ -1,0 +1,350 @@
+"""Faults that attacks found in earlier versions: keys and records under several runs, kills and lost answers."""
+
+import json
+
+import anyio
+import httpx
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, connect, counts, people, read
+
+from carecloud_async import CareCloudError, RateLimit, RetryPolicy
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+BY_EMAIL = {"match": "email", "defaults": SOURCE}
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+async def test_several_runs_at_once_make_no_double(clock, runs):
+    """The same rows in three and more runs at once: each address is made once."""
+    server, rows, reports = CustomerServer(clock), people(60), []
+
+    async def arrived(_request):
+        await anyio.lowlevel.checkpoint()
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+
+        async def run():
+            reports.append(await client.customers.bulk_write(rows, concurrency=3, **BY_EMAIL))
+
+        for _ in range(runs):
+            tasks.start_soon(run)
+    assert set(server.emails().values()) == {1}
+    assert sum(report.created for report in reports) == 60
+    assert sum(report.created + report.unchanged for report in reports) == 60 * runs
+
+
+async def test_a_row_that_was_intended_and_whose_key_another_program_made(clock, tmp_path):
+    """After a kill its values are written, and it is told as updated: what is there was not made by the row."""
+    server, journal = CustomerServer(clock), tmp_path / "j.db"
+
+    async def arrived(request):
+        if request.method == "POST" and request.url.path.endswith("/customers"):
+            raise KilledError
+
+    server.arrived = arrived
+    arguments = {"journal": journal, "resume": True, **BY_EMAIL}
+    async with client_of(server, clock) as client:
+        with pytest.raises(BaseException):  # noqa: B017, PT011  (a group, where the task was one of several)
+            await client.customers.bulk_write(people(1), **arguments)
+        server.arrived = None
+        server.add("new0@example.com", last_name="Theirs")
+        report = await client.customers.bulk_write(people(1), **arguments)
+    assert counts(report) == {"updated": 1}
+    assert [one["personal_information"]["last_name"] for one in server.customers.values()] == ["No 0"]
+
+
+@pytest.mark.parametrize("what", ["card", "property"])
+async def test_parts_of_known_customers_in_two_runs_at_once(sandbox, what):
+    """A card or a property value that two runs bring at the same time is made once."""
+    reports = []
+    async with connect(sandbox) as client:
+        await client.customers.bulk_write(people(12), **BY_EMAIL)
+        card_type = (await client.card_types.list().first()).card_type_id
+        property_id = (await client.customer_properties.list().first()).property_id
+        more = {"card_type_id": card_type} if what == "card" else {f"property.{property_id}": "5"}
+        rows = [
+            {**row, **more, **({"card_number": f"77{one}"} if what == "card" else {})}
+            for one, row in enumerate(people(12))
+        ]
+
+        async def run():
+            reports.append(await client.customers.bulk_write(rows, **BY_EMAIL))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(run)
+        assert sum(report.updated for report in reports) == 12
+        assert sum(report.unchanged for report in reports) == 24
+        if what == "card":
+            numbers = [one.card_number async for one in client.cards.list(count=500)]
+            assert sorted(one for one in numbers if one.startswith("77")) == sorted(f"77{one}" for one in range(12))
+
+
+class FailingBatch(httpx.AsyncBaseTransport):
+    """A sandbox whose batch endpoint fails on one card."""
+
+    def __init__(self, sandbox, bad):
+        self._inner, self._bad = sandbox.transport(), bad
+        self.sizes = []
+
+    async def handle_async_request(self, request):
+        if request.url.path.endswith("/cards/batch"):
+            cards = json.loads(await request.aread())["cards"]
+            self.sizes.append(len(cards))
+            if any(card["card_number"] == self._bad for card in cards):
+                return httpx.Response(500)
+        return await self._inner.handle_async_request(request)
+
+
+async def test_a_row_on_which_the_server_fails_alone(sandbox, tmp_path):
+    """A batch that is lost is halved: all rows but the one at fault are made, and that one is refused."""
+    server, results = FailingBatch(sandbox, "88000123"), tmp_path / "r.jsonl"
+    async with connect(sandbox, transport=server) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{"card_number": f"88{one:06}", "card_type_id": card_type, "state": 1} for one in range(300)]
+        report = await client.cards.bulk_write(rows, match="card_number", results=results)
+    assert counts(report) == {"created": 299, "refused": 1}
+    assert read(results)[123]["reasons"] == ["the server failed on it 3 times: 500"]
+    assert server.sizes[:4] == [300, 150, 150, 75]
+    assert server.sizes[-3:] == [1, 1, 1]
+    assert report.waited > 0
+
+
+async def test_a_product_that_is_known_by_its_code(sandbox):
+    """A batch has the code of each product, so that the endpoint finds it: the product is updated and none is made."""
+    async with connect(sandbox) as client:
+        rows = [{"code": f"c{one}", "name": f"Old {one}", "plu_ids": []} for one in range(3)]
+        assert counts(await client.products.bulk_write(rows, match="code")) == {"created": 3}
+        total = await client.products.list().total()
+        rows = [{"code": f"c{one}", "name": f"New {one}", "plu_ids": []} for one in range(3)]
+        assert counts(await client.products.bulk_write(rows, match="code")) == {"updated": 3}
+        assert counts(await client.products.bulk_write(rows, match="code")) == {"unchanged": 3}
+        assert await client.products.list().total() == total
+
+
+async def test_two_cards_of_one_customer(sandbox):
+    """Two rows whose cards lead to one customer are written one after another: the values of both are there."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        (row,) = people(1)
+        for number in ("771", "772"):
+            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        rows = [
+            {"card_number": "771", "first_name": "First", "last_name": "First"},
+            {"card_number": "772", "last_name": "Second"},
+        ]
+        report = await client.customers.bulk_write(rows, match="card_number")
+        found = await client.customers.list(email=row["email"]).first()
+    assert counts(report) == {"updated": 2}
+    person = found.personal_information
+    assert (person.first_name, person.last_name) == ("First", "Second")
+
+
+async def test_a_look_up_of_several_pages_while_records_go(clock):
+    """Known keys are found though the server caps its pages and a record goes between two of them."""
+    server, rows = CustomerServer(clock, most=40), people(150)
+    for row in rows:
+        server.add(row["email"], last_name="Old")
+    first = next(iter(server.customers))
+
+    async def arrived(request):
+        if "offset=40" in str(request.url):
+            server.customers.pop(first, None)
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        await client.customers.bulk_write(rows, **BY_EMAIL)
+    assert set(server.emails().values()) == {1}
+
+
+async def test_a_lost_put_settles_before_it_is_sent_again(clock):
+    """A PUT that takes effect late is not sent again meanwhile, and overwrites nothing that came after it."""
+    server = CustomerServer(clock)
+    customer_id = server.add("a@example.com", last_name="Old")
+    server.writes = [20.0]
+    rows = [{"customer_id": customer_id, "last_name": "New"}]
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(rows, match="customer_id")
+    assert counts(report) == {"updated": 1}
+    assert server.sent == ["PUT"]
+
+
+async def test_a_row_that_a_queue_delivers_again(clock):
+    """A row whose request was lost, and whose writer raised, is looked up after the settle time when it comes again."""
+    server = CustomerServer(clock)
+    (row,) = people(1)
+    async with client_of(server, clock) as client, client.customers.bulk_writer(**BY_EMAIL) as writer:
+        server.writes = [20.0]
+
+        async def arrived(request):
+            if server.sent and request.method == "GET" and not denied:
+                denied.append(request)
+                server.reads = [500, 500]
+
+        denied = []
+        server.arrived = arrived
+        with pytest.raises(CareCloudError):
+            await writer.write(row)
+        again = await writer.write(row)
+        other = await client.customers.bulk_write([row], **BY_EMAIL)
+    assert again.outcome in {"updated", "unchanged", "created"}
+    assert counts(other) == {"unchanged": 1}
+    assert set(server.emails().values()) == {1}
+
+
+@pytest.mark.parametrize("status", [404, 405, 409, 413, 422])
+async def test_a_card_that_the_server_refuses(sandbox, tmp_path, status):
+    """Any refusal of one card is its row's alone: the others are made, and the results have them all."""
+    refusal = json.dumps({"error": {"type": "x", "exception": "CardRefused", "title": "t"}})
+    results = tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{**row, "card_number": f"77{one}", "card_type_id": card_type} for one, row in enumerate(people(4))]
+        sandbox.faults.add("POST /cards", status=status, body=refusal, after=1)
+        report = await client.customers.bulk_write(rows, concurrency=1, results=results, **BY_EMAIL)
+    assert counts(report) == {"created": 3, "refused": 1}
+    reasons = [row["reasons"] for row in read(results) if row["outcome"] == "refused"]
+    assert reasons[0][0] == f"card_number: the server refused it with {status} CardRefused"
+
+
+async def test_a_customer_who_is_deleted_meanwhile(sandbox, tmp_path):
+    """A customer that is gone when its property is written refuses its row alone."""
+    results = tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        property_id = (await client.customer_properties.list().first()).property_id
+        rows = [{**row, f"property.{property_id}": "5"} for row in people(3)]
+        gone = json.dumps({"error": {"type": "x", "exception": "NotFound", "title": "t"}})
+        sandbox.faults.add("POST /customers/{customer_id}/property-records", status=404, body=gone)
+        report = await client.customers.bulk_write(rows, concurrency=1, results=results, **BY_EMAIL)
+    assert counts(report) == {"created": 2, "refused": 1}
+
+
+async def test_an_id_that_is_no_id(sandbox, tmp_path):
+    """An id that cannot stand in a path refuses its row, and the others are written."""
+    results = tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        known = await client.cards.list().first()
+        rows = [{"card_id": "..", "state": 1}, {"card_id": known.card_id, "state": 1}]
+        report = await client.cards.bulk_write(rows, match="card_id", results=results)
+    assert report.refused == 1
+    assert read(results)[0]["reasons"][0].startswith("card_id: ")
+
+
+async def test_two_rows_with_one_external_id(sandbox, tmp_path):
+    """The second of two rows that bring one id of another system is refused, as two rows with one card are."""
+    results = tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        rows = [{**row, "external_id": "E1"} for row in people(2)]
+        report = await client.customers.bulk_write(rows, results=results, **BY_EMAIL)
+    assert counts(report) == {"created": 1, "refused": 1}
+    assert read(results)[1]["reasons"] == ["external_id: the external id stands in line 1 already"]
+
+
+async def test_a_lost_batch_of_brands_reads_the_list_once(sandbox):
+    """Keys that only the list finds are looked up together, not one after another."""
+    async with connect(sandbox) as client:
+        rows = [{"external_id": f"b{one}", "name": f"Brand {one}"} for one in range(200)]
+        sandbox.faults.add("POST /product-brands/batch", status=504, worked=True)
+        report = await client.product_brands.bulk_write(rows, match="external_id")
+        brands = [one.external_id async for one in client.product_brands.list(count=500)]
+    assert counts(report) == {"created": 200}
+    assert sorted(one for one in brands if one and one[0] == "b" and one[1:].isdigit()) == sorted(
+        row["external_id"] for row in rows
+    )
+    assert report.requests < 12
+
+
+async def test_a_record_is_read_ten_seconds_before_its_put_at_most(clock):
+    """At five calls a second records are read again in time: no change of minutes ago is overwritten."""
+    server, read_at, ages = CustomerServer(clock), {}, []
+    known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(200)]
+
+    async def arrived(request):
+        if request.method == "PUT":
+            ages.append(clock.monotonic() - read_at[request.url.path.rpartition("/")[2]])
+        for one in known:
+            if request.method == "GET" and one in str(request.url):
+                read_at[one] = clock.monotonic()
+
+    server.arrived = arrived
+    rows = [{"customer_id": one, "last_name": "New"} for one in known]
+    async with client_of(server, clock, rate_limit=RateLimit(requests_per_second=5)) as client:
+        report = await client.customers.bulk_write(rows, match="customer_id")
+    assert counts(report) == {"updated": 200}
+    assert max(ages) <= 10.0
+    assert report.requests < 200 * 1.3
+
+
+async def test_one_row_on_which_the_server_fails_holds_up_no_other(clock, tmp_path):
+    """Other rows are done while a row's lost answers settle; the progress says what is waited for."""
+    server, results, seen = CustomerServer(clock), tmp_path / "r.jsonl", []
+
+    class Failing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.method == "POST" and b'"No 7"' in request.content:
+                return httpx.Response(500)
+            return await server.handle_async_request(request)
+
+    def on_progress(progress):
+        seen.append((progress.waits_for, progress.done))
+
+    began = clock.monotonic()
+    async with client_of(Failing(), clock, retry=RetryPolicy(attempts=1)) as client:
+        report = await client.customers.bulk_write(people(900), results=results, on_progress=on_progress, **BY_EMAIL)
+    assert counts(report) == {"created": 899, "refused": 1}
+    assert read(results)[7]["reasons"] == ["the server failed on it 3 times: 500"]
+    waiting = [done for why, done in seen if "lost answers" in why]
+    assert waiting
+    assert set(waiting) == {899}
+    assert 100 < clock.monotonic() - began < 120
+    assert 100 < report.waited < 120
+
+
+async def test_two_letters_are_not_one(clock):
+    """`ß` and `ss` are two e-mail addresses."""
+    server = CustomerServer(clock)
+    rows = [{**people(1)[0], "email": f"{name}@example.com"} for name in ("strauß", "strauss")]
+    async with client_of(server, clock) as client:
+        assert counts(await client.customers.bulk_write(rows, **BY_EMAIL)) == {"created": 2}
+
+
+async def test_a_run_that_is_stopped_waits_no_longer_than_it_must(clock, tmp_path):
+    """After a cancellation the next run waits for the rest of the settle time, and for nothing else."""
+    server, scope = CustomerServer(clock), anyio.CancelScope()
+
+    async def arrived(request):
+        if request.method == "POST" and request.url.path.endswith("/customers"):
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+    server.arrived = arrived
+    arguments = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
+    async with client_of(server, clock) as client:
+        with scope:
+            await client.customers.bulk_write(people(30), **arguments)
+        assert scope.cancelled_caught
+        server.arrived = None
+        clock.advance(15)
+        began = clock.monotonic()
+        assert counts(await client.customers.bulk_write(people(30), **arguments)) == {"created": 30}
+    assert clock.monotonic() - began == pytest.approx(20, abs=1)
+    assert len(await_emails(server)) == 30
+
+
+def await_emails(server):
+    """The addresses of a server, each once."""
+    assert set(server.emails().values()) == {1}
+    return server.emails()

@@ -1,0 +1,105 @@
+"""The machine of one write: each arrow of its table, in the journal and in runs, and its drawing."""
+
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, counts, people
+
+from carecloud_async import CareCloudError
+from carecloud_async.bulk import machine
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.machine import TRANSITIONS, Move, State, after_a_loss, before_sending
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.rows import CheckedRow, Intent, LoadedRow, Plan, Write
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+PLAN = Plan(kind="create", body={})
+
+
+def state_of(journal):
+    """The state of the journal's only write."""
+    return State(journal._db.execute("SELECT state FROM writes")[0][0])
+
+
+@pytest.mark.parametrize("before", State)
+@pytest.mark.parametrize("move", Move)
+def test_an_arrow_leads_where_the_table_says(move, before):
+    """A move changes the state of a write from the states of the table, and from no other."""
+    journal = Journal(None, keep_rows=False)
+    journal.load([LoadedRow(number=1, line=1, key="a", checked=CheckedRow(key=("a",)))])
+    (write,) = journal.take_new(after=0, limit=1)
+    journal._db.execute("UPDATE writes SET state = ?", (before,))
+    moves = {
+        Move.INTEND: lambda: journal.intend([(write, PLAN)]),
+        Move.TAKE_BACK: lambda: journal.take_back([write], until=1.0),
+        Move.LOSE: lambda: journal.lose([(write, None, 1)], now=1.0, settle_seconds=35.0),
+        Move.END: lambda: journal.end([(write, PLAN.result)], parts_of=lambda _write, _result: (), now=1.0),
+    }
+    moves[move]()
+    sources, target = TRANSITIONS[move]
+    assert state_of(journal) == (target if before in sources else before)
+
+
+async def test_runs_walk_each_arrow(monkeypatch, tmp_path):
+    """Rows that are unchanged, made, lost, stopped and lost again take every arrow of the table between them."""
+    walked, clock = set(), FakeClock()
+    server, move_writes, end_writes = CustomerServer(clock), Journal._move, Journal.end
+
+    def states(journal, ids):
+        marks = ", ".join("?" * len(ids))
+        found = journal._db.execute(f"SELECT state FROM writes WHERE id IN ({marks})", ids)
+        return {State(state) for (state,) in found}
+
+    def moved(self, move, assignments, values):
+        walked.update((move, state) for state in states(self, [one[-1] for one in values]))
+        return move_writes(self, move, assignments, values)
+
+    def ended(self, results, **more):
+        walked.update((Move.END, state) for state in states(self, [write.id for write, _ in results]))
+        return end_writes(self, results, **more)
+
+    monkeypatch.setattr(Journal, "_move", moved)
+    monkeypatch.setattr(Journal, "end", ended)
+    rows = people(6)
+    known = {name: value for name, value in rows[0].items() if name != "email"}
+    server.add(rows[0]["email"], **known)
+    server.writes = ["after", "before", "no connection"] + ["busy"] * 20
+    journal = tmp_path / "j.db"
+    arguments = {"match": "email", "defaults": SOURCE, "journal": journal, "resume": True, "concurrency": 1}
+    async with client_of(server, clock) as client:
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(rows, **arguments)
+        server.writes = []
+        report = await client.customers.bulk_write(rows, **arguments)
+    assert counts(report) == {"created": 5, "unchanged": 1}
+    assert walked == {(move, before) for move, (sources, _) in TRANSITIONS.items() for before in sources}
+
+
+def test_the_drawing_names_each_state():
+    """The drawing at the top of the file has the states of the table, and the table no other."""
+    drawing = machine.__doc__.split("```")[1]
+    named = {state for state in State if state.name.lower() in drawing}
+    assert named == {*State} == {one for sources, target in TRANSITIONS.values() for one in (*sources, target)}
+
+
+@pytest.mark.parametrize(
+    ("was_absent", "decided", "outcome"),
+    [
+        (True, Outcome.UNCHANGED, Outcome.CREATED),
+        (False, Outcome.UNCHANGED, Outcome.UPDATED),
+        (True, Outcome.CONFLICT, Outcome.UNKNOWN),
+        (False, Outcome.REFUSED, Outcome.UNKNOWN),
+    ],
+)
+def test_what_a_record_shows_after_a_loss(was_absent, decided, outcome):
+    """A record that has every value was written; one that says nothing of it leaves the write unknown."""
+    write = Write(id=1, row=1, body=CheckedRow(), intent=Intent(was_absent=was_absent))
+    assert after_a_loss(write, RowResult(outcome=decided)).outcome is outcome
+
+
+def test_a_write_that_was_never_sent_takes_no_credit():
+    """Without an intent, what was decided stands; a plan stands too."""
+    decided = RowResult(outcome=Outcome.UNCHANGED)
+    assert after_a_loss(Write(id=1, row=1, body=CheckedRow()), decided) is decided
+    assert before_sending(Write(id=1, row=1, body=CheckedRow()), PLAN) is PLAN
