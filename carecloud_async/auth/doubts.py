@@ -8,9 +8,9 @@ from carecloud_async.runtime.clock import Clock
 
 __all__ = ["TokenDoubts"]
 
-#: After a renewal that cured a refusal: how old the next token must be before it is doubted, in seconds.
-CURED_AGE = 5.0
-#: After one that cured nothing: the same, doubling up to the second figure.
+#: A younger token is not doubted, in seconds: a refusal is then about the record or the right.
+FRESH_SECONDS = 5.0
+#: After a renewal that cured nothing: the same, doubling up to the second figure.
 FIRST_AGE = 60.0
 MAX_AGE = 3600.0
 
@@ -29,7 +29,7 @@ class TokenDoubts:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._allowed: set[str] = set()
-        self._least_age = 0.0
+        self._least_age = FRESH_SECONDS
         self._worked: str | None = None
         self._useless: str | None = None
 
@@ -52,7 +52,7 @@ class TokenDoubts:
 
     def on_cured(self) -> None:
         """Remember that a renewal was right: the new token was not refused."""
-        self._least_age = CURED_AGE
+        self._least_age = FRESH_SECONDS
 
     def on_useless(self, operation: str, token: str) -> None:
         """Remember that a renewal changed nothing; it counts once for calls that were refused with the same token.

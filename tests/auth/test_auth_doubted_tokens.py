@@ -35,6 +35,11 @@ ANSWERS = {
 }
 
 
+def age(client):
+    """Let the token grow older than a fresh one."""
+    client._caller.context.clock.advance(6)
+
+
 class Project:
     """A server of users and customers that answers a dead token with a status of its choice.
 
@@ -109,10 +114,11 @@ async def test_a_dead_token_is_replaced_once_whatever_the_status(name):
     async with connect(project) as client:
         await client.customers.get("c")
         project.alive.clear()
+        age(client)
         assert (await client.customers.get("c")).customer_id == "c"
         assert project.logins == 2
         project.alive.clear()
-        client._caller.context.clock.advance(10)
+        age(client)
         found = await in_parallel(30, lambda: client.customers.get("c"))
     assert [one.customer_id for one in found] == ["c"] * 30
     assert project.logins == 3
@@ -125,13 +131,28 @@ async def test_a_write_is_repeated_after_a_refusal_alone():
         for _ in range(2):
             await client.request("POST", "credits/actions/transfer-credits", json={})
             project.alive.clear()
+            age(client)
         assert (project.done, project.logins) == (2, 2)
         project.answer = ANSWERS["200 with an error"]
-        client._caller.context.clock.advance(10)
+        age(client)
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.request("POST", "credits/actions/transfer-credits", json={})
     assert isinstance(caught.value.__cause__, ResponseError)
     assert (project.done, project.logins) == (2, 2)
+
+
+async def test_a_fresh_token_is_not_doubted():
+    """Within five seconds of a login, a refusal of what was allowed before stands: it is about a record or a right."""
+    project = Project()
+    async with connect(project) as client:
+        await client.customers.get("c")
+        project.alive.clear()
+        with pytest.raises(PermissionDeniedError):
+            await client.customers.get("c")
+        assert project.logins == 1
+        age(client)
+        assert (await client.customers.get("c")).customer_id == "c"
+    assert project.logins == 2
 
 
 async def test_a_call_that_was_never_allowed_costs_no_login():
@@ -140,6 +161,7 @@ async def test_a_call_that_was_never_allowed_costs_no_login():
     project.denied = "/x"
     async with connect(project) as client:
         await client.customers.get("c")
+        age(client)
         for _ in range(3):
             with pytest.raises(PermissionDeniedError):
                 await client.bookings.delete("x")
@@ -153,6 +175,7 @@ async def test_missing_rights_cost_few_logins():
         for number in range(100):
             await client.request("GET", f"things-{number}/x")
         project.denied = "/x"
+        age(client)
         for _ in range(2):
             with pytest.raises(PermissionDeniedError):
                 await client.request("GET", "things-0/x")
@@ -184,6 +207,7 @@ async def test_a_failed_login_leaves_the_refusal_and_the_token():
     async with connect(project) as client:
         await client.customers.get("c")
         project.denied, project.login_status = "/secret", 503
+        age(client)
         with pytest.raises(PermissionDeniedError):
             await client.customers.get("secret")
         assert (await client.customers.get("c")).customer_id == "c"
@@ -213,6 +237,7 @@ async def test_a_customers_good_token_is_never_replaced():
     async with connect(project, auth=password_session()) as client:
         await client.customers.get("c")
         project.denied = "/secret"
+        age(client)
         for _ in range(5):
             with pytest.raises(PermissionDeniedError):
                 await client.customers.get("secret")
@@ -234,6 +259,7 @@ async def test_sessions_and_devices_that_cannot_be_renewed_keep_the_refusal(auth
     async with connect(project, auth=auth) as client:
         await client.customers.get("c")
         project.denied, before = "/secret", len(project.requests)
+        age(client)
         with pytest.raises(PermissionDeniedError):
             await client.customers.get("secret")
         assert len(project.requests) == before + 1
@@ -254,6 +280,7 @@ async def test_a_refusal_that_names_its_reason_is_not_about_the_token(status, er
     async with connect(project) as client:
         await client.customers.get("c")
         project.alive.clear()
+        age(client)
         with pytest.raises(ApiError):
             await client.customers.get("c")
     assert project.logins == 1
