@@ -25,6 +25,10 @@ _DIGEST = 8
 #: Each number takes a byte. The records are renumbered once there are twice as many numbers, and this many more.
 _SPARE_NUMBERS = 100_000
 
+#: What the keys of ids begin with: numbers, texts; and what the other form of an id begins with.
+_NUMBER, _TEXT = "#", "$"
+_PREFIXES = {_NUMBER: _TEXT, _TEXT: _NUMBER}
+
 Identify: TypeAlias = Callable[[list[bytes]], list[Identity]]
 
 
@@ -91,9 +95,10 @@ class Comparison:
 
     def _take_each(self, lines: Sequence[bytes], texts: Sequence[bytes], keys: Sequence[str | bytes]) -> None:
         known = self._state.find(keys)
+        rewritten = self._find_rewritten([key for key in keys if key not in known])
         changed: list[NewRecord] = []
         for key, line, text in zip(keys, lines, texts, strict=True):
-            before = known.get(key)
+            before = known.get(key) or rewritten.pop(key, None)
             if before is None:
                 changed.append(self._create(key, line, text))
                 continue
@@ -105,6 +110,22 @@ class Comparison:
                 changed.append(self._compare(line, text, before))
         if changed:
             self._state.put(changed)
+
+    def _find_rewritten(self, keys: Sequence[str | bytes]) -> dict[str | bytes, KnownRecord]:
+        """Return the records whose id was text and is a number now, or the other way round, under their new ids.
+
+        Users know a record by the text of its id: deleted under one and created under the other it would be lost.
+        """
+        if not self._known:
+            return {}
+        forms = {_PREFIXES[key[0]] + key[1:]: key for key in keys if isinstance(key, str)}
+        found = {
+            old: record
+            for old, record in self._state.find(list(forms)).items()
+            if record.number < self._first_new and not self._seen[record.number]
+        }
+        self._state.remove(list(found))
+        return {forms[str(old)]: record._replace(key=forms[str(old)], is_kept=False) for old, record in found.items()}
 
     def _create(self, key: str | bytes, line: bytes, text: bytes) -> NewRecord:
         number, self._next = self._next, self._next + 1
@@ -162,7 +183,7 @@ def _key(identity: Identity) -> str | bytes:
     # 5 is not "5", and numbers may be longer than SQLite's 64 bits.
     if isinstance(identity, bytes):
         return identity
-    return f"#{identity}" if isinstance(identity, int) else f"${identity}"
+    return f"{_NUMBER if isinstance(identity, int) else _TEXT}{identity}"
 
 
 def _shown(key: str | bytes) -> str:

@@ -141,8 +141,8 @@ async def test_records_without_an_id_of_their_own_are_deleted_and_created(state,
     assert changes.report.unchanged == 19
 
 
-async def test_a_record_that_does_not_say_when_it_changed_waits_for_the_comparison(sandbox, state):
-    """Between two comparisons a record without `last_change` shows no update; the comparison brings it."""
+async def test_a_record_that_does_not_say_when_it_changed_is_compared_every_time(sandbox, state):
+    """Between two comparisons a record without `last_change` is read too, and told where it differs."""
     quiet = sandbox.customers.id_at(3)
     async with connect(sandbox) as client:
         listing = client.customers.list()
@@ -150,9 +150,20 @@ async def test_a_record_that_does_not_say_when_it_changed_waits_for_the_comparis
         await take(listing, state, compare_every=timedelta(days=7))
         sandbox.customers.update(quiet, {"last_change": None, "state": 0})
         found, report = await take(listing, state, compare_every=timedelta(days=7))
-        assert (found, report.compared) == ([], False)
+        assert (found, report.compared) == ([("updated", quiet)], False)
         found, report = await take(listing, state)
-    assert (found, report.compared) == ([("updated", quiet)], True)
+    assert (found, report.compared) == ([], True)
+
+
+async def test_ids_that_become_numbers_delete_nothing(state):
+    """They are the same records: what is gone afterwards is deleted, and nothing else."""
+    machine = ListMachine(records=[(str(1000 + index), index) for index in range(300)], dice=random.Random(1))
+    await read(machine, state)
+    machine.records = [(1000 + index, index) for index in range(300)]
+    found, report = await read(machine, state)
+    assert (sorted(found), report.exact) == ([("updated", str(1000 + index)) for index in range(300)], True)
+    del machine.records[7]
+    assert (await read(machine, state))[0] == [("deleted", "1007")]
 
 
 @pytest.mark.parametrize("kind", ["version", "truncated"])
