@@ -5,13 +5,13 @@ The API writes `YYYY-MM-DD HH:MM:SS`, local to the project and without an offset
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from carecloud_async.check.report import CheckFinding, good, not_known, warning
 from carecloud_async.codec.fields import api_names
@@ -49,10 +49,63 @@ class Spelling(Enum):
 
 _FOREIGN: Final = frozenset({Spelling.UTC, Spelling.OTHER_OFFSET})
 _TIMES: Final = _FOREIGN | {Spelling.LOCAL, Spelling.OFFSET}
-#: Exports read the whole list where these occur: neither the time nor its place in a sort is known.
+_ZERO: Final = frozenset({Spelling.ZERO})
 _UNREADABLE: Final = frozenset({Spelling.NUMBER, Spelling.TEXT})
-#: These say nothing: such a record may have changed. A zero date says that it has not.
 _BLANK: Final = frozenset({Spelling.NULL, Spelling.EMPTY, Spelling.MISSING})
+_USE_STATE: Final = "use state= rather than changed_since=, which then leaves out records that are as before"
+
+
+@frozen(kw_only=True)
+class _Kind:
+    """A finding on lists whose times are not all as the API describes them.
+
+    Attributes:
+        spellings: those that it is about.
+        only_without_times: whether it is about lists alone of which no record has a time.
+        seen: what was seen.
+        meaning: what follows.
+        fix: what to do.
+    """
+
+    spellings: frozenset[Spelling]
+    only_without_times: bool = False
+    seen: str
+    meaning: str
+    fix: str
+
+    def shown(self, spellings: Set[Spelling]) -> Set[Spelling]:
+        """Return the spellings of a list that it is about."""
+        is_about = not (self.only_without_times and spellings & _TIMES)
+        return spellings & self.spellings if is_about else frozenset()
+
+
+_KINDS: Final = (
+    _Kind(
+        spellings=_UNREADABLE,
+        seen=f"{FIELD} is not a time such as 2026-11-24 12:00:00: {{lists}}",
+        meaning="a record counts as changed unless it has a time or a zero date, and such runs read the whole list",
+        fix=f"report the form of the field (not its values); {_USE_STATE}",
+    ),
+    _Kind(
+        spellings=_BLANK,
+        seen=f"some or all {FIELD} say nothing: {{lists}}",
+        meaning="a record without a time may have changed, and is taken by each run",
+        fix=_USE_STATE,
+    ),
+    _Kind(
+        spellings=_ZERO,
+        only_without_times=True,
+        seen=f"no {FIELD} is more than a zero date: {{lists}}",
+        meaning="a zero date says that a record never changed, and such runs hand out none of these",
+        fix="export these lists whole, or compare them with changes(compare_every=…)",
+    ),
+    _Kind(
+        spellings=_FOREIGN,
+        seen=f"{FIELD} has an offset that is not the project's: {{lists}}",
+        meaning="they go by the offset; records that you read have the time as the server wrote it",
+        fix="convert such times before you compare them with local ones; if timezone= is not the project's, correct it",
+    ),
+)
 
 
 def spelling_of(record: Mapping[str, Any], zone: ZoneInfo) -> Spelling:
@@ -108,39 +161,11 @@ class ChangeTimes:
         if not seen:
             return [not_known("change_times", f"no record with {FIELD} was seen", _MEANS, "run it again")]
         found = []
-        unreadable = {name: one for name, one in seen.items() if one & _UNREADABLE or not one & _TIMES}
-        if unreadable:
-            found.append(
-                warning(
-                    "change_times",
-                    f"{FIELD} is not a time such as 2026-11-24 12:00:00: {_by_spelling(unreadable)}",
-                    f"{_MEANS}: a record counts as changed unless it has a time or a zero date, and such runs read the "
-                    "whole list",
-                    "report the form of the field (not its values); use state= rather than changed_since=, which then "
-                    "leaves out records that are as before",
-                )
-            )
-        blank = {name: one & _BLANK for name, one in seen.items() if one & _BLANK and name not in unreadable}
-        if blank:
-            found.append(
-                warning(
-                    "change_times",
-                    f"some {FIELD} say nothing: {_by_spelling(blank)}",
-                    f"{_MEANS}: a record without a time may have changed, and is taken by each run",
-                    "use state= rather than changed_since=, which then leaves out records that are as before",
-                )
-            )
-        foreign = {name: one & _FOREIGN for name, one in seen.items() if one & _FOREIGN}
-        if foreign:
-            found.append(
-                warning(
-                    "change_times",
-                    f"{FIELD} has an offset that is not the project's: {_by_spelling(foreign)}",
-                    f"{_MEANS}: they go by the offset; records that you read have the time as the server wrote it",
-                    "convert such times before you compare them with local ones; if timezone= is not the project's, "
-                    "correct it",
-                )
-            )
+        for kind in _KINDS:
+            lists = {name: kind.shown(spellings) for name, spellings in seen.items() if kind.shown(spellings)}
+            if lists:
+                listed = kind.seen.format(lists=_by_spelling(lists))
+                found.append(warning("change_times", listed, f"{_MEANS}: {kind.meaning}", kind.fix))
         return found or [good("change_times", f"every {FIELD} of {len(seen)} lists can be read", _MEANS)]
 
 
@@ -179,7 +204,7 @@ def zone_findings(fit: ZoneFit, zone: ZoneInfo) -> list[CheckFinding]:
             ]
 
 
-def _by_spelling(seen: Mapping[str, set[Spelling]]) -> str:
+def _by_spelling(seen: Mapping[str, Set[Spelling]]) -> str:
     """Return the lists of each spelling."""
     names = {one: [name for name, spellings in seen.items() if one in spellings] for one in Spelling}
     return "; ".join(f"{one.value} ({', '.join(lists)})" for one, lists in names.items() if lists)

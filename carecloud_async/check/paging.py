@@ -86,13 +86,14 @@ async def _cut_or_whole(target: FamilyList, reply: Reply) -> LargePage:
         return LargePage(reply=reply, count=count, finding=finding)
     after = await target.ask(count=1, offset=size)
     repeated = set(after.ids(target.id_field)) & set(reply.ids(target.id_field))
-    if not after.is_evidence:
+    if not after.is_page and reply.total != size:
         finding = not_known(
             "page_cap",
             f"the page after the first {size} records could not be read: {after}",
             "whether pages are cut is not known; the SDK goes by what comes",
             "run it again",
         )
+        cap = count
     elif not after.records or repeated:  # a record that came before is no sign of a cap: see `short_pages`
         finding = good(
             "page_cap", f"a page of all {size} {target.name} comes whole: no cap shows", "exports need few requests"
