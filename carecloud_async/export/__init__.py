@@ -20,11 +20,15 @@ stops changing costs at most four times its requests, or ten passes without an o
 `exact=False`. Memory holds the pages in flight. All formats but JSON Lines also need disk space for the records as
 JSON, next to the file.
 
+**When it is exact.** No gap is left between the pages; the order of the records is shown to be stable; the last page
+ends where its own total says; and as many records were read as the list had at first, less what its count fell by. A
+list that fails the last two is read twice more, with all ids remembered, before it is called exact or not.
+
 **Its limits.** `exact` is false unless the guarantee is shown to hold: it is false if the list kept changing until the
 end, if the server sends one record at a time or shuffles its records for each page (as sorts with ties may do), or if
-it reports more records than were found and no observed change accounts for the difference. A short list in tiny pages
-is read again until its order cannot be a coincidence. Two faults cannot be detected: a server that omits records from
-its pages without moving the others, and one that switches to another order of ids while records come and go. Records
+the records found and its totals disagree. A short list in tiny pages is read again until its order cannot be a
+coincidence. Two faults cannot be detected: a server that hides some records from all answers and from their totals, or
+from some answers while as many others come and go, and one that switches to another order of ids meanwhile. Records
 without ids, or whose ids are not unique, are identified by their whole text. With `changed_since`, a record that
 changes during the export may be left to the next one: the next mark, `report.next_changed_since`, lies before the
 start of this export.

@@ -25,7 +25,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from attrs import evolve, field, frozen
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import BadExportError, nesting_errors
+from carecloud_async.export.errors import BadExportError, CannotStartOverError, nesting_errors
 from carecloud_async.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import SchemaBuilder
@@ -196,13 +196,14 @@ class RecordBatches:
             send.close()
 
     async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
-        writer = _BatchWriter(self._encoder, send, fingerprints=self._fingerprints)
+        has_sent = self._start.counts.records > 0
+        writer = _BatchWriter(self._encoder, send, fingerprints=self._fingerprints, has_sent=has_sent)
         if self._options.id_range is not None:
             return await self._scan_range(self._options.id_range, writer)
 
         async def restart() -> None:
             if writer.has_sent:
-                raise ExportError(
+                raise CannotStartOverError(
                     f"the server does not keep {self._source.name} in the order of ids, and batches that were yielded "
                     "cannot be taken back: export to a file"
                 )
@@ -232,12 +233,17 @@ class _BatchWriter:
     """Makes batches of records in a worker thread and sends them; waits while the consumer is slower."""
 
     def __init__(
-        self, encoder: ArrowEncoder, send: MemoryObjectSendStream[_Made], *, fingerprints: dict[str, str]
+        self,
+        encoder: ArrowEncoder,
+        send: MemoryObjectSendStream[_Made],
+        *,
+        fingerprints: dict[str, str],
+        has_sent: bool,
     ) -> None:
         self._encoder = encoder
         self._fingerprints = fingerprints
         self._send = send
-        self.has_sent = False
+        self.has_sent = has_sent
 
     async def put(self, lines: list[bytes], state: Checkpoint) -> None:
         batch = await run_in_thread(lambda: self._encode(lines)) if lines else None

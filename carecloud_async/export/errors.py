@@ -11,9 +11,13 @@ from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.fixes import RESUME, Fix
 from carecloud_async.runs import FULL, reason_of
 
-__all__ = ["BadExportError", "disk_error", "missing_extra", "nesting_errors"]
+__all__ = ["BadExportError", "CannotStartOverError", "disk_error", "missing_extra", "nesting_errors"]
 
 _ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it unchanged")
+
+
+class CannotStartOverError(ExportError):
+    """What was written cannot be taken back, and the list would have to be read again from its start."""
 
 
 class BadExportError(ExportError, ConfigurationError):

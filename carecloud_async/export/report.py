@@ -18,6 +18,7 @@ class Counts:
 
     Attributes:
         began: a time that the server's clock had reached when it first answered; `None` if nothing shows it.
+        nulls: the number of entries that were null instead of a record.
     """
 
     records: int = 0
@@ -30,6 +31,7 @@ class Counts:
     passes: int = 1
     total: int | None = None
     began: datetime | None = None
+    nulls: int = 0
 
 
 @with_field_docs

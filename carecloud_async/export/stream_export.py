@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import BadExportError
+from carecloud_async.export.errors import BadExportError, CannotStartOverError
 from carecloud_async.export.read_list import read_list
 from carecloud_async.export.reading.scan import make_report
 from carecloud_async.export.report import ExportReport
@@ -31,7 +30,7 @@ async def export_to_stream(request: ExportRequest) -> ExportReport:
     file = DirectFile(target, layout=request.layout, encode=request.encode)
 
     async def refuse() -> None:
-        raise ExportError(
+        raise CannotStartOverError(
             f"the server does not keep {source.name} in the order of ids, and what was written to "
             f"{target.shown} cannot be taken back: export to a file"
         )

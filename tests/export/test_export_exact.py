@@ -44,7 +44,7 @@ async def test_nobody_who_stays_is_missing_or_twice(tmp_path, kind, concurrency)
     assert start - gone <= set(found)
     assert report.list_changed
     assert report.exact
-    assert report.requests <= 60
+    assert report.requests <= 70
     assert not sandbox.violations
 
 
@@ -205,13 +205,13 @@ async def test_the_same_page_for_ever_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("lie", [{"total_items": 10}, {"total_items": 10**7}, {"total_items": 0}])
 async def test_a_total_that_lies_changes_nothing(tmp_path, lie):
-    """Totals too low and too high give the whole list, with no more requests than two flights beyond the end."""
+    """Totals too low and too high give the whole list, in at most three readings of two flights beyond the end."""
     sandbox = Sandbox(customers=1000, seed=1, max_count=100)
     sandbox.lie(**lie)
     async with connect(sandbox) as client:
         report = await client.customers.list(count=1000).export(tmp_path / "c.jsonl")
     assert sorted(sandbox.customers.ids()) == ids(tmp_path / "c.jsonl")
-    assert report.requests <= 14 + 2 * 20
+    assert report.requests <= 3 * (14 + 2 * 20)
 
 
 async def test_a_page_cut_to_one_record_is_not_taken_for_the_end(tmp_path):

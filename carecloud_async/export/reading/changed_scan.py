@@ -167,7 +167,7 @@ class ChangedScan:
             lines,
             strategy=Strategy.CHANGED,
             position=chain.position,
-            list_changed=chain.list_changed,
+            list_changed=chain.evidence.list_changed,
             step=self._deduplicator.step,
             known=self._deduplicator.known,
         )

@@ -52,11 +52,11 @@ class EndSearch:
         if page.received:
             probe.move_to(page.end)
         elif probe.at == 0 or probe.at > chain.last:
-            if probe.at > 0 and self._shows_no_overlap and chain.exact:
+            if probe.at > 0 and self._shows_no_overlap and chain.evidence.exact:
                 await self._confirm_last_record()
             chain.is_done = True
         else:
-            chain.list_changed = True
+            chain.evidence.list_changed = True
             probe.step_back(chain.requests.full_size)
         return chain.is_done
 
@@ -69,7 +69,8 @@ class EndSearch:
         """Check that the last known record is still the last one."""
         before = self._chain.last_page
         page = await self._chain.fetch(self._chain.last)
-        self._chain.exact = before is not None and page.lines == before.lines
+        if before is None or page.lines != before.lines:
+            self._chain.evidence.leave_gap()
 
     async def _take_next(self, page: RawPage) -> bool:
         """Take a page if it is the next one; if not, move the probe and return `False`."""
@@ -77,7 +78,7 @@ class EndSearch:
         connected = chain.connects(page)
         if self._probe.at > chain.last and self._shows_no_overlap:
             # The page follows the last known record without showing it: nothing proves that it is the next one.
-            chain.exact = False
+            chain.evidence.leave_gap()
         elif not connected:
             connected = self._is_next_by_order(page)
             if not connected:
@@ -88,7 +89,7 @@ class EndSearch:
     def _is_next_by_order(self, page: RawPage) -> bool:
         """Return whether the order of ids shows that a page without a known record is next; if not, move the probe."""
         chain, probe = self._chain, self._probe
-        chain.list_changed = True
+        chain.evidence.list_changed = True
         if chain.boundary.is_within(page):
             chain.skip(page)
             probe.move_to(max(page.end - 1, probe.at + 1))
@@ -109,7 +110,7 @@ class EndSearch:
         if not has_advanced:
             self._move_beyond(page)
             return False
-        chain.totals.check_last(page.total, known=chain.last)
+        chain.evidence.totals.check_last(page.total, known=chain.last)
         if page.received > 1:
             requests.reads_ahead = True
             requests.continue_after(chain.last)

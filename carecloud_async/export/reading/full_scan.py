@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from carecloud_async.errors import BadRequestError
+from carecloud_async.export.errors import CannotStartOverError
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.evidence import sorted_bits
@@ -75,7 +76,8 @@ class FullScan:
         resumed = start.strategy is Strategy.UNORDERED
         if params is not None and start.strategy is Strategy.ORDERED:
             try:
-                await self._read_ordered(params)
+                if not await self._read_ordered(params) and await self._may_start_over():
+                    await self._read_twice(params)
             except NotInOrderError as error:
                 await self._start_over(by_text=error.ambiguous)
             except BadRequestError as error:
@@ -97,13 +99,7 @@ class FullScan:
         exact = False
         if params is not None:
             with contextlib.suppress(NotInOrderError):
-                boundary = Boundary(IdOrder())
-                accept = self._accept_new(deduplicator, boundary, strategy=strategy)
-                list_pass = self.make_pass(params, boundary, accept)
-                await list_pass.run()
-                shown = list_pass.is_one_page or shows_order(boundary.evidence)
-                exact = list_pass.exact and shown and not list_pass.falls_short(deduplicator.known)
-                self.recorder.end_pass(list_pass, exact=exact)
+                exact = await self._read_remembering(params, deduplicator, strategy=strategy)
         if not exact:
             with contextlib.suppress(NotInOrderError):
                 await self._repeat_passes(params or {}, deduplicator, strategy=strategy)
@@ -131,14 +127,23 @@ class FullScan:
     def _start_position(self) -> Position:
         start = self.recorder.start
         same = start.count == self.recorder.count
-        return start.position if same else Position(end=start.position.end, total=start.position.total)
+        return start.position if same else evolve(start.position, page_size=0)
 
     async def _start_over(self, *, by_text: bool) -> None:
         """Drop the records written so far: they cannot be relied on."""
         await self.recorder.start_over()
         self.fetcher.by_text |= by_text
 
-    async def _read_ordered(self, params: Mapping[str, Any]) -> None:
+    async def _may_start_over(self) -> bool:
+        """Drop what was written, because records may be missing from it; return whether that is possible."""
+        try:
+            await self._start_over(by_text=False)
+        except CannotStartOverError:
+            return False
+        return True
+
+    async def _read_ordered(self, params: Mapping[str, Any]) -> bool:
+        """Read in the order of ids; return whether as many records were found as the list has."""
         start = self.recorder.start
         pages, records = start.counts.pages, start.counts.records
         boundary = Boundary(
@@ -155,7 +160,7 @@ class FullScan:
                 lines,
                 strategy=Strategy.ORDERED,
                 position=chain.position,
-                list_changed=chain.list_changed,
+                list_changed=chain.evidence.list_changed,
                 **boundary_fields(boundary),
             )
 
@@ -165,8 +170,27 @@ class FullScan:
             )
 
         found = await read_in_order(make_pass, boundary)
-        exact = found.exact and not found.last_pass.falls_short(self.recorder.counts.records)
-        self.recorder.end_pass(found.last_pass, exact=exact, passes=found.passes)
+        is_short = found.last_pass.falls_short(self.recorder.counts.records)
+        self.recorder.end_pass(found.last_pass, exact=found.exact and not is_short, passes=found.passes)
+        return not (found.exact and is_short)
+
+    async def _read_twice(self, params: Mapping[str, Any]) -> None:
+        """Read in the order of ids again, twice, remembering every id: records were missing by the totals."""
+        deduplicator = await run_in_thread(lambda: self.open_deduplicator(False))
+        for number in (2, 3):
+            await self._read_remembering(params, deduplicator, strategy=Strategy.UNORDERED, passes=number)
+
+    async def _read_remembering(
+        self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, passes: int | None = None
+    ) -> bool:
+        """Read in the order of ids; return whether all records are known."""
+        boundary = Boundary(IdOrder())
+        list_pass = self.make_pass(params, boundary, self._accept_new(deduplicator, boundary, strategy=strategy))
+        await list_pass.run()
+        is_shown = list_pass.is_one_page or shows_order(boundary.evidence)
+        exact = list_pass.exact and is_shown and not list_pass.falls_short(deduplicator.known)
+        self.recorder.end_pass(list_pass, exact=exact, passes=passes)
+        return exact
 
     async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
         try:
@@ -214,7 +238,7 @@ class FullScan:
                 lines,
                 strategy=strategy,
                 position=chain.position,
-                list_changed=chain.list_changed,
+                list_changed=chain.evidence.list_changed,
                 by_text=self.fetcher.by_text,
                 step=deduplicator.step,
                 known=deduplicator.known,

@@ -23,7 +23,7 @@ async def close_gap(page: RawPage, chain: PageChain) -> bool:
         CareCloudError: a page could not be read.
     """
     requests, boundary = chain.requests, chain.boundary
-    chain.list_changed = True
+    chain.evidence.list_changed = True
     requests.widen_overlap()
     probe = Probe(max(chain.last - requests.full_size + 1, 0))
     is_too_early = False  # whether a page was found that lies wholly within what is known

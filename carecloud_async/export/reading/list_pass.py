@@ -26,6 +26,9 @@ __all__ = ["ListPass"]
 
 _START = Position()
 
+#: How often the end of a list is looked for, if it has become shorter at last.
+_MOST_ENDS = 3
+
 
 class ListPass:
     """Reads a list once.
@@ -60,17 +63,17 @@ class ListPass:
     @property
     def list_changed(self) -> bool:
         """Whether the list was seen to change."""
-        return self._chain.list_changed
+        return self._chain.evidence.list_changed
 
     @property
     def exact(self) -> bool:
         """Whether no gap was left."""
-        return self._chain.exact
+        return self._chain.evidence.exact
 
     @property
     def place_bits(self) -> float:
         """How strongly records in the same place of two pages show a stable order; see `evidence`."""
-        return self._chain.place_bits
+        return self._chain.evidence.place_bits
 
     @property
     def position(self) -> Position:
@@ -82,9 +85,19 @@ class ListPass:
         """Whether one page held the whole list, so that its order does not matter."""
         return not self.list_changed and self._chain.last < self._requests.largest_page
 
+    @property
+    def nulls(self) -> int:
+        """The number of entries that were null in its pages."""
+        return self._chain.evidence.nulls
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a page left out records, or the list ended before its own total."""
+        return self._chain.evidence.is_doubtful(at_end=not self._chain.is_stopped)
+
     def falls_short(self, records: int) -> bool:
-        """Return whether records are missing by the totals, beyond those that observed changes account for."""
-        return self._chain.totals.falls_short(records)
+        """Return whether fewer records were read than the list has; see `PassEvidence`."""
+        return self._chain.evidence.falls_short(records)
 
     async def run(self) -> None:
         """Read the list.
@@ -97,12 +110,22 @@ class ListPass:
         async with BackgroundTasks() as tasks:
             if not self._requests.page_size:
                 await self._read_first_page()
-            while not self._chain.is_done:
-                await self._read_ahead(tasks)
-                if not self._chain.is_done:
-                    await EndSearch(self._chain).run()
+            for _ in range(_MOST_ENDS):
+                while not self._chain.is_done:
+                    await self._read_ahead(tasks)
+                    if not self._chain.is_done:
+                        await EndSearch(self._chain).run()
+                if self._is_end_confirmed:
+                    break
+                self._chain.is_done = False
         if self._boundary.relied_on_order:
-            self._chain.exact = False
+            self._chain.evidence.leave_gap()
+
+    @property
+    def _is_end_confirmed(self) -> bool:
+        """Whether enough answers show where the list ends: it may end before the length that was counted."""
+        chain = self._chain
+        return not chain.evidence.totals.is_falling or not chain.evidence.exact or chain.is_stopped
 
     async def _read_first_page(self) -> None:
         page = await self._requests.fetch(max(self._chain.last, 0))
@@ -120,7 +143,7 @@ class ListPass:
         chain, requests = self._chain, self._requests
         if chain.is_done or not requests.reads_ahead or not chain.may_continue():
             return None
-        return requests.next_part(last=chain.last, total=chain.totals.promised)
+        return requests.next_part(last=chain.last, total=chain.evidence.totals.promised)
 
     async def _handle_page(self, page: RawPage) -> None:
         """Take the next page after closing the gap before it."""

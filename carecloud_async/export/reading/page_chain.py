@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.change_evidence import Totals, compare
+from carecloud_async.export.reading.change_evidence import PassEvidence, Totals, compare
 from carecloud_async.export.reading.page_requests import PageRequests
 from carecloud_async.export.reading.pages import RawPage
 from carecloud_async.export.storage.checkpoint import Position
@@ -34,11 +34,9 @@ class PageChain:
         requests, boundary: see above.
         last: the offset of the last known record.
         last_page: the last page that was taken; `None` after known pages were skipped.
-        totals: the lengths of the list that the server reported.
+        evidence: whether any record may have been missed.
         is_done: whether no more pages are wanted.
-        list_changed: whether the list was seen to change.
-        exact: whether no gap was left.
-        place_bits: how strongly records in the same place of two pages show a stable order; see `evidence`.
+        is_stopped: whether that is because of `is_last`: the end of the list was not looked for.
     """
 
     def __init__(
@@ -56,11 +54,10 @@ class PageChain:
         self._is_last = is_last
         self.last: int = start.end
         self.last_page: RawPage | None = None
-        self.totals: Totals = Totals(start.total, start.least_total, start.explained_missing)
+        self.evidence: PassEvidence = PassEvidence(Totals(start.first_total, start.gone, start.total))
         self.is_done: bool = False
-        self.list_changed: bool = False
-        self.exact: bool = True
-        self.place_bits: float = 0.0
+        self.is_stopped: bool = False
+        self._lower_pages: list[RawPage] = []  # the last pages, taken while the total was lower than what is counted
         self._empty_from: int | None = None  # the offset of the first page without entries
         self._unknown_starts = 0  # first pages in a row without a known record
         self._idle_pages = 0  # pages since the last one with a new record
@@ -69,17 +66,18 @@ class PageChain:
     @property
     def position(self) -> Position:
         """The position after the last known record."""
+        totals = self.evidence.totals
         return Position(
             end=self.last,
             page_size=self.requests.page_size,
-            total=self.totals.last,
-            least_total=self.totals.least,
-            explained_missing=self.totals.explained_missing,
+            total=totals.last,
+            first_total=totals.first,
+            gone=totals.gone,
         )
 
-    async def fetch(self, offset: int) -> RawPage:
+    async def fetch(self, offset: int, size: int | None = None) -> RawPage:
         """Get a page and take into account what it shows of the list; see `observe`."""
-        page = await self.requests.fetch(offset)
+        page = await self.requests.fetch(offset, size)
         self.observe(page)
         return page
 
@@ -91,7 +89,7 @@ class PageChain:
             ExportError: the server sends pages without records, on and on.
         """
         self.boundary.check(page)
-        self.list_changed |= self.totals.observe(page.total, at_least=page.end if page.received else 0)
+        self.evidence.observe(page)
         self.requests.largest_page = max(self.requests.largest_page, page.received)
         if not page.received and self._empty_from is None:
             self._empty_from = page.offset
@@ -123,11 +121,36 @@ class PageChain:
             NotInOrderError: new records cannot be recognized.
             ExportError: the server sends the same page again and again.
         """
+        before = self.last_page
+        moved_by = compare(before, page).moved_by
+        if before is not None and self.boundary.order is not None and moved_by > self.evidence.totals.risen_by:
+            await self._look_again(before, page, moved_by)
+        await self._add(page, connected=connected)
+        is_lower = page.total is not None and page.total < (self.evidence.totals.counted or 0)
+        self._lower_pages = [*self._lower_pages[-2:], page] if is_lower else []
+
+    async def _look_again(self, before: RawPage, page: RawPage, moved_by: int) -> None:
+        """Read pages again that may have left out records: those after them moved back, and the count does not say why.
+
+        So are those before it that were taken while the count was lower. The last one is read a second time if its
+        answer agrees with the first one, and not with the page after it.
+        """
+        for one in [*(page for page in self._lower_pages if page is not before), before]:
+            await self._read_again(one, moved_by)
+        if compare(self.last_page, page).moved_by > 0:
+            await self._read_again(before, moved_by)
+        # The same server may leave out others: only that both answers are whole shows that it does not.
+        if before.received < min(before.asked, self.requests.largest_page) and not before.ends_list:
+            self.evidence.leave_out()
+
+    async def _read_again(self, before: RawPage, more: int) -> None:
+        page = await self.fetch(before.offset, before.received + more)
+        if page.ids and self.boundary.connects(page):
+            await self._add(page)
+
+    async def _add(self, page: RawPage, *, connected: bool = True) -> None:
         before, self.last_page = self.last_page, page
-        overlap = compare(before, page)
-        self.list_changed |= overlap.changed
-        self.place_bits += overlap.bits
-        self.totals.explained_missing += page.received - len(page.ids) + overlap.moved_by
+        self.evidence.take(page, compare(before, page))
         new = self.boundary.advance(page) if connected else self.boundary.append(page)
         self.last = page.last
         if self.boundary.has_advanced:
@@ -137,16 +160,17 @@ class PageChain:
             same = before is not None and before.ids == page.ids
             self._count_idle_page("the same page again and again: it ignores `offset`", certain=same)
         await self._accept(page, new, self)
-        self.is_done = self.is_done or self._is_last(page)
+        self.is_stopped = self.is_stopped or self._is_last(page)
+        self.is_done = self.is_done or self.is_stopped
 
     def skip(self, page: RawPage) -> None:
         """Continue after a page that holds known records only: records were inserted before it."""
-        self.list_changed = True
+        self.evidence.list_changed = True
         self.last_page, self.last = None, page.end - 1
 
     def may_continue(self) -> bool:
         """Return whether another page may be requested: a list must not be read for ever."""
-        length = self.totals.length
+        length = self.evidence.totals.length
         if length is None:
             # Without a total, an endless list cannot be distinguished from a long one.
             length = self.last + 1 if self._empty_from is None else self._empty_from
@@ -154,7 +178,7 @@ class PageChain:
 
     def give_up(self) -> None:
         """End the pass without the rest of the list."""
-        self.exact = False
+        self.evidence.leave_gap()
         self.is_done = True
 
     def _count_idle_page(self, problem: str, *, certain: bool = True) -> None:

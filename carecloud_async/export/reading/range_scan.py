@@ -86,7 +86,8 @@ class RangeScan:
             )
 
         found = await read_in_order(make_pass, boundary, is_one_page=_is_whole_list)
-        self.list_changed, self.exact = found.list_changed, found.exact
+        is_doubtful = found.last_pass.is_doubtful
+        self.list_changed, self.exact = found.list_changed, found.exact and not is_doubtful
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
         """Find a page that shows the last record before the range; without one, the start of the list."""

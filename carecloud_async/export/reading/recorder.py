@@ -93,7 +93,8 @@ class Recorder:
             strategy: the way the list is read.
         """
         await self.record(lines, strategy=strategy, position=Position(total=page.total), list_changed=False)
-        self._count_up(exact=page.total is None or page.total <= page.received)
+        nulls = page.received - len(page.ids)
+        self._count_up(exact=page.total is None or page.total <= page.received, nulls=nulls)
 
     def end_pass(self, list_pass: ListPass, *, exact: bool, passes: int | None = None) -> None:
         """Count in the result of a pass."""
@@ -102,6 +103,7 @@ class Recorder:
             exact=exact,
             passes=self.counts.passes if passes is None else passes,
             total=list_pass.position.total,
+            nulls=list_pass.nulls,
         )
 
     async def start_over(self) -> None:

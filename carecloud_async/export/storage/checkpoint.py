@@ -31,15 +31,15 @@ class Position:
         end: the offset of the last record that is known, -1 at the beginning.
         page_size: the number of records the server sends at most; 0 while unknown.
         total: the length of the list, as the server said last.
-        least_total: the smallest of its totals.
-        explained_missing: the number of records that observed deletions account for.
+        first_total: the first of its totals.
+        gone: the number of records that the list had at first and lost since, as far as was shown.
     """
 
     end: int = -1
     page_size: int = 0
     total: int | None = None
-    least_total: int | None = None
-    explained_missing: int = 0
+    first_total: int | None = None
+    gone: int = 0
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,87 @@
+"""Exports of lists that hide records: none is missing, or the report is not exact."""
+
+import random
+
+import pytest
+from change_server import hexes
+from list_machine import ListMachine
+from lying_list import LIES, LyingList
+from thorough import examples
+
+SIZE = 2350
+
+
+def churn_of(seed, most):
+    """Return a function that deletes and creates up to so many records after each of the first sixty answers."""
+    dice, fresh = random.Random(seed), iter(hexes(10_000, seed=seed + 1))
+
+    def churn(machine):
+        for _ in range(dice.randint(0, most) if machine.requests <= 60 else 0):
+            machine.delete(dice.randrange(len(machine.records)))
+        for _ in range(dice.randint(0, most) if machine.requests <= 60 else 0):
+            machine.records.append((next(fresh), -machine.requests))
+
+    return churn if most else None
+
+
+def lying(lie, seed, *, order="text", most=0):
+    return LyingList(
+        records=[(one, index) for index, one in enumerate(hexes(SIZE, seed))],
+        order=(order,),
+        lie=lie,
+        share=0.002 if lie == "drops" else 1 / 7,
+        block=random.Random(seed).choice([1, 5, 50]),
+        lies=random.Random(seed + 1),
+        churn=churn_of(seed, most),
+    )
+
+
+@pytest.mark.parametrize("order", ["text", "shuffled"])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_calm_list_that_hides_records_is_whole_or_not_exact(tmp_path, lie, order):
+    """Rows left out, neighbours hidden from some answers, replicas that lag: an exact file has every record."""
+    hidden = 0
+    for seed in range(examples(4)):
+        machine = lying(lie, seed, order=order)
+        report, missing, twice = machine.export(tmp_path / "c.jsonl", count=random.Random(seed).choice([100, 200, 500]))
+        assert not twice
+        assert not (missing and report.exact)
+        hidden += machine.hidden
+    assert hidden  # the server did lie
+
+
+def test_rows_that_a_page_left_out_are_found(tmp_path):
+    """A server that leaves out a row in five hundred: a page is read again where the next one shows a row before it."""
+    machine = lying("drops", 3)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=200)
+    assert machine.hidden
+    assert (report.exact, missing, report.records) == (True, set(), SIZE)
+
+
+def test_a_replica_that_lags_is_read_again_and_not_exact(tmp_path):
+    """Answers that all lack what their total counts: a second reading disagrees with the total too."""
+    report, missing, _ = lying("lags", 1).export(tmp_path / "c.jsonl", count=200)
+    assert missing
+    assert (report.exact, report.passes) == (False, 3)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+@pytest.mark.parametrize("lie", ["drops", "lags"])
+def test_deletions_do_not_account_for_what_every_page_leaves_out(tmp_path, lie, most):
+    """Records that come and go between all answers do not hide that each page leaves out rows, or ends too early."""
+    for seed in range(examples(3)):
+        report, missing, _ = lying(lie, seed, most=most).export(tmp_path / "c.jsonl", count=200)
+        assert not (missing and report.exact)
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_an_honest_list_is_exact(tmp_path, most):
+    """Creations and deletions between any two answers: exact; a calm list costs two requests more than its pages."""
+    for seed in range(examples(3)):
+        machine = ListMachine(
+            records=[(one, index) for index, one in enumerate(hexes(SIZE, seed))],
+            churn=churn_of(seed, most),
+        )
+        report, missing, _ = machine.export(tmp_path / "c.jsonl", count=200, concurrency=4)
+        assert (report.exact, missing) == (True, set())
+        assert most or report.requests <= 14
