@@ -31,7 +31,8 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.export.report import ExportReport as ExportReport
     from carecloud_async.http.timeout import *
     from carecloud_async.listings.arrow_stream import ArrowStream as ArrowStream
-    from carecloud_async.listings.listing import *
+    from carecloud_async.listings.compare_report import CompareReport as CompareReport
+    from carecloud_async.listings.listing import Listing as Listing
     from carecloud_async.models.base import Input as Input
     from carecloud_async.models.base import Model as Model
     from carecloud_async.models.customer import *
@@ -83,6 +84,7 @@ _NAMES: Final = {
     "export.report": "ExportReport",
     "http.timeout": "Timeout",
     "listings.arrow_stream": "ArrowStream",
+    "listings.compare_report": "CompareReport",
     "listings.listing": "Listing",
     "models.base": "Input Model",
     "models.customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",

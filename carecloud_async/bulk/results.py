@@ -27,12 +27,12 @@ from carecloud_async.fixes import RESUME
 from carecloud_async.runs import partial_path, publish, reason_of
 from carecloud_async.runtime.durable_files import create_private, is_same_file
 
-__all__ = ["ResultFile", "RunFiles", "find_files", "write_results"]
+__all__ = ["ResultFile", "Rows", "RunFiles", "find_files", "require_writable", "write_results", "write_rows"]
 
 #: The columns that follow those of the source in the rejects. `Columns` ignores all of them in a source.
 _REJECT_COLUMNS: Final = ("line", "reasons")
 #: Rows with what is added to them.
-_Rows: TypeAlias = Iterator[tuple[Mapping[str, Any], dict[str, Any]]]
+Rows: TypeAlias = Iterator[tuple[Mapping[str, Any], dict[str, Any]]]
 
 
 @frozen(kw_only=True)
@@ -81,7 +81,7 @@ def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFil
         split_suffix(local.name)
     for file in files:
         split_suffix(file.path.name)
-        _require_writable(file.path)
+        require_writable(file.path)
     _require_different(
         {"the source": local, "journal": options.journal, "results": options.results, "rejects": options.rejects}
     )
@@ -129,14 +129,31 @@ def write_results(journal: Journal, columns: Sequence[str], files: Iterable[Resu
 
 
 def _write_file(journal: Journal, columns: Sequence[str], file: ResultFile, *, delimiter: str) -> None:
-    suffix, packing = split_suffix(file.path.name)
-    prepared = partial_path(file.path, owner=journal.path)
+    added = _REJECT_COLUMNS if file.only_refused else OUTCOME_COLUMNS
+    names = [*(one for one in columns if one not in OUTCOME_COLUMNS), *added]
+    rows = _rows(journal, only_refused=file.only_refused)
+    write_rows(file.path, rows, names, delimiter=delimiter, owner=journal.path)
+
+
+def write_rows(path: Path, rows: Rows, names: Sequence[str], *, delimiter: str, owner: Path) -> None:
+    """Write rows into a file in the format of its suffix, which appears whole. Blocks.
+
+    Args:
+        path: the file.
+        rows: rows with what is added to them.
+        names: the columns, those that are added last.
+        delimiter: the delimiter of CSV files.
+        owner: the file of the run, which the unfinished file is named after.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    suffix, packing = split_suffix(path.name)
+    prepared = partial_path(path, owner=owner)
     raw = create_private(prepared)
     try:
         stream = compressing(cast("BinaryIO", raw), packing)
-        added = _REJECT_COLUMNS if file.only_refused else OUTCOME_COLUMNS
-        names = [*(one for one in columns if one not in OUTCOME_COLUMNS), *added]
-        _WRITERS[suffix](stream, _rows(journal, only_refused=file.only_refused), names, delimiter)
+        _WRITERS[suffix](stream, rows, names, delimiter)
         stream.close()
         raw.flush()
         os.fsync(raw.fileno())
@@ -145,10 +162,10 @@ def _write_file(journal: Journal, columns: Sequence[str], file: ResultFile, *, d
         raise
     finally:
         raw.close()
-    publish(prepared, file.path, overwrite=True)
+    publish(prepared, path, overwrite=True)
 
 
-def _require_writable(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """Check that a file can be written, before anything is sent.
 
     Raises:
@@ -166,7 +183,7 @@ def _require_writable(path: Path) -> None:
         raise BadSourceError(f"{path}: {reason_of(error)}") from error
 
 
-def _rows(journal: Journal, *, only_refused: bool) -> _Rows:
+def _rows(journal: Journal, *, only_refused: bool) -> Rows:
     only = Outcome.REFUSED if only_refused else None
     for line, source, result in journal.results(only=only):
         values = json.loads(source) if source else {}
@@ -181,7 +198,7 @@ def _rows(journal: Journal, *, only_refused: bool) -> _Rows:
         yield kept, {name: outcome[name] for name in _REJECT_COLUMNS} if only_refused else outcome
 
 
-def _write_csv(stream: BinaryIO, rows: _Rows, names: Sequence[str], delimiter: str) -> None:
+def _write_csv(stream: BinaryIO, rows: Rows, names: Sequence[str], delimiter: str) -> None:
     text = cast("TextIO", io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline=""))
     writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(names)
@@ -192,13 +209,13 @@ def _write_csv(stream: BinaryIO, rows: _Rows, names: Sequence[str], delimiter: s
     cast("io.TextIOWrapper", text).detach()
 
 
-def _write_jsonl(stream: BinaryIO, rows: _Rows, _names: Sequence[str], _delimiter: str) -> None:
+def _write_jsonl(stream: BinaryIO, rows: Rows, _names: Sequence[str], _delimiter: str) -> None:
     for values, outcome in rows:
         line = json.dumps({**values, **outcome}, ensure_ascii=False, separators=(",", ":"))
         stream.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def _write_parquet(stream: BinaryIO, rows: _Rows, names: Sequence[str], _delimiter: str) -> None:
+def _write_parquet(stream: BinaryIO, rows: Rows, names: Sequence[str], _delimiter: str) -> None:
     try:
         import pyarrow  # an extra
         import pyarrow.parquet
@@ -228,7 +245,7 @@ def _text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-_WRITERS: Final[Mapping[str, Callable[[BinaryIO, _Rows, Sequence[str], str], None]]] = {
+_WRITERS: Final[Mapping[str, Callable[[BinaryIO, Rows, Sequence[str], str], None]]] = {
     ".csv": _write_csv,
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,

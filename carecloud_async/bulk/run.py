@@ -27,7 +27,7 @@ from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.bulk.sources.source import RowSource, SourceRow, to_json
+from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
 from carecloud_async.bulk.tables import KIND
 from carecloud_async.calls.events import watched
 from carecloud_async.fixes import GO_ON
@@ -220,7 +220,7 @@ class _Run:
                 loaded: list[LoadedRow] = []
                 for row in batch:
                     number += 1
-                    source = _to_json(row)
+                    source = row_json(row)
                     seen.update(source)
                     _add_names(names, row, rows)
                     checked = await check_row(checker, columns, row)
@@ -254,7 +254,7 @@ class _Run:
         async with aclosing(self._batches(rows)) as batches:
             async for batch in batches:
                 for row in batch:
-                    seen.update(_to_json(row))
+                    seen.update(row_json(row))
         if seen.hexdigest() != journal.get("digest"):
             raise BulkWriteError(
                 f"{self.files.journal}: the run that is to be resumed had other rows: give the same ones, or remove "
@@ -296,14 +296,6 @@ def _take_over(journal: Journal, claims: Claims) -> None:
 def _digest(value: object) -> str:
     """Return a digest of something that a journal is bound to."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
-
-
-def _to_json(row: SourceRow) -> bytes:
-    try:
-        values = row.values if row.written is None else row.written
-        return to_json({**values, UNREADABLE: row.text} if row.text else values)
-    except (ValueError, RecursionError):  # numbers of thousands of digits, values nested too deeply
-        return b"{}"
 
 
 def _add_names(names: dict[str, None], row: SourceRow, rows: RowSource) -> None:

@@ -12,6 +12,7 @@ from carecloud_async._version import __version__
 from carecloud_async.cli import records
 from carecloud_async.cli.changes import changes
 from carecloud_async.cli.check import check
+from carecloud_async.cli.compare import compare
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
 from carecloud_async.cli.dossier import dossier
 from carecloud_async.cli.export import export
@@ -45,6 +46,7 @@ app: typer.Typer = typer.Typer(
 app.command(cls=Command, short_help="Write all records of a list to a file.")(export)
 app.command("import", cls=Command, short_help="Create and update records from the rows of a file.")(import_rows)
 app.command(cls=Command, short_help="Write what changed in a list since the last run.")(changes)
+app.command(cls=Command, short_help="Compare a list with a file.")(compare)
 app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
 app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)

@@ -25,7 +25,7 @@ from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.lookup.families import bulk_families, open_family
 
-__all__ = ["import_rows"]
+__all__ = ["import_rows", "split_pair"]
 
 #: Rows whose outcome is shown before the question on a terminal.
 _FIRST = 100
@@ -117,10 +117,10 @@ class ImportOptions:
         columns, ignored, defaults, of_all = (values.pop(name) or [] for name in names)
         return values | {
             "match": None if self.match == "none" else self.match,
-            "columns": dict(_pair("--column", one) for one in columns),
+            "columns": dict(split_pair("--column", one) for one in columns),
             "ignore_columns": ignored,
-            "defaults": dict(_pair("--default", one) for one in defaults),
-            "values": dict(_pair("--value", one) for one in of_all),
+            "defaults": dict(split_pair("--default", one) for one in defaults),
+            "values": dict(split_pair("--value", one) for one in of_all),
             "max_refused": int(most) if most is not None and most >= 1 else most,
         }
 
@@ -225,7 +225,12 @@ def _check_family(resource: str, of: Sequence[str]) -> None:
         raise UsageError(f"{resource} takes {what}" + (" with --of" if wanted else ""))
 
 
-def _pair(option: str, text: str) -> tuple[str, str]:
+def split_pair(option: str, text: str) -> tuple[str, str]:
+    """Return name and value of an option that takes `NAME=VALUE`.
+
+    Raises:
+        UsageError: it is written in another way.
+    """
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise UsageError(f"{option} {text}: write it as NAME=VALUE")

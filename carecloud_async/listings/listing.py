@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from attrs import evolve, field, frozen
 
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.operation import Operation
 from carecloud_async.listings.list_reader import ListReader
-from carecloud_async.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
+from carecloud_async.paging.auto import AUTO, Auto, fixed_count, require_int_or_auto
 from carecloud_async.paging.fetching import PageFetcher
 from carecloud_async.paging.iterators import ClosableIterator, Page, Records
-from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
@@ -26,11 +23,14 @@ if TYPE_CHECKING:
     from carecloud_async.export.report import ExportReport, OnProgress
     from carecloud_async.export.source import ExportSource
     from carecloud_async.listings.arrow_stream import ArrowStream
+    from carecloud_async.listings.compare_report import CompareReport
     from carecloud_async.paging.prefetch import Prefetch
 
-__all__ = ["Listing"]
+__all__ = ["Comparer", "Listing"]
 
 T = TypeVar("T")
+#: Compares a listing with a source; made by the family of its records.
+Comparer = Callable[..., Awaitable["CompareReport"]]
 
 
 @frozen(kw_only=True, repr=False)
@@ -43,6 +43,7 @@ class Listing(Generic[T]):
     _fetcher: PageFetcher[T] = field(alias="fetcher")
     _count: int | Auto = field(alias="count")
     _offset: int = field(alias="offset")
+    _comparer: Comparer | None = field(alias="comparer", default=None)
 
     def __repr__(self) -> str:
         return f"<Listing {self._fetcher.operation.call}>"
@@ -321,6 +322,41 @@ class Listing(Generic[T]):
         )
         return ArrowStream(self, options, allow_inexact=allow_inexact)
 
+    async def compare(
+        self,
+        source: str | os.PathLike[str] | Iterable[Any] | AsyncIterable[Any] | Any,
+        *,
+        match: str,
+        columns: Mapping[str, str] | None = None,
+        ignore_columns: Collection[str] = (),
+        results: str | os.PathLike[str] | None = None,
+    ) -> CompareReport:
+        """Compare the whole list with a source; nothing is written to the project.
+
+        Every row and every record has one verdict: `same`, `different`, `missing_there` (no record has the row's key),
+        `missing_here` (no row has the record's key) or `twice`. How it works: `carecloud_async.comparisons`.
+
+        Args:
+            source: rows, as for `bulk_write`.
+            match: the key that names a record, such as `external_purchase_id`; a field that the list shows.
+            columns: column → field, as for `bulk_write`.
+            ignore_columns: columns to pass over.
+            results: a file of any export format with a line for each row, and for each record without one: the source's
+                columns, then `line`, `outcome`, `record_id`, `changed_fields` and `reasons`.
+
+        Raises:
+            BulkWriteError: the source cannot be read, or the key is none by which records can be compared.
+            ConfigurationError: the records of this list have no keys.
+            CareCloudError: the server cannot be read.
+        """
+        from carecloud_async.errors import ConfigurationError  # one list in two cannot be compared
+
+        if self._comparer is None:
+            raise ConfigurationError(f"{self._fetcher.operation.call} cannot be compared: its records have no keys")
+        return await self._comparer(
+            self, source, match=match, columns=columns, ignore_columns=ignore_columns, results=results
+        )
+
     def export_source(self) -> ExportSource:
         """Return the source that exports and scans read.
 
@@ -351,36 +387,3 @@ class Listing(Generic[T]):
             raise TypeError(
                 "a Listing has no positions: await listing.first(), or listing.collect(limit=…) and index it"
             )
-
-
-def listing(
-    caller: Caller,
-    operation: Operation,
-    into: type[T],
-    *,
-    path_params: Mapping[str, Any] | None = None,
-    params: Mapping[str, Any] | None = None,
-    json: Any = None,
-) -> Listing[T]:
-    """Make a listing; invalid arguments are refused here, not at its first page.
-
-    Args:
-        caller: makes the calls.
-        operation: the list operation.
-        into: the model of a record.
-        path_params: values of the path's placeholders.
-        params: filters, order and paging (`count`, `offset`).
-        json: the body of a list that is a POST.
-
-    Raises:
-        ConfigurationError: `count` or `offset` is not a sensible number, or a filter is of the wrong kind: the API
-            would drop it and list everything.
-    """
-    # Filters name persons, and error reporters capture local variables.
-    params = dict(check_count(operation.kinds, conceal(params or {})))
-    count, offset = params.pop("count", AUTO), params.pop("offset", 0)
-    require_int("offset", offset, least=0)
-    fetcher = PageFetcher(
-        caller=caller, operation=operation, into=into, path_params=path_params or {}, params=params, json=json
-    )
-    return Listing(fetcher=fetcher, count=count, offset=offset)

@@ -12,7 +12,8 @@ from carecloud_async.calls.filters import check_filters
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.targets import target_reader
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.listings.listing import Listing, listing
+from carecloud_async.listings.listing import Listing
+from carecloud_async.listings.new_listing import listing
 from carecloud_async.paging.auto import AUTO, Auto, check_count
 from carecloud_async.runtime.secret_text import conceal, conceal_body
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from carecloud_async.bulk.options import RowOptions
     from carecloud_async.bulk.report import BulkWriteReport, OnBulkProgress
     from carecloud_async.bulk.writer import BulkWriter
+    from carecloud_async.listings.compare_report import CompareReport
+    from carecloud_async.listings.listing import Comparer, Listing
 
 __all__ = ["BulkWriting"]
 
@@ -34,6 +36,16 @@ class BulkWriting(Resource):
         from carecloud_async.resources.bulk_target import DeclaredFamily  # few programs write in bulk
 
         return DeclaredFamily(self, self.bulk, self.merge_rules())
+
+    @property
+    def _comparer(self) -> Comparer | None:
+        return self._compare if self.bulk.keys else None
+
+    async def _compare(self, listing: Listing[Any], source: Any, **options: Any) -> CompareReport:
+        from carecloud_async.comparisons.run import compare
+        from carecloud_async.listings.compare_report import CompareOptions  # few programs compare
+
+        return await compare(listing, self.as_family(), source, CompareOptions(**options))
 
     async def bulk_write(
         self,

@@ -40,7 +40,8 @@ from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
-from carecloud_async.listings.listing import Listing, listing
+from carecloud_async.listings.listing import Comparer, Listing
+from carecloud_async.listings.new_listing import listing
 from carecloud_async.paging.auto import Auto
 from carecloud_async.project import Interface
 from carecloud_async.resources.answers import decoder_of
@@ -132,6 +133,11 @@ class Resource:
         cls.operations = tuple(one.operation for one in found)
         if cls.__module__.startswith("carecloud_async."):  # a user's own families are not the API's
             REGISTRY.update({operation.operation_id: operation for operation in cls.operations})
+
+    @property
+    def _comparer(self) -> Comparer | None:
+        """What compares a list of the family with a source; `None` if its records have no keys."""
+        return None
 
     def _call(self, request: CallRequest[T]) -> Coroutine[Any, Any, T]:
         """Make the call of an operation that is no list."""
@@ -296,7 +302,15 @@ def lists(
         def ask(self: Resource, *args: Any, **kwargs: Any) -> Listing[Any]:
             args = conceal_body(args) if one.has_body else args
             path_params, query, body = one.bind(self, args, kwargs)
-            return listing(self._caller, one.operation, one.into, path_params=path_params, params=query, json=body)
+            return listing(
+                self._caller,
+                one.operation,
+                one.into,
+                path_params=path_params,
+                params=query,
+                json=body,
+                compare=self._comparer,
+            )
 
         ask.declared = one  # type: ignore[attr-defined]
         return cast("L", ask)

@@ -10,7 +10,9 @@ from typing import IO, Any, Final
 
 from attrs import field, frozen
 
-__all__ = ["BATCH", "MAX_TEXT", "RowSource", "SourceRow", "to_json"]
+from carecloud_async.bulk.outcome import UNREADABLE
+
+__all__ = ["BATCH", "MAX_TEXT", "RowSource", "SourceRow", "row_json", "to_json"]
 
 #: Most characters of a row that cannot be read: as many as a cell of a spreadsheet holds.
 MAX_TEXT: Final = 32_000
@@ -71,6 +73,15 @@ class RowSource(ABC):
         """Close the file."""
         if self._stream is not None:
             self._stream.close()
+
+
+def row_json(row: SourceRow) -> bytes:
+    """Return a row as it stands in the source, to be kept for the results."""
+    try:
+        values = row.values if row.written is None else row.written
+        return to_json({**values, UNREADABLE: row.text} if row.text else values)
+    except (ValueError, RecursionError):  # numbers of thousands of digits, values nested too deeply
+        return b"{}"
 
 
 def to_json(values: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,8 @@ from carecloud_async.bulk.family import BulkWrites, Key, normal_email, normal_ph
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
-from carecloud_async.listings.listing import Listing, listing
+from carecloud_async.listings.listing import Listing
+from carecloud_async.listings.new_listing import listing
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources.customers.actions import CustomerActions
 from carecloud_async.resources.customers.bulk_lookups import (

@@ -1,0 +1,100 @@
+"""`carecloud compare`: a list held against a file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import anyio
+import typer
+
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import say
+from carecloud_async.cli.failures import FAILED
+from carecloud_async.cli.import_rows import split_pair
+from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource
+from carecloud_async.cli.progress import counted
+from carecloud_async.cli.resources import find_list, list_path_values, open_listing
+from carecloud_async.cli.summary import write_report
+from carecloud_async.listings.compare_report import CompareReport
+
+__all__ = ["compare"]
+
+#: What the line says of each verdict.
+_WORDS = {
+    "same": "the same",
+    "different": "different",
+    "missing_there": "missing there",
+    "missing_here": "missing here",
+    "twice": "twice",
+    "unreadable": "unreadable",
+}
+
+
+@expands_options
+def compare(
+    connection: Connection,
+    resource: Resource,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help=".csv, .jsonl or .parquet; the first two also .gz, .zst.")
+    ],
+    match: Annotated[
+        str, typer.Option(metavar="KEY", help="The column that identifies a record, such as external_purchase_id.")
+    ],
+    filters: Filters = None,
+    of: Of = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="COLUMN=FIELD", help="The field of a column with another name."),
+    ] = None,
+    ignore_column: Annotated[
+        list[str] | None,
+        typer.Option("--ignore-column", metavar="COLUMN", help="A column that is not compared; may be repeated."),
+    ] = None,
+    results: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write each row, and each record that no row has, to FILE."),
+    ] = None,
+    rate: Rate = None,
+    report: Report = None,
+) -> int:
+    """Compare a list with a file, and write nothing to the project.
+
+    Each row and each record is the same, different, missing there (no record has the row's key), missing here (no row
+    has the record's key) or twice. Exit code 0 only if everything is the same.
+
+    For example:
+
+    - carecloud compare purchases bills.csv --match external_purchase_id --results missing.csv
+
+    - carecloud compare customers crm.csv --match email --filter customer_source_id=86e05affc7a7abefcd513ab400
+    """
+    operation = find_list(resource)
+    list_path_values(operation, of or [])
+    columns = dict(split_pair("--column", one) for one in column or [])
+
+    async def work() -> CompareReport:
+        async with connection.open(rate=rate) as client:
+            listing = open_listing(client, operation, of=of or [], filters=filters or [])
+            return await listing.compare(
+                file, match=match, columns=columns, ignore_columns=ignore_column or [], results=results
+            )
+
+    done = anyio.run(work)
+    say(describe(resource, done))
+    if report is not None:
+        write_report(report, resource, done)
+    return 0 if done.all_same else FAILED
+
+
+def describe(resource: str, report: CompareReport) -> str:
+    """Return the outcome of a comparison as one line."""
+    found = [f"{getattr(report, name):,} {word}" for name, word in _WORDS.items() if getattr(report, name)]
+    rows, records = counted(report.rows, "row", "rows"), counted(report.records, "record", "records")
+    requests = counted(report.requests, "request", "requests")
+    words = [f"{rows} and {records} of {resource}: {', '.join(found) or 'none'} ({report.seconds:.1f} s, {requests})"]
+    if not report.exact:
+        words.append("the list kept changing: records that seem to be missing may be there, compare again")
+    if not report.all_same:
+        words.append(f"see {report.results}" if report.results else "--results FILE names the rows and records")
+    return "; ".join(words)

@@ -1,0 +1,131 @@
+"""`Ledger`: the rows of the source with their verdicts, and the records without a row, in a temporary SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from carecloud_async.bulk.rows import CheckedRow, LoadedRow, pack, unpack
+from carecloud_async.listings.compare_report import Verdict
+
+__all__ = ["Ledger"]
+
+#: Compares a row with the record that has its key, and returns the fields that differ.
+Compare = Callable[[CheckedRow], Sequence[str]]
+
+#: `rows.found` counts the records that have a row's key; `strangers` are records whose key no row has.
+_SCHEMA: Final = """
+CREATE TABLE rows (
+    number INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, source BLOB NOT NULL, checked BLOB,
+    found INTEGER NOT NULL DEFAULT 0, record_id TEXT,
+    fields TEXT NOT NULL DEFAULT '[]', reasons TEXT NOT NULL DEFAULT '[]'
+);
+CREATE TABLE strangers (record_id TEXT, key TEXT NOT NULL);
+"""
+_INDEX: Final = "CREATE INDEX by_key ON rows (key)"
+
+#: The verdict on a row, by how many rows and records have its key.
+_VERDICT: Final = """
+CASE WHEN rows.key IS NULL THEN 'unreadable'
+     WHEN rows.found > 1 OR (SELECT count(*) FROM rows AS others WHERE others.key = rows.key) > 1 THEN 'twice'
+     WHEN rows.found = 0 THEN 'missing_there'
+     WHEN rows.fields = '[]' THEN 'same' ELSE 'different' END
+"""
+
+
+class Ledger:
+    """Rows and records as they are compared. Every method blocks.
+
+    Args:
+        path: the file, in a private folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=OFF")  # it is removed with its folder, whatever happens
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.executescript(_SCHEMA)
+        self._db.execute("BEGIN")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def load(self, rows: Sequence[LoadedRow]) -> None:
+        """Keep checked rows of the source."""
+        self._db.executemany(
+            "INSERT INTO rows (number, line, key, source, checked, reasons) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (one.number, one.line, one.key, one.source, pack(one.checked), json.dumps(one.checked.refused))
+                for one in rows
+            ],
+        )
+
+    def begin(self) -> None:
+        """Prepare for records: all rows are loaded."""
+        self._db.execute(_INDEX)
+
+    def take(self, record_id: str | None, key: str | None, *, compare: Compare) -> None:
+        """Compare a record with the rows that have its key.
+
+        Args:
+            record_id: the id of the record.
+            key: its key in the form in which keys are compared; `None` if it has none.
+            compare: compares the record with a row.
+        """
+        rows = (
+            [] if key is None else self._db.execute("SELECT number, checked FROM rows WHERE key = ?", (key,)).fetchall()
+        )
+        for number, checked in rows:
+            fields = json.dumps([*compare(unpack(checked))])
+            self._db.execute(
+                "UPDATE rows SET found = found + 1, record_id = ?, fields = ? WHERE number = ?",
+                (record_id, fields, number),
+            )
+        if not rows:
+            self._db.execute("INSERT INTO strangers VALUES (?, ?)", (record_id, key or ""))
+
+    def counts(self) -> Mapping[Verdict, int]:
+        """Return how many rows and records have each verdict."""
+        counts = Counter(
+            {
+                Verdict(verdict): number
+                for verdict, number in self._db.execute(f"SELECT {_VERDICT}, count(*) FROM rows GROUP BY 1")  # noqa: S608
+            }
+        )
+        counts[Verdict.MISSING_HERE] = self._db.execute("SELECT count(*) FROM strangers").fetchone()[0]
+        return counts
+
+    def results(self, key_path: str) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+        """Yield the columns of each row and each missing record, with what is added to them.
+
+        Args:
+            key_path: the column in which the key of a record without a row is shown.
+        """
+        found = self._db.execute(
+            f"SELECT line, source, {_VERDICT}, found, record_id, fields, reasons FROM rows ORDER BY number"  # noqa: S608
+        )
+        for line, source, verdict, records, record_id, fields, reasons in found:
+            known = json.loads(reasons)
+            if verdict == Verdict.TWICE:
+                known = [f"{records} records have this key" if records != 1 else "several rows have this key"]
+            added = _added(line, verdict, record_id, json.loads(fields) if verdict == Verdict.DIFFERENT else [], known)
+            yield (json.loads(source) if source else {}), added
+        for record_id, key in self._db.execute("SELECT record_id, key FROM strangers ORDER BY rowid"):
+            yield {key_path: key}, _added(None, Verdict.MISSING_HERE.value, record_id, [], [])
+
+
+def _added(
+    line: int | None, verdict: str, record_id: str | None, fields: Sequence[str], reasons: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "line": "" if line is None else line,
+        "outcome": verdict,
+        "record_id": record_id,
+        "changed_fields": [*fields],
+        "reasons": [*reasons],
+    }

@@ -1,0 +1,168 @@
+"""One comparison of a list with a source: read both, hold one against the other, write the results."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from carecloud_async.bulk.check import check_row
+from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
+from carecloud_async.bulk.pages import lines_of
+from carecloud_async.bulk.results import require_writable, write_rows
+from carecloud_async.bulk.rows import CheckedRow
+from carecloud_async.bulk.run import find_key
+from carecloud_async.bulk.source_check import checker_of
+from carecloud_async.bulk.sources import open_source
+from carecloud_async.bulk.sources.files import split_suffix
+from carecloud_async.bulk.sources.source import RowSource, row_json
+from carecloud_async.comparisons.ledger import Ledger
+from carecloud_async.comparisons.shown_columns import ShownColumns
+from carecloud_async.export.report import ExportReport
+from carecloud_async.listings.compare_report import CompareOptions, CompareReport, Verdict
+from carecloud_async.listings.listing import Listing
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+
+__all__ = ["compare"]
+
+#: Records that are compared before other tasks run.
+_TOGETHER: Final = 500
+
+
+async def compare(listing: Listing[Any], family: Family, source: Any, options: CompareOptions) -> CompareReport:
+    """Compare a list with a source; see `Listing.compare`.
+
+    Raises:
+        BadSourceError: the source cannot be read, or the key is none by which records can be compared.
+        ExportError: the list cannot be read.
+        CareCloudError: the server is away or refuses the client.
+    """
+    key = _key(family, options.match)
+    results = None if options.results is None else Path(options.results)
+    if results is not None:
+        split_suffix(results.name)
+        await run_in_thread(partial(require_writable, results))
+    began = family.clock.monotonic()
+    folder = tempfile.TemporaryDirectory(prefix="carecloud-compare-", ignore_cleanup_errors=True)
+    one = _Comparison(family=family, key=key, options=options, folder=Path(folder.name))
+    try:
+        rows = await run_in_thread(partial(one.open, source))
+        read, names = await one.load(rows)
+        report = await listing.export(one.list_file)
+        await one.take_records()
+        counts = await run_in_thread(one.ledger.counts)
+        if results is not None:
+            columns = [*dict.fromkeys((*names, *key.paths)), *OUTCOME_COLUMNS]
+            found = one.ledger.results(key.paths[-1])
+            write = partial(write_rows, results, found, columns, delimiter=rows.delimiter, owner=results)
+            await run_in_thread(write)
+        return _report(counts, read, report, seconds=family.clock.monotonic() - began, results=results)
+    finally:
+        await run_in_thread_regardless(one.close)
+        await run_in_thread_regardless(folder.cleanup)
+
+
+def _key(family: Family, match: str) -> Key:
+    key = find_key(family.facts, match)
+    if key is None or not (key.in_record or key.by_id):
+        known = ", ".join(one.name for one in family.facts.keys.values() if one.in_record or one.by_id)
+        raise BadSourceError(f"match={match!r}: records do not show this key; records can be compared by {known}")
+    return key
+
+
+def _report(
+    counts: Mapping[Verdict, int], rows: int, read: ExportReport, *, seconds: float, results: Path | None
+) -> CompareReport:
+    return CompareReport(
+        rows=rows,
+        records=read.records,
+        **{verdict.value: number for verdict, number in counts.items()},
+        exact=read.exact,
+        requests=read.requests,
+        seconds=seconds,
+        results=None if results is None else str(results),
+    )
+
+
+class _Comparison:
+    """The parts of one comparison.
+
+    Args:
+        family: the family of the records.
+        key: the key that names a record.
+        options: the options.
+        folder: a private folder for rows and records.
+    """
+
+    def __init__(self, *, family: Family, key: Key, options: CompareOptions, folder: Path) -> None:
+        self._family = family
+        self._key = key
+        self._options = options
+        self._source: RowSource | None = None
+        self.ledger: Ledger = Ledger(folder / "rows.db")
+        self.list_file: Path = folder / "list.jsonl"
+
+    def open(self, source: Any) -> RowSource:
+        """Open the source. Blocks."""
+        self._source = open_source(source)
+        return self._source
+
+    def close(self) -> None:
+        """Close what was opened. Blocks."""
+        if self._source is not None:
+            self._source.close()
+        self.ledger.close()
+
+    async def load(self, rows: RowSource) -> tuple[int, Sequence[str]]:
+        """Read and check all rows; return how many there are, and the names of their columns."""
+        options = self._options
+        columns = ShownColumns(self._family, renamed=options.columns, ignored=options.ignore_columns)
+        checking = BulkWriteOptions(match=options.match, blank="keep")
+        checker = await checker_of(self._family, rows, columns, key=self._key, options=checking)
+        names: dict[str, None] = dict.fromkeys(rows.columns or ())
+        number = 0
+        async with aclosing(rows.batches()) as batches:
+            async for batch in batches:
+                loaded = []
+                for row in batch:
+                    number += 1
+                    names.update(dict.fromkeys(row.values))
+                    checked = await check_row(checker, columns, row)
+                    loaded.append(attrs.evolve(checked, number=number, line=row.line or number, source=row_json(row)))
+                await run_in_thread(partial(self.ledger.load, loaded))
+        await run_in_thread(self.ledger.begin)
+        return number, [name for name in names if name not in OUTCOME_COLUMNS]
+
+    async def take_records(self) -> None:
+        """Compare the records of the list that was read with the rows."""
+        lines = lines_of(self.list_file)
+        while some := await run_in_thread(lambda: [*islice(lines, _TOGETHER)]):
+            await run_in_thread(partial(self._take, some))
+
+    def _take(self, records: Sequence[bytes]) -> None:
+        for record in records:
+            base = msgspec.json.decode(record)
+            record_id = self._family.facts.id_of(base)
+            values = (record_id or "",) if self._key.by_id else self._key.values_of(base)
+            key = self._key.text(values) if all(map(self._key.normal, values)) else None
+            self.ledger.take(record_id, key, compare=partial(self._differing, base))
+
+    def _differing(self, base: Any, row: CheckedRow) -> Sequence[str]:
+        """Return the dotted fields in which a record differs from a row."""
+        changes = dict(row.changes)
+        for path in self._key.paths:
+            drop_if_equal(changes, base, path, lambda value: self._key.normal(str(value)))
+        unknown = [path for path, value in row.unknown.items() if not has_value(base, path, value)]
+        model = self._family.facts.reads
+        return [*changed_fields(known_elements(base, model), changes, model), *unknown]

@@ -1,0 +1,33 @@
+"""Columns of a source that is compared: they may lead to every field that a record shows, read-only ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from carecloud_async.bulk.columns import Columns, Place
+from carecloud_async.bulk.family import Family
+from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
+
+__all__ = ["ShownColumns"]
+
+
+class ShownColumns(Columns):
+    """The fields that the rows of a comparison may name; see `Columns`."""
+
+    def __init__(self, family: Family, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
+        super().__init__(family, renamed=renamed, ignored=ignored)
+        self._add_shown(family.facts.reads, "")
+        self._short_names = self._find_short_names()
+
+    def _add_shown(self, model: Any, prefix: str) -> None:
+        if model is None:
+            return
+        names = api_names(model)
+        for name, hint in field_types(model).items():
+            path, core = prefix + names[name], core_type(hint)
+            if is_model(core):
+                self._objects.add(path)
+                self._add_shown(core, f"{path}.")
+            else:
+                self._fields.setdefault(path, Place(path=path, hint=hint))

@@ -1,0 +1,80 @@
+"""`CompareReport`: what a comparison of a list with a source found, and the options of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+
+from attrs import field, frozen
+
+__all__ = ["CompareOptions", "CompareReport", "Verdict"]
+
+
+def _or_empty(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    return given or {}
+
+
+class Verdict(StrEnum):
+    """What a comparison says of a row or a record. Each has exactly one."""
+
+    SAME = "same"
+    """The record has every value that the row names."""
+    DIFFERENT = "different"
+    """The record has other values in the fields that are listed."""
+    MISSING_THERE = "missing_there"
+    """No record of the list has the key of the row."""
+    MISSING_HERE = "missing_here"
+    """No row has the key of the record."""
+    TWICE = "twice"
+    """Several rows, or several records, have the key of the row."""
+    UNREADABLE = "unreadable"
+    """The row cannot be read, or has no key."""
+
+
+@frozen(kw_only=True)
+class CompareOptions:
+    """The options of a comparison; see `Listing.compare`."""
+
+    match: str
+    columns: Mapping[str, str] = field(factory=dict, converter=_or_empty)
+    ignore_columns: Collection[str] = ()
+    results: str | os.PathLike[str] | None = None
+
+
+@frozen(kw_only=True)
+class CompareReport:
+    """The result of a comparison.
+
+    Attributes:
+        rows: rows of the source.
+        records: records of the list.
+        same: rows whose record has every value that they name.
+        different: rows whose record has other values.
+        missing_there: rows whose key no record has.
+        missing_here: records whose key no row has.
+        twice: rows whose key several rows or several records have.
+        unreadable: rows that cannot be read or have no key.
+        exact: whether the list was read exactly; otherwise records that seem to be missing may be there.
+        requests: requests made.
+        seconds: duration.
+        results: the file with a line for each row and each missing record, if one was asked for.
+    """
+
+    rows: int
+    records: int
+    same: int = 0
+    different: int = 0
+    missing_there: int = 0
+    missing_here: int = 0
+    twice: int = 0
+    unreadable: int = 0
+    exact: bool
+    requests: int = 0
+    seconds: float = 0.0
+    results: str | None = None
+
+    @property
+    def all_same(self) -> bool:
+        """Whether the list was read exactly, and it and the source have the same records with the same values."""
+        return self.exact and self.rows == self.same and not self.missing_here

@@ -1,0 +1,43 @@
+"""`carecloud compare`: which rows and records differ, and an exit code that says whether any does."""
+
+import csv
+import json
+
+
+def write_bills(project, path, *, change=None):
+    rows = [record for _, record in project.records("purchases").items()]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["external_purchase_id", "total_price"])
+        for number, row in enumerate(rows):
+            writer.writerow([row["external_purchase_id"], change if number == 3 and change else row["total_price"]])
+
+
+def test_the_same_bills_end_with_0(carecloud, project, tmp_path):
+    """If every row and every record is the same, the exit code is 0 and the line says so."""
+    write_bills(project, tmp_path / "bills.csv")
+    done = carecloud("compare", "purchases", "bills.csv", "--match", "external_purchase_id")
+    assert done.code == 0, done.err
+    assert "the same" in done.line
+    assert "missing" not in done.line
+
+
+def test_a_difference_ends_with_1(carecloud, project, tmp_path):
+    """A bill with another total is named in the results, and the report has the counts."""
+    write_bills(project, tmp_path / "bills.csv", change="1000000")
+    options = ["--results", "diff.jsonl", "--report", "report.json"]
+    done = carecloud("compare", "purchases", "bills.csv", "--match", "external_purchase_id", *options)
+    assert done.code == 1
+    assert "1 different" in done.line
+    assert "see diff.jsonl" in done.line
+    found = [json.loads(line) for line in (tmp_path / "diff.jsonl").read_text().splitlines()]
+    assert [one["line"] for one in found if one["outcome"] == "different"] == [5]
+    assert json.loads((tmp_path / "report.json").read_text())["different"] == 1
+
+
+def test_a_list_that_cannot_be_compared_is_refused(carecloud, project, tmp_path):
+    """A wrong key is a wrong usage: exit code 2, and the line names the keys that work."""
+    (tmp_path / "rows.csv").write_text("external_id\n7\n")
+    refused = carecloud("compare", "customers", "rows.csv", "--match", "external_id")
+    assert refused.code == 2
+    assert "email" in refused.line

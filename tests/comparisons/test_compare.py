@@ -1,0 +1,159 @@
+"""`listing.compare()`: every row and every record has one verdict, of an exact reading of the list."""
+
+import csv
+import json
+
+import httpx
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=230, records=60, untidy=False)
+
+
+def connect(sandbox, **options):
+    options.setdefault("transport", sandbox.transport())
+    return CareCloud("sandbox.example", auth=sandbox.credentials(), **options)
+
+
+def bills(sandbox, count=None):
+    """The rows that a till would have kept of the sandbox's purchases."""
+    found = [record for _, record in sandbox.records("purchases").items()][:count]
+    return [{name: one[name] for name in ("external_purchase_id", "store_id", "total_price")} for one in found]
+
+
+def writes(sandbox):
+    return [one for one in sandbox.requests if one.method in {"PUT", "POST"} and "login" not in one.path]
+
+
+async def test_a_list_and_its_own_rows_are_the_same(sandbox):
+    """Rows with the values of the records are the same, and nothing is written."""
+    async with connect(sandbox) as client:
+        report = await client.purchases.list().compare(bills(sandbox), match="external_purchase_id")
+    assert (report.rows, report.records, report.same) == (60, 60, 60)
+    assert report.exact
+    assert report.all_same
+    assert writes(sandbox) == []
+
+
+async def test_each_row_and_each_record_has_one_verdict(sandbox, tmp_path):
+    """Different, missing on either side, twice and unreadable rows are told apart; the results name each of them."""
+    rows = bills(sandbox)
+    rows[0]["total_price"] = rows[0]["total_price"] + 1
+    rows[1]["external_purchase_id"] = "never-arrived"
+    rows[3] = dict(rows[2])
+    del rows[4]["external_purchase_id"]
+    async with connect(sandbox) as client:
+        listing = client.purchases.list()
+        report = await listing.compare(rows, match="external_purchase_id", results=tmp_path / "diff.jsonl")
+    found = (report.same, report.different, report.missing_there, report.twice, report.unreadable)
+    assert found == (55, 1, 1, 2, 1)
+    assert report.missing_here == 3  # the records of rows 1, 3 and 4
+    assert not report.all_same
+    lines = [json.loads(line) for line in (tmp_path / "diff.jsonl").read_text().splitlines()]
+    assert len(lines) == report.rows + report.missing_here
+    assert [one["outcome"] for one in lines[:6]] == [
+        "different",
+        "missing_there",
+        "twice",
+        "twice",
+        "unreadable",
+        "same",
+    ]
+    assert lines[0]["changed_fields"] == ["total_price"]
+    assert lines[4]["reasons"] == ["external_purchase_id: the row has no key"]
+    missing = {one["external_purchase_id"] for one in lines if one["outcome"] == "missing_here"}
+    known = [record["external_purchase_id"] for _, record in sandbox.records("purchases").items()]
+    assert missing == {known[1], known[3], known[4]}
+
+
+async def test_two_records_with_one_key_are_twice(sandbox):
+    """A bill that was recorded twice is the question that the comparison is asked for."""
+    purchases = sandbox.records("purchases")
+    first, second = purchases.ids()[:2]
+    purchases.update(second, {"external_purchase_id": purchases.get(first)["external_purchase_id"]})
+    async with connect(sandbox) as client:
+        report = await client.purchases.list().compare(bills(sandbox, 1), match="external_purchase_id")
+    assert (report.rows, report.twice) == (1, 1)
+    assert report.missing_here == 58
+
+
+async def test_keys_are_compared_as_in_bulk_writes(sandbox):
+    """Case and spaces of an e-mail address do not count, and spelled numbers equal numbers."""
+    emails = [one["personal_information"]["email"] for one in sandbox.customers]
+    rows = [{"email": f" {email.upper()} "} for email in emails if email]
+    async with connect(sandbox) as client:
+        report = await client.customers.list().compare(rows, match="email")
+    assert report.missing_there == 0
+    assert report.different == 0
+    assert report.same + report.twice == len(rows)
+
+
+async def test_only_the_filtered_list_is_compared(sandbox):
+    """A filter of the list says which records belong to the file."""
+    store = bills(sandbox)[0]["store_id"]
+    rows = [row for row in bills(sandbox) if row["store_id"] == store]
+    async with connect(sandbox) as client:
+        report = await client.purchases.list(store_id=store).compare(rows, match="external_purchase_id")
+    assert report.all_same
+    assert report.records == len(rows)
+
+
+class WithATotalTooHigh(httpx.AsyncBaseTransport):
+    """A server that counts more purchases than it shows."""
+
+    def __init__(self, sandbox):
+        self.inner = sandbox.transport()
+
+    async def handle_async_request(self, request):
+        response = await self.inner.handle_async_request(request)
+        body = (await response.aread()).replace(b'"total_items":60', b'"total_items":75')
+        return httpx.Response(response.status_code, content=body)
+
+
+async def test_a_list_that_may_lack_records_is_not_exact(sandbox):
+    """A record that was not shown is not known to be missing: the report says so."""
+    async with connect(sandbox, transport=WithATotalTooHigh(sandbox)) as client:
+        report = await client.purchases.list().compare(bills(sandbox), match="external_purchase_id")
+    assert not report.exact
+    assert not report.all_same
+
+
+async def test_lists_and_keys_that_cannot_be_compared(sandbox, tmp_path):
+    """A list without keys, an unknown key, one that records do not show, and a wrong target are refused unsent."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match=r"languages.list cannot be compared"):
+            await client.languages.list().compare([], match="language_id")
+        with pytest.raises(BulkWriteError, match=r"did you mean|keys: "):
+            await client.purchases.list().compare([], match="external_purchase")
+        with pytest.raises(BulkWriteError, match=r"records do not show this key.*email"):
+            await client.customers.list().compare([{"external_id": "1"}], match="external_id")
+        with pytest.raises(BulkWriteError, match="the folder does not exist"):
+            await client.purchases.list().compare([], match="purchase_id", results=tmp_path / "no" / "diff.csv")
+    assert sandbox.count("GET /purchases") == 0
+
+
+async def test_results_of_a_csv_file(sandbox, tmp_path):
+    """Results in CSV hold the columns of the file, the verdict and the differing fields."""
+    path = tmp_path / "bills.csv"
+    rows = bills(sandbox)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["external_purchase_id", "store_id", "total_price", "till"])
+        writer.writeheader()
+        writer.writerows({**row, "till": 7} for row in rows[:-1])
+    async with connect(sandbox) as client:
+        report = await client.purchases.list().compare(
+            path, match="external_purchase_id", ignore_columns=["till"], results=tmp_path / "diff.csv"
+        )
+    assert (report.same, report.missing_here) == (59, 1)
+    with (tmp_path / "diff.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [one["outcome"] for one in found] == ["same"] * 59 + ["missing_here"]
+    assert found[-1]["external_purchase_id"] == rows[-1]["external_purchase_id"]
