@@ -12,6 +12,10 @@ above (a full bucket was emptied), the next refusals come within that second and
 calls are refused for more than a second, or twice after the same number of calls in ten seconds and few in the last,
 only the ten seconds count for a while: growth is slower, and probes are fewer.
 
+**Refusals at random**, which say nothing of a limit, come as often at a lower rate. After `MOST_EARLY` refusals in a
+row that came below the believed limit, and were few of all calls, the limit is again what it was before the first of
+them: lowering it did not help. A limit that fell is found by fewer refusals, or refuses more of the calls.
+
 Growth stands still while callers want less than they may have.
 `shared_script` says the same in Lua, for a limit that processes share.
 """
@@ -43,6 +47,11 @@ LONGEST_PAUSE = 8.0
 SLOWEST = 1.0
 #: What timers of a busy process are late (seconds): no shorter time is measured or waited for.
 TICK = 0.01
+#: The part of a limit below which a rate is clearly below it, and how many refusals in a row at such a rate lower the
+#: limit. After more, the limit is restored if at most this part of the calls since the first of them was refused.
+BELOW = 0.99
+MOST_EARLY = 6
+RANDOM_PART = 0.12
 
 #: Served calls are counted in steps of so many seconds.
 STEP = 0.05
@@ -86,6 +95,9 @@ class RateModel:
         window: the seconds that are counted.
         long_until: until when it is a long one (busy time).
         average: calls per second of the ten seconds before the last refusal.
+        early: refusals in a row that came below the believed limit.
+        early_limit: the limit that was believed before them.
+        early_served, early_refused: calls served and refused since the first of them.
     """
 
     limit: float | None = None
@@ -102,6 +114,10 @@ class RateModel:
     window: float = SECOND
     long_until: float = -inf
     average: float = 0.0
+    early: int = 0
+    early_limit: float = 0.0
+    early_served: int = 0
+    early_refused: int = 0
 
     def rate(self, now: float) -> float:
         """Return the calls per second at this moment; infinity while no limit is known."""
@@ -131,6 +147,7 @@ class RateModel:
             latency: seconds that answers take: calls may overtake each other by a part of it.
         """
         self.served += 1
+        self.early_served += 1
         self.history.add(now)
         if self.waiting and sent > self.refused + latency / 4:
             self._recover(now)
@@ -144,6 +161,7 @@ class RateModel:
             asked: seconds that the server asks to pause.
         """
         busy = now - self.origin
+        self.early_refused += 1
         if self.waiting:
             self.asked = max(self.asked, asked)
             if sent - self.refused > BACKOFF * SECOND + self.asked:
@@ -156,7 +174,10 @@ class RateModel:
         rate = self.rate(now)
         self.pause = FIRST_PAUSE if rate == inf else min(max(1 / rate, TICK), SECOND)
         self.waiting, self.refused, self.asked, self.least = True, sent, asked, None
+        self._count_early(rate)
         self._measure(now, rate)
+        if self.early > MOST_EARLY and self.early_refused <= RANDOM_PART * (self.early_served + self.early_refused):
+            self.limit, self.least = self.early_limit, None
         if self.window == LONG_WINDOW:
             self.pause = SECOND
         return True
@@ -166,6 +187,14 @@ class RateModel:
         pause = self.pause
         self.pause = min(pause * BACKOFF, LONGEST_PAUSE)
         return pause
+
+    def _count_early(self, rate: float) -> None:
+        if self.limit is None or rate >= self.limit * BELOW:
+            self.early = 0
+            return
+        if not self.early:
+            self.early_limit, self.early_served, self.early_refused = self.limit, 0, 1
+        self.early += 1
 
     def _measure(self, now: float, rate: float) -> None:
         busy, believed = now - self.origin, self.limit or 0.0

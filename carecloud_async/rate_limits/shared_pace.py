@@ -61,7 +61,7 @@ class SharedPace:
         self._read_at = self._paused_until = clock.monotonic()
         self._round_trip = 0.0
         self._held: deque[float] = deque()
-        self._used = self._served = 0
+        self._used = self._served = self._refused = 0
         self._served_sent = self._refused_sent = self._throttled_at = -1.0
         self._asked = 0.0
         self._members, self._members_until = 1, -math.inf
@@ -143,6 +143,7 @@ class SharedPace:
             return
         now = self._clock.monotonic()
         self._slow_start.on_answer(ticket, now, served=False)
+        self._refused += 1
         if sent_at(ticket) > self._throttled_at or retry_after:
             self._asked = max(self._asked, retry_after or 0.0)
             self._refused_sent = max(self._refused_sent, sent_at(ticket))
@@ -235,7 +236,7 @@ class SharedPace:
         """Report to Redis, and take what it gives."""
         began, waiting = self._clock.monotonic(), self._waiting()
         wanted = max(min(self._target, waiting + self._used) - len(self._held), 0)
-        served, self._served, self._used = self._served, 0, 0
+        served, refusals, self._served, self._refused, self._used = self._served, self._refused, 0, 0, 0
         refused = self._refused_sent
         arguments = [
             self._member,
@@ -248,6 +249,7 @@ class SharedPace:
             began - refused if refused >= 0 else "",
             self._asked,
             self._slow_start.latency,
+            refusals,
         ]
         turn = Turn(**json.loads(await self._run(arguments)))
         if self._refused_sent <= refused:

@@ -31,7 +31,7 @@ _CONSTANTS = {name: value for name, value in vars(model).items() if name.isupper
 
 # KEYS: the state, the members, the history. ARGV: member, configured rate or 0, limit to begin with or 0, slots wanted,
 # whether a call waits, calls served, seconds since the last of them was sent, seconds since the last refused call was
-# sent or '', seconds that its answer asks to wait or 0, latency.
+# sent or '', seconds that its answer asks to wait or 0, latency, calls refused.
 # Returns a `Turn` as JSON.
 SCRIPT = (
     "".join(f"local {name} = {value}\n" for name, value in _CONSTANTS.items())
@@ -43,6 +43,7 @@ local function text(number) return string.format('%.6f', number) end
 local function arg(i) return tonumber(ARGV[i]) or 0 end
 local configured, hint, wanted, waits, latency = arg(2), arg(3), arg(4), ARGV[5] == '1', arg(10)
 local served, served_age, refused_age, asked = arg(6), arg(7), tonumber(ARGV[8]), arg(9)
+local refusals = math.max(arg(11), refused_age and 1 or 0)
 for i, kind in ipairs({'hash', 'zset', 'hash'}) do
   local found = redis.call('TYPE', KEYS[i]).ok
   if found ~= kind and found ~= 'none' then redis.call('DEL', KEYS[i]) end
@@ -64,6 +65,9 @@ s.waiting, s.refused, s.learnt = get('waiting', 0, 1, 0), get('refused', 0, now,
 s.asked, s.pause = get('asked', 0, 30, 0), get('pause', 0, LONGEST_PAUSE, 0)
 s.probe, s.paused_until = get('probe', 0, now + LONGEST_PAUSE, now), get('paused_until', 0, now + 30, 0)
 s.total, s.average = get('total', 0, 1e12, 0), get('average', 0, 1e7, 0)
+s.early_limit = get('early_limit', SLOWEST, 1e7, 0)
+s.early = s.early_limit > 0 and get('early', 0, 1e9, 0) or 0
+s.early_served, s.early_refused = get('early_served', 0, 1e12, 0), get('early_refused', 0, 1e12, 0)
 
 redis.call('ZREMRANGEBYSCORE', members, '-inf', text(now - GONE_SECONDS))
 redis.call('ZREMRANGEBYSCORE', members, '(' .. text(now), '+inf')
@@ -86,6 +90,11 @@ local function count(seconds)
     if step >= math.floor(first) and step <= last then sum = sum + number * math.min(step + 1 - first, 1) end
   end
   return sum
+end
+local function count_early(speed)
+  if s.limit == 0 or speed >= s.limit * BELOW then s.early = 0 return end
+  if s.early == 0 then s.early_limit, s.early_served, s.early_refused = s.limit, 0, refusals end
+  s.early = s.early + 1
 end
 local function measure(speed)
   local seconds = math.max(math.min(SECOND, s.busy), TICK)
@@ -119,7 +128,8 @@ end
 s.busy = s.busy + passed
 
 -- What the process reports.
-s.served = s.served + served
+s.served, s.early_served = s.served + served, s.early_served + served
+s.early_refused = s.early_refused + refusals
 if s.limit == 0 then s.total = s.total + served end
 if served > 0 then  -- a ring of counts, each with its step
   local step = math.floor(s.time / STEP)
@@ -156,7 +166,11 @@ if refused_age then
     speed = s.limit > 0 and rate() or 1e7
     s.pause = s.limit > 0 and math.min(math.max(1 / speed, TICK), SECOND) or FIRST_PAUSE
     s.waiting, s.refused, s.asked, s.least = 1, sent, asked, -1
+    count_early(speed)
     measure(speed)
+    if s.early > MOST_EARLY and s.early_refused <= RANDOM_PART * (s.early_served + s.early_refused) then
+      s.limit, s.least = s.early_limit, -1
+    end
     if s.long == 1 then s.pause = SECOND end
     s.probe, s.pause = now + s.pause, math.min(s.pause * BACKOFF, LONGEST_PAUSE)
   end

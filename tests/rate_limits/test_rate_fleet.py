@@ -2,6 +2,7 @@
 
 import uuid
 from functools import partial
+from random import Random
 
 import pytest
 from fleet_simulation import simulate_fleet
@@ -69,6 +70,22 @@ def test_what_a_process_that_is_gone_has_measured_slows_no_other(fleet, calls, g
     outcome = fleet(Bucket(40, 10), callers=(5,) * 4, requests=1e9, seconds=10, latency=latency, later=later)
     assert outcome.pace(0, 3) >= 0.75 * 40
     assert outcome.pace(3, 10) >= 0.85 * 40
+
+
+class Erratic:
+    """Refuses every fiftieth call at random, and has no limit."""
+
+    def __init__(self):
+        self._random = Random(1)
+
+    def admit(self, now):
+        return self._random.random() >= 0.02
+
+
+def test_refusals_at_random_do_not_slow_a_fleet_down(fleet):
+    """Four processes serve more than forty calls a second for as long as they call."""
+    outcome = fleet(Erratic(), callers=(5,) * 4, requests=1e9, seconds=40)
+    assert outcome.pace(20, 40) > 40
 
 
 STRANGE = {

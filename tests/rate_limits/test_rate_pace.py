@@ -1,12 +1,13 @@
 """The rate that is configured, and the one that finds the limit by itself, in simulated minutes."""
 
 import math
+from random import Random
 
 import pytest
 from rate_simulation import simulate
 
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
-from benchmarks.rate_simulation import VirtualClock
+from benchmarks.rate_simulation import Callers, Simulation, VirtualClock
 from carecloud_async import RateLimit
 from carecloud_async.rate_limits.pacing import AdaptivePace
 
@@ -88,6 +89,27 @@ def test_a_server_without_a_limit_is_never_paced():
     result = simulate(SlidingWindow(10**9), RateLimit.adaptive(), workers=8, latency=0.01, seconds=5)
     assert result.pace(until=5) > 700
     assert result.refused == 0
+
+
+class Erratic:
+    """Refuses a part of the calls at random, and has no limit."""
+
+    rate = math.inf
+
+    def __init__(self, part, seed):
+        self._part = part
+        self._random = Random(seed)
+
+    def admit(self, now):
+        return self._random.random() >= self._part
+
+
+@pytest.mark.parametrize("part", [0.01, 0.02])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_refusals_at_random_do_not_slow_calls_down(part, seed):
+    """Of 667 calls a second that its callers could make, a client keeps more than a hundred; it fell to 14."""
+    simulation = Simulation(Erratic(part, seed), RateLimit.adaptive(), Callers(number=20, latency=0.03), seed=seed)
+    assert simulation.run(seconds=60).pace(30, 60) > 100
 
 
 def test_a_server_that_spaces_calls_out_is_not_hammered():

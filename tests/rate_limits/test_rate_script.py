@@ -30,7 +30,19 @@ class Shared:
         self._limit = limit
 
     def ask(self, now, *, served=0, served_age=0, refused_age="", asked=0, wanted=2000, waits=1):
-        arguments = ["me", 0, self._limit, wanted, waits, served, served_age, refused_age, asked, 0]
+        arguments = [
+            "me",
+            0,
+            self._limit,
+            wanted,
+            waits,
+            served,
+            served_age,
+            refused_age,
+            asked,
+            0,
+            int(refused_age != ""),
+        ]
         return SimpleNamespace(**json.loads(self._script(self._keys, [*arguments, f"{now:.6f}"])))
 
     def close(self):
@@ -49,6 +61,7 @@ def test_both_believe_the_same(redis_server, limit, history):
         for seconds, served, refused, asked in history:
             now += seconds
             model.served += served
+            model.early_served += served
             model.history.add(now, served)
             if refused:
                 shared.ask(now, served=served, refused_age=0.01, asked=asked)
