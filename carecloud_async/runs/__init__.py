@@ -3,8 +3,9 @@
 from carecloud_async.runs.append_file import AppendFile, FileChangedError, Mark
 from carecloud_async.runs.database import IN_MEMORY, TEMPORARY, Database
 from carecloud_async.runs.kinds import FULL, IDENTITY, RunKind, reason_of, why_foreign
-from carecloud_async.runs.publication import Publication, partial_path, publish
+from carecloud_async.runs.publication import Publication, partial_path, publish, publish_folder
 from carecloud_async.runs.run_file import Earlier, RunFile
+from carecloud_async.runs.work_folder import WorkFolder
 
 __all__ = [
     "FULL",
@@ -19,8 +20,10 @@ __all__ = [
     "Publication",
     "RunFile",
     "RunKind",
+    "WorkFolder",
     "partial_path",
     "publish",
+    "publish_folder",
     "reason_of",
     "why_foreign",
 ]

@@ -1,7 +1,7 @@
 """Publishing: how a finished file gets its name, whole, and at most once.
 
     partial_path    where a file is prepared: next to its target, links followed
-    publish         gives it its name: the only way to do so
+    publish         gives it its name: the only way to do so; `publish_folder` does it for a folder
     Publication     what a run file notes before, so that it is finished after a kill
 
 A hard link fails if the name is taken. Where there are no hard links, a rename takes its place after a look at the
@@ -10,9 +10,11 @@ name. The folder is synced, so that the name survives a crash.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ from attrs import field, frozen
 
 from carecloud_async.runtime.durable_files import PRIVATE, create_private, sync_folder
 
-__all__ = ["Publication", "hard_link", "partial_path", "publish"]
+__all__ = ["Publication", "hard_link", "partial_path", "publish", "publish_folder"]
 
 #: The errors of `os.link` on file systems without hard links (`EINVAL`: Windows), or where the user may make none.
 _NO_HARD_LINKS: Final = {
@@ -93,6 +95,20 @@ def publish(
         publish(_copied(partial, path.parent), path, overwrite=overwrite, mode=mode, link=link)
         partial.unlink()
     sync_folder(path.parent)
+
+
+def publish_folder(partial: Path, target: Path) -> None:
+    """Give a finished folder its name, which is free or that of an empty folder; its files are synced.
+
+    Raises:
+        OSError: the name is taken, or the file system refuses.
+    """
+    sync_folder(partial)
+    if sys.platform == "win32":  # which replaces no folder
+        with contextlib.suppress(FileNotFoundError):
+            target.rmdir()
+    partial.rename(target)
+    sync_folder(target.absolute().parent)
 
 
 def _link(partial: Path, path: Path, link: Callable[[Path, Path], None]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from datetime import datetime
 from enum import StrEnum
 from io import BytesIO
@@ -19,11 +18,24 @@ from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.export.formats.csv import CsvSink
 from carecloud_async.export.formats.sinks import CsvOptions, Layout
-from carecloud_async.runtime.durable_files import create_private, sync_folder
+from carecloud_async.fixes import DELETE, ROOM
+from carecloud_async.runs import RunKind, WorkFolder, publish_folder, reason_of
+from carecloud_async.runtime.durable_files import claim_folder, create_private
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["Dossier", "DossierPart", "PartStatus"]
 
+_KIND: Final = RunKind(
+    name="dossier",
+    file="a run file of a dossier",
+    each="customer",
+    own="a folder",
+    version=1,
+    tables=(),
+    error=ConfigurationError,
+    begin_again=DELETE,
+    full=ROOM,
+)
 _CSV: Final = CsvOptions(bom=True, escape_formulas=True)
 
 #: Data that the API does not provide, or only one record at a time, as texts for the index.
@@ -117,31 +129,40 @@ class Dossier:
 
 
 def _write(dossier: Dossier, folder: Path) -> None:
-    """Write a dossier into a temporary folder next to its own, and rename it when it is complete; blocks.
+    """Write a dossier into a private folder next to its own, which gets its name when it is complete; blocks.
 
     Raises:
-        ConfigurationError: the folder is not empty, or cannot be written.
+        ConfigurationError: the folder is not empty, or cannot be written, or another run is writing it.
     """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigurationError(f"{folder.name} is there and not empty: name a new folder")
+    work = WorkFolder(folder)
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigurationError(f"{folder.name} is there and not empty: name a new folder")
-        parent = folder.absolute().parent
-        parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         try:
-            for name, content in _files(dossier):
-                with create_private(stage / name) as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            if folder.exists():
-                folder.rmdir()
-            stage.rename(folder)
-            sync_folder(parent)
+            work.open(kind=_KIND, binding={}, resume=False)  # its lock is wanted alone
+            _stage(dossier, folder)
         finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            work.close()
     except OSError as error:
-        raise ConfigurationError(f"{folder.name} cannot be written: {error.strerror or type(error).__name__}") from None
+        raise ConfigurationError(f"{folder.name} cannot be written: {reason_of(error)}") from None
+
+
+def _stage(dossier: Dossier, folder: Path) -> None:
+    """Write the files into a folder beside, and give it its name. A killed run may have left files there."""
+    stage = folder.with_name(f".{folder.name}.partial")
+    claim_folder(stage)
+    try:
+        for left in stage.iterdir():
+            left.unlink()
+        for name, content in _files(dossier):
+            with create_private(stage / name) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        publish_folder(stage, folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _files(dossier: Dossier) -> list[tuple[str, bytes]]:

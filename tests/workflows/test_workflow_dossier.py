@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, NotFoundError, RetryPolicy
+from carecloud_async.fixes import Fix
 from carecloud_async.lookup.lists import listable
+from carecloud_async.runs import RunKind, WorkFolder
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import PartStatus, dossier
 
@@ -207,6 +209,39 @@ async def test_a_folder_that_is_in_use_is_refused(client, tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be written"):
         await found.write(tmp_path / "file" / "below")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "file"]
+
+
+async def test_what_a_killed_run_has_left_is_removed(client, tmp_path):
+    """It is personal data: the next dossier of that name does not keep it, neither in its folder nor beside it."""
+    left = tmp_path / ".dossier.partial"
+    left.mkdir(mode=0o700)
+    (left / "customers.cards.json").write_text("of another day")
+    (left / "left.json").write_text("of another day")
+    await (await dossier(client, FIRST_CUSTOMER_ID)).write(tmp_path / "dossier")
+    assert [file.name for file in tmp_path.iterdir()] == ["dossier"]
+    assert not any("of another day" in file.read_text() for file in (tmp_path / "dossier").iterdir())
+
+
+async def test_two_dossiers_in_one_folder_take_turns(client, tmp_path):
+    """The second one is refused while the first is being written, and takes nothing away from it."""
+    found = await dossier(client, FIRST_CUSTOMER_ID)
+    kind = RunKind(
+        name="dossier",
+        file="a run file of a dossier",
+        each="customer",
+        own="a folder",
+        version=1,
+        tables=(),
+        error=ConfigurationError,
+        begin_again=Fix("delete it"),
+    )
+    first = WorkFolder(tmp_path / "dossier")
+    first.open(kind=kind, binding={}, resume=False)
+    with pytest.raises(ConfigurationError, match="another run is using it"):
+        await found.write(tmp_path / "dossier")
+    first.close()
+    await found.write(tmp_path / "dossier")
+    assert [file.name for file in tmp_path.iterdir()] == ["dossier"]
 
 
 async def test_nothing_of_a_record_is_in_a_repr(client):

@@ -5,14 +5,11 @@
     output     the same records in the target's format
 
 The finished file is made there and gets its final name when it is whole. The folder goes with it, or holds the report
-for a run with `resume=True`. It and its files are private to their user, because folders are shared and exports hold
-personal data. In a folder that others may write to, only its sticky bit (as `/tmp` has) keeps them from renaming your
-files.
+for a run with `resume=True`.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -26,8 +23,8 @@ from carecloud_async.export.reading.seen_ids import SEEN_TABLE
 from carecloud_async.export.report import ExportReport
 from carecloud_async.export.storage.target import Target
 from carecloud_async.fixes import OVERWRITE, RESTART
-from carecloud_async.runs import Publication, RunFile, RunKind, publish
-from carecloud_async.runtime.durable_files import PRIVATE, claim_folder
+from carecloud_async.runs import Publication, RunFile, RunKind, WorkFolder, publish
+from carecloud_async.runtime.durable_files import PRIVATE
 
 __all__ = ["Ended", "Workspace"]
 
@@ -68,18 +65,21 @@ class Workspace:
         target: what is exported to.
 
     Attributes:
-        run: the open run file.
+        directory: the folder.
+        records, output: its files.
     """
-
-    run: RunFile
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        path = target.path
-        self.directory: Path = path.with_name(f".{path.name}.run")
+        self._folder = WorkFolder(target.path)
+        self.directory: Path = self._folder.path
         self.records: Path = self.directory / "records"
         self.output: Path = self.directory / "output"
-        self._is_open = False
+
+    @property
+    def run(self) -> RunFile:
+        """The open run file."""
+        return self._folder.run
 
     def open(self, binding: Mapping[str, str], *, resume: bool) -> None:
         """Make the folder, and open its run file.
@@ -91,34 +91,20 @@ class Workspace:
         old = target.path.with_name(f"{target.path.name}.partial")
         if resume and (old / "checkpoint.json").exists():
             raise ExportError(f"{old} was made by another version of this package: remove it, and export again")
-        try:
-            if target.url is not None:
+        if target.url is not None:
+            try:
                 target.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            claim_folder(self.directory)
-        except OSError as error:
-            if error.errno is None:
-                raise ExportError(
-                    f"{target.shown}: {error.strerror}: remove it, or export to another folder"
-                ) from error
-            raise disk_error(target.shown, error) from error
-        self.run = RunFile.open(self.directory / "run.db", kind=_KIND, binding=binding, resume=resume)
-        self._is_open = True
+            except OSError as error:
+                raise disk_error(target.shown, error) from error
+        self._folder.open(kind=_KIND, binding=binding, resume=resume)
 
     def close(self) -> None:
         """Close the folder, and remove it if it holds nothing. Does nothing if it is not open."""
-        if self._is_open:
-            if self.run.holds_something:
-                self.run.close()
-            else:
-                self.clear()
-                self.run.remove()
-        with contextlib.suppress(OSError):  # it holds something, or another export has opened it
-            self.directory.rmdir()
+        self._folder.close()
 
     def clear(self) -> None:
         """Remove the records and the output."""
-        for path in (self.records, self.output):
-            path.unlink(missing_ok=True)
+        self._folder.clear()
 
     @property
     def ended(self) -> Ended | None:
