@@ -7,6 +7,7 @@ login before, where a login of this identity ends no other by the vendor's own d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from random import Random
 from typing import Final
 
@@ -30,12 +31,13 @@ __all__ = ["SecondLogin", "ask_with_dead_token", "dead_token_finding", "log_in_a
 
 _DEAD_MEANS: Final = (
     "the SDK logs in again when a token has ended before its time (an administrator revoked it, the server restarted), "
-    "and knows it by status 401"
+    "and knows that by status 401"
 )
-_OTHERWISE: Final = (
-    "a token that ended early looks like a missing right or a wrong request: calls can fail until the end that the "
-    "login announced"
+_DOUBTED: Final = (
+    "such a token is renewed once, in doubt, if it is some seconds old and the operation was allowed before; otherwise "
+    "the call fails"
 )
+_UNSEEN: Final = "such an answer does not renew it: calls fail until the end that the login announced"
 _REPORT: Final = (
     "tell the project's administrator: the API describes 401; after a revocation call client.login(), or restart"
 )
@@ -95,7 +97,9 @@ def dead_token_finding(reply: Reply | None) -> CheckFinding:
         )
     if reply.outcome in _DEAD:
         seen = f"a token that is not valid is answered with {_DEAD[reply.outcome]} (status {reply.status})"
-        return warning("dead_token", seen, f"{_DEAD_MEANS}; {_OTHERWISE}", _REPORT)
+        is_bad_request = reply.outcome is Outcome.REFUSED and reply.status == HTTPStatus.BAD_REQUEST
+        is_doubted = is_bad_request or reply.outcome in {Outcome.FORBIDDEN, Outcome.ERROR_AS_SUCCESS}
+        return warning("dead_token", seen, f"{_DEAD_MEANS}; {_DOUBTED if is_doubted else _UNSEEN}", _REPORT)
     return not_known("dead_token", f"a made-up token was not answered by the API: {reply}", _DEAD_MEANS, "run it again")
 
 

@@ -121,17 +121,17 @@ def from_offset(least):
     return lambda request: request.method == "GET" and number(request, "offset") >= least
 
 
-def by_ids_of_nobody(request):
+def by_unknown_ids(request):
     """The filter by ids that no customer has: 26 hex digits that are no id of the sandbox."""
     values = request.url.params.get_list("customer_ids[]")
     return len(values) == 2 and values[0] == values[1][::-1]
 
 
-def of_nobody(request):
+def finds_nothing(request):
     """All filters that find nothing."""
     query = request.url.params
     return request.method == "GET" and (
-        by_ids_of_nobody(request) or any(name in query for name in ("email", "last_name", "customer_id"))
+        by_unknown_ids(request) or any(name in query for name in ("email", "last_name", "customer_id"))
     )
 
 

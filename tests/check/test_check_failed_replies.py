@@ -9,13 +9,13 @@ from every import every
 from lies import (
     ERROR,
     breaks,
-    by_ids_of_nobody,
+    by_unknown_ids,
+    finds_nothing,
     from_offset,
     html,
     large,
     lists,
     of,
-    of_nobody,
     once,
     said,
     says,
@@ -71,10 +71,10 @@ QUESTIONS = {
     "any sort": (with_param("sort_field"), {"sort"}),
     "a sort by change": (lambda request: request.url.params.get("sort_field") == "last_change", {"sort"}),
     "falling ids": (lambda request: request.url.params.get("sort_direction") == "DESC", {"sort"}),
-    "filters that find nothing": (of_nobody, {"empty_list", "filters"}),
+    "filters that find nothing": (finds_nothing, {"empty_list", "filters"}),
     "a filter by e-mail": (with_param("email"), {"filters", "empty_list"}),
     "a filter by ids": (with_param("customer_ids[]"), {"filters"}),
-    "ids of nobody": (by_ids_of_nobody, {"filters", "empty_list"}),
+    "unknown ids": (by_unknown_ids, {"filters", "empty_list"}),
     "a page after the end": (from_offset(61), {"end"}),
 }
 

@@ -12,10 +12,11 @@ from lies import (
     ERROR,
     PRAGUE,
     breaks,
-    by_ids_of_nobody,
+    by_unknown_ids,
     check_of,
     dead_token,
     everything,
+    finds_nothing,
     header,
     html,
     in_utc,
@@ -23,7 +24,6 @@ from lies import (
     lists,
     logins,
     of,
-    of_nobody,
     once,
     recent_change,
     records,
@@ -168,6 +168,15 @@ async def test_the_answer_to_a_dead_token_is_named(name):
     assert await said(lie) == expected
 
 
+@every(
+    "answer, meaning", [(says(403, ERROR), "in doubt"), (says(404, ERROR), "until the end that the login announced")]
+)
+async def test_a_dead_token_says_what_the_sdk_does(answer, meaning):
+    """After a 403 the SDK renews a token in doubt; after a 404 it knows nothing of the token."""
+    found = await check_of(when(dead_token, answer))
+    assert meaning in found.named("dead_token")[0].meaning
+
+
 def only_last_token():
     """A server whose login ends the token of the login before."""
     issued = []
@@ -206,20 +215,20 @@ async def test_the_second_login_is_judged(name):
 
 
 EMPTY = {
-    "204": (when(of_nobody, says(204)), {"problem empty_list"}),
-    "404": (when(of_nobody, says(404, ERROR)), {"problem empty_list"}),
-    "400": (when(of_nobody, says(400, ERROR)), {"problem empty_list"}),
-    "403": (when(of_nobody, says(403, ERROR)), {"problem empty_list"}),
-    "no data": (when(of_nobody, says(200, {})), {"problem empty_list"}),
-    "data is null": (when(of_nobody, says(200, {"data": None})), {"problem empty_list"}),
-    "no list and no total": (when(of_nobody, says(200, {"data": {}})), {"problem empty_list"}),
-    "no list and a total": (when(of_nobody, says(200, {"data": {"total_items": 60}})), {"problem empty_list"}),
-    "an error with 200": (when(of_nobody, says(200, ERROR)), {"problem empty_list"}),
-    "an empty body": (when(of_nobody, says(200)), {"problem empty_list"}),
-    "404 for ids alone": (when(by_ids_of_nobody, says(404, ERROR)), {"problem empty_list"}),
-    "data is a list": (when(of_nobody, says(200, {"data": []})), set()),
-    "no list and no records": (when(of_nobody, says(200, {"data": {"total_items": 0}})), set()),
-    "503": (when(of_nobody, says(503)), {"not known empty_list", "not known filters", "warning failures"}),
+    "204": (when(finds_nothing, says(204)), {"problem empty_list"}),
+    "404": (when(finds_nothing, says(404, ERROR)), {"problem empty_list"}),
+    "400": (when(finds_nothing, says(400, ERROR)), {"problem empty_list"}),
+    "403": (when(finds_nothing, says(403, ERROR)), {"problem empty_list"}),
+    "no data": (when(finds_nothing, says(200, {})), {"problem empty_list"}),
+    "data is null": (when(finds_nothing, says(200, {"data": None})), {"problem empty_list"}),
+    "no list and no total": (when(finds_nothing, says(200, {"data": {}})), {"problem empty_list"}),
+    "no list and a total": (when(finds_nothing, says(200, {"data": {"total_items": 60}})), {"problem empty_list"}),
+    "an error with 200": (when(finds_nothing, says(200, ERROR)), {"problem empty_list"}),
+    "an empty body": (when(finds_nothing, says(200)), {"problem empty_list"}),
+    "404 for ids alone": (when(by_unknown_ids, says(404, ERROR)), {"problem empty_list"}),
+    "data is a list": (when(finds_nothing, says(200, {"data": []})), set()),
+    "no list and no records": (when(finds_nothing, says(200, {"data": {"total_items": 0}})), set()),
+    "503": (when(finds_nothing, says(503)), {"not known empty_list", "not known filters", "warning failures"}),
     "a filter by ids is refused": (
         when(with_param("customer_ids[]"), says(400, ERROR)),
         {"problem filters", "warning filters"},
@@ -266,7 +275,7 @@ async def test_nothing_of_a_lie_is_in_the_report():
     refusal = {"error": {"type": canary, "title": canary, "detail": canary}}
     lies = [
         records(lambda record, _: record.update(last_change=canary)),
-        when(of_nobody, says(400, refusal)),
+        when(finds_nothing, says(400, refusal)),
         when(dead_token, says(403, refusal, headers={"server": canary})),
         header("date", canary, everything),
     ]

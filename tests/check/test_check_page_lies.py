@@ -11,12 +11,12 @@ from every import every
 from lies import (
     ERROR,
     breaks,
+    finds_nothing,
     from_offset,
     html,
     large,
     lists,
     number,
-    of_nobody,
     page,
     records,
     said,
@@ -53,7 +53,7 @@ TOTALS = {
     "one too few": (total(lambda number: max(number - 1, 0)), {"problem totals"}),
     "always 0": (total(lambda _: 0), {"problem totals"}),
     "the length of the page": (page(lambda data, key, _: {**data, "total_items": len(data[key])}), {"problem totals"}),
-    "not of the filter": (total(lambda _: 60, of_nobody), {"warning totals"}),
+    "not of the filter": (total(lambda _: 60, finds_nothing), {"warning totals"}),
 }
 
 
