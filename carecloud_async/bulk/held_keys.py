@@ -48,30 +48,23 @@ class HeldKeys:
         """Claim the keys of writes; return those that have all of theirs, and the others, which have to wait."""
         if self._claims is None:
             return [*writes], []
-        new: dict[int, list[str]] = {}
+        wanted: dict[str, int] = {}
+        asked: dict[int, list[str]] = {}
         for write in writes:
             keys = [key for key in self._keys_of(write) if key not in self._family]
-            if all(self._holder.get(key, write.row) == write.row for key in keys):
-                new[write.id] = [key for key in keys if key not in self._holder]
-                self._hold(write.row, keys)
-        wanted = [key for keys in new.values() for key in keys]
-        claimed = await run_in_thread(partial(self._claims.claim, wanted)) if wanted else Claimed()
-        busy = claimed.busy
-        ready = [
-            _let_go(write) if claimed.new.intersection(new[write.id]) else write
-            for write in writes
-            if write.id in new and busy.isdisjoint(new[write.id])
-        ]
-        if len(ready) == len(writes):
-            return ready, []
-        rejected = {write.id for write in ready}
-        others = [write for write in writes if write.id not in rejected]
-        given_up = {write.row: new[write.id] for write in others if write.id in new}
-        for row, keys in given_up.items():
-            for key in keys:
-                self._holder.pop(key, None)
-            self._of_row[row].difference_update(keys)
-        await self._release(key for keys in given_up.values() for key in keys if key not in busy)
+            if all({self._holder.get(key, write.row), wanted.get(key, write.row)} == {write.row} for key in keys):
+                # Parts of one row may have one key: what another one asks for now is not held yet.
+                asked[write.id] = [key for key in keys if key not in self._holder]
+                wanted.update(dict.fromkeys(asked[write.id], write.row))
+        claimed = await run_in_thread(partial(self._claims.claim, [*wanted])) if wanted else Claimed()
+        ready, others = [], []
+        for write in writes:
+            if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):
+                others.append(write)
+                continue
+            self._hold(write.row, asked[write.id])
+            ready.append(_let_go(write) if claimed.new.intersection(asked[write.id]) else write)
+        await self._release(key for key in wanted if key not in self._holder and key not in claimed.busy)
         return ready, others
 
     def one_write_a_record(

@@ -9,6 +9,8 @@ from collections import Counter
 import pytest
 
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.held_keys import HeldKeys
+from carecloud_async.bulk.rows import CheckedRow, Intent, Write
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.runtime.user_folders import state_folder
@@ -17,6 +19,8 @@ from carecloud_async.runtime.user_folders import state_folder
 RUN = """
 import sys, time
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.held_keys import HeldKeys
+from carecloud_async.bulk.rows import CheckedRow, Intent, Write
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.runtime.user_folders import state_folder
 with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
@@ -137,3 +141,29 @@ def test_many_runs_begin_and_end_at_once(clock):
     assert holders["most"] == 1
     assert holders["times"] > 0
     assert len(list(state_folder().glob("run-*.lock"))) <= 16
+
+
+@pytest.mark.anyio
+async def test_parts_of_one_row_that_have_one_busy_key(clock):
+    """Two properties of a customer whose properties another run writes both wait."""
+    writes = [Write(id=number, row=1, kind="property", body=CheckedRow()) for number in (1, 2)]
+    with claims_of(clock) as first, claims_of(clock) as second:
+        first.claim(["a"])
+        held = HeldKeys(second, lambda _write: ["a"])
+        assert await held.claim(writes) == ([], writes)
+        first.release(["a"])
+        assert await held.claim(writes) == (writes, [])
+        await held.release([1])
+        assert first.claim(["a"]).busy == set()
+
+
+@pytest.mark.anyio
+async def test_a_write_whose_key_was_let_go_takes_no_credit(clock):
+    """A lost create whose claim another run may have had since is not told as created."""
+    write = Write(id=1, row=1, body=CheckedRow(), intent=Intent(was_absent=True))
+    with claims_of(clock) as first:
+        first.claim(["a"])
+        ((same,), _) = await HeldKeys(first, lambda _write: ["a"]).claim([write])
+        ((other,), _) = await HeldKeys(first, lambda _write: ["b"]).claim([write])
+    assert same.intent.was_absent
+    assert not other.intent.was_absent

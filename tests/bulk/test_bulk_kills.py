@@ -102,3 +102,57 @@ def test_keyless_rows_are_never_sent_twice(tmp_path, seed):
         if outcome == "created":
             assert there[row["last_name"]] == 1
     assert found.count("unknown") <= 3 * 20 + 20  # what was under way at each kill, and lost answers
+
+
+def run_several(tmp_path, *, runs, kills, seed):
+    """Write the same rows from several processes at once, each killed several times; return sandbox and results."""
+    draw, sandbox, numbers = random.Random(seed), Sandbox(customers=20, seed=1), range(120)
+    for after in range(10, 2000, 40):
+        sandbox.faults.add("POST /customers", after=after + draw.randrange(30), **draw.choice(FAULTS))
+    text = "".join(f"E{one},N{one},en\n" for one in numbers)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHILD.parent), *sys.path])}
+    files = [(tmp_path / f"c{run}.csv", tmp_path / f"r{run}.csv") for run in range(runs)]
+    for source, _ in files:
+        source.write_text(f"external_id,last_name,language_id\n{text}")
+    killed = 0
+    with sandbox.running() as url:
+        left = dict(enumerate(files))
+        while left:
+            children = {
+                run: subprocess.Popen(
+                    [sys.executable, CHILD, url, *map(str, names), "external_id"],
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                )
+                for run, names in left.items()
+            }
+            for child in children.values():
+                if killed < kills:
+                    try:
+                        child.wait(draw.uniform(0.5, 3.0))
+                    except subprocess.TimeoutExpired:
+                        child.send_signal(signal.SIGKILL)
+                        killed += 1
+            for run, child in children.items():
+                child.communicate(timeout=240)
+                if child.returncode == 0:
+                    del left[run]
+    return sandbox, [results for _, results in files]
+
+
+@pytest.mark.parametrize(
+    ("runs", "kills", "seed"),
+    [(3, 4, 1), *(pytest.param(runs, 12, seed, marks=pytest.mark.thorough) for runs in (2, 3) for seed in range(2, 6))],
+)
+def test_several_processes_that_are_killed(tmp_path, runs, kills, seed):
+    """Several imports of the same rows at once, killed among lost and late answers: each key is made once."""
+    sandbox, results = run_several(tmp_path, runs=runs, kills=kills, seed=seed)
+    there = Counter(
+        (record.get("personal_information") or {}).get("last_name")
+        for record in map(sandbox.customers.get, sandbox.customers.ids())
+    )
+    assert {there[f"N{one}"] for one in range(120)} == {1}
+    told = [outcomes(path) for path in results]
+    assert {outcome for run in told for outcome in run} <= {"created", "updated", "unchanged"}
+    for row in zip(*told, strict=True):
+        assert row.count("created") <= 1
