@@ -79,10 +79,6 @@ class RecordWrites:
             return True
         return self._key is not None and self._key.needs_list and decided.kind != "update"
 
-    async def look_up(self, writes: Sequence[Write]) -> list[tuple[Write, RowResult | Plan]]:
-        """Look records up again whose parts were checked before, and decide."""
-        return await self._decide(writes, await self._find(writes))
-
     async def _find(self, writes: Sequence[Write]) -> FoundByKey:
         keys = [write.body.key for write in writes if write.body.key is not None]
         return FoundByKey() if self._finder is None or not keys else await self._finder.find(keys)

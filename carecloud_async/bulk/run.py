@@ -274,6 +274,8 @@ class _Run:
             figures.stage = "finding"
             await figures.report_progress(always=True)
             await engine.run(self.files.journal.parent)
+            if claims is not None:
+                await run_in_thread(claims.release_all)
         finally:
             await run_in_thread_regardless(partial(journal.set, kept=figures.to_keep))
             if claims is not None:
