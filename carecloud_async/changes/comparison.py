@@ -29,6 +29,9 @@ _SPARE_NUMBERS = 100_000
 _NUMBER, _TEXT = "#", "$"
 _PREFIXES = {_NUMBER: _TEXT, _TEXT: _NUMBER}
 
+#: Stands between an id that several records have and the digest of the text of one of them.
+_TWIN = "\0"
+
 Identify: TypeAlias = Callable[[list[bytes]], list[Identity]]
 
 
@@ -68,12 +71,13 @@ class Comparison:
         self._pending.clear()
         self._begin()
 
-    def take(self, lines: list[bytes], identify: Identify) -> None:
+    def take(self, lines: list[bytes], identify: Identify, *, by_text: bool = False) -> None:
         """Take records.
 
         Args:
             lines: the records.
             identify: returns their ids.
+            by_text: whether some records have the same id: all but the first of them are told apart by their text.
         """
         texts = list(map(_digest, lines))
         # The text of most records is unchanged. Where a page is a range of ids, the digests of that range show it
@@ -91,7 +95,25 @@ class Comparison:
         self.unchanged += len(lines) - len(others)
         if others:
             rest = [lines[index] for index in others]
-            self._take_each(rest, [texts[index] for index in others], list(map(_key, identify(rest))))
+            rest_texts, keys = [texts[index] for index in others], list(map(_key, identify(rest)))
+            self._take_each(rest, rest_texts, self._tell_twins_apart(keys, rest_texts) if by_text else keys)
+
+    def _tell_twins_apart(self, keys: Sequence[str | bytes], texts: Sequence[bytes]) -> list[str | bytes]:
+        """Return the keys of records, with its text in that of each whose id another record has."""
+        twins = [key if isinstance(key, bytes) else _twin(key, text) for key, text in zip(keys, texts, strict=True)]
+        known = self._state.find([*keys, *twins])
+        taken: set[str | bytes] = set()
+        found: list[str | bytes] = []
+        for key, twin, text in zip(keys, twins, texts, strict=True):
+            before = known.get(key)
+            is_taken = before is not None and (before.number >= self._first_new or bool(self._seen[before.number]))
+            is_other = key in taken or (is_taken and before is not None and before.text != text)
+            if twin in known or is_other:
+                found.append(twin)
+            else:
+                found.append(key)
+                taken.add(key)
+        return found
 
     def _take_each(self, lines: Sequence[bytes], texts: Sequence[bytes], keys: Sequence[str | bytes]) -> None:
         known = self._state.find(keys)
@@ -169,10 +191,20 @@ class Comparison:
         seen = self._seen + b"\1" * (self._next - self._first_new)
         for rows in self._state.numbers() if unseen else ():
             keys = [key for key, number in rows if not seen[number]]
-            for key in keys:
-                self._pending.add("deleted", _shown(key), None)
+            # Users know a record by its id: it is deleted when no other record has that id.
+            ids = {_shown(key): None for key in keys if not self._has_twin(key, seen)}
+            for one in ids:
+                self._pending.add("deleted", one, None)
             self._state.remove(keys)
-            self.deleted += len(keys)
+            self.deleted += len(ids)
+
+    def _has_twin(self, key: str | bytes, seen: bytearray) -> bool:
+        """Return whether another record with the same id was found."""
+        if isinstance(key, bytes):
+            return False
+        first = key.partition(_TWIN)[0]
+        twins = self._state.find_texts(first, first + chr(ord(_TWIN) + 1), 1, kept=self._keeps)
+        return any(seen[number] for number in twins.values())
 
     def finish(self) -> None:
         """Store the next free number in the state."""
@@ -186,8 +218,12 @@ def _key(identity: Identity) -> str | bytes:
     return f"{_NUMBER if isinstance(identity, int) else _TEXT}{identity}"
 
 
+def _twin(key: str, text: bytes) -> str:
+    return f"{key}{_TWIN}{text.hex()}"
+
+
 def _shown(key: str | bytes) -> str:
-    return key.hex() if isinstance(key, bytes) else key[1:]
+    return key.hex() if isinstance(key, bytes) else key[1:].partition(_TWIN)[0]
 
 
 def _order(key: str | bytes) -> tuple[bool, bytes]:

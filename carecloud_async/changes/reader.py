@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.changes.comparison import Comparison
@@ -239,6 +239,13 @@ class Changes(Generic[T]):
         since = await run_in_thread(lambda: self._since(state))
         comparison = await run_in_thread(lambda: Comparison(state, pending, keep=self._options.keep))
         counts = await self._scan(comparison, since)
+        if counts.nulls:
+            _log.warning(
+                "%s: %d entries of the list are null, and may stand for any record: deletions wait for a later run",
+                source.name,
+                counts.nulls,
+            )
+            counts = evolve(counts, exact=False)
         read = make_report(source, counts, target="changes", resumed=False)
         await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
         earlier = self._earlier.counts
@@ -292,7 +299,7 @@ class Changes(Generic[T]):
         state = self._files.state
         with disk_errors(self._path):
             if counts.exact and since is None:
-                left = counts.total if counts.list_changed else None
+                left = counts.total if counts.list_changed and not counts.is_total_wrong else None
                 comparison.find_deleted(name=self._source.name, left=left, allow_shrink=self._options.allow_shrink)
                 state.set("compared_at", self._source.clock.time())
             if counts.exact:
@@ -301,14 +308,13 @@ class Changes(Generic[T]):
             self._files.pending.rewind()
 
     def _taking(self, comparison: Comparison) -> Callable[[list[bytes], Checkpoint], None]:
-        """Return a function that hands the records of a scan to a comparison, by ids or by text as the scan does."""
-        source = self._source
-        identify = {by_text: RawPageFetcher(source, by_text=by_text).identify for by_text in (False, True)}
+        """Return a function that hands the records of a scan to a comparison."""
+        identify = RawPageFetcher(self._source).identify
 
         def take(lines: list[bytes], state: Checkpoint) -> None:
             if lines:
                 with disk_errors(self._path):
-                    comparison.take(lines, identify[state.by_text])
+                    comparison.take(lines, identify, by_text=state.by_text)
 
         return take
 

@@ -25,8 +25,8 @@ class Change(Generic[T]):
 
     Attributes:
         kind: `created`, `updated` or `deleted`.
-        id: the record's id. A record without an id, or whose id is not unique, has a digest of its whole text: it is
-            deleted and created instead of updated.
+        id: the record's id; a digest of its text where it has none: such a record is deleted and created instead of
+            updated. Records with the same id are one that is deleted with the last of them.
         record: the current record; `None` of a deleted one.
         fields: the dotted fields of an updated record that differ, where the state stores records; empty otherwise.
         raw: the record as the server sent it, as one line of JSON; `None` of a deleted one.

@@ -19,6 +19,7 @@ class Counts:
     Attributes:
         began: a time that the server's clock had reached when it first answered; `None` if nothing shows it.
         nulls: the number of entries that were null instead of a record.
+        is_total_wrong: whether pages held more records than their total.
     """
 
     records: int = 0
@@ -32,6 +33,7 @@ class Counts:
     total: int | None = None
     began: datetime | None = None
     nulls: int = 0
+    is_total_wrong: bool = False
 
 
 @with_field_docs

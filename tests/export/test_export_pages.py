@@ -33,7 +33,7 @@ def test_leading_ids_are_those_that_a_decoder_reads(records):
     decoder = key_decoder("customer_id")
     found = _leading_ids(lines, "customer_id")
     if found is not None:
-        assert found == [_identity(decoder, line) for line in lines]
+        assert found == [_identity(decoder, line, "customer_id") for line in lines]
     plain = all(isinstance(one, dict) and next(iter(one)) == "customer_id" for one in records)
     if plain and all(isinstance(one["customer_id"], str) and one["customer_id"].isalnum() for one in records):
         assert found is not None

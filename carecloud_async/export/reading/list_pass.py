@@ -91,6 +91,11 @@ class ListPass:
         return self._chain.evidence.nulls
 
     @property
+    def is_total_wrong(self) -> bool:
+        """Whether a page held more records than its own total."""
+        return self._chain.evidence.totals.contradicted
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether a page left out records, or the list ended before its own total."""
         return self._chain.evidence.is_doubtful(at_end=not self._chain.is_stopped)

@@ -173,7 +173,7 @@ class RawPageFetcher:
         if leading is not None:
             return leading
         decoder = key_decoder(name)
-        return [_identity(decoder, line) for line in lines]
+        return [_identity(decoder, line, name) for line in lines]
 
     async def _note_time(
         self, date: datetime | None, sent: float, lines: list[bytes], query: Mapping[str, Any]
@@ -226,12 +226,21 @@ def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
     return [*parts[3::4]] if found == (count, count, count) else None
 
 
-def _identity(decoder: msgspec.json.Decoder[Any], line: bytes) -> Identity:
+def _identity(decoder: msgspec.json.Decoder[Any], line: bytes, name: str) -> Identity:
     try:
         found: str | int | None = decoder.decode(line).key
     except (ValueError, RecursionError):
         found = None
-    return _digest(line) if found is None else found
+    return _decimal(line, name) or _digest(line) if found is None else found
+
+
+def _decimal(line: bytes, name: str) -> str | None:
+    """Return an id that is a number with decimals, as its text; `None` for others."""
+    try:
+        found = msgspec.json.decode(line, type=dict[str, msgspec.Raw]).get(name)
+        return None if found is None or not isinstance(msgspec.json.decode(found), float) else bytes(found).decode()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _last_index(items: Sequence[bytes]) -> int:

@@ -104,6 +104,7 @@ class Recorder:
             passes=self.counts.passes if passes is None else passes,
             total=list_pass.position.total,
             nulls=list_pass.nulls,
+            is_total_wrong=list_pass.is_total_wrong,
         )
 
     async def start_over(self) -> None:
