@@ -107,7 +107,7 @@ async def test_a_closed_port_ends_a_call_in_three_seconds():
     clock = FakeClock()
     async with CareCloud(f"http://127.0.0.1:{port}", auth=KnownUser(), clock=clock, allow_http=True) as client:
         began = clock.monotonic()
-        with pytest.raises(ConnectionFailedError, match="ECONNREFUSED") as caught:
+        with pytest.raises(ConnectionFailedError, match="the server was not reached") as caught:
             await client.customers.get("x")
     assert caught.value.fix.settings == ("project_url",)
     assert clock.monotonic() - began <= 3

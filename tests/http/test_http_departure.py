@@ -13,6 +13,8 @@ from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 RATE = 20
+#: CareCloud's own refusal of a token.
+REFUSED = b'{"error": {"exception": "unauthorized_exception"}}'
 #: The most requests in a quarter of a second: five by the rate, two that may be caught up, and what timers are late.
 MOST = 11
 
@@ -94,8 +96,7 @@ async def test_the_replay_after_a_401_has_a_slot_of_its_own(http_client):
 
     def refuse_once(number, request):
         times.append(time.monotonic())
-        status = b"401 Unauthorized" if number == 2 else b"200 OK"
-        return (answer(BODY, status),)
+        return (answer(REFUSED, b"401 Unauthorized") if number == 2 else answer(BODY),)
 
     async with serving(refuse_once) as server, connect(server, http_client, rate=4) as client:
         await client.ping()
@@ -124,7 +125,7 @@ async def test_a_login_passes_calls_that_hold_all_connections():
     """One connection, a token that is refused, and callers in both queues: all are served."""
 
     def refuse_once(number, request):
-        return (answer(BODY, b"401 Unauthorized" if number == 5 else b"200 OK"),)
+        return (answer(REFUSED, b"401 Unauthorized") if number == 5 else answer(BODY),)
 
     async with serving(refuse_once) as server, connect(server, rate=50, max_connections=1) as client:
         await call_at_once(client, 30)
