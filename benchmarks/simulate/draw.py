@@ -135,7 +135,7 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
         internet.world.put(family, record, by="beginning")
     if dice.random() < 0.15:
         internet.server.numbers_from = dice.uniform(0, 9000)
-    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.15, 0.4]))
+    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]))
     actors: list[Actor] = []
     for number in range(dice.choice([1, 1, 2])):
         actor = employ(Export if theme == "exports" else Night, f"reader{number + 1}")
