@@ -15,7 +15,7 @@ from benchmarks.simulate.imports import KINDS, SOURCE, Import, Row
 from benchmarks.simulate.loop import SimulatedLoop
 from benchmarks.simulate.machine import Machine
 from benchmarks.simulate.network import Internet, Troubles
-from benchmarks.simulate.nights import Export, Night
+from benchmarks.simulate.nights import Export, Night, StateExport
 from benchmarks.simulate.server import FAILS, REFUSED, Server
 from benchmarks.simulate.writers import QueueWriter
 from carecloud_async import FileTokenStore
@@ -26,8 +26,11 @@ __all__ = ["THEMES", "Drawn", "draw"]
 THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
-    "a queue": 3,
+    "a queue": 3, "exports since": 2, "all at once": 3,
 }  # fmt: skip
+
+
+_READERS: Final = {"exports": Export, "exports since": StateExport}
 
 
 @frozen(kw_only=True)
@@ -72,6 +75,8 @@ def draw(
         drawn = _draw_imports(theme, dice, internet, employ)
     elif theme == "a queue":
         drawn = _draw_queue(theme, dice, internet, employ)
+    elif theme == "all at once":
+        drawn = _draw_mixture(theme, dice, internet, employ)
     else:
         drawn = _draw_readers(theme, dice, internet, employ)
     _share_tokens(drawn.actors, dice)
@@ -88,6 +93,17 @@ def _share_tokens(actors: Sequence[Actor], dice: Random) -> None:
         actor.tokens = partial(FileTokenStore, path, clock=actor.machine, jitter=jitter.random)
         if dice.random() < 0.4 and not isinstance(actor, Import):
             actor.identity = "office"
+
+
+def _draw_mixture(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    """Let writers and readers work on one list."""
+    writers = dice.choice(["by email", "with parts", "by external id", "a queue"])
+    draw_some = _draw_queue if writers == "a queue" else _draw_imports
+    one = draw_some(writers, dice, internet, employ)
+    other = _draw_readers(dice.choice(["changes", "changes as files", "exports"]), dice, internet, employ)
+    return Drawn(
+        theme=theme, internet=internet, actors=[*one.actors, *other.actors], others=[*one.others, *other.others]
+    )
 
 
 def _draw_queue(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
@@ -123,7 +139,8 @@ def _draw_troubles(dice: Random) -> Troubles:
 
 
 def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
-    family = dice.choice(["customers", "customers", "purchases"])
+    family = "customers" if theme == "exports since" else dice.choice(["customers", "customers", "purchases"])
+    internet.server.odd_times = dice.choice([0.0, 0.0, 0.0, 0.1, 1.0])
     for number in range(dice.choice([1, 4, 12, 30, 60])):
         record = person(f"b{number}@x.cz", first_name="A", last_name=f"No {number}")
         if family == "purchases":
@@ -138,8 +155,8 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
     internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]))
     actors: list[Actor] = []
     for number in range(dice.choice([1, 1, 2])):
-        actor = employ(Export if theme == "exports" else Night, f"reader{number + 1}")
-        assert isinstance(actor, Night | Export)
+        actor = employ(_READERS.get(theme, Night), f"reader{number + 1}")
+        assert isinstance(actor, Night | Export | StateExport)
         actor.family = family
         actor.count = dice.choice([None, 2, 5, 20])
         actor.concurrency = dice.choice([1, 1, 3, 8])

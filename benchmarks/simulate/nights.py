@@ -11,10 +11,15 @@ from benchmarks.simulate.machine import Process
 from benchmarks.simulate.world import FAMILIES, Json
 from carecloud_async import ExportError
 
-__all__ = ["Export", "Night"]
+__all__ = ["Export", "Night", "StateExport"]
 
 #: What a file holds that another program put where ours is to stand.
 FOREIGN: Final = b"the file of another program\n"
+
+
+def _same(values: Json | None, shown: Json) -> bool:
+    """Return whether a record was shown as it was; times may be shown otherwise."""
+    return values is not None and {**values, "last_change": 0} == {**shown, "last_change": 0}
 
 
 class _Reader(Actor):
@@ -50,7 +55,10 @@ class _Reader(Actor):
 
     def shown(self, record_id: str) -> Json:
         """Return a record as the list shows it now."""
-        return self.internet.world.records[self.family][record_id]
+        server = self.internet.server
+        id_field = FAMILIES[self.family].id_field
+        shown = server.shown(self.internet.world.records[self.family][record_id], id_field)
+        return {**shown, id_field: record_id}
 
 
 class Night(_Reader):
@@ -90,7 +98,8 @@ class Night(_Reader):
             return
         records = self.internet.world.records[self.family]
         for record_id in sorted({*self.mirror, *records}):
-            if self.mirror.get(record_id) != records.get(record_id):
+            shown = self.shown(record_id) if record_id in records else None
+            if self.mirror.get(record_id) != shown:
                 what = "is missing in" if record_id not in self.mirror else "stays in"
                 if record_id in self.mirror and record_id in records:
                     what = "is out of date in"
@@ -234,6 +243,56 @@ class Export(_Reader):
                 return
         for one in lines:
             versions = world.history[self.family].get(one[id_field], [])
-            if not any(version.values == one for version in versions):
+            if not any(_same(version.values, one) for version in versions):
                 self.violations.add(f"{self.name}: {one[id_field]} is in the file as it never was", one[id_field])
                 return
+
+
+class StateExport(_Reader):
+    """Exports of what changed since the night before, applied to a mirror: of what is created and changed.
+
+    Attributes:
+        nights: how many.
+    """
+
+    nights: int = 3
+
+    async def live(self) -> None:
+        """Export each night."""
+        self.mirror: dict[str, Any] = {}
+        self.number = 0
+        self.was_exact = True
+        for _ in range(self.nights):
+            if not await self._one():
+                return
+            await self.pause(3600.0)
+
+    async def end_calmly(self) -> None:
+        """Export once more, when nothing goes wrong: all that is in the list is in the mirror then."""
+        if self.violations.found or not await self._one() or not self.was_exact:
+            return
+        for record_id in sorted(self.internet.world.records[self.family]):
+            if self.mirror.get(record_id) != self.shown(record_id):
+                what = "out of date" if record_id in self.mirror else "missing"
+                self.violations.add(f"{self.name}: {record_id} is {what} in the mirror after exact exports", record_id)
+                return
+
+    async def _one(self) -> Any:
+        self.number += 1
+        target = self.folder / f"night{self.number}.jsonl"
+        report = await self.until_done(
+            lambda process: self._export(process, target), what=f"an export of what changed in {self.family}"
+        )
+        if report is not None:
+            self.was_exact = self.was_exact and report.exact
+            for line in target.read_bytes().splitlines():
+                record = json.loads(line)
+                id_field = FAMILIES[self.family].id_field
+                self.mirror[str(record[id_field])] = {**record, id_field: str(record[id_field])}
+        return report
+
+    async def _export(self, process: Process, target: Path) -> Any:
+        async with self.client(process, sees_hidden=True) as client:
+            return await self.listing(client).export(
+                target, resume=True, state=self.folder / "list.state", concurrency=self.concurrency
+            )

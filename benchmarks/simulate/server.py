@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -80,6 +81,7 @@ class Server:
 
     Attributes:
         world: the records.
+        odd_times: the part of the records whose time of change cannot be read, or is written as elsewhere.
         page_cap: the most records of a page.
         ignores_sort: whether orders that are asked for are ignored.
         numbers_from: the time from which ids that are numbers are sent as numbers, and no longer as texts.
@@ -90,6 +92,7 @@ class Server:
     page_cap: int = 1000
     ignores_sort: bool = False
     numbers_from: float = float("inf")
+    odd_times: float = 0.0
     hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
@@ -129,13 +132,18 @@ class Server:
         page = records[offset : offset + count]
         seen = {"ids": [one[id_field] for one in page], "hidden": hidden, "total": len(records)}
         return Answer(
-            status=200, data={family: [self._shown(one, id_field) for one in page], "total_items": len(records)}
+            status=200, data={family: [self.shown(one, id_field) for one in page], "total_items": len(records)}
         ), seen
 
-    def _shown(self, record: Json, id_field: str) -> Json:
+    def shown(self, record: Json, id_field: str) -> Json:
+        """Return a record as lists show it."""
         shown = {name: value for name, value in record.items() if name != "property_of_customer"}
         if self.world.now() >= self.numbers_from and shown[id_field].isdecimal():
             shown[id_field] = int(shown[id_field])
+        dice = Random(record[id_field])
+        if "last_change" in shown and dice.random() < self.odd_times:
+            text = shown["last_change"]
+            shown["last_change"] = dice.choice([None, "0000-00-00 00:00:00", "soon", f"{text.replace(' ', 'T')}+01:00"])
         return shown
 
     def write(self, entry: Entry) -> Answer:
