@@ -154,7 +154,7 @@ def _lockf(original: Callable[..., Any]) -> Callable[..., Any]:
         if process is not None and not operation & fcntl.LOCK_UN:
             process.step("lockf")
             found = os.fstat(file if isinstance(file, int) else file.fileno())
-            process.held.add((found.st_dev, found.st_ino))
+            process.machine.holders[found.st_dev, found.st_ino] = process
         return original(file, operation, *args)
 
     return lockf

@@ -70,6 +70,8 @@ class Machine:
         self.processes: list[Process] = []
         #: Bytes of files that are on the disk for certain, by inode.
         self.synced: dict[int, int] = {}
+        #: The process that locked a run file last, by device and inode.
+        self.holders: dict[tuple[int, int], Process] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def monotonic(self) -> float:
@@ -138,7 +140,7 @@ class Process:
         plans: what happens at a step, by its number.
         ended: how it ended, once it has.
         tasks: all its tasks, which stay where they are when it is killed.
-        connections, locks, held: what the system closes when it is killed.
+        connections, locks: what the system closes when it is killed.
     """
 
     def __init__(self, machine: Machine, name: str, *, dice: Random, story: Story) -> None:
@@ -153,7 +155,6 @@ class Process:
         self.tasks: list[asyncio.Task[Any]] = []
         self.connections: list[sqlite3.Connection] = []
         self.locks: set[int] = set()
-        self.held: set[tuple[int, int]] = set()
         machine.processes.append(self)
 
     def step(self, what: str) -> None:
@@ -184,7 +185,7 @@ class Process:
         for descriptor in [*self.locks]:
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
-        release_held(self.held)
+        release_held({key for key, holder in self.machine.holders.items() if holder is self})
         self._end(Ending())
 
     def start(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:

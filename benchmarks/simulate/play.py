@@ -150,7 +150,7 @@ class _Play:
 
     def _story(self) -> str:
         _, about = self.violations.found[0]
-        about |= frozenset(one.lower() for one in about)
+        about |= {part for one in about for part in (one.lower(), *one.split("/"))}
         lines = [f"seed {self.seed} ({self.drawn.theme}): {len(self.violations.found)} violations", ""]
         lines += [f"- {one}" for one, _ in self.violations.found[:8]]
         lines += ["", f"What happened, as far as it is about the first one ({', '.join(sorted(about)) or 'all'}):"]
