@@ -167,9 +167,19 @@ class World:
         return record_id
 
     def delete(self, family: str, record_id: str, *, by: str) -> None:
-        """Delete a record."""
-        if self.records[family].pop(record_id, None) is not None:
-            self._note(family, record_id, None, by=by, entry=None)
+        """Delete a record; what belongs to a customer goes too, and cards become free."""
+        if self.records[family].pop(record_id, None) is None:
+            return
+        self._note(family, record_id, None, by=by, entry=None)
+        if family != "customers":
+            return
+        for name in ("customer_source_records", "property_records"):
+            for one in [*self.records[name].values()]:
+                if one["customer_id"] == record_id:
+                    self.delete(name, one[FAMILIES[name].id_field], by=by)
+        for card in [*self.records["cards"].values()]:
+            if card.get("customer_id") == record_id:
+                self.put("cards", {**card, "customer_id": None}, by=by)
 
     def _note(self, family: str, record_id: str, values: Json | None, *, by: str, entry: Entry | None) -> None:
         versions = self.history[family].setdefault(record_id, [])
