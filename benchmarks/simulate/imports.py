@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import sqlite3
 from collections.abc import Mapping
 from itertools import pairwise
@@ -48,6 +47,8 @@ class Kind:
         return row.get(self.match or "", "")
 
 
+#: Reasons for which the outcome of a row with a key cannot be known.
+_KNOWS_NOT: Final = ("records have", "the record was created")
 _PERSON: Final = {name: f"personal_information.{name}" for name in ("email", "first_name", "last_name", "language_id")}
 _DEFAULTS: Final = {"customer_source_id": SOURCE}
 KINDS: Final[Mapping[str, Kind]] = {
@@ -83,6 +84,7 @@ class Finished:
         results: the rows of its results file.
         counts: the outcomes of its report that are not zero.
         rows: its rows.
+        was_stopped: whether it was resumed.
     """
 
     actor: str
@@ -92,6 +94,7 @@ class Finished:
     results: list[dict[str, str]]
     counts: dict[str, int]
     rows: list[Row]
+    was_stopped: bool
 
 
 class Import(Actor):
@@ -117,7 +120,7 @@ class Import(Actor):
                 self.rows = [_changed(row, self.dice) for row in self.rows]
             write_rows(source, self.rows)
             self.machine.note_synced()
-            began = self.machine.loop.now
+            began, before = self.machine.loop.now, self.attempts
             report = await self.until_done(
                 lambda process: self._run(process, source, results),
                 what=f"a bulk write of {self.kind.family} by {self.kind.match}, {len(self.rows)} rows",
@@ -133,6 +136,7 @@ class Import(Actor):
                 results=read_rows(results),
                 counts={name: getattr(report, name) for name in names},
                 rows=self.rows,
+                was_stopped=self.attempts > before + 1,
             )
             self.finished.append(finished)
             check_finished(self, finished, self.internet.world)
@@ -211,7 +215,7 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
     outcome, record_id = result["outcome"], result.get("record_id", "")
     if run.kind.match is None:
         return _refuted_without_key(run, row, outcome, world)
-    if outcome == "unknown" and "records have" not in result.get("reasons", ""):
+    if outcome == "unknown" and not any(one in result.get("reasons", "") for one in _KNOWS_NOT):
         return f"its key says what became of it ({result.get('reasons')})"
     if outcome not in ("created", "updated", "unchanged"):
         return ""
@@ -221,28 +225,23 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
             return "it names no record"
     else:
         candidates = [record_id]
-    if outcome == "created" and not any(_was_made_by(run, row, one, world) for one in candidates):
+    if outcome == "created" and not any(_was_made_by(run, one, world) for one in candidates):
         return "it did not make that record"
     if not any(_had_values(run, row, one, world) for one in candidates):
         return "that record never had the values of the row"
     return _refuted_parts(run, row, record_id, world)
 
 
-def _was_made_by(run: Finished, row: Row, record_id: str, world: World) -> bool:
+def _was_made_by(run: Finished, record_id: str, world: World) -> bool:
     """Return whether a run made a record, or cannot know better.
 
-    A request of its own was lost, and another run of the same row has made an equal record since.
+    If it was stopped between its intent and its answer, another run of the same file may have made an equal record.
     """
     versions = world.history[run.kind.family].get(record_id)
     if not versions:
         return False
     first = versions[0]
-    marks = {row.get("last_name"), row.get("name")} - {None, ""}
-    return first.actor == run.actor or any(
-        one.actor == run.actor and one.verb == "POST" and one.sent_at < first.at and first.actor is not None
-        for one in world.ledger
-        if any(f'"{mark}"' in json.dumps(one.body) for mark in marks)
-    )
+    return first.actor == run.actor or (run.was_stopped and first.actor is not None and first.at > run.began)
 
 
 def _with_key(run: Finished, row: Row, world: World) -> list[str]:
