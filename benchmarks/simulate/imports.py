@@ -116,7 +116,7 @@ class Import(Actor):
         if self.has_decoy:
             await self._try_decoy(source, results)
         for number in range(self.times):
-            if number:
+            if number and self.kind.match is not None:
                 self.rows = [_changed(row, self.dice) for row in self.rows]
             write_rows(source, self.rows)
             self.machine.note_synced()
