@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -242,9 +242,11 @@ class CareCloud(Families, AnyCall):
     def __repr__(self) -> str:
         if "_parts" not in vars(self):
             return "<CareCloud that was not made: its arguments were refused>"
-        parts = self._parts
-        provider = type(parts.handle.manager.provider)
+        parts, provider = self._parts, type(self._parts.handle.manager.provider)
         return f"<CareCloud {parts.context.project.host} {parts.caller.interface} {provider.__name__}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a CareCloud holds connections and cannot be pickled or copied: make one in each process")
 
     async def aclose(self) -> None:
         """Close the connections; no identity is logged out. On a view it does nothing: the client owns the pool."""

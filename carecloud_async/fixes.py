@@ -76,6 +76,9 @@ PERMISSION = Fix("ask the administrator for the right")
 PRIVATE_CA = Fix("for a private CA set {verify} to its file")
 PROJECT_URL = Fix("check {project_url}")
 REMOVE_JOURNAL = Fix("remove the file to begin again: rows that were written are found by their keys")
+RESEND_BILL = Fix(
+    "it may have been recorded: some minutes later call workflows.resend_purchase, which looks it up first"
+)
 RESTART = Fix("export {no_resume} to begin again")
 RESUME = Fix("make room and go on with {resume}")
 ROOM = Fix("make room and run it again")

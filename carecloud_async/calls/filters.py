@@ -110,7 +110,7 @@ class Kind:
             ConfigurationError: naming the parameter and what it takes; the value is never quoted.
         """
         if isinstance(value, str) and self.of == "str" and self.single and value and not value.isspace():
-            if self.choices and value not in self.choices:
+            if self.choices and self._choice(value) is None:
                 raise ConfigurationError(f"{name} takes {' or '.join(self.choices)}")
             return
         if type(value) in {list, tuple} or _is_several(value):
@@ -132,7 +132,18 @@ class Kind:
     def _takes(self, value: Any) -> bool:
         if isinstance(value, Enum):
             value = value.value
-        return _TAKES[self.of][0](value) and (not self.choices or value in self.choices)
+        return _TAKES[self.of][0](value) and (not self.choices or self._choice(value) is not None)
+
+    def _choice(self, value: Any) -> str | None:
+        """Return the choice that a value names, in capital letters or small ones."""
+        text = str(value).casefold()
+        return next((choice for choice in self.choices if choice.casefold() == text), None)
+
+    def settled(self, value: Any) -> Any:
+        """Return the value to send: the day that a datetime or `DD.MM.YYYY` means, a choice in the API's spelling."""
+        if self.of == "date":
+            return value.date() if isinstance(value, datetime) else day_of(str(value)) or value
+        return self._choice(value) if self.choices and isinstance(value, str) else value
 
     @property
     def wanted(self) -> str:
@@ -194,25 +205,25 @@ def check_filters(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mappi
         params: the query.
 
     Returns:
-        the query to send: the same mapping, or a copy in which each datetime or `DD.MM.YYYY` that stands for a day is
-        that day.
+        the query to send: the same mapping, or a copy with the values that are spelled in another way; see
+        `Kind.settled`.
 
     Raises:
         ConfigurationError: a value is of the wrong kind; the message names the parameter and what it takes.
     """
     if not isinstance(params, Mapping):
         raise ConfigurationError('params must be a dict; a list is written {"name": [1, 2]}')
-    days: dict[str, date] = {}
+    settled: dict[str, Any] = {}
     for name, value in params.items():
         if value is None:
             continue
         kind = kinds.get(name) or kinds.get(name.removesuffix("[]"))
         if kind is not None:
             kind.check(name, value)
-            if kind.of == "date":
-                day = value.date() if isinstance(value, datetime) else day_of(str(value))
-                days |= {} if day is None else {name: day}
-    return {**params, **days} if days else params
+            to_send = kind.settled(value)
+            if to_send is not value:
+                settled[name] = to_send
+    return {**params, **settled} if settled else params
 
 
 def check_names(title: str, known: Iterable[str], params: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from attrs import evolve, field, frozen
 
 from carecloud_async.listings.list_reader import ListReader
+from carecloud_async.listings.misuse import NotAList, needs_limit
 from carecloud_async.paging.auto import AUTO, Auto, fixed_count, require_int_or_auto
 from carecloud_async.paging.fetching import PageFetcher
 from carecloud_async.paging.iterators import ClosableIterator, Page, Records
@@ -34,7 +35,7 @@ Comparer = Callable[..., Awaitable["CompareReport"]]
 
 
 @frozen(kw_only=True, repr=False)
-class Listing(Generic[T]):
+class Listing(NotAList, Generic[T]):
     """A list operation with its filters; no request is sent before it is iterated or a method is awaited.
 
     `async for record in listing` yields every record, one page in memory at a time.
@@ -86,6 +87,7 @@ class Listing(Generic[T]):
         """
         return await self._reader.total()
 
+    @needs_limit
     async def collect(self, *, limit: int) -> list[T]:
         """Return the first records as a list, at most `limit` of them."""
         require_int("limit", limit, least=1)
@@ -371,19 +373,3 @@ class Listing(Generic[T]):
     @property
     def _reader(self) -> ListReader[T]:
         return ListReader(fetcher=self._fetcher, offset=self._offset, count=fixed_count(self._count))
-
-    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject these
-
-        def __iter__(self):  # noqa: ANN204  (as above)
-            raise TypeError("a Listing is async: write `async for record in listing`")
-
-        def __await__(self):  # noqa: ANN204  (as above)
-            raise TypeError(
-                "a Listing cannot be awaited: write `async for record in listing`, or await listing.page(), .first(), "
-                ".total() or .collect(limit=…)"
-            )
-
-        def __getitem__(self, index):  # noqa: ANN001, ANN204  (as above)
-            raise TypeError(
-                "a Listing has no positions: await listing.first(), or listing.collect(limit=…) and index it"
-            )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import attrs
 from msgspec import Meta
@@ -66,6 +67,12 @@ class Model:
             words = [f"{name}=…" for name in others if _has_value(getattr(self, name))]
         return f"{type(self).__name__}({', '.join(words)})"
 
+    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject unknown names
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204  (as above)
+            hint = "" if name.startswith("_") else _meant_field(name, type(self))
+            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
+
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
         if cls.__doc__ is not None and "__doc__" in vars(cls):
@@ -115,10 +122,41 @@ class Input(Model):
             cls.reads = reads
 
     @classmethod
+    def __attrs_init_subclass__(cls) -> None:
+        super().__attrs_init_subclass__()
+        cls.__init__ = _says_what_was_meant(cls.__init__, cls)  # type: ignore[method-assign]
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from carecloud_async.models.pydantic_schema import input_schema
 
         return input_schema(cls, source, handler)
+
+
+def _meant_field(name: str, cls: type[Model]) -> str:
+    from carecloud_async.models.paths import meant_field  # only needed for errors
+
+    return meant_field(name, cls)
+
+
+def _says_what_was_meant(init: Callable[..., None], cls: type[Input]) -> Callable[..., None]:
+    """Return the constructor of an input that names the place of a field that is not its own."""
+
+    @functools.wraps(init)
+    def checked(self: Input, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except TypeError:
+            unknown = next((name for name in kwargs if name not in fields.field_types(cls)), None)
+            if unknown is None:
+                raise
+            hint = _meant_field(unknown, cls)
+            raise TypeError(f"{cls.__name__}() has no field {unknown!r}{hint}") from None
+        finally:
+            kwargs.clear()  # a traceback with local variables would show them
+            del args
+
+    return checked
 
 
 def _is_set(value: Any) -> bool:

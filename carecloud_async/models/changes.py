@@ -12,10 +12,10 @@ from carecloud_async.codec.fields import api_names, core_types, element_type, is
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
+from carecloud_async.models.paths import meant_field
 from carecloud_async.models.read_only import read_only_names, without_read_only
 from carecloud_async.models.unset import UNSET
 from carecloud_async.runtime.secret_text import conceal
-from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["merge_changes"]
 
@@ -74,8 +74,8 @@ class _Merge:
         if model.reads is not None and name in read_only_names(model.reads):
             raise ConfigurationError(f"{where} is read-only: the server alone writes it")
         if not self.allow_unknown:
-            within = [f"{where.rpartition('.')[0]}.{path}".lstrip(".") for path in _paths_to(str(name), model)]
-            hint = f": did you mean {within[0]}.{name}?" if within else did_you_mean(str(name), known)
+            parent = where.rpartition(".")[0]
+            hint = meant_field(str(name), model, within=f"{parent}." if parent else "")
             raise ConfigurationError(f"{where} is not a field of this record{hint}")
 
     def value(self, base: Any, change: Any, hint: Any, where: str) -> Any:
@@ -113,13 +113,6 @@ def _named(changes: Any, path: str) -> list[tuple[Any, Any]]:
 def _converters(model: Any) -> dict[str, Any]:
     names = api_names(model)
     return {names[field.name]: field.converter for field in attrs.fields(model) if field.converter is not None}
-
-
-def _paths_to(name: str, model: Any) -> list[str]:
-    """Return the dotted paths of the objects within a record that have a field of this name, such as `address`."""
-    objects = {field: inner for field, inner in core_types(model).items() if _is_input(inner)}
-    own = [field for field, inner in objects.items() if name in core_types(inner)]
-    return own + [f"{field}.{path}" for field, inner in objects.items() for path in _paths_to(name, inner)]
 
 
 def _is_input(hint: Any) -> bool:

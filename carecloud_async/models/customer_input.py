@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TypedDict
 
 from attrs import field, frozen
@@ -12,8 +12,8 @@ from carecloud_async.models.base import SECRET, Input
 from carecloud_async.models.customer import Address, Agreement, Consent, CustomAgreement, Customer, PersonalInformation
 from carecloud_async.models.customer_source import SocialNetworkCredentialsChanges, SocialNetworkCredentialsInput
 from carecloud_async.models.property_record import PropertyRecordChanges, PropertyRecordInput
+from carecloud_async.models.time_fields import is_day, to_day
 from carecloud_async.models.unset import UNSET, Unset
-from carecloud_async.runtime.dates import day_of
 
 __all__ = [
     "AddressChanges",
@@ -30,13 +30,6 @@ __all__ = [
     "PersonalInformationChanges",
     "PersonalInformationInput",
 ]
-
-
-def _day(value: date | str | Unset | None) -> date | str | Unset | None:
-    """Take the day of a datetime, which is a date to Python but not to the API, and of `DD.MM.YYYY`."""
-    if isinstance(value, datetime):
-        return value.date()
-    return (day_of(value) or value) if isinstance(value, str) else value
 
 
 @frozen(kw_only=True, repr=False)
@@ -94,7 +87,7 @@ class PersonalInformationInput(Input, reads=PersonalInformation):
     last_name: str | Unset | None = UNSET
     pre_nominals: str | Unset | None = UNSET
     post_nominals: str | Unset | None = UNSET
-    birthdate: date | str | Unset | None = field(default=UNSET, converter=_day)
+    birthdate: date | str | Unset | None = field(default=UNSET, converter=to_day, validator=is_day)
     """A `date`, `YYYY-MM-DD` or `DD.MM.YYYY`."""
     email: str | Unset | None = UNSET
     phone: str | Unset | None = UNSET

@@ -12,6 +12,7 @@ from carecloud_async.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.property_record import PropertyRecord
+from carecloud_async.models.time_fields import is_moment, to_moment, to_moment_or_unset
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -190,7 +191,7 @@ class EventInput(Input, reads=Event):
     customer_identifier_value: str | CustomerSourceInput | Unset | None = UNSET
     """Value of that identifier."""
     data: JsonValue | Unset = UNSET
-    created_at: datetime | str | Unset | None = UNSET
+    created_at: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
     secondary_external_id: str | Unset | None = UNSET
 
 
@@ -223,8 +224,8 @@ class CampaignProductInput(Input, reads=CampaignProduct):
     campaign_id: str
     value: float
     value_type_id: int
-    valid_from: datetime | str
-    valid_to: datetime | str
+    valid_from: datetime | str = field(converter=to_moment, validator=is_moment)
+    valid_to: datetime | str = field(converter=to_moment, validator=is_moment)
     type_id: str
     presentation_data: CampaignPresentationDataInput
     display_in: Sequence[str] | Unset | None = UNSET

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer import Address, PersonalInformation
 from carecloud_async.models.customer_input import AddressInput, PersonalInformationInput
+from carecloud_async.models.time_fields import is_moment, to_moment_or_unset
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -113,7 +114,7 @@ class OrderInvoicingInput(Input, reads=OrderInvoicing):
     """An order invoicing to be written; the fields are those of `OrderInvoicing`."""
 
     payment_id: str
-    paid_date: datetime | str | Unset | None = UNSET
+    paid_date: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
     personal_information: PersonalInformationInput | Unset | None = UNSET
 
 

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
 from carecloud_async.models.shared import PluIdInput, UtmInput
+from carecloud_async.models.time_fields import is_moment, to_moment
 from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.models.vouchers import Voucher
 
@@ -277,7 +278,7 @@ class BillInput(Input):
 
     bill_id: str
     """Id of the bill in the shop's own system."""
-    payment_time: datetime | str
+    payment_time: datetime | str = field(converter=to_moment, validator=is_moment)
     """When it was paid, in project-local time."""
     currency_id: str
     """Id of the currency."""

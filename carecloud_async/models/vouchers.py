@@ -12,6 +12,7 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.rewards import Reward
 from carecloud_async.models.shared import TagInput
+from carecloud_async.models.time_fields import is_day, is_moment, to_day, to_moment_or_unset
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -84,9 +85,11 @@ class VoucherInput(Input, reads=Voucher):
     store_id: str | Unset | None = UNSET
     code: str | Unset | None = UNSET
     value: float | Unset | None = UNSET
-    applied_date: datetime | str | Unset | None = UNSET
-    valid_from: datetime | str | Unset | None = UNSET
-    valid_to: datetime | str | Unset | None = UNSET
+    applied_date: datetime | str | Unset | None = field(
+        default=UNSET, converter=to_moment_or_unset, validator=is_moment
+    )
+    valid_from: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
+    valid_to: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
     note: str | Unset | None = UNSET
 
 
@@ -160,9 +163,9 @@ class SimpleRewardInput(Input):
     """Subtitles by language."""
     points_cost: float | Unset | None = UNSET
     """Price in points."""
-    valid_date_from: date | str | Unset | None = UNSET
+    valid_date_from: date | str | Unset | None = field(default=UNSET, converter=to_day, validator=is_day)
     """First day of validity."""
-    valid_date_to: date | str | Unset | None = UNSET
+    valid_date_to: date | str | Unset | None = field(default=UNSET, converter=to_day, validator=is_day)
     """Last day of validity."""
     maximum_discount_value: float | Unset | None = UNSET
     """Highest discount possible."""

@@ -32,7 +32,20 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from types import MethodType
-from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    get_args,
+    overload,
+)
 
 import attrs
 
@@ -46,6 +59,7 @@ from carecloud_async.paging.auto import Auto
 from carecloud_async.project import Interface
 from carecloud_async.resources.answers import decoder_of
 from carecloud_async.resources.bodies import refuse_read_models, require_input
+from carecloud_async.resources.hints import no_such_method, with_unpacked
 from carecloud_async.resources.signature import Signature
 from carecloud_async.runtime.secret_text import conceal, conceal_body
 
@@ -138,6 +152,11 @@ class Resource:
     def _comparer(self) -> Comparer | None:
         """What compares a list of the family with a source; `None` if its records have no keys."""
         return None
+
+    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject unknown names
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204  (as above)
+            raise AttributeError(no_such_method(self, name))
 
     def _call(self, request: CallRequest[T]) -> Coroutine[Any, Any, T]:
         """Make the call of an operation that is no list."""
@@ -313,6 +332,7 @@ def lists(
             )
 
         ask.declared = one  # type: ignore[attr-defined]
+        ask.__doc__ = with_unpacked(function.__doc__, one.signature.unpacked)
         return cast("L", ask)
 
     return declare

@@ -12,6 +12,7 @@ from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Model
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Declared, Resource, declared
+from carecloud_async.resources.hints import changes_in_a_dict
 from carecloud_async.resources.merge import MergedRecord, MergeRules, merge
 from carecloud_async.resources.sure_put import SurePut
 from carecloud_async.resources.unchanged import require_record, require_unchanged
@@ -48,6 +49,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         super().__init_subclass__(call=call)
         cls._merging = merging or cls._merging
 
+    @changes_in_a_dict
     async def update(
         self, record_id: str, /, changes: Changes, *, if_unchanged: Record | None = None, allow_unknown: bool = False
     ) -> None:

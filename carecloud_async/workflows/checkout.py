@@ -13,6 +13,7 @@ import attrs
 from attrs import evolve, field, frozen
 
 from carecloud_async.errors import CareCloudError, ConfigurationError
+from carecloud_async.fixes import RESEND_BILL
 from carecloud_async.models.ids import same_id
 from carecloud_async.models.purchases import (
     BillInput,
@@ -200,6 +201,8 @@ async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> 
     try:
         purchase_id = await client.purchases.send_purchase(**attrs.asdict(checkout), bill=bill)
     except CareCloudError as error:
+        if error.may_have_happened:
+            error.fix = RESEND_BILL
         search = partial(find_purchase, client, store_id=checkout.store_id, bill_id=bill.bill_id)
         return await found_after(error, search)
     return SentPurchase(purchase_id=purchase_id, bill_id=bill.bill_id)

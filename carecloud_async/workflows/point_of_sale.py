@@ -6,14 +6,15 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
-from carecloud_async.errors import ConfigurationError, ConflictError
+from carecloud_async.errors import ConfigurationError, ConflictError, NotFoundError
 from carecloud_async.models.enums import SearchMode
 from carecloud_async.runtime.secret_text import conceal, secret_text
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
+    from carecloud_async.models.customer import Customer
 
 __all__ = ["FoundCustomer", "MatchedBy", "find_at_point_of_sale"]
 
@@ -39,6 +40,10 @@ class FoundCustomer:
     """Id of the customer."""
     matched_by: MatchedBy
     """Which field of the customer the typed text matched."""
+    first_name: str | None = field(default=None, repr=False)
+    """The customer's first name."""
+    last_name: str | None = field(default=None, repr=False)
+    """The customer's last name."""
 
 
 async def find_at_point_of_sale(
@@ -50,8 +55,8 @@ async def find_at_point_of_sale(
     be one. Spaces, dots, hyphens, slashes and brackets are ignored in numbers of digits. People who share a phone or an
     e-mail address are all returned: ask for a name. Nothing is guessed: only records with exactly this value count.
 
-    Operations (Enterprise API only): `GET /customers/actions/search-customers` with `mode=strict` for a card;
-    `GET /customers` for a phone number or an e-mail address.
+    Operations (Enterprise API only): `GET /customers/actions/search-customers` with `mode=strict` and
+    `GET /customers/{customer_id}` for a card; `GET /customers` for a phone number or an e-mail address.
 
     Args:
         client: the client, of an enterprise user.
@@ -88,14 +93,21 @@ async def _by_card(client: CareCloud, card_number: str) -> tuple[FoundCustomer, 
     ids = {one.customer_id for one in result.strict if one.customer_id}
     if len(ids) > 1:
         raise ConflictError(f"{len(ids)} customers have this card number: look at their cards in CareCloud")
-    return tuple(FoundCustomer(customer_id=one, matched_by=MatchedBy.CARD) for one in ids)
+    return tuple([await _holder(client, one) for one in ids])
+
+
+async def _holder(client: CareCloud, customer_id: str) -> FoundCustomer:
+    try:
+        return _found(await client.customers.get(customer_id), MatchedBy.CARD)
+    except NotFoundError:  # the search finds customers that cannot be read any more
+        return FoundCustomer(customer_id=customer_id, matched_by=MatchedBy.CARD)
 
 
 async def _by_email(client: CareCloud, email: str) -> tuple[FoundCustomer, ...]:
     # A server that ignores the filter returns other customers.
     return tuple(
         [
-            FoundCustomer(customer_id=one.customer_id, matched_by=MatchedBy.EMAIL)
+            _found(one, MatchedBy.EMAIL)
             async for one in client.customers.list(email=email).fresh()
             if (one.personal_information.email or "").strip().casefold() == email.casefold()
         ]
@@ -105,10 +117,20 @@ async def _by_email(client: CareCloud, email: str) -> tuple[FoundCustomer, ...]:
 async def _by_phone(client: CareCloud, phone: str) -> tuple[FoundCustomer, ...]:
     return tuple(
         [
-            FoundCustomer(customer_id=one.customer_id, matched_by=MatchedBy.PHONE)
+            _found(one, MatchedBy.PHONE)
             async for one in client.customers.list(phone=phone).fresh()
             if _without_separators(one.personal_information.phone or "").lstrip("+") == phone
         ]
+    )
+
+
+def _found(customer: Customer, matched_by: MatchedBy) -> FoundCustomer:
+    person = customer.personal_information
+    return FoundCustomer(
+        customer_id=customer.customer_id,
+        matched_by=matched_by,
+        first_name=person.first_name,
+        last_name=person.last_name,
     )
 
 

@@ -117,6 +117,8 @@ class Description:
             return given
         if "oneOf" in schema:
             return self.example(schema["oneOf"][0], write=write, depth=depth + 1) if given is None else given
+        if kind == "string" and "YYYY-MM-DD HH:MM:SS" in schema.get("description", ""):
+            return "2026-01-31 10:00:00"
         return {} if kind == "object" else _PLAIN.get(str(kind), "text")
 
     def _inside(self, schema: Mapping[str, Any], depth: int, *, write: bool = False) -> Iterator[tuple[str, Any]]:

@@ -130,8 +130,10 @@ async def test_a_purchase_that_does_not_show_up_is_never_sent_again(client, serv
     """The server may still be busy with it: the caller hears of it, and resends later."""
     server.on(SEND, {"purchase_id": "1"})
     server.lose(SEND)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError) as caught:
         await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
+    assert "workflows.resend_purchase" in str(caught.value.fix)
+    assert "workflows.resend_purchase" in str(caught.value)
     assert len(server.sent(SEND)) == 1
 
 

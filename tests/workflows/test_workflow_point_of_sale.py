@@ -192,7 +192,20 @@ async def test_customers_do_not_search_customers(sandbox):
             await find_at_point_of_sale(portal, typed="2700000000000")
 
 
+@pytest.mark.parametrize("typed", ["jane@example.com", "+420777000111", "2700000000099"])
+async def test_a_found_customer_can_be_greeted(client, sandbox, typed):
+    """First and last name come with the id, whichever way the customer was found, and are in no repr."""
+    person = {"first_name": "Jane", "last_name": "Roe", "email": "jane@example.com", "phone": "420777000111"}
+    jane = await client.customers.create(
+        CustomerInput(personal_information=PersonalInformationInput(language_id="en", **person)), customer_source=SOURCE
+    )
+    sandbox.records("cards").insert({"card_number": "2700000000099", "customer_id": jane, "state": 1})
+    (found,) = await find_at_point_of_sale(client, typed=typed)
+    assert (found.customer_id, found.first_name, found.last_name) == (jane, "Jane", "Roe")
+    assert "Jane" not in repr(found)
+
+
 def test_a_found_customer_is_a_value():
-    """The outcome holds the id and by what it matched, nothing of the customer."""
+    """The repr holds the id and by what it matched, nothing of the customer."""
     found = FoundCustomer(customer_id="c", matched_by=MatchedBy.PHONE)
     assert repr(found) == "FoundCustomer(customer_id='c', matched_by=<MatchedBy.PHONE: 'phone'>)"

@@ -46,6 +46,7 @@ from carecloud_async.resources.customers.records import (
     CustomerStatusRecords,
 )
 from carecloud_async.resources.declare import Paging, SubResource, declared, gets, lists, posts, puts
+from carecloud_async.resources.hints import changes_in_a_dict
 from carecloud_async.resources.updating import Updating
 from carecloud_async.runtime.secret_text import conceal
 
@@ -250,6 +251,7 @@ class Customers(
                 input.
         """
 
+    @changes_in_a_dict
     async def update(
         self,
         customer_id: str,

@@ -1,0 +1,99 @@
+"""What a method, a field or an argument that does not exist says."""
+
+import copy
+import pickle
+
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async.models import CardInput, CustomerInput, PersonalInformationInput, VoucherBatchInput
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def client():
+    sandbox = Sandbox(customers=3)
+    return CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport())
+
+
+@pytest.mark.parametrize(
+    ("reach", "words"),
+    [
+        (lambda client: client.customers.delete, "client.customers has no 'delete': the API deletes no customers"),
+        (lambda client: client.campaign_products.delete, "the API deletes no campaign products"),
+        (lambda client: client.customers.cards("c").delete, "client.customers.cards has no 'delete'"),
+        (lambda client: client.customers.updat, "client.customers has no 'updat': did you mean update?"),
+        (lambda client: client.customers.zzzzzz, "client.customers has no 'zzzzzz'"),
+    ],
+)
+async def test_a_method_that_does_not_exist(client, reach, words):
+    """The message says what the API does not do, or the nearest method."""
+    with pytest.raises(AttributeError) as caught:
+        reach(client)
+    assert words in str(caught.value)
+
+
+async def test_a_field_that_is_of_an_inner_object(client):
+    """`customer.email` names its place, a misspelt field the nearest one; `hasattr`, copies and pickles work."""
+    customer = await client.customers.get(FIRST_CUSTOMER_ID)
+    with pytest.raises(AttributeError, match=r"Customer has no 'email': did you mean personal_information\.email\?"):
+        _ = customer.email
+    with pytest.raises(AttributeError, match="did you mean personal_information"):
+        _ = customer.personal_informaton
+    assert not hasattr(customer, "_none")
+    assert copy.copy(customer) == copy.deepcopy(customer) == pickle.loads(pickle.dumps(customer)) == customer
+
+
+async def test_an_input_with_a_field_of_an_inner_object():
+    """The constructor names the place of the field; other mistakes are in Python's own words."""
+    with pytest.raises(TypeError, match=r"CustomerInput\(\) has no field 'first_name': did you mean personal_info"):
+        CustomerInput(first_name="Jane")
+    with pytest.raises(TypeError, match="language_id"):
+        PersonalInformationInput()
+
+
+async def test_an_update_with_fields_as_arguments(client):
+    """The message is the call to write."""
+    with pytest.raises(TypeError, match=r'update\(record_id, \{"personal_information": \{"first_name": …\}\}\)'):
+        await client.customers.update(FIRST_CUSTOMER_ID, first_name="Jane")
+    with pytest.raises(TypeError, match=r'Cards\.update\(\) takes .* \{"valid_to": …\}\)'):
+        await client.cards.update("c", valid_to="2027-12-31")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        await client.cards.update("c", {}, nonsense=1)
+
+
+async def test_a_client_cannot_be_pickled_or_copied(client):
+    """A sentence says so, and what to do."""
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="make one in each process"):
+            attempt(client)
+
+
+def card_until(valid_to):
+    return CardInput(card_type_id="t", card_number="1", state=1, valid_to=valid_to)
+
+
+async def test_days_and_times_are_read_as_elsewhere(client):
+    """`DD.MM.YYYY` is the day, or its first moment; text that is neither a day nor a time is refused, unquoted."""
+    assert card_until("31.12.2027").to_dict()["valid_to"] == "2027-12-31 00:00:00"
+    person = PersonalInformationInput(language_id="cs", birthdate="12.02.1985")
+    assert person.to_dict()["birthdate"] == "1985-02-12"
+    for make in (
+        lambda: PersonalInformationInput(language_id="cs", birthdate="31/12/1999"),
+        lambda: card_until("31/12/1999"),
+        lambda: VoucherBatchInput(customer_id="c", reward_id="r", valid_from="31/12/1999"),
+    ):
+        with pytest.raises(ConfigurationError, match=r"Input: \w+ takes a date.*, or text like") as caught:
+            make()
+        assert "1999" not in str(caught.value)
+    for kept in ("", "0000-00-00", "2027-12-31T10:00:00+01:00", "2027-12-31 10:00:00"):
+        assert card_until(kept).valid_to == kept
+
+
+async def test_help_names_the_arguments_of_paging(client):
+    """`help()` says what `**paging` stands for, and the filters that several lists have in common."""
+    assert "Further arguments:\n    count: a whole number" in client.cards.list.__doc__
+    assert "    sort_direction: ASC or DESC" in client.cards.list.__doc__
+    assert "    payment_time_from: a datetime, or text like 2026-11-01 18:30:00" in client.purchases.list.__doc__
