@@ -16,6 +16,7 @@ import attrs
 from attrs import field, frozen
 
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.held_keys import HeldKeys
@@ -27,6 +28,7 @@ from carecloud_async.bulk.records import RecordWrites
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sending import ATTEMPTS, LONGEST_WAIT, Answer, Lost, Sender, Stale
 from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import GO_ON
 from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread
 
@@ -43,6 +45,9 @@ CHUNKS: Final = 3
 #: Seconds until a write whose key another run holds, or whose record another row writes, has another turn.
 BUSY_SECONDS: Final = 1.0
 
+_TOO_SLOW: Final = (
+    "no record can be replaced within ten seconds of its look-up: the server or the rate limiter is too slow"
+)
 _LOST: Final = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
 _STOPPED: Final = RowResult(
     outcome=Outcome.UNKNOWN, reasons=("the run was stopped while it was being sent, and the row has no key",)
@@ -297,7 +302,8 @@ class Engine:
             await self._db(partial(self._journal.lose, lost, now=now, settle_seconds=settle))
             self._held.doubt(write for write, _, _ in lost)
         if back:
-            pause = min(2.0**self._failures, LONGEST_WAIT) if self._failures else 0.0
+            failed = any(isinstance(one, Stale) and one.error is not None for one in answers.values())
+            pause = min(2.0**self._failures, LONGEST_WAIT) if failed else 0.0
             await self._db(partial(self._journal.take_back, back, until=now + pause))
             self._held.stop_writing(back)
         await self._end(results)
@@ -307,6 +313,7 @@ class Engine:
 
         Raises:
             CareCloudError: nothing could be sent for too long.
+            BulkWriteError: records cannot be replaced soon enough after their look-up.
         """
         stale = [one for one in answers if isinstance(one, Stale)]
         if not stale:
@@ -315,11 +322,12 @@ class Engine:
             return
         self._size = max(1, len(answers) - len(stale))
         error = next((one.error for one in stale if one.error is not None), None)
-        self._failures = self._failures + 1 if len(stale) == len(answers) and error is not None else 0
         if error is not None:
             self._figures.count_retry()
-            if self._failures >= ATTEMPTS:
-                raise error
+        nothing_leaves = len(stale) == len(answers) and (error is not None or len(answers) == 1)
+        self._failures = self._failures + 1 if nothing_leaves else 0
+        if self._failures >= ATTEMPTS:
+            raise error or BulkWriteError(_TOO_SLOW, fix=GO_ON)
 
     def _is_keyless(self, write: Write) -> bool:
         return write.kind == RECORD and self._key is None

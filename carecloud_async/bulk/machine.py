@@ -4,19 +4,24 @@ A row of a bulk write is one write or more: its record, then its parts (a card, 
 All of them pass through the same states, each with a key, a body and a state of its own.
 
 ```text
-            claimed, looked up, decided         leaves                 answered
-  waiting -----------------------> intended --------> (sent) -------------------> ended
-    ^  |                            |    ^                |                         ^
-    |  | nothing to write           |    | decided        | answer lost,            |
-    |  +--------------------------- | -- | -------------- | -- run killed           |
-    |        (ended)                |    | again          v                         |
-    |                               |    |               lost ----------------------+
-    +-------------------------------+    |                |    looked up after the settle time: the record has
-    |  stopped before it left            +----------------+    every value of the write; or it cannot be known
-    |                                     looked up after the settle time:
-    |                                     the record is absent, or has other values
-    +--- (waits: another run holds the key, or another row writes the same record)
+                    intend                    (leaves)              end
+    waiting ---------------------> intended -----------> (sent) -----------> ended
+     ^   |                          |    ^                  |                 ^ ^
+     |   |                          |    |                  | lose            | |
+     |   |        take back         |    |                  v                 | |
+     +---|--------------------------+    +---------------- lost --------------+ |
+         |                                     intend              end          |
+         +----------------------------------------------------------------------+
+                                          end
+
+    intend      its key is claimed, its record looked up, and a request decided and noted
+    take back   the request was stopped before it left
+    lose        the answer was lost, or the run was killed
+    end         it was answered; or the look-up showed that there is nothing to write, or that nothing can be known
 ```
+
+A write stays where it is while another run holds its key or another row writes its record, and in `lost` until the
+settle time is over.
 
 **Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when
 its outcome is known. So what a look-up shows holds until the write has its outcome, whatever other runs on this
@@ -65,12 +70,12 @@ class State(IntEnum):
 
 
 class Move(Enum):
-    """What happens to a write."""
+    """What happens to a write, as the drawing calls it."""
 
-    INTEND = "claimed, looked up, decided"
-    TAKE_BACK = "stopped before it left"
-    LOSE = "answer lost, or run killed"
-    END = "answered, or nothing to write"
+    INTEND = "intend"
+    TAKE_BACK = "take back"
+    LOSE = "lose"
+    END = "end"
 
 
 #: From which states a move leads, and to which.

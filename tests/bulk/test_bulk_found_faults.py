@@ -9,6 +9,7 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError, RateLimit, RetryPolicy
+from carecloud_async.bulk import BulkWriteError
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -285,7 +286,24 @@ async def test_a_record_is_read_ten_seconds_before_its_put_at_most(clock):
         report = await client.customers.bulk_write(rows, match="customer_id")
     assert counts(report) == {"updated": 200}
     assert max(ages) <= 10.0
-    assert report.requests < 200 * 1.3
+    assert report.requests < 200 * 1.4
+
+
+async def test_records_that_cannot_be_replaced_in_time(clock):
+    """If each record is read too long before its PUT could leave, the run ends with the reason and can go on."""
+    server = CustomerServer(clock)
+    known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(3)]
+
+    async def arrived(request):
+        if request.method == "GET":
+            clock.advance(11.0)
+
+    server.arrived = arrived
+    rows = [{"customer_id": one, "last_name": "New"} for one in known]
+    async with client_of(server, clock) as client:
+        with pytest.raises(BulkWriteError, match="within ten seconds of its look-up"):
+            await client.customers.bulk_write(rows, match="customer_id")
+    assert server.sent == []
 
 
 async def test_one_row_on_which_the_server_fails_holds_up_no_other(clock, tmp_path):

@@ -77,10 +77,11 @@ async def test_runs_walk_each_arrow(monkeypatch, tmp_path):
 
 
 def test_the_drawing_names_each_state():
-    """The drawing at the top of the file has the states of the table, and the table no other."""
+    """The drawing at the top of the file has the states and the moves of the table, and the table no other."""
     drawing = machine.__doc__.split("```")[1]
-    named = {state for state in State if state.name.lower() in drawing}
-    assert named == {*State} == {one for sources, target in TRANSITIONS.values() for one in (*sources, target)}
+    assert {state for state in State if state.name.lower() in drawing} == {*State}
+    assert {move for move in Move if move.value in drawing} == {*Move} == {*TRANSITIONS}
+    assert {one for sources, target in TRANSITIONS.values() for one in (*sources, target)} == {*State}
 
 
 @pytest.mark.parametrize(
