@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -197,38 +198,39 @@ async def end_findings(target: FamilyList, page: LargePage) -> list[CheckFinding
 async def short_pages(probe: Probe, cap: int) -> list[CheckFinding]:
     """Return which lists send fewer records than asked for, although `total_items` says that there are more.
 
-    Such a page is asked for again: in a list that just changed, records and total of one answer can disagree once.
+    A page that is the only short one of its list is asked for again: records and total of one answer can disagree once
+    where the list just changed.
 
     Args:
         probe: which has asked for all pages.
         cap: the number of records that a page can hold.
     """
-    once: list[str] = []
-    again: list[str] = []
-    short = {page.operation.call: page for page in probe.pages if page.is_short(cap)}
-    for name, page in [*short.items()][:_MOST_ASKED_AGAIN]:
-        asked = probe.pages[-1:]
+    short = [page for page in probe.pages if page.is_short(cap)]
+    times = Counter(page.operation.call for page in short)
+    alone = [page for page in short if times[page.operation.call] == 1]
+    for page in alone[:_MOST_ASKED_AGAIN]:
+        before = len(probe.pages)
         await probe.ask(page.operation, **page.params)
-        repeated = probe.pages[-1:] != asked and probe.pages[-1].is_short(cap)
-        (again if repeated else once).append(name.removesuffix(".list"))
-    found = []
+        times.update(one.operation.call for one in probe.pages[before:] if one.is_short(cap))
+    again = [name.removesuffix(".list") for name, number in times.items() if number > 1]
+    once = [name.removesuffix(".list") for name, number in times.items() if number == 1]
     if again:
-        found.append(
+        return [
             problem(
                 "page_size",
-                f"{', '.join(again)} sent fewer records than count asked for, twice, though total_items says that "
-                "there are more",
+                f"{', '.join(again)} sent fewer records than count asked for, more than once, though total_items says "
+                "that there are more",
                 "pages leave out records, or totals count records that this user may not see: exports may not be exact",
                 "look at report.exact after exports; ask the administrator what this user may not see",
             )
-        )
+        ]
     if once:
-        found.append(
+        return [
             not_known(
                 "page_size",
                 f"{', '.join(once)} sent fewer records than count asked for, once",
                 "a list that just changed does so, and so does a server that leaves out records now and then",
                 "run it again when the server is quiet; look at report.exact after exports",
             )
-        )
-    return found
+        ]
+    return []
