@@ -21,6 +21,10 @@ FIRST_REPLAY_DELAY = 5.0
 #: The same for an operation that was served before, from the second time on.
 FIRST_SERVED_DELAY = 1.0
 MAX_REPLAY_DELAY = 900.0
+#: After two fresh tokens in a row that were refused, whatever the operation: seconds without a renewal, doubling up to
+#: the second figure.
+FIRST_USELESS_DELAY = 1.0
+MAX_USELESS_DELAY = 8.0
 #: The number of operations (or device tokens) whose refusals, and whose successes, one identity remembers.
 MAX_REPLAY_ENTRIES = 256
 
@@ -180,3 +184,39 @@ class ReplayBackoff:
             self._pauses.pop(key, None)
         if len(self._served) < MAX_REPLAY_ENTRIES:
             self._served.add(key)
+
+
+class UselessRenewals:
+    """Delays renewals after fresh tokens in a row were refused, and nothing was served since.
+
+    Servers behind a balancer may learn of a token some seconds late. Without this, each operation would log in again
+    until they do: `ReplayBackoff` remembers operations, and the next one is another.
+
+    Args:
+        clock: the clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: str | None = None
+        self._in_a_row = 0
+        self._until = 0.0
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a renewal would not help at present."""
+        return self._clock.monotonic() < self._until
+
+    def on_refused(self, token: str) -> None:
+        """Remember that the server refused a fresh token; it counts once."""
+        if token == self._last:
+            return
+        self._last = token
+        if self._in_a_row:
+            delay = min(FIRST_USELESS_DELAY * 2 ** (self._in_a_row - 1), MAX_USELESS_DELAY)
+            self._until = self._clock.monotonic() + delay
+        self._in_a_row += 1
+
+    def on_served(self) -> None:
+        """Remember that the server served an operation: a renewal may help again."""
+        self._in_a_row, self._until = 0, 0.0

@@ -24,6 +24,7 @@ from carecloud_async.auth.login_backoff import (
     LoginBackoff,
     RenewalBackoff,
     ReplayBackoff,
+    UselessRenewals,
     is_refusal,
 )
 from carecloud_async.auth.provider import AuthProvider, session_lost, session_over
@@ -72,6 +73,7 @@ class TokenManager:
         self._login_backoff = LoginBackoff(clock)
         self._renewal_backoff = RenewalBackoff()
         self._replay_backoff = ReplayBackoff(clock)
+        self._useless_renewals = UselessRenewals(clock)
         self._doubts = TokenDoubts(clock)
         #: Tokens whose logout has not been answered yet, oldest first.
         self._to_log_out: list[Token] = []
@@ -155,7 +157,7 @@ class TokenManager:
         For a device the operation does not matter: each new token would end the token of concurrent calls, and
         calls that need a customer refuse every device token.
         """
-        return self._replay_backoff.blocks(self._replay_key(token, operation))
+        return self._useless_renewals.blocked or self._replay_backoff.blocks(self._replay_key(token, operation))
 
     def on_fresh_token_refused(self, token: Token, operation: str) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
@@ -168,11 +170,14 @@ class TokenManager:
         if is_fresh or self._of_device:
             first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
             self._replay_backoff.on_refused(self._replay_key(token, operation), token.value, first=first)
+        if is_fresh and not self._of_device:
+            self._useless_renewals.on_refused(token.value)
 
     def on_accepted(self, operation: str) -> None:
         """Remember that the server served an operation: its next 401 causes a renewal again."""
         if not self._of_device:
             self._replay_backoff.on_served(operation)
+            self._useless_renewals.on_served()
 
     def may_be_dead(self, token: Token, operation: str) -> bool:
         """Return whether a refusal of an operation may be about its token, so that another one is worth a try."""

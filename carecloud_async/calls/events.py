@@ -296,6 +296,20 @@ class CallEvents:
                 _observer_log.exception("an observer of calls raised in %s", event)
 
 
+def error_name(error: BaseException) -> str:
+    """Return the class name of an error, as records have it.
+
+    On trio a call that is cancelled while it connects ends with a group of cancellations: it has the name of one.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        cancelled, others = error.split(lambda one: is_cancellation(type(one).__name__))
+        if cancelled is not None and others is None:
+            while isinstance(cancelled, BaseExceptionGroup):
+                cancelled = cancelled.exceptions[0]
+            return type(cancelled).__name__
+    return type(error).__name__
+
+
 def is_logged(error: str | None) -> bool:
     """Return whether the outcome of a call would be logged now."""
     return _log.isEnabledFor(_level(error))

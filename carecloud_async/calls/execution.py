@@ -20,6 +20,7 @@ from carecloud_async.calls.events import (
     CallObserver,
     CallRecord,
     CallStart,
+    error_name,
     is_logged,
     log_call,
     observers_now,
@@ -333,7 +334,7 @@ class CallExecution(Generic[T]):
             self._events.notify(event, *args)
 
     def _end(self, error: BaseException | None) -> None:
-        name = None if error is None else type(error).__name__
+        name = None if error is None else error_name(error)
         if not self._observers and not is_logged(name):
             return
         record = self._record(name)

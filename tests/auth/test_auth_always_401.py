@@ -5,7 +5,7 @@ import pytest
 from auth_tools import FakeClock, connect, make_sandbox
 
 from carecloud_async import AuthenticationError
-from carecloud_async.auth.login_backoff import FIRST_REPLAY_DELAY
+from carecloud_async.auth.login_backoff import FIRST_REPLAY_DELAY, MAX_USELESS_DELAY
 
 pytestmark = pytest.mark.anyio
 
@@ -117,3 +117,27 @@ async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
         sandbox.on_request = None
         sandbox.revoke_all()
         assert await total(client) == 5
+
+
+async def test_tokens_that_replicas_learn_of_late_cost_a_few_logins():
+    """Four seconds in which every fresh token is refused, for six operations in turn: five logins at most."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    async with connect(sandbox, clock=clock) as client:
+        lists = [
+            getattr(client, name).list for name in ("customers", "cards", "users", "stores", "currencies", "rewards")
+        ]
+        for read in lists:
+            await read().total()
+        sandbox.revoke_all()
+        for name in ("customers", "cards", "users", "stores", "currencies", "rewards"):
+            sandbox.faults.add(f"GET /{name}", status=401, times=None)
+        for read in lists * 6:
+            with pytest.raises(AuthenticationError):
+                await read().total()
+            clock.passed += 4 / 36
+        assert sandbox.logins <= 1 + 5
+        sandbox.faults.clear()
+        clock.passed += MAX_USELESS_DELAY
+        sandbox.revoke_all()
+        assert await client.users.list().total() >= 1

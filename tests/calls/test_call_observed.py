@@ -1,7 +1,9 @@
 """Observers, `record_calls` and the log: what they get of a call, and what it costs when nobody looks."""
 
+import contextlib
 import logging
 import pickle
+import socket
 import traceback
 
 import anyio
@@ -361,3 +363,22 @@ async def test_headers_of_a_callers_own_are_sent():
     assert (found[-1]["X-Trace"], found[-1]["Accept-Language"]) == ("7", "en")
     assert found[-1]["Authorization"] == "Bearer t"
     assert "X-Trace" not in found[0]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_call_that_is_cancelled_while_it_connects_is_logged_as_cancelled(caplog):
+    """On trio such a call ends with a group of cancellations, which is no warning either."""
+    caplog.set_level(logging.INFO, "carecloud_async")
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):  # the queue of connections is full: the next one hangs
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with CareCloud(url, auth=Sandbox(1).credentials()) as client:
+            with client.record_calls() as calls, anyio.move_on_after(0.2):
+                await client.ping()
+    assert {call.error for call in calls} <= {"CancelledError", "Cancelled"}
+    assert {record.levelno for record in caplog.records if record.name == "carecloud_async"} == {logging.INFO}

@@ -85,43 +85,52 @@ class TokenStore(ABC):
 class BestEffortStore(TokenStore):
     """Wraps a store so that its failures cause a login instead of failing a call.
 
-    For identities that can always log in again (users of the enterprise interface).
+    For identities that can always log in again (users of the enterprise interface). A store that has failed under a
+    lock is not asked again under that lock: one that does not answer costs a login its timeout once.
     """
 
     def __init__(self, store: TokenStore) -> None:
         self._store = store
         self.shared: bool = store.shared
+        #: The keys that are locked, each with whether the store has failed since.
+        self._failed: dict[str, bool] = {}
 
     async def load(self, key: str) -> StoredToken | None:
         """Load the record; return `None` if the store fails."""
-        with self._ignoring_failures():
-            return await self._store.load(key)
+        if not self._failed.get(key):
+            with self._ignoring_failures(key):
+                return await self._store.load(key)
         return None
 
     async def save(self, key: str, token: StoredToken) -> None:
         """Save the record; ignore a failure of the store."""
-        with self._ignoring_failures():
-            await self._store.save(key, token)
+        if not self._failed.get(key):
+            with self._ignoring_failures(key):
+                await self._store.save(key, token)
 
     async def discard(self, key: str, value: str) -> None:
         """Discard the record; ignore a failure of the store."""
         value = secret_text(value)  # it must not be in a frame if the store fails
-        with self._ignoring_failures():
+        with self._ignoring_failures(key):
             await self._store.discard(key, plain_text(value))
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
         """Lock the key; continue without a lock if the store fails."""
         async with AsyncExitStack() as stack:
-            with self._ignoring_failures():
+            self._failed[key] = False
+            stack.callback(self._failed.pop, key, None)
+            with self._ignoring_failures(key):
                 await stack.enter_async_context(self._store.lock(key))
             yield
 
     @contextmanager
-    def _ignoring_failures(self) -> Iterator[None]:
+    def _ignoring_failures(self, key: str) -> Iterator[None]:
         try:
             yield
         except TokenStoreError as error:
+            if key in self._failed:
+                self._failed[key] = True
             _log.warning("token store unusable, logging in without it: %s", error)
 
 

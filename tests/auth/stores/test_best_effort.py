@@ -1,0 +1,56 @@
+"""A store that fails costs an API user's login its timeout once."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from carecloud_async import CareCloud, TokenStore
+from carecloud_async.errors import TokenStoreError
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+class FailingStore(TokenStore):
+    """Fails at the named operations, and notes each that it is asked for."""
+
+    def __init__(self, *failing):
+        self.failing = set(failing)
+        self.asked = []
+
+    def _ask(self, name):
+        self.asked.append(name)
+        if name in self.failing:
+            raise TokenStoreError("no response within 5 s")
+
+    async def load(self, key):
+        self._ask("load")
+
+    async def save(self, key, token):
+        self._ask("save")
+
+    async def discard(self, key, value):
+        self._ask("discard")
+
+    @asynccontextmanager
+    async def lock(self, key):
+        self._ask("lock")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("failing", "asked"),
+    [(["lock", "load", "save"], ["lock"]), (["load", "save"], ["lock", "load"]), (["save"], ["lock", "load", "save"])],
+)
+async def test_a_store_that_failed_is_not_asked_again_for_the_same_login(failing, asked):
+    """The next login asks it again."""
+    sandbox, store = Sandbox(1), FailingStore(*failing)
+    options = {"auth": sandbox.credentials(), "transport": sandbox.transport(), "token_store": store}
+    async with CareCloud("x.example.com", **options) as client:
+        await client.ping()
+        assert store.asked == asked
+        store.failing.clear()
+        sandbox.revoke_all()
+        await client.ping()
+    assert store.asked[len(asked) :] == ["lock", "load", "save"]
+    assert sandbox.logins == 2
