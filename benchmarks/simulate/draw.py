@@ -140,7 +140,8 @@ def _draw_troubles(dice: Random) -> Troubles:
 
 def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
     family = "customers" if theme == "exports since" else dice.choice(["customers", "customers", "purchases"])
-    internet.server.odd_times = dice.choice([0.0, 0.0, 0.0, 0.1, 1.0])
+    internet.server.odd_style = dice.choice(["null", "zero", "text", "iso"])
+    internet.server.odd_times = dice.choice([0.0, 0.0, 1.0 if internet.server.odd_style == "iso" else 0.2])
     for number in range(dice.choice([1, 4, 12, 30, 60])):
         record = person(f"b{number}@x.cz", first_name="A", last_name=f"No {number}")
         if family == "purchases":

@@ -81,7 +81,8 @@ class Server:
 
     Attributes:
         world: the records.
-        odd_times: the part of the records whose time of change cannot be read, or is written as elsewhere.
+        odd_times, odd_style: the part of the records whose time of change cannot be read, or is written as elsewhere,
+            and how they show it.
         page_cap: the most records of a page.
         ignores_sort: whether orders that are asked for are ignored.
         numbers_from: the time from which ids that are numbers are sent as numbers, and no longer as texts.
@@ -93,6 +94,7 @@ class Server:
     ignores_sort: bool = False
     numbers_from: float = float("inf")
     odd_times: float = 0.0
+    odd_style: str = "null"
     hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
@@ -122,7 +124,10 @@ class Server:
         order = query.get("sort_field", [""])[0]
         if order and not self.ignores_sort:
             descending = query.get("sort_direction") == ["DESC"]
-            records.sort(key=lambda one: (str(at_path(one, order)), one[id_field]), reverse=descending)
+            records.sort(
+                key=lambda one: (str(at_path(self.shown(one, id_field), order) or ""), one[id_field]),
+                reverse=descending,
+            )
         hidden: frozenset[str] = frozenset()
         if hides:
             hidden = self.hide(family, [one[id_field] for one in records])
@@ -143,7 +148,8 @@ class Server:
         dice = Random(record[id_field])
         if "last_change" in shown and dice.random() < self.odd_times:
             text = shown["last_change"]
-            shown["last_change"] = dice.choice([None, "0000-00-00 00:00:00", "soon", f"{text.replace(' ', 'T')}+01:00"])
+            styles = {"null": None, "zero": "0000-00-00 00:00:00", "text": "", "iso": f"{text.replace(' ', 'T')}+01:00"}
+            shown["last_change"] = styles[self.odd_style]
         return shown
 
     def write(self, entry: Entry) -> Answer:
