@@ -54,6 +54,7 @@ class Fix:
 
 
 ADDRESS = Fix("check {project_url} and the network")
+ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
 DEFAULTS = Fix("name a field in {defaults}")
 DELETE = Fix("delete it to begin again")

@@ -22,6 +22,7 @@ from carecloud_async.cli.import_rows import import_rows
 from carecloud_async.cli.login import login, logout
 from carecloud_async.cli.request import request
 from carecloud_async.cli.sandbox import sandbox
+from carecloud_async.cli.segment import segment
 from carecloud_async.cli.warnings import warnings_as_lines
 
 #: Typer brings its own copy of click; its errors are known by the one that it exports.
@@ -50,6 +51,7 @@ app.command(cls=Command, short_help="Compare a list with a file.")(compare)
 app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
 app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)
+app.command(cls=Command, short_help="Bring a segment in line with a file of customers.")(segment)
 app.command(cls=Command, short_help="Write all data of one customer into a folder.")(dossier)
 app.command(cls=Command, short_help="Send any request to the API; print JSON.")(request)
 app.command(cls=Command, short_help="Check how a project behaves before you rely on it.")(check)

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 
 if TYPE_CHECKING:
+    from carecloud_async.bulk.segment_sync import SegmentSyncReport
     from carecloud_async.models import *
 
 
@@ -47,6 +49,57 @@ class Segments(Resource, call="segments"):
     @posts("postSegmentRemoveCustomer", "/segments/{segment_id}/actions/remove-customer")
     async def remove_customer(self, segment_id: str, *, customer_id: str) -> None:
         """Take a customer out of a segment (`POST /segments/{segment_id}/actions/remove-customer`)."""
+
+    async def sync(
+        self,
+        segment_id: str,
+        customers: str | os.PathLike[str] | Iterable[Any] | AsyncIterable[Any] | Any,
+        *,
+        mode: Literal["add", "remove", "mirror"],
+        match: str = "customer_id",
+        columns: Mapping[str, str] | None = None,
+        allow_shrink: bool = False,
+        dry_run: bool = False,
+        concurrency: int = 8,
+    ) -> SegmentSyncReport:
+        """Bring the members of a segment in line with a source of customers.
+
+        The members are read, the difference is written, and the members are read again: a call whose answer was lost
+        is sent again only for those who are not as they should be.
+
+        Args:
+            segment_id: id of the segment.
+            customers: ids, or rows as for `bulk_write`; columns other than the key's are passed over.
+            mode: `add` adds the source's customers, `remove` removes them, `mirror` leaves exactly them in the segment.
+            match: the key that names a customer: `customer_id`, `email`, `phone`, `card_number`, ….
+            columns: column → field, as for `bulk_write`.
+            allow_shrink: let a mirror remove more than half of the members, or go on though rows have no key.
+            dry_run: read everything and write nothing.
+            concurrency: calls under way at once.
+
+        Raises:
+            BulkWriteError: the source cannot be read, or the segment would lose too many members.
+            NotFoundError: there is no such segment.
+            CareCloudError: the server is away or refuses the client.
+        """
+        from carecloud_async.bulk.segment_sync import Segment, SegmentSyncOptions, sync  # few programs need it
+        from carecloud_async.resources.customers.customers import Customers
+
+        family = Customers(self._caller, acting=self._acting).as_family()
+        segment = Segment(
+            members=self.segment_records(segment_id).list,
+            add=lambda customer_id: self.add_customer(segment_id, customer_id=customer_id),
+            remove=lambda customer_id: self.remove_customer(segment_id, customer_id=customer_id),
+        )
+        options = SegmentSyncOptions(
+            mode=mode,
+            match=match,
+            columns=columns or {},
+            allow_shrink=allow_shrink,
+            dry_run=dry_run,
+            concurrency=concurrency,
+        )
+        return await sync(segment, family, customers, options)
 
 
 class SegmentGroups(Resource, call="segment_groups"):

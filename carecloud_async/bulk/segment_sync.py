@@ -1,0 +1,316 @@
+"""Bring the members of a segment in line with a source: read them, write the difference, and read them again.
+
+A customer is in a segment or is not, so that a call whose answer was lost needs no journal: the members that are read
+afterwards show what it did, and what is missing is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Final, Literal
+
+import msgspec
+from attrs import field, frozen
+
+from carecloud_async.bulk.columns import Columns
+from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
+from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.finding import Finder
+from carecloud_async.bulk.run import find_key
+from carecloud_async.bulk.sources import open_source
+from carecloud_async.bulk.sources.source import RowSource
+from carecloud_async.errors import (
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
+from carecloud_async.fixes import ALLOW_SHRINK
+from carecloud_async.listings.listing import Listing
+from carecloud_async.runtime.parallel import run_all
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+
+__all__ = ["Segment", "SegmentSyncOptions", "SegmentSyncReport", "sync"]
+
+Mode = Literal["add", "remove", "mirror"]
+_MODES: Final = ("add", "remove", "mirror")
+
+#: Rows whose customers are looked up together.
+_TOGETHER: Final = 450
+#: How often the difference is written, and how often a list that contradicts its own total is read.
+_PASSES, _READINGS = 4, 3
+#: Seconds before what failed is sent again: first, then doubling.
+_PAUSE: Final = 2.0
+#: What fails for a while. Other refusals are about the client, or about one customer.
+_PASSING: Final = (OutcomeUnknownError, TransportError, ResponseError, ServerError, RateLimitError)
+
+
+@frozen(kw_only=True)
+class SegmentSyncOptions:
+    """The options of a run; see `Segments.sync`."""
+
+    mode: Mode
+    match: str = "customer_id"
+    columns: Mapping[str, str] = field(factory=dict)
+    allow_shrink: bool = False
+    dry_run: bool = False
+    concurrency: int = 8
+
+    def __attrs_post_init__(self) -> None:
+        if self.mode not in _MODES:
+            raise ConfigurationError(f"mode is one of {', '.join(_MODES)}")
+
+
+@frozen(kw_only=True)
+class SegmentSyncReport:
+    """The result of `Segments.sync`. In a dry run: what would happen.
+
+    Attributes:
+        rows: rows of the source.
+        added: customers who came into the segment.
+        removed: customers who left it.
+        unchanged: customers of the source who were in the segment already, or with `remove` were not in it.
+        unknown: rows whose key no customer has, or several have.
+        refused: customers whom the server refuses to add or remove, or fails on again and again.
+        members: members of the segment at the end.
+        exact: whether the members that were read at the end agree with the total that the server gives.
+        dry_run: whether nothing was written.
+        reasons: why customers were refused, with their numbers; never an id.
+    """
+
+    rows: int
+    added: int
+    removed: int
+    unchanged: int
+    unknown: int
+    refused: int
+    members: int
+    exact: bool
+    dry_run: bool
+    reasons: Mapping[str, int] = field(factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row led to one customer, and each of them is as the mode asks."""
+        return self.exact and not self.unknown and not self.refused
+
+
+@frozen(kw_only=True)
+class Segment:
+    """A segment, as this file sees it.
+
+    Attributes:
+        members: the list of its members.
+        add, remove: add or remove the customer with an id.
+    """
+
+    members: Callable[[], Listing[Any]]
+    add: Callable[[str], Awaitable[None]]
+    remove: Callable[[str], Awaitable[None]]
+
+
+async def sync(segment: Segment, customers: Family, source: Any, options: SegmentSyncOptions) -> SegmentSyncReport:
+    """Bring a segment in line with a source; see `Segments.sync`.
+
+    Raises:
+        BulkWriteError: the source cannot be read, or the segment would lose too many members.
+        CareCloudError: the server is away or refuses the client.
+    """
+    key = find_key(customers.facts, options.match)
+    if key is None:
+        raise BadSourceError("match= names the key of a customer, such as customer_id or email")
+    one = _Sync(segment, customers, key, options)
+    return await one.run(source)
+
+
+class _Sync:
+    def __init__(self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions) -> None:
+        self._segment = segment
+        self._customers = customers
+        self._key = key
+        self._options = options
+        self._rows = self._unknown = self._unreadable = 0
+        self._refused: dict[str, str] = {}
+
+    async def run(self, source: Any) -> SegmentSyncReport:
+        before, exact = await self._members()
+        rows = await run_in_thread(partial(open_source, _as_rows(source, self._key)))
+        try:
+            wanted = await self._wanted(rows, before)
+        finally:
+            await run_in_thread_regardless(rows.close)
+        mode = self._options.mode
+        add = wanted - before if mode != "remove" else set[str]()
+        remove = {"add": set[str](), "remove": wanted & before, "mirror": before - wanted}[mode]
+        if mode == "mirror":
+            self._check_shrinking(before, remove, exact=exact)
+        if self._options.dry_run:
+            return self._report(wanted, before, (before | add) - remove, exact=exact)
+        after, exact = await self._write(add, remove)
+        return self._report(wanted, before, after, exact=exact)
+
+    def _check_shrinking(self, before: Collection[str], remove: Collection[str], *, exact: bool) -> None:
+        """Raise where a mirror would remove customers without evidence that they are to go.
+
+        Raises:
+            BulkWriteError: it would.
+        """
+        if self._options.allow_shrink or not remove:
+            return
+        if self._unreadable:
+            problem = f"{self._unreadable:,} rows have no key, and their customers would be removed"
+        elif not exact:
+            problem = "the segment's list contradicts its own total: nothing is removed"
+        elif len(remove) * 2 > len(before):
+            problem = f"{len(remove):,} of {len(before):,} members would be removed"
+        else:
+            return
+        raise BulkWriteError(problem, fix=ALLOW_SHRINK)
+
+    def _report(self, wanted: Collection[str], before: set[str], after: set[str], *, exact: bool) -> SegmentSyncReport:
+        reasons: dict[str, int] = {}
+        for reason in self._refused.values():
+            reasons[reason] = reasons.get(reason, 0) + 1
+        as_asked = [one for one in wanted if (one in before) == (self._options.mode != "remove")]
+        return SegmentSyncReport(
+            rows=self._rows,
+            added=len((after - before) & {*wanted}) if self._options.mode != "remove" else 0,
+            removed=len(before - after) if self._options.mode != "add" else 0,
+            unchanged=len(as_asked),
+            unknown=self._unknown + self._unreadable,
+            refused=len(self._refused),
+            members=len(after),
+            exact=exact,
+            dry_run=self._options.dry_run,
+            reasons=reasons,
+        )
+
+    async def _members(self) -> tuple[set[str], bool]:
+        """Read the ids of the members, and whether their number is the total that the server gives."""
+        found = set[str]()
+        for _ in range(_READINGS):
+            page = await self._segment.members().fresh().page()
+            found = {one.customer_id for one in page.items if one.customer_id}
+            if page.total_items is None or page.total_items == len(page.items):
+                return found, True
+        return found, False
+
+    # the customers of the source
+
+    async def _wanted(self, rows: RowSource, members: Collection[str]) -> set[str]:
+        """Return the ids of the source's customers. Members are known to exist and are not looked up by their ids."""
+        columns = Columns(self._customers, renamed=self._options.columns, ignored=())
+        self._require_key(rows, columns)
+        finder = Finder(self._customers, self._key, concurrency=self._options.concurrency)
+        wanted = set[str]()
+        seen = set[str]()
+        async with aclosing(self._keys(rows, columns)) as groups:
+            async for group in groups:
+                new = [values for values in group if self._key.text(values) not in seen]
+                seen.update(map(self._key.text, new))
+                if self._key.by_id:
+                    wanted |= {values[-1] for values in new if values[-1] in members}
+                    new = [values for values in new if values[-1] not in members]
+                if not new:
+                    continue
+                found = await finder.find(new)
+                for values in {self._key.text(one) for one in new}:
+                    ids = {self._customers.facts.id_of(msgspec.json.decode(one)) for one in found.of(values)} - {None}
+                    if len(ids) == 1:
+                        wanted |= {str(one) for one in ids}
+                    else:
+                        self._unknown += 1
+        return wanted
+
+    def _require_key(self, rows: RowSource, columns: Columns) -> None:
+        if rows.columns is None:
+            return
+        paths = {_path(columns, name) for name in rows.columns}
+        missing = [path for path in self._key.paths if path not in paths]
+        if missing:
+            raise BadSourceError(
+                f"{rows.label}: match={self._key.name!r} needs the column {missing[0]}: there is none; name the column "
+                "in columns="
+            )
+
+    async def _keys(self, rows: RowSource, columns: Columns) -> AsyncGenerator[list[tuple[str, ...]], None]:
+        """Yield the keys of the rows, some hundred at a time."""
+        group: list[tuple[str, ...]] = []
+        async with aclosing(rows.batches()) as batches:
+            async for batch in batches:
+                for row in batch:
+                    self._rows += 1
+                    given = dict(_flat(row.values, "", columns))
+                    values = None if row.fault is not None else self._key.values_in(given)
+                    if values is None:
+                        self._unreadable += 1
+                    else:
+                        group.append(tuple(one.strip() for one in values))
+                if len(group) >= _TOGETHER:
+                    yield group
+                    group = []
+        if group:
+            yield group
+
+    # the difference
+
+    async def _write(self, add: set[str], remove: set[str]) -> tuple[set[str], bool]:
+        """Add and remove customers until the members that are read show it; return the members then."""
+        pause = _PAUSE
+        for attempt in range(_PASSES):
+            await self._send(add, self._segment.add)
+            await self._send(remove, self._segment.remove)
+            after, exact = await self._members()
+            add, remove = add - after - self._refused.keys(), (remove & after) - self._refused.keys()
+            if not add and not remove:
+                return after, exact
+            if attempt < _PASSES - 1:
+                await self._customers.clock.sleep(pause)
+                pause *= 2
+        self._refused |= dict.fromkeys(add | remove, "the server fails on it, or the segment does not show it")
+        return after, exact
+
+    async def _send(self, ids: Iterable[str], call: Callable[[str], Awaitable[None]]) -> None:
+        async def one(customer_id: str) -> None:
+            try:
+                await call(customer_id)
+            except _PASSING:
+                return  # the members that are read next show whether it took effect
+            except (AuthenticationError, PermissionDeniedError):
+                raise
+            except ApiError as error:
+                reasons = dict.fromkeys(one.reason for one in error.invalid_params)
+                self._refused[customer_id] = ", ".join(reasons) or f"status {error.status}"
+
+        await run_all([partial(one, customer_id) for customer_id in sorted(ids)], width=self._options.concurrency)
+
+
+def _as_rows(source: Any, key: Key) -> Any:
+    """Return plain ids as rows."""
+    if isinstance(source, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in source):
+        return [{key.paths[-1]: one} for one in source]
+    return source
+
+
+def _flat(values: Mapping[str, Any], prefix: str, columns: Columns) -> Iterable[tuple[str, Any]]:
+    """Yield the values of a row by dotted field; what leads to no field names no customer."""
+    for column, value in values.items():
+        name = f"{prefix}{column}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.", columns)
+        elif (path := _path(columns, name)) is not None:
+            yield path, value
+
+
+def _path(columns: Columns, name: str) -> str | None:
+    try:
+        return columns.place(name).path
+    except UnknownColumnError:
+        return None

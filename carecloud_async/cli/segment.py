@@ -1,0 +1,84 @@
+"""`carecloud segment`: the customers of a file into a segment, or out of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import anyio
+import typer
+
+from carecloud_async.bulk.segment_sync import SegmentSyncReport
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import say
+from carecloud_async.cli.failures import FAILED
+from carecloud_async.cli.import_rows import split_pair
+from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import Rate, Report
+from carecloud_async.cli.progress import counted
+from carecloud_async.cli.summary import write_report
+
+__all__ = ["segment"]
+
+
+@expands_options
+def segment(
+    connection: Connection,
+    segment_id: Annotated[str, typer.Argument(metavar="SEGMENT", help="Id of the segment.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help=".csv, .jsonl or .parquet; the first two also .gz, .zst.")
+    ],
+    mode: Annotated[
+        Literal["add", "remove", "mirror"],
+        typer.Option(metavar="NAME", help="add or remove the customers of FILE; mirror: leave exactly them."),
+    ],
+    match: Annotated[
+        str, typer.Option(metavar="KEY", help="The column that identifies a customer, such as email.")
+    ] = "customer_id",
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="COLUMN=FIELD", help="The field of a column with another name."),
+    ] = None,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Let a mirror remove more than half of the members.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Find the difference, but write nothing.")] = False,
+    rate: Rate = None,
+    report: Report = None,
+) -> int:
+    """Bring the members of a segment in line with a file of customers.
+
+    Example: carecloud segment 8fd73167342d06899c4c015320 members.csv --mode mirror --match email
+    """
+    columns = dict(split_pair("--column", one) for one in column or [])
+
+    async def work() -> SegmentSyncReport:
+        async with connection.open(rate=rate) as client:
+            return await client.segments.sync(
+                segment_id,
+                file,
+                mode=mode,
+                match=match,
+                columns=columns,
+                allow_shrink=allow_shrink,
+                dry_run=dry_run,
+            )
+
+    done = anyio.run(work)
+    say(describe(done))
+    if report is not None:
+        write_report(report, "segments", done)
+    return 0 if done.complete else FAILED
+
+
+def describe(report: SegmentSyncReport) -> str:
+    """Return the outcome as one line."""
+    named = ("added", "removed", "unchanged", "unknown", "refused")
+    found = [f"{getattr(report, name):,} {name}" for name in named if getattr(report, name)]
+    would = " (dry run: nothing was written)" if report.dry_run else ""
+    members = counted(report.members, "member", "members")
+    words = [f"{counted(report.rows, 'row', 'rows')}: {', '.join(found) or 'none'}{would}; {members} now"]
+    if report.reasons:
+        words.append("refused for " + ", ".join(f"{why} ({count:,})" for why, count in report.reasons.items()))
+    if not report.exact:
+        words.append("the segment's list contradicts its own total: compare again")
+    return "; ".join(words)

@@ -1,0 +1,147 @@
+"""`segments.sync()`: a segment gets the members of a source, whatever answers are lost on the way."""
+
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError, NotFoundError
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=60, records=5, untidy=False)
+
+
+def connect(sandbox):
+    return CareCloud("sandbox.example", auth=sandbox.credentials(), transport=sandbox.transport())
+
+
+def segment_of(sandbox, ids):
+    """A segment with these members alone."""
+    segment = sandbox.records("segments").ids()[0]
+    table = sandbox.records("segments/segment-records", of=segment)
+    table.refill([])
+    for one in ids:
+        table.insert({"segment_id": segment, "customer_id": one})
+    return segment
+
+
+def members(sandbox, segment):
+    return sorted(one["customer_id"] for one in sandbox.records("segments/segment-records", of=segment))
+
+
+def ids(sandbox, *numbers):
+    return [sandbox.customers.id_at(number) for number in numbers]
+
+
+def counts(report):
+    return report.added, report.removed, report.unchanged, report.unknown
+
+
+async def test_the_difference_is_written(sandbox):
+    """A mirror adds who is missing, removes who is too many, and leaves the others alone."""
+    segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3, 4))
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, ids(sandbox, 1, 2, 3, 4, 5, 6), mode="mirror")
+    assert counts(report) == (2, 1, 4, 0)
+    assert report.complete
+    assert members(sandbox, segment) == sorted(ids(sandbox, 1, 2, 3, 4, 5, 6))
+    assert sandbox.count("POST /segments/{segment_id}/actions/add-customer") == 2
+    assert sandbox.count("POST /segments/{segment_id}/actions/remove-customer") == 1
+
+
+async def test_add_and_remove_touch_nobody_else(sandbox):
+    """`add` removes none, `remove` adds none, and a second run writes nothing."""
+    segment = segment_of(sandbox, ids(sandbox, 0, 1))
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, ids(sandbox, 1, 2), mode="add")
+        assert counts(report) == (1, 0, 1, 0)
+        report = await client.segments.sync(segment, ids(sandbox, 1, 7), mode="remove")
+        assert counts(report) == (0, 1, 1, 0)
+        again = await client.segments.sync(segment, ids(sandbox, 1, 7), mode="remove")
+    assert counts(again) == (0, 0, 2, 0)
+    assert members(sandbox, segment) == sorted(ids(sandbox, 0, 2))
+
+
+async def test_customers_by_email_and_unknown_ones(sandbox, tmp_path):
+    """Rows of a file are found by their key; columns that name no customer are passed over."""
+    emails = {one["customer_id"]: one["personal_information"]["email"] for one in sandbox.customers}
+    known = [one for one in ids(sandbox, 3, 4, 5) if emails[one]]
+    path = tmp_path / "members.csv"
+    lines = [f"{emails[one]},x" for one in known] + ["nobody@example.com,x", ",x"]
+    path.write_text("\n".join(["email,campaign", *lines, ""]))
+    segment = segment_of(sandbox, [])
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, path, mode="add", match="email")
+    assert counts(report) == (len(known), 0, 0, 2)
+    assert not report.complete
+    assert members(sandbox, segment) == sorted(known)
+
+
+async def test_an_id_that_no_customer_has_is_unknown(sandbox):
+    """An unknown id is counted, and nothing is written for it."""
+    segment = segment_of(sandbox, ids(sandbox, 0))
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, [*ids(sandbox, 0, 1), "never-there"], mode="mirror")
+    assert counts(report) == (1, 0, 1, 1)
+
+
+@pytest.mark.parametrize("customers", [[], ["first"]])
+async def test_a_mirror_that_would_empty_the_segment_is_refused(sandbox, customers):
+    """An empty source, or one of less than half of the members, is likelier a mistake; `allow_shrink` accepts it."""
+    segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3))
+    source = ids(sandbox, *range(len(customers)))
+    async with connect(sandbox) as client:
+        with pytest.raises(BulkWriteError, match=r"would be removed.*allow_shrink=True"):
+            await client.segments.sync(segment, source, mode="mirror")
+        assert len(members(sandbox, segment)) == 4
+        report = await client.segments.sync(segment, source, mode="mirror", allow_shrink=True)
+    assert report.removed == 4 - len(source)
+    assert members(sandbox, segment) == sorted(source)
+
+
+async def test_rows_without_a_key_remove_nobody(sandbox):
+    """A row that cannot be read may be a member: a mirror refuses to remove on such evidence."""
+    segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3))
+    rows = [{"customer_id": one} for one in ids(sandbox, 0, 1, 2)] + [{"customer_id": ""}]
+    async with connect(sandbox) as client:
+        with pytest.raises(BulkWriteError, match="rows have no key"):
+            await client.segments.sync(segment, rows, mode="mirror")
+    assert len(members(sandbox, segment)) == 4
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"cut": True}, {"cut": True, "late": 0.0}])
+async def test_lost_answers_are_made_good(sandbox, fault):
+    """Calls whose answers are lost are judged by the members that are read afterwards."""
+    segment = segment_of(sandbox, [])
+    sandbox.faults.add("POST /segments/{segment_id}/actions/add-customer", times=3, **fault)
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, ids(sandbox, *range(6)), mode="add")
+    assert counts(report) == (6, 0, 0, 0)
+    assert report.complete
+    assert members(sandbox, segment) == sorted(ids(sandbox, *range(6)))
+
+
+async def test_a_dry_run_writes_nothing(sandbox):
+    """The report says what would happen."""
+    segment = segment_of(sandbox, ids(sandbox, 0))
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, ids(sandbox, 0, 1), mode="mirror", dry_run=True)
+    assert counts(report) == (1, 0, 1, 0)
+    assert report.dry_run
+    assert members(sandbox, segment) == ids(sandbox, 0)
+
+
+async def test_what_cannot_work_is_refused(sandbox, tmp_path):
+    """An unknown mode, a file without the key's column and a segment that does not exist say what is wrong."""
+    (tmp_path / "rows.csv").write_text("campaign\n7\n")
+    segment = segment_of(sandbox, [])
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match="mode is one of add, remove, mirror"):
+            await client.segments.sync(segment, [], mode="replace")
+        with pytest.raises(BulkWriteError, match="needs the column customer_id"):
+            await client.segments.sync(segment, tmp_path / "rows.csv", mode="add")
+        with pytest.raises(NotFoundError):
+            await client.segments.sync("nobody", ids(sandbox, 0), mode="add")
