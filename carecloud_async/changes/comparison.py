@@ -44,6 +44,7 @@ class Comparison:
         keep: whether the state keeps records or their digests alone.
 
     Attributes:
+        known: the number of records that the state knew at first.
         created, updated, deleted, unchanged: the numbers so far.
     """
 
@@ -51,11 +52,11 @@ class Comparison:
         self._state = state
         self._pending = pending
         self._keeps = keep == "records"
-        self._known = len(state)
+        self.known: int = len(state)
         self._begin()
 
     def _begin(self) -> None:
-        if self._state.next_number > 2 * self._known + _SPARE_NUMBERS:
+        if self._state.next_number > 2 * self.known + _SPARE_NUMBERS:
             self._state.renumber()
         self._next = self._first_new = self._state.next_number
         # A byte for each known record: a run without changes writes nothing.
@@ -138,7 +139,7 @@ class Comparison:
 
         Users know a record by the text of its id: deleted under one and created under the other it would be lost.
         """
-        if not self._known:
+        if not self.known:
             return {}
         forms = {_PREFIXES[key[0]] + key[1:]: key for key in keys if isinstance(key, str)}
         found = {
@@ -180,11 +181,11 @@ class Comparison:
         Raises:
             ExportError: more than half of the list is gone, and that is not allowed.
         """
-        unseen = self._known - self._seen.count(1)
-        gone = unseen if left is None else max(unseen, self._known - left)
-        if unseen and 2 * gone > self._known and not allow_shrink:
+        unseen = self.known - self._seen.count(1)
+        gone = unseen if left is None else max(unseen, self.known - left)
+        if unseen and 2 * gone > self.known and not allow_shrink:
             raise ExportError(
-                f"{name}: {gone:,} of {self._known:,} records are gone, more than half; a filter, a right of this user "
+                f"{name}: {gone:,} of {self.known:,} records are gone, more than half; a filter, a right of this user "
                 "or the server may be at fault, so the state is unchanged",
                 fix=Fix("if they were really deleted, pass {allow_shrink}"),
             )

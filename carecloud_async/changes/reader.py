@@ -291,6 +291,8 @@ class Changes(Generic[T]):
                 since=since,
                 concurrency=options.concurrency,
                 on_progress=options.on_progress,
+                # A comparison of the whole list has its own bound (`find_deleted`).
+                expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
                 writer=Writer(self._taking(comparison), tasks=tasks, clock=source.clock),
                 restart=restart,
             )

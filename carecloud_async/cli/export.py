@@ -53,6 +53,9 @@ def export(
             "changed since.",
         ),
     ] = None,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Accept an empty list that had records in the last run.")
+    ] = False,
     resume: Resume = False,
 ) -> int:
     """Write all records of a list to a file.
@@ -91,6 +94,7 @@ def export(
                     overwrite=source.overwrite,
                     changed_since=since,
                     state=state,
+                    allow_shrink=allow_shrink,
                     fields=wanted,
                     on_progress=on_progress,
                     **arguments,

@@ -154,11 +154,17 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
     fingerprints, replaces = source.fingerprints(), full or not incremental
 
     def rows() -> Iterator[Any]:
-        state = dlt.current.resource_state() if incremental else {}
-        known = {} if full or state.get("list") != fingerprints else state
+        state = dlt.current.resource_state()
+        last = state if state.get("list") == fingerprints else {}
+        known = {} if full else last
         since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
-        concurrency = the_list.concurrency
-        with spool(the_list.open, changed_since=since, timeless=timeless, concurrency=concurrency) as spooled:
+        with spool(
+            the_list.open,
+            changed_since=since,
+            timeless=timeless,
+            expects_records=bool(last.get("has_records")),
+            concurrency=the_list.concurrency,
+        ) as spooled:
             report = spooled.report
             if not report.exact:
                 _report_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
@@ -166,9 +172,14 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
                 yield dlt.mark.materialize_table_schema()
             for batch in spooled.batches():
                 yield [_without_nulls(row) for row in batch.to_pylist()]
-        if report.exact and report.next_changed_since is not None and incremental:
-            mark = report.next_changed_since.isoformat()
-            state.update(changed_since=mark, list=fingerprints, timeless=timeless.found)
+        if report.exact:
+            mark = report.next_changed_since if incremental else None
+            state.update(
+                list=fingerprints,
+                changed_since=None if mark is None else mark.isoformat(),
+                timeless=timeless.found,
+                has_records=bool(report.total if report.total is not None else report.records or since),
+            )
 
     return the_list.resource(rows, replaces=replaces, columns=_columns(source))
 

@@ -32,6 +32,7 @@ async def run(
     options: ExportOptions,
     *,
     timeless: TimelessRecords | None = None,
+    expects_records: bool = False,
 ) -> ExportReport:
     """Export a list; see `Listing.export`.
 
@@ -40,6 +41,7 @@ async def run(
         target: the destination.
         options: see `Listing.export`.
         timeless: the records without a readable `last_change`, where the caller remembers them instead of a state file.
+        expects_records: whether the list is known to have had records; an empty one is doubted then.
 
     Raises:
         ExportError: the export cannot start or continue.
@@ -49,7 +51,7 @@ async def run(
         raise BadExportError("an export holds the whole list: leave offset out")
     destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
-        return await _export(source, destination, options, timeless=timeless)
+        return await _export(source, destination, options, timeless=timeless, expects_records=expects_records)
     return await _export_since_state(source, destination, options, Path(options.state))
 
 
@@ -67,10 +69,11 @@ async def _export_since_state(
         last = read_last(opened[0])
         timeless = TimelessRecords(last.timeless)
         since = evolve(options, state=None, changed_since=last.changed_since)
-        report = await _export(source, target, since, timeless=timeless)
+        report = await _export(source, target, since, timeless=timeless, expects_records=last.has_records)
         mark = report.next_changed_since
         if report.exact and mark is not None and not report.finished_before:
-            following = LastRun(changed_since=mark, timeless=timeless.found)
+            has_records = bool(report.total if report.total is not None else report.records or last.has_records)
+            following = LastRun(changed_since=mark, timeless=timeless.found, has_records=has_records)
             await run_in_thread(lambda: write_last(opened[0], following))
     finally:
         for one in opened:
@@ -79,9 +82,16 @@ async def _export_since_state(
 
 
 async def _export(
-    source: ExportSource, target: Target, options: ExportOptions, *, timeless: TimelessRecords | None = None
+    source: ExportSource,
+    target: Target,
+    options: ExportOptions,
+    *,
+    timeless: TimelessRecords | None = None,
+    expects_records: bool = False,
 ) -> ExportReport:
-    request = check_request(source, target, options, timeless=timeless)
+    if options.overwrite and not expects_records:
+        expects_records = await run_in_thread(target.has_lines)
+    request = check_request(source, target, options, timeless=timeless, expects_records=expects_records)
     try:
         return await (export_to_stream(request) if target.direct else export_to_file(request))
     except OSError as error:

@@ -53,6 +53,7 @@ class ExportOptions:
         changed_since: write only what changed at or after this time; naive means project-local.
         state: a file that stores the mark of the last complete run: the first run writes everything, each later run
             what changed since the previous one.
+        allow_shrink: believe an empty list that had records in the last run.
         fields: the fields to write, nested ones dotted; `None` for all.
         on_progress: called with a `Progress`; may be async.
         format: the format of a target whose name does not say it, such as `csv`.
@@ -70,6 +71,7 @@ class ExportOptions:
     overwrite: bool = False
     changed_since: datetime | str | None = None
     state: str | os.PathLike[str] | None = None
+    allow_shrink: bool = False
     fields: Sequence[str] | None = None
     on_progress: OnProgress | None = None
     format: str | None = None

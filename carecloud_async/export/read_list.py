@@ -52,6 +52,7 @@ async def read_list(
                 on_progress=options.on_progress,
                 writer=writer,
                 timeless=request.timeless,
+                expects_records=not options.allow_shrink and (request.expects_records or start.counts.records > 0),
                 restart=restart,
                 open_seen=open_seen,
             )

@@ -32,6 +32,7 @@ class ExportRequest:
         since: the time that changes are wanted from; `None` for everything.
         callback: the user's function for progress; also among the options.
         timeless: the records without a readable `last_change`, where a state keeps them.
+        expects_records: whether the list is known to have had records.
     """
 
     source: ExportSource
@@ -41,6 +42,7 @@ class ExportRequest:
     since: Since | None
     callback: ProgressCallback | None
     timeless: TimelessRecords | None = None
+    expects_records: bool = False
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -74,7 +76,12 @@ class ExportRequest:
 
 
 def check_request(
-    source: ExportSource, target: Target, options: ExportOptions, *, timeless: TimelessRecords | None = None
+    source: ExportSource,
+    target: Target,
+    options: ExportOptions,
+    *,
+    timeless: TimelessRecords | None = None,
+    expects_records: bool = False,
 ) -> ExportRequest:
     """Check what a user asked for.
 
@@ -83,6 +90,7 @@ def check_request(
         target: the destination.
         options: what the user gave.
         timeless: see `ExportRequest`.
+        expects_records: see `ExportRequest`.
 
     Raises:
         BadExportError: an option cannot work with this list or target.
@@ -101,4 +109,5 @@ def check_request(
         since=since,
         callback=callback,
         timeless=timeless,
+        expects_records=expects_records,
     )

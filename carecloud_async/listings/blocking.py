@@ -64,6 +64,7 @@ def spool(
     *,
     changed_since: str | None = None,
     timeless: TimelessRecords | None = None,
+    expects_records: bool = False,
     concurrency: int = 8,
 ) -> AbstractContextManager[Spooled[ExportReport]]:
     """Read a whole list into a temporary file.
@@ -75,6 +76,7 @@ def spool(
         open_listing: opens the client and the list.
         changed_since: see `Listing.export`.
         timeless: the records without a readable `last_change` that the last run handed out; gets those of this one.
+        expects_records: whether the list had records in the last run; an empty one is doubted then.
         concurrency: how many pages are in flight.
 
     Raises:
@@ -84,7 +86,8 @@ def spool(
 
     async def export(listing: Listing[Any], path: Path) -> ExportReport:
         options = ExportOptions(changed_since=changed_since, concurrency=concurrency)
-        return await run(listing.export_source(), path, options, timeless=timeless)
+        source = listing.export_source()
+        return await run(source, path, options, timeless=timeless, expects_records=expects_records)
 
     return _spooled(open_listing, export)
 

@@ -143,6 +143,7 @@ class Listing(NotAList, Generic[T]):
         overwrite: bool = False,
         changed_since: datetime | str | None = None,
         state: str | os.PathLike[str] | None = None,
+        allow_shrink: bool = False,
         fields: Sequence[str] | None = None,
         on_progress: OnProgress | None = None,
         format: str | None = None,  # noqa: A002  (as users call it)
@@ -166,6 +167,8 @@ class Listing(NotAList, Generic[T]):
             changed_since: write only what changed at or after this time; naive means project-local.
             state: a file that keeps the mark of the last run whose guarantee holds (`report.exact`): the first run
                 exports everything, each later one what changed. Replaces `changed_since`.
+            allow_shrink: accept a list that is empty and had records in the last run, as the state or an earlier run to
+                the same target shows. Without it, such a list is asked again, and the report is not exact.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
             on_progress: called with a `Progress`, at most ten times a second; may be async.
             format: the format if the target's name does not show it: `csv`, `jsonl.gz` …; `-` as target is standard
@@ -192,6 +195,7 @@ class Listing(NotAList, Generic[T]):
             overwrite=overwrite,
             changed_since=changed_since,
             state=state,
+            allow_shrink=allow_shrink,
             fields=fields,
             on_progress=on_progress,
             format=format,

@@ -33,7 +33,7 @@ class ChangeServer:
 
     def client(self, **more):
         auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
-        return CareCloud("a.example.com", auth=auth, transport=httpx.MockTransport(self), **more)
+        return CareCloud("a.example.com", auth=auth, **{"transport": httpx.MockTransport(self), **more})
 
     async def __call__(self, request):
         date = (self.now - timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")  # Prague in winter

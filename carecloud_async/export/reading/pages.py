@@ -86,6 +86,7 @@ class RawPageFetcher:
         requests: the number of pages requested.
         retries: the number of these requests that had to be repeated.
         times: reads when records changed.
+        is_empty: whether no page had an entry, or a total.
         date: the server's clock at its first answer; `None` if it did not show it.
     """
 
@@ -96,6 +97,7 @@ class RawPageFetcher:
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
+        self.is_empty: bool = True
         self.times: ChangeTimes = ChangeTimes(source.project.timezone)
         self.date: datetime | None = None
         self._answered = False
@@ -141,6 +143,7 @@ class RawPageFetcher:
         answer = await ((fail_fast and source.fetch_fail_fast) or source.fetch)(query)
         response, found = answer.response, answer.data
         self.retries += response.attempts - 1
+        self.is_empty = self.is_empty and not found.received and not found.total_items
         lines = found.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]

@@ -107,6 +107,10 @@ class Recorder:
             is_total_wrong=list_pass.is_total_wrong,
         )
 
+    def doubt(self) -> None:
+        """Note that the reading is not exact after all."""
+        self._count_up(exact=False)
+
     async def start_over(self) -> None:
         """Drop everything written so far: it cannot be relied on."""
         await self._writer.drain()

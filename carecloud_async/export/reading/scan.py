@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.changed_scan import ChangedScan
 from carecloud_async.export.reading.deduplicator import Deduplicator
+from carecloud_async.export.reading.emptiness import is_believed_empty
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder
@@ -33,6 +34,7 @@ async def scan(
     on_progress: OnProgress | None,
     writer: RecordWriter[Checkpoint],
     timeless: TimelessRecords | None = None,
+    expects_records: bool = False,
     restart: Callable[[], Awaitable[None]],
     open_seen: Callable[[bool], SeenIds] = lambda _: TemporarySeenIds(),
 ) -> Counts:
@@ -46,6 +48,7 @@ async def scan(
         on_progress: gets the progress.
         writer: takes the records.
         timeless: the records without a readable `last_change` that the last run handed out, and those of this one.
+        expects_records: whether the list had records in the last run, so that an empty one is doubted.
         restart: drops the records written so far.
         open_seen: opens the ids of the records seen: those of `start`, or none. Needed without an order of ids. Blocks.
 
@@ -89,6 +92,8 @@ async def scan(
             )
             deduplicator.wanted = changed_scan.wants
             await changed_scan.read()
+        if expects_records and fetcher.is_empty and recorder.counts.exact and not await is_believed_empty(source):
+            recorder.doubt()
         await recorder.finish()
     return recorder.counts
 

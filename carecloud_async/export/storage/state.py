@@ -38,10 +38,12 @@ class LastRun:
     Attributes:
         changed_since: the time to begin from; `None` before the first one.
         timeless: the records without a readable `last_change`; see `TimelessRecords`.
+        has_records: whether the list had records.
     """
 
     changed_since: datetime | None = None
     timeless: Sequence[str] = ()
+    has_records: bool = False
 
 
 def open_state(path: Path, fingerprints: Mapping[str, str]) -> RunFile:

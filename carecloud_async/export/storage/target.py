@@ -113,6 +113,11 @@ class Target:
                 system.rm_file(path)
             system.mv(f"{path}.partial", path)
 
+    def has_lines(self) -> bool:
+        """Return whether it is a file of JSON Lines that holds records. Blocks."""
+        is_plain = self.format.sink is None and not self.format.compression and self.url is None and not self.direct
+        return is_plain and self.path.is_file() and self.path.stat().st_size > 0
+
     def is_file(self, path: Path) -> bool:
         """Return whether a path names the same file. Blocks."""
         if self.url is not None:

@@ -1,0 +1,106 @@
+"""Lists that are empty and had records: a right that is gone or a server that starts is not an empty list."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from change_server import ChangeServer, hexes, old_times
+from export_help import ids
+
+from carecloud_async.export.reading import emptiness
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(emptiness, "_PAUSE", 0.0)
+
+
+async def nights(server, folder, **options):
+    """Return the reports of a night with records, one with an empty list, and one with all again and a change."""
+    times, reports = dict(server.times), []
+    async with server.client() as client:
+        for number, shown in enumerate((times, {}, times)):
+            server.times = dict(shown)
+            if number == 2:
+                server.change(min(times))
+            path = folder / f"{number}.jsonl"
+            reports.append(await client.customers.list(count=50).export(path, state=folder / "state", **options))
+    return reports
+
+
+async def test_an_empty_list_that_had_records_is_doubted(tmp_path, caplog):
+    """A night that finds 17 records gone is not exact, and its mark does not move: the next one brings the changes."""
+    reports = await nights(ChangeServer(old_times(hexes(17))), tmp_path)
+    assert [one.exact for one in reports] == [True, False, True]
+    assert "allow_shrink" in caplog.text
+    assert len(ids(tmp_path / "2.jsonl")) == 1
+
+
+async def test_allow_shrink_believes_an_empty_list(tmp_path):
+    """Who knows that the records were deleted says so, and the mark moves."""
+    reports = await nights(ChangeServer(old_times(hexes(17))), tmp_path, allow_shrink=True)
+    assert [one.exact for one in reports] == [True, True, True]
+
+
+async def test_a_list_that_never_had_records_is_empty(tmp_path):
+    """A list that was empty before is exact, and costs two requests: its first page, and its end."""
+    server = ChangeServer({})
+    async with server.client() as client:
+        for _ in range(2):
+            report = await client.customers.list().export(
+                tmp_path / "c.jsonl", state=tmp_path / "state", overwrite=True
+            )
+            assert report.exact
+    assert server.requests == 4
+
+
+async def test_a_file_with_records_is_evidence(tmp_path):
+    """An export that replaces a file with records by none is not exact."""
+    server = ChangeServer(old_times(hexes(17)))
+    async with server.client() as client:
+        listing = client.customers.list()
+        assert (await listing.export(tmp_path / "c.jsonl", overwrite=True)).exact
+        server.times = {}
+        assert not (await listing.export(tmp_path / "c.jsonl", overwrite=True)).exact
+
+
+@pytest.mark.parametrize("others", [True, False])
+async def test_a_filter_may_hide_everything(tmp_path, others):
+    """A filtered list is believed to be empty where the list without the filter has records."""
+    server = ChangeServer(old_times(hexes(17)))
+    answer = server.__call__
+    server.is_filtered = False
+
+    async def filtered(request):
+        times = server.times
+        hides = server.is_filtered and ("last_name" in request.url.params or not others)
+        server.times = {} if hides else times
+        try:
+            return await answer(request)
+        finally:
+            server.times = times
+
+    async with server.client(transport=httpx.MockTransport(filtered)) as client:
+        for number in range(2):
+            server.is_filtered = bool(number)
+            listing = client.customers.list(last_name="Smith")
+            report = await listing.export(tmp_path / f"{number}.jsonl", state=tmp_path / "state")
+    assert report.exact == others
+
+
+async def test_changes_between_comparisons_doubt_an_empty_list(tmp_path):
+    """Between two comparisons an empty list moves no mark: what changed is there when the records are back."""
+    server = ChangeServer(old_times(hexes(17)))
+    times = dict(server.times)
+    async with server.client() as client:
+        for number, shown in enumerate((times, {}, times)):
+            server.times = dict(shown)
+            if number == 2:
+                server.change(min(times))
+            listing = client.customers.list()
+            async with listing.changes(state=tmp_path / "state", compare_every=timedelta(days=7)) as changes:
+                found = [(one.kind, one.id) async for one in changes]
+            assert changes.report.exact == (number != 1)
+    assert found == [("updated", min(times))]
