@@ -81,7 +81,8 @@ class Attempt:
 
     Attributes:
         request: the request.
-        sent: whether the request may have had an effect: true from the moment of sending, false again after a 401.
+        sent: whether the request may have had an effect: true from the moment of sending, false again after a refusal
+            that names the token, or may mean it.
         headers: the headers of the last response, with whatever status.
     """
 
@@ -274,8 +275,8 @@ class Attempt:
 
     def _api_error(self, response: Any, body: bytes, *, is_own: bool) -> ApiError:
         """Return the error of an answer; `is_own` says whether CareCloud wrote it."""
-        status = response.status_code
-        is_login = self._call.request.login and not self._call.operation.path.endswith("/logout")
+        operation, status = self._call.operation, response.status_code
+        is_login = self._call.request.login and not operation.path.endswith("/logout")
         refused_login = is_own and is_login and refuses_login(status)
         hint, fix = None, None
         if refused_login:
@@ -287,14 +288,14 @@ class Attempt:
         elif not is_own and body.strip():
             hint = f"{_IN_FRONT} ({self._described(response, body)})"
             fix = IN_FRONT if status >= 500 and status not in _KIND_OF_STATUS else None
-        elif status == HTTPStatus.NOT_FOUND and self._call.operation.result_key is not None:
+        elif status == HTTPStatus.NOT_FOUND and operation.result_key is not None and not operation.placeholders:
             hint = "the API answers a list that is empty with an empty list"
         return parse_error(
             status,
             response.headers,
             body,
-            method=self._call.operation.method,
-            path=self._call.operation.path,
+            method=operation.method,
+            path=operation.path,
             now=self._now(),
             kind=AuthenticationError if refused_login else None,
             hint=hint,

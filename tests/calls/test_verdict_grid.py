@@ -83,10 +83,7 @@ async def test_no_answer_of_another_server_says_what_became_of_a_write(family, t
 
 @every("family", ROWS, ids=lambda family: family.name)
 async def test_no_answer_of_another_server_refuses_a_row(family, tmp_path):
-    """A row whose write got such a 4xx is neither refused nor written: it is in doubt, or the run stops.
-
-    A row on which the server fails alone, three times with the same 5xx, is refused with that status (bulk_writes.md).
-    """
+    """A row whose write got such a 4xx is neither refused nor written: it is in doubt, or the run stops."""
     for status, name in ROW_CELLS:
         report = await result_of(family, status, name, tmp_path)
         if isinstance(report, CareCloudError):
@@ -95,6 +92,7 @@ async def test_no_answer_of_another_server_refuses_a_row(family, tmp_path):
         elif name in {"empty", "{}"} and status == 200 and "changed" in family.name:
             assert report.updated == 1
         else:
+            # A row on which the server fails alone, three times with the same 5xx, is refused: see docs/bulk_writes.md.
             assert (report.refused if status == 502 else report.unknown) == 1, (status, name, report)
 
 
