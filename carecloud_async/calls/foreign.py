@@ -23,7 +23,7 @@ SELF_EXPLANATORY = frozenset({413, 414, 431})
 _TITLE = re.compile(rb"<title[^>]{0,200}>(.{0,400}?)</title", re.IGNORECASE | re.DOTALL)
 #: How far into a page to search for its title.
 _HEAD = 16 * 1024
-_PRODUCT = re.compile(r"[A-Za-z][A-Za-z._-]{0,30}(/[0-9][0-9.]{0,11})?|\([A-Za-z]{1,20}\)")
+_PRODUCT = re.compile(r"\(?([A-Za-z][A-Za-z._-]{0,30})(?:/[0-9]{1,3}(?:\.[0-9]{1,3}){0,3})?\)?")
 _WORD = re.compile(r"\W{0,3}[^\W\d_]{1,20}(?:[-'\u2019][^\W\d_]{1,20})?\W{0,3}")
 _PARTS = re.compile(r"\w+")
 _LEFT_OUT = "…"
@@ -47,7 +47,8 @@ def describe_foreign(status: int, headers: Mapping[str, str], body: bytes, *, hi
 
 def _products(text: str, hidden: frozenset[str]) -> Iterator[str]:
     for word in text.split()[:4]:
-        if _PRODUCT.fullmatch(word) and hidden.isdisjoint(_PARTS.findall(word.casefold())):
+        found = _PRODUCT.fullmatch(word)
+        if found and hidden.isdisjoint(_PARTS.findall(found[1].casefold())):
             yield word
 
 

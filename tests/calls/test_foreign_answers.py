@@ -111,6 +111,23 @@ def test_bodies_are_named_by_their_kind(body, shown):
     assert describe_foreign(404, {}, body, hidden=frozenset()) == shown
 
 
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ("nginx/1.18.0 (Ubuntu)", "server nginx/1.18.0 (Ubuntu), "),
+        ("SimpleHTTP/0.6", "server SimpleHTTP/0.6, "),
+        ("nginx/420777123456 jan@example.com 8ea6abece4 Smith", ""),
+        ("a" * 100, ""),
+        (None, ""),
+    ],
+)
+def test_the_server_is_named_by_product_and_version(header, shown):
+    """Products and versions are shown, and no long number, address, id or word of the request."""
+    headers = {} if header is None else {"server": header}
+    found = describe_foreign(404, headers, b"", hidden=frozenset({"smith", "0", "6"}))
+    assert found == f"{shown}no body"
+
+
 def test_words_of_takes_every_text_and_number():
     """Values at any depth count, names of fields do not; long texts are left out."""
     assert words_of({"a": ["Jan Novák", 7]}, None, "x@y.cz", "long " * 1000) == {"jan", "novák", "7", "x", "y", "cz"}
