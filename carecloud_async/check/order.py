@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,7 +20,9 @@ __all__ = ["change_order", "order_findings"]
 
 #: The most records of a page that is compared.
 _ROWS: Final = 50
-_ANY_ZONE: Final = ZoneInfo("UTC")  # only the order of the times matters
+#: The records of the other end of a list that are compared.
+_FEW: Final = 5
+_ANY_ZONE: Final = ZoneInfo("UTC")
 
 _ORDER_MEANS: Final = (
     "pages do not fit together: plain iteration and prefetch can miss records or give them twice; exports read the "
@@ -69,14 +72,33 @@ async def change_order(target: FamilyList, page: LargePage) -> tuple[Reply, Chec
     reply = await target.ask(count=min(page.count, 2 * _ROWS), sort_field=FIELD, sort_direction="DESC")
     if not reply.is_page:
         return reply, _unsorted(reply, FIELD)
-    times = known_times(read_time(record.get(FIELD), _ANY_ZONE) for record in reply.records)
+    times = _times(reply)
     if any(later < earlier for later, earlier in pairwise(times)):
         seen = f"sort_field={FIELD} is not honoured: newer changes come after older ones"
         return reply, problem("sort", seen, _SORT_MEANS, _WHOLE_LISTS)
-    if len([one for one in times if one != NEVER]) < 2:
-        return reply, _not_seen("sort", f"{target.name} have too few readable times of change to show it", _SORT_MEANS)
-    seen = f"the latest changes of {target.name} come first when asked so"
-    return reply, good("sort", seen, "changed_since and state= read only what changed")
+    if len({*times} - {NEVER}) < 2:
+        seen = f"{target.name} have too few different times of change to show it"
+        return reply, not_known("sort", seen, _SORT_MEANS, _MORE)
+    return reply, await _turned(target, reply)
+
+
+def _times(page: Reply) -> list[datetime]:
+    """Return the times of change of a page that can be read; only their order matters."""
+    return known_times(read_time(record.get(FIELD), _ANY_ZONE) for record in page.records)
+
+
+async def _turned(target: FamilyList, latest: Reply) -> CheckFinding:
+    """Ask for the other end of a list whose times fall: without a sort too they can, in the order of creation."""
+    other = await target.ask(count=_FEW, sort_field=FIELD, sort_direction="ASC")
+    if not other.is_page:
+        return _unsorted(other, FIELD)
+    near, far = latest.ids(target.id_field)[:_FEW], other.ids(target.id_field)
+    newest = _times(latest)[0]
+    if (near and near == far) or any(time > newest for time in _times(other)):
+        seen = f"sort_field={FIELD} is not honoured: ASC begins like DESC, or with later changes"
+        return problem("sort", seen, _SORT_MEANS, _WHOLE_LISTS)
+    seen = f"the latest changes of {target.name} come first when asked so, and the oldest when asked so"
+    return good("sort", seen, "changed_since and state= read only what changed")
 
 
 async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:

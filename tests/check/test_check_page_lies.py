@@ -15,6 +15,7 @@ from lies import (
     from_offset,
     html,
     large,
+    last_change,
     lists,
     number,
     of,
@@ -241,6 +242,23 @@ FOREIGN = {
 async def test_each_form_that_is_no_list_is_named(name):
     """What the SDK cannot read is a problem of the answers, and the rest is not known."""
     assert await said(FOREIGN[name]) == _NO_LIST
+
+
+async def test_a_sort_by_change_that_knows_one_direction_is_named():
+    """A list that begins with the latest changes in both directions need not be sorted by them at all."""
+    latest = []
+
+    def one_way(found, request):
+        latest.append(found)
+        return latest[0][: len(found)]
+
+    by_change = rows(one_way, lambda request: request.url.params.get("sort_field") == "last_change")
+    assert await said(when(of("customers"), by_change)) == {"problem sort"}
+
+
+async def test_equal_times_of_change_are_no_sort():
+    """Where all records changed at the same time, nothing shows whether they are sorted by it."""
+    assert await said(last_change(lambda _, __: "2026-01-01 00:00:00")) == {"not known sort"}
 
 
 async def test_broken_text_is_named():
