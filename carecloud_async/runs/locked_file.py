@@ -20,7 +20,7 @@ from io import BufferedRandom, FileIO
 from pathlib import Path
 from typing import Final, cast
 
-from carecloud_async.runtime.durable_files import open_private, sync_folder, touch_private
+from carecloud_async.runtime.durable_files import open_own, open_private, sync_folder, touch_private
 
 __all__ = ["MARK", "LockedFile"]
 
@@ -81,8 +81,17 @@ class LockedFile:
         return seal in {0, self._checksum()}
 
     def unseal(self) -> None:
-        """Remove the seal before the content changes."""
-        self._write_seal(0)
+        """Remove the seal before the content changes, and refuse journals that SQLite would take for its own.
+
+        Raises:
+            PermissionError: a journal beside the file is a link or belongs to another user.
+            OSError: the disk refuses.
+        """
+        for path in self._journals:
+            with contextlib.suppress(FileNotFoundError):
+                open_own(path).close()
+        if not self.is_empty:
+            self._write_seal(0)
 
     def seal(self) -> None:
         """Seal the content; the database is closed."""
@@ -90,8 +99,8 @@ class LockedFile:
 
     def clear(self) -> None:
         """Remove the content."""
-        for suffix in ("-wal", "-journal"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        for path in self._journals:
+            path.unlink(missing_ok=True)
         self._raw.truncate(0)
 
     def relock(self) -> bool:
@@ -111,6 +120,10 @@ class LockedFile:
             self._file.close()
         if remove and sys.platform == "win32":  # which removes no open file, so that none is lost
             self.path.unlink(missing_ok=True)
+
+    @property
+    def _journals(self) -> list[Path]:
+        return [self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-journal")]
 
     @property
     def _raw(self) -> FileIO:

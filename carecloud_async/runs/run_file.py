@@ -287,8 +287,7 @@ class RunFile:
     def _connect(self) -> None:
         """Open the database, and make its tables where it has none."""
         with self._system_errors():
-            if not self._file.is_empty:
-                self._file.unseal()
+            self._file.unseal()
         self._db = db = Database(self.path, explain=self._explain)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
         if not db.execute("SELECT 1 FROM sqlite_schema"):

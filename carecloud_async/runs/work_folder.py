@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from carecloud_async.errors import CareCloudError
 from carecloud_async.runs.kinds import RunKind
 from carecloud_async.runs.run_file import RunFile
 from carecloud_async.runtime.durable_files import claim_folder
@@ -40,14 +41,19 @@ class WorkFolder:
         Raises:
             CareCloudError: of the kind's class: it cannot be made, or the run file cannot be opened.
         """
-        try:
-            claim_folder(self.path)
-        except OSError as error:
-            if error.errno is None:  # the text says what is wrong with it
-                raise kind.error(f"{error.strerror}: remove it, or choose another place") from error
-            raise kind.of_system(self.path, error) from error
-        self.run = RunFile.open(self.path / "run.db", kind=kind, binding=binding, resume=resume)
-        self._is_open = True
+        while not self._is_open:
+            try:
+                claim_folder(self.path)
+            except OSError as error:
+                if error.errno is None:  # the text says what is wrong with it
+                    raise kind.error(f"{error.strerror}: remove it, or choose another place") from error
+                raise kind.of_system(self.path, error) from error
+            try:
+                self.run = RunFile.open(self.path / "run.db", kind=kind, binding=binding, resume=resume)
+                self._is_open = True
+            except CareCloudError:
+                if self.path.exists():
+                    raise  # otherwise another run has ended meanwhile and removed the folder
         return self.run
 
     def clear(self) -> None:

@@ -104,3 +104,45 @@ async def test_a_run_that_overwrites_is_gone_on_from(tmp_path):
         with pytest.raises(ExportError, match="exists already"):
             await listing.export(path)
     assert ids(path) == sorted(sandbox.customers.ids())
+
+
+AT_ONCE = """
+import asyncio, sys
+from carecloud_async import CareCloud, ExportError
+from carecloud_async.sandbox import Sandbox
+
+async def main(url, target, rounds):
+    done = 0
+    async with CareCloud(url, auth=Sandbox(customers=0).credentials(), rate_limit=None) as client:
+        listing = client.customers.list(count=50)
+        while done < rounds:
+            try:
+                report = await listing.export(target, resume=True, overwrite=True, state=sys.argv[4] or None)
+            except ExportError as error:
+                if "another" not in str(error) or "is using it" not in str(error):
+                    raise
+                await asyncio.sleep(0.005)
+            else:
+                assert report.exact, report
+                done += 1
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+@pytest.mark.parametrize("state", ["", "state"])
+@pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.thorough)])
+def test_processes_that_export_to_one_file_take_turns(tmp_path, rounds, state):
+    """Three at once: each is refused while another one exports, none fails otherwise, and the file is whole."""
+    sandbox, target = Sandbox(customers=120, seed=1), tmp_path / "c.jsonl"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    where = str(tmp_path / state) if state else ""
+    with sandbox.running() as url:
+        command = [sys.executable, "-c", AT_ONCE, url, target, str(rounds), where]
+        running = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+        ends = [one.communicate(timeout=500)[1] for one in running]
+    assert ends == [""] * 3
+    assert state or ids(target) == sorted(sandbox.customers.ids())
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(
+        [".c.jsonl.run", "c.jsonl", *([state] if state else [])]
+    )

@@ -347,6 +347,21 @@ def test_links_are_not_followed(path, tmp_path):
 
 
 @posix
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_journal_of_somebody_else_is_not_taken(path, tmp_path, suffix):
+    """In a folder that others may write to, SQLite would read it, or write into it. A run that begins removes it."""
+    journal, victim = path.with_name(path.name + suffix), tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    journal.symlink_to(victim)
+    begun(path, "one").close()
+    assert not journal.is_symlink()
+    journal.symlink_to(victim)
+    with pytest.raises(ExportError, match="is a link, which is not followed"):
+        open_run(path)
+    assert victim.read_bytes() == b"precious"
+
+
+@posix
 def test_a_full_disk_is_told_and_the_run_goes_on_afterwards(path):
     """What was committed is there; the transaction that did not fit has done nothing."""
     import resource  # not on Windows
