@@ -93,6 +93,10 @@ class LockedFile:
         if not self.is_empty:
             self._write_seal(0)
 
+    def sync(self) -> None:
+        """Make the content durable."""
+        os.fsync(self._file.fileno())
+
     def seal(self) -> None:
         """Seal the content; the database is closed."""
         self._write_seal(self._checksum())

@@ -228,6 +228,9 @@ class RunFile:
         is_held = True
         try:
             if self._db is not None:
+                if remove:
+                    with contextlib.suppress(CareCloudError):
+                        self._db.execute("PRAGMA synchronous=OFF")
                 self._db.close()
                 is_held = self._file.relock()
                 wal = self.path.with_name(f"{self.path.name}-wal")  # which a full disk leaves
@@ -290,12 +293,17 @@ class RunFile:
             self._file.unseal()
         self._db = db = Database(self.path, explain=self._explain)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        if not db.execute("SELECT 1 FROM sqlite_schema"):
-            # Before WAL mode, which would leave the mark in another file until it is copied.
+        is_new = not db.execute("SELECT 1 FROM sqlite_schema")
+        if is_new:
+            # Before WAL mode, which would leave the mark in another file until it is copied. Synced once, at the end.
+            db.execute("PRAGMA synchronous=OFF")
             with db.transaction():
                 db.execute(f"PRAGMA application_id={MARK}")
                 self._make_tables()
         db.execute("PRAGMA journal_mode=WAL")
+        if is_new:
+            with self._system_errors():
+                self._file.sync()
         db.execute("PRAGMA synchronous=FULL")
 
     def _begin_in_place(self) -> bool:
