@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -109,16 +109,20 @@ class Journal:
     def load(self, rows: Sequence[LoadedRow]) -> int:
         """Add rows of the source; return how many of them are refused."""
         values: list[tuple[Any, ...]] = []
-        refused_rows = 0
+        parts: list[tuple[bytes, int]] = []
         with self._transaction():
+            lines = self._lines_of(rows)
             for row in rows:
-                reasons = row.checked.refused or self._repeated(row)
+                unique = {"": row.key, **{name: unique_value(name, value) for name, value in row.unique.items()}}
+                reasons = row.checked.refused or _repeated(unique, lines)
                 if len(row.checked.parts) >= WRITES:
                     reasons = (f"the row has more than {WRITES - 1} parts",)
                 what: tuple[Any, ...] = (row.key, pack(row.checked), State.WAITING, None, None)
                 if reasons:
-                    refused_rows += 1
                     what = (None, None, State.ENDED, Outcome.REFUSED.value, json.dumps(reasons))
+                else:
+                    lines.update({value: row.line for value in unique.values() if value is not None})
+                    parts += [(value, row.line) for value in unique.values() if isinstance(value, bytes)]
                 kept = row.source if self._keep_rows else None
                 values.append((row.number * WRITES, RECORD, row.line, kept, *what))
             self._db.execute_many(
@@ -126,19 +130,21 @@ class Journal:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
-        return refused_rows
+            self._db.execute_many("INSERT INTO seen VALUES (?, ?)", parts)
+        return sum(one[-1] is not None for one in values)
 
-    def _repeated(self, row: LoadedRow) -> tuple[str, ...]:
-        """Say which earlier line has the row's key, or one of its parts that only one record can have."""
-        values = {"": row.key, **row.unique}
-        seen = {name: unique_value(name, value) for name, value in values.items() if value is not None}
-        for name, digest in seen.items():
-            found = self._db.execute("SELECT line FROM seen WHERE value = ?", (digest,))
-            if found:
-                what = f"{name}: the {name.replace('_', ' ')}" if name else "the key"
-                return (f"{what} stands in line {found[0][0]} already",)
-        self._db.execute_many("INSERT INTO seen VALUES (?, ?)", [(one, row.line) for one in seen.values()])
-        return ()
+    def _lines_of(self, rows: Sequence[LoadedRow]) -> dict[str | bytes, int]:
+        """Return the lines of earlier rows that have a key of these, or a part that only one record can have."""
+        keys = [row.key for row in rows if row.key is not None]
+        parts = [unique_value(name, value) for row in rows for name, value in row.unique.items()]
+        found: list[tuple[Any, ...]] = []
+        for query, asked in (
+            ("SELECT key, line FROM writes WHERE key IN ", keys),
+            ("SELECT value, line FROM seen WHERE value IN ", parts),
+        ):
+            if asked:
+                found += self._db.execute(f"{query} ({', '.join('?' * len(asked))})", asked)
+        return dict(found)
 
     def recover(self, *, now: float, settle_seconds: float) -> None:
         """Take up the writes of a run that ended: each that was intended may have been sent until its end."""
@@ -250,31 +256,38 @@ class Journal:
             now: the time.
         """
         ended: list[tuple[int, RowResult]] = []
+        records: list[tuple[int, RowResult, int]] = []
         with self._transaction():
             for write, result in results:
                 if write.kind != RECORD:
                     self._end_part(write, result, ended, now)
                     continue
                 parts = parts_of(write, result)
-                self._set_result(write.row, result, parts=len(parts))
-                self._add_parts(write, result, parts, now)
-                if not parts:
+                records.append((write.row, result, len(parts)))
+                if parts:
+                    self._add_parts(write, result, parts, now)
+                else:
                     ended.append((write.row, result))
+            self._set_results(records)
         return ended
 
-    def _set_result(self, row: int, result: RowResult, *, parts: int) -> None:
+    def _set_results(self, results: Sequence[tuple[int, RowResult, int]]) -> None:
+        """End records, each with the number of its parts that have no outcome yet."""
         before = ", ".join(str(int(state)) for state in TRANSITIONS[Move.END][0] | {State.ENDED})
-        self._db.execute(
+        self._db.execute_many(
             f"UPDATE writes SET state = {State.ENDED}, due = NULL, outcome = ?, record_id = ?, changed = ?, "
             f"reasons = ?, parts = ?, body = NULL, base = NULL, intent = NULL WHERE id = ? AND state IN ({before})",
-            (
-                result.outcome.value,
-                result.record_id,
-                json.dumps(result.changed_fields) if result.changed_fields else None,
-                json.dumps(result.reasons) if result.reasons else None,
-                parts,
-                row * WRITES,
-            ),
+            [
+                (
+                    result.outcome.value,
+                    result.record_id,
+                    json.dumps(result.changed_fields) if result.changed_fields else None,
+                    json.dumps(result.reasons) if result.reasons else None,
+                    parts,
+                    row * WRITES,
+                )
+                for row, result, parts in results
+            ],
         )
 
     def _add_parts(
@@ -297,7 +310,7 @@ class Journal:
         if row.outcome not in WRITTEN:
             self._db.execute(f"DELETE FROM writes WHERE id BETWEEN ? AND ? AND due = {BLOCKED}", of_row)
         left, stage = self._db.execute("SELECT count(*), min(stage) FROM writes WHERE id BETWEEN ? AND ?", of_row)[0]
-        self._set_result(write.row, row, parts=left)
+        self._set_results([(write.row, row, left)])
         if not left:
             ended.append((write.row, row))
             return
@@ -374,3 +387,12 @@ class Journal:
 
     def _writes(self, where: str, values: tuple[Any, ...]) -> list[Write]:
         return [write_of(*found) for found in self._db.execute(SELECT_WRITES + where, values)]
+
+
+def _repeated(unique: Mapping[str, str | bytes | None], lines: Mapping[str | bytes, int]) -> tuple[str, ...]:
+    """Say which earlier line has the key of a row (under the name ""), or one of its parts."""
+    for name, value in unique.items():
+        if value is not None and value in lines:
+            what = f"{name}: the {name.replace('_', ' ')}" if name else "the key"
+            return (f"{what} stands in line {lines[value]} already",)
+    return ()
