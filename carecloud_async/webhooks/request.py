@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing, nullcontext, suppress
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import parse_qsl
 
 from attrs import evolve
@@ -19,6 +19,7 @@ from carecloud_async.webhooks.refusals import INVALID_ID, NO_OBJECT, TOO_LARGE, 
 
 #: Headers as frameworks have them: a mapping, whose `items()` may repeat a name, or pairs; as text or bytes (ASGI).
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
+_Pair: TypeAlias = tuple[str | bytes, str | bytes]
 #: A body that was read, or its chunks.
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 
@@ -29,7 +30,7 @@ _DIGITS = re.compile(r"[0-9]{1,20}")
 
 def header_values(headers: Headers, name: str) -> list[str | bytes]:
     """Return the values of a header."""
-    pairs: Iterable[tuple[str | bytes, str | bytes]] = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = cast("Iterable[_Pair]", headers.items() if isinstance(headers, Mapping) else headers)
     wanted = name.lower()
     return [value for key, value in pairs if _text(key).lower() == wanted]
 
