@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 from attrs import define
+from thorough import examples
 
 from carecloud_async.changes.file import ChangesFileOptions, write_changes
 from carecloud_async.changes.reader import Changes
 from carecloud_async.changes.values import ChangesOptions
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
+from change_server import hexes
 from list_machine import ListMachine
+from lying_list import LIES, LyingList
 
 pytestmark = pytest.mark.anyio
 
@@ -92,3 +95,22 @@ async def test_a_total_that_lies_does_not_look_like_an_empty_list(tmp_path, lies
     assert report.exact
     assert {kind for kind, _ in found} == {"deleted"}
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_list_that_hides_records_deletes_none_of_them(tmp_path, lie):
+    """Nights of a calm list whose answers lack records: whatever they are called, nothing is deleted."""
+    for seed in range(examples(3)):
+        machine = LyingList(
+            records=[(one, index) for index, one in enumerate(hexes(700, seed))],
+            lie=lie,
+            share=0.004 if lie == "drops" else 1 / 7,
+            block=random.Random(seed).choice([1, 5, 50]),
+            lies=random.Random(seed),
+        )
+        held, machine.lie = machine.lie, "none"
+        await read(machine, tmp_path / str(seed))
+        machine.lie = held
+        for _ in range(2):
+            found, _ = await read(machine, tmp_path / str(seed))
+            assert found == []

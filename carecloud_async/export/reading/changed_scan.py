@@ -105,6 +105,7 @@ class ChangedScan:
         before = self._deduplicator.known
         list_pass, boundary = await self._read_pass(NEAR_END, self._accept_newest)
         passes, boundaries, positions = [list_pass], [boundary], self._positions
+        is_whole = await self._is_whole(self._last_page, NEAR_END)
         if positions is None:  # no record is older: that was the whole list
             positions = list_pass.position.end + 1
         else:
@@ -115,11 +116,21 @@ class ChangedScan:
             await self._require_order()
         known = self._deduplicator.known
         is_stable = not any(one.list_changed for one in passes) or (number > 1 and known == before)
-        is_done = all(one.exact for one in passes) and known >= positions and is_stable
+        is_done = all(one.exact for one in passes) and known >= positions and is_stable and is_whole
         exact = is_done and not any(one.ambiguous for one in boundaries)
         for one in passes:
             self._full_scan.recorder.end_pass(one, exact=exact, passes=number)
         return is_done
+
+    async def _is_whole(self, page: RawPage | None, order: Mapping[str, str]) -> bool:
+        """Return whether the page that ended a pass is the same again, if it is shorter than was asked for.
+
+        Servers that cap their pages send the same; those that leave out rows do not, and no page after it shows that.
+        """
+        if page is None or page.received >= page.asked or page.ends_list:
+            return True
+        again = await self._full_scan.fetcher.fetch(page.offset, page.asked, order)
+        return again.ids == page.ids
 
     async def _read_pass(self, order: Mapping[str, str], accept: Accept) -> tuple[ListPass, Boundary]:
         self._positions = self._last_page = None
