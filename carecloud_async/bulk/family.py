@@ -172,6 +172,7 @@ class FamilyFacts:
         update_model: the input class that knows the names of an update; `None` if records cannot be updated.
         id_field: the name of a record's id.
         can_create, can_update, can_batch: whether it has a create, a PUT, a batch endpoint.
+        can_get: whether a record can be read by its id.
         can_list: whether it has a list.
         can_export: whether its list can be read exactly.
     """
@@ -185,6 +186,7 @@ class FamilyFacts:
     can_create: bool
     can_update: bool
     can_batch: bool
+    can_get: bool
     can_list: bool
     can_export: bool
 

@@ -68,6 +68,7 @@ class Finder:
         self.key: Key = key
         self._concurrency = concurrency
         self._most = MAX_VALUES if key.many else 1
+        self._reads_list = key.needs_list or (key.by_id and key.filter is None and not family.facts.can_get)
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
         """Look records up.
@@ -91,7 +92,7 @@ class Finder:
                     records.append(record)
 
         in_groups = sorted(keys, key=lambda values: values[:-1])
-        parts = [in_groups] if self.key.needs_list else [*self._parts(in_groups)]
+        parts = [in_groups] if self._reads_list else [*self._parts(in_groups)]
         await run_all([partial(look, part) for part in parts], width=self._concurrency)
         return FoundByKey(records=found, refusals=refusals, read_at=read_at)
 
@@ -99,7 +100,7 @@ class Finder:
         self, values: Sequence[tuple[str, ...]], refusals: dict[str, tuple[str, ...]]
     ) -> Sequence[tuple[tuple[str, ...], bytes]]:
         """Look values up, in halves where they cannot be looked up together."""
-        is_alone = len(values) == 1 or self.key.needs_list
+        is_alone = len(values) == 1 or self._reads_list
         reasons: tuple[str, ...] = ()
         try:
             return await self._find(values)
@@ -129,7 +130,7 @@ class Finder:
         key, family = self.key, self._family
         if key.find is not None:
             return await key.find(family, values)
-        if key.by_id and key.filter is None:
+        if key.by_id and key.filter is None and not self._reads_list:
             return [(one, record) for one in values if (record := await family.get(one[-1])) is not None]
         filters = {}
         if key.filter is not None:
@@ -138,7 +139,7 @@ class Finder:
                 key.filter: texts if key.many else texts[0],
                 **dict(zip(key.paths[:-1], values[0], strict=False)),
             }
-        lines = await read_some(family.list(**filters), alone=len(values) == 1 or key.needs_list)
+        lines = await read_some(family.list(**filters), alone=len(values) == 1 or self._reads_list)
         return [(key.values_of(msgspec.json.decode(line)), line) for line in lines]
 
     def _reasons(self, error: BadRequestError) -> tuple[str, ...]:
@@ -148,7 +149,7 @@ class Finder:
 
     def _parts(self, keys: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
         """Divide keys into look-ups, each with keys of one group, such as one source."""
-        most = MAX_VALUES if self.key.needs_list else self._most
+        most = MAX_VALUES if self._reads_list else self._most
         part: list[tuple[str, ...]] = []
         size = 0
         for one in keys:
@@ -179,7 +180,7 @@ class Finder:
         lookups = await run_in_thread(partial(self._count_lookups, journal))
         if lookups <= FEW_LOOKUPS:
             return False
-        if not key.needs_list:
+        if not self._reads_list:
             page, size = await sample(self._family.list())
             # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
             if page.total_items is None or -(-page.total_items // size) * 1.05 + 4 >= lookups:

@@ -98,8 +98,9 @@ async def _is_all(listing: Listing[Any], first: DecodedPage[bytes]) -> bool:
         return True
     if first.received == PAGE:
         return False
-    # The server caps its pages, or its total is wrong.
-    return not (await _page(listing, offset=first.received)).received
+    # The server caps its pages, or its total is wrong; or it ignores `offset`, and shows the same page again.
+    second = await _page(listing, offset=first.received)
+    return {*second.items} <= {*first.items}
 
 
 async def _page(listing: Listing[Any], *, offset: int) -> DecodedPage[bytes]:

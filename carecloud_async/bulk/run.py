@@ -147,7 +147,10 @@ class _Run:
             BulkWriteError: it is in use, belongs to another run, or has an unfinished run and `resume` is not given.
         """
         path, resume = self.files.journal, self.options.resume and not self.options.dry_run
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise KIND.of_system(path, error) from error
         self.file = file = RunFile.open(path, kind=KIND, binding=self._binding(rows), resume=resume)
         self.journal = journal = Journal(file, keep_rows=bool(self.files.files))
         if file.problem is not None:

@@ -73,6 +73,7 @@ class DeclaredFamily(Family):
             can_create=create is not None,
             can_update=self._replace is not None,
             can_batch=batch is not None,
+            can_get=self._get is not None,
             can_list=listed is not None,
             can_export=listed is not None and listed.operation.paged and id_field is not None,
         )
@@ -86,8 +87,7 @@ class DeclaredFamily(Family):
 
     async def get(self, record_id: str) -> bytes | None:
         """See `Family.get`."""
-        if self._get is None:
-            return None
+        assert self._get is not None  # noqa: S101  (`can_get` says whether there is one)
         (place,) = self._get.signature.in_path.values()
         ids = {**self._resource._bound, place: record_id}
         request = CallRequest(self._get.operation, decode=_strict_data, path_params=ids)

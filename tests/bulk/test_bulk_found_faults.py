@@ -268,6 +268,21 @@ async def test_a_lost_batch_of_brands_reads_the_list_once(sandbox):
     assert report.requests < 12
 
 
+async def test_records_by_an_id_that_only_their_list_shows(sandbox):
+    """Records of a family that has no GET of one record are found by their ids in the list, which is read once."""
+    async with connect(sandbox) as client:
+        customer_id = (await client.customers.list().first()).customer_id
+        records = client.customers.property_records(customer_id)
+        for one in sandbox.records("customer-properties").ids()[:3]:
+            await records.bulk_write([{"property_id": one, "property_value": "old"}], match="property_id")
+        ids = [one.property_record_id async for one in records.list() if one.property_value == "old"]
+        rows = [{"property_record_id": one, "property_value": "new"} for one in ids]
+        report = await records.bulk_write(rows, match="property_record_id")
+        values = [one.property_value async for one in records.list()]
+    assert counts(report) == {"updated": len(ids)}
+    assert (len(ids), values.count("new"), report.requests) == (3, 3, 1 + 3)
+
+
 async def test_a_record_is_read_ten_seconds_before_its_put_at_most(clock):
     """At five calls a second records are read again in time: no change of minutes ago is overwritten."""
     server, read_at, ages = CustomerServer(clock), {}, []
