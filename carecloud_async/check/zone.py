@@ -62,7 +62,7 @@ class ZoneEvidence:
         """Return whether the server's timestamps fit the zone."""
         name, life = self.zone.key, self._life()
         if self.fit is ZoneFit.AHEAD and self.newest is not None:
-            return self._wrong(f"records changed {_hours(self.newest - self.now)} after the server's now", ahead=True)
+            return self._ahead(f"records changed {_hours(self.newest - self.now)} after the server's now")
         if life is not None and life <= _NONE:
             return self._wrong("the token ends before it begins")
         login_shift = None if self.login is None else self._shift(self.login - self.now, within=_SLACK)
@@ -82,6 +82,19 @@ class ZoneEvidence:
         if not shift:
             return good("timezone", f"the end of the token fits {name} and the server's clock", _MEANS)
         return self._by_token(life, shift)
+
+    def _ahead(self, seen: str) -> CheckFinding:
+        """Return the finding on changes in the future: a wrong zone, or single records, if the end of a token fits."""
+        life = self._life()
+        if life is None or abs(life - _USUAL_LIFE) > _SLACK:
+            return self._wrong(seen, ahead=True)
+        return warning(
+            "timezone",
+            f"{seen}, read as {self.zone.key}, though the end of the token fits it",
+            "changes are written in another zone than tokens, or some records have a wrong time: exports by change "
+            "hand out more records than have changed",
+            f"ask the administrator in which zone changes are written; {DECIDE}",
+        )
 
     def _by_token(self, life: timedelta, shift: timedelta) -> CheckFinding:
         """Return the finding on a token that lives 7 hours in another zone than this one."""

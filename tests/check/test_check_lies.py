@@ -105,6 +105,11 @@ async def test_changes_in_utc_are_named_by_a_recent_one():
     assert await said(prepare=recent_change) == set()
 
 
+async def test_changes_in_the_future_are_a_warning_where_the_token_fits():
+    """Where the end of the token fits the zone, changes of tomorrow can be mistakes of single records."""
+    assert await said(shifted(2, lists), prepare=recent_change) == {"warning timezone"}
+
+
 def last_login(hours):
     """A lie about the user's last login: it is of now, by another zone; the second login shows another time."""
     seen = []
