@@ -213,16 +213,10 @@ class CallExecution(Generic[T]):
             return self._failure.error
         return transport_error(RequestTimeoutError, self.call.operation, "no time left to send it")
 
-    def _time_left(self, failure: Failure | None = None) -> float:
-        """Return the rest of `Timeout.total`, or of a shorter time if a failure leaves the address in doubt.
-
-        Waits for the rate limiter have a bound of their own.
-        """
+    def _time_left(self, total: float | None = None) -> float:
+        """Return the rest of `Timeout.total`, or of `total`; waits for the rate limiter have a bound of their own."""
         spent = self._context.clock.monotonic() - self._started - self._turns.seconds
-        total = self._options.timeout.total
-        if failure is not None and failure.doubts_address and not self._context.answered:
-            total = min(total, FIRST_CONTACT_SECONDS)
-        return total - spent
+        return (self._options.timeout.total if total is None else total) - spent
 
     def _require_time(self) -> float:
         """Return the rest of the call's time; raise if it is over."""
@@ -304,7 +298,10 @@ class CallExecution(Generic[T]):
             safe_to_repeat=self.call.operation.safe_to_repeat,
             random=context.random.random,
         )
-        if wait is None or wait >= self._time_left(failure) or not context.budget.try_withdraw():
+        if wait is not None and failure.doubts_address and not context.answered:
+            left = self._time_left(FIRST_CONTACT_SECONDS)
+            wait = min(wait, left) if left > (failure.retry_after or 0) else None
+        if wait is None or wait >= self._time_left() or not context.budget.try_withdraw():
             raise failure.error
         self._notify("retry_scheduled", wait, failure.kind)
         self._failure, self._attempt = failure, None
