@@ -70,6 +70,8 @@ class Model:
     if not TYPE_CHECKING:  # hidden from type checkers, which must still reject unknown names
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204  (as above)
+            if hasattr(type(self), name):  # a field that has no value yet: msgspec looks at each, in each record
+                raise AttributeError(name)
             hint = "" if name.startswith("_") else _meant_field(name, type(self))
             raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
 

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from every import every
 
-from carecloud_async import models
+from carecloud_async import codec, models
 from carecloud_async.models import (
     UNSET,
     Address,
@@ -196,3 +196,23 @@ def test_importing_a_model_is_light():
     package = str(Path(models.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", code, package], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_record_without_most_fields_is_read_without_a_search_for_names():
+    """Msgspec looks at each field that has no value yet; none of them is an unknown name."""
+    body = b'{"data": {"customer_id": "1", "personal_information": {"first_name": "Eve"}}}'
+    calls = []
+
+    def count(frame, event, argument):
+        if event == "call" and frame.f_code.co_name == "_meant_field":
+            calls.append(frame)
+
+    sys.setprofile(count)
+    try:
+        record = codec.record(body, Customer)
+    finally:
+        sys.setprofile(None)
+    assert record.personal_information.last_name is None
+    assert calls == []
+    with pytest.raises(AttributeError, match="personal_information"):
+        record.first_name  # noqa: B018  (it is not there)
