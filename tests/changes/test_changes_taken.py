@@ -5,6 +5,7 @@ import csv
 import errno
 import io
 import json
+import sqlite3
 import threading
 from contextlib import suppress
 
@@ -81,6 +82,25 @@ async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp
         assert list(tmp_path.iterdir()) == []
         async with listing.changes(state=tmp_path / "s") as changes:
             assert len([change async for change in changes]) == 60
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "mine"), sqlite3.DatabaseError("mine")])
+async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(tmp_path, monkeypatch, error):
+    """What `on_progress` raises, or the block, arrives as it is, and says nothing of a disk or a damaged file."""
+    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+
+    def fail(*_):
+        raise error
+
+    async with serve(['{"customer_id":"a"}']) as client:
+        listing = client.customers.list()
+        with pytest.raises(type(error), match="mine"):
+            async with listing.changes(state=tmp_path / "s", on_progress=fail):
+                pass
+        with pytest.raises(type(error), match="mine"):
+            async with listing.changes(state=tmp_path / "s") as changes:
+                async for _ in changes:
+                    fail()
 
 
 async def test_a_record_that_is_no_object_is_read_as_the_list_reads_it(tmp_path):
