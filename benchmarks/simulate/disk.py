@@ -28,6 +28,7 @@ import anyio
 
 from benchmarks.simulate.loop import PROCESS
 from benchmarks.simulate.machine import EPOCH
+from carecloud_async.runs.publication import publish
 from carecloud_async.runtime import thread_yield, threads
 
 __all__ = ["caught_system"]
@@ -219,6 +220,9 @@ def caught_system() -> Iterator[None]:
         for name in _CHANGES:
             catch(os, name, _step(name, getattr(os, name)))
         catch(os, "link", _link(os.link))
+        defaults = publish.__kwdefaults__
+        stack.callback(defaults.__setitem__, "link", defaults["link"])
+        defaults["link"] = os.link
         catch(os, "fsync", _fsync(os.fsync))
         catch(os, "open", _open(os.open))
         catch(fcntl, "flock", _flock(fcntl.flock))

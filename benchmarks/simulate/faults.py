@@ -122,8 +122,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.random is None:
         for fault in KNOWN:
-            seeds, what = seeds_until_found([fault], most=options.most)
-            print(f"| {fault.name} | {seeds or '-'} | {what[:150]} |", flush=True)
+            seeds, what = seeds_until_found([fault], most=options.most, theme=fault.theme)
+            print(f"| {fault.name} | {fault.theme} | {seeds or '-'} | {what[:150]} |", flush=True)
         return
     changes = [*operator_changes(ROOT / "carecloud_async")]
     chosen = Random(options.draw).sample(changes, min(options.random, len(changes)))

@@ -17,11 +17,13 @@ class Fault:
 
     Attributes:
         name: what it is.
+        theme: the simulations in which it is looked for.
         file: the file, from the package's folder.
         right, wrong: a text that stands in it once, and what stands in its place.
     """
 
     name: str
+    theme: str
     file: str
     right: str
     wrong: str
@@ -39,4 +41,159 @@ class Fault:
         path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
 
 
-KNOWN: Final[Sequence[Fault]] = ()
+KNOWN: Final[Sequence[Fault]] = (
+    Fault(
+        name="a run takes the key of another one that is alive",
+        theme="by email",
+        file="bulk/claims.py",
+        right="if self._is_alive(owner):",
+        wrong="if self._is_alive(owner) and not owner:",
+    ),
+    Fault(
+        name="the claim of a killed run is taken over before its requests have settled",
+        theme="by email",
+        file="bulk/claims.py",
+        right="return now < left_at + settle",
+        wrong="return now < left_at",
+    ),
+    Fault(
+        name="the claims of lost writes are released when a run ends",
+        theme="a queue",
+        file="bulk/held_keys.py",
+        right="        if left:\n",
+        wrong="        if not in_doubt:\n",
+    ),
+    Fault(
+        name="a record found after a loss counts as written, unread",
+        theme="by email",
+        file="bulk/machine.py",
+        right="return attrs.evolve(decided, changed=tuple(dict.fromkeys((*intent.changed, *decided.changed))))",
+        wrong="return decided.result if decided.record_id else decided",
+    ),
+    Fault(
+        name="cards and properties are not claimed",
+        theme="with parts",
+        file="bulk/records.py",
+        right="return [*own, *self.parts.claims(write)]",
+        wrong="return own",
+    ),
+    Fault(
+        name="of two parts with one key the second is sent while another run has it",
+        theme="with parts",
+        file="bulk/held_keys.py",
+        right="if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):",
+        wrong="if write.id in asked and not claimed.busy.isdisjoint(asked[write.id]):",
+    ),
+    Fault(
+        name="a lost batch is sent again whole",
+        theme="products by code",
+        file="bulk/journal.py",
+        right="max(1, size // 2)",
+        wrong="size",
+    ),
+    Fault(
+        name="what is equal is left out of a batch that needs its key",
+        theme="products by code",
+        file="bulk/decide.py",
+        right="**_with_paths(changes, keys)}",
+        wrong="**changes}",
+    ),
+    Fault(
+        name="two rows of one record are written at once",
+        theme="by card",
+        file="bulk/held_keys.py",
+        right="if record is not None and self.records.get(record, write.row) != write.row:",
+        wrong="if record is not None and self.records.get(record) == -1:",
+    ),
+    Fault(
+        name="a look-up of several pages believes its first one",
+        theme="by email",
+        file="bulk/pages.py",
+        right="    if await _is_all(listing, first):",
+        wrong="    if first.items or await _is_all(listing, first):",
+    ),
+    Fault(
+        name="a lost write is looked up before it has settled",
+        theme="by email",
+        file="bulk/journal.py",
+        right="values.append((now, now + settle_seconds, alone",
+        wrong="values.append((now, now, alone",
+    ),
+    Fault(
+        name="only a 400 is a row's fault",
+        theme="with parts",
+        file="bulk/sending.py",
+        right="return isinstance(error, ApiError) and not isinstance(error, _NOT_THE_ROW)",
+        wrong="return isinstance(error, ApiError) and error.status == 400",
+    ),
+    Fault(
+        name="a request that fails alone is sent for ever",
+        theme="by email",
+        file="bulk/machine.py",
+        right="MAX_ALONE: Final = 3",
+        wrong="MAX_ALONE: Final = 3000",
+    ),
+    Fault(
+        name="a base may be minutes old",
+        theme="by email",
+        file="bulk/sending.py",
+        right="STALE_SECONDS: Final = 10.0",
+        wrong="STALE_SECONDS: Final = 1000.0",
+    ),
+    Fault(
+        name="a lost row without a key is sent again",
+        theme="without a key",
+        file="bulk/engine.py",
+        right="return write.kind == RECORD and self._key is None",
+        wrong="return False",
+    ),
+    Fault(
+        name="the intent is not noted before the request leaves",
+        theme="by email",
+        file="bulk/engine.py",
+        right="await self._db(partial(self._journal.intend, plans))",
+        wrong="await self._db(partial(self._journal.intend, ()))",
+    ),
+    Fault(
+        name="another program's database is taken as a journal",
+        theme="by email",
+        file="runs/run_file.py",
+        right="if self._file.mark != MARK:",
+        wrong="if self._file.mark is None:",
+    ),
+    Fault(
+        name="two runs have one run file at once",
+        theme="changes",
+        file="runs/locked_file.py",
+        right="if _key(path.lstat()) in _held:",
+        wrong="if _key(path.lstat()) in ():",
+    ),
+    Fault(
+        name="files are published by hard links alone",
+        theme="changes as files",
+        file="runs/publication.py",
+        right="if error.errno not in _NO_HARD_LINKS:",
+        wrong="if error.errno != -1:",
+    ),
+    Fault(
+        name="a file that waits for its name keeps the name that is taken",
+        theme="changes as files",
+        file="changes/file.py",
+        right="noted = evolve(noted, target=os.path.realpath(self._target.path))",
+        wrong="noted = evolve(noted)",
+    ),
+    Fault(
+        name="the state moves without a note of the file",
+        theme="changes as files",
+        file="changes/file.py",
+        right="changes.commit(**{_PUBLICATION: noted})",
+        wrong="changes.commit()",
+    ),
+    Fault(
+        name="deletions are told of a list that was not read exactly",
+        theme="changes",
+        file="changes/reader.py",
+        right="if counts.exact and since is None:",
+        wrong="if since is None:",
+    ),
+)
