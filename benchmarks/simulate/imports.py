@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import sqlite3
 from collections.abc import Mapping
 from itertools import pairwise
@@ -118,8 +119,10 @@ class Import(Actor):
         for number in range(self.times):
             if number and self.kind.match is not None:
                 self.rows = [_changed(row, self.dice) for row in self.rows]
-            write_rows(source, self.rows)
-            self.machine.note_synced()
+            if not number or self.kind.match is not None:
+                write_rows(source, self.rows)
+                os.utime(source, (self.machine.time(), self.machine.time()))
+                self.machine.note_synced()
             began, before = self.machine.loop.now, self.attempts
             report = await self.until_done(
                 lambda process: self._run(process, source, results),
