@@ -1,10 +1,15 @@
-"""The simulation of durable work: it replays the same."""
+"""The simulation of durable work: it replays the same, finds known faults, and nothing in a slice of its seeds."""
 
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from benchmarks.simulate.faults import seeds_until_found
+from benchmarks.simulate.known_faults import KNOWN
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,6 +20,28 @@ def simulate(*arguments):
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": paths}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.parametrize("seeds", ["0-24", pytest.param("25-500", marks=pytest.mark.thorough)])
+def test_nothing_breaks_a_promise(seeds):
+    """Kills, lost answers, other writers and several runs at once: no double, no false outcome, no lost change."""
+    ended = simulate("--seeds", seeds)
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.thorough
+def test_known_faults_can_be_put_back():
+    """The line of each known fault stands in the package once, so that the table of faults can be made again."""
+    texts = {one: (ROOT / "carecloud_async" / one.file).read_text(encoding="utf-8") for one in KNOWN}
+    assert [one.name for one, text in texts.items() if text.count(one.right) != 1] == []
+
+
+def test_a_fault_is_found_and_its_story_told():
+    """With a known fault put back, a seed fails, and its story says which promise broke and how to play it again."""
+    fault = next(one for one in KNOWN if one.name.startswith("cards and properties"))
+    seeds, what = seeds_until_found([fault], most=60, theme=fault.theme)
+    assert seeds is not None
+    assert "is there twice" in what
 
 
 def test_seeds_replay_the_same():
