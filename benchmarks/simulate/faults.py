@@ -116,12 +116,15 @@ def seeds_until_found(
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate.faults", description=__doc__)
+    parser.add_argument("--only", help="those whose names contain this")
     parser.add_argument("--random", type=int, help="change so many operators, one at a time")
     parser.add_argument("--from", dest="draw", type=int, default=0, help="draw them from this seed")
     parser.add_argument("--most", type=int, default=1000, help="seeds that are played at most")
     options = parser.parse_args()
     if options.random is None:
         for fault in KNOWN:
+            if options.only and options.only not in fault.name:
+                continue
             seeds, what = seeds_until_found([fault], most=options.most, theme=fault.theme)
             print(f"| {fault.name} | {fault.theme} | {seeds or '-'} | {what[:150]} |", flush=True)
         return

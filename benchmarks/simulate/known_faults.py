@@ -46,8 +46,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a run takes the key of another one that is alive",
         theme="by email",
         file="bulk/claims.py",
-        right="if self._is_alive(owner):",
-        wrong="if self._is_alive(owner) and not owner:",
+        right="if self._is_alive(owner):\n                return True",
+        wrong="if self._is_alive(owner):\n                return False",
     ),
     Fault(
         name="the claim of a killed run is taken over before its requests have settled",
