@@ -18,6 +18,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -90,7 +91,9 @@ def _step(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _short(path: object) -> str:
-    return os.path.basename(os.fspath(path)) if isinstance(path, str | os.PathLike) else ""
+    """Return the name of a file, without a digest of its folder, which is another one in each run."""
+    name = os.path.basename(os.fspath(path)) if isinstance(path, str | os.PathLike) else ""
+    return re.sub(r"\.[0-9a-f]{8}\.partial$", ".partial", str(name))
 
 
 def _link(original: Callable[..., Any]) -> Callable[..., Any]:
