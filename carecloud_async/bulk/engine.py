@@ -46,7 +46,7 @@ CHUNKS: Final = 3
 BUSY_SECONDS: Final = 1.0
 
 _TOO_SLOW: Final = (
-    "no record can be replaced within ten seconds of its look-up: the server or the rate limiter is too slow"
+    "no record can be written within ten seconds of its look-up: the server or the rate limiter is too slow"
 )
 _LOST: Final = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
 _STOPPED: Final = RowResult(
@@ -81,6 +81,7 @@ class Engine:
         options: the options.
         figures: the figures of the run.
         slots: requests under way at once, where several engines share them.
+        records: the records that are being written, where several engines share them.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Engine:
         options: BulkWriteOptions,
         figures: RunFigures,
         slots: anyio.Semaphore | None = None,
+        records: dict[str, int] | None = None,
     ) -> None:
         self._family = family
         self._clock = family.clock
@@ -103,7 +105,7 @@ class Engine:
         self._concurrency = options.concurrency or family.caller.context.http.max_connections
         self._slots = slots or anyio.Semaphore(self._concurrency)
         self._records = RecordWrites(family, key=key, options=options, concurrency=self._concurrency)
-        self._held = HeldKeys(claims, self._records.claims)
+        self._held = HeldKeys(claims, self._records.claims, {} if records is None else records)
         self._sender = Sender(on_retry=figures.count_retry)
         self._database = anyio.Lock()
         self._turns = anyio.Lock()
@@ -141,7 +143,7 @@ class Engine:
     async def _begin(self, folder: Path | None) -> None:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
         await self._end(stopped)
-        self._held.records.update(await self._db(self._journal.lost_records))
+        self._held.hold_records(await self._db(self._journal.lost_records))
         if self._key is not None and self._key.needs_list:
             claim = self._key.claim(self._family.facts.family, "")
             while not await self._held.claim_family(claim):
@@ -227,12 +229,13 @@ class Engine:
         if self._key is not None and not self._key.in_record and turn.previous is not None:
             # Several such keys may lead to one record, whose rows are written in their order: none overtakes another.
             await turn.previous.wait()
-            while True:
+            while not self._stops:
                 ready, busy = await self._held.claim(turn.writes)
                 if not busy:
                     return ready
                 await self._held.release(write.row for write in ready)
                 await self._pause("rows of another run", BUSY_SECONDS)
+            return []
         now = self._clock.monotonic()
         ready, busy = await self._held.claim(turn.writes)
         await self._postpone(busy, until=now + BUSY_SECONDS)
@@ -309,11 +312,11 @@ class Engine:
         await self._end(results)
 
     def _learn(self, answers: Sequence[Answer]) -> None:
-        """Adapt the size of turns, so that records are not read too long before they are replaced.
+        """Adapt the size of turns, so that records are not looked up too long before they are written.
 
         Raises:
             CareCloudError: nothing could be sent for too long.
-            BulkWriteError: records cannot be replaced soon enough after their look-up.
+            BulkWriteError: records cannot be written soon enough after their look-up.
         """
         stale = [one for one in answers if isinstance(one, Stale)]
         if not stale:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -21,13 +21,12 @@ class HeldKeys:
     Args:
         claims: the keys that runs on this machine are writing; `None` in a dry run, which holds none.
         keys_of: returns the keys of a write.
-
-    Attributes:
-        records: the records that are being written, with the numbers of their rows.
+        records: the records that are being written, with the numbers of their rows; several runs may share them.
     """
 
-    def __init__(self, claims: Claims | None, keys_of: Callable[[Write], list[str]]) -> None:
-        self.records: dict[str, int] = {}
+    def __init__(self, claims: Claims | None, keys_of: Callable[[Write], list[str]], records: dict[str, int]) -> None:
+        self._records = records
+        self._own_records: set[str] = set()
         self._claims = claims
         self._keys_of = keys_of
         self._holder: dict[str, int] = {}
@@ -67,6 +66,11 @@ class HeldKeys:
         await self._release(key for key in wanted if key not in self._holder and key not in claimed.busy)
         return ready, others
 
+    def hold_records(self, records: Mapping[str, int]) -> None:
+        """Hold records that rows are writing, whose numbers are given."""
+        self._records.update(records)
+        self._own_records.update(records)
+
     def one_write_a_record(
         self, decided: Sequence[tuple[Write, RowResult | Plan]]
     ) -> tuple[list[tuple[Write, RowResult | Plan]], list[Write]]:
@@ -75,19 +79,19 @@ class HeldKeys:
         others: list[Write] = []
         for write, one in decided:
             record = one.record_id if write.kind == RECORD else None
-            if record is not None and self.records.get(record, write.row) != write.row:
+            if record is not None and self._records.get(record, write.row) != write.row:
                 others.append(write)
                 continue
             if record is not None and isinstance(one, Plan):
-                self.records[record] = write.row
+                self.hold_records({record: write.row})
             ready.append((write, one))
         return ready, others
 
     def stop_writing(self, writes: Iterable[Write]) -> None:
         """Let go of the records of writes that are not under way any more."""
         rows = {write.row for write in writes if write.kind == RECORD}
-        for record in [record for record, row in self.records.items() if row in rows]:
-            del self.records[record]
+        for record in [record for record in self._own_records if self._records.get(record) in rows]:
+            self._drop_record(record)
         self._in_doubt -= rows
 
     def doubt(self, writes: Iterable[Write]) -> None:
@@ -108,6 +112,8 @@ class HeldKeys:
     async def leave(self) -> None:
         """Let go of all keys; those of rows in doubt stay claimed until their requests can take no effect any more."""
         claims, in_doubt = self._claims, self._in_doubt
+        for record in [*self._own_records]:
+            self._drop_record(record)
         if claims is None:
             return
         left = [key for row in in_doubt for key in self._of_row.get(row, ())]
@@ -120,6 +126,10 @@ class HeldKeys:
         given = [*keys]
         if self._claims is not None and given:
             await run_in_thread(partial(self._claims.release, given))
+
+    def _drop_record(self, record: str) -> None:
+        self._own_records.discard(record)
+        self._records.pop(record, None)
 
     def _hold(self, row: int, keys: Iterable[str]) -> None:
         for key in keys:

@@ -72,7 +72,8 @@ class Plan:
         create_fields: what a create sends next to the record, as it stands in the body.
         record_id: the id of the record that is changed; `None` for a new one.
         changed: the dotted fields that an update changes.
-        read_at: when the record that is changed was looked up, on the monotonic clock.
+        read_at: when its key was looked up, on the monotonic clock; 0 if it was not, or in the whole list.
+        is_new: whether it makes a record.
     """
 
     kind: str

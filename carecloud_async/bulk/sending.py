@@ -41,7 +41,7 @@ R = TypeVar("R")
 #: Attempts at a request that fails without having done anything, and the longest wait between two (seconds).
 ATTEMPTS: Final = 7
 LONGEST_WAIT: Final = 30.0
-#: A record that was read longer ago (seconds) is read again before it is replaced: another program may have changed it.
+#: What was looked up longer ago (seconds) is looked up again before it is written: another program may have written it.
 STALE_SECONDS: Final = 10.0
 
 #: Refusals that are about the client and not about the row.
@@ -63,10 +63,10 @@ class Lost:
 
 @frozen(kw_only=True)
 class Stale:
-    """Nothing was done, and the record that the write replaces is to be read again.
+    """Nothing was done, and the record of the write is to be looked up again.
 
     Attributes:
-        error: what kept the request from being sent in time; `None` if it was read too long ago from the beginning.
+        error: what kept the request from being sent in time; `None` if the look-up was too old from the beginning.
     """
 
     error: CareCloudError | None = None
@@ -98,16 +98,20 @@ class Sender:
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
-        if len(plans) == 1 and (one := next(iter(plans.values()))).kind != "batch":
-            note(next(iter(plans)), await self._send_one(family, one))
+        fresh = {number: plan for number, plan in plans.items() if not _is_stale(family, plan)}
+        for number in plans.keys() - fresh.keys():
+            note(number, Stale())
+        if all(plan.kind != "batch" for plan in fresh.values()):
+            for number, plan in fresh.items():
+                note(number, await self._send_one(family, plan))
             return
 
         def note_rows(numbers: Sequence[int], error: CareCloudError | None) -> None:
             for number in numbers:
-                note(number, plans[number].result if error is None else _answer(error, plans[number], len(numbers)))
+                note(number, fresh[number].result if error is None else _answer(error, fresh[number], len(numbers)))
 
         await send_batch(
-            {number: plan.body for number, plan in plans.items()},
+            {number: plan.body for number, plan in fresh.items()},
             send=lambda bodies: self._repeated(family, lambda: family.batch(bodies)),
             is_refusal=_is_about_the_row,
             note=note_rows,
@@ -116,7 +120,8 @@ class Sender:
     async def _send_one(self, family: Family, plan: Plan) -> Answer:
         try:
             if plan.kind == "create":
-                record_id = await self._repeated(family, lambda: family.create(plan.body, dict(plan.create_fields)))
+                body, fields = plan.body, dict(plan.create_fields)
+                record_id = await self._repeated(family, lambda: family.create(body, fields))
                 return attrs.evolve(plan.result, record_id=record_id)
             return await self._update(family, plan)
         except CareCloudError as error:
@@ -127,9 +132,7 @@ class Sender:
     async def _update(self, family: Family, plan: Plan) -> Answer:
         """Replace a record, unless it was read too long ago: the wait at the rate limiter counts."""
         assert plan.record_id is not None  # noqa: S101  (plans for updates have one)
-        left = plan.read_at + STALE_SECONDS - family.clock.monotonic()
-        if left <= 0:
-            return Stale()
+        left = max(plan.read_at + STALE_SECONDS - family.clock.monotonic(), 0.001)
         try:
             await family.update(plan.record_id, plan.body, within=left)
         except CareCloudError as error:
@@ -149,6 +152,11 @@ class Sender:
             self._on_retry()
             await family.clock.sleep(min(2.0 ** (attempt - 1), LONGEST_WAIT))
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
+
+
+def _is_stale(family: Family, plan: Plan) -> bool:
+    """Return whether the look-up of a plan is too old; one without a look-up of its own has none."""
+    return 0 < plan.read_at < family.clock.monotonic() - STALE_SECONDS
 
 
 def _passes(error: CareCloudError) -> bool:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
+from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -84,6 +85,8 @@ class BulkWriter:
         self._columns = Columns(family, renamed=options.columns, ignored=options.ignore_columns)
         self._slots = anyio.Semaphore(options.concurrency or family.caller.context.http.max_connections)
         self._claims = claims_of(family)
+        self._numbers = count(1)
+        self._records: dict[str, int] = {}
         self._waiting: list[_Waiting] = []
         self._begun: set[_Waiting] = set()
         self._claimed: set[tuple[str, str]] = set()
@@ -187,7 +190,7 @@ class BulkWriter:
         return group
 
     async def _write_group(self, group: Sequence[_Waiting]) -> None:
-        rows = dict(enumerate(group, 1))
+        rows = {next(self._numbers): row for row in group}
 
         def note(results: list[tuple[int, RowResult]]) -> None:
             for number, result in results:
@@ -202,6 +205,7 @@ class BulkWriter:
                 options=self._options,
                 figures=RunFigures(self._family.clock, _log_wait, on_results=note),
                 slots=self._slots,
+                records=self._records,
             )
             try:
                 journal.load([attrs.evolve(one.row, number=number, line=number) for number, one in rows.items()])

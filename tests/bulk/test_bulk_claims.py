@@ -149,7 +149,7 @@ async def test_parts_of_one_row_that_have_one_busy_key(clock):
     writes = [Write(id=number, row=1, kind="property", body=CheckedRow()) for number in (1, 2)]
     with claims_of(clock) as first, claims_of(clock) as second:
         first.claim(["a"])
-        held = HeldKeys(second, lambda _write: ["a"])
+        held = HeldKeys(second, lambda _write: ["a"], {})
         assert await held.claim(writes) == ([], writes)
         first.release(["a"])
         assert await held.claim(writes) == (writes, [])
@@ -163,7 +163,7 @@ async def test_a_write_whose_key_was_let_go_takes_no_credit(clock):
     write = Write(id=1, row=1, body=CheckedRow(), intent=Intent(was_absent=True))
     with claims_of(clock) as first:
         first.claim(["a"])
-        ((same,), _) = await HeldKeys(first, lambda _write: ["a"]).claim([write])
-        ((other,), _) = await HeldKeys(first, lambda _write: ["b"]).claim([write])
+        ((same,), _) = await HeldKeys(first, lambda _write: ["a"], {}).claim([write])
+        ((other,), _) = await HeldKeys(first, lambda _write: ["b"], {}).claim([write])
     assert same.intent.was_absent
     assert not other.intent.was_absent

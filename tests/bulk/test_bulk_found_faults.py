@@ -206,6 +206,38 @@ async def test_a_row_that_a_queue_delivers_again(clock):
     assert set(server.emails().values()) == {1}
 
 
+async def test_rows_of_a_writer_that_lead_to_one_record(sandbox):
+    """Two rows with two cards of one customer that a writer has at once lose no value of either."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        (row,) = people(1)
+        row["last_name"] = "Old"
+        for number in ("771", "772"):
+            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        sent = anyio.Event()
+
+        async def on_request(request):
+            if request.method == "PUT" and not sent.is_set():
+                sent.set()
+                for _ in range(300):  # the other row is looked up meanwhile
+                    await anyio.lowlevel.checkpoint()
+
+        async def write(writer, row):
+            assert (await writer.write(row)).outcome == "updated"
+
+        sandbox.on_request = on_request
+        async with (
+            client.customers.bulk_writer(match="card_number") as writer,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(write, writer, {"card_number": "771", "last_name": "Newer"})
+            await sent.wait()
+            tasks.start_soon(write, writer, {"card_number": "772", "first_name": "Newest"})
+        found = await client.customers.list(email=row["email"]).first()
+    person = found.personal_information
+    assert (person.first_name, person.last_name) == ("Newest", "Newer")
+
+
 @pytest.mark.parametrize("status", [404, 405, 409, 413, 422])
 async def test_a_card_that_the_server_refuses(sandbox, tmp_path, status):
     """Any refusal of one card is its row's alone: the others are made, and the results have them all."""
