@@ -84,7 +84,7 @@ class ExportReport:
     server reports.
     """
     passes: int = 1
-    """How often the list was read; 1 wherever it can be read in the order of its ids."""
+    """How often the list was read; 1 wherever it can be read in the order of its ids and agrees with its total."""
     resumed: bool = False
     """Whether an earlier run was continued."""
     total: int | None = None
