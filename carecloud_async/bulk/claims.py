@@ -154,11 +154,7 @@ class Claims:
 
     def _begin(self) -> None:
         """Take a lock file, whose earlier runs have ended."""
-        for slot in count():
-            lock = self._lock_slot(slot)
-            if lock is not None:
-                break
-        self._lock = lock
+        slot, self._lock = next((slot, lock) for slot in count() if (lock := self._lock_slot(slot)) is not None)
         with transaction(self._db):
             for (owner,) in self._db.execute("SELECT owner FROM owners WHERE slot = ?", (slot,)).fetchall():
                 self._end_owner(self._db, owner)

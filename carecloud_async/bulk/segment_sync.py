@@ -263,17 +263,17 @@ class _Sync:
 
     async def _write(self, add: set[str], remove: set[str]) -> tuple[set[str], bool]:
         """Add and remove customers until the members that are read show it; return the members then."""
-        pause = _PAUSE
-        for attempt in range(_PASSES):
+        pauses = [_PAUSE * 2**number for number in range(_PASSES - 1)]
+        while True:
             await self._send(add, self._segment.add)
             await self._send(remove, self._segment.remove)
             after, exact = await self._members()
             add, remove = add - after - self._refused.keys(), (remove & after) - self._refused.keys()
             if not add and not remove:
                 return after, exact
-            if attempt < _PASSES - 1:
-                await self._customers.clock.sleep(pause)
-                pause *= 2
+            if not pauses:
+                break
+            await self._customers.clock.sleep(pauses.pop(0))
         self._refused |= dict.fromkeys(add | remove, "the server fails on it, or the segment does not show it")
         return after, exact
 

@@ -127,7 +127,7 @@ async def totals(target: FamilyList, page: LargePage) -> CheckFinding:
     if reply.total < reply.length:
         seen = "total_items is smaller than the number of records in one page"
         return problem("totals", seen, _TOTAL_MEANS, _TOTAL_FIX)
-    total, length = reply.total, 0
+    total, length, offset = reply.total, 0, 0
     ids: tuple[str | int, ...] = ()
     for _ in range(2):  # records may be created or deleted meanwhile: the second look uses the new total
         offset = max(total - 1, 0)

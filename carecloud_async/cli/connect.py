@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -19,13 +19,12 @@ from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.cli.parameters import option_of
 from carecloud_async.client import CareCloud
-from carecloud_async.config import ClientSettings
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.fixes import Fix
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import is_loopback
-from carecloud_async.rate_limits.rate_limit import RateLimit
+from carecloud_async.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 from carecloud_async.runtime.user_folders import state_folder
 
 if TYPE_CHECKING:
@@ -49,6 +48,11 @@ _OPTIONS = {
 
 
 _option = partial(option_of, "Connection")
+
+
+class _Locale(TypedDict, total=False):
+    timezone: str
+    language: str
 
 
 @frozen(kw_only=True)
@@ -135,23 +139,41 @@ class Connection:
         """
         if rate is not None and not rate > 0:
             raise UsageError(f"--rate must be greater than 0, not {rate:g}")
+        limit: RateLimit | AdaptiveRateLimit
         limit = RateLimit.adaptive() if rate is None else RateLimit(requests_per_second=rate)
-        settings: ClientSettings = {"rate_limit": limit}
         if self.sandbox is not None:
-            sandbox = embedded_sandbox(self.sandbox)
-            settings |= {"auth": sandbox.credentials(), "transport": sandbox.transport()}
-            settings |= {"project_url": "sandbox.example"} | self._language_and_zone(Environment({}))
-        else:
-            environment = Environment.read(self.profile)
-            store = token_store or kept_tokens()
-            settings |= self._project(environment, is_kept=store is not None)
-            settings |= {"token_store": store, "allow_http": self.allow_http, "max_connections": connections}
-            settings |= {"retry": _INTERACTIVE_RETRY, "timeout": _INTERACTIVE_TIMEOUT}
-        with _hinting(settings):
-            async with CareCloud(**settings) as client:
+            async with self._sandbox_client(self.sandbox, limit) as client:
+                yield client
+            return
+        environment = Environment.read(self.profile)
+        store = token_store or kept_tokens()
+        project_url, auth = self._project(environment, is_kept=store is not None)
+        client = CareCloud(
+            project_url,
+            auth=auth,
+            token_store=store,
+            rate_limit=limit,
+            max_connections=connections,
+            retry=_INTERACTIVE_RETRY,
+            timeout=_INTERACTIVE_TIMEOUT,
+            allow_http=self.allow_http,
+            **self._language_and_zone(environment),
+        )
+        with _hinting(project_url):
+            async with client:
                 yield client
 
-    def _project(self, environment: Environment, *, is_kept: bool) -> ClientSettings:
+    def _sandbox_client(self, size: int, limit: RateLimit | AdaptiveRateLimit) -> CareCloud:
+        sandbox = embedded_sandbox(size)
+        return CareCloud(
+            "sandbox.example",
+            auth=sandbox.credentials(),
+            transport=sandbox.transport(),
+            rate_limit=limit,
+            **self._language_and_zone(Environment({})),
+        )
+
+    def _project(self, environment: Environment, *, is_kept: bool) -> tuple[str, EnterpriseCredentials]:
         """Return the project and the API user's credentials; raise if one of them is missing.
 
         Args:
@@ -166,15 +188,12 @@ class Connection:
         if missing:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
         project_url = found.pop("project_url")
-        auth = (
-            _KeptLogin(password=_ask_later, **found)
-            if password is None
-            else EnterpriseCredentials(password=password, **found)
-        )
-        return {"project_url": project_url, "auth": auth, **self._language_and_zone(environment)}
+        if password is None:
+            return project_url, _KeptLogin(password=_ask_later, **found)
+        return project_url, EnterpriseCredentials(password=password, **found)
 
-    def _language_and_zone(self, environment: Environment) -> ClientSettings:
-        settings: ClientSettings = {}
+    def _language_and_zone(self, environment: Environment) -> _Locale:
+        settings: _Locale = {}
         if timezone := self.timezone or environment.text("timezone"):
             settings["timezone"] = timezone
         if language := self.language or environment.text("language"):
@@ -183,17 +202,12 @@ class Connection:
 
 
 @contextmanager
-def _hinting(settings: ClientSettings) -> Iterator[None]:
+def _hinting(address: str) -> Iterator[None]:
     """Name the likely mistake where a sandbox on this machine is asked by https://."""
     try:
         yield
     except ConnectionFailedError as error:
-        address = settings["project_url"]
-        if (
-            "transport" not in settings
-            and "://" not in address
-            and is_loopback(urlsplit(f"//{address}").hostname or "")
-        ):
+        if "://" not in address and is_loopback(urlsplit(f"//{address}").hostname or ""):
             error.fix = Fix(f"if this is a sandbox, write {{project_url}} as http://{address}")
         raise
 
