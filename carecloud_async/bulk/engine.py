@@ -307,8 +307,8 @@ class Engine:
         if back:
             failed = any(isinstance(one, Stale) and one.error is not None for one in answers.values())
             pause = min(2.0**self._failures, LONGEST_WAIT) if failed else 0.0
+            # They keep their records: a later row of one must not overtake them.
             await self._db(partial(self._journal.take_back, back, until=now + pause))
-            self._held.stop_writing(back)
         await self._end(results)
 
     def _learn(self, answers: Sequence[Answer]) -> None:

@@ -154,6 +154,21 @@ async def test_two_cards_of_one_customer(sandbox):
     assert (person.first_name, person.last_name) == ("First", "Second")
 
 
+async def test_a_later_row_of_a_record_does_not_overtake_an_earlier_one(sandbox):
+    """A row whose PUT has to be sent again is still written before the next row of its record, whose values stay."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        row = {**people(1)[0], "last_name": "Second"}
+        for number in ("771", "772"):
+            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        sandbox.faults.add("PUT /customers/{customer_id}", status=429, retry_after=1, times=2)
+        rows = [{"card_number": "771", "last_name": "First"}, {"card_number": "772", "last_name": "Second"}]
+        report = await client.customers.bulk_write(rows, match="card_number")
+        found = await client.customers.list(email=row["email"]).first()
+    assert counts(report) == {"updated": 2}
+    assert found.personal_information.last_name == "Second"
+
+
 async def test_a_look_up_of_several_pages_while_records_go(clock):
     """Known keys are found though the server caps its pages and a record goes between two of them."""
     server, rows = CustomerServer(clock, most=40), people(150)
