@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 from carecloud_async.changes.state_file import remove_state
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error
 from carecloud_async.fixes import ROOM
-from carecloud_async.runtime.durable_files import create_private, open_own, sync_folder
+from carecloud_async.runtime.durable_files import copy_private, sync_folder
 
 __all__ = ["begin_generation"]
 
@@ -34,10 +32,7 @@ def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path
             if other != old or last is None:
                 remove_state(other)
         if last is not None:
-            with open_own(old) as source, create_private(new) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-                target.flush()
-                os.fsync(target.fileno())
+            copy_private(old, new)
             sync_folder(folder)
     except FileNotFoundError:
         raise ExportError(

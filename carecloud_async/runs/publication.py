@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import sys
 import zlib
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from carecloud_async.runtime.durable_files import PRIVATE, create_private, sync_folder
+from carecloud_async.runtime.durable_files import PRIVATE, copy_private, sync_folder
 
 __all__ = ["Publication", "hard_link", "partial_path", "publish", "publish_folder"]
 
@@ -92,7 +91,12 @@ def publish(
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        publish(_copied(partial, path.parent), path, overwrite=overwrite, mode=mode, link=link)
+        copy = path.with_name(partial.name)
+        try:
+            copy_private(partial, copy)
+            publish(copy, path, overwrite=overwrite, mode=mode, link=link)
+        finally:
+            copy.unlink(missing_ok=True)
         partial.unlink()
     sync_folder(path.parent)
 
@@ -122,17 +126,6 @@ def _link(partial: Path, path: Path, link: Callable[[Path, Path], None]) -> bool
             raise
         return False
     return True
-
-
-def _copied(partial: Path, folder: Path) -> Path:
-    """Copy a file into another folder, with its time stamp, by which it is known."""
-    found, copy = partial.stat(), folder / partial.name
-    with partial.open("rb") as source, create_private(copy) as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-        file.flush()
-        os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
-        os.fsync(file.fileno())
-    return copy
 
 
 @frozen(kw_only=True)

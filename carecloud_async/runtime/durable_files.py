@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
@@ -15,12 +16,12 @@ from pathlib import Path
 __all__ = [
     "PRIVATE",
     "claim_folder",
+    "copy_private",
     "create_private",
     "is_private",
     "is_same_file",
     "open_own",
     "open_private",
-    "read_private",
     "replace_file",
     "require_own",
     "sync_folder",
@@ -170,17 +171,20 @@ def open_private(path: Path) -> BufferedRandom:
     return file
 
 
-def read_private(path: Path) -> bytes:
-    """Return the content of a private file.
+def copy_private(source: Path, target: Path) -> None:
+    """Copy a file of this user, with its time stamp, into a private one, durably; the caller syncs the folder.
 
     Raises:
-        FileNotFoundError: it is gone.
-        PermissionError: it is a link, not a regular file, belongs to another user, or has a second name.
-        OSError: it cannot be read.
+        FileNotFoundError: there is no such file.
+        PermissionError: it is a link, not a regular file, or belongs to another user.
+        OSError: it cannot be read or written.
     """
-    with open_own(path) as file:
-        _require_one_name(file, path)
-        return file.read()
+    with open_own(source) as old, create_private(target) as new:
+        shutil.copyfileobj(old, new, 1 << 20)
+        new.flush()
+        found = os.fstat(old.fileno())
+        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.fsync(new.fileno())
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -119,6 +119,12 @@ def test_a_file_is_published_on_another_file_system(partial, overwrite):
         target = Path(folder, "target.csv")
         if overwrite:
             target.write_bytes(b"old")
+        else:
+            target.write_bytes(b"of another program")
+            with pytest.raises(FileExistsError):
+                publish(partial, target, overwrite=False)
+            assert [one.name for one in Path(folder).iterdir()] == ["target.csv"]
+            target.unlink()
         noted = Publication.of(partial, target)
         publish(partial, target, overwrite=overwrite)
         assert [(one.name, one.read_bytes()) for one in Path(folder).iterdir()] == [("target.csv", b"new")]
