@@ -75,3 +75,22 @@ async def test_no_process_waits_longer_than_twice_its_turn(own_redis_server):
     server = await run(own_redis_server, size=20, callers=1, configured=2, seconds=45, limit=Unlimited())
     assert server.longest_wait(server.began, server.began + 45) < 20
     assert server.share(server.began, server.began + 45, 2) > 0.8
+
+
+@pytest.mark.thorough
+@pytest.mark.asyncio
+async def test_a_short_lived_process_slows_none_that_come_after_it(own_redis_server):
+    """After 35 calls of a process that is gone, four fresh ones serve 0.75 of the limit from the start, then 0.85."""
+    server = LimitedServer(Bucket(LIMIT, 10))
+    async with asyncio.timeout(120):
+        async with fleet(server, own_redis_server.url, size=1, callers=1, latency=0.025):
+            while server.names(0, 1e9).total() < 35:  # noqa: ASYNC110  (as above)
+                await asyncio.sleep(0.02)
+        gone = server.now()
+        async with fleet(server, own_redis_server.url, size=4, callers=5, latency=0.02):
+            while len(server.names(gone, 1e9)) < 4:  # noqa: ASYNC110  (as above)
+                await asyncio.sleep(0.02)
+            began = server.now()
+            await asyncio.sleep(13)
+    assert server.share(began, began + 3, LIMIT) > 0.75
+    assert server.share(began + 3, began + 13, LIMIT) > 0.85
