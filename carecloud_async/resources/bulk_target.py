@@ -36,7 +36,7 @@ _ONCE = RetryPolicy(attempts=1)
 
 
 class DeclaredFamily(Family):
-    """A declared family; see `Family`.
+    """A declared family; see its base.
 
     Args:
         resource: the family, bound to its parents' ids.
