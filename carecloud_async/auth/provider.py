@@ -70,8 +70,7 @@ class AuthProvider(ABC):
     ```python
     from attrs import frozen
 
-    from carecloud_async import AuthProvider, Send, Token
-    from carecloud_async.auth.provider import digest
+    from carecloud_async import AuthProvider, Send, Token, digest
 
 
     @frozen

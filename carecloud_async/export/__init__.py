@@ -43,9 +43,9 @@ by the zone's distance from UTC.
 **How many pages, and how large.** Both are found while the list is read, unless the user sets them (`count`,
 `concurrency`). Neither changes what is in the file.
 
-**Resuming.** Next to the target, `.NAME.run/` holds the records so far and a run file (`carecloud_async.runs`) with the
-checkpoint. It is bound to the query, the identity and every byte of the records. When the file is complete it gets its
-final name, and the folder is removed, or keeps the report for the next run with `resume=True`.
+**Resuming.** Next to the target, `.NAME.run/` holds the records so far and a run file with the checkpoint. It is bound
+to the query, the identity and every byte of the records. When the file is complete it gets its final name, and the
+folder is removed, or keeps the report for the next run with `resume=True`.
 
 **Formats.** JSONL and CSV hold what the server sent, except that CSV has no column for a scalar in the place of an
 object. Parquet always has the columns and types of the model, so that the files of all nights have one schema: fields
