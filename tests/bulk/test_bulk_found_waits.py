@@ -1,0 +1,118 @@
+"""Faults that attacks found in earlier versions: what bulk writes wait for, and for how long."""
+
+import anyio
+import httpx
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, counts, people, read
+
+from carecloud_async import RateLimit, RetryPolicy
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+BY_EMAIL = {"match": "email", "defaults": SOURCE}
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+async def test_a_lost_put_settles_before_it_is_sent_again(clock):
+    """A PUT that takes effect late is not sent again meanwhile, and overwrites nothing that came after it."""
+    server = CustomerServer(clock)
+    customer_id = server.add("a@example.com", last_name="Old")
+    server.writes = [20.0]
+    rows = [{"customer_id": customer_id, "last_name": "New"}]
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(rows, match="customer_id")
+    assert counts(report) == {"updated": 1}
+    assert server.sent == ["PUT"]
+
+
+async def test_a_record_is_read_ten_seconds_before_its_put_at_most(clock):
+    """At five calls a second records are read again in time: no change of minutes ago is overwritten."""
+    server, read_at, ages = CustomerServer(clock), {}, []
+    known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(200)]
+
+    async def arrived(request):
+        if request.method == "PUT":
+            ages.append(clock.monotonic() - read_at[request.url.path.rpartition("/")[2]])
+        for one in known:
+            if request.method == "GET" and one in str(request.url):
+                read_at[one] = clock.monotonic()
+
+    server.arrived = arrived
+    rows = [{"customer_id": one, "last_name": "New"} for one in known]
+    async with client_of(server, clock, rate_limit=RateLimit(requests_per_second=5)) as client:
+        report = await client.customers.bulk_write(rows, match="customer_id")
+    assert counts(report) == {"updated": 200}
+    assert max(ages) <= 10.0
+    assert report.requests < 200 * 1.4
+
+
+async def test_records_that_cannot_be_replaced_in_time(clock):
+    """If each record is read too long before its PUT could leave, the run ends with the reason and can go on."""
+    server = CustomerServer(clock)
+    known = [server.add(f"k{one}@example.com", last_name="Old") for one in range(3)]
+
+    async def arrived(request):
+        if request.method == "GET":
+            clock.advance(11.0)
+
+    server.arrived = arrived
+    rows = [{"customer_id": one, "last_name": "New"} for one in known]
+    async with client_of(server, clock) as client:
+        with pytest.raises(BulkWriteError, match="within ten seconds of its look-up"):
+            await client.customers.bulk_write(rows, match="customer_id")
+    assert server.sent == []
+
+
+async def test_one_row_on_which_the_server_fails_holds_up_no_other(clock, tmp_path):
+    """Other rows are done while a row's lost answers settle; the progress says what is waited for."""
+    server, results, seen = CustomerServer(clock), tmp_path / "r.jsonl", []
+
+    class Failing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.method == "POST" and b'"No 7"' in request.content:
+                return httpx.Response(500)
+            return await server.handle_async_request(request)
+
+    def on_progress(progress):
+        seen.append((progress.waits_for, progress.done))
+
+    began = clock.monotonic()
+    async with client_of(Failing(), clock, retry=RetryPolicy(attempts=1)) as client:
+        report = await client.customers.bulk_write(people(900), results=results, on_progress=on_progress, **BY_EMAIL)
+    assert counts(report) == {"created": 899, "refused": 1}
+    assert read(results)[7]["reasons"] == ["the server failed on it 3 times: 500"]
+    waiting = [done for why, done in seen if "lost answers" in why]
+    assert waiting
+    assert set(waiting) == {899}
+    assert 100 < clock.monotonic() - began < 120
+    assert 100 < report.waited < 120
+
+
+async def test_a_run_that_is_stopped_waits_no_longer_than_it_must(clock, tmp_path):
+    """After a cancellation the next run waits for the rest of the settle time, and for nothing else."""
+    server, scope = CustomerServer(clock), anyio.CancelScope()
+
+    async def arrived(request):
+        if request.method == "POST" and request.url.path.endswith("/customers"):
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+    server.arrived = arrived
+    arguments = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
+    async with client_of(server, clock) as client:
+        with scope:
+            await client.customers.bulk_write(people(30), **arguments)
+        assert scope.cancelled_caught
+        server.arrived = None
+        clock.advance(15)
+        began = clock.monotonic()
+        assert counts(await client.customers.bulk_write(people(30), **arguments)) == {"created": 30}
+    assert clock.monotonic() - began == pytest.approx(20, abs=1)
+    assert [*server.emails().values()] == [1] * 30
