@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, NoReturn
 
 import attrs
 from msgspec import Meta
@@ -25,6 +25,7 @@ __all__ = [
     "LocalDatetime",
     "Model",
     "Updatable",
+    "point_inside",
     "source_of",
 ]
 
@@ -67,14 +68,6 @@ class Model:
             words = [f"{name}=…" for name in others if _has_value(getattr(self, name))]
         return f"{type(self).__name__}({', '.join(words)})"
 
-    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject unknown names
-
-        def __getattr__(self, name):  # noqa: ANN001, ANN204  (as above)
-            if hasattr(type(self), name):  # a field that has no value yet: msgspec looks at each, in each record
-                raise AttributeError(name)
-            hint = "" if name.startswith("_") else _meant_field(name, type(self))
-            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
-
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
         if cls.__doc__ is not None and "__doc__" in vars(cls):
@@ -90,6 +83,36 @@ class Model:
         from carecloud_async.models.pydantic_schema import model_schema  # pydantic is the user's own, if anyone's
 
         return model_schema(cls, source, handler)
+
+
+class Inside:
+    """In the place of a field that a record does not have, and one of its objects has: says where it is.
+
+    A `__getattr__` would be asked for each field without a value whenever a record is read.
+
+    Args:
+        name: the name.
+        place: the field to write instead.
+    """
+
+    def __init__(self, name: str, place: str) -> None:
+        self._name = name
+        self._place = place
+
+    def __get__(self, record: object, cls: type) -> NoReturn:
+        raise AttributeError(f"{cls.__name__} has no {self._name!r}: did you mean {self._place}?")
+
+
+def point_inside(cls: Any, name: str, inner: Any) -> None:
+    """Let a record say of the fields of one of its objects that they are there.
+
+    Args:
+        cls: the record.
+        name: the field of the object.
+        inner: the class of the object.
+    """
+    for one in attrs.fields_dict(inner).keys() - attrs.fields_dict(cls).keys():
+        setattr(cls, one, Inside(one, f"{name}.{one}"))
 
 
 class Updatable(Model):

@@ -6,7 +6,7 @@ from datetime import date
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model, Updatable, point_inside
 
 __all__ = ["Address", "Agreement", "Consent", "CustomAgreement", "Customer", "PersonalInformation"]
 
@@ -125,3 +125,6 @@ class Customer(Updatable):
     """When the record last changed."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """Whether the customer is active: 0 deleted, 1 active, 2 not active (`CustomerState`)."""
+
+
+point_inside(Customer, "personal_information", PersonalInformation)

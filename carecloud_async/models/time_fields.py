@@ -1,4 +1,4 @@
-"""Days and times of inputs: `DD.MM.YYYY` is read, and other text that is neither a day nor a time is refused."""
+"""Days and times of inputs: `DD.MM.YYYY` is read, and text that is spelled in another way is refused."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from carecloud_async.runtime.dates import day_of
 
 __all__ = ["is_day", "is_moment", "to_day", "to_moment", "to_moment_or_unset"]
 
-#: What servers write for a missing date, and take back.
-_ZERO: Final = re.compile(r"0000-00-00([ T]00:00:00)?")
+#: Text in one of the two spellings, whose value is the server's to judge: it holds zero dates and the year 985 itself.
+_SPELLED: Final = re.compile(r"\d{1,4}-\d{1,2}-\d{1,2}([ T][\d:.]*)?|\d{1,2}\.\d{1,2}\.\d{4}")
 
 
 def to_day(value: date | str | Unset | None) -> date | str | Unset | None:
@@ -39,7 +39,7 @@ def _readable(read: Callable[[str], object], wanted: str) -> Callable[[Any, Any,
     """Return an attrs validator of text, whose `ConfigurationError` names the field and never the value."""
 
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if not isinstance(value, str) or not value or _ZERO.fullmatch(value):
+        if not isinstance(value, str) or not value or _SPELLED.fullmatch(value):
             return
         try:
             read(value)

@@ -199,12 +199,12 @@ def test_importing_a_model_is_light():
 
 
 def test_a_record_without_most_fields_is_read_without_a_search_for_names():
-    """Msgspec looks at each field that has no value yet; none of them is an unknown name."""
+    """Msgspec looks at each field that has no value yet; no code of the models runs for it."""
     body = b'{"data": {"customer_id": "1", "personal_information": {"first_name": "Eve"}}}'
     calls = []
 
     def count(frame, event, argument):
-        if event == "call" and frame.f_code.co_name == "_meant_field":
+        if event == "call" and "/models/" in frame.f_code.co_filename:
             calls.append(frame)
 
     sys.setprofile(count)
