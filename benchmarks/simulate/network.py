@@ -33,10 +33,11 @@ LATEST: Final = 34.5
 _WRITE_TROUBLES: Final = {
     "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 3, "lost after": 5, "cut after": 3, "late": 6,
     "slow": 3, "page instead": 1, "page instead, done": 2, "garbage, done": 2,
+    "answered late": 2,
 }  # fmt: skip
 _READ_TROUBLES: Final = {
     "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 2, "cut after": 2, "slow": 1, "page instead": 1,
-    "garbage, done": 2,
+    "garbage, done": 2, "answered late": 3,
 }  # fmt: skip
 _HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
 
@@ -252,18 +253,20 @@ class _Exchange:
         self._work()
 
     def _work_and_answer(self) -> None:
-        answer = self._work()
-        if self.trouble == "lost after":
+        answer, trouble = self._work(), self.trouble
+        if trouble == "lost after":
             self._answer(self.dice.choice([500, 503, 504]), b"")
-        elif self.trouble == "cut after":
+        elif trouble == "cut after":
             self._lose(0.1)
-        elif self.trouble == "page instead, done":
+        elif trouble == "page instead, done":
             self._answer(200, _HTML, html=True)
-        elif self.trouble == "garbage, done":
+        elif trouble == "garbage, done":
             body = answer.body
             self._answer(answer.status, body[: max(len(body) - 5, 0)] or b"{")
         else:
-            self._answer(answer.status, answer.body)
+            self._answer(
+                answer.status, answer.body, after=self.dice.uniform(1, 25) if trouble == "answered late" else 0
+            )
 
     def _work(self) -> Answer:
         """Work on the request as a server does that knows nothing of the way back."""
@@ -303,14 +306,22 @@ class _Exchange:
 
     # What is heard of it
 
-    def _answer(self, status: int, body: bytes, *, headers: dict[str, str] | None = None, html: bool = False) -> None:
+    def _answer(
+        self,
+        status: int,
+        body: bytes,
+        *,
+        headers: dict[str, str] | None = None,
+        html: bool = False,
+        after: float = 0.0,
+    ) -> None:
         kind = "text/html" if html else "application/json"
         date = formatdate(EPOCH + self.internet.loop.now, usegmt=True)
         response = httpx.Response(
             status, content=body, headers={"Content-Type": kind, "Date": date, **(headers or {})}, request=self.request
         )
         self._note_heard(f"{status}{' (a web page)' if html else ''}")
-        self.internet.later(0.002 + self.dice.random() * 0.1, lambda: self._resolve(response))
+        self.internet.later(after + 0.002 + self.dice.random() * 0.1, lambda: self._resolve(response))
 
     def _lose(self, after: float) -> None:
         error = httpx.ReadTimeout if after >= READ_TIMEOUT else httpx.ReadError
