@@ -66,6 +66,7 @@ def draw(
     server.page_cap = dice.choice([1000, 1000, 40, 7, 3])
     server.ignores_sort = dice.random() < 0.2
     internet = Internet(loop=loop, server=server, seed=str(seed), troubles=_draw_troubles(dice))
+    internet.way = dice.choice([0.1, 0.1, 0.1, 2.0])
     harm = dice.choice([0.0, 0.4, 0.8])
 
     def employ(kind: type[Actor], name: str) -> Actor:
@@ -181,13 +182,19 @@ def _draw_imports(theme: str, dice: Random, internet: Internet, employ: Callable
     rows = [_row(theme, one, dice) for one in range(number)]
     _known(theme, rows, internet, dice)
     actors = []
-    for one in range(dice.choice([1, 1, 2, 3]) if kind.match else 1):
+    is_rush = kind.match is not None and dice.random() < 0.1
+    if is_rush:
+        # Three runs of one moment, which are shown what was true a while ago: nothing else goes wrong.
+        internet.troubles = Troubles(late=0.6)
+    for one in range(3 if is_rush else dice.choice([1, 1, 2, 3]) if kind.match else 1):
         actor = employ(Import, f"import{one + 1}")
         assert isinstance(actor, Import)
         actor.kind, actor.rows = kind, rows
         actor.delay = dice.choice([0.0, 0.0, dice.uniform(0, 1), dice.uniform(0, 30)])
         actor.times = dice.choice([1, 1, 2])
         actor.has_decoy = dice.random() < 0.03
+        if is_rush:
+            actor.harm, actor.delay = 0.0, dice.uniform(0, 0.4)
         actors.append(actor)
     emails = [row["email"] for row in rows if row.get("email")]
     other = OtherProgram(

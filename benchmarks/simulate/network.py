@@ -48,6 +48,7 @@ class Troubles:
 
     Attributes:
         writes, reads: the part of the requests that have a trouble.
+        late: the part of the reads whose answers are old when they arrive.
         hides: the part of the pages that lack neighbouring records.
         denials: the times, from and to, at which a right is missing.
         restarts: the times at which the server forgets all tokens.
@@ -55,6 +56,7 @@ class Troubles:
 
     writes: float = 0.0
     reads: float = 0.0
+    late: float = 0.0
     hides: float = 0.0
     denials: tuple[tuple[float, float], ...] = ()
     restarts: tuple[float, ...] = ()
@@ -90,6 +92,7 @@ class Internet:
         server: the server.
         seed: the seed.
         troubles: what goes wrong; nothing once the calm has begun.
+        way: the longest way to the server, and back (seconds).
         tokens: identity by token.
         sights: the pages that were shown.
         wrong_identities: requests with the token of another identity than their process's.
@@ -100,6 +103,7 @@ class Internet:
     seed: str
     troubles: Troubles
     calm: bool = False
+    way: float = 0.1
     tokens: dict[str, tuple[str, float]] = field(factory=dict)
     sights: list[Sight] = field(factory=list)
     wrong_identities: list[str] = field(factory=list)
@@ -201,10 +205,14 @@ class _Exchange:
         if self.dice.random() < part:
             kinds = _WRITE_TROUBLES if is_write else _READ_TROUBLES
             self.trouble = self.dice.choices([*kinds], [*kinds.values()])[0]
+        if not is_write and not internet.calm and troubles.late and self.dice.random() < troubles.late:
+            self.trouble = "answered late"
+        if self.trouble == "answered late" and "/users/" in self._path:
+            self.trouble = ""  # runs of one moment stay so
         if self.trouble == "unreachable":
             self._fail(httpx.ConnectError("no connection", request=self.request), after=0.05)
             return
-        internet.later(0.002 + self.dice.random() * 0.1, self._arrive)
+        internet.later(0.002 + self.dice.random() * internet.way, self._arrive)
 
     @property
     def _path(self) -> str:
@@ -321,7 +329,8 @@ class _Exchange:
             status, content=body, headers={"Content-Type": kind, "Date": date, **(headers or {})}, request=self.request
         )
         self._note_heard(f"{status}{' (a web page)' if html else ''}")
-        self.internet.later(after + 0.002 + self.dice.random() * 0.1, lambda: self._resolve(response))
+        on_way = 0.002 + self.dice.random() * self.internet.way
+        self.internet.later(after + on_way, lambda: self._resolve(response))
 
     def _lose(self, after: float) -> None:
         error = httpx.ReadTimeout if after >= READ_TIMEOUT else httpx.ReadError
