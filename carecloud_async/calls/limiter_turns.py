@@ -36,13 +36,13 @@ class LimiterTurns:
     """
 
     scope: anyio.CancelScope
-    seconds = 0.0
-    waiting = False
+    seconds: float = 0.0
+    waiting: bool = False
     refusal: CareCloudError | None = None
     events: CallEvents | None = None
     _ticket: int | None = None
-    _unreported = 0.0  # the time since the last event
-    _left_before = False
+    _unreported: float = 0.0  # the time since the last event
+    _left_before: bool = False
 
     def __init__(self, context: ClientContext, *, seconds: float, operation: Operation, ahead: bool) -> None:
         self._limiter = context.rate_limiter

@@ -149,7 +149,8 @@ class Input(Model):
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
         super().__attrs_init_subclass__()
-        cls.__init__ = _says_what_was_meant(cls.__init__, cls)  # type: ignore[method-assign]
+        init: Callable[..., None] = cls.__init__
+        setattr(cls, "__init__", _says_what_was_meant(init, cls))  # noqa: B010  (an assignment would declare it anew)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

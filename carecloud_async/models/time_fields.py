@@ -17,6 +17,10 @@ __all__ = ["is_day", "is_moment", "to_day", "to_moment", "to_moment_or_unset"]
 _SPELLED: Final = re.compile(r"\d{1,4}-\d{1,2}-\d{1,2}([ T][\d:.]*)?|\d{1,2}\.\d{1,2}\.\d{4}")
 
 
+#: Checks the value of a field when an object is made.
+Validator = Callable[[Any, Any, Any], None]
+
+
 def to_day(value: date | str | Unset | None) -> date | str | Unset | None:
     """Take the day of a datetime, which is a date to Python but not to the API, and of `DD.MM.YYYY`."""
     if isinstance(value, datetime):
@@ -35,7 +39,7 @@ def to_moment_or_unset(value: datetime | str | Unset | None) -> datetime | str |
     return to_moment(value) if isinstance(value, str) else value
 
 
-def _readable(read: Callable[[str], object], wanted: str) -> Callable[[Any, Any, Any], None]:
+def _readable(read: Callable[[str], object], wanted: str) -> Validator:
     """Return an attrs validator of text, whose `ConfigurationError` names the field and never the value."""
 
     def check(instance: Any, attribute: Any, value: Any) -> None:
@@ -52,5 +56,5 @@ def _readable(read: Callable[[str], object], wanted: str) -> Callable[[Any, Any,
     return check
 
 
-is_day = _readable(date.fromisoformat, "a date, or text like 1985-02-12 or 12.02.1985")
-is_moment = _readable(datetime.fromisoformat, "a datetime, or text like 2026-11-01 18:30:00 or 01.11.2026")
+is_day: Validator = _readable(date.fromisoformat, "a date, or text like 1985-02-12 or 12.02.1985")
+is_moment: Validator = _readable(datetime.fromisoformat, "a datetime, or text like 2026-11-01 18:30:00 or 01.11.2026")

@@ -13,6 +13,7 @@ from carecloud_async.bulk.compare import changed_fields, known_elements, only_fi
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged
 from carecloud_async.bulk.pages import PAGE
 from carecloud_async.calls.call_request import CallRequest
+from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.codec.fields import api_names, element_type
 from carecloud_async.codec.json_value import JsonObject
@@ -45,13 +46,13 @@ class DeclaredFamily(Family):
     """
 
     def __init__(self, resource: Resource, writes: BulkWrites, rules: MergeRules | None) -> None:
-        self.caller = resource._caller
+        self.caller: Caller = resource._caller
         self._resource = resource
         self._rules = rules
         self._list, self._get, self._create, self._replace, self._batch = (
             _method(resource, name) for name in ("list", "get", "create", "replace", "batch")
         )
-        self.facts = self._facts(writes)
+        self.facts: FamilyFacts = self._facts(writes)
 
     def _facts(self, writes: BulkWrites) -> FamilyFacts:
         listed, create, batch = self._list, self._create, self._batch

@@ -58,6 +58,7 @@ class LockedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.is_new: bool
         with _guard:
             self._file, self.is_new = _lock(path)
             self._key = _key(os.fstat(self._file.fileno()))

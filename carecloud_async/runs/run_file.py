@@ -65,7 +65,7 @@ class RunFile:
 
     def __init__(self, file: LockedFile, kind: RunKind, binding: Mapping[str, str]) -> None:
         self.path: Path = file.path
-        self.earlier = Earlier.NOTHING
+        self.earlier: Earlier = Earlier.NOTHING
         self.problem: CareCloudError | None = None
         self.continues: bool = False
         self.report: Any = None
