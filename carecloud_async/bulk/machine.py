@@ -50,7 +50,7 @@ __all__ = ["MAX_ALONE", "TRANSITIONS", "Move", "State", "after_a_loss", "before_
 
 #: A request that fails alone this often with the same status is refused.
 MAX_ALONE: Final = 3
-#: A write whose answer was lost this often is `unknown`. A kill counts too, so one run tries less.
+#: A write whose answer was lost this often is refused too. A kill counts, so that one run tries less.
 MAX_TRIES: Final = 20
 
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
@@ -111,8 +111,8 @@ def before_sending(write: Write, plan: Plan) -> RowResult | Plan:
     """Return the outcome of a write that was lost too often to be sent again, or else its plan."""
     if write.alone >= MAX_ALONE and write.fault is not None:
         reason = f"the server failed on it {write.alone} times: {write.fault}"
-        return RowResult(outcome=Outcome.REFUSED, record_id=plan.record_id, reasons=(reason,))
-    if write.tries >= MAX_TRIES:
-        reason = f"sent {write.tries} times, and each time the answer was lost"
-        return RowResult(outcome=Outcome.UNKNOWN, record_id=plan.record_id, reasons=(reason,))
-    return plan
+    elif write.tries >= MAX_TRIES:
+        reason = f"sent {write.tries} times: each time the answer was lost, and nothing was written"
+    else:
+        return plan
+    return RowResult(outcome=Outcome.REFUSED, record_id=plan.record_id, reasons=(reason,))
