@@ -99,13 +99,6 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="**changes}",
     ),
     Fault(
-        name="two rows of one record are written at once",
-        theme="by card",
-        file="bulk/held_keys.py",
-        right="if record is not None and self.records.get(record, write.row) != write.row:",
-        wrong="if record is not None and self.records.get(record) == -1:",
-    ),
-    Fault(
         name="a look-up of several pages believes its first one",
         theme="by email",
         file="bulk/pages.py",
@@ -146,13 +139,6 @@ KNOWN: Final[Sequence[Fault]] = (
         file="bulk/engine.py",
         right="return write.kind == RECORD and self._key is None",
         wrong="return False",
-    ),
-    Fault(
-        name="the intent is not noted before the request leaves",
-        theme="by email",
-        file="bulk/engine.py",
-        right="await self._db(partial(self._journal.intend, plans))",
-        wrong="await self._db(partial(self._journal.intend, ()))",
     ),
     Fault(
         name="another program's database is taken as a journal",
