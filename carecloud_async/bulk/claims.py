@@ -146,6 +146,13 @@ class Claims:
         with self._turn, transaction(self._db):
             self._db.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
 
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Release all keys of this run but these."""
+        kept = {self._digest(key) for key in keys}
+        with self._turn, transaction(self._db):
+            own = self._db.execute("SELECT key FROM claims WHERE owner = ?", (self.owner,)).fetchall()
+            self._db.executemany("DELETE FROM claims WHERE key = ?", [one for one in own if one[0] not in kept])
+
     def adopt(self, owner: int) -> None:
         """Take over the claims of the run that this one continues: its journal knows what was sent."""
         with self._turn, transaction(self._db):

@@ -140,6 +140,10 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await self._held.leave()
 
+    async def keys_in_doubt(self) -> list[str]:
+        """Return the keys of the writes that an earlier run lost."""
+        return [key for write in await self._db(self._journal.lost) for key in self._records.claims(write)]
+
     async def _begin(self, folder: Path | None) -> None:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
         await self._end(stopped)

@@ -169,10 +169,13 @@ class Journal:
         """Return the rows without a key that were intended and have no outcome."""
         return self._writes(f"state = {State.INTENDED} AND kind = ? AND key IS NULL", (RECORD,))
 
+    def lost(self) -> list[Write]:
+        """Return the writes whose answer was lost."""
+        return self._writes(f"state = {State.LOST}", ())
+
     def lost_records(self) -> dict[str, int]:
         """Return the records that lost writes may still change, with the numbers of their rows."""
-        where = f"SELECT record_id, id FROM writes WHERE state = {State.LOST} AND id % {WRITES} = 0"
-        return {record_id: number // WRITES for record_id, number in self._db.execute(where) if record_id is not None}
+        return {one.record_id: one.row for one in self.lost() if one.kind == RECORD and one.record_id is not None}
 
     def written_without_key(self) -> list[tuple[int, str | None]]:
         """Return the rows without a key whose record is written and whose parts are not, with its id."""

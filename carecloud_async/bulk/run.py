@@ -274,6 +274,9 @@ class _Run:
             if claims is not None:
                 await run_in_thread(partial(_take_over, journal, claims))
             engine = Engine(family, journal, claims, key=self.key, options=options, figures=figures)
+            if claims is not None:
+                # Other rows claim theirs in their turn: one that waits for another run must not keep that run waiting.
+                await run_in_thread(partial(claims.keep_only, await engine.keys_in_doubt()))
             figures.stage = "finding"
             await figures.report_progress(always=True)
             await engine.run(self.files.journal.parent)
