@@ -351,8 +351,6 @@ class Journal:
         with self._transaction():
             self._db.execute("UPDATE writes SET base = NULL, listed = 0 WHERE state = 0 AND listed > 0")
 
-    # counting and results
-
     def counts(self) -> Counter[str]:
         """Count the rows by outcome; those without one are under `""`."""
         found = self._db.execute(
