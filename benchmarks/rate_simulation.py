@@ -17,9 +17,9 @@ from random import Random
 from attrs import define, field, frozen
 
 from benchmarks.rate_servers import Server
-from carecloud_async.calls.retry import Failure, FailureKind, RetryPolicy
+from carecloud_async._calls.call.retry import Failure, FailureKind, RetryPolicy
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter, RateLimitPolicy
 from carecloud_async.errors import RateLimitError
-from carecloud_async.rate_limits.rate_limit import RateLimiter, RateLimitPolicy
 
 
 class VirtualClock:

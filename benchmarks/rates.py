@@ -16,7 +16,7 @@ from attrs import frozen
 from benchmarks.rate_servers import Bucket, FixedWindow, Server, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation
 from carecloud_async import RateLimit
-from carecloud_async.rate_limits.model import LONG_WINDOW, SECOND, SLOWEST, RateModel
+from carecloud_async._calls.rate_limits.model import LONG_WINDOW, SECOND, SLOWEST, RateModel
 
 SERVERS: dict[str, Callable[[float], Server]] = {
     "bucket of 1": lambda rate: Bucket(rate, 1),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from carecloud_async.rate_limits.rate_limit import RateLimit, RateLimiter
+from carecloud_async._calls.rate_limits.rate_limit import RateLimit, RateLimiter
 
 #: A customer as JSON, in bytes.
 RECORD_BYTES = 1300
@@ -56,7 +56,7 @@ class Answered:
 
 
 class LoopClock:
-    """The clock of the loop that runs; see `carecloud_async.runtime.clock.Clock`."""
+    """The clock of the loop that runs; see `carecloud_async._base.runtime.clock.Clock`."""
 
     def monotonic(self) -> float:
         """Return the loop's time."""

@@ -9,19 +9,19 @@ import anyio
 from benchmarks.simulated import RECORD_BYTES, Server, Simulation
 from benchmarks.virtual_time import run_virtually
 from carecloud_async import Customer
-from carecloud_async.calls.caller import Answer
-from carecloud_async.calls.raw_response import RawResponse
-from carecloud_async.codec import DecodedPage
-from carecloud_async.export.reading.scan import scan
-from carecloud_async.export.source import ExportSource
-from carecloud_async.export.storage.checkpoint import Checkpoint
-from carecloud_async.paging.auto import Auto
-from carecloud_async.paging.auto_plan import plan_for
-from carecloud_async.paging.fetching import raw_keys
-from carecloud_async.paging.iterators import Page
-from carecloud_async.paging.page_plan import Fetched
-from carecloud_async.paging.prefetch import Prefetch
-from carecloud_async.project import Project
+from carecloud_async._base.codec import DecodedPage
+from carecloud_async._base.project import Project
+from carecloud_async._calls.call.caller import Answer
+from carecloud_async._calls.call.raw_response import RawResponse
+from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.paging.auto import Auto
+from carecloud_async._lists.paging.auto_plan import plan_for
+from carecloud_async._lists.paging.fetching import raw_keys
+from carecloud_async._lists.paging.iterators import Page
+from carecloud_async._lists.paging.page_plan import Fetched
+from carecloud_async._lists.paging.prefetch import Prefetch
 from carecloud_async.resources import OPERATIONS
 
 #: Reads a list with a width and a page size; returns how many records came.

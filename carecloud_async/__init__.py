@@ -8,31 +8,36 @@ from typing import TYPE_CHECKING, Any, Final
 from carecloud_async._version import __version__ as __version__
 
 if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
-    from carecloud_async.auth.customer import *
-    from carecloud_async.auth.device import *
-    from carecloud_async.auth.enterprise import *
-    from carecloud_async.auth.provider import *
-    from carecloud_async.auth.stores.base import *
-    from carecloud_async.auth.stores.file import *
-    from carecloud_async.auth.stores.memory import *
-    from carecloud_async.auth.stores.redis import *
-    from carecloud_async.auth.token import *
+    from carecloud_async._base.project import *
+    from carecloud_async._calls.auth.customer import *
+    from carecloud_async._calls.auth.device import *
+    from carecloud_async._calls.auth.enterprise import *
+    from carecloud_async._calls.auth.provider import *
+    from carecloud_async._calls.auth.stores.base import *
+    from carecloud_async._calls.auth.stores.file import *
+    from carecloud_async._calls.auth.stores.memory import *
+    from carecloud_async._calls.auth.stores.redis import *
+    from carecloud_async._calls.auth.token import *
+    from carecloud_async._calls.call.events import *
+    from carecloud_async._calls.call.response_cache import *
+    from carecloud_async._calls.call.retry import *
+    from carecloud_async._calls.http.timeout import *
+    from carecloud_async._calls.rate_limits.rate_limit import *
+    from carecloud_async._calls.rate_limits.redis_rate_limit import *
+    from carecloud_async._lists.changes.values import Change as Change
+    from carecloud_async._lists.changes.values import ChangesReport as ChangesReport
+    from carecloud_async._lists.export.formats.sinks import CsvOptions as CsvOptions
+    from carecloud_async._lists.export.report import ExportReport as ExportReport
+    from carecloud_async._lists.listings.arrow_stream import ArrowStream as ArrowStream
+    from carecloud_async._lists.listings.compare_report import CompareReport as CompareReport
+    from carecloud_async._lists.listings.listing import Listing as Listing
+    from carecloud_async._lists.paging.iterators import *
+    from carecloud_async._lists.paging.prefetch import Prefetch as Prefetch
     from carecloud_async.bulk.errors import BulkWriteError as BulkWriteError
     from carecloud_async.bulk.report import BulkWriteReport as BulkWriteReport
-    from carecloud_async.calls.events import *
-    from carecloud_async.calls.response_cache import *
-    from carecloud_async.calls.retry import *
-    from carecloud_async.changes.values import Change as Change
-    from carecloud_async.changes.values import ChangesReport as ChangesReport
     from carecloud_async.check.report import *
     from carecloud_async.client import *
     from carecloud_async.errors import *
-    from carecloud_async.export.formats.sinks import CsvOptions as CsvOptions
-    from carecloud_async.export.report import ExportReport as ExportReport
-    from carecloud_async.http.timeout import *
-    from carecloud_async.listings.arrow_stream import ArrowStream as ArrowStream
-    from carecloud_async.listings.compare_report import CompareReport as CompareReport
-    from carecloud_async.listings.listing import Listing as Listing
     from carecloud_async.models.base import Input as Input
     from carecloud_async.models.base import Model as Model
     from carecloud_async.models.customer import *
@@ -47,30 +52,25 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.models.user import AuthenticationToken as AuthenticationToken
     from carecloud_async.models.user import User as User
     from carecloud_async.models.user import UserLogin as UserLogin
-    from carecloud_async.paging.iterators import *
-    from carecloud_async.paging.prefetch import Prefetch as Prefetch
-    from carecloud_async.project import *
-    from carecloud_async.rate_limits.rate_limit import *
-    from carecloud_async.rate_limits.redis_rate_limit import *
 
 #: The names that users import, by the module that each lives in. It loads on first use: `import carecloud_async` costs
 #: nothing, and tools that only look the package up (pytest for its plugin, the command for its help) need no client.
 _NAMES: Final = {
-    "auth.customer": "AuthenticationTokenSession CustomerSession ResumedSession SocialNetworkSession",
-    "auth.device": "Device DeviceSetup DeviceToken",
-    "auth.enterprise": "EnterpriseCredentials SsoCredentials",
-    "auth.provider": "AuthProvider Send digest",
-    "auth.stores.base": "StoredToken TokenStore",
-    "auth.stores.file": "FileTokenStore",
-    "auth.stores.memory": "MemoryTokenStore",
-    "auth.stores.redis": "RedisTokenStore",
-    "auth.token": "LoggedIn RenewalWindows Token",
+    "_calls.auth.customer": "AuthenticationTokenSession CustomerSession ResumedSession SocialNetworkSession",
+    "_calls.auth.device": "Device DeviceSetup DeviceToken",
+    "_calls.auth.enterprise": "EnterpriseCredentials SsoCredentials",
+    "_calls.auth.provider": "AuthProvider Send digest",
+    "_calls.auth.stores.base": "StoredToken TokenStore",
+    "_calls.auth.stores.file": "FileTokenStore",
+    "_calls.auth.stores.memory": "MemoryTokenStore",
+    "_calls.auth.stores.redis": "RedisTokenStore",
+    "_calls.auth.token": "LoggedIn RenewalWindows Token",
     "bulk.errors": "BulkWriteError",
     "bulk.report": "BulkWriteReport",
-    "calls.events": "CallRecord",
-    "calls.response_cache": "ResponseCache",
-    "calls.retry": "RetryPolicy",
-    "changes.values": "Change ChangesReport",
+    "_calls.call.events": "CallRecord",
+    "_calls.call.response_cache": "ResponseCache",
+    "_calls.call.retry": "RetryPolicy",
+    "_lists.changes.values": "Change ChangesReport",
     "check.report": "CheckFinding CheckStatus ProjectCheck",
     "client": "CareCloud",
     "errors": """
@@ -80,12 +80,12 @@ _NAMES: Final = {
         RequestTimeoutError ResponseError ServerError SessionExpiredError TokenStoreError TransportError
         WrongEventLoopError
     """,
-    "export.formats.sinks": "CsvOptions",
-    "export.report": "ExportReport",
-    "http.timeout": "Timeout",
-    "listings.arrow_stream": "ArrowStream",
-    "listings.compare_report": "CompareReport",
-    "listings.listing": "Listing",
+    "_lists.export.formats.sinks": "CsvOptions",
+    "_lists.export.report": "ExportReport",
+    "_calls.http.timeout": "Timeout",
+    "_lists.listings.arrow_stream": "ArrowStream",
+    "_lists.listings.compare_report": "CompareReport",
+    "_lists.listings.listing": "Listing",
     "models.base": "Input Model",
     "models.customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",
     "models.customer_input": """
@@ -100,11 +100,11 @@ _NAMES: Final = {
     "models.property_record": "PropertyRecord PropertyRecordChanges PropertyRecordInput",
     "models.unset": "UNSET Unset",
     "models.user": "AuthenticationToken User UserLogin",
-    "paging.iterators": "Page",
-    "paging.prefetch": "Prefetch",
-    "project": "Interface Project",
-    "rate_limits.rate_limit": "RateLimit",
-    "rate_limits.redis_rate_limit": "RedisRateLimit",
+    "_lists.paging.iterators": "Page",
+    "_lists.paging.prefetch": "Prefetch",
+    "_base.project": "Interface Project",
+    "_calls.rate_limits.rate_limit": "RateLimit",
+    "_calls.rate_limits.redis_rate_limit": "RedisRateLimit",
 }
 
 _HOMES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -12,18 +12,26 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from carecloud_async.auth.flow import external_client_auth
-from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.registry import MAX_SESSIONS, IdentityHandle, IdentityRegistry
-from carecloud_async.auth.stores.base import TokenStore
-from carecloud_async.auth.stores.memory import MemoryTokenStore
-from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.context import ClientContext, ViewOptions
-from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
-from carecloud_async.calls.login import manager_maker
-from carecloud_async.calls.response_cache import AnswerStore, ResponseCache
-from carecloud_async.calls.retry import RetryBudget, RetryPolicy
+from carecloud_async._base.project import Interface, Project
+from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async._base.runtime.event_loops import LoopGuard
+from carecloud_async._base.runtime.validators import require_int, require_number
+from carecloud_async._calls.auth.flow import external_client_auth
+from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.auth.registry import MAX_SESSIONS, IdentityHandle, IdentityRegistry
+from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
+from carecloud_async._calls.auth.token import LoggedIn, RenewalWindows, logged_in
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.context import ClientContext, ViewOptions
+from carecloud_async._calls.call.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
+from carecloud_async._calls.call.login import manager_maker
+from carecloud_async._calls.call.response_cache import AnswerStore, ResponseCache
+from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy
+from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES
+from carecloud_async._calls.http.client import build_http_client
+from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._calls.rate_limits.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
 from carecloud_async.config import (
     DEFAULT_CONNECTIONS,
     ClientSettings,
@@ -36,16 +44,8 @@ from carecloud_async.config import (
     open_twin,
 )
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.http.bodies import MAX_RESPONSE_BYTES
-from carecloud_async.http.client import build_http_client
-from carecloud_async.http.timeout import Timeout
 from carecloud_async.lookup.any_call import AnyCall
-from carecloud_async.project import Interface, Project
-from carecloud_async.rate_limits.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
 from carecloud_async.resources.families import Families
-from carecloud_async.runtime.clock import Clock, SystemClock
-from carecloud_async.runtime.event_loops import LoopGuard
-from carecloud_async.runtime.validators import require_int, require_number
 
 __all__ = ["CareCloud"]
 

@@ -9,22 +9,22 @@ from random import Random
 from typing import Any, TypedDict, cast
 from zoneinfo import ZoneInfo
 
-from carecloud_async.auth.enterprise import EnterpriseCredentials
-from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.stores.base import TokenStore
-from carecloud_async.auth.token import RenewalWindows
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.context import ViewOptions
-from carecloud_async.calls.events import OnCall, Telemetry
-from carecloud_async.calls.response_cache import ResponseCache
-from carecloud_async.calls.retry import RetryPolicy
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.validators import expected
+from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
+from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.token import RenewalWindows
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.context import ViewOptions
+from carecloud_async._calls.call.events import OnCall, Telemetry
+from carecloud_async._calls.call.response_cache import ResponseCache
+from carecloud_async._calls.call.retry import RetryPolicy
+from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._calls.rate_limits.rate_limit import RateLimitPolicy
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.http.timeout import Timeout
-from carecloud_async.project import Interface
-from carecloud_async.rate_limits.rate_limit import RateLimitPolicy
-from carecloud_async.runtime.clock import Clock
-from carecloud_async.runtime.validators import expected
 
 DEFAULT_CONNECTIONS = 20
 
@@ -140,7 +140,7 @@ def _twin_settings(settings: Mapping[str, Any], auth: AuthProvider) -> dict[str,
             f"{given} belongs to one event loop, and a stream for code without async needs another: leave {given} out, "
             "or use `async with listing.arrow() as batches`"
         )
-    from carecloud_async.auth.stores.file import FileTokenStore  # few programs stream
+    from carecloud_async._calls.auth.stores.file import FileTokenStore  # few programs stream
 
     store = settings["token_store"]
     # A store in memory, in Redis or of a user's own may belong to the first client's event loop.

@@ -22,11 +22,11 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from carecloud_async.auth.secret import masked
+from carecloud_async._base.runtime.durable_files import is_private
+from carecloud_async._base.runtime.suggestions import did_you_mean
+from carecloud_async._base.runtime.user_folders import config_folder
+from carecloud_async._calls.auth.secret import masked
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.runtime.durable_files import is_private
-from carecloud_async.runtime.suggestions import did_you_mean
-from carecloud_async.runtime.user_folders import config_folder
 
 __all__ = ["Environment", "SecretFile", "variable_of"]
 

@@ -21,14 +21,14 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from attrs import define, frozen
 
+from carecloud_async._base.project import Project
+from carecloud_async._calls.auth.flow import UNAUTHORIZED
+from carecloud_async._calls.auth.login_backoff import refuses_login
+from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart, is_cancellation
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.retry import FailureKind
 from carecloud_async._version import __version__
-from carecloud_async.auth.flow import UNAUTHORIZED
-from carecloud_async.auth.login_backoff import refuses_login
-from carecloud_async.calls.events import CallObserver, CallRecord, CallStart, is_cancellation
-from carecloud_async.calls.operation import Operation
-from carecloud_async.calls.retry import FailureKind
 from carecloud_async.errors import AuthenticationError
-from carecloud_async.project import Project
 
 try:
     from opentelemetry import context, metrics, trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio.lowlevel
 
-from carecloud_async.runtime.clock import SystemClock
+from carecloud_async._base.runtime.clock import SystemClock
 
 
 class FakeClock:

@@ -2,7 +2,7 @@
 
 
 class ErraticPlan:
-    """See `carecloud_async.paging.page_plan.PagePlan`.
+    """See `carecloud_async._lists.paging.page_plan.PagePlan`.
 
     Args:
         dice: the source of randomness.

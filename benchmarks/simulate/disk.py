@@ -29,8 +29,8 @@ import anyio
 
 from benchmarks.simulate.loop import PROCESS
 from benchmarks.simulate.machine import EPOCH
-from carecloud_async.runs.publication import publish
-from carecloud_async.runtime import thread_yield, threads
+from carecloud_async._base.runs.publication import publish
+from carecloud_async._base.runtime import thread_yield, threads
 
 __all__ = ["caught_system"]
 

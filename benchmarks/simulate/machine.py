@@ -75,7 +75,7 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
 
     def monotonic(self) -> float:
-        """Return the seconds since the machine started; see `carecloud_async.runtime.clock.Clock`."""
+        """Return the seconds since the machine started; see `carecloud_async._base.runtime.clock.Clock`."""
         return self.loop.now + self.uptime
 
     def time(self) -> float:
@@ -120,7 +120,7 @@ def _is_database(path: Path) -> bool:
 
 def release_held(files: set[tuple[int, int]]) -> None:
     """Forget the run files of a killed process: all simulated processes are one process to the package."""
-    module = sys.modules.get("carecloud_async.runs.locked_file")
+    module = sys.modules.get("carecloud_async._base.runs.locked_file")
     if module is not None:
         module._held.difference_update(files)
 

@@ -127,8 +127,8 @@ class Night(_Reader):
             return changes.report
 
     async def _take_file(self, process: Process) -> Any:
-        from carecloud_async.changes.file import ChangesFileOptions, write_changes
-        from carecloud_async.changes.values import ChangesOptions
+        from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
+        from carecloud_async._lists.changes.values import ChangesOptions
 
         self._load(process.name)
         if self.may_clash and self.dice.random() < 0.4:

@@ -22,12 +22,12 @@ from typing import Final, Self
 
 from attrs import frozen
 
+from carecloud_async._base.runs.locked_file import LockedFile
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.durable_files import claim_folder
+from carecloud_async._base.runtime.sqlite_files import open_database, transaction
+from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.runs.locked_file import LockedFile
-from carecloud_async.runtime.clock import Clock
-from carecloud_async.runtime.durable_files import claim_folder
-from carecloud_async.runtime.sqlite_files import open_database, transaction
-from carecloud_async.runtime.user_folders import state_folder
 
 __all__ = ["Claimed", "Claims"]
 

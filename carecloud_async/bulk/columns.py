@@ -11,17 +11,17 @@ import anyio
 import msgspec
 from attrs import frozen
 
+from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async.bulk.convert import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Family, FamilyFacts, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.bulk.pages import sample
-from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.errors import PermissionDeniedError
 from carecloud_async.fixes import COLUMNS, DEFAULTS
 from carecloud_async.models.base import Input
 from carecloud_async.models.read_only import read_only_paths
-from carecloud_async.runtime.suggestions import nearest
 
 __all__ = ["Columns", "Place"]
 

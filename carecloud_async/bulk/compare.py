@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from carecloud_async.codec.fields import api_names, core_type, core_types, element_type, is_model
+from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
 
 __all__ = [
     "as_text",

@@ -20,10 +20,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
-from carecloud_async.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.runtime.validators import is_unicode
 from carecloud_async.models.read_only import read_only_names
-from carecloud_async.runtime.validators import is_unicode
 
 __all__ = ["ENUMERATIONS", "ConversionError", "Converter"]
 

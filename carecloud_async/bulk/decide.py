@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 import msgspec
 
+from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value, value_at
 from carecloud_async.bulk.family import Family, FamilyFacts, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import CheckedRow, Plan
-from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
-from carecloud_async.codec.typed_cache import typed_cache
 
 __all__ = ["decide"]
 

@@ -15,6 +15,8 @@ import anyio
 import attrs
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, Family, Key
@@ -29,8 +31,6 @@ from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sending import ATTEMPTS, LONGEST_WAIT, Answer, Lost, Sender, Stale
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON
-from carecloud_async.runtime.parallel import run_all
-from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["Engine"]
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
+from carecloud_async._base.codec.fields import core_types, is_model
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.compare import value_at
-from carecloud_async.calls.caller import Caller
-from carecloud_async.codec.fields import core_types, is_model
-from carecloud_async.codec.json_value import JsonObject
-from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Input, Model
-from carecloud_async.runtime.clock import Clock
 
 if TYPE_CHECKING:
+    from carecloud_async._lists.listings.listing import Listing
     from carecloud_async.bulk.parts import Parts
-    from carecloud_async.listings.listing import Listing
 
 __all__ = [
     "MAX_BATCH",

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart
 from carecloud_async.bulk.errors import TooManyRefusedError
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.report import BulkProgress, BulkWriteReport, OnBulkProgress
-from carecloud_async.calls.events import CallObserver, CallRecord, CallStart
 from carecloud_async.fixes import ALLOW_REFUSED
-from carecloud_async.runtime.clock import Clock
 
 __all__ = ["RunFigures"]
 

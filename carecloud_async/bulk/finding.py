@@ -12,12 +12,12 @@ from urllib.parse import quote
 import msgspec
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.family import Family, FoundRecords, Key
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.pages import TakenError, TooManyError, lines_of, read_all, read_some, sample
 from carecloud_async.errors import ApiError, BadRequestError, ConfigurationError, ExportError, InterfaceError
-from carecloud_async.runtime.parallel import run_all
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["Finder", "FoundByKey"]
 

@@ -7,10 +7,10 @@ from functools import partial
 
 import attrs
 
+from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claimed, Claims
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.rows import RECORD, Plan, Write
-from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["HeldKeys"]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from carecloud_async._base.runs import IN_MEMORY, Database, RunFile
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import TRANSITIONS, Move, State
 from carecloud_async.bulk.outcome import Outcome, RowResult
@@ -30,7 +31,6 @@ from carecloud_async.bulk.tables import (
     with_part,
     write_of,
 )
-from carecloud_async.runs import IN_MEMORY, Database, RunFile
 
 __all__ = ["Journal"]
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, TypedDict
 
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.validators import require_int
 from carecloud_async.bulk.report import OnBulkProgress
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.runtime.validators import require_int
 
 __all__ = ["BulkWriteOptions", "RowOptions"]
 

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.errors import ExportError
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 if TYPE_CHECKING:
-    from carecloud_async.codec import DecodedPage
-    from carecloud_async.listings.listing import Listing
+    from carecloud_async._base.codec import DecodedPage
+    from carecloud_async._lists.listings.listing import Listing
 
 __all__ = ["PAGE", "TakenError", "TooManyError", "lines_of", "read_all", "read_some", "sample"]
 

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import attrs
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.parallel import run_all
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
-from carecloud_async.runtime.parallel import run_all
 
 __all__ = ["PartKind", "PartWrites", "Parts"]
 

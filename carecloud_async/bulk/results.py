@@ -14,18 +14,18 @@ from typing import Any, BinaryIO, Final, TextIO, TypeAlias, cast
 
 from attrs import frozen
 
+from carecloud_async._base.runs import partial_path, publish, reason_of
+from carecloud_async._base.runtime.durable_files import create_private, is_same_file
+from carecloud_async._lists.export.errors import missing_extra
+from carecloud_async._lists.export.formats.compression import compressing
+from carecloud_async._lists.export.storage.urls import is_url
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, Outcome
 from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
-from carecloud_async.export.errors import missing_extra
-from carecloud_async.export.formats.compression import compressing
-from carecloud_async.export.storage.urls import is_url
 from carecloud_async.fixes import RESUME
-from carecloud_async.runs import partial_path, publish, reason_of
-from carecloud_async.runtime.durable_files import create_private, is_same_file
 
 __all__ = ["ResultFile", "Rows", "RunFiles", "find_files", "require_writable", "write_results", "write_rows"]
 

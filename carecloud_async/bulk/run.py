@@ -12,6 +12,10 @@ from typing import Any
 import attrs
 from attrs import define
 
+from carecloud_async._base.runs import Earlier, RunFile
+from carecloud_async._base.runtime.suggestions import did_you_mean
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._calls.call.events import watched
 from carecloud_async.bulk.check import check_row
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.columns import Columns
@@ -29,11 +33,7 @@ from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
 from carecloud_async.bulk.tables import KIND
-from carecloud_async.calls.events import watched
 from carecloud_async.fixes import GO_ON
-from carecloud_async.runs import Earlier, RunFile
-from carecloud_async.runtime.suggestions import did_you_mean
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["claims_of", "find_key", "run"]
 

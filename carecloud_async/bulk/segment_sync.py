@@ -14,6 +14,9 @@ from typing import Any, Final, Literal
 import msgspec
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
@@ -33,9 +36,6 @@ from carecloud_async.errors import (
     TransportError,
 )
 from carecloud_async.fixes import ALLOW_SHRINK
-from carecloud_async.listings.listing import Listing
-from carecloud_async.runtime.parallel import run_all
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["Segment", "SegmentSyncOptions", "SegmentSyncReport", "sync"]
 

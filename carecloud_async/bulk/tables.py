@@ -10,12 +10,12 @@ from typing import Final
 
 import attrs
 
+from carecloud_async._base.runs import RunKind
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, Write, unpack
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import REMOVE_JOURNAL, RESUME
-from carecloud_async.runs import RunKind
 
 __all__ = [
     "BLOCKED",

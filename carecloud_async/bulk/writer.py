@@ -15,6 +15,7 @@ import attrs
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker, check_row
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
@@ -28,7 +29,6 @@ from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.run import claims_of
 from carecloud_async.bulk.sources.mapping_source import row_of
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["BulkWriter"]
 

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from attrs import define, field, frozen
 
+from carecloud_async._base.codec.fields import api_names
+from carecloud_async._lists.export.reading.times import FIELD, NEVER, NoTime, ZoneFit, read_time
 from carecloud_async.check.report import CheckFinding, good, not_known, warning
-from carecloud_async.codec.fields import api_names
-from carecloud_async.export.reading.times import FIELD, NEVER, NoTime, ZoneFit, read_time
 
 __all__ = ["DECIDE", "ChangeTimes", "Spelling", "says_when_changed", "spelling_of", "zone_findings"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from carecloud_async.calls.caller import Caller
+from carecloud_async._base.project import Project, is_loopback
+from carecloud_async._calls.call.caller import Caller
 from carecloud_async.check.report import CheckFinding, good, not_known, problem
-from carecloud_async.project import Project, is_loopback
 
 __all__ = ["connection_findings"]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 from attrs import evolve, field, frozen
 
-from carecloud_async.calls.operation import Operation
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async.check.probe import Probe
 from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from carecloud_async._base.project import Interface
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, CheckStatus, good, not_known, problem, warning
-from carecloud_async.project import Interface
 
 __all__ = ["filter_findings"]
 

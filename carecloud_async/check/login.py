@@ -8,7 +8,8 @@ from typing import Final
 
 from attrs import frozen
 
-from carecloud_async.auth.token import MAX_LIFETIME, LoggedIn
+from carecloud_async._base.project import Interface
+from carecloud_async._calls.auth.token import MAX_LIFETIME, LoggedIn
 from carecloud_async.check.probe import Probe
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.errors import (
@@ -20,7 +21,6 @@ from carecloud_async.errors import (
     ResponseError,
     ServerError,
 )
-from carecloud_async.project import Interface
 
 __all__ = ["Login", "LoginResult", "log_in", "login_unfinished", "token_life"]
 

@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from carecloud_async._lists.export.reading.id_order import IdOrder
+from carecloud_async._lists.export.reading.times import FIELD, NEVER, known_times, read_time
 from carecloud_async.check.change_times import says_when_changed
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.paging import LargePage
 from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
-from carecloud_async.export.reading.id_order import IdOrder
-from carecloud_async.export.reading.times import FIELD, NEVER, known_times, read_time
 
 __all__ = ["change_order", "order_findings"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from carecloud_async import codec
-from carecloud_async.auth.device import DeviceToken
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.caller import Caller
+from carecloud_async._base import codec
+from carecloud_async._base.runtime.secret_text import secret_text
+from carecloud_async._calls.auth.device import DeviceToken
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.caller import Caller
 from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.declare import declared
-from carecloud_async.runtime.secret_text import secret_text
 
 __all__ = ["ping"]
 

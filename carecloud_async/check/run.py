@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 import anyio
 from attrs import define, field
 
-from carecloud_async.auth.device import DeviceToken
-from carecloud_async.auth.token import valid_to_utc
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.events import watched
+from carecloud_async._base.runtime.secret_text import secret_text
+from carecloud_async._calls.auth.device import DeviceToken
+from carecloud_async._calls.auth.token import valid_to_utc
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.events import watched
+from carecloud_async._lists.export.reading.times import FIELD, judge_zone, read_time, to_moments
 from carecloud_async.check.change_times import ChangeTimes, says_when_changed, zone_findings
 from carecloud_async.check.clock import clock_findings, server_now
 from carecloud_async.check.connection import connection_findings
@@ -29,8 +31,6 @@ from carecloud_async.check.schema import Schema
 from carecloud_async.check.tokens import SecondLogin, ask_with_dead_token, dead_token_finding, log_in_again
 from carecloud_async.check.traffic import in_front_finding, traffic_findings
 from carecloud_async.check.zone import ZoneEvidence
-from carecloud_async.export.reading.times import FIELD, judge_zone, read_time, to_moments
-from carecloud_async.runtime.secret_text import secret_text
 
 __all__ = ["run_check"]
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.check.known_values import known_values
 from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
-from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 
 __all__ = ["Schema"]
 

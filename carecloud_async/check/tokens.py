@@ -13,19 +13,19 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from carecloud_async.auth.device import DeviceToken
-from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
-from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.token import Token
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.login import LoginSender
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.secret_text import secret_text
+from carecloud_async._calls.auth.device import DeviceToken
+from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
+from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.login import LoginSender
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.probe import Probe
 from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.errors import CareCloudError
-from carecloud_async.project import Interface
-from carecloud_async.runtime.secret_text import secret_text
 
 __all__ = ["SecondLogin", "ask_with_dead_token", "dead_token_finding", "log_in_again"]
 

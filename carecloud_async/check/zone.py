@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from carecloud_async.auth.token import DEFAULT_LIFETIME
+from carecloud_async._calls.auth.token import DEFAULT_LIFETIME
+from carecloud_async._lists.export.reading.times import ZoneFit
 from carecloud_async.check.change_times import DECIDE
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
-from carecloud_async.export.reading.times import ZoneFit
 
 __all__ = ["ZoneEvidence"]
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import anyio
 import typer
 
+from carecloud_async._lists.changes.file import ChangesFileOptions, WrittenChanges, publish_changes
+from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.changes import ChangesReport
-from carecloud_async.changes.file import ChangesFileOptions, WrittenChanges, publish_changes
-from carecloud_async.changes.values import ChangesOptions
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.cli.failures import UsageError

@@ -8,12 +8,12 @@ from typing import Annotated
 import anyio
 import typer
 
+from carecloud_async._base.runtime.durable_files import replace_file
 from carecloud_async.check.report import ProjectCheck
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.options import expands_options
-from carecloud_async.runtime.durable_files import replace_file
 
 __all__ = ["check"]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
@@ -16,7 +17,6 @@ from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource
 from carecloud_async.cli.progress import counted
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.cli.summary import write_report
-from carecloud_async.listings.compare_report import CompareReport
 
 __all__ = ["compare"]
 

@@ -13,19 +13,19 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from carecloud_async.auth.enterprise import EnterpriseCredentials
-from carecloud_async.auth.stores.file import FileTokenStore
-from carecloud_async.calls.retry import RetryPolicy
+from carecloud_async._base.project import is_loopback
+from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
+from carecloud_async._calls.auth.stores.file import FileTokenStore
+from carecloud_async._calls.call.retry import RetryPolicy
+from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._calls.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.cli.parameters import option_of
 from carecloud_async.client import CareCloud
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.fixes import Fix
-from carecloud_async.http.timeout import Timeout
-from carecloud_async.project import is_loopback
-from carecloud_async.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
-from carecloud_async.runtime.user_folders import state_folder
 
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox

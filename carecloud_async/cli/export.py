@@ -9,6 +9,9 @@ from typing import Annotated
 import anyio
 import typer
 
+from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async._lists.export.formats.schema import shape_of
+from carecloud_async._lists.export.formats.selection import read_fields
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
 from carecloud_async.cli.failures import StoppedError, UsageError
@@ -23,9 +26,6 @@ from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.cli.summary import summary, write_report
 from carecloud_async.errors import CareCloudError
 from carecloud_async.export import ExportReport
-from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async.export.formats.schema import shape_of
-from carecloud_async.export.formats.selection import read_fields
 
 __all__ = ["export"]
 

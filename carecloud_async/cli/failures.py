@@ -6,8 +6,8 @@ import errno
 from collections.abc import Iterable
 
 from carecloud_async import fixes
+from carecloud_async._base.runtime import suggestions
 from carecloud_async.errors import CareCloudError, ConfigurationError
-from carecloud_async.runtime import suggestions
 
 FAILED = 1
 WRONG_USAGE = 2

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from carecloud_async.calls.filters import Kind
-from carecloud_async.calls.operation import PAGING, Operation
+from carecloud_async._base.runtime.suggestions import did_you_mean
+from carecloud_async._calls.call.filters import Kind
+from carecloud_async._calls.call.operation import PAGING, Operation
 from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["check_fields", "filter_names", "read_filters", "read_pairs", "read_value", "split_fields"]
 

@@ -11,8 +11,12 @@ from typing import Annotated, Any
 import typer
 from attrs import frozen
 
-from carecloud_async.calls.operation import Operation
-from carecloud_async.calls.retry import RetryPolicy
+from carecloud_async._base.runtime.durable_files import is_same_file
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.retry import RetryPolicy
+from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async._lists.paging.auto import AUTO, Auto
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.file_options import FileOptions
@@ -20,10 +24,6 @@ from carecloud_async.cli.output import Output
 from carecloud_async.cli.parameters import Filters, Of, Rate, Report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.client import CareCloud
-from carecloud_async.http.timeout import Timeout
-from carecloud_async.listings.listing import Listing
-from carecloud_async.paging.auto import AUTO, Auto
-from carecloud_async.runtime.durable_files import is_same_file
 
 __all__ = ["ListToFile"]
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from carecloud_async.auth.token import LoggedIn
+from carecloud_async._calls.auth.token import LoggedIn
 from carecloud_async.cli.connect import Connection, kept_tokens, token_store
 from carecloud_async.cli.console import put
 from carecloud_async.cli.options import expands_options

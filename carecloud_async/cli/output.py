@@ -75,8 +75,8 @@ class Output:
 
     def has_partial(self) -> bool:
         """Return whether a run that was stopped left records that `--resume` can go on with."""
-        from carecloud_async.export.storage.target import read_target
-        from carecloud_async.export.storage.workspace import Workspace
+        from carecloud_async._lists.export.storage.target import read_target
+        from carecloud_async._lists.export.storage.workspace import Workspace
 
         return not self.is_direct and Workspace(read_target(self.name, format=self.format)).records.exists()
 

@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 import anyio
 import typer
 
+from carecloud_async._lists.export.formats.jsonl import join_lines
+from carecloud_async._lists.export.formats.schema import shape_of
+from carecloud_async._lists.export.formats.selection import Selection, read_fields
 from carecloud_async.cli.completion import complete_list, complete_record
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put, say
@@ -19,9 +22,6 @@ from carecloud_async.cli.parameters import AllowUnknown, Fields, Filters, Of, Re
 from carecloud_async.cli.resources import find_list, find_record, list_names, open_listing, record_path_values
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.errors import NotFoundError
-from carecloud_async.export.formats.jsonl import join_lines
-from carecloud_async.export.formats.schema import shape_of
-from carecloud_async.export.formats.selection import Selection, read_fields
 
 __all__ = ["get", "list_", "print_json", "total"]
 

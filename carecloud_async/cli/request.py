@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from carecloud_async.calls.operation import Operation
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async.cli.completion import complete_path
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.failures import UsageError, nearest

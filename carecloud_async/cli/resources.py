@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from carecloud_async.calls.operation import Operation
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime import suggestions
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
-from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_method, listable, missing_filters
-from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
-from carecloud_async.runtime import suggestions
 
 __all__ = [
     "find_list",

@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
+from carecloud_async._base.runtime.durable_files import replace_file
 from carecloud_async.cli.console import put
 from carecloud_async.cli.progress import counted
 from carecloud_async.export import ExportReport
-from carecloud_async.runtime.durable_files import replace_file
 
 __all__ = ["summary", "write_report"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from carecloud_async._lists.listings.compare_report import Verdict
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow, pack, unpack
-from carecloud_async.listings.compare_report import Verdict
 
 __all__ = ["Ledger"]
 

@@ -13,6 +13,10 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._lists.export.report import ExportReport
+from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.check import check_row
 from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements
 from carecloud_async.bulk.errors import BadSourceError
@@ -29,10 +33,6 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.comparisons.ledger import Ledger
 from carecloud_async.comparisons.shown_columns import ShownColumns
-from carecloud_async.export.report import ExportReport
-from carecloud_async.listings.compare_report import CompareOptions, CompareReport, Verdict
-from carecloud_async.listings.listing import Listing
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["compare"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.family import Family
-from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 
 __all__ = ["ShownColumns"]
 

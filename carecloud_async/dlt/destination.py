@@ -19,14 +19,14 @@ import dlt
 from attrs import frozen
 from dlt.common.json import json as typed_json
 
-from carecloud_async.auth.stores.memory import MemoryTokenStore
+from carecloud_async._base.runtime.durable_files import replace_file, sync_folder
+from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.lookup.families import bulk_families, open_family
-from carecloud_async.runtime.durable_files import replace_file, sync_folder
-from carecloud_async.runtime.user_folders import state_folder
 
 __all__ = ["carecloud_destination"]
 

@@ -31,21 +31,21 @@ import dlt
 from attrs import field, frozen
 from dlt.sources import DltResource, DltSource
 
-from carecloud_async.auth.stores.memory import MemoryTokenStore
-from carecloud_async.calls.operation import Operation
-from carecloud_async.changes.file import CHANGE
-from carecloud_async.changes.generations import begin_generation
+from carecloud_async._base.runtime.validators import require_int
+from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._lists.changes.file import CHANGE
+from carecloud_async._lists.changes.generations import begin_generation
+from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async._lists.export.formats.schema import shape_of
+from carecloud_async._lists.export.reading.since import has_changes
+from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.listings.blocking import spool, spool_changes
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
-from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async.export.formats.schema import shape_of
-from carecloud_async.export.reading.since import has_changes
-from carecloud_async.export.reading.timeless import TimelessRecords
-from carecloud_async.export.source import ExportSource
-from carecloud_async.listings.blocking import spool, spool_changes
-from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
-from carecloud_async.runtime.validators import require_int
 
 __all__ = ["carecloud_source"]
 

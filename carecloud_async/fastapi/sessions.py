@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Depends, HTTPException
 
-from carecloud_async.auth.provider import AuthProvider
+from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async.client import CareCloud
 from carecloud_async.fastapi.dependencies import carecloud_dep
 from carecloud_async.fastapi.lifespan import DEFAULT_NAME

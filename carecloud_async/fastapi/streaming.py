@@ -9,9 +9,9 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fastapi.disconnect import listening
-from carecloud_async.listings.listing import Listing
 
 #: Records are sent in pieces of about this many bytes: sending them one by one would cost more than fetching them.
 PIECE_BYTES = 16_384

@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import evolve
 
-from carecloud_async.calls.filters import check_names
-from carecloud_async.calls.operation import PLACEHOLDER, REPEATABLE, Operation
+from carecloud_async._calls.call.filters import check_names
+from carecloud_async._calls.call.operation import PLACEHOLDER, REPEATABLE, Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from carecloud_async import codec
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.filters import check_filters
-from carecloud_async.codec.json_value import JsonObject
-from carecloud_async.codec.targets import target_reader
+from carecloud_async._base import codec
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.targets import target_reader
+from carecloud_async._base.runtime.secret_text import conceal, conceal_body
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.filters import check_filters
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async._lists.listings.new_listing import listing
+from carecloud_async._lists.paging.auto import AUTO, Auto, check_count
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.listings.listing import Listing
-from carecloud_async.listings.new_listing import listing
-from carecloud_async.paging.auto import AUTO, Auto, check_count
-from carecloud_async.runtime.secret_text import conceal, conceal_body
 
 T = TypeVar("T")
 

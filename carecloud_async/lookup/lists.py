@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from carecloud_async.calls.operation import Operation
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.suggestions import did_you_mean
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.families import bind
-from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.families import Families
-from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["find_list", "find_method", "list_model", "listable", "missing_filters", "open_list"]
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any, ClassVar, Final, NoReturn
 import attrs
 from msgspec import Meta
 
-from carecloud_async.codec import fields
-from carecloud_async.codec.json_value import JsonObject
-from carecloud_async.codec.typed_cache import typed_cache
-from carecloud_async.codec.unset import UNSET
-from carecloud_async.codec.write import unstructure
+from carecloud_async._base.codec import fields
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.unset import UNSET
+from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models.field_docs import RecordDoc
 
 __all__ = [

@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from carecloud_async.codec.fields import api_names, core_types, element_type, is_model
-from carecloud_async.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.fields import api_names, core_types, element_type, is_model
+from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.paths import meant_field
 from carecloud_async.models.read_only import read_only_names, without_read_only
 from carecloud_async.models.unset import UNSET
-from carecloud_async.runtime.secret_text import conceal
 
 __all__ = ["merge_changes"]
 

@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 
 from attrs import field, frozen
 
-from carecloud_async.codec.json_value import JsonValue
+from carecloud_async._base.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.property_record import PropertyRecord

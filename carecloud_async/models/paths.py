@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from carecloud_async.codec.fields import core_types, is_model
-from carecloud_async.runtime.suggestions import did_you_mean
+from carecloud_async._base.codec.fields import core_types, is_model
+from carecloud_async._base.runtime.suggestions import did_you_mean
 
 __all__ = ["meant_field", "paths_to"]
 

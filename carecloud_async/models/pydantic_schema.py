@@ -13,9 +13,9 @@ from typing import Any, Literal
 import attrs
 from pydantic_core import core_schema
 
-from carecloud_async import codec
-from carecloud_async.codec.fields import api_names, field_types
-from carecloud_async.codec.unset import UNSET, Unset
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import api_names, field_types
+from carecloud_async._base.codec.unset import UNSET, Unset
 from carecloud_async.models.field_docs import RecordDoc
 from carecloud_async.models.uploads import Upload
 

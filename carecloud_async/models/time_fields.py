@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any, Final
 
+from carecloud_async._base.runtime.dates import day_of
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.unset import Unset
-from carecloud_async.runtime.dates import day_of
 
 __all__ = ["is_day", "is_moment", "to_day", "to_moment", "to_moment_or_unset"]
 

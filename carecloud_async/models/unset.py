@@ -3,6 +3,6 @@
 It is defined in the codec, which omits it when it writes.
 """
 
-from carecloud_async.codec.unset import UNSET, Unset
+from carecloud_async._base.codec.unset import UNSET, Unset
 
 __all__ = ["UNSET", "Unset"]

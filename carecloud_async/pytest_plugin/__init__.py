@@ -36,7 +36,7 @@ import pytest
 from carecloud_async.pytest_plugin.guard import HostRefusedError, all_guarded, sdk_guarded
 
 if TYPE_CHECKING:
-    from carecloud_async.calls.events import CallRecord
+    from carecloud_async._calls.call.events import CallRecord
     from carecloud_async.client import CareCloud
     from carecloud_async.pytest_plugin.clock import FakeClock
     from carecloud_async.sandbox import Sandbox

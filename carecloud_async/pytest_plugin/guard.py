@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from carecloud_async.http.destinations import guarding
+from carecloud_async._calls.http.destinations import guarding
 
 EVERY_HOST = "*"
 
 #: The module that hands requests to clients and transports of the user's: without it, no test can have any.
-_SENDER = "carecloud_async.http.client"
+_SENDER = "carecloud_async._calls.http.client"
 #: Names that never resolve, by RFC 6761: tests of typing errors may look them up.
 _NOWHERE = ".invalid"
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from carecloud_async.calls.operation import Operation
+    from carecloud_async._calls.call.operation import Operation
 
 __all__ = ["OPERATIONS"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from carecloud_async import codec
-from carecloud_async.codec.fields import core_type
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import core_type
 from carecloud_async.models.base import Updatable
 
 __all__ = ["decoder_of", "no_content"]

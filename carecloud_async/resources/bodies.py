@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
+from carecloud_async._base.runtime.validators import expected
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
-from carecloud_async.runtime.validators import expected
 
 
 def require_input(value: Any, wanted: type[Input]) -> None:

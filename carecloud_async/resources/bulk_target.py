@@ -8,18 +8,18 @@ from typing import Any, cast
 import attrs
 import msgspec
 
-from carecloud_async import codec
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import api_names, element_type
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.raw_json import RawJson
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.retry import RetryPolicy
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import changed_fields, known_elements, only_fields
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged
 from carecloud_async.bulk.pages import PAGE
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.retry import RetryPolicy
-from carecloud_async.codec.fields import api_names, element_type
-from carecloud_async.codec.json_value import JsonObject
-from carecloud_async.codec.raw_json import RawJson
 from carecloud_async.errors import NotFoundError
-from carecloud_async.listings.listing import Listing
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.models.read_only import without_read_only
 from carecloud_async.models.unset import UNSET

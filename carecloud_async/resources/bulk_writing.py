@@ -11,12 +11,12 @@ from carecloud_async.resources.declare import Resource
 from carecloud_async.resources.merge import MergeRules
 
 if TYPE_CHECKING:
+    from carecloud_async._lists.listings.compare_report import CompareReport
+    from carecloud_async._lists.listings.listing import Comparer, Listing
     from carecloud_async.bulk.family import Family
     from carecloud_async.bulk.options import RowOptions
     from carecloud_async.bulk.report import BulkWriteReport, OnBulkProgress
     from carecloud_async.bulk.writer import BulkWriter
-    from carecloud_async.listings.compare_report import CompareReport
-    from carecloud_async.listings.listing import Comparer, Listing
 
 __all__ = ["BulkWriting"]
 
@@ -42,8 +42,8 @@ class BulkWriting(Resource):
         return self._compare if self.bulk.keys else None
 
     async def _compare(self, listing: Listing[Any], source: Any, **options: Any) -> CompareReport:
+        from carecloud_async._lists.listings.compare_report import CompareOptions  # few programs compare
         from carecloud_async.comparisons.run import compare
-        from carecloud_async.listings.compare_report import CompareOptions  # few programs compare
 
         return await compare(listing, self.as_family(), source, CompareOptions(**options))
 

@@ -49,19 +49,19 @@ from typing import (
 
 import attrs
 
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.filters import check_filters
-from carecloud_async.calls.operation import Operation
-from carecloud_async.listings.listing import Comparer, Listing
-from carecloud_async.listings.new_listing import listing
-from carecloud_async.paging.auto import Auto
-from carecloud_async.project import Interface
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.secret_text import conceal, conceal_body
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.filters import check_filters
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._lists.listings.listing import Comparer, Listing
+from carecloud_async._lists.listings.new_listing import listing
+from carecloud_async._lists.paging.auto import Auto
 from carecloud_async.resources.answers import decoder_of
 from carecloud_async.resources.bodies import refuse_read_models, require_input
 from carecloud_async.resources.hints import no_such_method, with_unpacked
 from carecloud_async.resources.signature import Signature
-from carecloud_async.runtime.secret_text import conceal, conceal_body
 
 __all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
 

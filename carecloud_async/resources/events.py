@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.family import BulkWrites, Key
-from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 

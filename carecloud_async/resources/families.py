@@ -6,7 +6,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
-from carecloud_async.calls.caller import Caller
+from carecloud_async._calls.call.caller import Caller
 
 if TYPE_CHECKING:
     from carecloud_async.resources.bookings import *

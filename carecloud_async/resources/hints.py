@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar, cast
 
-from carecloud_async.calls.filters import Kind
+from carecloud_async._base.runtime.secret_text import conceal_body
+from carecloud_async._base.runtime.suggestions import nearest
+from carecloud_async._calls.call.filters import Kind
 from carecloud_async.models.paths import paths_to
-from carecloud_async.runtime.secret_text import conceal_body
-from carecloud_async.runtime.suggestions import nearest
 
 __all__ = ["changes_in_a_dict", "no_such_method", "with_unpacked"]
 

@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from carecloud_async import codec
-from carecloud_async.codec.fields import api_names, core_type, core_types, element_type, is_model
-from carecloud_async.codec.raw_json import NULL, RawJson, elements, exact, members
-from carecloud_async.codec.typed_cache import typed_cache
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
+from carecloud_async._base.codec.raw_json import NULL, RawJson, elements, exact, members
+from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.changes import merge_changes
 

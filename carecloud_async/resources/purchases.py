@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.family import BulkWrites, Key
-from carecloud_async.calls.operation import ENTERPRISE_ONLY
-from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts, puts
 from carecloud_async.resources.filters import PurchaseFilters
 from carecloud_async.resources.updating import Updating

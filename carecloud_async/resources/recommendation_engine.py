@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from carecloud_async.listings.listing import Listing
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources.declare import Resource, lists
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from carecloud_async.listings.listing import Listing
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 

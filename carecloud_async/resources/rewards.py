@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from carecloud_async.calls.operation import ENTERPRISE_ONLY
-from carecloud_async.listings.listing import Listing
+from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 from carecloud_async.resources.filters import RewardFilters, SortedRewardFilters
 

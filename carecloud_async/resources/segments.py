@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from carecloud_async.listings.listing import Listing
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any, Final
 
-from carecloud_async.calls.filters import Kind, kind_of
-from carecloud_async.calls.operation import PLACEHOLDER
-from carecloud_async.runtime.suggestions import nearest
+from carecloud_async._base.runtime.suggestions import nearest
+from carecloud_async._calls.call.filters import Kind, kind_of
+from carecloud_async._calls.call.operation import PLACEHOLDER
 
 __all__ = ["MISSING", "Signature"]
 

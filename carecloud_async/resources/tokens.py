@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve
 
-from carecloud_async.auth.flow import call_with_token
-from carecloud_async.auth.token import Token
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.operation import CUSTOMER_ONLY
+from carecloud_async._base.runtime.secret_text import conceal
+from carecloud_async._calls.auth.flow import call_with_token
+from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.operation import CUSTOMER_ONLY
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
-from carecloud_async.runtime.secret_text import conceal
 
 if TYPE_CHECKING:
-    from carecloud_async.auth.device import Device, DeviceSetup
+    from carecloud_async._calls.auth.device import Device, DeviceSetup
     from carecloud_async.models import AuthenticationToken, SocialNetworkCredentialsInput
 
 T = TypeVar("T")

@@ -7,15 +7,15 @@ from typing import Any
 
 import attrs
 
-from carecloud_async import codec
-from carecloud_async.calls.operation import Operation
-from carecloud_async.codec.fields import api_names
-from carecloud_async.codec.raw_json import RawJson
-from carecloud_async.codec.tolerant.broken_json import load
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.codec.raw_json import RawJson
+from carecloud_async._base.codec.tolerant.broken_json import load
+from carecloud_async._base.runtime.secret_text import conceal
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async.errors import ConfigurationError, ConflictError
 from carecloud_async.models.base import Input, Model, source_of
 from carecloud_async.resources.merge import differences, tree_of
-from carecloud_async.runtime.secret_text import conceal
 
 __all__ = ["require_record", "require_unchanged"]
 

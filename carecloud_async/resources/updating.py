@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
-from carecloud_async import codec
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.codec.raw_json import RawJson, members
+from carecloud_async._base import codec
+from carecloud_async._base.codec.raw_json import RawJson, members
+from carecloud_async._base.runtime.secret_text import conceal
+from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Model
 from carecloud_async.resources.bulk_writing import BulkWriting
@@ -16,7 +17,6 @@ from carecloud_async.resources.hints import changes_in_a_dict
 from carecloud_async.resources.merge import MergedRecord, MergeRules, merge
 from carecloud_async.resources.sure_put import SurePut
 from carecloud_async.resources.unchanged import require_record, require_unchanged
-from carecloud_async.runtime.secret_text import conceal
 
 __all__ = ["Updating"]
 

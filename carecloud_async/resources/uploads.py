@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from carecloud_async._base.runtime.secret_text import SecretText
+from carecloud_async._base.runtime.threads import run_in_thread
+from carecloud_async._base.runtime.validators import expected
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.messages import MessageInput, UploadMethod
-from carecloud_async.runtime.secret_text import SecretText
-from carecloud_async.runtime.threads import run_in_thread
-from carecloud_async.runtime.validators import expected
 
 __all__ = ["encode_attachments", "encode_photo"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from carecloud_async.calls.operation import ENTERPRISE_ONLY
-from carecloud_async.listings.listing import Listing
+from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from carecloud_async.sandbox.constants import (
 
 # Imported when they are called for: a sandbox that serves other clients does not load this one.
 if TYPE_CHECKING:
-    from carecloud_async.auth.customer import CustomerSession, SocialNetworkSession
-    from carecloud_async.auth.device import DeviceToken
-    from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
+    from carecloud_async._calls.auth.customer import CustomerSession, SocialNetworkSession
+    from carecloud_async._calls.auth.device import DeviceToken
+    from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
     from carecloud_async.sandbox.state.customer_store import CustomerStore
 
 
@@ -31,7 +31,7 @@ class ClientIdentities:
 
     def credentials(self) -> EnterpriseCredentials:
         """The API user's credentials, for `CareCloud(auth=…)`."""
-        from carecloud_async.auth.enterprise import EnterpriseCredentials
+        from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 
         return EnterpriseCredentials(
             external_application_id=USER_APPLICATION_ID, login=USER_LOGIN, password=USER_PASSWORD
@@ -39,7 +39,7 @@ class ClientIdentities:
 
     def sso_credentials(self) -> SsoCredentials:
         """The API user's single sign-on, for `CareCloud(auth=…)`."""
-        from carecloud_async.auth.enterprise import SsoCredentials
+        from carecloud_async._calls.auth.enterprise import SsoCredentials
 
         return SsoCredentials(external_application_id=USER_APPLICATION_ID, sso_token=SSO_TOKEN)
 
@@ -49,7 +49,7 @@ class ClientIdentities:
         Args:
             device_id: As the application calls it; `None` makes a random one.
         """
-        from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
+        from carecloud_async._calls.auth.device import Device, DeviceSetup, DeviceToken
 
         return DeviceToken(
             external_application_id=CUSTOMER_APPLICATION_ID,
@@ -64,7 +64,7 @@ class ClientIdentities:
             index: Which one among all that are there, oldest first.
             device_id: As the application calls the device; `None` makes a random one.
         """
-        from carecloud_async.auth.customer import CustomerSession
+        from carecloud_async._calls.auth.customer import CustomerSession
 
         customer_id = self.customers.id_at(index)
         account = self.customers.account(customer_id)
@@ -83,7 +83,7 @@ class ClientIdentities:
             index: Which one among all that are there, oldest first.
             device_id: As the application calls the device; `None` makes a random one.
         """
-        from carecloud_async.auth.customer import SocialNetworkSession
+        from carecloud_async._calls.auth.customer import SocialNetworkSession
 
         social = self.customers.account(self.customers.id_at(index)).social
         if social is None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anyio.from_thread import start_blocking_portal
 from attrs import frozen
 
+from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
+from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
+from carecloud_async._lists.export.reading.times import FIELD as LAST_CHANGE
+from carecloud_async._lists.export.report import ExportReport
+from carecloud_async._lists.listings.blocking import spool, stream
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ExportError, ResponseError
-from carecloud_async.export.batches import BatchOptions, RecordBatches
-from carecloud_async.export.reading.ranges import IdRange, find_ranges
-from carecloud_async.export.reading.times import FIELD as LAST_CHANGE
-from carecloud_async.export.report import ExportReport
-from carecloud_async.listings.blocking import spool, stream
-from carecloud_async.listings.listing import Listing
 from carecloud_async.spark.pyspark_api import StructType, to_arrow_schema  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.settings import ReadSettings
 

@@ -8,18 +8,18 @@ from typing import Any
 
 from attrs import field, frozen
 
-from carecloud_async.auth.enterprise import EnterpriseCredentials
-from carecloud_async.auth.secret import Secret
-from carecloud_async.calls.filters import Kind
-from carecloud_async.calls.operation import PAGING, Operation
+from carecloud_async._base.runtime.suggestions import did_you_mean
+from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
+from carecloud_async._calls.auth.secret import Secret
+from carecloud_async._calls.call.filters import Kind
+from carecloud_async._calls.call.operation import PAGING, Operation
+from carecloud_async._calls.rate_limits.rate_limit import RateLimit
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.config import ClientSettings
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
-from carecloud_async.rate_limits.rate_limit import RateLimit
-from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["ReadSettings", "connect"]
 
@@ -107,8 +107,8 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
     async with AsyncExitStack() as stack:
         url = Environment.read().text("redis_url")
         if url is not None:
-            from carecloud_async.auth.stores.redis import RedisTokenStore  # an extra
-            from carecloud_async.rate_limits.redis_rate_limit import RedisRateLimit
+            from carecloud_async._calls.auth.stores.redis import RedisTokenStore  # an extra
+            from carecloud_async._calls.rate_limits.redis_rate_limit import RedisRateLimit
 
             settings["rate_limit"] = RedisRateLimit(url, requests_per_second=configured)
             store = RedisTokenStore(url)

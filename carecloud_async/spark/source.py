@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from carecloud_async._lists.export.formats.arrow import arrow_type
+from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async.client import CareCloud
-from carecloud_async.export.formats.arrow import arrow_type
-from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.spark.changes import ChangesReader
 from carecloud_async.spark.pyspark_api import (
     DataSource,  # pyright: ignore[reportAttributeAccessIssue]

@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 from attrs import field, frozen
 
-from carecloud_async.auth.secret import resolve_secret
-from carecloud_async.runtime.background_tasks import BackgroundTasks
-from carecloud_async.runtime.clock import Clock, SystemClock
+from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async._calls.auth.secret import resolve_secret
 from carecloud_async.webhooks.refusals import (
     NO_STORE,
     UNDER_WAY,

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from carecloud_async.runtime.redis_connections import RedisClients, ask, given_client, own_clients, redis_library
-from carecloud_async.runtime.validators import require_number
+from carecloud_async._base.runtime.redis_connections import RedisClients, ask, given_client, own_clients, redis_library
+from carecloud_async._base.runtime.validators import require_number
 from carecloud_async.webhooks.repeats import DAY, Claim
 
 if TYPE_CHECKING:

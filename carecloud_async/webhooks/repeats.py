@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from carecloud_async.runtime.clock import Clock, SystemClock
-from carecloud_async.runtime.validators import require_int, require_number
+from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async._base.runtime.validators import require_int, require_number
 
 __all__ = ["LeasedRepeatStore", "MemoryRepeats", "RepeatStore"]
 

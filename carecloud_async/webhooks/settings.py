@@ -6,9 +6,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from carecloud_async.auth.secret import Secret, masked, require_secret, secret_setting
+from carecloud_async._base.runtime.validators import whole_number
+from carecloud_async._calls.auth.secret import Secret, masked, require_secret, secret_setting
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.runtime.validators import whole_number
 from carecloud_async.webhooks.repeats import MemoryRepeats, RepeatStore
 
 __all__ = ["WebhookSettings"]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 
 from attrs import frozen
 
+from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.cards import CardInput
 from carecloud_async.models.enums import BlockableState
 from carecloud_async.models.ids import same_id
-from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import frozen
 
+from carecloud_async._base.runtime.validators import require_int
 from carecloud_async.bulk.family import MAX_BATCH
 from carecloud_async.bulk.sending import send_batch
 from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError, InvalidParam
 from carecloud_async.models.enums import ErrorProcessing
-from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from carecloud_async import codec
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.operation import Operation
-from carecloud_async.codec.fields import is_model
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import is_model
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async.errors import (
     AuthenticationError,
     CareCloudError,
@@ -31,12 +32,11 @@ from carecloud_async.errors import (
 from carecloud_async.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.declare import declared
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.workflows.dossier_files import Dossier, DossierPart, PartStatus
 
 if TYPE_CHECKING:
+    from carecloud_async._lists.listings.listing import Listing
     from carecloud_async.client import CareCloud
-    from carecloud_async.listings.listing import Listing
 
 __all__ = ["Dossier", "DossierPart", "PartStatus", "dossier"]
 

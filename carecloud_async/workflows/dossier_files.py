@@ -14,14 +14,14 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from carecloud_async._base.runs import RunKind, WorkFolder, publish_folder, reason_of
+from carecloud_async._base.runtime.durable_files import claim_folder, create_private
+from carecloud_async._base.runtime.threads import run_in_thread
+from carecloud_async._lists.export.formats.csv import CsvSink
+from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
 from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.export.formats.csv import CsvSink
-from carecloud_async.export.formats.sinks import CsvOptions, Layout
 from carecloud_async.fixes import DELETE, ROOM
-from carecloud_async.runs import RunKind, WorkFolder, publish_folder, reason_of
-from carecloud_async.runtime.durable_files import claim_folder, create_private
-from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["Dossier", "DossierPart", "PartStatus"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from carecloud_async.auth.secret import masked
-from carecloud_async.codec.refusal import NO_SUCH_INTERFACE
+from carecloud_async._base.codec.refusal import NO_SUCH_INTERFACE
+from carecloud_async._base.runtime.secret_text import conceal, secret_text
+from carecloud_async._calls.auth.secret import masked
 from carecloud_async.errors import ApiError, BadRequestError, ConflictError
 from carecloud_async.models.customer_source import SocialNetworkCredentialsInput
 from carecloud_async.models.enums import ChannelNumber
 from carecloud_async.models.messages import MessageInput, MessageParameterInput
-from carecloud_async.runtime.secret_text import conceal, secret_text
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud

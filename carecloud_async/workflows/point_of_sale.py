@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.secret_text import conceal, secret_text
 from carecloud_async.errors import ConfigurationError, ConflictError, NotFoundError
 from carecloud_async.models.enums import SearchMode
-from carecloud_async.runtime.secret_text import conceal, secret_text
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud

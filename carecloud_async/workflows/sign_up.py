@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from carecloud_async._base.runtime.secret_text import conceal, secret_text
 from carecloud_async.errors import CareCloudError, ConfigurationError, InterfaceError
 from carecloud_async.models.customer_input import AgreementInput, ConsentInput, CustomerInput
 from carecloud_async.models.customer_records import PartnerRecordInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.enums import AgreementValue, CustomerDataType, LoginType, RegistrationIdentifier
-from carecloud_async.runtime.secret_text import conceal, secret_text
 from carecloud_async.workflows.safe_writes import found_after
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 from auth_tools import FakeClock, connect, make_sandbox
 
 from carecloud_async import AuthenticationError
-from carecloud_async.auth.login_backoff import FIRST_REPLAY_DELAY, MAX_USELESS_DELAY
+from carecloud_async._calls.auth.login_backoff import FIRST_REPLAY_DELAY, MAX_USELESS_DELAY
 
 pytestmark = pytest.mark.anyio
 

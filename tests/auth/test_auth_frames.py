@@ -18,7 +18,7 @@ from carecloud_async import (
     ResponseError,
     TokenStoreError,
 )
-from carecloud_async.auth.stores import record_folder
+from carecloud_async._calls.auth.stores import record_folder
 
 pytestmark = pytest.mark.anyio
 EMAIL = "planted.person@planted.example"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError, Token
-from carecloud_async.auth.token import DEFAULT_LIFETIME, RenewalWindows, activate, lifetime, valid_to_utc
+from carecloud_async._calls.auth.token import DEFAULT_LIFETIME, RenewalWindows, activate, lifetime, valid_to_utc
 
 PRAGUE = ZoneInfo("Europe/Prague")
 ZONES = st.sampled_from(
@@ -131,7 +131,7 @@ def test_a_token_hides_its_value():
 
 def test_dates_are_read_as_http_writes_them():
     """The format of `Date` used by the sandbox is the one that is understood."""
-    from carecloud_async.calls.wire import server_date
+    from carecloud_async._calls.call.wire import server_date
 
     moment = datetime(2026, 6, 1, 12, 0, 5, tzinfo=UTC)
     assert server_date({"date": format_datetime(moment, usegmt=True)}) == moment

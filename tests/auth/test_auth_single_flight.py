@@ -20,7 +20,7 @@ from auth_tools import (
 )
 
 from carecloud_async import AuthenticationError, RequestTimeoutError, ServerError, Token
-from carecloud_async.auth import manager as manager_module
+from carecloud_async._calls.auth import manager as manager_module
 
 CROWD = 300
 

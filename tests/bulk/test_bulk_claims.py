@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.rows import CheckedRow, Intent, Write
 from carecloud_async.pytest_plugin.clock import FakeClock
-from carecloud_async.runtime.clock import SystemClock
-from carecloud_async.runtime.user_folders import state_folder
 
 #: A run that claims a key, says so and waits to be killed.
 RUN = """
@@ -21,8 +21,8 @@ import sys, time
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.rows import CheckedRow, Intent, Write
-from carecloud_async.runtime.clock import SystemClock
-from carecloud_async.runtime.user_folders import state_folder
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._base.runtime.user_folders import state_folder
 with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
     claims.claim(["a"])
     print("claimed", flush=True)

@@ -7,8 +7,8 @@ import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, outcomes, people
 
+from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.pytest_plugin.clock import FakeClock
-from carecloud_async.runtime.user_folders import state_folder
 
 pytestmark = pytest.mark.anyio
 

@@ -42,7 +42,7 @@ async def test_an_export_of_properties_changes_nothing(tmp_path, value, suffix):
 @pytest.mark.parametrize("suffix", ["csv", "excel.csv", "jsonl", "parquet"])
 async def test_an_export_changes_nothing(tmp_path, suffix):
     """Every family that can be updated: the export is imported by id, and every row is unchanged."""
-    from carecloud_async.export.formats.sinks import CsvOptions
+    from carecloud_async._lists.export.formats.sinks import CsvOptions
 
     async with connect(Sandbox(customers=40, seed=3)) as client:
         for name in FAMILIES:

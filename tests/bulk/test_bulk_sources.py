@@ -12,13 +12,13 @@ import pytest
 from bulk_tools import SOURCE, counts, outcomes, people, read
 
 from carecloud_async import ConfigurationError
+from carecloud_async._lists.export.formats.csv_columns import FORMULA_STARTS
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import normal_phone
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.arrow_source import ArrowSource
 from carecloud_async.bulk.sources.mapping_source import row_of
-from carecloud_async.export.formats.csv_columns import FORMULA_STARTS
 from carecloud_async.models import UNSET, PersonalInformationInput
 
 pytestmark = pytest.mark.asyncio

@@ -19,9 +19,9 @@ from carecloud_async import (
     RateLimit,
     RetryPolicy,
 )
-from carecloud_async.calls import execution
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.events import CallObserver
+from carecloud_async._calls.call import execution
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.events import CallObserver
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -305,7 +305,7 @@ async def test_at_most_four_frames_stand_between_the_user_and_httpx(own):
             stacks.clear()
             await client.customers.get("1")
     (stack,) = stacks
-    door = "httpx/_client" if own else "carecloud_async/http/adapter"
+    door = "httpx/_client" if own else "carecloud_async/_calls/http/adapter"
     start = len(stack) - 1 - stack[::-1].index(next(name for name in reversed(stack) if door in name))
     above = stack[:start]
     while door in above[-1]:
@@ -329,7 +329,7 @@ async def test_at_most_four_frames_stand_between_the_user_and_httpx(own):
 )
 async def test_headers_that_cannot_be_added(sandbox, headers, words):
     """Refused before anything is sent, by name."""
-    from carecloud_async import codec
+    from carecloud_async._base import codec
 
     async with connect(sandbox) as client:
         await client.login()
@@ -348,7 +348,7 @@ async def test_headers_of_a_callers_own_are_sent():
             return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
         return httpx.Response(200, json={"data": {}})
 
-    from carecloud_async import codec
+    from carecloud_async._base import codec
 
     client = CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(handle))
     async with client:

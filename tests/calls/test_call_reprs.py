@@ -2,11 +2,11 @@
 
 import pytest
 
-from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
-from carecloud_async.auth.token import Token
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.raw_response import RawResponse
-from carecloud_async.calls.requests import PreparedCall
+from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
+from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.raw_response import RawResponse
+from carecloud_async._calls.call.requests import PreparedCall
 from carecloud_async.models import User
 from carecloud_async.resources import OPERATIONS
 

@@ -9,10 +9,10 @@ from anyio.lowlevel import checkpoint
 from call_doors import ManualClock
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, ResponseError, RetryPolicy, Timeout
-from carecloud_async.calls import execution
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.operation import Operation
-from carecloud_async.codec import pages, unread
+from carecloud_async._base.codec import pages, unread
+from carecloud_async._calls.call import execution
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.operation import Operation
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from call_doors import create
 from clocks import FakeClock
 
 from carecloud_async import CareCloud, NotFoundError, RateLimit, ResponseError, RetryPolicy
-from carecloud_async.calls.execution import CallExecution
+from carecloud_async._calls.call.execution import CallExecution
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

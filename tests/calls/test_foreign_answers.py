@@ -15,7 +15,7 @@ from carecloud_async import (
     RetryPolicy,
     ServerError,
 )
-from carecloud_async.calls.foreign import describe_foreign, words_of
+from carecloud_async._calls.call.foreign import describe_foreign, words_of
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio

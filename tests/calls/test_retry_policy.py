@@ -4,7 +4,7 @@ import pytest
 from clocks import FakeClock
 
 from carecloud_async import CareCloudError, ConfigurationError, RetryPolicy
-from carecloud_async.calls.retry import Failure, FailureKind, RetryBudget
+from carecloud_async._calls.call.retry import Failure, FailureKind, RetryBudget
 
 
 def decide(kind, *, attempt=1, safe=True, retry_after=None, random=lambda: 1.0, **policy):

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import errors
-from carecloud_async.calls.wire import parse_error, request_id, retry_after
+from carecloud_async._calls.call.wire import parse_error, request_id, retry_after
+from carecloud_async._calls.http.buffered_response import new_response
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -29,7 +30,6 @@ from carecloud_async.errors import (
     ResponseError,
     ServerError,
 )
-from carecloud_async.http.buffered_response import new_response
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

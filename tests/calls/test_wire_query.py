@@ -6,8 +6,8 @@ from enum import Enum, IntEnum
 import pytest
 
 from carecloud_async import ConfigurationError
-from carecloud_async.calls.wire import encode_query, expand_path
-from carecloud_async.project import Project
+from carecloud_async._base.project import Project
+from carecloud_async._calls.call.wire import encode_query, expand_path
 
 PROJECT = Project.parse("x.example.com", timezone="Europe/Prague", language="cs")
 

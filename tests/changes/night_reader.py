@@ -17,8 +17,8 @@ import aiohttp  # noqa: F401  (imported once, before nights are forked)
 import anyio
 
 from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, RetryPolicy
-from carecloud_async.changes.file import ChangesFileOptions, write_changes
-from carecloud_async.changes.values import ChangesOptions
+from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
+from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.resources import customers  # noqa: F401  (as above)
 
 AUTH = EnterpriseCredentials(external_application_id="b" * 24, login="a@example.com", password="secret")

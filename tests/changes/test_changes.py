@@ -9,9 +9,9 @@ import pytest
 from attrs import evolve
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
-from carecloud_async.changes.reader import Changes
-from carecloud_async.changes.state_file import StateFile
-from carecloud_async.changes.values import ChangesOptions
+from carecloud_async._lists.changes.reader import Changes
+from carecloud_async._lists.changes.state_file import StateFile
+from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -257,7 +257,7 @@ async def test_a_calm_run_reads_the_state_by_ranges_and_writes_no_record(sandbox
 
 async def test_numbers_of_deleted_records_do_not_add_up(sandbox, state, monkeypatch):
     """A state that is used for years takes memory for the records there are, not for those there were."""
-    monkeypatch.setattr("carecloud_async.changes.comparison._SPARE_NUMBERS", 20)
+    monkeypatch.setattr("carecloud_async._lists.changes.comparison._SPARE_NUMBERS", 20)
     numbers = []
     async with connect(sandbox) as client:
         listing = client.customers.list()

@@ -10,12 +10,12 @@ import pytest
 from attrs import evolve
 
 from carecloud_async import CareCloud, ExportError, PermissionDeniedError
-from carecloud_async.changes.comparison import Comparison
-from carecloud_async.changes.pending import PendingChanges
-from carecloud_async.changes.reader import Changes
-from carecloud_async.changes.state_file import StateFile
-from carecloud_async.changes.values import ChangesOptions
-from carecloud_async.export.reading.pages import RawPageFetcher
+from carecloud_async._lists.changes.comparison import Comparison
+from carecloud_async._lists.changes.pending import PendingChanges
+from carecloud_async._lists.changes.reader import Changes
+from carecloud_async._lists.changes.state_file import StateFile
+from carecloud_async._lists.changes.values import ChangesOptions
+from carecloud_async._lists.export.reading.pages import RawPageFetcher
 from carecloud_async.sandbox import Sandbox
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))

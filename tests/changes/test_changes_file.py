@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ExportError
-from carecloud_async.changes.file import ChangesFileOptions, write_changes
-from carecloud_async.changes.values import ChangesOptions
+from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
+from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -144,7 +144,7 @@ async def test_a_full_disk_leaves_the_state_and_the_target(sandbox, tmp_path, mo
         change(sandbox)
         with monkeypatch.context() as patch:
             patch.setattr(
-                "carecloud_async.changes.file.create_private",
+                "carecloud_async._lists.changes.file.create_private",
                 lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")),
             )
             with pytest.raises(ExportError, match="disk is full"):

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carecloud_async import ExportError, ServerError
-from carecloud_async.changes.reader import Changes
-from carecloud_async.changes.values import ChangesOptions
+from carecloud_async._lists.changes.reader import Changes
+from carecloud_async._lists.changes.values import ChangesOptions
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 from list_machine import ListMachine

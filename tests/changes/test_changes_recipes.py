@@ -15,8 +15,8 @@ import pytest
 from postgres_server import serve_postgres
 
 from carecloud_async import CareCloud
-from carecloud_async.changes.file import ChangesFileOptions, write_changes
-from carecloud_async.changes.values import ChangesOptions
+from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
+from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ import pytest
 from attrs import define
 from thorough import examples
 
-from carecloud_async.changes.file import ChangesFileOptions, write_changes
-from carecloud_async.changes.reader import Changes
-from carecloud_async.changes.values import ChangesOptions
+from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
+from carecloud_async._lists.changes.reader import Changes
+from carecloud_async._lists.changes.values import ChangesOptions
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 from change_server import hexes

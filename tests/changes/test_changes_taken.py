@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ExportError, ResponseError
-from carecloud_async.changes.file import ChangesFileOptions, write_changes
-from carecloud_async.changes.pending import PendingChanges
-from carecloud_async.changes.values import ChangesOptions
+from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
+from carecloud_async._lists.changes.pending import PendingChanges
+from carecloud_async._lists.changes.values import ChangesOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +74,8 @@ async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp
         listing = client.customers.list()
         with monkeypatch.context() as patch:
             patch.setattr(
-                "carecloud_async.runs.append_file.create_private", lambda path: io.BufferedRandom(Full(path, "x+"))
+                "carecloud_async._base.runs.append_file.create_private",
+                lambda path: io.BufferedRandom(Full(path, "x+")),
             )
             with pytest.raises(ExportError, match=r"disk is full: make room and run it again$"):
                 async with listing.changes(state=tmp_path / "s"):
@@ -87,7 +88,7 @@ async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "mine"), sqlite3.DatabaseError("mine")])
 async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(tmp_path, monkeypatch, error):
     """What `on_progress` raises, or the block, arrives as it is, and says nothing of a disk or a damaged file."""
-    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
 
     def fail(*_):
         raise error

@@ -3,7 +3,7 @@
 import anyio.lowlevel
 
 from carecloud_async import CareCloud, CheckStatus
-from carecloud_async.runtime.clock import SystemClock
+from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
 
 OK, NOT_KNOWN, WARNING, PROBLEM = CheckStatus

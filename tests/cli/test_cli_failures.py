@@ -7,9 +7,9 @@ import os
 import anyio.lowlevel
 import pytest
 
+from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.cli.failures import explain, nearest
 from carecloud_async.errors import InterfaceError, PermissionDeniedError, RateLimitError, RequestTimeoutError
-from carecloud_async.runtime.clock import SystemClock
 
 NAMES = ["CARECLOUD_PROJECT_URL", "CARECLOUD_EXTERNAL_APPLICATION_ID", "CARECLOUD_LOGIN", "CARECLOUD_PASSWORD"]
 

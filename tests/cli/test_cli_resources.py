@@ -5,8 +5,8 @@ import json
 import pytest
 
 from carecloud_async import CareCloud, EnterpriseCredentials
-from carecloud_async.calls.filters import Kind
-from carecloud_async.calls.operation import CUSTOMER_ONLY, Operation
+from carecloud_async._calls.call.filters import Kind
+from carecloud_async._calls.call.operation import CUSTOMER_ONLY, Operation
 from carecloud_async.cli import resources
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters, read_value

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cli_process import PROGRAM
 
-from carecloud_async.runtime.durable_files import is_same_file
+from carecloud_async._base.runtime.durable_files import is_same_file
 
 
 def name_by_link(folder):

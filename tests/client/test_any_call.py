@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from carecloud_async import CareCloud, CareCloudError, ConfigurationError, Customer, ResponseError, RetryPolicy
-from carecloud_async.paging.iterators import MAX_EMPTY_PAGES
+from carecloud_async._lists.paging.iterators import MAX_EMPTY_PAGES
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

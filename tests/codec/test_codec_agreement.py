@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thorough import examples
 
-from carecloud_async import codec
+from carecloud_async._base import codec
 from carecloud_async.models import Address, Agreement, Customer, PersonalInformation, PropertyRecord, User
 
 FAST = {model: msgspec.json.Decoder(model) for model in (Customer, PropertyRecord, User)}

@@ -6,8 +6,8 @@ import os
 import pytest
 from codec_records import customer, page_of
 
-from carecloud_async import codec
-from carecloud_async.codec.gc_pause import gc_paused
+from carecloud_async._base import codec
+from carecloud_async._base.codec.gc_pause import gc_paused
 from carecloud_async.models import Customer
 
 

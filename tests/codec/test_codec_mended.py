@@ -10,8 +10,8 @@ from codec_records import anything, customer, customers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async import codec
-from carecloud_async.codec.tolerant import mended, records, warnings
+from carecloud_async._base import codec
+from carecloud_async._base.codec.tolerant import mended, records, warnings
 from carecloud_async.models import Customer, PropertyRecord, User
 
 

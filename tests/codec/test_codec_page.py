@@ -8,10 +8,10 @@ from datetime import date, datetime
 import pytest
 from codec_records import QUICKSTART_CUSTOMER, QUICKSTART_LOGIN, answer, customer, page_of
 
-from carecloud_async import codec
-from carecloud_async.codec import targets
-from carecloud_async.codec.refusal import refusal, success_refusal
-from carecloud_async.codec.slices import exhaust
+from carecloud_async._base import codec
+from carecloud_async._base.codec import targets
+from carecloud_async._base.codec.refusal import refusal, success_refusal
+from carecloud_async._base.codec.slices import exhaust
 from carecloud_async.models import Customer, UserLogin
 
 

@@ -7,7 +7,7 @@ from codec_records import answer, anything, customers, page_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async import codec
+from carecloud_async._base import codec
 
 COMPACT = {"separators": (",", ":")}
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from carecloud_async import codec
-from carecloud_async.codec import pages, targets, unread
-from carecloud_async.codec.slices import exhaust
+from carecloud_async._base import codec
+from carecloud_async._base.codec import pages, targets, unread
+from carecloud_async._base.codec.slices import exhaust
 from carecloud_async.models import Customer, Store
 
 

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import pytest
 from attrs import frozen
 
-from carecloud_async import codec
-from carecloud_async.codec.tolerant import warnings as trouble
+from carecloud_async._base import codec
+from carecloud_async._base.codec.tolerant import warnings as trouble
 from carecloud_async.models import (
     Address,
     Agreement,

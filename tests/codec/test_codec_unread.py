@@ -8,9 +8,9 @@ from codec_records import answer, anything, customer, customers, page_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async import codec
-from carecloud_async.codec import pages, unread
-from carecloud_async.codec.tolerant import mended
+from carecloud_async._base import codec
+from carecloud_async._base.codec import pages, unread
+from carecloud_async._base.codec.tolerant import mended
 from carecloud_async.models import Customer, Store
 
 

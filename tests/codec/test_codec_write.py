@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from codec_records import QUICKSTART_CUSTOMER, answer
 
-from carecloud_async import codec
+from carecloud_async._base import codec
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models import (
     UNSET,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from carecloud_async import AuthProvider, CareCloud, Token
-from carecloud_async.listings.listing import Listing
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
 from tests.contract.arguments import call_of

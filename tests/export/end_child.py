@@ -17,9 +17,9 @@ from pathlib import Path
 
 from export_help import connect
 
-from carecloud_async.export.formats.registry import format_of
-from carecloud_async.export.storage.output import Output
-from carecloud_async.runs import Database
+from carecloud_async._base.runs import Database
+from carecloud_async._lists.export.formats.registry import format_of
+from carecloud_async._lists.export.storage.output import Output
 from carecloud_async.sandbox import Sandbox
 
 SANDBOX = Sandbox(customers=120, seed=1)

@@ -6,16 +6,16 @@ import random
 import anyio
 from attrs import define, field, frozen
 
-from carecloud_async import codec
-from carecloud_async.calls.caller import Answer
-from carecloud_async.calls.raw_response import RawResponse
-from carecloud_async.export.job import run
-from carecloud_async.export.options import ExportOptions
-from carecloud_async.export.source import ExportSource
+from carecloud_async._base import codec
+from carecloud_async._base.project import Project
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._calls.call.caller import Answer
+from carecloud_async._calls.call.raw_response import RawResponse
+from carecloud_async._lists.export.job import run
+from carecloud_async._lists.export.options import ExportOptions
+from carecloud_async._lists.export.source import ExportSource
 from carecloud_async.models.customer import Customer
-from carecloud_async.project import Project
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.runtime.clock import SystemClock
 
 PROJECT = Project.parse("a.example.com", timezone="Europe/Prague", language="cs")
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async.export.formats.arrow import ArrowEncoder, arrow_type
-from carecloud_async.export.formats.rows import unknown_part
-from carecloud_async.export.formats.schema import SchemaBuilder, shape_of
-from carecloud_async.export.formats.sinks import Layout
+from carecloud_async._lists.export.formats.arrow import ArrowEncoder, arrow_type
+from carecloud_async._lists.export.formats.rows import unknown_part
+from carecloud_async._lists.export.formats.schema import SchemaBuilder, shape_of
+from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async.models import Customer
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -102,8 +102,8 @@ def test_tidy_records_are_read_the_fast_way():
 WITHOUT_PANDAS = """
 import io, sys
 from zoneinfo import ZoneInfo
-from carecloud_async.export.formats.parquet import parquet_sink
-from carecloud_async.export.formats.sinks import Layout
+from carecloud_async._lists.export.formats.parquet import parquet_sink
+from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async.models import Customer
 
 sink = parquet_sink()(io.BytesIO(), Layout(into=Customer, fields={}, timezone=ZoneInfo("Europe/Prague")))

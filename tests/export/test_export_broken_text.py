@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from carecloud_async import CareCloud
-from carecloud_async.codec.tolerant import warnings
+from carecloud_async._base.codec.tolerant import warnings
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError
+from carecloud_async._lists.export.formats.csv import CsvSink
+from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async.export import CsvOptions
-from carecloud_async.export.formats.csv import CsvSink
-from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.models import Credit, Customer
 
 awkward = [

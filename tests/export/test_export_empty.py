@@ -7,7 +7,7 @@ import pytest
 from change_server import ChangeServer, hexes, old_times
 from export_help import ids
 
-from carecloud_async.export.reading import emptiness
+from carecloud_async._lists.export.reading import emptiness
 
 pytestmark = pytest.mark.anyio
 

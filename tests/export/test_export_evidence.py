@@ -78,7 +78,7 @@ async def test_without_a_date_no_change_is_lost(tmp_path, ahead, monkeypatch, ca
     server = ChangeServer(old_times(names), dated=False)
     clock = [0.0]
     monkeypatch.setattr(
-        "carecloud_async.runtime.clock.SystemClock.time",
+        "carecloud_async._base.runtime.clock.SystemClock.time",
         lambda _: (server.now + timedelta(hours=ahead - 1)).replace(tzinfo=UTC).timestamp() + clock[0],
     )
     dice, copy = random.Random(ahead), {}
@@ -191,7 +191,7 @@ def test_dates_are_read_once_and_not_on_the_loops_thread(tmp_path, monkeypatch):
     """Each record's `last_change` is read once by an export of changes, in a worker thread."""
     import threading
 
-    from carecloud_async.export.reading.times import ChangeTimes
+    from carecloud_async._lists.export.reading.times import ChangeTimes
 
     threads, lines, of = [], [], ChangeTimes.of
 

@@ -15,8 +15,8 @@ import pytest
 from export_help import connect, ids, records
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
+from carecloud_async._lists.export.formats import zstd
 from carecloud_async.export import Sink, register_sink
-from carecloud_async.export.formats import zstd
 from carecloud_async.sandbox import Sandbox
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
@@ -92,8 +92,8 @@ async def test_parquet_has_real_types(sandbox, tmp_path):
 
 async def test_parquet_is_written_in_row_groups(sandbox, tmp_path, monkeypatch):
     """Memory holds one row group."""
-    monkeypatch.setattr("carecloud_async.export.formats.parquet.ROW_GROUP", 100)
-    monkeypatch.setattr("carecloud_async.export.storage.journal.batches.__kwdefaults__", {"records": 50})
+    monkeypatch.setattr("carecloud_async._lists.export.formats.parquet.ROW_GROUP", 100)
+    monkeypatch.setattr("carecloud_async._lists.export.storage.journal.batches.__kwdefaults__", {"records": 50})
     await export(sandbox, tmp_path / "c.parquet")
     assert pq.ParquetFile(tmp_path / "c.parquet").num_row_groups == 3
 
@@ -323,7 +323,7 @@ async def test_a_parquet_export_that_is_stopped_leaves_no_noise(tmp_path):
 @pytest.mark.parametrize("name", ["c.csv", "c.csv.gz", "c.parquet"])
 async def test_a_resumed_file_is_the_same(tmp_path, name, monkeypatch):
     """Written from the journal after a stop, or as the records come: the bytes are the same."""
-    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
     sandbox = Sandbox(customers=1200, seed=1)
     async with connect(sandbox) as client:
         await client.customers.list(count=100).export(tmp_path / name)

@@ -7,10 +7,10 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carecloud_async.codec.envelope import key_decoder
-from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.id_order import IdOrder, _casefold
-from carecloud_async.export.reading.pages import RawPage, _identity, _leading_ids
+from carecloud_async._base.codec.envelope import key_decoder
+from carecloud_async._lists.export.reading.boundary import Boundary
+from carecloud_async._lists.export.reading.id_order import IdOrder, _casefold
+from carecloud_async._lists.export.reading.pages import RawPage, _identity, _leading_ids
 
 IDS = st.one_of(
     st.text(st.sampled_from('abcAB09é\\"{}:,ß/\n '), max_size=6), st.integers(-5, 5), st.none(), st.booleans()

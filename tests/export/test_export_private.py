@@ -13,9 +13,9 @@ from export_help import connect, ids
 from fsspec.implementations.memory import MemoryFileSystem
 
 from carecloud_async import ExportError
-from carecloud_async.export.storage.target import read_target
-from carecloud_async.export.storage.urls import find_secrets, mask_url
-from carecloud_async.runtime.durable_files import claim_folder, create_private, open_private
+from carecloud_async._base.runtime.durable_files import claim_folder, create_private, open_private
+from carecloud_async._lists.export.storage.target import read_target
+from carecloud_async._lists.export.storage.urls import find_secrets, mask_url
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +45,7 @@ async def stop_early(path):
 
 @pytest.fixture(autouse=True)
 def every_page(monkeypatch):
-    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
 
 
 @pytest.mark.parametrize("name", ["run.db", "run.db-wal", "records", "output"])

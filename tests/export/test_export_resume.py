@@ -15,7 +15,7 @@ import pytest
 from export_help import ListServer, connect, ids
 
 from carecloud_async import CareCloud, ExportError, ServerError
-from carecloud_async.runs import AppendFile, Database
+from carecloud_async._base.runs import AppendFile, Database
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -127,7 +127,7 @@ async def stop_after(listing, path, pages, **more):
 @pytest.fixture
 def every_page(monkeypatch):
     """Progress is reported for every page."""
-    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
 
 
 @pytest.mark.usefixtures("every_page")

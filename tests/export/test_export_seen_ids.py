@@ -9,15 +9,15 @@ import pytest
 from export_help import ListServer, ids
 
 from carecloud_async import ExportError
-from carecloud_async.export.reading.seen_ids import SEEN_TABLE, SeenIds, TemporarySeenIds
-from carecloud_async.runs import IN_MEMORY, Database
+from carecloud_async._base.runs import IN_MEMORY, Database
+from carecloud_async._lists.export.reading.seen_ids import SEEN_TABLE, SeenIds, TemporarySeenIds
 
 MANY = [f"{one:08x}" for one in range(20_000)]
 
 
 @pytest.fixture(autouse=True)
 def every_page(monkeypatch):
-    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
 
 
 @pytest.mark.anyio
@@ -30,7 +30,7 @@ async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
             threads.append(threading.get_ident())
             super().__init__(db)
 
-    monkeypatch.setattr("carecloud_async.export.storage.journal.SeenIds", Watched)
+    monkeypatch.setattr("carecloud_async._lists.export.storage.journal.SeenIds", Watched)
     server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
     async with server.client(rate_limit=None) as client:
         await client.customers.list().export(tmp_path / "c.jsonl")

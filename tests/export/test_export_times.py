@@ -10,7 +10,7 @@ from change_server import hexes
 from export_help import ids
 from spelling_server import NOW, SPELLINGS, SpellingServer
 
-from carecloud_async.export.reading.times import NEVER, NoTime, ZoneFit, judge_zone, possible_lag, read_time
+from carecloud_async._lists.export.reading.times import NEVER, NoTime, ZoneFit, judge_zone, possible_lag, read_time
 
 pytestmark = pytest.mark.anyio
 

@@ -3,8 +3,8 @@
 import pytest
 from clocks import FakeClock
 
-from carecloud_async.export.storage.writer import Writer
-from carecloud_async.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._lists.export.storage.writer import Writer
 
 pytestmark = pytest.mark.anyio
 

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from carecloud_async import ConfigurationError
+from carecloud_async._lists.export.formats import zstd
+from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.export.formats import zstd
-from carecloud_async.export.formats.compression import compressing
 
 LINES = b'{"email": "a@example.com"}\n' * 2000
 

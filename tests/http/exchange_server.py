@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import SocketAttribute
 
 from carecloud_async import CareCloud, CareCloudError, RetryPolicy
-from carecloud_async.http.aiohttp_internals import Exchanges
+from carecloud_async._calls.http.aiohttp_internals import Exchanges
 from carecloud_async.sandbox import Sandbox
 
 LOGIN = b'{"data":{"bearer_token":"%s","valid_to":"2999-01-01 00:00:00"}}'

@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RequestTimeoutError, ResponseError, RetryPolicy, ServerError
-from carecloud_async.http import bodies
-from carecloud_async.http.bodies import BodyTooLargeError, UnpackError, collect
+from carecloud_async._calls.http import bodies
+from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError, collect
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

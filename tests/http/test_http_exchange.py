@@ -9,7 +9,7 @@ import pytest
 from exchange_server import BODY, answer, chunked, new_client, outcome, serving
 
 from carecloud_async import CareCloudError, RetryPolicy, Timeout
-from carecloud_async.http.transport import AiohttpTransport
+from carecloud_async._calls.http.transport import AiohttpTransport
 
 pytestmark = pytest.mark.anyio
 

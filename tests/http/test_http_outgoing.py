@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from carecloud_async import CustomerInput, CustomerSourceInput
 from carecloud_async import PersonalInformationInput as Person
-from carecloud_async.calls.events import CallObserver
-from carecloud_async.http.outgoing import OutgoingRequest, RequestDefaults
+from carecloud_async._calls.call.events import CallObserver
+from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from carecloud_async import CareCloud
-from carecloud_async.http.buffered_response import new_response
-from carecloud_async.http.outgoing import OutgoingRequest, RequestDefaults
+from carecloud_async._calls.http.buffered_response import new_response
+from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

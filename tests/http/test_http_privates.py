@@ -13,8 +13,8 @@ from aiohttp.client_proto import ResponseHandler
 from exchange_server import BODY, answer, new_client, outcome, serving
 
 from carecloud_async import Timeout
-from carecloud_async.http import transport
-from carecloud_async.http.aiohttp_internals import NO_PARTS, Parts, find_parts
+from carecloud_async._calls.http import transport
+from carecloud_async._calls.http.aiohttp_internals import NO_PARTS, Parts, find_parts
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

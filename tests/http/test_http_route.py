@@ -11,7 +11,7 @@ import trustme
 from anyio.abc import SocketAttribute
 
 from carecloud_async import CareCloud, ConfigurationError, ConnectionFailedError, RetryPolicy
-from carecloud_async.http.network import choose_proxy, environment_proxy
+from carecloud_async._calls.http.network import choose_proxy, environment_proxy
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

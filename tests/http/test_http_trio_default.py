@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from carecloud_async import CareCloud, ConnectionFailedError, NotFoundError, RetryPolicy
-from carecloud_async.http import transport
+from carecloud_async._calls.http import transport
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["trio"])]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ResponseError
-from carecloud_async.paging.iterators import CycleDetector, Page
+from carecloud_async._lists.paging.iterators import CycleDetector, Page
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ApiError, CareCloud, ConfigurationError
-from carecloud_async.calls.request_bounds import RequestSize
-from carecloud_async.listings.filter_parts import FilterParts
-from carecloud_async.paging.fetching import PageFetcher
+from carecloud_async._calls.call.request_bounds import RequestSize
+from carecloud_async._lists.listings.filter_parts import FilterParts
+from carecloud_async._lists.paging.fetching import PageFetcher
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import pytest
 from attrs import field, frozen
 
 from carecloud_async import Customer, PersonalInformation, codec
-from carecloud_async.codec.write import unstructure
-from carecloud_async.export.formats.schema import shape_of
+from carecloud_async._base.codec.write import unstructure
+from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async.models import UNSET, Unset, merge_changes, read_only_paths
 from carecloud_async.models.base import API_NAME, READ_ONLY, Input, Model
 

@@ -187,7 +187,7 @@ def test_importing_a_model_is_light():
         bare.__path__ = [sys.argv[1]]
         sys.modules["carecloud_async"] = bare
         from carecloud_async.models.customer import Customer
-        from carecloud_async import codec
+        from carecloud_async._base import codec
         codec.record(b'{"data": {"customer_id": "8ea6", "state": 1}}', Customer)
         codec.raw_page(b'{"data": {"customers": [{}]}}', key="customers")
         heavy = {"cattrs", "pydantic", "pydantic_core", "httpx", "aiohttp"} & set(sys.modules)

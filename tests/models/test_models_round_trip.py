@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from carecloud_async import codec, models
-from carecloud_async.codec.fields import api_names, field_types
+from carecloud_async._base.codec.fields import api_names, field_types
 from carecloud_async.models import Input, Model
 
 READ_MODELS = [

@@ -13,8 +13,8 @@ from benchmarks.auto import TARGET
 from benchmarks.simulated import SERVERS, Server, Simulation
 from benchmarks.simulated_reading import MOST_REQUESTS, export, prefetch, seconds
 from benchmarks.virtual_time import run_virtually
-from carecloud_async.paging.auto_plan import FIRST, TOO_LONG, WIDTH, AutoPlan
-from carecloud_async.paging.trusted_count import MAX_COUNT
+from carecloud_async._lists.paging.auto_plan import FIRST, TOO_LONG, WIDTH, AutoPlan
+from carecloud_async._lists.paging.trusted_count import MAX_COUNT
 
 #: A setting of the grid that is about the best for each of `SERVERS`.
 GOOD = [(20, 1000), (2, 5000), (8, 1000), (20, 100), (20, 200), (8, 100), (8, 5000)]

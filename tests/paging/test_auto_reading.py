@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, RateLimit, RetryPolicy, ServerError
-from carecloud_async.paging.auto_plan import FIRST
-from carecloud_async.paging.fetching import raw_keys
-from carecloud_async.paging.iterators import Page
-from carecloud_async.paging.page_plan import Fetched
-from carecloud_async.paging.plan_bounds import PAGE_BYTES
-from carecloud_async.paging.prefetch import Prefetch
-from carecloud_async.paging.trusted_count import MAX_COUNT
+from carecloud_async._lists.paging.auto_plan import FIRST
+from carecloud_async._lists.paging.fetching import raw_keys
+from carecloud_async._lists.paging.iterators import Page
+from carecloud_async._lists.paging.page_plan import Fetched
+from carecloud_async._lists.paging.plan_bounds import PAGE_BYTES
+from carecloud_async._lists.paging.prefetch import Prefetch
+from carecloud_async._lists.paging.trusted_count import MAX_COUNT
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio

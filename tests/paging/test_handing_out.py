@@ -10,9 +10,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, ResponseError
-from carecloud_async.codec import Malformed, pages
-from carecloud_async.codec.tolerant import mended
-from carecloud_async.paging.iterators import BATCH, OnePage, Page, Records
+from carecloud_async._base.codec import Malformed, pages
+from carecloud_async._base.codec.tolerant import mended
+from carecloud_async._lists.paging.iterators import BATCH, OnePage, Page, Records
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, RateLimit
-from carecloud_async.export.reading.range_scan import RangeScan
-from carecloud_async.export.reading.ranges import IdRange, find_ranges
+from carecloud_async._lists.export.reading.range_scan import RangeScan
+from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 

@@ -6,13 +6,16 @@ import re
 
 from project_files import PACKAGE, ROOT
 
-#: From the lowest layer up. A package is a module or a folder at the top of `carecloud_async`.
+#: From the lowest layer up. A package is a module or a folder at the top of `carecloud_async` or in a storey.
 DIAGRAM = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 LAYERS = [
     [name.strip() for name in layer.split(",")]
     for layer in reversed(re.search(r"```layers\n(.*?)```", DIAGRAM, re.DOTALL)[1].splitlines())
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+#: Folders of private packages.
+STOREYS = {name.partition("/")[0] for name in LAYER if "/" in name}
 
 #: What extras and default transports need, and the packages that may import it at their top.
 HEAVY = {
@@ -33,7 +36,9 @@ INTEGRATIONS = {"", "_version", "cli", "dlt", "fastapi", "otel", "pytest_plugin"
 
 
 def package_of(module):
-    return module.partition(".")[0]
+    """The package of a module: `client`, or in a storey `_base/runtime`."""
+    first, *rest = module.split(".")
+    return "/".join([first, *rest[:1]]) if first in STOREYS else first
 
 
 def imports(tree):
@@ -63,7 +68,8 @@ def at_import(body):
 
 def modules(package):
     """All modules except `carecloud_async/__init__.py` and the sandbox, which is separate."""
-    return {name: tree for name, tree in package.items() if name and package_of(name) != "sandbox"}
+    tops = {"", *STOREYS}
+    return {name: tree for name, tree in package.items() if name not in tops and package_of(name) != "sandbox"}
 
 
 def test_every_package_has_its_layer(package):
@@ -75,7 +81,7 @@ def test_the_table_describes_every_package():
     """The table in docs/architecture.md has a row for each package of the layers."""
     table = DIAGRAM.partition("| package |")[2].partition("\n## ")[0]
     described = {
-        name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+        name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`([\w/]+)`", row)
     }
     assert described - {"sandbox"} == set(LAYER) - {"_version"}
 
@@ -167,7 +173,7 @@ def test_the_sandbox_is_separate(package):
 def test_importing_the_package_imports_nothing_heavy(package):
     """What an extra or a default transport needs is imported when it is used."""
     for name, tree in package.items():
-        if package_of(name) in INTEGRATIONS or name == "auth.stores.redis":
+        if package_of(name) in INTEGRATIONS or name == "_calls.auth.stores.redis":
             continue
         for node in at_import(tree.body):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

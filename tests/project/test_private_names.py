@@ -5,7 +5,7 @@ import ast
 import pytest
 from project_files import PACKAGE, nodes_of, python_files, tree_of
 
-INTERNALS = "http/aiohttp_internals.py"
+INTERNALS = "_calls/http/aiohttp_internals.py"
 
 #: The private names of other libraries that the package uses, each in `INTERNALS`, where a table gives the way without.
 PRIVATE = {"_factory", "_payload", "_request"}

@@ -15,8 +15,8 @@ PRIVATE = {
 HOLDS = ("str", "bytes", "Mapping", "Any", "Secret", "T |")
 #: Fields that hold neither, and those whose values print as stars.
 ALLOWED = {
-    "calls/failures.py TransportFailure.text",
-    "export/source.py ExportSource.params",
+    "_calls/call/failures.py TransportFailure.text",
+    "_lists/export/source.py ExportSource.params",
 }
 
 

@@ -270,7 +270,7 @@ def test_loading_the_plugin_costs_nothing():
     top, ours = out.splitlines()
     assert set(top.split()) - sys.stdlib_module_names == {"carecloud_async"}
     plugin = "carecloud_async.pytest_plugin"
-    http = "carecloud_async.http"
+    http = "carecloud_async._calls.http"
     assert ours.split() == [
         "carecloud_async", "carecloud_async._version", http, f"{http}.destinations", plugin, f"{plugin}.guard",
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from carecloud_async import RateLimitError, SessionExpiredError
-from carecloud_async.calls.retry import RetryPolicy
+from carecloud_async._calls.call.retry import RetryPolicy
 
 if not any(point.value == "carecloud_async.pytest_plugin" for point in entry_points(group="pytest11")):
     pytest.skip("this package is not installed", allow_module_level=True)

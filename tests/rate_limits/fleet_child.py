@@ -5,8 +5,8 @@ import sys
 from random import Random
 
 from carecloud_async import RedisRateLimit
-from carecloud_async.rate_limits.rate_limit import RateLimiter
-from carecloud_async.runtime.clock import SystemClock
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 
 
 async def call(limiter, port, name, latency, random):

@@ -6,7 +6,7 @@ import random
 import anyio
 
 from benchmarks.virtual_time import VirtualLoop
-from carecloud_async.rate_limits.rate_limit import RateLimiter
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 
 
 class LoopClock:

@@ -11,8 +11,8 @@ from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation, VirtualClock
 from benchmarks.rates import LONG_WINDOWS, SERVERS, Belief, Case, cases, find, recover, summary, table
 from carecloud_async import RateLimit
-from carecloud_async.rate_limits.model import RateModel
-from carecloud_async.rate_limits.rate_limit import RateLimiter
+from carecloud_async._calls.rate_limits.model import RateModel
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 
 #: A bucket of 1 refuses whatever comes before its turn, be it by a thousandth of a second.
 SPACED = "bucket of 1"

@@ -6,10 +6,10 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit
-from carecloud_async.rate_limits.model import FIRST_CALLS, FIRST_PAUSE, LONGEST_PAUSE, SECOND
-from carecloud_async.rate_limits.pacing import SlowStart
-from carecloud_async.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
-from carecloud_async.runtime.clock import SystemClock
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._calls.rate_limits.model import FIRST_CALLS, FIRST_PAUSE, LONGEST_PAUSE, SECOND
+from carecloud_async._calls.rate_limits.pacing import SlowStart
+from carecloud_async._calls.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

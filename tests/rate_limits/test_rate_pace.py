@@ -9,7 +9,7 @@ from rate_simulation import simulate
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation, VirtualClock
 from carecloud_async import RateLimit
-from carecloud_async.rate_limits.pacing import AdaptivePace
+from carecloud_async._calls.rate_limits.pacing import AdaptivePace
 
 SERVERS = {
     "windows": FixedWindow,

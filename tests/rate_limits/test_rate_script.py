@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from redis import Redis
 from thorough import examples
 
-from carecloud_async.rate_limits.model import SLOWEST, TICK, RateModel
-from carecloud_async.rate_limits.shared_script import SCRIPT
+from carecloud_async._calls.rate_limits.model import SLOWEST, TICK, RateModel
+from carecloud_async._calls.rate_limits.shared_script import SCRIPT
 
 START = 1_700_000_000.0
 

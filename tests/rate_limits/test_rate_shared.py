@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit, RedisRateLimit
-from carecloud_async.rate_limits.rate_limit import RateLimiter
-from carecloud_async.runtime.clock import SystemClock
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async.sandbox import Sandbox
 
 CHILD = Path(__file__).parent / "rate_child.py"

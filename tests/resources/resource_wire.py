@@ -3,9 +3,9 @@
 from json import dumps, loads
 from types import SimpleNamespace
 
-from carecloud_async import codec
-from carecloud_async.calls.request_bounds import RequestSize
-from carecloud_async.project import Project
+from carecloud_async._base import codec
+from carecloud_async._base.project import Project
+from carecloud_async._calls.call.request_bounds import RequestSize
 
 
 class Wire:

@@ -20,8 +20,8 @@ from carecloud_async import (
     ResponseError,
     RetryPolicy,
 )
-from carecloud_async.calls.operation import ENTERPRISE_ONLY
-from carecloud_async.listings.listing import Listing
+from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.models import CustomerSourceRecord
 from carecloud_async.resources import OPERATIONS, families
 from carecloud_async.resources.declare import (
@@ -144,7 +144,7 @@ async def test_a_delete_may_send_a_body():
 
 async def test_answers_are_what_the_annotation_says():
     """One text, one boolean, several records, one or nothing; what is missing is a broken answer."""
-    from carecloud_async.codec import Malformed
+    from carecloud_async._base.codec import Malformed
 
     sources = Sources(Wire(answer({"is_free": "true"}), answer({"records": [{"customer_source_record_id": "r"}]})))
     assert await sources.is_free(number="5") is True

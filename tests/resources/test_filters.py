@@ -6,7 +6,7 @@ from enum import StrEnum
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError
-from carecloud_async.calls.filters import Kind, check_filters, kind_of
+from carecloud_async._calls.call.filters import Kind, check_filters, kind_of
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import Sandbox
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from resource_wire import Wire, answer
 
-from carecloud_async import codec
-from carecloud_async.codec.raw_json import RawJson, elements, exact, members
+from carecloud_async._base import codec
+from carecloud_async._base.codec.raw_json import RawJson, elements, exact, members
 from carecloud_async.errors import ConflictError
 from carecloud_async.resources.bookings import Bookings
 from carecloud_async.resources.cards import Entrances

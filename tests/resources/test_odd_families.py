@@ -6,7 +6,7 @@ import pytest
 from resource_wire import Wire, answer
 
 from carecloud_async import CareCloud, ConfigurationError, ConflictError
-from carecloud_async.codec.write import unstructure
+from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models import (
     Booking,
     BookingItemInput,

@@ -10,8 +10,8 @@ import pytest
 from attrs import evolve
 
 from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy, codec
+from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async.models import CustomerInput, PersonalInformationInput
-from carecloud_async.runtime.secret_text import conceal_body
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import (
     check_sign_up,

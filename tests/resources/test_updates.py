@@ -9,8 +9,8 @@ from datetime import date, datetime, time
 import pytest
 from resource_wire import Wire, answer
 
-from carecloud_async import codec
-from carecloud_async.codec.fields import api_names, field_types
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import api_names, field_types
 from carecloud_async.errors import ConfigurationError, ConflictError
 from carecloud_async.models import Model, read_only_names
 from carecloud_async.resources.declare import declared

@@ -10,7 +10,7 @@ import pytest
 from resource_wire import Wire
 
 from carecloud_async import ConfigurationError
-from carecloud_async.codec.write import unstructure
+from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models import AttachmentInput, MessageInput, UploadMethod
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.messages import Messages

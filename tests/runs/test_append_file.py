@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from carecloud_async.runs import AppendFile, FileChangedError, Mark
+from carecloud_async._base.runs import AppendFile, FileChangedError, Mark
 
 
 @pytest.fixture

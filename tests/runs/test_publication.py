@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carecloud_async.runs import Publication, partial_path, publish
+from carecloud_async._base.runs import Publication, partial_path, publish
 
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no links and modes")
 

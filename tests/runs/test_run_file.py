@@ -12,9 +12,9 @@ import textwrap
 import pytest
 from attrs import evolve
 
+from carecloud_async._base.runs import Earlier, RunFile, RunKind
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import Fix
-from carecloud_async.runs import Earlier, RunFile, RunKind
 
 KIND = RunKind(
     name="work",

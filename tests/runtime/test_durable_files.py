@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from carecloud_async.runtime.durable_files import (
+from carecloud_async._base.runtime.durable_files import (
     is_private,
     open_own,
     open_private,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from carecloud_async.runtime.durable_files import claim_folder
+from carecloud_async._base.runtime.durable_files import claim_folder
 
 
 def test_a_file_that_goes_while_a_folder_is_claimed(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from carecloud_async.runtime.redis_connections import MOST_AT_ONCE, PooledClient, ask, own_clients
+from carecloud_async._base.runtime.redis_connections import MOST_AT_ONCE, PooledClient, ask, own_clients
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 import carecloud_async
-from carecloud_async.runtime.threads import (
+from carecloud_async._base.runtime.threads import (
     ThreadLimit,
     run_in_thread,
     run_in_thread_regardless,
@@ -258,7 +258,7 @@ def test_threads_are_used_through_one_module():
         if any(name in path.read_text(encoding="utf-8") for name in ("to_thread", "run_in_executor"))
     }
     # The sandbox imports nothing of the client, and its server's end is waited for by nothing else.
-    assert using == {"runtime/threads.py", "sandbox/sandbox.py"}
+    assert using == {"_base/runtime/threads.py", "sandbox/sandbox.py"}
 
 
 def test_work_beside_other_work_sees_the_context_and_has_ended():

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, assert_type
 from attrs import frozen
 
 from carecloud_async import AuthProvider, CareCloud, Send, Token
-from carecloud_async.auth.provider import digest
+from carecloud_async._calls.auth.provider import digest
 
 
 class Vault(Protocol):

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, NotFoundError, RetryPolicy
+from carecloud_async._base.runs import RunKind, WorkFolder
 from carecloud_async.fixes import Fix
 from carecloud_async.lookup.lists import listable
-from carecloud_async.runs import RunKind, WorkFolder
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import PartStatus, dossier
 

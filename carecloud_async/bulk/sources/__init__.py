@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 
+from carecloud_async._lists.export.storage.urls import mask_url
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.arrow_source import ArrowSource
 from carecloud_async.bulk.sources.csv_source import CsvSource
@@ -13,7 +14,6 @@ from carecloud_async.bulk.sources.files import file_identity, open_file, split_s
 from carecloud_async.bulk.sources.jsonl_source import JsonlSource
 from carecloud_async.bulk.sources.mapping_source import MappingSource
 from carecloud_async.bulk.sources.source import RowSource
-from carecloud_async.export.storage.urls import mask_url
 
 __all__ = ["open_source", "path_of"]
 

@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import anyio.lowlevel
 
+from carecloud_async._lists.export.errors import missing_extra
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
-from carecloud_async.export.errors import missing_extra
 
 __all__ = ["ArrowSource"]
 

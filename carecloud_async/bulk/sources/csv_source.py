@@ -10,10 +10,10 @@ from typing import Any, BinaryIO, Final, cast
 
 import anyio.lowlevel
 
+from carecloud_async._lists.export.formats.csv_columns import FORMULA_STARTS
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, RowSource, SourceRow
-from carecloud_async.export.formats.csv_columns import FORMULA_STARTS
 
 __all__ = ["CsvSource"]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
+from carecloud_async._lists.export.errors import missing_extra
+from carecloud_async._lists.export.formats import zstd
+from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
-from carecloud_async.export.errors import missing_extra
-from carecloud_async.export.formats import zstd
-from carecloud_async.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 
 __all__ = ["TOO_LONG", "file_identity", "open_file", "read_error", "read_lines", "split_suffix"]
 

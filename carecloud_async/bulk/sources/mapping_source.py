@@ -9,8 +9,8 @@ from typing import Any, Final
 import anyio.lowlevel
 import attrs
 
+from carecloud_async._base.codec.fields import api_names
 from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
-from carecloud_async.codec.fields import api_names
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.unset import UNSET
 

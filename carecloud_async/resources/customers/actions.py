@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from carecloud_async.calls.operation import ENTERPRISE_ONLY
+from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async.resources.declare import Resource, gets, posts
 from carecloud_async.resources.uploads import encode_photo
 
 if TYPE_CHECKING:
-    from carecloud_async.auth.device import Device
+    from carecloud_async._calls.auth.device import Device
     from carecloud_async.models import *
     from carecloud_async.models.uploads import Upload
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 import attrs
 
+from carecloud_async._base.codec.unset import UNSET, Unset
+from carecloud_async._base.runtime.secret_text import conceal
+from carecloud_async._calls.call.operation import CUSTOMER_ONLY
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async._lists.listings.new_listing import listing
 from carecloud_async.bulk.family import BulkWrites, Key, normal_email, normal_phone
-from carecloud_async.calls.operation import CUSTOMER_ONLY
-from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
-from carecloud_async.listings.listing import Listing
-from carecloud_async.listings.new_listing import listing
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources.customers.actions import CustomerActions
 from carecloud_async.resources.customers.bulk_lookups import (
@@ -48,7 +49,6 @@ from carecloud_async.resources.customers.records import (
 from carecloud_async.resources.declare import Paging, SubResource, declared, gets, lists, posts, puts
 from carecloud_async.resources.hints import changes_in_a_dict
 from carecloud_async.resources.updating import Updating
-from carecloud_async.runtime.secret_text import conceal
 
 if TYPE_CHECKING:
     from carecloud_async.bulk.parts import Parts

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from carecloud_async.listings.listing import Listing
+from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, lists
 from carecloud_async.resources.filters import PurchaseFilters, RewardFilters, SortedRewardFilters, VoucherFilters
 

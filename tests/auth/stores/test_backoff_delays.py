@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async.auth.stores.base import backoff_delays
+from carecloud_async._calls.auth.stores.base import backoff_delays
 
 
 @given(st.floats(0, 1, exclude_max=True))

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import FileTokenStore, StoredToken
-from carecloud_async.auth.secret import hash_secret, verify_secret
+from carecloud_async._calls.auth.secret import hash_secret, verify_secret
 from carecloud_async.errors import TokenStoreError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no mode bits")

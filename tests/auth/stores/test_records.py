@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import StoredToken, Token
-from carecloud_async.auth.stores.records import ClockReading, boot_id, from_record, seconds_between, to_record
-from carecloud_async.runtime.secret_text import conceal
+from carecloud_async._base.runtime.secret_text import conceal
+from carecloud_async._calls.auth.stores.records import ClockReading, boot_id, from_record, seconds_between, to_record
 
 walls = st.floats(-1e10, 1e10)
 uptimes = st.floats(0, 1e8)

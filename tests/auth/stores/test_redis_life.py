@@ -8,8 +8,8 @@ from clocks import SlowClock
 from redis.asyncio import Redis
 
 from carecloud_async import RedisTokenStore, StoredToken, TokenStoreError
-from carecloud_async.auth.stores import redis_lock
-from carecloud_async.runtime.clock import SystemClock
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._calls.auth.stores import redis_lock
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
 

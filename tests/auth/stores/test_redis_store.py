@@ -15,9 +15,9 @@ import pytest
 from redis.asyncio import Redis
 
 from carecloud_async import RedisTokenStore, StoredToken
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._base.runtime.redis_connections import redis_library
 from carecloud_async.errors import ConfigurationError, TokenStoreError, WrongEventLoopError
-from carecloud_async.runtime.clock import SystemClock
-from carecloud_async.runtime.redis_connections import redis_library
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
 #: Seconds after which something hangs that should not; only a defect takes as long.

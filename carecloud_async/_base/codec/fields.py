@@ -1,0 +1,115 @@
+"""The structure of types: the fields of attrs classes, with `Annotated`, `None` and `Unset` removed from types."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+import attrs
+
+from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.unset import Unset
+
+__all__ = [
+    "API_NAME",
+    "TOLERANT_IDS",
+    "api_names",
+    "core_type",
+    "core_types",
+    "element_type",
+    "field_types",
+    "has_renamed_fields",
+    "is_model",
+]
+
+#: The metadata of a field with another name in the API, such as `from` for `from_`.
+API_NAME = "api_name"
+#: The attribute that marks the SDK's own read models: a missing required text is read as an empty one.
+TOLERANT_IDS = "__tolerant_ids__"
+
+
+def is_model(into: Any) -> bool:
+    """Return whether `into` is an attrs class, or a generic one with its arguments such as `Page[Customer]`."""
+    origin = typing.get_origin(into) or into
+    return isinstance(origin, type) and attrs.has(origin)
+
+
+@typed_cache
+def field_types(into: Any) -> types.MappingProxyType[str, Any]:
+    """Resolve the types of an attrs class's fields.
+
+    Args:
+        into: an attrs class or a parametrised generic one.
+
+    Returns:
+        field name → type, in the order of the class, without `Annotated` and with type variables filled in.
+    """
+    origin: Any = typing.get_origin(into) or into
+    hints = typing.get_type_hints(origin)
+    variables = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(into), strict=False))
+    found = {field.name: _fill(hints.get(field.name, Any), variables) for field in attrs.fields(origin)}
+    return types.MappingProxyType(found)
+
+
+@typed_cache
+def api_names(into: Any) -> types.MappingProxyType[str, str]:
+    """Map the fields of an attrs class, in its order, to their names in the API."""
+    origin: Any = typing.get_origin(into) or into
+    return types.MappingProxyType(
+        {field.name: field.metadata.get(API_NAME, field.name) for field in attrs.fields(origin)}
+    )
+
+
+@typed_cache
+def core_types(into: Any) -> types.MappingProxyType[str, Any]:
+    """Map the fields of an attrs class, by their names in the API, to their types without `None` and `Unset`."""
+    hints = field_types(into)
+    return types.MappingProxyType({name: core_type(hints[field]) for field, name in api_names(into).items()})
+
+
+@typed_cache
+def has_renamed_fields(hint: Any) -> bool:
+    """Return whether a type holds, at any depth, a field with another name in the API.
+
+    msgspec reads attrs classes by their own field names only, so such types are read by `tolerant`.
+    """
+    return _renames(hint, set())
+
+
+def _renames(hint: Any, seen: set[Any]) -> bool:
+    if is_model(hint):
+        if hint in seen:
+            return False
+        seen.add(hint)
+        if any(name != field for field, name in api_names(hint).items()):
+            return True
+        return any(_renames(inner, seen) for inner in field_types(hint).values())
+    return any(_renames(part, seen) for part in typing.get_args(hint))
+
+
+def _fill(hint: Any, variables: dict[Any, Any]) -> Any:
+    if isinstance(hint, typing.TypeVar):
+        return variables.get(hint, Any)
+    open_ones = getattr(hint, "__parameters__", ())
+    if open_ones and not isinstance(hint, type):
+        return hint[tuple(variables.get(variable, Any) for variable in open_ones)]
+    return hint
+
+
+def core_type(hint: Any) -> Any:
+    """Remove `None` and `Unset` from a union; several other types remain a union."""
+    if typing.get_origin(hint) not in {typing.Union, types.UnionType}:
+        return hint
+    rest = tuple(part for part in typing.get_args(hint) if part not in {type(None), Unset})
+    return rest[0] if len(rest) == 1 else typing.Union[rest]  # noqa: UP007  (built at run time)
+
+
+def element_type(hint: Any) -> Any:
+    """Return the type of the elements of `tuple[T, ...]`, `list[T]` or `Sequence[T]`, or `None` for another type."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if not isinstance(origin, type) or not arguments or issubclass(origin, (str, bytes, dict)):
+        return None
+    if origin is tuple:
+        return arguments[0] if arguments[-1] is Ellipsis else None
+    return arguments[0] if issubclass(origin, typing.cast("Any", typing.Sequence)) else None

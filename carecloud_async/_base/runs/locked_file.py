@@ -1,0 +1,194 @@
+"""`LockedFile`: the file under an SQLite database of ours: held by one run, recognised, and sealed while it is closed.
+
+    lock    one byte of the file itself, released when the file is closed or the process ends: nothing is to be removed
+    mark    SQLite's `application_id`: a file without it is never changed
+    seal    SQLite's `user_version`: a checksum of the file since it was closed, 0 while it is open
+
+A bit that changes in a closed file may otherwise be a record that was deleted. SQLite checks its pages only roughly.
+The seal costs a reading of the file at its opening and its closing: a gigabyte a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import threading
+import zlib
+from io import BufferedRandom, FileIO
+from pathlib import Path
+from typing import Final, cast
+
+from carecloud_async._base.runtime.durable_files import open_own, open_private, sync_folder, touch_private
+
+__all__ = ["MARK", "LockedFile"]
+
+#: The `application_id` of run files.
+MARK: Final = 0x43435254
+
+_MAGIC: Final = b"SQLite format 3\0"
+_SEAL_AT: Final = 60
+_MARK_AT: Final = 68
+_HEADER: Final = 100
+_CHUNK: Final = 1 << 20
+#: A byte beside those that SQLite locks, in the page that it leaves free for locks.
+_LOCKED_BYTE: Final = 0x40000000 + 512
+
+#: Files that this process holds. A process loses its locks on a file when it closes any descriptor of it (POSIX), so
+#: that none is opened again here, and `relock` follows when SQLite has closed its own.
+_held: set[tuple[int, int]] = set()
+_guard: Final = threading.Lock()
+
+
+class LockedFile:
+    """A private file that is locked from its opening to its closing. Everything blocks.
+
+    Args:
+        path: the file, made if it is not there.
+
+    Attributes:
+        path: the file.
+        is_new: whether it was made.
+
+    Raises:
+        BlockingIOError: another run holds it.
+        OSError: it cannot be opened, or is not this user's own regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_new: bool
+        with _guard:
+            self._file, self.is_new = _lock(path)
+            self._key = _key(os.fstat(self._file.fileno()))
+            _held.add(self._key)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no content: a new file, or one whose first run was killed at its beginning."""
+        return os.fstat(self._file.fileno()).st_size == 0
+
+    @property
+    def mark(self) -> int | None:
+        """SQLite's `application_id`, which tells the files of programs apart; `None` of another kind of file."""
+        header = self._read(0, _HEADER)
+        return int.from_bytes(header[_MARK_AT : _MARK_AT + 4], "big") if header.startswith(_MAGIC) else None
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it holds what it held when it was closed. A file whose run was killed has no seal, and counts."""
+        seal = int.from_bytes(self._read(_SEAL_AT, 4), "big")
+        return seal in {0, self._checksum()}
+
+    def unseal(self) -> None:
+        """Remove the seal before the content changes, and refuse journals that SQLite would take for its own.
+
+        Raises:
+            PermissionError: a journal beside the file is a link or belongs to another user.
+            OSError: the disk refuses.
+        """
+        for path in self._journals:
+            with contextlib.suppress(FileNotFoundError):
+                open_own(path).close()
+        if not self.is_empty:
+            self._write_seal(0)
+
+    def sync(self) -> None:
+        """Make the content durable."""
+        os.fsync(self._file.fileno())
+
+    def seal(self) -> None:
+        """Seal the content; the database is closed."""
+        self._write_seal(self._checksum())
+
+    def clear(self) -> None:
+        """Remove the content."""
+        for path in self._journals:
+            path.unlink(missing_ok=True)
+        self._raw.truncate(0)
+
+    def relock(self) -> bool:
+        """Lock the file again after SQLite has closed it; return whether no other run has taken or removed it."""
+        try:
+            _lock_byte(self._file)
+            return _key(self.path.lstat()) == self._key
+        except OSError:
+            return False
+
+    def close(self, *, remove: bool = False) -> None:
+        """Close the file and release its lock; a file that is removed is gone before another run can lock it."""
+        with _guard:
+            if remove and sys.platform != "win32":
+                self.path.unlink(missing_ok=True)
+            _held.discard(self._key)
+            self._file.close()
+        if remove and sys.platform == "win32":  # which removes no open file, so that none is lost
+            self.path.unlink(missing_ok=True)
+
+    @property
+    def _journals(self) -> list[Path]:
+        return [self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-journal")]
+
+    @property
+    def _raw(self) -> FileIO:
+        return cast("FileIO", self._file.raw)  # unbuffered: SQLite writes the file too
+
+    def _read(self, offset: int, size: int) -> bytes:
+        self._raw.seek(offset)
+        return self._raw.read(size)
+
+    def _checksum(self) -> int:
+        """Return the checksum of the content without the seal, which is not 0."""
+        head = self._read(0, _HEADER)
+        checksum = zlib.crc32(head[:_SEAL_AT] + head[_SEAL_AT + 4 :])
+        while chunk := self._raw.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+        return checksum or 1
+
+    def _write_seal(self, seal: int) -> None:
+        self._raw.seek(_SEAL_AT)
+        self._raw.write(seal.to_bytes(4, "big"))
+        os.fsync(self._raw.fileno())
+
+
+def _lock(path: Path) -> tuple[BufferedRandom, bool]:
+    """Return the locked file, and whether it was made."""
+    is_new = False
+    while True:
+        try:
+            if _key(path.lstat()) in _held:
+                raise BlockingIOError(errno.EAGAIN, "another run of this process holds it")
+        except FileNotFoundError:
+            touch_private(path)
+            sync_folder(path.absolute().parent)
+            is_new = True
+        with contextlib.suppress(FileNotFoundError):  # another run has ended meanwhile and removed it
+            file = open_private(path)
+            try:
+                _lock_byte(file)
+                if _key(path.lstat()) == _key(os.fstat(file.fileno())):
+                    return file, is_new
+                file.close()
+            except BaseException:
+                file.close()
+                raise
+
+
+def _lock_byte(file: BufferedRandom) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.raw.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        return
+    import fcntl
+
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
+    except PermissionError:  # what some systems say of a lock that is held
+        raise BlockingIOError(errno.EAGAIN, "another run holds it") from None
+
+
+def _key(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

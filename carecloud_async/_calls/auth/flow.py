@@ -1,0 +1,258 @@
+"""The token of a request: which one a call sends, and the identity's tokens for a user's own HTTP client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from enum import Enum, auto
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, TypeVar
+
+from carecloud_async._base.codec.refusal import NO_SUCH_INTERFACE, refusal, success_refusal
+from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, load
+from carecloud_async.errors import AuthenticationError, ConfigurationError
+
+T = TypeVar("T")
+
+UNAUTHORIZED = 401
+_BAD_REQUEST, _FORBIDDEN = 400, 403
+#: How a refused parameter is named if it is the token of the header.
+_TOKEN_NAMES = ("authorization", "bearer", "token")
+
+
+class TokenVerdict(Enum):
+    """What an answer says about the token that the request was sent with."""
+
+    ALLOWED = auto()  #: CareCloud carried the request out
+    ACCEPTED = auto()  #: CareCloud took it, and refused the request for another reason
+    REFUSED = auto()  #: CareCloud answered 401
+    DOUBTED = auto()  #: CareCloud refused the request with 403 or 400, and named nothing in it: the token may be dead
+    DOUBTED_SUCCESS = auto()  #: the same with a success status, so that a write may have been carried out
+    PERHAPS_REFUSED = auto()  #: a 401 without a body: some server software leaves it out, and so do proxies
+    NONE = auto()  #: something in front of CareCloud answered
+
+
+def token_verdict(status: int, body: bytes) -> TokenVerdict:
+    """Return what an answer says about the token.
+
+    Args:
+        status: its status.
+        body: its body.
+    """
+    if 200 <= status <= 299:
+        return TokenVerdict.ALLOWED if success_refusal(body) is None else TokenVerdict.DOUBTED_SUCCESS
+    if status == UNAUTHORIZED and not body.strip():
+        return TokenVerdict.PERHAPS_REFUSED
+    error = refusal(body)
+    if error is None:
+        return TokenVerdict.NONE
+    if status == UNAUTHORIZED:
+        return TokenVerdict.REFUSED
+    return TokenVerdict.DOUBTED if _may_mean_token(status, error) else TokenVerdict.ACCEPTED
+
+
+def _may_mean_token(status: int, error: Mapping[str, Any]) -> bool:
+    if status == _FORBIDDEN:
+        # No token lets an identity call the other interface.
+        return NO_SUCH_INTERFACE not in (error.get("type"), error.get("exception"))
+    if status != _BAD_REQUEST:
+        return False
+    data = error.get("error_data")
+    params = data.get("invalid_params") if isinstance(data, dict) else None
+    if not isinstance(params, list) or not params:
+        return True
+    names = [str(one.get("name")).lower() for one in params if isinstance(one, dict)]
+    return any(word in name for name in names for word in _TOKEN_NAMES)
+
+
+class TokenUse:
+    """The tokens of one attempt: the identity's current one and, after a 401 that a renewal may cure, a new one, once.
+
+    Another refusal may mean a dead token too: see `TokenDoubts`. It is answered in the same way.
+
+    An operation that needs no token is sent without one first, so that it may be sent three times.
+
+    Args:
+        manager: the identity's tokens.
+        operation: the method and path template of the call.
+        repeatable: whether the call may be sent twice although the first request may have had an effect.
+        on_wait: see `TokenManager.get`.
+
+    Attributes:
+        renewed: whether a token was renewed after a 401.
+    """
+
+    __slots__ = ("_doubted", "_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewed")
+
+    def __init__(
+        self,
+        manager: TokenManager,
+        operation: str,
+        *,
+        repeatable: bool = False,
+        on_wait: Callable[[object], None] | None = None,
+    ) -> None:
+        self._manager = manager
+        self._operation = operation
+        self._repeatable = repeatable
+        self._token: Token | None = None
+        self._on_wait = on_wait
+        self._doubted: Token | None = None
+        self.renewed: bool = False
+
+    @property
+    def token(self) -> Token | None:
+        """The token of the last request; `None` if it carried none."""
+        return self._token
+
+    async def first(self) -> Token:
+        """Return the token of the first request."""
+        self._token = self._manager.current() or await self._manager.get(on_wait=self._on_wait)
+        return self._token
+
+    async def after(self, verdict: TokenVerdict) -> Token | None:
+        """Return the token for sending the request again, or `None` if the answer is final.
+
+        Args:
+            verdict: what the last answer says about the token.
+        """
+        refused = verdict is TokenVerdict.REFUSED
+        if verdict is TokenVerdict.PERHAPS_REFUSED:
+            refused = self._repeatable and self._manager.renewal_is_harmless
+        if refused:
+            return await self.renew() if self.may_replay() else None
+        if self._token is None:
+            return None
+        if verdict is TokenVerdict.DOUBTED or (verdict is TokenVerdict.DOUBTED_SUCCESS and self._repeatable):
+            return await self._replace_doubted(self._token)
+        if verdict in {TokenVerdict.ACCEPTED, TokenVerdict.ALLOWED}:
+            self._manager.on_accepted(self._operation)
+        if verdict is TokenVerdict.ALLOWED:
+            self._manager.on_allowed(self._operation, self._token, cured=self._doubted is not None)
+        return None
+
+    async def _replace_doubted(self, token: Token) -> Token | None:
+        """Return another token to send the request with, once; `None` if the refusal stands."""
+        if self._doubted is None and not self.renewed and self._manager.may_be_dead(token, self._operation):
+            self._doubted = token
+            another = await self._manager.replace(token)
+            if another is not None:
+                self._token = another
+                return another
+        if self._doubted is not None:
+            self._manager.on_replaced_in_vain(self._operation, self._token or token)
+        return None
+
+    def may_replay(self) -> bool:
+        """Return whether a new token may cure a 401; the refusal of a renewed token is remembered and final."""
+        if self._token is None:
+            return True
+        if self.renewed:
+            self._manager.on_fresh_token_refused(self._token, self._operation)
+            return False
+        return not self._manager.renewal_is_useless(self._token, self._operation)
+
+    async def renew(self) -> Token:
+        """Return the token of the next request."""
+        self.renewed = self._token is not None
+        self._token = await self._manager.get(rejected=self._token, on_wait=self._on_wait)
+        return self._token
+
+
+class ExternalClientAuth:
+    """The common part of `httpx.Auth` and `httpx2.Auth` for a user's own client; sends the token to the project only.
+
+    Args:
+        http_library: httpx or httpx2, as the client is that runs it.
+        manager: the identity's tokens.
+        origin: the project's scheme, host and port.
+        check: raises if the CareCloud client is closed or belongs to another event loop.
+    """
+
+    requires_request_body = False
+    requires_response_body = False
+
+    def __init__(
+        self, http_library: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]
+    ) -> None:
+        self._library = http_library
+        self._manager = manager
+        self._origin = origin
+        self._at = _authority(http_library.URL(origin))
+        self._check_client = check
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """Let httpx send one request; see `httpx.Auth.async_auth_flow`."""
+        if _authority(request.url) != self._at:
+            raise ConfigurationError(
+                f"client.auth sends its token to {self._origin} only: use another client for other addresses"
+            )
+        self._check_client()
+        await request.aread()  # a streamed body cannot be sent again
+        # The URL of a user's own request may contain a token.
+        use = TokenUse(self._manager, f"{request.method} of a client of your own")
+        token: Token | None = await use.first()
+        while token is not None:
+            request.headers["Authorization"] = f"Bearer {token.value}"
+            response = yield request
+            if response.status_code == UNAUTHORIZED:
+                # An unread response would keep its connection during the whole renewal.
+                await load(response, self._library, limit=MAX_ERROR_BYTES)
+                verdict = token_verdict(UNAUTHORIZED, response.content)
+            else:  # its body is the user's, and may be a stream
+                verdict = TokenVerdict.ACCEPTED
+            token = await use.after(verdict)
+
+    def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the library's)
+        """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError("client.auth is async: give it to an AsyncClient")
+
+
+def _authority(url: Any) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def external_client_auth(
+    http_library: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]
+) -> Any:
+    """Return the identity's tokens as an `Auth` of the library of the client that will use it.
+
+    See `ExternalClientAuth`.
+    """
+    return _auth_class(http_library)(http_library, manager, origin=origin, check=check)
+
+
+@lru_cache(maxsize=2)
+def _auth_class(http_library: ModuleType) -> Any:
+    return type("CareCloudAuth", (ExternalClientAuth, http_library.Auth), {"__doc__": ExternalClientAuth.__doc__})
+
+
+async def call_with_token(manager: TokenManager, operation: str, call: Callable[[Token], Awaitable[T]]) -> T:
+    """Make a call with the token in its path or body; after a 401 the whole call is made again. See `TokenUse`.
+
+    Args:
+        manager: the identity's tokens.
+        operation: the method and path template of the call.
+        call: makes the call with a token.
+
+    Raises:
+        AuthenticationError: the server refused the token, and a new one did not help.
+    """
+    use = TokenUse(manager, operation)
+    token = await use.first()
+    while True:
+        try:
+            result = await call(token)
+        except AuthenticationError as error:
+            if error.status != UNAUTHORIZED or not use.may_replay():
+                raise
+        else:
+            manager.on_accepted(operation)
+            return result
+        token = await use.renew()

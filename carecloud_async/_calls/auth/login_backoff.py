@@ -1,0 +1,222 @@
+"""Delays after refused logins, failed early renewals, and 401s that a new token does not cure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from attrs import define, field, frozen
+
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async.errors import ApiError, CareCloudError
+
+#: After a refused login: seconds until the next one, doubling up to the second figure.
+FIRST_LOGIN_DELAY = 30.0
+MAX_LOGIN_DELAY = 900.0
+#: After an early renewal that failed while the token was good: the same.
+FIRST_RENEWAL_DELAY = 1.0
+MAX_RENEWAL_DELAY = 60.0
+#: After a 401 that a new token did not cure: the same.
+FIRST_REPLAY_DELAY = 5.0
+#: The same for an operation that was served before, from the second time on.
+FIRST_SERVED_DELAY = 1.0
+MAX_REPLAY_DELAY = 900.0
+#: After two fresh tokens in a row that were refused, whatever the operation: seconds without a renewal, doubling up to
+#: the second figure.
+FIRST_USELESS_DELAY = 1.0
+MAX_USELESS_DELAY = 8.0
+#: The number of operations (or device tokens) whose refusals, and whose successes, one identity remembers.
+MAX_REPLAY_ENTRIES = 256
+
+#: Statuses of a server that is busy, wants the request later, or finds it too long or too large.
+_NOT_ABOUT_CREDENTIALS = {408, 413, 414, 425, 429, 431}
+
+
+def refuses_login(status: int) -> bool:
+    """Return whether the status of a login's response says that the credentials are wrong."""
+    return 400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether a failed login means wrong credentials, and not a failing server or a proxy's answer."""
+    return isinstance(error, ApiError) and refuses_login(error.status)
+
+
+@frozen(kw_only=True)
+class _Refusal:
+    error: CareCloudError
+    credentials_fingerprint: str | None
+    delay: float
+    until: float
+
+
+class LoginBackoff:
+    """Remembers a refused login, so that wrong credentials neither load the server nor lock the user's account.
+
+    Each refusal in a row doubles the delay; at its end one caller tries again. The delay applies to the refused
+    credentials only: others are tried at once.
+
+    Args:
+        clock: the clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._refusal: _Refusal | None = None
+
+    @property
+    def until(self) -> float:
+        """The end of the delay on the monotonic clock; 0 if no login was refused."""
+        return 0.0 if self._refusal is None else self._refusal.until
+
+    def on_refused(self, error: CareCloudError, *, credentials_fingerprint: str | None) -> None:
+        """Remember a refusal, and the credentials' fingerprint (`AuthProvider.credentials_fingerprint`)."""
+        last = self._refusal
+        repeated = last is not None and last.credentials_fingerprint == credentials_fingerprint
+        delay = min(last.delay * 2, MAX_LOGIN_DELAY) if last is not None and repeated else FIRST_LOGIN_DELAY
+        # A copy: the raised error keeps every frame of its call alive, with all their variables.
+        self._refusal = _Refusal(
+            error=error.fresh(),
+            credentials_fingerprint=credentials_fingerprint,
+            delay=delay,
+            until=self._clock.monotonic() + delay,
+        )
+
+    def clear(self) -> None:
+        """Forget the refusal: a login has succeeded."""
+        self._refusal = None
+
+    def on_new_settings(self) -> None:
+        """Forget a refusal without a fingerprint: the identity was given to the client again."""
+        if self._refusal is not None and self._refusal.credentials_fingerprint is None:
+            self._refusal = None
+
+    async def check(self, read_fingerprint: Callable[[], Awaitable[str | None]]) -> None:
+        """Raise the remembered refusal while its delay lasts.
+
+        Args:
+            read_fingerprint: returns the current credentials' fingerprint; `None` if they do not change by themselves.
+        """
+        refusal = self._refusal
+        if refusal is None or self._clock.monotonic() >= refusal.until:
+            return
+        fingerprint = await read_fingerprint()
+        if fingerprint in {None, refusal.credentials_fingerprint}:
+            raise refusal.error.fresh()
+
+
+class RenewalBackoff:
+    """Delays early renewals of a token that is still valid, after one has failed."""
+
+    def __init__(self) -> None:
+        self._delay = 0.0
+        self.until: float = 0.0
+
+    def on_failed(self, *, now: float, at_least_until: float, at_most_until: float) -> None:
+        """Delay the next early renewal.
+
+        Args:
+            now: the monotonic time.
+            at_least_until: when a refused login may be repeated.
+            at_most_until: when the token ends.
+        """
+        self._delay = min(self._delay * 2 or FIRST_RENEWAL_DELAY, MAX_RENEWAL_DELAY)
+        self.until = min(max(now + self._delay, at_least_until), at_most_until)
+
+    def clear(self) -> None:
+        """End the delay: renew at the next occasion."""
+        self._delay = self.until = 0.0
+
+
+@define
+class _Pause:
+    token: str = field(repr=False)
+    delay: float
+    until: float
+
+
+class ReplayBackoff:
+    """Remembers the operations that refused even a fresh token: for some time, their 401 causes no renewal.
+
+    Otherwise a path that always answers 401 would cause a login with every call, and for a device a new token, which
+    ends the token of concurrent calls. An operation that was served before has more likely met a second revocation:
+    its call fails, and the next one renews again.
+
+    Keys are operations; for a device they are tokens, see `TokenManager.renewal_is_useless`.
+
+    Args:
+        clock: the clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pauses: OrderedDict[str, _Pause] = OrderedDict()
+        self._served: set[str] = set()
+
+    def blocks(self, key: str) -> bool:
+        """Return whether a renewal for a key would not help at present."""
+        pause = self._pauses.get(key)
+        return pause is not None and self._clock.monotonic() < pause.until
+
+    def on_refused(self, key: str, token: str, *, first: float = FIRST_REPLAY_DELAY) -> None:
+        """Remember that the server refused a fresh token too.
+
+        Args:
+            key: the key.
+            token: the token. If concurrent calls are refused with the same token, it counts once.
+            first: the first delay in seconds, for a key that was never served.
+        """
+        last = self._pauses.get(key)
+        if last is not None and last.token == token:
+            return
+        if last is None:
+            delay = 0.0 if key in self._served else first
+        else:
+            delay = min(last.delay * 2 or FIRST_SERVED_DELAY, MAX_REPLAY_DELAY)
+        self._pauses[key] = _Pause(token, delay, self._clock.monotonic() + delay)
+        self._pauses.move_to_end(key)
+        if len(self._pauses) > MAX_REPLAY_ENTRIES:
+            self._pauses.popitem(last=False)
+
+    def on_served(self, key: str) -> None:
+        """Remember that the server served a key, and forget its refusals."""
+        if self._pauses:
+            self._pauses.pop(key, None)
+        if len(self._served) < MAX_REPLAY_ENTRIES:
+            self._served.add(key)
+
+
+class UselessRenewals:
+    """Delays renewals after fresh tokens in a row were refused, and nothing was served since.
+
+    Servers behind a balancer may learn of a token some seconds late. Without this, each operation would log in again
+    until they do: `ReplayBackoff` remembers operations, and the next one is another.
+
+    Args:
+        clock: the clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: str | None = None
+        self._in_a_row = 0
+        self._until = 0.0
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a renewal would not help at present."""
+        return self._clock.monotonic() < self._until
+
+    def on_refused(self, token: str) -> None:
+        """Remember that the server refused a fresh token; it counts once."""
+        if token == self._last:
+            return
+        self._last = token
+        if self._in_a_row:
+            delay = min(FIRST_USELESS_DELAY * 2 ** (self._in_a_row - 1), MAX_USELESS_DELAY)
+            self._until = self._clock.monotonic() + delay
+        self._in_a_row += 1
+
+    def on_served(self) -> None:
+        """Remember that the server served an operation: a renewal may help again."""
+        self._in_a_row, self._until = 0, 0.0

@@ -1,0 +1,119 @@
+"""IdentityRegistry: the token manager of each identity of one client; no device may serve two identities.
+
+Managers in use are found through the views that hold them. Idle ones are kept for a while and then dropped; their
+tokens come back from the token store, where the identity is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from weakref import WeakValueDictionary
+
+from attrs import define
+
+from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async.errors import ConfigurationError
+
+#: How many identities, in use or idle, keep their token in memory if the client is not set otherwise.
+MAX_SESSIONS = 1024
+
+
+@define(eq=False, weakref_slot=True)
+class IdentityHandle:
+    """Shared by the views of one identity: as long as one of them lives, the identity owns its device.
+
+    Attributes:
+        manager: the identity's tokens.
+        device_key: the device it owns, if any.
+        identity_key: the provider's own key.
+    """
+
+    manager: TokenManager
+    device_key: str | None
+    identity_key: str
+
+
+class IdentityRegistry:
+    """The identities of one client.
+
+    Args:
+        make_manager: makes the token manager of an identity.
+        max_sessions: how many identities keep their token; the least recently used idle ones are dropped first.
+    """
+
+    def __init__(
+        self, make_manager: Callable[[AuthProvider], TokenManager], *, max_sessions: int = MAX_SESSIONS
+    ) -> None:
+        self._make_manager = make_manager
+        self._max_sessions = max_sessions
+        self._salt = secrets.token_bytes(16)
+        self._handles: WeakValueDictionary[Hashable, IdentityHandle] = WeakValueDictionary()
+        self._device_owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
+        #: The managers of idle identities too, most recently used last.
+        self._managers: OrderedDict[Hashable, TokenManager] = OrderedDict()
+
+    def acquire(self, provider: AuthProvider) -> IdentityHandle:
+        """Return the handle of an identity, the same one for equal identities in use.
+
+        Raises:
+            ConfigurationError: the identity's device already serves another one.
+        """
+        self._check_device(provider.device_key, provider.identity_key)
+        key = self._key(provider)
+        handle = self._handles.get(key)
+        if handle is None:
+            manager = self._managers.get(key) or self._make_manager(provider)
+            handle = self._handles[key] = IdentityHandle(manager, provider.device_key, provider.identity_key)
+        self.claim(handle)
+        handle.manager.adopt(provider)
+        self._managers[key] = handle.manager
+        self._managers.move_to_end(key)
+        if len(self._managers) > self._max_sessions:
+            self._managers.popitem(last=False)
+        return handle
+
+    def claim(self, handle: IdentityHandle) -> None:
+        """Make an identity the owner of its device; again, when it logs in after a logout.
+
+        Raises:
+            ConfigurationError: the device serves another one.
+        """
+        self._check_device(handle.device_key, handle.identity_key)
+        if handle.device_key is not None:
+            self._device_owners[handle.device_key] = handle
+
+    def release(self, handle: IdentityHandle) -> None:
+        """Free the device of an identity that was logged out."""
+        if handle.device_key is not None and self._device_owners.get(handle.device_key) is handle:
+            del self._device_owners[handle.device_key]
+
+    def _check_device(self, device_key: str | None, identity_key: str) -> None:
+        owner = None if device_key is None else self._device_owners.get(device_key)
+        if owner is not None and owner.identity_key != identity_key:
+            raise ConfigurationError(
+                "this device already serves another identity of this client, and a login would take its token over: "
+                "give each customer and each installation its own device_id (Device(device_id=None, …) makes a random "
+                "one), or log the other one out first"
+            )
+
+    def _key(self, provider: AuthProvider) -> Hashable:
+        # Equal identities with different secrets must not share a token: one of them may be a guess. Two callables may
+        # return different secrets.
+        secret = provider.secret
+        if isinstance(secret, str):
+            secret_digest = hmac.new(self._salt, secret.encode(), hashlib.sha256).hexdigest()[:16]
+            return provider.identity_key, secret_digest
+        return provider.identity_key, _hashable(secret)
+
+
+def _hashable(fetch: Hashable) -> Hashable:
+    try:
+        hash(fetch)
+    except TypeError:
+        return id(fetch)  # the manager keeps the object, so that no other one gets its id
+    return fetch

@@ -1,0 +1,142 @@
+"""Make calls for one identity: arguments become a request, and its response a result."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, Generic, TypeVar
+
+from attrs import evolve, frozen
+
+from carecloud_async._base import codec
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
+from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.call.cached_calls import CachedCalls
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.context import ClientContext, ViewOptions
+from carecloud_async._calls.call.execution import CallExecution
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.raw_response import RawResponse
+from carecloud_async._calls.call.request_bounds import RequestSize, check_request_line, request_size
+from carecloud_async._calls.call.requests import PreparedCall, RequestBuilder, check_headers
+from carecloud_async._calls.call.wire import encode_query, expand_path
+from carecloud_async.errors import InterfaceError
+
+T = TypeVar("T")
+
+
+@frozen
+class Answer(Generic[T]):
+    """A decoded answer and its response.
+
+    Attributes:
+        data: the result.
+        response: the response.
+    """
+
+    data: T
+    response: RawResponse
+
+
+class Caller:
+    """Makes calls for one identity with one set of options.
+
+    Args:
+        context: state that all views share.
+        interface: the API that the identity may use.
+        options: the view's own settings.
+        manager: the identity's tokens; `None` for calls that carry no token of their own.
+    """
+
+    def __init__(
+        self,
+        context: ClientContext,
+        *,
+        interface: Interface,
+        options: ViewOptions,
+        manager: TokenManager | None = None,
+    ) -> None:
+        self.context = context
+        self.interface = interface
+        self.options = options
+        self.manager = manager
+        self._builder = RequestBuilder(context, interface, options)
+        self._base_path = context.project.base_path(interface)
+        self._cached: CachedCalls | None = None
+        if context.answers is not None and manager is not None:
+            scope = (interface, options.language)
+            self._cached = CachedCalls(context, context.answers, manager=manager, scope=scope, reuses=options.reuses)
+
+    @property
+    def fresh(self) -> Caller:
+        """A caller that bypasses the cache."""
+        if self._cached is None:
+            return self
+        return self.with_options(evolve(self.options, reuses=False), self.manager)
+
+    @property
+    def fail_fast(self) -> Caller:
+        """A caller that retries once at most, for pages that can be requested again in smaller pieces."""
+        retry = self.options.retry
+        options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
+        return self.with_options(options, self.manager)
+
+    def call(self, request: CallRequest[T]) -> Coroutine[Any, Any, T]:
+        """Make a call and decode its answer; to be awaited.
+
+        Raises:
+            InterfaceError: the identity's interface does not have the operation; nothing was sent.
+            ConfigurationError: an argument cannot be sent.
+            CareCloudError: see `carecloud_async.errors`.
+        """
+        # A plain function: one stack frame less between the user's line and the HTTP library.
+        execution = self._prepare(request)
+        return execution.run() if self._cached is None else self._cached.run(execution)
+
+    async def execute(self, request: CallRequest[T]) -> Answer[T]:
+        """Make a call, bypassing the cache, and return its decoded answer with the response; see `call`.
+
+        Raises:
+            CareCloudError: as from `call`.
+        """
+        execution = self._prepare(request)
+        data = await execution.run()
+        assert execution.response is not None  # noqa: S101  (there is no result without one)
+        return Answer(data, execution.response)
+
+    def _prepare(self, request: CallRequest[T]) -> CallExecution[T]:
+        operation, params = request.operation, request.params
+        if self.interface not in operation.interfaces:
+            name = f"{operation.call} ({operation.title})"
+            raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
+        context = self.context
+        context.check()
+        if request.headers is not None:
+            check_headers(request.headers)
+        # Bodies and queries hold passwords and personal data, paths tokens. Error reporters record local variables, so
+        # these are SecretText and SecretBytes, whose reprs hide them.
+        body = None if request.json is None else SecretBytes(codec.encode(request.json, zone=context.project.timezone))
+        target = SecretText(expand_path(operation.path, request.path_params or {}))
+        if params and (query := SecretText(encode_query(params, project=context.project))):
+            target = SecretText(f"{target}?{query}")
+            # Without a query the line is short: a path holds ids.
+            check_request_line(operation, f"{self._base_path}{target}")
+        call = PreparedCall(request=request, operation=operation, target=target, body=body)
+        tokens = None if request.bearer is not None or operation.takes_credentials else self.manager
+        return CallExecution(context, self.options, call, builder=self._builder, tokens=tokens)
+
+    def request_size(
+        self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]
+    ) -> RequestSize:
+        """Return the size of a request before it is made; see `request_bounds.request_size`."""
+        return request_size(
+            operation,
+            base_path=self._base_path,
+            path_params=path_params,
+            params=params,
+            project=self.context.project,
+        )
+
+    def with_options(self, options: ViewOptions, manager: TokenManager | None) -> Caller:
+        """Return a caller for the same context with other options."""
+        return Caller(self.context, interface=self.interface, options=options, manager=manager)

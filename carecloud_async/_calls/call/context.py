@@ -1,0 +1,208 @@
+"""State that all views of one client share, and the options that each view may have of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import ContextVar
+from random import Random
+from typing import Any
+
+import anyio
+from attrs import define, field, frozen
+
+from carecloud_async._base.project import Project, check_language
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.cooperation import CooperativeScheduler
+from carecloud_async._base.runtime.event_loops import LoopGuard
+from carecloud_async._base.runtime.keyed_lock import KeyedLock
+from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.call.events import CallObserver
+from carecloud_async._calls.call.response_cache import AnswerStore
+from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy, check_policy
+from carecloud_async._calls.call.running_calls import RunningCalls
+from carecloud_async._calls.http.client import HttpClient
+from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
+from carecloud_async.errors import ClientClosedError, RequestTimeoutError
+
+#: How long closing waits for the calls under way, in seconds; they are cancelled at once.
+CLOSING_SECONDS = 2.0
+
+
+@define(eq=False)
+class _Block:
+    """A block of several calls with one time limit, which stands still while any of them waits for the rate limiter.
+
+    Attributes:
+        scope: ends the block.
+        limiter_left: the remaining time for the rate limiter, in seconds.
+        waiting: how many of its calls wait.
+        waiting_since: when the first of these began to wait.
+        total_left: the rest of the time limit, to go on with when none waits.
+    """
+
+    scope: anyio.CancelScope
+    limiter_left: float
+    waiting: int = 0
+    waiting_since: float = 0.0
+    total_left: float = 0.0
+
+
+_block: ContextVar[_Block | None] = ContextVar("carecloud_block", default=None)
+
+
+@contextmanager
+def at_limiter(seconds: float) -> Iterator[float]:
+    """Exclude a wait for the rate limiter from the time of the surrounding block, if there is one.
+
+    Args:
+        seconds: the longest wait that the call allows.
+
+    Yields:
+        The longest wait that the call and the block allow.
+    """
+    block = _block.get()
+    if block is None:
+        yield seconds
+        return
+    if not block.waiting:
+        block.waiting_since = anyio.current_time()
+        block.total_left = block.scope.deadline - block.waiting_since
+        block.scope.deadline = math.inf
+    block.waiting += 1
+    try:
+        yield min(seconds, block.limiter_left)
+    finally:
+        block.waiting -= 1
+        if not block.waiting:
+            now = anyio.current_time()
+            block.limiter_left -= now - block.waiting_since
+            block.scope.deadline = now + block.total_left
+
+
+@define(eq=False, kw_only=True)
+class ClientContext:
+    """State that all views of one client share.
+
+    Attributes:
+        project: where the calls go.
+        http: the HTTP client.
+        rate_limiter: the rate limit.
+        budget: the retries that may still be made.
+        clock, random: the clock and the source of randomness.
+        guard: the event loop that the client belongs to.
+        observers: receivers of the events of each call; see `calls.events`.
+        answers: the cached answers, if the client has a cache.
+        urls: the URLs of operations, as they are shown.
+        running: the calls under way.
+        computing: runs the decoding of large answers in slices.
+        writes: locks of keys that are being written, so that workflows write one at a time.
+        answered: whether CareCloud has answered any call; until then the address may be wrong.
+        closed: whether the client was closed.
+        twin: opens a client with the same settings and identity for another event loop; `None` where there is none.
+    """
+
+    project: Project
+    http: HttpClient
+    rate_limiter: RateLimiter
+    budget: RetryBudget
+    clock: Clock
+    random: Random
+    guard: LoopGuard
+    observers: tuple[CallObserver, ...] = ()
+    answers: AnswerStore | None = None
+    urls: dict[str, Any] = field(factory=dict)
+    running: RunningCalls = field(factory=RunningCalls, init=False)
+    computing: CooperativeScheduler = field(factory=CooperativeScheduler, init=False)
+    writes: KeyedLock = field(factory=KeyedLock, init=False)
+    answered: bool = field(default=False, init=False)
+    closed: bool = False
+    twin: Callable[[AuthProvider, ViewOptions], AbstractAsyncContextManager[Any]] | None = None
+
+    def check(self) -> None:
+        """Raise if the client is closed or used in the wrong event loop.
+
+        Raises:
+            ClientClosedError: this client was closed, or the `http_client` it was given.
+            WrongEventLoopError: see `LoopGuard.check`.
+        """
+        if self.closed or self.http.client.is_closed:
+            raise self.closed_error()
+        self.guard.check()
+
+    def closed_error(self, *, under_way: str = "") -> ClientClosedError:
+        """Return the error of a call on a closed client.
+
+        Args:
+            under_way: the end of the sentence, for a call that had begun.
+        """
+        if not self.closed and self.http.client.is_closed:
+            problem, fix = "the http_client was closed", "keep it open as long as the CareCloud on top of it"
+        else:
+            problem, fix = "the client was closed", "make a new one"
+        return ClientClosedError(f"{problem} {under_way}" if under_way else f"{problem}: {fix}")
+
+    @contextmanager
+    def bounded(self, timeout: Timeout, *, title: str) -> Iterator[None]:
+        """Bound a block that makes calls of its own (a login, a logout), and end it when the client is closed.
+
+        The block may take `total`. The waits of its calls for the rate limiter do not count; together they have a bound
+        of their own.
+
+        Args:
+            timeout: the view's timeouts.
+            title: the name of the block, for errors.
+
+        Raises:
+            RequestTimeoutError: it took longer.
+            ClientClosedError: the client was closed meanwhile.
+        """
+        with self.running.begin(seconds=timeout.total) as scope:
+            token = _block.set(_Block(scope, timeout.limiter_seconds))
+            try:
+                yield
+            finally:
+                _block.reset(token)
+                self.running.remove(scope)
+        if scope.cancelled_caught:
+            if self.closed:
+                raise self.closed_error(under_way=f"during {title}")
+            raise RequestTimeoutError(f"{title} took longer than {timeout.total:g} seconds (Timeout.total)")
+
+    async def aclose(self) -> None:
+        """End the calls under way with `ClientClosedError`, and close the pool.
+
+        Raises:
+            WrongEventLoopError: connections can only be closed in the loop they were opened in.
+        """
+        if self.closed:
+            return
+        if self.guard.bound:
+            self.guard.check()
+        self.closed = True
+        try:
+            await self.running.end(seconds=CLOSING_SECONDS)
+        finally:
+            try:
+                await self.rate_limiter.aclose()
+            finally:
+                await self.http.aclose()
+
+
+@frozen(kw_only=True)
+class ViewOptions:
+    """Options that a view may have of its own.
+
+    Attributes:
+        language: the `Accept-Language`.
+        timeout: the bounds on the time of a call.
+        retry: how failed calls are repeated.
+        reuses: whether a cached answer will do, where the client has a cache.
+    """
+
+    language: str = field(validator=lambda _, __, value: check_language(value))
+    timeout: Timeout
+    retry: RetryPolicy = field(validator=lambda _, __, value: check_policy(value))
+    reuses: bool = True

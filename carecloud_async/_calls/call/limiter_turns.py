@@ -1,0 +1,140 @@
+"""The turns of one call at the rate limiter, and the time that it waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import anyio
+
+from carecloud_async._base.runtime.event_loops import loop_time
+from carecloud_async._calls.call.call_errors import limiter_timeout
+from carecloud_async._calls.call.context import ClientContext, at_limiter
+from carecloud_async._calls.call.events import CallEvents
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.retry import Failure
+from carecloud_async.errors import CareCloudError
+
+T = TypeVar("T")
+
+
+class LimiterTurns:
+    """Waits for the turns of one call. Waits count against the time for the limiter, and not against the call's total.
+
+    Args:
+        context: state that all views share.
+        seconds: the time for the limiter, for all attempts together.
+        operation: what is called.
+        ahead: whether the call passes before those that wait, as a login does.
+
+    Attributes:
+        seconds: the time that the call has waited.
+        waiting: whether the call waits, or was interrupted while it waited.
+        refusal: the error of the last attempt, if the answer was a 429.
+        scope: the call's scope, whose deadline moves on by the time that the call waits.
+        events: hands events to the observers, if the call has any.
+    """
+
+    scope: anyio.CancelScope
+    seconds: float = 0.0
+    waiting: bool = False
+    refusal: CareCloudError | None = None
+    events: CallEvents | None = None
+    _ticket: int | None = None
+    _unreported: float = 0.0  # the time since the last event
+    _left_before: bool = False
+
+    def __init__(self, context: ClientContext, *, seconds: float, operation: Operation, ahead: bool) -> None:
+        self._limiter = context.rate_limiter
+        self._clock = context.clock
+        self._seconds = seconds
+        self._operation = operation
+        self._ahead = ahead
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self._limiter.pace is not None
+
+    @property
+    def seconds_left(self) -> float:
+        """The rest of the time for the limiter."""
+        return self._seconds - self.seconds
+
+    async def prepare(self) -> None:
+        """Wait until the call may get its token and its connection.
+
+        Raises:
+            RateLimitError: the wait would be longer than the time that is left.
+        """
+        if self._ahead or self._limiter.try_prepare():
+            return
+        if not await self._wait(self._limiter.prepare):
+            raise self.error()
+
+    async def leave(self) -> float:
+        """Wait until a request of the call may be written; return the seconds that it waited.
+
+        Raises:
+            RateLimitError: the wait would be longer than the time that is left.
+        """
+        limiter, before = self._limiter, self.seconds
+        if self._ticket is not None:
+            limiter.on_success(self._ticket)  # a 401 came, which another token may cure
+        self._ticket = limiter.try_acquire()
+        if self._ticket is None:
+            self._ticket = await self._wait(lambda seconds: limiter.acquire(ahead=self._ahead, seconds=seconds))
+            if self._ticket is None:
+                raise self.error()
+        self._left_before = True
+        self._report()
+        return self.seconds - before
+
+    def end_attempt(self, *, answered: bool, refusal: Failure | None) -> None:
+        """Report the outcome of an attempt to the limiter.
+
+        Args:
+            answered: whether an answer came.
+            refusal: the failure, if the answer was a 429.
+        """
+        ticket, self._ticket = self._ticket, None
+        self.refusal = None if refusal is None else refusal.error
+        if ticket is None:
+            return
+        if refusal is not None:
+            self._limiter.on_throttled(ticket, retry_after=refusal.retry_after)
+        elif answered:
+            self._limiter.on_success(ticket)
+
+    def error(self) -> CareCloudError:
+        """Return the error of a call that cannot wait for its turn: the server's own, if it refused the call before."""
+        if self.refusal is not None:
+            return self.refusal
+        return limiter_timeout(self._operation, seconds=self._limiter.delay(), again=self._left_before)
+
+    async def _wait(self, wait: Callable[[float], Coroutine[Any, Any, T]]) -> T:
+        before, total_left = self._clock.monotonic(), self.scope.deadline - loop_time()
+        self.waiting = True
+        try:
+            with at_limiter(self.seconds_left) as allowed:
+                seconds = max(allowed, 0.0)
+                self.scope.deadline = loop_time() + seconds
+                result = await wait(seconds)
+        except BaseException:
+            self._count(before)
+            self._report()
+            raise
+        self._count(before)
+        self.waiting = False
+        self.scope.deadline = loop_time() + total_left
+        return result
+
+    def _count(self, before: float) -> None:
+        waited = self._clock.monotonic() - before
+        self.seconds += waited
+        self._unreported += waited
+
+    def _report(self) -> None:
+        if self._unreported and self.events is not None:
+            self.events.notify("limiter_waited", self._unreported)
+        self._unreported = 0.0

@@ -1,0 +1,125 @@
+"""Logins: calls without a token. Builds the token manager of each identity of a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from attrs import evolve
+
+from carecloud_async._base import codec
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.secret_text import SecretDict, conceal, conceal_body
+from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.auth.renewal import TokenRefresher
+from carecloud_async._calls.auth.secret import digest
+from carecloud_async._calls.auth.stored_tokens import StoredTokenIndex
+from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.token import RenewalWindows
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.context import ClientContext, ViewOptions
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.wire import server_date
+
+#: The ends of the paths of logins by a token that may be valid only once.
+_BY_TOKEN = ("/actions/sso-login", "/actions/authentication-token-login")
+
+
+class LoginSender:
+    """Sends the requests of one login or logout; see `auth.provider.Login`.
+
+    Args:
+        caller: a caller for the identity's interface, without a token manager.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self.sent_at: float | None = None
+        self.server_date: datetime | None = None
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, str] | None = None,
+        bearer: str | None = None,
+    ) -> dict[str, Any]:
+        """See `Send`. Logins and new device tokens may be repeated, except by a token that may be used once.
+
+        The server would refuse the used token, and the user's or customer's login would fail.
+        """
+        json, path_params, bearer = conceal_body(json), conceal(path_params), conceal(bearer)
+        operation = Operation(
+            operation_id="",
+            method=method,
+            path="/" + path.lstrip("/"),
+            call="",
+            safe_to_repeat=not path.endswith(_BY_TOKEN),
+            authorized=False,
+        )
+        answer = await self._caller.execute(
+            CallRequest(
+                operation,
+                decode=_data if method == "GET" else _data_if_any,
+                path_params=path_params,
+                json=json,
+                bearer=bearer,
+                login=True,
+            )
+        )
+        self.sent_at, self.server_date = answer.response.sent_at, server_date(answer.response.headers)
+        return answer.data
+
+
+def _data_if_any(body: bytes) -> dict[str, Any]:
+    return _data(body) if body else {}  # as after a logout
+
+
+def _data(body: bytes) -> dict[str, Any]:
+    data = codec.data(body) or {}  # `[]` is how PHP writes an empty object
+    if not isinstance(data, dict):
+        raise codec.Malformed("data is not an object")
+    return SecretDict(data)
+
+
+def manager_maker(
+    context: ClientContext, *, options: ViewOptions, store: TokenStore, windows: RenewalWindows
+) -> Callable[[AuthProvider], TokenManager]:
+    """Return a function that makes the token manager of an identity.
+
+    Args:
+        context: sends the logins.
+        options: how they are sent.
+        store: keeps the tokens.
+        windows: when they are renewed.
+    """
+    index, project = StoredTokenIndex(), context.project
+    once = evolve(options, retry=evolve(options.retry, attempts=1))
+
+    @cache
+    def caller(interface: Interface, retry: bool) -> Caller:
+        return Caller(context, interface=interface, options=options if retry else once)
+
+    def make(provider: AuthProvider) -> TokenManager:
+        interface = Interface(provider.interface)
+        # Hashed once more: the key of a user's own provider may contain a person's name.
+        names = [digest(name) for name in (project.origin, provider.application_id, provider.identity_key)]
+        refresher = TokenRefresher(
+            provider,
+            key=f"{names[0]}:{interface}:{names[1]}:{names[2]}",
+            store=store,
+            index=index,
+            begin_login=lambda retry: LoginSender(caller(interface, retry)),
+            clock=context.clock,
+            zone=project.timezone,
+            windows=windows,
+        )
+        return TokenManager(refresher, clock=context.clock)
+
+    return make

@@ -1,0 +1,95 @@
+"""The SDK's own client: it keeps no cookies, and calls its transport directly if no hook or log observes it.
+
+httpx's `send` looks for redirects, cookies, hooks and a stream to close, and logs. This costs about 10 % of a small
+call, and none of it applies here: our transports return whole responses, and no redirect is followed. Where the
+difference could be observed (a hook, a log, a patched function), httpx sends the request.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from carecloud_async._calls.http.bodies import drop_stream
+from carecloud_async._calls.http.departure import DEPARTURE
+from carecloud_async._calls.http.original_functions import OriginalFunctions
+from carecloud_async._calls.http.outgoing import OutgoingRequest
+
+#: Parts of the names of functions that a request passes in httpx's client. Tracers and test tools patch them, and a
+#: patched one has to be called.
+_PASSED_BY_REQUESTS = ("send", "transport")
+
+
+@lru_cache(maxsize=2)
+def own_client_class(http_library: ModuleType) -> Any:
+    """Return the library's client without cookies: one pool serves many customers.
+
+    An empty cookie jar would do, but httpx translates every response for it, which costs about 10 % of a small call.
+    """
+    log = logging.getLogger(http_library.__name__)
+    names = _names_of_passed_functions(http_library.AsyncClient)
+    functions = OriginalFunctions(http_library.AsyncClient, names)
+
+    class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
+        def extract_cookies(self, response: Any) -> None:
+            """Take nothing."""
+
+    class OwnClient(http_library.AsyncClient):  # type: ignore[name-defined,misc]
+        def __init__(self, transport: Any) -> None:
+            super().__init__(transport=transport, trust_env=False)
+            # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
+            self._transport_attribute = next((name for name, value in vars(self).items() if value is transport), "")
+            self._given = transport
+
+        @property
+        def cookies(self) -> Any:
+            """No cookies, and nothing to put any in."""
+            return NoCookies()
+
+        def send_buffered(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
+            """Send a request and return its response, read to its end; to be awaited."""
+            send = getattr(self._given, "send_outgoing", None)
+            if send is None or self._is_watched():
+                return self._send_watched(request.to_httpx())
+            sending: Coroutine[Any, Any, Any] = send(request)
+            return sending
+
+        async def _send_watched(self, request: Any) -> Any:
+            departure = request.extensions.get(DEPARTURE)
+            if departure is not None and self._is_replaced():
+                await departure()
+            response = await self.send(request, auth=None, follow_redirects=False)
+            drop_stream(response, http_library)
+            return response
+
+        def _is_watched(self) -> bool:
+            """Return whether a hook, a log or a patch could notice how a request is sent."""
+            hooks, own = self.event_hooks, vars(self)
+            return bool(
+                hooks["request"]
+                or hooks["response"]
+                or self.is_closed  # httpx raises the error
+                or log.isEnabledFor(logging.INFO)
+                or self._is_replaced()
+                or not functions.unchanged
+                or not names.isdisjoint(own)  # patched on this client alone
+            )
+
+        def _is_replaced(self) -> bool:
+            """Return whether the transport was replaced or patched."""
+            replaced = vars(self).get(self._transport_attribute) is not self._given
+            return replaced or "handle_async_request" in vars(self._given)
+
+    return OwnClient
+
+
+def _names_of_passed_functions(client_class: Any) -> frozenset[str]:
+    """Return the names of the functions that a request passes, of whichever release httpx is."""
+    return frozenset(
+        name
+        for name, value in vars(client_class).items()
+        if callable(value) and any(part in name for part in _PASSED_BY_REQUESTS)
+    )

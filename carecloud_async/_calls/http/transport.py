@@ -1,0 +1,291 @@
+"""The default transport: httpx over aiohttp's connection pool on asyncio, httpx2's own on trio, else httpx's.
+
+httpx's own pool loses connections when calls are cancelled; aiohttp's and httpx2's do not, and aiohttp's is faster.
+Every failure is raised as the httpx exception that says whether the request may have left.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Coroutine
+from importlib import import_module
+from importlib.util import find_spec
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from carecloud_async._base.runtime.event_loops import on_asyncio
+from carecloud_async._calls.http.adapter import adapt_transport
+from carecloud_async._calls.http.aiohttp_internals import (
+    LONGEST_HEADER,
+    Exchanges,
+    find_parts,
+    open_connector,
+    read_content,
+)
+from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError
+from carecloud_async._calls.http.buffered_response import BufferedResponse, new_response
+from carecloud_async._calls.http.departure import DEPARTURE, Departure, departing
+from carecloud_async._calls.http.destinations import sending_to
+from carecloud_async._calls.http.network import Verify, tls_context
+from carecloud_async._calls.http.outgoing import OutgoingRequest
+from carecloud_async._calls.http.redaction import true_url
+from carecloud_async.errors import RateLimitError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class DefaultTransport(httpx.AsyncBaseTransport):
+    """Opens its pool on the first request, in the event loop of that request.
+
+    Args:
+        max_connections: the size of the pool.
+        verify: `True`, `False`, a CA bundle's path or an `ssl.SSLContext`; `None` where nothing goes over TLS.
+        proxy: the proxy's URL, or `None`.
+        max_response_bytes: the largest response, unpacked.
+    """
+
+    def __init__(
+        self, *, max_connections: int, verify: Verify | None, proxy: str | None, max_response_bytes: int
+    ) -> None:
+        self._max_response_bytes = max_response_bytes
+        self._max_connections = max_connections
+        self._verify = verify
+        self._proxy = proxy
+        self._inner: Any = None
+        self._closed = False
+
+    def handle_async_request(self, request: httpx.Request) -> CoroutineType[Any, Any, httpx.Response]:
+        """Send one request; see `httpx.AsyncBaseTransport`."""
+        sending_to(self._proxy or true_url(request))
+        sending: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
+        return sending
+
+    def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
+        """Send a request of the SDK without observers, and read its answer to the end."""
+        sending_to(self._proxy or request.origin)
+        transport = self._inner or self._opened()
+        sending: Coroutine[Any, Any, httpx.Response | BufferedResponse] = transport.send_outgoing(request)
+        return sending
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        self._closed = True
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            await inner.aclose()
+
+    def _opened(self) -> Any:
+        if self._closed:
+            raise httpx.ConnectError("the connection pool is closed")
+        self._inner = self._open()
+        return self._inner
+
+    def _open(self) -> httpx.AsyncBaseTransport:
+        context = False if self._verify is None else tls_context(self._verify)
+        if on_asyncio():
+            return AiohttpTransport(
+                max_connections=self._max_connections,
+                verify=context,
+                proxy=self._proxy,
+                max_response_bytes=self._max_response_bytes,
+            )
+        most = self._max_connections
+        http_library = _trio_library()
+        own = http_library.AsyncHTTPTransport(
+            verify=context,
+            limits=http_library.Limits(max_connections=most, max_keepalive_connections=most),
+            proxy=self._proxy,
+        )
+        transport: httpx.AsyncBaseTransport = adapt_transport(
+            httpx, own, max_response_bytes=self._max_response_bytes, inner_library=http_library
+        )
+        return transport
+
+
+def _trio_library() -> Any:
+    """Return httpx2 if it is installed: httpx's pool loses connections when calls are cancelled."""
+    return import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
+
+
+class _SentOnceError(Exception):
+    """Carries an exception past aiohttp's session, which would send the request again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _send_once(request: Any, send: Any) -> Any:
+    """Send a request through aiohttp's session, which repeats PUT and DELETE: the SDK's retry counts every attempt."""
+    import aiohttp
+
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _SentOnceError(error) from None
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """One aiohttp session as an httpx transport. Needs a running asyncio loop.
+
+    Args:
+        max_connections: the size of the pool.
+        verify: an `ssl.SSLContext`, or `False`.
+        proxy: the proxy's URL, or `None`.
+        max_response_bytes: the largest response, unpacked.
+    """
+
+    def __init__(
+        self, *, max_connections: int, verify: ssl.SSLContext | bool, proxy: str | None, max_response_bytes: int
+    ) -> None:
+        import aiohttp
+        import yarl
+
+        self._url = yarl.URL
+        self._aiohttp = aiohttp
+        self._proxy = proxy
+        self._limit = max_response_bytes
+        self._last_timeout = aiohttp.ClientTimeout(total=None)
+        parts = find_parts()
+        self._waiting_connections = parts.connections
+        self._session = aiohttp.ClientSession(
+            connector=open_connector(parts, limit=max_connections, ssl=verify),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
+            auto_decompress=False,
+            raise_for_status=False,
+            trust_env=False,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
+        )
+        self._exchanges = Exchanges(self._session, parts, limit=max_response_bytes)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and read its answer to the end, so that the connection is free again."""
+        began = time.perf_counter()
+        try:
+            with departing(await self._departure(request)):
+                async with self._session.request(
+                    request.method,
+                    self._url(true_url(request), encoded=True),
+                    data=request.content or None,
+                    headers=_headers(request),
+                    allow_redirects=False,
+                    timeout=self._timeout(request),
+                    proxy=self._proxy,
+                ) as response:
+                    body = await self._read(response)
+        except (BodyTooLargeError, RateLimitError):
+            raise
+        except _SentOnceError as sent:
+            error = sent.error
+            raise self._to_httpx(error, request) from error
+        except Exception as error:
+            self._remove_request(error)
+            translated = self._to_httpx(error, request)
+            if translated is error:
+                raise
+            raise translated from error
+        made: httpx.Response = new_response(
+            httpx,
+            response.status,
+            headers=response.raw_headers,
+            body=body,
+            extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
+            seconds=time.perf_counter() - began,
+        )
+        return made
+
+    async def send_outgoing(self, request: OutgoingRequest) -> httpx.Response | BufferedResponse:
+        """Send a request of the SDK without observers, as an exchange if it is plain."""
+        if self._proxy is not None or not request.is_plain or not self._exchanges.may_be_made:
+            return await self.handle_async_request(request.to_httpx())
+        try:
+            with departing(await self._departure(request)):
+                head, body = await self._exchanges.make(request, self._timeout(request))
+        except (BodyTooLargeError, RateLimitError):
+            raise
+        except Exception as error:
+            translated = self._to_httpx(error, request.to_httpx())
+            if translated is error:
+                raise
+            raise translated from error
+        return BufferedResponse(httpx, head.code, headers=head.raw_headers, content=body)
+
+    async def _departure(self, request: httpx.Request | OutgoingRequest) -> Departure | None:
+        """Return the departure that the request's connection is to wait for; without such connections, wait here."""
+        departure: Departure | None = request.extensions.get(DEPARTURE)
+        if departure is not None and not self._waiting_connections:
+            await departure()
+        return departure
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        try:
+            return await read_content(response.content, response.status, response.headers, limit=self._limit)
+        finally:
+            if not response.content.at_eof():
+                response.close()  # the rest of the response is not read
+
+    async def aclose(self) -> None:
+        """Close the session."""
+        await self._session.close()
+
+    def _timeout(self, request: httpx.Request | OutgoingRequest) -> aiohttp.ClientTimeout:
+        given = request.extensions.get("timeout", {})
+        pool, connect, read = given.get("pool"), given.get("connect"), given.get("read")
+        last = self._last_timeout
+        if (last.connect, last.sock_connect, last.sock_read) != (pool, connect, read):
+            last = self._aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=connect, sock_read=read)
+            self._last_timeout = last
+        return last
+
+    def _remove_request(self, error: Exception) -> None:
+        """Remove URL and headers from an exception of the session: they hold a person's data and the token."""
+        from multidict import CIMultiDict, CIMultiDictProxy
+
+        aiohttp = self._aiohttp
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            error.args = ("Connection timeout",)
+        elif isinstance(error, aiohttp.ClientResponseError):
+            url, headers = error.request_info.url.origin(), CIMultiDictProxy(CIMultiDict[str]())
+            error.request_info = aiohttp.RequestInfo(url, error.request_info.method, headers, url)
+            error.args = (error.request_info, error.history)
+
+    def _to_httpx(self, error: Exception, request: httpx.Request) -> Exception:
+        """Return the exception of httpx that says the same, about the request; nothing else leaves this transport."""
+        if isinstance(error, UnpackError):
+            return httpx.DecodingError(str(error), request=request)
+        translated = error if isinstance(error, httpx.TransportError) else self._translated(error)
+        translated.request = request
+        return translated
+
+    def _translated(self, error: Exception) -> httpx.TransportError:
+        aiohttp = self._aiohttp
+        text = type(error).__name__
+        match error:
+            case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+                return httpx.ProxyError(text)
+            case aiohttp.ClientConnectorError():
+                return httpx.ConnectError(text)
+            case aiohttp.ConnectionTimeoutError():
+                return httpx.ConnectTimeout(text)
+            case aiohttp.SocketTimeoutError():
+                return httpx.ReadTimeout(text)
+            case aiohttp.InvalidURL():
+                return httpx.UnsupportedProtocol(text)
+            case aiohttp.ClientPayloadError() | aiohttp.ClientOSError():
+                return httpx.ReadError(text)
+            case RuntimeError() if self._session.closed:
+                return httpx.ConnectError("the connection pool is closed")
+            case ValueError() | TypeError():
+                return httpx.LocalProtocolError(text)
+        return httpx.RemoteProtocolError(text)
+
+
+def _headers(request: httpx.Request) -> list[tuple[str, str]]:
+    # As `multi_items` does, without trying each known encoding on every header first.
+    return [(name.decode(), value.decode()) for name, value in request.headers.raw]

@@ -1,0 +1,273 @@
+"""Rate limit of a client, and the pause of all its calls after a 429.
+
+A call waits twice. It *prepares* first: a few more calls than may leave at once get their tokens and connections. Then
+it *acquires* a slot, when its request can be written. So slots are never old, and no more connections are held than
+are needed soon. Both queues are fair (first in, first out), and a caller that leaves one takes no slot with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+from attrs import field, frozen
+
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.validators import number, quoted
+from carecloud_async._calls.rate_limits.model import FIRST_CALLS, SECOND
+from carecloud_async._calls.rate_limits.pacing import LEAD_SECONDS, AdaptivePace, ConfiguredPace, Pacer, SharedPacer
+from carecloud_async.errors import ConfigurationError
+
+__all__ = ["RateLimit"]
+
+#: A `Retry-After` up to this pauses all calls; a longer one is reported to the caller that got it (seconds).
+MAX_IMPOSED = 30.0
+#: How long the queue waits for logins that are just passing ahead of it (seconds).
+_MOMENT = 0.001
+
+
+class RateLimitPolicy(Protocol):
+    """A setting that says how fast calls may leave."""
+
+    def pace(self, clock: Clock) -> Pacer:
+        """Return the pace of one client."""
+        ...
+
+
+@frozen(kw_only=True)
+class RateLimit:
+    """A steady pace that the user sets, for one client and all its views.
+
+    Several processes share the project's limit: give each its part.
+
+    Attributes:
+        requests_per_second: the most calls that leave per second.
+    """
+
+    requests_per_second: float = field(validator=number())
+
+    def pace(self, clock: Clock) -> Pacer:
+        """See `RateLimitPolicy.pace`."""
+        return ConfiguredPace(self.requests_per_second, clock=clock)
+
+    @staticmethod
+    def adaptive() -> AdaptiveRateLimit:
+        """Return the limit that finds the server's: few calls under way in the beginning, no pace until a 429."""
+        return AdaptiveRateLimit()
+
+
+@frozen
+class AdaptiveRateLimit:
+    """See `RateLimit.adaptive`. Several processes find their shares by themselves, at the cost of some more 429s."""
+
+    def pace(self, clock: Clock) -> Pacer:
+        """See `RateLimitPolicy.pace`."""
+        return AdaptivePace(clock=clock)
+
+
+class RateLimiter:
+    """Holds the calls of a client back until each may be sent.
+
+    Args:
+        limit: how fast calls may leave; `None` for a limiter that never holds a call back.
+        clock: the clock.
+        origin: the project's origin: a limit that processes share is one for each project.
+
+    Raises:
+        ConfigurationError: `limit` is not a limit.
+    """
+
+    def __init__(self, limit: RateLimitPolicy | None, *, clock: Clock, origin: str = "") -> None:
+        if isinstance(limit, type) or (limit is not None and not callable(getattr(limit, "pace", None))):
+            raise ConfigurationError(
+                "rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not "
+                f"{quoted(limit)}"
+            )
+        self.pace: Pacer | None = None if limit is None else limit.pace(clock)
+        self._clock = clock
+        self._preparing = _Queue(clock)
+        self._acquiring = _Queue(clock)
+        #: When the calls that prepare now began to.
+        self._prepared: deque[float] = deque()
+        self._ahead = 0
+        self._ticket = 0
+        if isinstance(self.pace, SharedPacer):
+            self.pace.start(origin=origin, waiting=self._count_waiting, wake=self._acquiring.wake)
+
+    @property
+    def rate(self) -> float | None:
+        """Calls per second at this moment, for metrics; `None` while unlimited, and where the pacer does not say."""
+        rate = getattr(self.pace, "rate", None)
+        return rate if isinstance(rate, int | float) else None
+
+    def delay(self) -> float:
+        """Return the seconds until the next call may leave, apart from the queue; zero for now."""
+        return 0.0 if self.pace is None else max(self.pace.delay(), 0.0)
+
+    def try_prepare(self) -> bool:
+        """Let a call prepare if there is no need to wait, and return whether it may."""
+        pace = self.pace
+        if pace is None:
+            return True
+        if self._preparing.waiting or self._delay_of_preparing(pace) > 0:
+            return False
+        self._prepared.append(self._clock.monotonic())
+        return True
+
+    async def prepare(self, seconds: float = math.inf) -> bool:
+        """Wait until a call may prepare.
+
+        Args:
+            seconds: the longest wait by the clock that was handed in. The caller ends it in real time.
+
+        Returns:
+            Whether it may: not if `seconds` are certainly not enough to leave.
+        """
+        pace = self.pace
+        if pace is None:
+            return True
+        if pace.delay() > seconds or not await self._preparing.wait(
+            lambda: self._delay_of_preparing(pace), until=self._clock.monotonic() + seconds
+        ):
+            return False
+        self._prepared.append(self._clock.monotonic())
+        return True
+
+    def try_acquire(self) -> int | None:
+        """Return a ticket if there is no need to wait, else `None`. Nearly all calls pass here, without awaiting."""
+        pace = self.pace
+        if pace is None:
+            return 0
+        if self._acquiring.waiting or pace.delay() > 0:
+            return None
+        return self._take(pace)
+
+    async def acquire(self, *, ahead: bool = False, seconds: float = math.inf) -> int | None:
+        """Wait for a slot; return a ticket for `on_success` and `on_throttled`.
+
+        Args:
+            ahead: do not queue. For logins: calls that have prepared wait for them.
+            seconds: the longest wait by the clock that was handed in. The caller ends it in real time.
+
+        Returns:
+            The ticket, or `None` once `seconds` are certainly not enough.
+        """
+        pace = self.pace
+        if pace is None:
+            return 0
+        until = self._clock.monotonic() + seconds
+        self._ahead += ahead
+        try:
+            if ahead:
+                passed = await self._acquiring.pass_by(pace.delay, until=until)
+            elif pace.delay() > seconds:
+                return None
+            else:
+                passed = await self._acquiring.wait(
+                    lambda: max(pace.delay(), _MOMENT if self._ahead else 0.0), until=until
+                )
+            return self._take(pace) if passed else None
+        finally:
+            self._ahead -= ahead
+
+    def on_success(self, ticket: int) -> None:
+        """Note that a call was answered, and not with 429."""
+        pace = self.pace
+        if pace is not None:
+            pace.on_success(ticket)
+            if self._acquiring.waiting and not self._ahead and pace.delay() <= 0:
+                self._acquiring.wake()  # the answer was what it waited for
+
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """Note a 429: all calls pause, and the pace drops, once for all calls that were under way together.
+
+        A wait longer than `MAX_IMPOSED` is not imposed on all: each call decides by its own policy.
+        """
+        if self.pace is not None:
+            imposed = retry_after if retry_after is not None and retry_after <= MAX_IMPOSED else None
+            self.pace.on_throttled(ticket, retry_after=imposed)
+
+    async def aclose(self) -> None:
+        """Close what the pacer holds open."""
+        if isinstance(self.pace, SharedPacer):
+            await self.pace.aclose()
+
+    def _count_waiting(self) -> int:
+        return self._preparing.waiting + self._acquiring.waiting
+
+    def _delay_of_preparing(self, pace: Pacer) -> float:
+        """Return the seconds until another call may prepare, or until it is worth looking again."""
+        now = self._clock.monotonic()
+        while self._prepared and self._prepared[0] <= now - LEAD_SECONDS:
+            self._prepared.popleft()  # it waits for a login or a connection: others need not wait for it
+        if len(self._prepared) >= getattr(pace, "lead", FIRST_CALLS):
+            return self._prepared[0] + LEAD_SECONDS - now
+        return pace.delay() - LEAD_SECONDS
+
+    def _take(self, pace: Pacer) -> int:
+        """Let a call leave now; return its ticket, the current microsecond or the next free one."""
+        self._ticket = ticket = max(int(self._clock.monotonic() * 1e6), self._ticket + 1)
+        pace.take(ticket)
+        if self._prepared:
+            self._prepared.popleft()
+            self._preparing.wake()
+        return ticket
+
+
+class _Queue:
+    """Waiters in the order of their coming. Only the first looks when it may pass.
+
+    Args:
+        clock: the clock.
+
+    Attributes:
+        waiting: how many wait.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.waiting: int = 0
+        self._clock = clock
+        self._turn = anyio.Lock()
+        self._sleeping: anyio.CancelScope | None = None
+
+    async def wait(self, delay: Callable[[], float], *, until: float) -> bool:
+        """Wait until this waiter is the first and may pass; return whether it may.
+
+        Args:
+            delay: returns the seconds until it may, or until it is worth asking again; zero or less is now.
+            until: when it gives up.
+        """
+        self.waiting += 1
+        try:
+            async with self._turn:
+                while (wait := self._next_look(delay, until)) is not None and wait > 0:
+                    with anyio.CancelScope() as self._sleeping:
+                        await self._clock.sleep(wait)
+                return wait is not None
+        finally:
+            self.waiting -= 1
+
+    async def pass_by(self, delay: Callable[[], float], *, until: float) -> bool:
+        """Wait beside the queue; see `wait`."""
+        self.waiting += 1
+        try:
+            while (wait := self._next_look(delay, until)) is not None and wait > 0:
+                await self._clock.sleep(wait)
+            return wait is not None
+        finally:
+            self.waiting -= 1
+
+    def wake(self) -> None:
+        """Let the first waiter look again."""
+        if self._sleeping is not None:
+            self._sleeping.cancel()
+
+    def _next_look(self, delay: Callable[[], float], until: float) -> float | None:
+        """Return the seconds until a waiter is to look again; zero if it may pass, `None` if it gives up."""
+        seconds = delay()
+        if seconds <= 0:
+            return 0.0
+        return None if self._clock.monotonic() + seconds > until else min(max(seconds, _MOMENT), SECOND)

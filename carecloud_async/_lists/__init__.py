@@ -1,0 +1,1 @@
+"""Many records: pages, listings, exports, changes."""

@@ -1,0 +1,287 @@
+"""The changes of a list as a file, which appears whole and with which the state moves.
+
+    write      the file, next to its target, and sync it
+    commit     the state, together with a note of the file
+    publish    the file under its name
+    confirm    the note goes: the caller has the report
+
+If a run is killed after the commit, the next one finds the note. It publishes the file, if that was not done, and
+returns its report. So nothing is lost or returned twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from attrs import asdict, evolve, field, frozen, make_class
+
+from carecloud_async._base.codec.fields import API_NAME, api_names, field_types, is_model
+from carecloud_async._base.runs import Publication, partial_path, publish
+from carecloud_async._base.runtime.durable_files import create_private
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
+from carecloud_async._lists.changes.reader import Changes, disk_errors, has_unfinished
+from carecloud_async._lists.changes.state_file import StateFile
+from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
+from carecloud_async._lists.export.errors import BadExportError
+from carecloud_async._lists.export.formats.compression import compressing
+from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.sink_stream import SinkStream
+from carecloud_async._lists.export.storage.target import Target, read_target
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import OVERWRITE
+
+__all__ = ["CHANGE", "ChangesFileOptions", "WrittenChanges", "publish_changes", "write_changes"]
+
+#: The name of the first column of tables.
+CHANGE = "_change"
+
+#: The state's note of a file whose report may not have been received.
+_PUBLICATION = "publication"
+
+
+@frozen(kw_only=True)
+class ChangesFileOptions:
+    """The options of a file of changes; see `Listing.export`."""
+
+    overwrite: bool = False
+    format: str | None = None
+    columns: Literal["model", "found"] = "model"
+    timestamps: Literal["utc", "project"] = "utc"
+    csv: CsvOptions = field(factory=CsvOptions)
+
+
+async def write_changes(
+    source: ExportSource,
+    target: str | os.PathLike[str],
+    state: str | os.PathLike[str],
+    options: ChangesOptions,
+    file_options: ChangesFileOptions,
+) -> ChangesReport:
+    """Write the changes of a list to a file.
+
+    Args:
+        source: the list.
+        target: the file; its suffix is the format.
+        state: the state file.
+        options: how the list is read and compared.
+        file_options: the file's format and layout.
+
+    Raises:
+        ExportError: it cannot start or continue; the state and the target are unchanged.
+        CareCloudError: the server cannot be read.
+    """
+    written = await publish_changes(source, target, state, options, file_options)
+    try:
+        # Without awaiting: a cancellation after it would tell the caller that the file is not there.
+        written.confirm()
+    finally:
+        written.close()
+    return written.report
+
+
+@frozen(repr=False)
+class WrittenChanges:
+    """A file of changes that has its name. Until it is confirmed, the next run returns it again, and reads nothing.
+
+    Attributes:
+        report: the report.
+    """
+
+    report: ChangesReport
+    _state: StateFile = field(alias="state")
+
+    def confirm(self) -> None:
+        """Note that the report was received: the next run brings what changed since. Blocks for a few milliseconds.
+
+        Raises:
+            ExportError: the disk refuses.
+        """
+        self._state.set(_PUBLICATION, None)
+        self._state.commit()
+
+    def close(self) -> None:
+        """Close the state."""
+        self._state.close()
+
+
+async def publish_changes(
+    source: ExportSource,
+    target: str | os.PathLike[str],
+    state: str | os.PathLike[str],
+    options: ChangesOptions,
+    file_options: ChangesFileOptions,
+) -> WrittenChanges:
+    """Write the changes of a list to a file, for a caller that confirms it later; see `write_changes`.
+
+    Raises:
+        ExportError: it cannot start or continue.
+        CareCloudError: the server cannot be read.
+    """
+    destination = await run_in_thread(partial(read_target, target, format=file_options.format))
+    if destination.direct or destination.url is not None:
+        raise BadExportError(
+            f"{destination.shown}: changes must be written to a local file, because file and state move together"
+        )
+    if source.operation.id_field is None and destination.format.sink is not None:
+        raise BadExportError(f"{source.name} has no id field, so a table cannot identify deleted records: write .jsonl")
+    Changes(source, state, options)  # checks them
+    opened: list[StateFile] = []  # where a cancelled wait finds it
+    try:
+        await run_in_thread(lambda: opened.append(StateFile(Path(state), source.fingerprints())))
+        file = _ChangesFile(source, destination, file_options, opened[0], state=Path(state))
+        return WrittenChanges(await file.finish_earlier() or await file.make(options), opened[0])
+    except BaseException:
+        for one in opened:
+            await run_in_thread_regardless(one.close)
+        raise
+
+
+class _ChangesFile:
+    """One file of changes, with the open state that moves with it."""
+
+    def __init__(
+        self, source: ExportSource, target: Target, options: ChangesFileOptions, opened: StateFile, *, state: Path
+    ) -> None:
+        self._source = source
+        self._id_field = source.operation.id_field or "id"
+        self._target = target
+        self._overwrite = options.overwrite
+        self._opened = opened
+        self._state = state
+        self._partial = partial_path(target.path, owner=state)
+        self._is_noted = False
+        self._layout = Layout(
+            into=_with_change(source.into),
+            fields={},
+            timezone=source.project.timezone,
+            columns=options.columns,
+            timestamps=options.timestamps,
+            csv=options.csv,
+        )
+
+    async def finish_earlier(self) -> ChangesReport | None:
+        """Publish the file of a run that was killed; return its report if it is what this run would write."""
+        return await run_in_thread(self._finish_earlier)
+
+    async def make(self, options: ChangesOptions) -> ChangesReport:
+        """Write what changed to the file, and publish it."""
+        self._require_free()
+        try:
+            async with Changes[Any](self._source, self._state, options, opened=self._opened) as changes:
+                await changes.hand_over(self._write)
+                await run_in_thread_regardless(lambda: self._publish(changes))
+        finally:
+            if not self._is_noted:
+                await run_in_thread_regardless(lambda: self._partial.unlink(missing_ok=True))
+        return changes.report
+
+    def _publish(self, changes: Changes[Any]) -> None:
+        self._require_free()
+        with disk_errors(self._target.path):
+            noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(changes.report))
+        changes.commit(**{_PUBLICATION: noted})
+        self._is_noted = True
+        self._give_name(noted, overwrite=self._overwrite)
+
+    def _finish_earlier(self) -> ChangesReport | None:
+        if has_unfinished(self._opened):
+            raise ExportError(
+                f"{self._state} has changes that a program took and did not finish: run that program again, or give "
+                "this file a state of its own"
+            )
+        noted = self._opened.get(_PUBLICATION, Publication)
+        if noted is None:
+            return None
+        if noted.is_published_as(self._target.path):
+            return _report_of(noted)
+        if not noted.is_waiting:  # it was published as another file, or was used and removed since
+            return None
+        if noted.form != self._form:
+            self._give_name(noted, overwrite=False)
+            return None
+        # What the caller says now counts, also where the noted name is taken.
+        noted = evolve(noted, target=os.path.realpath(self._target.path))
+        self._opened.set(_PUBLICATION, noted)
+        self._opened.commit()
+        self._give_name(noted, overwrite=self._overwrite)
+        return _report_of(noted)
+
+    def _give_name(self, noted: Publication, *, overwrite: bool) -> None:
+        with disk_errors(Path(noted.target)):
+            try:
+                publish(Path(noted.partial), Path(noted.target), overwrite=overwrite)
+            except FileExistsError:
+                raise _exists(noted.target) from None
+
+    def _require_free(self) -> None:
+        if not self._overwrite and self._target.path.exists():
+            raise _exists(self._target.shown)
+
+    @property
+    def _form(self) -> str:
+        return self._target.format.suffix + self._target.format.compression
+
+    def _write(self, pending: PendingChanges) -> None:
+        """Write it next to the target."""
+        with disk_errors(self._target.path), create_private(self._partial) as file:
+            if self._target.format.sink is None:
+                stream = compressing(file, self._target.format.compression)
+                for rows in _batches(pending):
+                    stream.write(b"".join(map(_line, rows)))
+                stream.close()
+            else:
+                self._write_table(file, pending)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _write_table(self, file: BufferedRandom, pending: PendingChanges) -> None:
+        sink = SinkStream(file, self._target.format, self._layout)
+        for rows in _batches(pending):
+            sink.infer_schema([self._row(row) for row in rows])
+        for rows in _batches(pending):
+            sink.write([self._row(row) for row in rows])
+        sink.finish()
+
+    def _row(self, change: PendingChange) -> bytes:
+        head = b'{"' + CHANGE.encode() + b'":"' + change.kind.encode() + b'"'
+        record = msgspec.json.encode({self._id_field: change.id}) if change.line is None else change.line
+        # A record that is no object has no columns: PHP writes an empty one as a list.
+        return head + (b"," + record[1:] if record.startswith(b"{") and record != b"{}" else b"}")
+
+
+def _report_of(noted: Publication) -> ChangesReport:
+    return ChangesReport(**{**noted.report, "finished_before": True})
+
+
+def _exists(name: str) -> ExportError:
+    return ExportError(f"{name} exists already", fix=OVERWRITE)
+
+
+def _batches(pending: PendingChanges) -> Iterator[list[PendingChange]]:
+    pending.rewind()
+    while rows := pending.read():
+        yield rows
+
+
+def _line(change: PendingChange) -> bytes:
+    head: dict[str, Any] = {"change": change.kind, "id": change.id}
+    if change.fields:
+        head["fields"] = change.fields
+    return msgspec.json.encode(head)[:-1] + b',"record":' + (change.line or b"null") + b"}\n"
+
+
+def _with_change(into: Any) -> Any:
+    """Return the model of a record, with its change as the first field."""
+    if not is_model(into):
+        return into
+    names, types = api_names(into), field_types(into)
+    fields = {name: field(type=kind | None, metadata={API_NAME: names[name]}) for name, kind in types.items()}
+    return make_class("ChangedRecord", {"change_": field(type=str, metadata={API_NAME: CHANGE}), **fields})

@@ -1,0 +1,1 @@
+"""Export a whole list into a file: exactly, resumably, in little memory."""

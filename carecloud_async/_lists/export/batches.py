@@ -1,0 +1,290 @@
+"""`RecordBatches`: a list as an exact stream of Arrow record batches, without a file.
+
+    async with client.customers.list().arrow() as batches:
+        async for batch in batches:
+            load(batch)                     # a pyarrow.RecordBatch of the model's columns
+            remember(batches.mark)          # to continue from here: listing.arrow(after=mark)
+    batches.report.records
+
+Records are read as an export reads them, and as exactly. Memory holds the pages in flight, one batch being
+made and one waiting batch: a slow consumer makes the reading wait.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import anyio
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from attrs import evolve, field, frozen
+
+from carecloud_async._base.runs import why_foreign
+from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.threads import run_in_thread
+from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError, nesting_errors
+from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
+from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async._lists.export.formats.schema import SchemaBuilder
+from carecloud_async._lists.export.formats.selection import field_names, read_fields
+from carecloud_async._lists.export.formats.sinks import Layout
+from carecloud_async._lists.export.reading.boundary import NotInOrderError
+from carecloud_async._lists.export.reading.range_scan import RangeScan
+from carecloud_async._lists.export.reading.ranges import IdRange
+from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.since import parse_since, require_changes
+from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Strategy
+from carecloud_async._lists.paging.auto import AUTO, Auto, require_int_or_auto
+from carecloud_async.errors import ExportError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["BatchOptions", "RecordBatches"]
+
+_VERSION = 3
+
+#: A batch (`None` if a page brought nothing new) and the mark after it.
+_Made = tuple[Any, str | None]
+
+
+@frozen(kw_only=True)
+class BatchOptions:
+    """The options of a stream; see `Listing.arrow`.
+
+    Attributes:
+        id_range: the range of ids to read instead of the whole list. Such a stream has no mark.
+    """
+
+    concurrency: int | Auto = AUTO
+    changed_since: datetime | str | None = None
+    after: str | None = field(default=None, repr=False)
+    fields: Sequence[str] | None = None
+    timestamps: Literal["utc", "project"] = "utc"
+    on_progress: OnProgress | None = None
+    id_range: IdRange | None = None
+
+
+class RecordBatches:
+    """An async iterator of `pyarrow.RecordBatch`, to be used in `async with`.
+
+    Args:
+        source: the list.
+        options: see `Listing.arrow`.
+
+    Raises:
+        BadExportError: the list cannot be streamed, pyarrow is not installed, or `after` belongs to another stream.
+    """
+
+    def __init__(self, source: ExportSource, options: BatchOptions) -> None:
+        require_int_or_auto("concurrency", options.concurrency)
+        if source.offset:
+            raise BadExportError("a stream holds the whole list: leave offset out")
+        require_pyarrow()
+        self._source = source
+        self._options = options
+        self._since = None if options.changed_since is None else parse_since(options.changed_since, source.project)
+        if self._since is not None:
+            require_changes(source)
+        layout = Layout(
+            into=source.into,
+            fields=read_fields(options.fields, source.into, also=(UNKNOWN_FIELDS,)),
+            timezone=source.project.timezone,
+            timestamps=options.timestamps,
+        )
+        if not has_fixed_columns(layout):
+            raise BadExportError("arrow needs a model, whose fields are the columns: pass into= a class")
+        self._encoder = ArrowEncoder(layout, SchemaBuilder(layout.into))
+        self._fingerprints = source.fingerprints(
+            fields=field_names(layout.fields),
+            changed_since=None if self._since is None else self._since.moment.isoformat(),
+            format=f"arrow {options.timestamps}",
+        )
+        self._start = Checkpoint()
+        if options.after is not None:
+            self._start, nulls = _read_mark(options.after, self._fingerprints)
+            self._encoder.nulls.update(nulls)
+        self._send: MemoryObjectSendStream[_Made] | None = None
+        self._receive: MemoryObjectReceiveStream[_Made] | None = None
+        self._tasks = BackgroundTasks()
+        self._error: Exception | None = None
+        self._report: ExportReport | None = None
+        self._mark = options.after
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """The schema of every batch: the model's columns, and `unknown_fields`."""
+        return self._encoder.schema
+
+    @property
+    def mark(self) -> str | None:
+        """A text to continue after the batch that was yielded last; pass it to `Listing.arrow(after=…)`.
+
+        It is opaque, a few kilobytes long, and bound to the list, its filters and the fields. It holds ids of records.
+        `None` before the first batch, with `changed_since`, and for lists that the server does not keep in the order of
+        their ids: such a stream can only be restarted.
+        """
+        return self._mark
+
+    @property
+    def report(self) -> ExportReport:
+        """The report, available once all batches were yielded; its `target` is `arrow`.
+
+        Raises:
+            ExportError: the stream has not ended.
+        """
+        if self._report is None:
+            raise ExportError("the stream has not ended: the report is available after the last batch")
+        return self._report
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._send, self._receive = anyio.create_memory_object_stream[_Made](1)
+        self._tasks.start(self._read, self._send)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        (send, self._send), (receive, self._receive) = (self._send, None), (self._receive, None)
+        try:
+            await self._tasks.__aexit__(kind, error, traceback)
+        finally:
+            # If the reading was cancelled before it began, nothing else closes its end of the channel.
+            for stream in (send, receive):
+                if stream is not None:
+                    stream.close()
+
+    def __aiter__(self) -> AsyncIterator[pyarrow.RecordBatch]:
+        return self
+
+    async def __anext__(self) -> pyarrow.RecordBatch:
+        receive = self._receive
+        if receive is None:
+            raise ExportError("use a stream in a block: async with listing.arrow() as batches")
+        while True:
+            try:
+                batch, self._mark = await receive.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError):
+                if self._error is not None:
+                    raise self._error from None
+                if self._report is None:
+                    raise ExportError(
+                        "the stream was iterated after its `async with` block ended: iterate inside the block"
+                    ) from None
+                raise StopAsyncIteration from None
+            if batch is not None:
+                return batch
+
+    async def _read(self, send: MemoryObjectSendStream[_Made]) -> None:
+        try:
+            counts = self._start.counts if self._start.complete else await self._scan(send)
+            self._report = evolve(
+                make_report(self._source, counts, target="arrow", resumed=self._options.after is not None),
+                nulls=dict(self._encoder.nulls),
+            )
+        except Exception as error:  # noqa: BLE001  (raised by the consumer)
+            self._error = error
+        finally:
+            send.close()
+
+    async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
+        has_sent = self._start.counts.records > 0
+        writer = _BatchWriter(self._encoder, send, fingerprints=self._fingerprints, has_sent=has_sent)
+        if self._options.id_range is not None:
+            return await self._scan_range(self._options.id_range, writer)
+
+        async def restart() -> None:
+            if writer.has_sent:
+                raise CannotStartOverError(
+                    f"the server does not keep {self._source.name} in the order of ids, and batches that were yielded "
+                    "cannot be taken back: export to a file"
+                )
+
+        return await scan(
+            self._source,
+            self._start,
+            since=self._since,
+            concurrency=self._options.concurrency,
+            on_progress=self._options.on_progress,
+            writer=writer,
+            restart=restart,
+        )
+
+    async def _scan_range(self, id_range: IdRange, writer: _BatchWriter) -> Counts:
+        scan = RangeScan(self._source, id_range, accept=writer.put_lines, width=self._options.concurrency)
+        try:
+            await scan.read()
+        except NotInOrderError:
+            raise ExportError(
+                f"the server does not keep {self._source.name} in the order of ids any more: split it again"
+            ) from None
+        return Counts(records=scan.records, list_changed=scan.list_changed, exact=scan.exact)
+
+
+class _BatchWriter:
+    """Makes batches of records in a worker thread and sends them; waits while the consumer is slower."""
+
+    def __init__(
+        self,
+        encoder: ArrowEncoder,
+        send: MemoryObjectSendStream[_Made],
+        *,
+        fingerprints: dict[str, str],
+        has_sent: bool,
+    ) -> None:
+        self._encoder = encoder
+        self._fingerprints = fingerprints
+        self._send = send
+        self.has_sent = has_sent
+
+    async def put(self, lines: list[bytes], state: Checkpoint) -> None:
+        batch = await run_in_thread(lambda: self._encode(lines)) if lines else None
+        self.has_sent = self.has_sent or batch is not None
+        await self._send.send((batch, _make_mark(state, self._fingerprints, self._encoder.nulls)))
+
+    async def put_lines(self, lines: list[bytes]) -> None:
+        """Send a batch without a mark: a stream cannot continue after it."""
+        await self._send.send((await run_in_thread(lambda: self._encode(lines)), None))
+
+    async def drain(self) -> None:
+        """Do nothing: each batch is sent before the next page is taken."""
+
+    def _encode(self, lines: list[bytes]) -> Any:
+        with nesting_errors():
+            return self._encoder.encode(lines).combine_chunks().to_batches()[0]
+
+
+class _Mark(msgspec.Struct):
+    version: int
+    fingerprints: dict[str, str]
+    checkpoint: Checkpoint
+    nulls: dict[str, int]
+
+
+def _make_mark(checkpoint: Checkpoint, fingerprints: dict[str, str], nulls: Mapping[str, int]) -> str | None:
+    if checkpoint.strategy is not Strategy.ORDERED:
+        return None  # the seen ids are stored on this machine only
+    data = msgspec.json.encode(_Mark(_VERSION, fingerprints, checkpoint, dict(nulls)))
+    return base64.urlsafe_b64encode(zlib.compress(data)).decode()
+
+
+def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, Mapping[str, int]]:
+    try:
+        data = zlib.decompressobj().decompress(base64.urlsafe_b64decode(mark), 1 << 20)
+        found = msgspec.json.decode(data, type=_Mark)
+    except (ValueError, TypeError, zlib.error):
+        raise BadExportError("after is not a mark of a stream: pass a value of batches.mark") from None
+    problem = why_foreign(found.fingerprints, fingerprints, name="stream", each="list", own="a mark")
+    if found.version != _VERSION:
+        problem = "was made by another version of this package"
+    if problem is not None:
+        raise BadExportError(f"after {problem}, or leave it out to begin again")
+    return found.checkpoint, found.nulls

@@ -1,0 +1,141 @@
+"""An export to a file: read into a journal and an output next to the target, which get its name when they are whole.
+
+    workspace   the folder next to the target with the run file, which an export keeps locked
+    journal     the records, durable before the checkpoint that includes them
+    output      the same records in the target's format
+
+A killed export continues from its checkpoint with `resume=True`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless, run_with
+from carecloud_async._lists.export.progress import Reporter
+from carecloud_async._lists.export.read_list import read_list
+from carecloud_async._lists.export.reading.scan import make_report
+from carecloud_async._lists.export.report import Counts, ExportReport
+from carecloud_async._lists.export.request import ExportRequest
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.export.storage.journal import Journal
+from carecloud_async._lists.export.storage.output import Output
+from carecloud_async._lists.export.storage.workspace import Workspace
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import OVERWRITE
+
+__all__ = ["export_to_file"]
+
+
+async def export_to_file(request: ExportRequest) -> ExportReport:
+    """Export to a file, which appears when it is whole.
+
+    Raises:
+        ExportError: the export cannot start or continue.
+        CareCloudError: the server cannot be read.
+        OSError: the disk refuses.
+    """
+    workspace = Workspace(request.target)
+    try:
+        earlier = await run_in_thread(partial(_open, workspace, request))
+        if earlier is not None:
+            return evolve(earlier, resumed=True, finished_before=True)
+        return await _FileExport(request, workspace).run()
+    finally:
+        await run_in_thread_regardless(workspace.close)
+
+
+def _open(workspace: Workspace, request: ExportRequest) -> ExportReport | None:
+    """Open the workspace; return the report of the export that is resumed, if it is done and its file untouched.
+
+    Raises:
+        ExportError: the target exists and must not be replaced, or the workspace cannot be opened.
+    """
+    target, options = request.target, request.options
+    is_taken = not options.overwrite and target.exists()
+    exists = ExportError(f"{target.shown} exists already", fix=OVERWRITE)
+    if is_taken and not (options.resume and workspace.directory.is_dir()):
+        raise exists
+    workspace.open(request.fingerprints, resume=options.resume)
+    ended = workspace.ended
+    if ended is not None and not options.overwrite:
+        workspace.finish(ended, resume=True)
+        return ended.report
+    if is_taken:
+        raise exists
+    if ended is not None:
+        workspace.run.begin()  # there is nothing to continue
+    return None
+
+
+@frozen
+class _FileExport:
+    """An export into an open workspace.
+
+    Attributes:
+        request: what is wanted.
+        workspace: the folder.
+    """
+
+    request: ExportRequest
+    workspace: Workspace
+
+    async def run(self) -> ExportReport:
+        """Read the list, finish the file, and publish it under the target's name."""
+        request, clock = self.request, self.request.source.clock
+        began = clock.monotonic()
+        start, counts, output = await self._read()
+        report = make_report(request.source, counts, target=request.target.shown, resumed=start is not None)
+        reporter = Reporter(request.options.on_progress, clock=clock, before=counts, bounded=False)
+        file = await output.finish(partial(reporter.report, counts, stage="writing"))
+        earlier = 0.0 if start is None else start.counts.seconds
+        report = evolve(report, seconds=earlier + clock.monotonic() - began, nulls=dict(output.nulls))
+        await run_in_thread(partial(self._publish, file, report))
+        return report
+
+    async def _read(self) -> tuple[Checkpoint | None, Counts, Output]:
+        """Read the list into the journal and the output.
+
+        Returns:
+            the checkpoint of an earlier run, if this one continues it; the counts; the output, which is not finished.
+        """
+        request = self.request
+        journal = Journal(self.workspace, encode=request.encode)
+        output: Output | None = None
+        try:
+            start = await run_in_thread(journal.restore)
+            output = Output(self.workspace, request.target, request.layout, live=start is None)
+            if start is not None and start.complete:
+                return start, start.counts, output
+            return start, await self._read_into(journal, output, start or Checkpoint()), output
+        except BaseException:
+            if output is not None:
+                await run_in_thread_regardless(output.close)
+            raise
+        finally:
+            journal.close()
+
+    async def _read_into(self, journal: Journal, output: Output, start: Checkpoint) -> Counts:
+        def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
+            journal.begin()  # which removes an earlier run's output, before a new one is opened
+            secure = partial(journal.commit, lines, checkpoint)
+            if output.is_live:
+                # In two threads, because the journal mostly waits for the disk. What the journal lacks does not count.
+                run_with(secure, partial(output.write, lines))
+            else:
+                secure()
+
+        async def restart() -> None:
+            await run_in_thread(output.close)
+            await run_in_thread(journal.restart)
+
+        return await read_list(self.request, start, commit=commit, restart=restart, open_seen=journal.open_seen)
+
+    def _publish(self, file: Path, report: ExportReport) -> None:
+        """Give the finished file the target's name, and clear the workspace."""
+        options = self.request.options
+        ended = self.workspace.publish(file, report, overwrite=options.overwrite, mode=options.mode)
+        self.workspace.finish(ended, resume=options.resume)

@@ -1,0 +1,162 @@
+"""The shape of records as a tree: the model's fields and those found in the data. Columns and types come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+import msgspec
+from attrs import define, field
+
+from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async._base.codec.tolerant.broken_json import load
+
+__all__ = ["SchemaBuilder", "Shape", "as_text", "is_slot_name", "shape_of"]
+
+_SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", datetime: "datetime", time: "str"}
+_INT64 = 2**63
+
+
+@define(eq=False)
+class Shape:
+    """One node of a schema: a field, an object or the elements of a list.
+
+    Attributes:
+        kind: `object`, `list`, a scalar (`str`, `int`, `float`, `bool`, `date`, `datetime`), `json` for what has no one
+            type, or `unknown` where only nulls were seen.
+        fixed: whether the kind comes from the model; the data does not change it then.
+        children: the fields of an object.
+        element: the node of every element of a list.
+    """
+
+    kind: str = "unknown"
+    fixed: bool = False
+    children: dict[str, Shape] = field(factory=dict)
+    element: Shape | None = None
+
+    def learn(self, value: Any) -> None:
+        """Take a value into account."""
+        if value is None or self.kind == "json":
+            return
+        if self.kind == "object" and isinstance(value, dict):
+            for name, inner in value.items():
+                child = self.children.get(name)
+                if child is None:
+                    child = self.children[name] = Shape()
+                child.learn(inner)
+        elif self.kind == "list" and isinstance(value, list) and self.element is not None:
+            for inner in value:
+                self.element.learn(inner)
+        elif not self.fixed:
+            self._become(value)
+
+    def _become(self, value: Any) -> None:
+        kind = _kind_of(value)
+        if self.kind == "unknown":
+            self.kind = kind
+            self.element = Shape() if kind == "list" else None
+            if kind in {"object", "list"}:
+                self.learn(value)
+        elif {self.kind, kind} == {"int", "float"}:
+            self.kind = "float"
+        elif self.kind != kind:
+            self.kind, self.element = "json", None
+            self.children.clear()
+
+    def leaves(self, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape]]:
+        """Yield every node that is not an object, with the path to it: the columns of a table."""
+        for name, child in self.children.items():
+            if child.kind == "object" and child.children:
+                yield from child.leaves((*prefix, name))
+            else:
+                yield (*prefix, name), child
+
+    def select(self, wanted: Mapping[str, Any]) -> Shape:
+        """Return the part that a selection names, in its order.
+
+        Args:
+            wanted: see `selection.read_fields`.
+        """
+        if not wanted:
+            return self
+        if self.kind == "list" and self.element is not None:
+            return Shape(kind="list", fixed=self.fixed, element=self.element.select(wanted))
+        found = {name: self.children.get(name, Shape()).select(inner) for name, inner in wanted.items()}
+        return Shape(kind="object", fixed=self.fixed, children=found)
+
+
+def shape_of(hint: Any) -> Shape:
+    """Return the shape of a type."""
+    kind = core_type(hint)
+    if is_model(kind):
+        names = api_names(kind)
+        children = {names[field]: shape_of(inner) for field, inner in field_types(kind).items()}
+        return Shape(kind="object", fixed=True, children=children)
+    element = element_type(kind)
+    if element is not None:
+        return Shape(kind="list", fixed=True, element=shape_of(element))
+    return Shape(kind=_SCALARS.get(kind, "json"), fixed=True)
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, dict):
+        return "object"
+    if isinstance(value, list):
+        return "list"
+    if type(value) is int and not -_INT64 <= value < _INT64:
+        return "json"
+    return _SCALARS.get(type(value), "json")
+
+
+def is_slot_name(name: str) -> bool:
+    """Return whether a msgspec struct can have a field with this JSON name."""
+    return name.isprintable() and not {'"', "\\"} & set(name)
+
+
+def as_text(value: Any) -> str:
+    """Write a JSON value as text: a text unchanged, anything else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+class SchemaBuilder:
+    """Infers the shape of records: the model's fields, and those found in the data.
+
+    Most records have no field that the model does not know. A decode that builds almost nothing recognizes them; only
+    the others are read value by value.
+
+    Args:
+        into: the model of a record; a type that is not a model knows no field.
+
+    Attributes:
+        shape: the shape inferred so far.
+    """
+
+    def __init__(self, into: Any) -> None:
+        shape = shape_of(into)
+        self.shape: Shape = shape if shape.kind == "object" else Shape(kind="object")
+        self._decoder = msgspec.json.Decoder(_known(self.shape))
+
+    def learn(self, lines: Iterable[bytes]) -> None:
+        """Take records into account."""
+        for line in lines:
+            if not self.knows(line):
+                self.shape.learn(load(line))
+
+    def knows(self, line: bytes) -> bool:
+        """Return whether the model knows every field of a record, at any depth."""
+        try:
+            self._decoder.decode(line)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+
+def _known(shape: Shape) -> Any:
+    """Return the type of values that hold nothing new."""
+    if shape.kind == "object":
+        fields = [(name, _known(child), None) for name, child in shape.children.items()]
+        return msgspec.defstruct("Known", fields, forbid_unknown_fields=True, gc=False) | None
+    if shape.kind == "list" and shape.element is not None and shape.element.kind in {"object", "list"}:
+        return list[_known(shape.element)] | None  # type: ignore[misc]
+    return msgspec.Raw

@@ -1,0 +1,143 @@
+r"""`Sink`: turns records into a file of some format.
+
+A format of your own is a subclass and one call:
+
+    class TextSink(Sink):
+        def write(self, lines):
+            for line in lines:
+                self.file.write(json.loads(line)["customer_id"].encode() + b"\n")
+
+    register_sink(".txt", TextSink)
+    await client.customers.list().export("ids.txt")         # and ids.txt.gz, s3://bucket/ids.txt.zst …
+
+An export first collects all its records and hands them over at the end: a sink does not deal with pages, repeats or
+resuming, and sees each record once.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO, Literal
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from carecloud_async._lists.export.errors import BadExportError
+from carecloud_async._lists.export.formats.selection import Selection
+
+__all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory"]
+
+#: Characters that end a field or a line of CSV themselves.
+_NO_DELIMITERS = '"\r\n'
+
+
+@frozen(kw_only=True)
+class CsvOptions:
+    """The dialect of a CSV file.
+
+    Attributes:
+        delimiter: the character between fields. Spreadsheets of countries with a decimal comma expect `;`.
+        bom: whether the file begins with a byte order mark, by which Excel recognizes UTF-8.
+        escape_formulas: whether text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a
+            tab or a line end) is written after an apostrophe (OWASP, CSV injection). Numbers are not changed.
+
+    Raises:
+        BadExportError: the delimiter is not one character, or one that CSV needs itself.
+    """
+
+    delimiter: str = ","
+    bom: bool = False
+    escape_formulas: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        value: object = self.delimiter
+        if not isinstance(value, str) or len(value) != 1 or value in _NO_DELIMITERS:
+            raise BadExportError(
+                "CsvOptions: delimiter must be one character other than a quote or line end, such as ';'"
+            )
+
+    @classmethod
+    def excel(cls) -> CsvOptions:
+        """Return options for files that a spreadsheet opens safely: `;`, a byte order mark, formulas escaped."""
+        return cls(delimiter=";", bom=True, escape_formulas=True)
+
+
+@frozen(kw_only=True)
+class Layout:
+    """What a sink needs to know about the records.
+
+    Attributes:
+        into: the model of a record.
+        fields: the wanted fields, see `selection.read_fields`; empty for all.
+        timezone: the project's zone; timestamps are local to it.
+        columns: `model` for always the model's columns, with unknown fields as JSON text in a last
+            column; `found` for the model's columns and those that the records add. Used by formats with types.
+        timestamps: `utc` for aware timestamps, `project` for naive project-local ones. Used by formats with types.
+        csv: the dialect of CSV.
+    """
+
+    into: Any
+    fields: Selection
+    timezone: ZoneInfo
+    columns: Literal["model", "found"] = "model"
+    timestamps: Literal["utc", "project"] = "utc"
+    csv: CsvOptions = CsvOptions()
+
+
+class Sink(abc.ABC):
+    """Writes one file. It is created, called and closed in a worker thread: it may block.
+
+    First `infer_schema` is called with all records, then `write` with all records in the same order, then `close`.
+    Both get them in batches. On a target that is not a regular file, `infer_schema` sees the first batch only. An
+    exception of a sink ends the export; the fetched records are kept.
+
+    Args:
+        file: where the bytes go; written from front to back. The sink leaves it open.
+        layout: what is known about the records.
+    """
+
+    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+        self.file = file
+        self.layout = layout
+
+    @property
+    def nulls(self) -> Mapping[str, int]:
+        """The number of values that the format could not hold and wrote as null, by dotted field name."""
+        return {}
+
+    def infer_schema(self, lines: Sequence[bytes]) -> None:  # noqa: B027  (few sinks need it)
+        """Inspect records before any is written, to find the columns.
+
+        Args:
+            lines: records, one compact line of JSON each, without line end.
+        """
+
+    @abc.abstractmethod
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Write records.
+
+        Args:
+            lines: as in `infer_schema`.
+        """
+
+    def close(self) -> None:  # noqa: B027  (few sinks need it)
+        """Write what belongs at the end."""
+
+    def abort(self) -> None:  # noqa: B027  (few sinks need it)
+        """Release resources without writing; called instead of `close` if the export fails or is stopped."""
+
+
+class IncrementalSink(Sink):
+    """A sink that can also write while records still arrive: `infer_schema` then sees the first batch only.
+
+    Attributes:
+        outdated: whether records arrived that do not fit the columns of the file. The file is then discarded, and
+            written again when all records are known.
+    """
+
+    outdated = False
+
+
+#: Makes a sink of a file and a layout: a `Sink` class, or a function.
+SinkFactory = Callable[[BinaryIO, Layout], Sink]

@@ -1,0 +1,229 @@
+"""Reading the records changed since a time: by `last_change`, the latest first, until the records are older.
+
+Counting shows whether all were found: the number of different records must equal the number of positions passed. If the
+list changes too much, or if the server shuffles ties for every page, the numbers differ: the list is read again, and
+finally as a whole, in the order of its ids. If nothing shows that the server applies the sort, or if a `last_change` is
+no time, so that its place in the sort is unknown, it is read as a whole at once.
+
+A record without a time (null, missing, a zero date) may have changed, and counts as changed. Servers sort these before
+all others or after them: both ends of the list are looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from attrs import define, field
+
+from carecloud_async._lists.export.reading.boundary import Boundary
+from carecloud_async._lists.export.reading.change_times import FAR_END, NEAR_END, SortProbe
+from carecloud_async._lists.export.reading.deduplicator import Deduplicator
+from carecloud_async._lists.export.reading.full_scan import FullScan
+from carecloud_async._lists.export.reading.list_pass import ListPass
+from carecloud_async._lists.export.reading.page_chain import Accept, PageChain
+from carecloud_async._lists.export.reading.pages import RawPage
+from carecloud_async._lists.export.reading.since import Since
+from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import ChangeTime, NoTime, ZoneFit, judge_zone, known_times, utc_lag
+from carecloud_async._lists.export.storage.checkpoint import Strategy
+from carecloud_async.errors import BadRequestError
+
+__all__ = ["ChangedScan"]
+
+_log = logging.getLogger("carecloud_async.export")
+
+#: Passes over the changes before the whole list is read.
+_MAX_PASSES = 3
+
+
+@define(eq=False, repr=False, kw_only=True)
+class ChangedScan:
+    """Reads the records of a list that changed at or after a time.
+
+    Attributes:
+        full_scan: reads the whole list, if necessary; this reads with its parts.
+        deduplicator: knows what was written, and selects only what is wanted.
+        since: the time.
+        timeless: the records without a readable time that the last run handed out.
+    """
+
+    _full_scan: FullScan = field(alias="full_scan")
+    _deduplicator: Deduplicator = field(alias="deduplicator")
+    _since: Since = field(alias="since")
+    _timeless: TimelessRecords = field(alias="timeless")
+    _near: RawPage | None = field(default=None, init=False)  # the first page, the latest changes first
+    _far: RawPage | None = field(default=None, init=False)  # the first page, the latest changes last
+    _last_page: RawPage | None = field(default=None, init=False)
+    _positions: int | None = field(default=None, init=False)  # those before the first record that is not wanted
+    _is_sorted: bool = field(default=False, init=False)
+    _is_looked_at: bool = field(default=False, init=False)
+    _is_warned: bool = field(default=False, init=False)
+
+    def wants(self, line: bytes) -> bool:
+        """Return whether a record may have changed since."""
+        return self._wants(line, self._full_scan.fetcher.times.of(line))
+
+    def _wants(self, line: bytes, time: ChangeTime) -> bool:
+        return time >= self._since.local if isinstance(time, datetime) else self._timeless.take(line)
+
+    async def read(self) -> None:
+        """Read the changes.
+
+        Raises:
+            CareCloudError: a page could not be read.
+        """
+        operation, recorder = self._full_scan.source.operation, self._full_scan.recorder
+        if not operation.paged:
+            await self._read_one_page()
+            return
+        first = recorder.start.counts.passes if recorder.start.strategy is Strategy.CHANGED else 1
+        for number in range(first, max(first, _MAX_PASSES) + 1) if "sort_field" in operation.parameters else ():
+            try:
+                if await self._read_both_ends(number):
+                    return
+            except (_NotByChangeError, BadRequestError) as error:
+                if isinstance(error, BadRequestError) and self._deduplicator.known:
+                    raise
+                break
+        await self._full_scan.read_through(self._deduplicator, strategy=Strategy.CHANGED)
+
+    async def _read_one_page(self) -> None:
+        page = await self._full_scan.fetcher.fetch(0, self._full_scan.source.fixed_count, {})
+        await self._look_at_start(page)
+        lines = await self._deduplicator.select_new(page)
+        await self._full_scan.recorder.record_whole(page, lines, strategy=Strategy.CHANGED)
+
+    async def _read_both_ends(self, number: int) -> bool:
+        """Read the changes, and the records without a time at the other end; return whether all were found.
+
+        Raises:
+            _NotByChangeError: the server does not sort by change.
+        """
+        before = self._deduplicator.known
+        list_pass, boundary = await self._read_pass(NEAR_END, self._accept_newest)
+        passes, boundaries, positions = [list_pass], [boundary], self._positions
+        is_whole = await self._is_whole(self._last_page, NEAR_END)
+        if positions is None:  # no record is older: that was the whole list
+            positions = list_pass.position.end + 1
+        else:
+            list_pass, boundary = await self._read_pass(FAR_END, self._accept_blanks)
+            passes.append(list_pass)
+            boundaries.append(boundary)
+            positions += list_pass.position.end + 1 if self._positions is None else self._positions
+            await self._require_order()
+        known = self._deduplicator.known
+        is_stable = not any(one.list_changed for one in passes) or (number > 1 and known == before)
+        is_done = all(one.exact for one in passes) and known >= positions and is_stable and is_whole
+        exact = is_done and not any(one.ambiguous for one in boundaries)
+        for one in passes:
+            self._full_scan.recorder.end_pass(one, exact=exact, passes=number)
+        return is_done
+
+    async def _is_whole(self, page: RawPage | None, order: Mapping[str, str]) -> bool:
+        """Return whether the page that ended a pass is the same again, if it is shorter than was asked for.
+
+        Servers that cap their pages send the same; those that leave out rows do not, and no page after it shows that.
+        """
+        if page is None or page.received >= page.asked or page.ends_list:
+            return True
+        again = await self._full_scan.fetcher.fetch(page.offset, page.asked, order)
+        return again.ids == page.ids
+
+    async def _read_pass(self, order: Mapping[str, str], accept: Accept) -> tuple[ListPass, Boundary]:
+        self._positions = self._last_page = None
+        boundary = Boundary()
+        list_pass = self._full_scan.make_pass(order, boundary, accept, is_last=lambda page: page is self._last_page)
+        await list_pass.run()
+        return list_pass, boundary
+
+    async def _accept_newest(self, page: RawPage, _: list[int], chain: PageChain) -> None:
+        """Take a page of the latest changes, up to the first record that is older."""
+        if page.offset == 0:
+            self._near = page
+            await self._look_at_start(page)
+        times = await self._read_times(page)
+        if any(later > earlier for earlier, later in pairwise(known_times(times))):
+            raise _NotByChangeError
+        end = next((index for index, time in enumerate(times) if self._is_older(time)), None)
+        await self._record(page, times, end, chain)
+
+    async def _accept_blanks(self, page: RawPage, _: list[int], chain: PageChain) -> None:
+        """Take a page of the other end, up to the first record that has a time."""
+        if page.offset == 0:
+            self._far = page
+        times = await self._read_times(page)
+        end = next((index for index, time in enumerate(times) if isinstance(time, datetime)), None)
+        await self._record(page, times, end, chain)
+
+    def _is_older(self, time: ChangeTime) -> bool:
+        return isinstance(time, datetime) and time < self._since.local
+
+    async def _read_times(self, page: RawPage) -> Sequence[ChangeTime]:
+        times = await self._full_scan.fetcher.times.read(page.lines)
+        if NoTime.FOREIGN in times:
+            self._warn_unreadable()
+            raise _NotByChangeError
+        return times
+
+    async def _record(self, page: RawPage, times: Sequence[ChangeTime], end: int | None, chain: PageChain) -> None:
+        """Hand over the records of a page before an index; they end the pass if there is one."""
+        if end is not None:
+            self._positions, self._last_page = page.offset + end, page
+        wanted = [self._wants(line, time) for line, time in zip(page.lines[:end], times, strict=False)]
+        lines = await self._deduplicator.select_new(page, end=end, wanted=wanted)
+        await self._full_scan.recorder.record(
+            lines,
+            strategy=Strategy.CHANGED,
+            position=chain.position,
+            list_changed=chain.evidence.list_changed,
+            step=self._deduplicator.step,
+            known=self._deduplicator.known,
+        )
+
+    async def _require_order(self) -> None:
+        """Check once that the server applies the sort: records between the two ends were not read.
+
+        Raises:
+            _NotByChangeError: it does not, or there is no proof.
+        """
+        if not self._is_sorted and self._near is not None and self._far is not None:
+            self._is_sorted = await SortProbe(self._full_scan.fetcher).is_applied(self._near, self._far)
+        if not self._is_sorted:
+            raise _NotByChangeError
+
+    async def _look_at_start(self, page: RawPage) -> None:
+        """Look once whether the times at the start of a list can be read, and are those of the project's zone."""
+        if self._is_looked_at:
+            return
+        self._is_looked_at = True
+        fetcher, source = self._full_scan.fetcher, self._full_scan.source
+        times, date, zone = await fetcher.times.read(page.lines), fetcher.date, source.project.timezone
+        if page.lines and not known_times(times):
+            self._warn_unreadable()
+        fit = ZoneFit.UNKNOWN if date is None else judge_zone(times, date=date, zone=zone)
+        if fit is ZoneFit.UTC and date is not None:
+            self._since = self._since.earlier(utc_lag(date, zone))
+        if fit in {ZoneFit.UTC, ZoneFit.AHEAD}:
+            _log.warning(
+                "%s: the latest changes lie %s, read as %s: set timezone= (CARECLOUD_TIMEZONE) to the zone of the "
+                "project's times, or more records than have changed are read",
+                source.name,
+                "after the server's now" if fit is ZoneFit.AHEAD else "as far before the server's now as UTC does",
+                zone.key,
+            )
+
+    def _warn_unreadable(self) -> None:
+        if not self._is_warned:
+            self._is_warned = True
+            _log.warning(
+                "%s: last_change is not a time such as 2026-11-24 12:00:00: records whose time cannot be read count as "
+                "changed, and the whole list is read",
+                self._full_scan.source.name,
+            )
+
+
+class _NotByChangeError(Exception):
+    """The server does not sort by the time of change."""

@@ -1,0 +1,144 @@
+"""`PageRequests`: requests the pages of a pass, each of a known size and overlapping the one before."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.storage.checkpoint import Position
+from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
+from carecloud_async._lists.paging.read_ahead import ListPart, divided
+
+__all__ = ["PageRequests"]
+
+#: The fewest records of a request: pages of one record could not overlap.
+_MIN_COUNT = 2
+
+
+class PageRequests:
+    """The requests of one pass over a list.
+
+    Args:
+        fetcher: fetches the pages.
+        plan: the number of requests at once, and the number of records in each.
+        params: the sort.
+        start: the position that the pass begins from.
+
+    Attributes:
+        page_size: the records that the server sends at once, if the user set a page size; 0 while it is unknown.
+        largest_page: the most records that a page had.
+        overlap: the records that a page shares with the one before.
+        reads_ahead: whether pages may be requested before the ones before them have arrived.
+        next_offset: the offset of the next page to read ahead.
+    """
+
+    def __init__(self, fetcher: RawPageFetcher, plan: PagePlan, *, params: Mapping[str, Any], start: Position) -> None:
+        self._fetcher = fetcher
+        self._plan = plan
+        self._params = params
+        self._sent = 0
+        self._min_asked = sys.maxsize  # the smallest page size that was requested
+        self.page_size: int = min(start.page_size, self._count) if plan.is_fixed else 0
+        self.largest_page: int = self.page_size
+        self.overlap: int = 1
+        self.reads_ahead: bool = True
+        self.next_offset: int = max(start.end, 0)
+
+    @property
+    def _count(self) -> int:
+        return max(self._plan.count, _MIN_COUNT)
+
+    @property
+    def full_size(self) -> int:
+        """The number of records of a page that the server does not cut short."""
+        return self.page_size or self._count
+
+    @property
+    def width(self) -> int:
+        """The number of requests at once."""
+        return self._plan.width
+
+    async def fetch(self, offset: int, size: int | None = None) -> RawPage:
+        """Get a page.
+
+        Args:
+            offset: where it begins.
+            size: the records to request; as many as the plan says if left out.
+
+        Raises:
+            CareCloudError: it could not be read.
+        """
+        self._sent += 1
+        self._min_asked = min(self._min_asked, self.full_size)
+
+        async def send(count: int, fail_fast: bool) -> Fetched[RawPage]:
+            return await self._fetcher.fetch_measured(offset, max(count, _MIN_COUNT), self._params, fail_fast=fail_fast)
+
+        _, page = await self._plan.request(max(size or self._count, _MIN_COUNT), send)
+        return page
+
+    async def fetch_part(self, part: ListPart) -> tuple[RawPage, Sequence[ListPart]]:
+        """Get the page of a part of the list, and the pieces that are missing from it; see `ReadAhead`."""
+        if self._plan.is_fixed:
+            return await self.fetch(part.offset), ()
+        end, overlap = part.offset + part.size, self._overlap_in(part)
+        page = await self.fetch(part.offset, part.size)
+        if page.end >= end or page.received < _MIN_COUNT or page.ends_list:
+            return page, ()
+        at = max(page.end - overlap, part.offset + 1)
+        return page, tuple(divided(at, end, size=self._count, overlap=overlap))
+
+    def next_part(self, *, last: int, total: int | None) -> ListPart | None:
+        """Return the next part to read ahead; `None` at the end of the list, or too far beyond what is known.
+
+        Args:
+            last: the offset of the last known record.
+            total: the length of the list, if the server says it.
+        """
+        if total is None:
+            is_beyond = self.next_offset > last + self.full_size * self.width
+        else:
+            is_beyond = self.next_offset + self.overlap >= total
+        if is_beyond:
+            return None
+        offset, size = max(self.next_offset, 0), self.full_size
+        part = ListPart(offset, size, offset + size)
+        self.next_offset = offset + max(size - self._overlap_in(part), 1)
+        return part
+
+    def _overlap_in(self, part: ListPart) -> int:
+        return max(min(self.overlap, part.size // 2), 1)
+
+    def continue_after(self, last: int) -> None:
+        """Read ahead from the page that overlaps the last known record on."""
+        self.next_offset = last + 1 - self.overlap
+
+    def widen_overlap(self) -> None:
+        """Let later pages overlap more: records are being deleted."""
+        self.overlap = max(min(self.overlap * 3, self.full_size // 2), 1)
+
+    def learn_page_size(self, first: RawPage) -> None:
+        """Learn from the first page how many records the server sends at once: fewer than requested if it caps them."""
+        if first.received == 1:
+            # One record at a time shows no overlap: fetch sequentially.
+            self.page_size, self.reads_ahead = _MIN_COUNT, False
+        elif self._plan.is_fixed:  # another plan learns the page size itself
+            capped = 1 < first.received < self._count and (first.total or 0) > first.end
+            self.page_size = first.received if capped else self._count
+
+    def learn_lower_cap(self, page: RawPage) -> None:
+        """Reduce the page size if the server sends fewer records than before, although more follow."""
+        if self._plan.is_fixed and 1 < page.received < self.full_size and not page.ends_list:
+            self.page_size = page.received
+
+    def are_left(self, length: int) -> bool:
+        """Return whether another request may be sent: four times those of an unchanged list, and some more.
+
+        Args:
+            length: the length of the list.
+        """
+        advance = max(min(self.full_size, self._min_asked) - 1, 1)  # the least by which a page is beyond the one before
+        return self._sent < 64 + 4 * math.ceil(length / advance)

@@ -1,0 +1,254 @@
+"""Pages for exports: raw records with their identities; counts requests and reads the server's clock."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import msgspec
+from attrs import field, frozen
+
+from carecloud_async._base.codec.envelope import key_decoder
+from carecloud_async._calls.call.wire import server_date
+from carecloud_async._lists.export.reading.since import has_changes
+from carecloud_async._lists.export.reading.times import FIELD, ChangeTimes, possible_lag, to_moments
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.paging.page_plan import Fetched
+
+__all__ = ["Identity", "RawPage", "RawPageFetcher"]
+
+_log = logging.getLogger("carecloud_async.export")
+
+#: The identity of a record: the value of its id field, or a digest of its whole text if it has none.
+Identity: TypeAlias = str | int | bytes
+
+#: Larger than any page.
+MAX_ASKED = sys.maxsize
+
+
+@frozen(kw_only=True)
+class RawPage:
+    """A page of raw records.
+
+    Attributes:
+        offset: the offset it was requested for.
+        lines: the records, one line of JSON each.
+        ids: the identity of each.
+        asked: the number of records asked for.
+        received: the number of entries that the server sent; more than `lines` where some were null.
+        last: the offset of the last record.
+        total: the length of the list, as the server says.
+    """
+
+    offset: int
+    lines: list[bytes] = field(repr=False)
+    ids: list[Identity] = field(repr=False)
+    received: int
+    last: int
+    total: int | None
+    asked: int = MAX_ASKED
+
+    @property
+    def end(self) -> int:
+        """The offset after the last entry."""
+        return self.offset + self.received
+
+    @property
+    def ends_list(self) -> bool:
+        """Whether it ends where the server says that the list ends."""
+        return self.end == self.total
+
+    @property
+    def has_nulls(self) -> bool:
+        """Whether entries were null: the place of a record in the page is not its place in the list then."""
+        return self.received != len(self.ids)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether two of its records have the same identity."""
+        return len(set(self.ids)) != len(self.ids)
+
+
+class RawPageFetcher:
+    """Fetches the pages of one list.
+
+    Args:
+        source: the list.
+        by_text: whether records are identified by their whole text from the beginning.
+        marks: whether a mark for the next reading is wanted, with a warning if the server sends no time.
+
+    Attributes:
+        by_text: whether records are identified by their whole text, because their ids are not unique.
+        requests: the number of pages requested.
+        retries: the number of these requests that had to be repeated.
+        times: reads when records changed.
+        is_empty: whether no page had an entry, or a total.
+        date: the server's clock at its first answer; `None` if it did not show it.
+    """
+
+    def __init__(self, source: ExportSource, *, by_text: bool = False, marks: bool = False) -> None:
+        self._source = source
+        self._marks = marks
+        self._id_field = source.operation.id_field
+        self.by_text = by_text
+        self.requests: int = 0
+        self.retries: int = 0
+        self.is_empty: bool = True
+        self.times: ChangeTimes = ChangeTimes(source.project.timezone)
+        self.date: datetime | None = None
+        self._answered = False
+        self._answered_at = 0.0
+        self._began: datetime | None = None
+
+    @property
+    def began(self) -> datetime | None:
+        """A time that no later change of the list lies before, as its records show times; `None` if nothing shows it.
+
+        It is the server's `Date` at its first answer, less the time of that answer, a second, and the lag that the
+        list's times may have; without a `Date` it is the newest change that the list showed.
+        """
+        if self._began is None or self.date is None or not self._marks or not has_changes(self._source):
+            return self._began
+        now = self.date + timedelta(seconds=self._source.clock.monotonic() - self._answered_at)
+        return self._began - possible_lag(self.times.latest, date=now, zone=self.times.zone)
+
+    async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
+        """Get one page; see `fetch_measured`."""
+        return (await self.fetch_measured(offset, count, params)).page
+
+    async def fetch_measured(
+        self, offset: int, count: int, params: Mapping[str, Any], *, fail_fast: bool = False
+    ) -> Fetched[RawPage]:
+        """Get one page with its measurements.
+
+        Args:
+            offset: where it begins.
+            count: the number of records to request.
+            params: the sort, in place of the list's own.
+            fail_fast: see `page_plan.Send`.
+
+        Raises:
+            CareCloudError: see `Caller.call`.
+        """
+        source = self._source
+        query = {**source.params, **params}
+        if source.operation.paged:
+            query |= {"count": count, "offset": offset}
+        self.requests += 1
+        sent = source.clock.monotonic()
+        answer = await ((fail_fast and source.fetch_fail_fast) or source.fetch)(query)
+        response, found = answer.response, answer.data
+        self.retries += response.attempts - 1
+        self.is_empty = self.is_empty and not found.received and not found.total_items
+        lines = found.items
+        if b"null" in lines:
+            lines = [line for line in lines if line != b"null"]
+        if not self._answered:
+            self._answered = True
+            await self._note_time(server_date(response.headers), sent, lines, query)
+        page = RawPage(
+            offset=offset,
+            lines=lines,
+            ids=self.identify(lines),
+            asked=count,
+            received=found.received,
+            last=offset + _last_index(found.items),
+            total=found.total_items,
+        )
+        return Fetched(
+            page=page,
+            received=page.received,
+            at_end=page.ends_list,
+            size=len(response.body),
+            sent_at=max(response.sent_at, sent),
+        )
+
+    def identify(self, lines: list[bytes]) -> list[Identity]:
+        """Return the identities of records."""
+        name = self._id_field
+        if name is None or self.by_text:
+            return [_digest(line) for line in lines]
+        leading = _leading_ids(lines, name)
+        if leading is not None:
+            return leading
+        decoder = key_decoder(name)
+        return [_identity(decoder, line, name) for line in lines]
+
+    async def _note_time(
+        self, date: datetime | None, sent: float, lines: list[bytes], query: Mapping[str, Any]
+    ) -> None:
+        clock, source = self._source.clock, self._source
+        self.date, self._answered_at = date, clock.monotonic()
+        if date is not None:
+            # The server writes `Date` after it has read the list: the mark must not be later than a change in between.
+            self._began = date - timedelta(seconds=max(self._answered_at - sent, 0) + 1)
+        if not self._marks or not has_changes(source):
+            return
+        if date is not None:
+            await self.times.read(lines)
+            return
+        _log.warning(
+            "%s: the server sends no Date header, and this computer's clock may differ from its clock: the next "
+            "changed_since is the newest last_change that the list shows",
+            source.name,
+        )
+        if "sort_field" in source.operation.parameters and query.get("sort_field") != FIELD:
+            newest = {**query, "sort_field": FIELD, "sort_direction": "DESC", "count": 1, "offset": 0}
+            self.requests += 1
+            lines = [*lines, *(await source.fetch(newest)).data.items]
+        self._began = await self._newest(lines)
+
+    async def _newest(self, lines: list[bytes]) -> datetime | None:
+        """Return the newest change of records; times in the future are ignored as mistakes."""
+        now = datetime.fromtimestamp(self._source.clock.time(), UTC)
+        moments = to_moments(await self.times.read(lines), self.times.zone)
+        return max((one for one in moments if one <= now), default=None)
+
+
+def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
+    """Read the ids of records that all begin with their id, a plain text; `None` for others.
+
+    Reading each with a decoder takes four times as long, because it parses the whole record. (If a record has the
+    name twice, this takes the first value and a decoder the last: either identifies the record.)
+    """
+    begin = len(name) + 5  # {"name":"
+    try:
+        heads = [line[: line.index(b'"', begin) + 1] for line in lines]
+        text = b"".join(heads).decode()
+    except ValueError:
+        return None
+    parts = text.split('"')
+    count = len(lines)
+    if "\\" in text or len(parts) != 4 * count + 1:
+        return None
+    found = (parts[0::4].count("{"), parts[1::4].count(name), parts[2::4].count(":"))
+    return [*parts[3::4]] if found == (count, count, count) else None
+
+
+def _identity(decoder: msgspec.json.Decoder[Any], line: bytes, name: str) -> Identity:
+    try:
+        found: str | int | None = decoder.decode(line).key
+    except (ValueError, RecursionError):
+        found = None
+    return _decimal(line, name) or _digest(line) if found is None else found
+
+
+def _decimal(line: bytes, name: str) -> str | None:
+    """Return an id that is a number with decimals, as its text; `None` for others."""
+    try:
+        found = msgspec.json.decode(line, type=dict[str, msgspec.Raw]).get(name)
+        return None if found is None or not isinstance(msgspec.json.decode(found), float) else bytes(found).decode()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _last_index(items: Sequence[bytes]) -> int:
+    return next((index for index in reversed(range(len(items))) if items[index] != b"null"), 0)
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()

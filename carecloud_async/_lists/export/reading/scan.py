@@ -1,0 +1,118 @@
+"""Reads a list, whole or by change, into a writer, and makes the report."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+
+from carecloud_async._base.runtime.threads import run_in_thread
+from carecloud_async._lists.export.progress import Reporter
+from carecloud_async._lists.export.reading.changed_scan import ChangedScan
+from carecloud_async._lists.export.reading.deduplicator import Deduplicator
+from carecloud_async._lists.export.reading.emptiness import is_believed_empty
+from carecloud_async._lists.export.reading.full_scan import FullScan
+from carecloud_async._lists.export.reading.pages import RawPageFetcher
+from carecloud_async._lists.export.reading.recorder import Recorder
+from carecloud_async._lists.export.reading.seen_ids import SeenIds, TemporarySeenIds
+from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
+from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Strategy
+from carecloud_async._lists.export.storage.writer import RecordWriter
+from carecloud_async._lists.paging.auto import AUTO, Auto
+
+__all__ = ["make_report", "scan"]
+
+
+async def scan(
+    source: ExportSource,
+    start: Checkpoint,
+    *,
+    since: Since | None,
+    concurrency: int | Auto,
+    on_progress: OnProgress | None,
+    writer: RecordWriter[Checkpoint],
+    timeless: TimelessRecords | None = None,
+    expects_records: bool = False,
+    restart: Callable[[], Awaitable[None]],
+    open_seen: Callable[[bool], SeenIds] = lambda _: TemporarySeenIds(),
+) -> Counts:
+    """Read a list to its end.
+
+    Args:
+        source: the list.
+        start: the checkpoint to continue from; a new export has an empty one.
+        since: the time that changes are wanted from; `None` for everything.
+        concurrency: pages in flight; `auto` for the fastest.
+        on_progress: gets the progress.
+        writer: takes the records.
+        timeless: the records without a readable `last_change` that the last run handed out, and those of this one.
+        expects_records: whether the list had records in the last run, so that an empty one is doubted.
+        restart: drops the records written so far.
+        open_seen: opens the ids of the records seen: those of `start`, or none. Needed without an order of ids. Blocks.
+
+    Raises:
+        CareCloudError: the server cannot be read.
+    """
+    fetcher = RawPageFetcher(source, by_text=start.by_text, marks=True)
+    recorder = Recorder(
+        start=start,
+        count=0 if source.count == AUTO else source.count,
+        fetcher=fetcher,
+        writer=writer,
+        reporter=Reporter(on_progress, clock=source.clock, before=start.counts, bounded=since is None),
+        restart=restart,
+        timeless=timeless if since is None else None,
+    )
+    with ExitStack() as opened:
+
+        def open_deduplicator(continued: bool) -> Deduplicator:
+            seen = opened.enter_context(open_seen(continued))
+            step, known = (start.step, start.known) if continued else (0, 0)
+            return Deduplicator(seen=seen, step=step, known=known)
+
+        full_scan = FullScan(
+            source=source,
+            fetcher=fetcher,
+            recorder=recorder,
+            plan=source.plan(concurrency),
+            open_deduplicator=open_deduplicator,
+        )
+        if since is None:
+            await full_scan.read()
+        else:
+            continued = start.strategy is Strategy.CHANGED
+            deduplicator = await run_in_thread(lambda: open_deduplicator(continued))
+            changed_scan = ChangedScan(
+                full_scan=full_scan,
+                deduplicator=deduplicator,
+                since=since,
+                timeless=timeless or TimelessRecords(),
+            )
+            deduplicator.wanted = changed_scan.wants
+            await changed_scan.read()
+        if expects_records and fetcher.is_empty and recorder.counts.exact and not await is_believed_empty(source):
+            recorder.doubt()
+        await recorder.finish()
+    return recorder.counts
+
+
+def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: bool) -> ExportReport:
+    """Return the report of a reading."""
+    began, zone = counts.began, source.project.timezone
+    following = None if began is None or not has_changes(source) else (began - OVERLAP).astimezone(zone)
+    return ExportReport(
+        target=target,
+        records=counts.records,
+        pages=counts.pages,
+        requests=counts.requests,
+        retries=counts.retries,
+        seconds=counts.seconds,
+        list_changed=counts.list_changed,
+        exact=counts.exact,
+        passes=counts.passes,
+        resumed=resumed,
+        total=counts.total,
+        next_changed_since=following,
+    )

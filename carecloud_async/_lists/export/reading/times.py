@@ -1,0 +1,199 @@
+"""What the `last_change` of records says: a time in the project's zone, nothing, or something that is no time.
+
+The API writes local times of the project without an offset. Some servers write an offset, which is honoured; some
+write times of UTC without one. Only the server's own clock, the `Date` of a response, can show that: the newest change
+of a list is compared with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from zoneinfo import ZoneInfo
+
+from carecloud_async._base.codec.envelope import key_decoder
+from carecloud_async._base.runtime.threads import run_in_thread
+
+__all__ = [
+    "FIELD",
+    "NEVER",
+    "ChangeTime",
+    "ChangeTimes",
+    "NoTime",
+    "ZoneFit",
+    "judge_zone",
+    "known_times",
+    "possible_lag",
+    "read_time",
+    "to_moments",
+    "utc_lag",
+]
+
+#: The field that says when a record changed.
+FIELD = "last_change"
+
+#: A date and at least the minute: a date alone does not say which of two changes of a day came first.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+
+#: The zero date, with or without a time.
+_ZERO = re.compile(r"0000-00-00([T ][0:.]*)?Z?")
+
+#: What a zero date says: never. Such a record is older than all others.
+NEVER = datetime.fromisoformat("0001-01-01")
+
+#: Clocks of one installation differ by no more.
+_SLACK = timedelta(minutes=2)
+
+#: Read in its own zone, a change so short before the server's now shows that the zone is right.
+_FRESH = timedelta(minutes=10)
+
+#: The pages whose times are kept: the two ends of a list are compared with each other.
+_PAGES = 3
+
+#: The number of latest times that are kept.
+_LATEST = 20
+
+#: The most by which two time zones differ; later times are mistakes.
+_MOST_SHIFT = timedelta(hours=26)
+
+
+class NoTime(Enum):
+    """Why a `last_change` is not a time.
+
+    `BLANK`: it says nothing (missing, null, empty). `FOREIGN`: it is a number, or text in another form than the API's,
+    of which neither the value nor its place in a sort is known.
+    """
+
+    BLANK = auto()
+    FOREIGN = auto()
+
+
+#: A naive time in the project's zone, or why there is none.
+ChangeTime = datetime | NoTime
+
+
+class ZoneFit(Enum):
+    """Whether the times of a list are those of the project's zone.
+
+    `SHOWN`: a fresh change shows it. `UNKNOWN`: nothing changed so recently that it could. `UTC`: the newest change
+    would be a fresh one in UTC. `AHEAD`: records changed after the server's now.
+    """
+
+    SHOWN = auto()
+    UNKNOWN = auto()
+    UTC = auto()
+    AHEAD = auto()
+
+
+def read_time(value: object, zone: ZoneInfo) -> ChangeTime:
+    """Read a `last_change`, as JSON has it.
+
+    Args:
+        value: the value.
+        zone: the project's zone, for values with an offset.
+    """
+    if not isinstance(value, str):
+        return NoTime.BLANK if value is None else NoTime.FOREIGN
+    if _TIME.match(value):
+        try:
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo is None else found.astimezone(zone).replace(tzinfo=None)
+        except (ValueError, OverflowError):
+            pass
+    if _ZERO.fullmatch(value):
+        return NEVER
+    return NoTime.FOREIGN if value.strip() else NoTime.BLANK
+
+
+def known_times(times: Iterable[ChangeTime]) -> list[datetime]:
+    """Return those that are times."""
+    return [one for one in times if isinstance(one, datetime)]
+
+
+def judge_zone(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> ZoneFit:
+    """Compare the newest change of a list with the server's clock.
+
+    Args:
+        times: when records changed, the newest of the list among them; see `read_time`.
+        date: the server's clock when it sent them.
+        zone: the project's zone.
+    """
+    moments = to_moments(times, zone)
+    if any(date + _SLACK < one <= date + _MOST_SHIFT for one in moments):
+        return ZoneFit.AHEAD
+    newest, lag = _newest(moments, date), utc_lag(date, zone)
+    if newest is None:
+        return ZoneFit.UNKNOWN
+    if lag and date - _FRESH < newest + lag <= date + _SLACK:
+        return ZoneFit.UTC
+    return ZoneFit.SHOWN if newest > date - max(lag, _FRESH) else ZoneFit.UNKNOWN
+
+
+def possible_lag(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> timedelta:
+    """Return by how much the times of a list may be behind the project's: they may be UTC unless a change refutes it.
+
+    Args:
+        times: see `judge_zone`.
+        date: see `judge_zone`.
+        zone: the project's zone.
+    """
+    newest, lag = _newest(to_moments(times, zone), date), utc_lag(date, zone)
+    # As UTC, this change would lie in the future.
+    return timedelta() if newest is not None and newest + lag > date + _SLACK else lag
+
+
+class ChangeTimes:
+    """Reads when records changed: once for each page, in a worker thread.
+
+    Args:
+        zone: the project's zone.
+
+    Attributes:
+        zone: see above.
+        latest: some of the latest times read so far; the very latest may be mistakes.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone: ZoneInfo = zone
+        self.latest: list[datetime] = []
+        self._decoder = key_decoder(FIELD)
+        self._read: deque[tuple[list[bytes], list[ChangeTime]]] = deque(maxlen=_PAGES)
+
+    async def read(self, lines: list[bytes]) -> Sequence[ChangeTime]:
+        """Return when each record of a page changed; the pages that were read last cost nothing."""
+        for page, times in self._read:
+            if page is lines:
+                return times
+        found = await run_in_thread(lambda: [self.of(line) for line in lines])
+        self._read.append((lines, found))
+        self.latest = sorted({*self.latest, *known_times(found)})[-_LATEST:]
+        return found
+
+    def of(self, line: bytes) -> ChangeTime:
+        """Return when a record changed."""
+        try:
+            return read_time(self._decoder.decode(line).key, self.zone)
+        except (ValueError, RecursionError):  # neither text nor a whole number, or no record
+            return NoTime.FOREIGN
+
+
+def utc_lag(date: datetime, zone: ZoneInfo) -> timedelta:
+    """Return by how much UTC is behind a zone; zero if it is not."""
+    return max(date.astimezone(zone).utcoffset() or timedelta(), timedelta())
+
+
+def _newest(moments: Iterable[datetime], date: datetime) -> datetime | None:
+    return max((one for one in moments if one <= date + _SLACK), default=None)
+
+
+def to_moments(times: Iterable[ChangeTime], zone: ZoneInfo) -> list[datetime]:
+    """Return in UTC those that are times."""
+    found = []
+    for one in known_times(times):
+        with contextlib.suppress(OverflowError):
+            found.append(one.replace(tzinfo=zone).astimezone(UTC))
+    return found

@@ -1,0 +1,73 @@
+"""`Checkpoint`: how far a reading is, as it is stored with the records that it includes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from carecloud_async._lists.export.report import Counts
+
+__all__ = ["Checkpoint", "Position", "Strategy"]
+
+
+class Strategy(StrEnum):
+    """The way a list is read.
+
+    `ORDERED`: in the order of its ids, which shows the new records. `UNORDERED`: in an order of the server's
+    own, remembering every id. `CHANGED`: by the time of change, the latest first.
+    """
+
+    ORDERED = "ordered"
+    UNORDERED = "unordered"
+    CHANGED = "changed"
+
+
+@frozen(kw_only=True)
+class Position:
+    """The position of a pass in the list, from which a later run can continue.
+
+    Attributes:
+        end: the offset of the last record that is known, -1 at the beginning.
+        page_size: the number of records the server sends at most; 0 while unknown.
+        total: the length of the list, as the server said last.
+        first_total: the first of its totals.
+        gone: the number of records that the list had at first and lost since, as far as was shown.
+    """
+
+    end: int = -1
+    page_size: int = 0
+    total: int | None = None
+    first_total: int | None = None
+    gone: int = 0
+
+
+@frozen(kw_only=True)
+class Checkpoint:
+    """The state of an export after a commit.
+
+    Attributes:
+        strategy: the way the list is read.
+        position: the position of the pass.
+        count: the page size that was requested; 0 if it was found.
+        by_text: whether records are identified by their whole text, because their ids are not unique.
+        orders: the orders of ids that all pages agreed with, by name; `None` before the first page.
+        last_id: the furthest id, for the ordered strategy.
+        recent_ids: the ids last accepted, in the order of the list.
+        step: the last step in which seen ids were added.
+        known: the number of seen ids.
+        counts: the counts so far.
+        complete: whether everything was read.
+    """
+
+    strategy: Strategy = Strategy.ORDERED
+    position: Position = field(factory=Position)
+    count: int = 0
+    by_text: bool = False
+    orders: list[str] | None = None
+    last_id: str | int | None = None
+    recent_ids: list[str | int] = field(factory=list)
+    step: int = 0
+    known: int = 0
+    counts: Counts = field(factory=Counts)
+    complete: bool = False

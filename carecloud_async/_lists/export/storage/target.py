@@ -1,0 +1,211 @@
+"""Targets of exports: a file, a URL of a storage service, or something that is written to directly."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import field, frozen
+
+from carecloud_async._base.runtime.durable_files import is_same_file
+from carecloud_async._lists.export.errors import BadExportError, disk_error, missing_extra
+from carecloud_async._lists.export.formats.registry import Format, format_of
+from carecloud_async._lists.export.storage.stoppable_file import StoppableFile
+from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import OVERWRITE
+
+__all__ = ["Target", "read_target"]
+
+_DESCRIPTOR = re.compile(r"/(dev|proc/(self|\d+))/fd/(\d+)")
+#: Storage services where a file appears only when it is complete; elsewhere it is renamed.
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "obs", "r2", "tos", "hf"}
+_STANDARD = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+
+
+@frozen(kw_only=True)
+class StoredObject:
+    """An object of a storage service.
+
+    Attributes:
+        version: differs from the version of an object that replaces it.
+        size: its bytes; `None` if the service does not say.
+    """
+
+    version: str
+    size: int | None
+
+
+@frozen(kw_only=True)
+class Target:
+    """The target of an export.
+
+    Attributes:
+        shown: as the user named it, without the secrets of a URL.
+        format: what it holds.
+        path: the file, links followed; for a URL, the place where its file is prepared.
+        url: the URL with its secrets, or `None`.
+        direct: whether it is not a regular file and is written as the records arrive.
+    """
+
+    shown: str
+    format: Format
+    path: Path
+    url: str | None = field(default=None, repr=False)
+    direct: bool = False
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The parts of the URL that must not appear in any text."""
+        return frozenset() if self.url is None else find_secrets(self.url)
+
+    def exists(self) -> bool:
+        """Return whether the target exists already. Blocks.
+
+        Raises:
+            ExportError: the storage cannot be asked.
+        """
+        if self.url is None:
+            return self.path.exists()
+        with storage_errors(self.shown, self.secrets):
+            system, path = self.storage()
+            return bool(system.exists(path))
+
+    def stored(self) -> StoredObject | None:
+        """Return the object that a URL names; `None` if there is none. Blocks.
+
+        Raises:
+            ExportError: the storage cannot be asked.
+        """
+        with storage_errors(self.shown, self.secrets):
+            system, path = self.storage()
+            system.invalidate_cache()
+            if not system.exists(path):
+                return None
+            return StoredObject(version=str(system.ukey(path)), size=system.info(path).get("size"))
+
+    def storage(self) -> tuple[Any, str]:
+        """Return the fsspec file system of a URL and the path on it."""
+        import fsspec.core  # an extra; `read_target` made sure of it
+
+        return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url))
+
+    def upload(self, file: Path, *, overwrite: bool) -> None:
+        """Upload a finished file to a URL, which gets its final name when it is complete. Blocks.
+
+        Raises:
+            ExportError: the name was taken meanwhile, or the storage refuses.
+        """
+        with storage_errors(self.shown, self.secrets):
+            system, path = self.storage()
+            protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+            if system.exists(path) and not overwrite:
+                raise ExportError(f"{self.shown} exists already", fix=OVERWRITE)
+            if protocols & _OBJECT_STORES:
+                system.put_file(str(file), path)
+                return
+            system.put_file(str(file), f"{path}.partial")
+            if system.exists(path):
+                system.rm_file(path)
+            system.mv(f"{path}.partial", path)
+
+    def has_lines(self) -> bool:
+        """Return whether it is a file of JSON Lines that holds records. Blocks."""
+        is_plain = self.format.sink is None and not self.format.compression and self.url is None and not self.direct
+        return is_plain and self.path.is_file() and self.path.stat().st_size > 0
+
+    def is_file(self, path: Path) -> bool:
+        """Return whether a path names the same file. Blocks."""
+        if self.url is not None:
+            return False
+        number = _descriptor(self.shown)
+        return is_same_file(self.path if number is None else number, path)
+
+    def stoppable_file(self) -> StoppableFile:
+        """Return the file of a target that is not a regular file; it is not open yet."""
+        # If `/dev/stdout` is a file, opening it again would truncate it: its descriptor is used.
+        number = _descriptor(self.shown)
+        return StoppableFile(self.path if number is None else number)
+
+
+def read_target(target: str | os.PathLike[str], *, format: str | None = None) -> Target:  # noqa: A002  (as users call it)
+    """Parse the target that the user gave.
+
+    Args:
+        target: a path, a URL, or `-` for standard output.
+        format: the format of a target whose name does not say it, such as `csv` or `jsonl.gz`.
+
+    Raises:
+        BadExportError: it cannot be a target; the message says why.
+        ExportError: the storage of a URL cannot be reached.
+    """
+    shown = os.fspath(target) if isinstance(target, str | os.PathLike) else None
+    if not isinstance(shown, str) or not shown.strip() or "\0" in shown:
+        raise BadExportError("the target must be a path or a URL")
+    if is_url(shown):
+        return _read_url(shown, format)
+    path = Path(shown.removeprefix("file://"))
+    try:
+        if path.is_dir():
+            raise BadExportError(f"{shown}: it is a directory: name a file in it")
+        direct = _descriptor(shown) is not None or (path.exists() and not path.is_file())
+        path = path if direct else path.resolve()
+    except OSError as error:
+        raise disk_error(shown, error) from error
+    if direct:
+        return Target(shown=shown, format=_direct_format(path.name, format), path=path, direct=True)
+    kind = _format(path.name, format)
+    if not path.parent.is_dir():
+        raise BadExportError(f"{shown}: the directory does not exist: make it first")
+    return Target(shown=shown, format=kind, path=path)
+
+
+def _read_url(url: str, format: str | None) -> Target:  # noqa: A002  (as users call it)
+    shown, secrets = mask_url(url), find_secrets(url)
+    kind = _format(mask_url(url.rpartition("/")[2]), format)
+    with storage_errors(shown, secrets):
+        missing = _missing(url, shown)
+    if missing is not None:
+        raise missing
+    name = hashlib.sha256(mask_passwords(url).encode()).hexdigest()[:32] + kind.suffix + kind.compression
+    return Target(shown=shown, format=kind, path=_cache() / name, url=url)
+
+
+def _missing(url: str, shown: str) -> ExportError | None:
+    """Return why no storage library accepts a URL, or `None`; exceptions of a library are left to the caller."""
+    try:
+        import fsspec.core  # an extra
+
+        fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        if error.name is not None and error.name.partition(".")[0] == "fsspec":
+            return missing_extra("a URL as target", "fsspec")
+        return BadExportError(f"{shown}: {mask_url(str(error))}")
+    except ValueError as error:
+        return BadExportError(f"{shown}: {mask_url(str(error))}")
+    return None
+
+
+def _cache() -> Path:
+    """Return the folder where files for URLs are prepared: it survives restarts, so that exports can be resumed."""
+    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
+    return Path(base or Path.home() / ".cache") / "carecloud-async" / "exports"
+
+
+def _descriptor(shown: str) -> int | None:
+    if shown in _STANDARD:
+        return _STANDARD[shown]
+    found = _DESCRIPTOR.fullmatch(shown)
+    return int(found[3]) if found else None
+
+
+def _format(name: str, format: str | None) -> Format:  # noqa: A002  (as users call it)
+    return format_of(name if format is None else f"{name}.{format.lstrip('.')}")
+
+
+def _direct_format(name: str, format: str | None) -> Format:  # noqa: A002  (as users call it)
+    return _format(name, format) if format is not None or Path(name).suffix else Format()

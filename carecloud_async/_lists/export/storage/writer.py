@@ -1,0 +1,170 @@
+"""The writer: commits pages in a worker thread; the reader waits while the disk is slower."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar, cast
+
+import anyio
+from attrs import define, field
+
+from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.threads import run_in_thread_regardless, run_in_thread_until_stopped
+from carecloud_async.errors import ExportError
+
+__all__ = ["RecordWriter", "Writer"]
+
+State = TypeVar("State")
+State_contra = TypeVar("State_contra", contravariant=True)
+
+#: How many pages may wait for a commit, besides those being committed: they are lost if the process is killed.
+_WAITING = 4
+#: With this many records waiting, a commit starts at once.
+_ENOUGH = 4000
+#: Seconds between two commits of fewer: each costs a millisecond of computing and waits twice for the disk.
+INTERVAL = 0.05
+
+
+class RecordWriter(Protocol[State_contra]):
+    """Takes the records of a scan in their order."""
+
+    async def put(self, lines: list[bytes], state: State_contra, /) -> None:
+        """Take a page; waits while the consumer is slower."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until everything taken is written or delivered."""
+        ...
+
+
+@define(eq=False, repr=False)
+class Writer(Generic[State]):
+    """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
+
+    Attributes:
+        commit: writes records and the state that includes them; blocks.
+        tasks: where the work runs.
+        clock: the clock.
+        interval: the least seconds between the beginnings of two commits, while only a few pages wait.
+        stop: ends a commit that blocks forever (a pipe without a reader); called when the commit is cancelled. Without
+            it, a commit is awaited even if it is cancelled.
+    """
+
+    _commit: Callable[[list[bytes], State], None] = field(alias="commit")
+    _tasks: BackgroundTasks = field(alias="tasks", kw_only=True)
+    _clock: Clock = field(alias="clock", kw_only=True)
+    _interval: float = field(default=INTERVAL, alias="interval", kw_only=True)
+    _stop: Callable[[], None] | None = field(default=None, alias="stop", kw_only=True)
+    _not_before: float = field(init=False)
+    _lines: list[bytes] = field(factory=list, init=False)
+    _state: State | None = field(default=None, init=False)
+    _pages: int = field(default=0, init=False)
+    _busy: bool = field(default=False, init=False)
+    _draining: bool = field(default=False, init=False)
+    _error: Exception | None = field(default=None, init=False)
+    _changed: anyio.Event = field(factory=anyio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._not_before = self._clock.monotonic()
+
+    async def put(self, lines: list[bytes], state: State) -> None:
+        """Hand over a page; waits while the disk is slower.
+
+        Args:
+            lines: its records.
+            state: the state to commit with them.
+
+        Raises:
+            Exception: what an earlier commit raised.
+        """
+        while self._pages >= _WAITING and self._error is None:
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error
+        self._lines += lines
+        self._state = state
+        self._pages += 1
+        self._begin_if_due()
+
+    async def drain(self) -> None:
+        """Wait until everything is committed.
+
+        Raises:
+            Exception: what a commit raised.
+        """
+        self._draining = True
+        try:
+            self._begin_if_due()
+            while self._busy and self._error is None:
+                await self._changed.wait()
+        finally:
+            self._draining = False
+        if self._error is not None:
+            raise self._error
+
+    async def leave(self) -> None:
+        """Commit the waiting pages if the disk allows it; for an export that has failed or was cancelled.
+
+        The tasks have ended: the commit under way is done, or its failure is known.
+        """
+        if self._error is None and self._pages:
+            commit = self._next_commit()
+            with contextlib.suppress(Exception):
+                await run_in_thread_regardless(commit)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether a commit should begin."""
+        if not self._pages or self._error is not None:
+            return False
+        is_enough = self._pages >= _WAITING or len(self._lines) >= _ENOUGH
+        return is_enough or self._draining or self._clock.monotonic() >= self._not_before
+
+    def _begin_if_due(self) -> None:
+        if not self._busy and self._is_due:
+            self._busy = True
+            self._tasks.start(self._work)
+
+    async def _work(self) -> None:
+        try:
+            while self._is_due:
+                commit = self._next_commit()
+                self._notify()
+                self._not_before = self._clock.monotonic() + self._interval
+                await self._run(commit)
+        finally:
+            self._busy = False
+            self._notify()
+
+    def _next_commit(self) -> Callable[[], None]:
+        """Return the commit of the waiting pages, which no longer wait."""
+        lines, state = self._lines, cast("State", self._state)
+        self._lines, self._pages = [], 0
+        return lambda: self._commit(lines, state)
+
+    async def _run(self, commit: Callable[[], None]) -> None:
+        committed = False
+
+        def work() -> None:
+            nonlocal committed
+            commit()
+            committed = True
+
+        try:
+            if self._stop is not None:
+                await run_in_thread_until_stopped(work, stop=self._stop)
+            else:
+                # In any case: later pages must never be committed without these.
+                await run_in_thread_regardless(work)
+        except Exception as error:  # noqa: BLE001  (raised by the reader)
+            self._error = error
+        except BaseException:
+            if not committed:  # how much it has written is unknown: nothing may be written after it
+                self._error = ExportError("the writing was stopped")
+            raise
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

@@ -1,0 +1,106 @@
+"""`ArrowStream`: a list for code without async, as an object of Arrow's C stream protocol."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
+from carecloud_async._lists.export.report import ExportReport
+from carecloud_async._lists.listings.blocking import stream
+from carecloud_async.errors import ExportError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from carecloud_async._lists.listings.listing import Listing
+
+__all__ = ["ArrowStream"]
+
+
+class ArrowStream:
+    """A list that polars, DuckDB, pandas, pyarrow and others read as they read any Arrow data.
+
+    It holds no records. Each reading asks the server, and `report` is that of the last one.
+
+    Args:
+        listing: the list.
+        options: how it is read.
+        allow_inexact: whether to accept a reading that may lack records.
+    """
+
+    def __init__(self, listing: Listing[Any], options: BatchOptions, *, allow_inexact: bool) -> None:
+        self._listing = listing
+        self._options = options
+        self._allow_inexact = allow_inexact
+        self._report: ExportReport | None = None
+        self._error: Exception | None = None
+        # What cannot be streamed is refused here, and nothing is sent.
+        self._schema = RecordBatches(listing.export_source(), options).schema
+        self._reopened()
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """The schema: the model's columns, and `unknown_fields`."""
+        return self._schema
+
+    @property
+    def report(self) -> ExportReport:
+        """The report of the last reading.
+
+        Raises:
+            ExportError: no reading has ended.
+            CareCloudError: the error that ended it; of an error, Arrow's C stream passes on the text alone.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._report is None:
+            raise ExportError("the stream was not read to its end: the report is available after the last batch")
+        return self._report
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Begin a reading, and return it as Arrow's C stream (the Arrow PyCapsule interface)."""
+        return self.reader().__arrow_c_stream__(requested_schema)
+
+    def reader(self) -> pyarrow.RecordBatchReader:
+        """Begin a reading, and return it as a reader of record batches, for libraries that take only these."""
+        import pyarrow  # an extra
+
+        self._report = self._error = None
+        return pyarrow.RecordBatchReader.from_batches(self._schema, self._batches())
+
+    def _batches(self) -> Iterator[pyarrow.RecordBatch]:
+        try:
+            yield from stream(self._open, check=self._check)
+        except Exception as error:
+            self._error = error
+            raise
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[RecordBatches]:
+        async with (
+            self._reopened() as caller,
+            RecordBatches(self._on(caller).export_source(), self._options) as batches,
+        ):
+            yield batches
+
+    def _reopened(self) -> AbstractAsyncContextManager[Caller]:
+        """Return a client of its own for another event loop; refuses one that would harm the listing's."""
+        caller = self._listing._fetcher.caller
+        assert caller.context.twin is not None and caller.manager is not None  # noqa: S101, PT018  (a listing has both)
+        return caller.context.twin(caller.manager.provider, caller.options)
+
+    def _on(self, caller: Caller) -> Listing[Any]:
+        return evolve(self._listing, fetcher=evolve(self._listing._fetcher, caller=caller))
+
+    def _check(self, report: ExportReport) -> None:
+        if not report.exact and not self._allow_inexact:
+            raise ExportError(
+                "the reading is not exact, and records may be missing from it: read again when the list changes less, "
+                "or accept it with allow_inexact=True"
+            )
+        self._report = report

@@ -1,0 +1,125 @@
+"""Splits filters that are too long for one request into parts that each fit one.
+
+The values of a list-valued filter are alternatives: a record matches if it matches any of them. The records of the
+whole filter are therefore the union of the records of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from carecloud_async._base.runtime.secret_text import conceal
+from carecloud_async._calls.call.request_bounds import MAX_REQUEST_LINE, RequestSize
+from carecloud_async._calls.call.wire import MAX_VARIABLES
+from carecloud_async._lists.paging.fetching import PageFetcher
+from carecloud_async.errors import ConfigurationError
+
+__all__ = ["FilterParts", "Params"]
+
+Params: TypeAlias = Mapping[str, Any]
+
+#: The longest parameters that paging and the order of an export add to a query.
+_PAGING = {"count": 10**6, "offset": 10**9, "sort_field": "x" * 50, "sort_direction": "DESC"}
+
+
+@frozen(kw_only=True, repr=False)
+class FilterParts:
+    """The filters of one listing, which may be split.
+
+    Attributes:
+        fetcher: gets the pages; has the operation, filters and order.
+        offset: records to skip.
+    """
+
+    fetcher: PageFetcher[Any]
+    offset: int
+
+    @property
+    def params(self) -> Params:
+        """Filters and order."""
+        return self.fetcher.params
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether a filter has several values, so that it could be split."""
+        return bool(self._lists(self.params))
+
+    def parts(self) -> list[Params]:
+        """Return the filters in parts that each fit one request; usually one part is enough.
+
+        Raises:
+            ConfigurationError: they do not fit and cannot be split, since the list is sorted or does not begin at its
+                start.
+        """
+        if not self.has_lists:
+            return [self.params]
+        parts = self._split(self.params)
+        if len(parts) > 1 and not self._may_be_split:
+            raise self._refused("a sorted list, or one with an offset,", parts)
+        return parts
+
+    def require_one(self, what: str) -> None:
+        """Raise if the filters need several parts, for operations that need a single list.
+
+        Args:
+            what: the operation, such as `an export`.
+
+        Raises:
+            ConfigurationError: the filters do not fit one request; the message has the bounds and what to do.
+        """
+        parts = self._split(self.params) if self.has_lists else []
+        if len(parts) > 1:
+            raise self._refused(what, parts)
+
+    def halves(self, part: Params) -> tuple[Params, Params] | None:
+        """Return the halves of a part, for a server that accepts less; `None` if it cannot be split."""
+        return self._halve(part) if self._may_be_split else None
+
+    @property
+    def _may_be_split(self) -> bool:
+        return not self.offset and self.params.get("sort_field") is None and self.params.get("sort_direction") is None
+
+    def _split(self, params: Params) -> list[Params]:
+        halves = None if self._size(params).fits else self._halve(params)
+        return [params] if halves is None else [part for half in halves for part in self._split(half)]
+
+    def _size(self, params: Params) -> RequestSize:
+        fetcher = self.fetcher
+        paging = _PAGING if fetcher.operation.paged else {}
+        query = {**params, **paging}
+        return fetcher.caller.request_size(fetcher.operation, path_params=fetcher.path_params, params=query)
+
+    def _halve(self, params: Params) -> tuple[Params, Params] | None:
+        lists = self._lists(params)
+        if not lists:
+            return None
+        longest = max(lists, key=lambda name: sum(len(str(value)) + len(name) for value in lists[name]))
+        values = lists[longest]
+        middle = len(values) // 2
+        return {**params, longest: values[:middle]}, {**params, longest: values[middle:]}
+
+    def _lists(self, params: Params) -> dict[str, list[Any]]:
+        """Return the filters with several alternative values, duplicates removed."""
+        known = self.fetcher.operation.multi_value_parameters
+        found = {name: _distinct(params[name]) for name in params if name.removesuffix("[]") in known}
+        return {name: values for name, values in found.items() if len(values) > 1}
+
+    def _refused(self, what: str, parts: Collection[Params]) -> ConfigurationError:
+        fewest = {name: min(len(part[name]) for part in parts) for name in self._lists(self.params)}
+        name = min(fewest, key=lambda name: fewest[name] / len(self.params[name]))
+        return ConfigurationError(
+            f"{self.fetcher.operation.call}: {name} makes {self._size(self.params)}, and servers take "
+            f"{MAX_REQUEST_LINE:,} bytes and {MAX_VARIABLES:,} variables; {what} cannot be put together from parts. "
+            f"Give some {fewest[name]} values at a time, or iterate the listing from its start without an order, which "
+            "asks in parts"
+        )
+
+
+def _distinct(values: Any) -> list[Any]:
+    if not isinstance(values, Collection) or isinstance(values, str | bytes | Mapping):
+        return []
+    distinct: list[Any] = conceal(list(dict.fromkeys(values)))
+    return distinct

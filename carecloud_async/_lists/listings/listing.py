@@ -1,0 +1,379 @@
+"""Listings: one list operation with its filters, as pages, as records, as raw JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from attrs import evolve, field, frozen
+
+from carecloud_async._base.runtime.validators import require_int
+from carecloud_async._lists.listings.list_reader import ListReader
+from carecloud_async._lists.listings.misuse import NotAList, needs_limit
+from carecloud_async._lists.paging.auto import AUTO, Auto, fixed_count, require_int_or_auto
+from carecloud_async._lists.paging.fetching import PageFetcher
+from carecloud_async._lists.paging.iterators import ClosableIterator, Page, Records
+
+if TYPE_CHECKING:
+    from carecloud_async._lists.changes.reader import Changes
+    from carecloud_async._lists.export.batches import RecordBatches
+    from carecloud_async._lists.export.formats.sinks import CsvOptions
+    from carecloud_async._lists.export.report import ExportReport, OnProgress
+    from carecloud_async._lists.export.source import ExportSource
+    from carecloud_async._lists.listings.arrow_stream import ArrowStream
+    from carecloud_async._lists.listings.compare_report import CompareReport
+    from carecloud_async._lists.paging.prefetch import Prefetch
+
+__all__ = ["Comparer", "Listing"]
+
+T = TypeVar("T")
+#: Compares a listing with a source; made by the family of its records.
+Comparer = Callable[..., Awaitable["CompareReport"]]
+
+
+@frozen(kw_only=True, repr=False)
+class Listing(NotAList, Generic[T]):
+    """A list operation with its filters; no request is sent before it is iterated or a method is awaited.
+
+    `async for record in listing` yields every record, one page in memory at a time.
+    """
+
+    _fetcher: PageFetcher[T] = field(alias="fetcher")
+    _count: int | Auto = field(alias="count")
+    _offset: int = field(alias="offset")
+    _comparer: Comparer | None = field(alias="comparer", default=None)
+
+    def __repr__(self) -> str:
+        return f"<Listing {self._fetcher.operation.call}>"
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return Records(self._reader.unread())
+
+    def pages(self) -> ClosableIterator[Page[T]]:
+        """Return the pages, fetched one after another."""
+        return self._reader.read()
+
+    def raw(self) -> ClosableIterator[bytes]:
+        """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
+        return Records(self._reader.raw())
+
+    def fresh(self) -> Listing[T]:
+        """Return the same listing bypassing the client's `ResponseCache`: every page is requested, and cached again."""
+        return evolve(self, fetcher=evolve(self._fetcher, caller=self._fetcher.caller.fresh))
+
+    async def page(self) -> Page[T]:
+        """Return the one page at `offset`.
+
+        Raises:
+            ConfigurationError: the filters are too long for one request.
+        """
+        self._reader.filters.require_one("page()")
+        return await self._fetcher.read(self._offset, fixed_count(self._count))
+
+    async def first(self) -> T | None:
+        """Return the first record, or `None`; one request, unless the filters are too long for one."""
+        return await self._reader.first()
+
+    async def total(self) -> int:
+        """Return how many records match, as the server counts them; one request.
+
+        If the filters are too long for one, the records of all parts are read and counted, each record once.
+
+        Raises:
+            ResponseError: the server does not report it.
+        """
+        return await self._reader.total()
+
+    @needs_limit
+    async def collect(self, *, limit: int) -> list[T]:
+        """Return the first records as a list, at most `limit` of them."""
+        require_int("limit", limit, least=1)
+        # Pages, because they show no record: a traceback with local variables would show those of a list of dicts.
+        pages: list[Page[T]] = []
+        found = 0
+        listing = evolve(self, count=min(fixed_count(self._count), limit))
+        async for page in listing.pages():
+            pages.append(page)
+            found += len(page.items)
+            if found >= limit:
+                break
+        return list(islice(chain.from_iterable(page.items for page in pages), limit))
+
+    def prefetch(self, pages: int | Auto = AUTO) -> Prefetch[T]:
+        """Return the records with several pages in flight, in the server's order: `async with` it, then iterate.
+
+        Args:
+            pages: the number of pages in flight at most; `"auto"` finds the fastest, up to the client's
+                `max_connections`. So is the size of the pages, unless the list was given a `count`.
+
+        Raises:
+            ConfigurationError: `pages` is not such a number, or the filters are too long for one request.
+        """
+        from carecloud_async._lists.paging.auto_plan import plan_for  # most programs never use it
+        from carecloud_async._lists.paging.prefetch import Prefetch
+
+        require_int_or_auto("pages", pages)
+        self._reader.filters.require_one("prefetch()")
+        fetcher = self.fresh()._fetcher  # cached pages of different ages would not be consistent
+        context = fetcher.caller.context
+        return Prefetch(
+            fetcher.unread_measured,
+            identity_keys=fetcher.keys,
+            paged=fetcher.operation.paged,
+            offset=self._offset,
+            plan=plan_for(
+                pages,
+                self._count,
+                most_requests=context.http.max_connections,
+                now=context.clock.monotonic,
+                rate=lambda: context.rate_limiter.rate,
+            ),
+            name=fetcher.operation.call,
+        )
+
+    async def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        concurrency: int | Auto = AUTO,
+        resume: bool = False,
+        overwrite: bool = False,
+        changed_since: datetime | str | None = None,
+        state: str | os.PathLike[str] | None = None,
+        allow_shrink: bool = False,
+        fields: Sequence[str] | None = None,
+        on_progress: OnProgress | None = None,
+        format: str | None = None,  # noqa: A002  (as users call it)
+        columns: Literal["model", "found"] = "model",
+        timestamps: Literal["utc", "project"] = "utc",
+        csv: CsvOptions | None = None,
+        mode: int = 0o600,
+    ) -> ExportReport:
+        """Write the whole list to a file: every record that stays in the list is in it exactly once.
+
+        The guarantee, its limits and its cost: `carecloud_async.export`.
+
+        Args:
+            target: a path whose suffix names the format (`.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …), or
+                an fsspec URL such as `s3://bucket/customers.parquet`. Anything but a regular file (a pipe, a device)
+                is written directly.
+            concurrency: how many pages are in flight; `"auto"` finds the fastest, up to the client's
+                `max_connections`. So is the size of the pages, unless the list was given a `count`.
+            resume: continue an earlier run to the same target; if there is none, begin.
+            overwrite: replace the target if it exists.
+            changed_since: write only what changed at or after this time; naive means project-local.
+            state: a file that keeps the mark of the last run whose guarantee holds (`report.exact`): the first run
+                exports everything, each later one what changed. Replaces `changed_since`.
+            allow_shrink: accept a list that is empty and had records in the last run, as the state or an earlier run to
+                the same target shows. Without it, such a list is asked again, and the report is not exact.
+            fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
+            on_progress: called with a `Progress`, at most ten times a second; may be async.
+            format: the format if the target's name does not show it: `csv`, `jsonl.gz` …; `-` as target is standard
+                output.
+            columns: `model` for Parquet files that all have the model's columns, with unknown fields as JSON
+                text in the column `unknown_fields`; `found` for the columns of exactly the fields that were found.
+            timestamps: `utc` for Parquet timestamps in UTC, converted from the project's zone; `project` for naive
+                ones, as the API sends them.
+            csv: the dialect of CSV; `CsvOptions.excel()` for spreadsheets.
+            mode: the permissions of the finished file. It holds personal data, so by default only its owner can read
+                it. While it is written, only its owner can.
+
+        Raises:
+            ExportError: it cannot start or continue; an existing file is untouched, and the export can be resumed.
+            CareCloudError: the server cannot be read; the export can be resumed.
+        """
+        from carecloud_async._lists.export.formats.sinks import CsvOptions
+        from carecloud_async._lists.export.job import run  # few programs export
+        from carecloud_async._lists.export.options import ExportOptions
+
+        options = ExportOptions(
+            concurrency=concurrency,
+            resume=resume,
+            overwrite=overwrite,
+            changed_since=changed_since,
+            state=state,
+            allow_shrink=allow_shrink,
+            fields=fields,
+            on_progress=on_progress,
+            format=format,
+            columns=columns,
+            timestamps=timestamps,
+            csv=csv or CsvOptions(),
+            mode=mode,
+        )
+        return await run(self.export_source(), target, options)
+
+    def arrow(
+        self,
+        *,
+        concurrency: int | Auto = AUTO,
+        changed_since: datetime | str | None = None,
+        after: str | None = None,
+        fields: Sequence[str] | None = None,
+        timestamps: Literal["utc", "project"] = "utc",
+        on_progress: OnProgress | None = None,
+    ) -> RecordBatches:
+        """Return the whole list as Arrow record batches, exact as an export, without a file.
+
+            async with listing.arrow() as batches:
+                async for batch in batches: ...
+            batches.report
+
+        Every batch has the columns of a Parquet export: the model's, and `unknown_fields`.
+
+        Args:
+            concurrency: how many pages are in flight; `"auto"` as for `export`.
+            changed_since: only what changed at or after this time; naive means project-local.
+            after: `batches.mark` of an earlier stream of the same list: continues after the batch it was taken at.
+            fields: the fields to take, nested ones dotted; all if left out.
+            timestamps: as for `export`.
+            on_progress: as for `export`.
+
+        Raises:
+            ExportError: the list cannot be streamed, pyarrow is not installed, or `after` is of another stream.
+        """
+        from carecloud_async._lists.export.batches import BatchOptions, RecordBatches  # few programs export
+
+        options = BatchOptions(
+            concurrency=concurrency,
+            changed_since=changed_since,
+            after=after,
+            fields=fields,
+            timestamps=timestamps,
+            on_progress=on_progress,
+        )
+        return RecordBatches(self.export_source(), options)
+
+    def changes(
+        self,
+        *,
+        state: str | os.PathLike[str],
+        keep: Literal["digests", "records"] = "digests",
+        compare_every: timedelta | None = None,
+        allow_shrink: bool = False,
+        concurrency: int | Auto = AUTO,
+        on_progress: OnProgress | None = None,
+    ) -> Changes[T]:
+        """Return what was created, updated and deleted since the last run with the same state file.
+
+            async with listing.changes(state="cards.state") as changes:
+                async for change in changes: ...
+            changes.report
+
+        How it works, and when a deletion is certain: `carecloud_async.changes`.
+
+        Args:
+            state: a file that keeps the ids and digests of the records. The first run makes it: everything is created.
+            keep: `records` keeps the records too, so that `change.fields` names the fields that differ.
+            compare_every: read only what changed by `last_change`, until this time has passed since the whole list was
+                compared last. Only a comparison of the whole list finds deletions.
+            allow_shrink: accept that more than half of the records are gone.
+            concurrency: as for `export`.
+            on_progress: as for `export`.
+
+        Raises:
+            ExportError: the list cannot be compared; the state belongs to another list or identity, or is in use;
+                more than half of the records are gone.
+            CareCloudError: the server cannot be read.
+        """
+        from carecloud_async._lists.changes.reader import Changes  # few programs compare
+        from carecloud_async._lists.changes.values import ChangesOptions
+
+        options = ChangesOptions(
+            keep=keep,
+            compare_every=compare_every,
+            allow_shrink=allow_shrink,
+            concurrency=concurrency,
+            on_progress=on_progress,
+        )
+        return Changes(self.export_source(), state, options)
+
+    def arrow_stream(
+        self,
+        *,
+        concurrency: int | Auto = AUTO,
+        changed_since: datetime | str | None = None,
+        fields: Sequence[str] | None = None,
+        timestamps: Literal["utc", "project"] = "utc",
+        allow_inexact: bool = False,
+    ) -> ArrowStream:
+        """Return the whole list as an Arrow stream for code without async: a script, a notebook, a worker.
+
+            frame = polars.DataFrame(client.customers.list().arrow_stream())
+            duckdb.from_arrow(client.cards.list().arrow_stream().reader())
+
+        Whatever takes an object with `__arrow_c_stream__` reads it: polars, DuckDB, pandas, pyarrow, Delta, Iceberg.
+        Each reading opens a client of its own with this client's settings, in an event loop in its own thread, and logs
+        in for itself unless the client has a `FileTokenStore`. So it works where a loop runs already, and blocks it.
+
+        Args:
+            concurrency: as for `arrow`.
+            changed_since: as for `arrow`.
+            fields: as for `arrow`.
+            timestamps: as for `arrow`.
+            allow_inexact: accept a reading that may lack records; otherwise it fails at its end.
+
+        Raises:
+            ConfigurationError: the identity belongs to a device or a customer, or the client has an `http_client`.
+            ExportError: the list cannot be streamed, or pyarrow is not installed.
+        """
+        from carecloud_async._lists.export.batches import BatchOptions  # few programs stream
+        from carecloud_async._lists.listings.arrow_stream import ArrowStream
+
+        options = BatchOptions(
+            concurrency=concurrency, changed_since=changed_since, fields=fields, timestamps=timestamps
+        )
+        return ArrowStream(self, options, allow_inexact=allow_inexact)
+
+    async def compare(
+        self,
+        source: str | os.PathLike[str] | Iterable[Any] | AsyncIterable[Any] | Any,
+        *,
+        match: str,
+        columns: Mapping[str, str] | None = None,
+        ignore_columns: Collection[str] = (),
+        results: str | os.PathLike[str] | None = None,
+    ) -> CompareReport:
+        """Compare the whole list with a source; nothing is written to the project.
+
+        Every row and every record has one verdict: `same`, `different`, `missing_there` (no record has the row's key),
+        `missing_here` (no row has the record's key) or `twice`. How it works: `carecloud_async.comparisons`.
+
+        Args:
+            source: rows, as for `bulk_write`.
+            match: the key that names a record, such as `external_purchase_id`; a field that the list shows.
+            columns: column → field, as for `bulk_write`.
+            ignore_columns: columns to pass over.
+            results: a file of any export format with a line for each row, and for each record without one: the source's
+                columns, then `line`, `outcome`, `record_id`, `changed_fields` and `reasons`.
+
+        Raises:
+            BulkWriteError: the source cannot be read, or the key is none by which records can be compared.
+            ConfigurationError: the records of this list have no keys.
+            CareCloudError: the server cannot be read.
+        """
+        from carecloud_async.errors import ConfigurationError  # one list in two cannot be compared
+
+        if self._comparer is None:
+            raise ConfigurationError(f"{self._fetcher.operation.call} cannot be compared: its records have no keys")
+        return await self._comparer(
+            self, source, match=match, columns=columns, ignore_columns=ignore_columns, results=results
+        )
+
+    def export_source(self) -> ExportSource:
+        """Return the source that exports and scans read.
+
+        Raises:
+            ConfigurationError: the filters are too long for one request.
+        """
+        from carecloud_async._lists.listings.export_source import export_source  # few programs export
+
+        self._reader.filters.require_one("an export or a stream")
+        return export_source(self._fetcher, count=self._count, offset=self._offset)
+
+    @property
+    def _reader(self) -> ListReader[T]:
+        return ListReader(fetcher=self._fetcher, offset=self._offset, count=fixed_count(self._count))

@@ -1,0 +1,189 @@
+"""Prefetch: the records of a listing with several pages in flight, in the server's order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from attrs import frozen
+
+from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._lists.paging.iterators import (
+    CycleDetector,
+    IdentityKeys,
+    ReceivedPage,
+    RecordIterator,
+    check_whole,
+)
+from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
+from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead, divided
+from carecloud_async.errors import ConfigurationError
+
+T = TypeVar("T")
+
+#: Gets a page by offset and count; the last argument is that of `page_plan.Send`.
+FetchMeasured = Callable[[int, int, bool], Awaitable[Fetched[ReceivedPage[T]]]]
+
+
+@frozen
+class _Piece(Generic[T]):
+    """A page, and whether it is the last one of its part and of the list."""
+
+    page: ReceivedPage[T]
+    ends_part: bool
+    ends_list: bool
+
+
+class Prefetch(RecordIterator[T]):
+    """An async iterator to be used in `async with`. Several tasks may share it: each record goes to one of them.
+
+    Args:
+        fetch: gets a page by offset and count.
+        identity_keys: returns the identities of a page's records.
+        paged: whether the operation has pages.
+        offset: where to begin.
+        plan: decides how many pages are in flight and how many records are requested at a time.
+        name: the name of the list in errors.
+    """
+
+    def __init__(
+        self,
+        fetch: FetchMeasured[T],
+        *,
+        identity_keys: IdentityKeys[ReceivedPage[T]],
+        paged: bool,
+        offset: int,
+        plan: PagePlan,
+        name: str,
+    ) -> None:
+        super().__init__()
+        self._fetch = fetch
+        self._watch = CycleDetector(identity_keys)
+        self._name = name
+        self._paged = paged
+        self._offset = offset
+        self._plan = plan
+        self._background = BackgroundTasks()
+        self._read_ahead: ReadAhead[_Piece[T]] = ReadAhead(
+            self._fetch_part, next_part=self._next_part, tasks=self._background, plan=plan
+        )
+        self._arrived: list[ReceivedPage[T]] = []
+        self._begun = False
+        self._page_size = 0  # the records of the first page; 0 before it
+        self._total: int | None = None
+        self._received = 0
+        self._done = False
+        self._open = False
+        self._cut_short = False
+
+    async def __aenter__(self) -> Self:
+        if self._done or self._cut_short:
+            raise ConfigurationError("a prefetch serves one block: call listing.prefetch(…) again for the next")
+        await self._background.__aenter__()
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open = False
+        # Iterating after the block must not look like the end of the list.
+        self._cut_short = not self._done or self._has_records
+        self._done = True
+        self._begin(())
+        self._read_ahead.clear()
+        await self._background.__aexit__(kind, error, traceback)
+
+    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject these
+
+        def __enter__(self):  # noqa: ANN204  (as above)
+            raise ConfigurationError("prefetch is async: write `async with listing.prefetch(8) as records`")
+
+        def __exit__(self, *_):  # noqa: ANN002, ANN204  (Python looks for it before it calls __enter__)
+            """Do nothing."""
+
+    async def _next_pages(self) -> list[ReceivedPage[T]]:
+        self._check_block()
+        if self._done:
+            raise StopAsyncIteration
+        if not self._open:
+            raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
+        pages = await self._next_new_pages()
+        self._check_block()  # the block may have ended while this task waited
+        return pages
+
+    def _check_block(self) -> None:
+        if self._cut_short:
+            raise ConfigurationError(
+                "prefetch() was iterated after its `async with` block ended: iterate inside the block"
+            )
+
+    async def _next_new_pages(self) -> list[ReceivedPage[T]]:
+        """Return the pages of the next part; none if they repeat, or at the end of the list."""
+        pages = await self._next_whole_part()
+        if not pages:
+            self._done = True
+            return []
+        repeated = self._watch.repeats(pages)
+        if self._watch.sure:
+            self._done = True
+            check_whole(self._name, received=self._received, total=self._total)
+            return []
+        if repeated:
+            self._done = not self._paged  # no end without new records: the server may have ignored `offset`
+        else:
+            self._received += sum(page.received for page in pages)
+        self._read_ahead.fill()
+        return [] if repeated else pages
+
+    async def _next_whole_part(self) -> list[ReceivedPage[T]]:
+        """Return the pages that make up the next part; the cycle detector takes them as one."""
+        part_ended = False
+        while not (part_ended or self._done):
+            try:
+                piece = await self._read_ahead.take()
+            except Exception:
+                self._done = True
+                raise
+            if piece is None:
+                break
+            page, part_ended = piece.page, piece.ends_part
+            self._arrived.append(page)
+            self._total = page.total_items if page.total_items is not None else self._total
+            self._done = piece.ends_list or not self._paged
+            if not self._page_size:
+                self._page_size = page.received or 1
+                self._offset += page.received
+        pages, self._arrived = self._arrived, []
+        return pages
+
+    def _next_part(self) -> ListPart | None:
+        offset = self._offset
+        if not self._page_size:
+            # The first page is requested alone: it shows the length of the list and the size of its pages.
+            begun, self._begun = self._begun, True
+            return None if begun else ListPart(offset, self._plan.count, 0)
+        if self._done or not self._is_wanted():
+            return None
+        size = self._page_size if self._plan.is_fixed else self._plan.count
+        self._offset += size
+        return ListPart(offset, size, self._offset)
+
+    def _is_wanted(self) -> bool:
+        """Return whether to request a page at this offset; past the reported total, one page at a time.
+
+        The total is seldom too low. A page that begins exactly at it is requested together with the last ones, which
+        are full and therefore do not prove the end.
+        """
+        return self._total is None or self._offset <= self._total or not len(self._read_ahead)
+
+    async def _fetch_part(self, part: ListPart) -> tuple[_Piece[T], Sequence[ListPart]]:
+        asked, page = await self._plan.request(part.size, partial(self._fetch, part.offset))
+        last, end = page.is_last(asked), part.offset + page.received
+        if last or end >= part.until:
+            return _Piece(page, ends_part=True, ends_list=last), ()
+        size = part.size if self._plan.is_fixed else self._plan.count
+        lacking = divided(end, part.offset + part.size, size=size) if page.received < part.size else ()
+        return _Piece(page, ends_part=False, ends_list=False), tuple(lacking)
