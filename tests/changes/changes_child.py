@@ -11,10 +11,10 @@ import sys
 import anyio
 
 from carecloud_async import CareCloud, ExportError
+from carecloud_async._lists.changes import file as files
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
 from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions
-from carecloud_async.changes import file as files
 from carecloud_async.sandbox import Sandbox
 
 

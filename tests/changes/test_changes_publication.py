@@ -14,9 +14,9 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ExportError
+from carecloud_async._lists.changes import file as files
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
 from carecloud_async._lists.changes.values import ChangesOptions
-from carecloud_async.changes import file as files
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = [

@@ -6,7 +6,8 @@ from datetime import time
 import pytest
 from attrs import field, frozen
 
-from carecloud_async import Customer, PersonalInformation, codec
+from carecloud_async import Customer, PersonalInformation
+from carecloud_async._base import codec
 from carecloud_async._base.codec.write import unstructure
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async.models import UNSET, Unset, merge_changes, read_only_paths

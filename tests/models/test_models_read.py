@@ -11,7 +11,8 @@ import attrs
 import pytest
 from every import every
 
-from carecloud_async import codec, models
+from carecloud_async import models
+from carecloud_async._base import codec
 from carecloud_async.models import (
     UNSET,
     Address,

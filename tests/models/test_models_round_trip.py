@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from thorough import examples
 
-from carecloud_async import codec, models
+from carecloud_async import models
+from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import api_names, field_types
 from carecloud_async.models import Input, Model
 

@@ -272,5 +272,6 @@ def test_loading_the_plugin_costs_nothing():
     plugin = "carecloud_async.pytest_plugin"
     http = "carecloud_async._calls.http"
     assert ours.split() == [
-        "carecloud_async", "carecloud_async._version", http, f"{http}.destinations", plugin, f"{plugin}.guard",
+        "carecloud_async", "carecloud_async._calls", http, f"{http}.destinations", "carecloud_async._version",
+        plugin, f"{plugin}.guard",
     ]  # fmt: skip

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from attrs import evolve
 
-from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy, codec
+from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy
+from carecloud_async._base import codec
 from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async.models import CustomerInput, PersonalInformationInput
 from carecloud_async.sandbox import Sandbox
