@@ -16,7 +16,7 @@ complete pass finds no new record.
 
 **What it costs.** A list that does not change costs one or two requests more than it has pages. Each gap costs a
 request or two and widens the overlap of later pages, so that steady change costs some wider pages. A list that never
-stops changing costs at most four times its requests, or ten passes without an order; then the export ends with
+stops changing costs at most five times its requests, or ten passes without an order; then the export ends with
 `exact=False`. Memory holds the pages in flight. All formats but JSON Lines also need disk space for the records as
 JSON, next to the file.
 

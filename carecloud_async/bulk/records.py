@@ -14,7 +14,7 @@ from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.options import BulkWriteOptions
-from carecloud_async.bulk.outcome import RowResult, refused
+from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import PartWrites
 from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.bulk.sources.source import BATCH
@@ -94,8 +94,14 @@ class RecordWrites:
     def _decide_one(self, write: Write, found: FoundByKey) -> RowResult | Plan:
         if reasons := found.refusal(write.key):
             return refused(*reasons)
-        records = found.of(write.key)
-        one = decide(write.body, records, family=self._family, key=self._key, options=self._options)
+        records, options = found.of(write.key), self._options
+        one = decide(write.body, records, family=self._family, key=self._key, options=options)
+        if options.mode == "create" and write.intent is not None and write.intent.was_absent:
+            # The record that is there now may be the one that this write has made: then it has every value.
+            own = attrs.evolve(options, mode="upsert")
+            same = decide(write.body, records, family=self._family, key=self._key, options=own)
+            if not isinstance(same, Plan) and same.outcome is Outcome.UNCHANGED:
+                one = same
         return attrs.evolve(one, read_at=found.read_at.get(write.key or "", 0.0)) if isinstance(one, Plan) else one
 
 

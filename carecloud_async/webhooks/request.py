@@ -127,8 +127,9 @@ async def _bounded(body: Body, headers: Headers, max_bytes: int) -> bytes:
             _check_size(int(announced), max_bytes)
     # Chunked bodies have no Content-Length, and a given one may be wrong.
     chunks, size = [], 0
-    async with aclosing(body) if isinstance(body, AsyncGenerator) else nullcontext():
-        async for chunk in body:
+    chunk_iterator = aiter(body)
+    async with aclosing(chunk_iterator) if isinstance(chunk_iterator, AsyncGenerator) else nullcontext():
+        async for chunk in chunk_iterator:
             size += len(chunk)
             _check_size(size, max_bytes)
             chunks.append(chunk)

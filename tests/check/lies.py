@@ -54,6 +54,8 @@ async def said(lie=None, **more):
         lie: the lie; the truth if left out.
         **more: as for `check_of`.
     """
+    if hasattr(lie, "begin"):
+        lie.begin()
     found = await check_of(lie, **more)
     no_change = [one for one in found.not_known if "no change of the last minutes" in one.seen]
     findings = [one for one in found.findings if one.status is not OK and one not in no_change]
@@ -167,7 +169,7 @@ def when(match, answer):
 
 
 def once(match, answer, *, after=0, times=1):
-    """A lie about some of the requests that match."""
+    """A lie about some of the requests that match, counted from the beginning of each check."""
     seen = [0]
 
     def lie(request, true):
@@ -176,6 +178,7 @@ def once(match, answer, *, after=0, times=1):
         seen[0] += 1
         return answer(request, true) if after < seen[0] <= after + times else true
 
+    lie.begin = lambda: seen.__setitem__(0, 0)
     return lie
 
 

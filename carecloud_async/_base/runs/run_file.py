@@ -293,6 +293,7 @@ class RunFile:
             self._file.unseal()
         self._db = db = Database(self.path, explain=self._explain)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        db.execute("PRAGMA cell_size_check=ON")  # without it, what a damaged page points at may be read as a row
         is_new = not db.execute("SELECT 1 FROM sqlite_schema")
         if is_new:
             # Before WAL mode, which would leave the mark in another file until it is copied. Synced once, at the end.
