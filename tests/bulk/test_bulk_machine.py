@@ -1,5 +1,7 @@
 """The machine of one write: each arrow of its table, in the journal and in runs, and its drawing."""
 
+from contextlib import closing
+
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, people
@@ -26,19 +28,19 @@ def state_of(journal):
 @pytest.mark.parametrize("move", Move)
 def test_an_arrow_leads_where_the_table_says(move, before):
     """A move changes the state of a write from the states of the table, and from no other."""
-    journal = Journal(None, keep_rows=False)
-    journal.load([LoadedRow(number=1, line=1, key="a", checked=CheckedRow(key=("a",)))])
-    (write,) = journal.take_new(after=0, limit=1)
-    journal._db.execute("UPDATE writes SET state = ?", (before,))
-    moves = {
-        Move.INTEND: lambda: journal.intend([(write, PLAN)]),
-        Move.TAKE_BACK: lambda: journal.take_back([write], until=1.0),
-        Move.LOSE: lambda: journal.lose([(write, None, 1)], now=1.0, settle_seconds=35.0),
-        Move.END: lambda: journal.end([(write, PLAN.result)], parts_of=lambda _write, _result: (), now=1.0),
-    }
-    moves[move]()
-    sources, target = TRANSITIONS[move]
-    assert state_of(journal) == (target if before in sources else before)
+    with closing(Journal(None, keep_rows=False)) as journal:
+        journal.load([LoadedRow(number=1, line=1, key="a", checked=CheckedRow(key=("a",)))])
+        (write,) = journal.take_new(after=0, limit=1)
+        journal._db.execute("UPDATE writes SET state = ?", (before,))
+        moves = {
+            Move.INTEND: lambda: journal.intend([(write, PLAN)]),
+            Move.TAKE_BACK: lambda: journal.take_back([write], until=1.0),
+            Move.LOSE: lambda: journal.lose([(write, None, 1)], now=1.0, settle_seconds=35.0),
+            Move.END: lambda: journal.end([(write, PLAN.result)], parts_of=lambda _write, _result: (), now=1.0),
+        }
+        moves[move]()
+        sources, target = TRANSITIONS[move]
+        assert state_of(journal) == (target if before in sources else before)
 
 
 async def test_runs_walk_each_arrow(monkeypatch, tmp_path):
