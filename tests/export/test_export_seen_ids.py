@@ -48,16 +48,16 @@ def test_a_full_temporary_folder_is_one_sentence():
 
 def test_what_was_added_and_not_stored_is_known():
     """An id is found in memory, in the database, and between the two."""
-    db = Database(IN_MEMORY, explain=ExportError)
-    db.execute(SEEN_TABLE)
-    seen = SeenIds()
-    assert seen.add(["a", "b", 5], step=1) == ([0, 1, 2], [1, 2, 3])
-    assert seen.add(["b", "c", "c"], step=2) == ([1], [2, 4, 4])
-    seen.store(db, through=1)
-    assert len(db.execute("SELECT * FROM seen")) == 3
-    assert seen.add(["a", "c", "5"], step=3) == ([2], [1, 4, 5])
-    resumed = SeenIds(db)
-    assert resumed.add(["c", "b"], step=2) == ([0], [4, 2])
+    with contextlib.closing(Database(IN_MEMORY, explain=ExportError)) as db:
+        db.execute(SEEN_TABLE)
+        seen = SeenIds()
+        assert seen.add(["a", "b", 5], step=1) == ([0, 1, 2], [1, 2, 3])
+        assert seen.add(["b", "c", "c"], step=2) == ([1], [2, 4, 4])
+        seen.store(db, through=1)
+        assert len(db.execute("SELECT * FROM seen")) == 3
+        assert seen.add(["a", "c", "5"], step=3) == ([2], [1, 4, 5])
+        resumed = SeenIds(db)
+        assert resumed.add(["c", "b"], step=2) == ([0], [4, 2])
 
 
 def test_closing_waits_for_a_thread():
