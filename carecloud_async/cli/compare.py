@@ -13,7 +13,7 @@ from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource
+from carecloud_async.cli.parameters import ColumnFields, Filters, Of, Rate, Report, Resource
 from carecloud_async.cli.progress import counted
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.cli.summary import write_report
@@ -43,10 +43,7 @@ def compare(
     ],
     filters: Filters = None,
     of: Of = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--column", metavar="COLUMN=FIELD", help="The field of a column with another name."),
-    ] = None,
+    column: ColumnFields = None,
     ignore_column: Annotated[
         list[str] | None,
         typer.Option("--ignore-column", metavar="COLUMN", help="A column that is not compared; may be repeated."),

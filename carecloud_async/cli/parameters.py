@@ -8,7 +8,18 @@ import typer
 
 from carecloud_async.cli.completion import complete_filter, complete_list
 
-__all__ = ["AllowUnknown", "Fields", "Filters", "Of", "Rate", "Report", "Resource", "Resume", "option_of"]
+__all__ = [
+    "AllowUnknown",
+    "ColumnFields",
+    "Fields",
+    "Filters",
+    "Of",
+    "Rate",
+    "Report",
+    "Resource",
+    "Resume",
+    "option_of",
+]
 
 Resource = Annotated[
     str,
@@ -37,6 +48,10 @@ Fields = Annotated[
 ]
 AllowUnknown = Annotated[
     bool, typer.Option("--allow-unknown", help="Accept filters and fields that the SDK does not know.")
+]
+ColumnFields = Annotated[
+    list[str] | None,
+    typer.Option("--column", metavar="COLUMN=FIELD", help="The field of a column with another name."),
 ]
 Rate = Annotated[
     float | None,

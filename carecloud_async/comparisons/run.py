@@ -128,7 +128,7 @@ class _Comparison:
         """Read and check all rows; return how many there are, and the names of their columns."""
         options = self._options
         columns = ShownColumns(self._family, renamed=options.columns, ignored=options.ignore_columns)
-        checking = BulkWriteOptions(match=options.match, blank="keep")
+        checking = BulkWriteOptions(match=options.match)
         checker = await checker_of(self._family, rows, columns, key=self._key, options=checking)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         number = 0
