@@ -1,9 +1,11 @@
 """What the tests of bulk writes share."""
 
+import anyio.lowlevel
 import pytest
 import pytest_asyncio
 from bulk_tools import connect
 
+from carecloud_async._base.runtime import threads
 from carecloud_async.sandbox import Sandbox
 
 
@@ -22,3 +24,15 @@ def sandbox():
 async def client(sandbox):
     async with connect(sandbox) as client:
         yield client
+
+
+@pytest.fixture
+def threads_at_once(monkeypatch):
+    """What runs in a thread takes no virtual time: how many requests there are depends on no thread's speed."""
+
+    class AtOnce:
+        async def run_sync(self, work, **_):
+            await anyio.lowlevel.checkpoint()
+            return work()
+
+    monkeypatch.setattr(threads, "to_thread", AtOnce())

@@ -74,7 +74,7 @@ async def test_a_throttled_probe_on_a_socket_ends_in_time():
 
 
 async def test_the_bound_of_the_limiter_is_its_own():
-    """A queue at one call a second: with `limiter=4.5` four pass and the rest are told to come back, unsent."""
+    """A queue at one call a second: with `limiter=4.5` four pass and the rest are told to come back, unsent and counted so."""
     sandbox = Sandbox(5)
     clock = ManualClock()
     outcomes = []
@@ -97,11 +97,13 @@ async def test_the_bound_of_the_limiter_is_its_own():
     async with client, passing_time(clock):
         await client.login()
         view = client.with_options(timeout=Timeout(total=1, limiter=4.5))
-        async with anyio.create_task_group() as group:
-            for _ in range(10):
-                group.start_soon(call, view)
+        with client.record_calls() as calls:
+            async with anyio.create_task_group() as group:
+                for _ in range(10):
+                    group.start_soon(call, view)
     assert sorted(outcomes, key=str) == [(429, True)] * 6 + ["passed"] * 4
     assert sandbox.count("GET /customers") == 4
+    assert sorted(one.attempts for one in calls) == [0] * 6 + [1] * 4
 
 
 async def test_a_pause_that_is_too_long_is_told_at_once():

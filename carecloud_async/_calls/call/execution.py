@@ -341,7 +341,10 @@ class CallExecution(Generic[T]):
 
     def _record(self, error: str | None) -> CallRecord:
         call, headers = self.call, self._headers
-        status = self._statuses[-1] if self._statuses else None
+        statuses = self._statuses
+        if self._turns.gave_up and self._attempt is not None:
+            statuses = statuses[:-1]  # this attempt never left
+        status = statuses[-1] if statuses else None
         if self._cached and self.response is not None:
             status = self.response.status
         return CallRecord(
@@ -349,14 +352,14 @@ class CallExecution(Generic[T]):
             path=call.operation.path,
             status=status,
             seconds=self._context.clock.monotonic() - self._started,
-            attempts=len(self._statuses),
+            attempts=len(statuses),
             correlation_id=self._id,
             error=error,
             operation=call.operation.call if call.operation.operation_id else "",
             headers={} if headers is None else AnswerHeaders(headers),
             request_id=None if headers is None else request_id(headers),
             limiter_seconds=self._turns.seconds,
-            attempt_statuses=tuple(self._statuses),
+            attempt_statuses=tuple(statuses),
             offset=call.offset,
             count=call.count,
             cached=self._cached,

@@ -30,6 +30,7 @@ class LimiterTurns:
     Attributes:
         seconds: the time that the call has waited.
         waiting: whether the call waits, or was interrupted while it waited.
+        gave_up: whether the call ended without the turn that it asked for.
         refusal: the error of the last attempt, if the answer was a 429.
         scope: the call's scope, whose deadline moves on by the time that the call waits.
         events: hands events to the observers, if the call has any.
@@ -38,6 +39,7 @@ class LimiterTurns:
     scope: anyio.CancelScope
     seconds: float = 0.0
     waiting: bool = False
+    gave_up: bool = False
     refusal: CareCloudError | None = None
     events: CallEvents | None = None
     _ticket: int | None = None
@@ -108,6 +110,7 @@ class LimiterTurns:
 
     def error(self) -> CareCloudError:
         """Return the error of a call that cannot wait for its turn: the server's own, if it refused the call before."""
+        self.gave_up = True
         if self.refusal is not None:
             return self.refusal
         return limiter_timeout(self._operation, seconds=self._limiter.delay(), again=self._left_before)
