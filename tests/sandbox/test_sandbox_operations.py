@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from every import every
 
-from carecloud_async.sandbox import OTHER_CUSTOMER_APPLICATION_ID, Sandbox
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, OTHER_CUSTOMER_APPLICATION_ID, Sandbox
 from carecloud_async.sandbox.api import customer_actions
 from carecloud_async.sandbox.state.facts import REQUIRED
 from tests.sandbox.contract_shapes import FACTS, body_of, path_of, query_of, wrong_in_answer
@@ -71,6 +71,11 @@ async def called(sandbox, connect, operation, interface):
             cards = sandbox.records("cards")
             for held in [one["card_id"] for one in cards if one["card_type_id"] == body["card_type_id"]]:
                 cards.delete(held)
+        if operation.operation_id == "postPurchaseAssignCustomer":
+            purchases = sandbox.records("purchases")
+            sold = {name: body[name] for name in ("store_id", "external_purchase_id")}
+            purchases.update(purchases.ids()[0], sold)
+            body["customer_id"] = FIRST_CUSTOMER_ID
         options = {"json": body} if operation.body else {}
         path = path_of(sandbox, operation, token)
         return await api.call(operation.verb, path, token=token, params=query, **options)

@@ -22,7 +22,7 @@ def assign_free_card(call: Call) -> JsonObject:
     body = arguments(call)
     customer_id, card_type_id, number = body["customer_id"], body["card_type_id"], body.get("card_number")
     cards = call.state.tables.table("/cards")
-    of_type = [(one, card) for one, card in cards.items() if card.get("card_type_id") == card_type_id]
+    of_type = [(one, cards.record(one)) for one in cards.find("card_type_id", card_type_id)]
     if any(card.get("customer_id") == customer_id for _, card in of_type):
         raise bad_request(InvalidParam(name="card_type_id", reason="relation_already_exists"))
     free = [one for one, card in of_type if _is_free(card) and number in (None, card.get("card_number"))]
@@ -36,8 +36,8 @@ def assign_free_card(call: Call) -> JsonObject:
 def validate_free_card(call: Call) -> JsonObject:
     """`POST /cards/actions/validate-free-card`: whether there is a card of this number, active and not assigned."""
     number = arguments(call)["card_number"]
-    cards = call.state.tables.table("/cards").items()
-    return {"is_free_to_use": any(card.get("card_number") == number and _is_free(card) for _, card in cards)}
+    cards = call.state.tables.table("/cards")
+    return {"is_free_to_use": any(_is_free(cards.record(one)) for one in cards.find("card_number", number))}
 
 
 def _is_free(card: JsonObject) -> bool:
@@ -45,9 +45,8 @@ def _is_free(card: JsonObject) -> bool:
 
 
 def _new_card(cards: Table, card_type_id: str) -> str:
-    taken = {card.get("card_number") for _, card in cards.items()}
     numbers = (f"99{place:011d}" for place in count(len(cards)))
-    number = next(one for one in numbers if one not in taken)
+    number = next(one for one in numbers if not cards.find("card_number", one))
     card = {"card_type_id": card_type_id, "card_number": number, "customer_id": None, "state": _ACTIVE}
     return cards.insert({**card, "last_change": None})
 

@@ -6,9 +6,13 @@ from functools import cache
 from typing import Final
 
 from carecloud_async.sandbox.api import (
+    balances,
     cards,
     customer_actions,
     customers,
+    events,
+    purchases,
+    segments,
     table_actions,
     table_batches,
     table_lists,
@@ -23,9 +27,13 @@ from carecloud_async.sandbox.state.facts import ApiOperation, field_names
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
 HANDLERS: Final[dict[str, Handler]] = {
+    **balances.HANDLERS,
     **cards.HANDLERS,
     **customer_actions.HANDLERS,
     **customers.HANDLERS,
+    **events.HANDLERS,
+    **purchases.HANDLERS,
+    **segments.HANDLERS,
     **tokens.HANDLERS,
     **user_actions.HANDLERS,
 }

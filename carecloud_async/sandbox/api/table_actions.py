@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from carecloud_async.sandbox.api.accepted_payment import accepted_payment
 from carecloud_async.sandbox.api.arguments import arguments, sent_record
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.table_records import check_path, created, new_record
@@ -14,12 +13,10 @@ from carecloud_async.sandbox.state.facts import field_names, path_to
 from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.table import Table
 
-Effect: TypeAlias = Callable[[Call, JsonObject], JsonObject | None]
-"""Takes the request and its arguments; what it returns takes the place of made-up fields of the answer."""
+Effect: TypeAlias = Callable[[Call, JsonObject], None]
+"""Takes the request and its arguments."""
 
 _CANCELLED: Final = 0
-_SENT_AS: Final = {"bill_id": "external_purchase_id"}
-"""Fields of actions that their records have under another name."""
 
 
 def act(call: Call) -> JsonObject | None:
@@ -31,15 +28,15 @@ def act(call: Call) -> JsonObject | None:
     check_path(call)
     sent = arguments(call)
     effect = EFFECTS.get(call.api.operation_id)
-    given = effect(call, sent) if effect else None
+    if effect is not None:
+        effect(call, sent)
     if call.api.status == 204:
         return None
     record_id = _create(call, sent)
     if record_id is not None:
         return created(call, record_id)
     key = ":".join([call.api.template, *call.path.values(), str(sent.get("customer_id", ""))])
-    data = call.state.tables.maker.answer(call.api.result, call.api.fields, given={**sent, **call.path}, place=key)
-    return {**data, **(given or {})}
+    return call.state.tables.maker.answer(call.api.result, call.api.fields, given={**sent, **call.path}, place=key)
 
 
 def _create(call: Call, sent: JsonObject) -> str | None:
@@ -55,7 +52,6 @@ def _create(call: Call, sent: JsonObject) -> str | None:
             path = path_to(plan.schema, name) or (name,)
             if len(path) == 2:  # a voucher has its reward's id in an object
                 record[path[0]] = {path[1]: value}
-        record |= {known: record[other] for other, known in _SENT_AS.items() if other in record}
         table = call.state.tables.table(plan.name, plan.parent_name and str(sent.get("customer_id", "")))
         return table.insert({name: value for name, value in record.items() if name in field_names(plan.schema)})
     return None
@@ -98,31 +94,15 @@ def _send_message(call: Call, body: JsonObject) -> None:
     call.state.tables.table("/messages").insert({**body["message"], "status": 1, "send_time": now, "last_change": now})
 
 
-def _add_to_segment(call: Call, body: JsonObject) -> None:
-    _remove_from_segment(call, body)
-    now = call.state.now()
-    record = {"segment_id": call.path["segment_id"], "customer_id": body["customer_id"]}
-    _segment_records(call).insert({**record, "created_at": now, "last_change": now})
-
-
-def _remove_from_segment(call: Call, body: JsonObject) -> None:
-    _delete_where(_segment_records(call), "customer_id", body["customer_id"])
-
-
 def _set_partners(call: Call, body: JsonObject) -> None:
     records = call.state.tables.table("/customers/{customer_id}/partner-records", str(body["customer_id"]))
     now = call.state.now()
     records.refill({**record, "last_change": now} for record in body["partner_records"])
 
 
-def _segment_records(call: Call) -> Table:
-    return call.state.tables.table("/segments/{segment_id}/segment-records", call.path["segment_id"])
-
-
 def _delete_where(table: Table, field: str, value: object) -> None:
-    for record_id, record in table.items():
-        if record.get(field) == value:
-            table.delete(record_id)
+    for record_id in table.find(field, value):
+        table.delete(record_id)
 
 
 EFFECTS: Final[Mapping[str, Effect]] = {
@@ -134,9 +114,6 @@ EFFECTS: Final[Mapping[str, Effect]] = {
     "postProductReservationSetExternalReservationCode": _changes_reservation(
         lambda body: {"external_reservation_codes": body["external_reservation_codes"]}
     ),
-    "postPurchaseAcceptPayment": lambda call, body: accepted_payment(call.state.tables, body),
-    "postSegmentAddCustomer": _add_to_segment,
-    "postSegmentRemoveCustomer": _remove_from_segment,
     "postSubCustomerSetPartners": _set_partners,
     "postVoucherApply": _apply_voucher,
 }

@@ -92,4 +92,4 @@ def _known_id(table: Table, row: JsonObject) -> str | None:
     key = next((name for name in _KEYS if row.get(name)), None)
     if key is None or key not in field_names(table.plan.schema):
         return None
-    return next((one for one, record in table.items() if record.get(key) == row[key]), None)
+    return next((one for one in table.find(key, row[key]) if table.record(one).get(key) == row[key]), None)

@@ -9,13 +9,27 @@ limits of a timestamp, all others by equality without regard to case. `card_numb
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
+
+import attrs
 
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import PAGING, Field, field_names, path_to
+from carecloud_async.sandbox.state.table import comparable
 
-Filter: TypeAlias = Callable[[JsonObject, tuple[str, ...], str], bool]
-"""Whether a record passes: the record, the values that were sent, and the time now as the API writes it."""
+
+@attrs.frozen
+class Filter:
+    """A filter of a list.
+
+    Attributes:
+        passes: Whether a record passes: the record, the values that were sent, and the time now as the API writes it.
+        field: The first-level field whose value must be one of those sent; `None` for any other filter.
+    """
+
+    passes: Callable[[JsonObject, tuple[str, ...], str], bool]
+    field: str | None = None
+
 
 HIDDEN_IDS: Final = "external_ids"
 """Further external ids of a record, which answers do not show."""
@@ -99,30 +113,24 @@ def _limit(field: str, *, latest: bool) -> Filter:
         value = str(record.get(field) or "")[: len(limit)]  # a limit that is a date means the whole day
         return bool(value) and (value <= limit if latest else value >= limit)
 
-    return passes
+    return Filter(passes)
 
 
 def _compares(*paths: tuple[str, ...], by_part: bool) -> Filter:
     def passes(record: JsonObject, values: tuple[str, ...], _now: str) -> bool:
-        texts = [_text(value) for path in paths for value in values_at(record, path) if value is not None]
-        wanted = [_text(value) for value in values]
+        texts = [comparable(value) for path in paths for value in values_at(record, path) if value is not None]
+        wanted = [comparable(value) for value in values]
         return any(one in text if by_part else one == text for one in wanted for text in texts)
 
-    return passes
+    return Filter(passes, None if by_part or [len(path) for path in paths] != [1] else paths[0][0])
 
 
 def _flag(holds: Callable[[JsonObject, str], bool]) -> Filter:
-    return lambda record, values, now: holds(record, now) is (_text(values[-1]) in ("true", "1"))
+    return Filter(lambda record, values, now: holds(record, now) is (comparable(values[-1]) in ("true", "1")))
 
 
 def _is_valid(record: JsonObject, now: str) -> bool:
     return str(record.get("valid_from") or "") <= now <= str(record.get("valid_to") or "9999")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value).casefold()
 
 
 _FLAGS: Final[Mapping[str, tuple[Set[str], Callable[[JsonObject, str], bool]]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Final
 
 from carecloud_async.sandbox.api.answers import Page, Window, page_range, window_of
 from carecloud_async.sandbox.api.arguments import arguments
@@ -15,6 +16,9 @@ from carecloud_async.sandbox.state.draw import hex_id
 from carecloud_async.sandbox.state.facts import ApiOperation, field_names
 from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.table import Table
+
+_ON_REQUEST: Final = {"include_property_records": "property_records", "purchase_items_extension": "purchase_items"}
+"""Parameters of lists, with the field that records show only if they are true."""
 
 
 def page(call: Call) -> Page:
@@ -39,7 +43,7 @@ def page(call: Call) -> Page:
     shown = [found[index] for index in page_range(call.state, window, total=len(found), capped=paged)]
     return Page(
         ids=lambda: shown if table.plan.id_field is not None else (),
-        texts=[json_bytes(_visible(table.record(record_id))) for record_id in shown],
+        texts=[json_bytes(_visible(call, table.record(record_id))) for record_id in shown],
         offset=window.offset,
         total=len(found),
     )
@@ -88,27 +92,43 @@ def _found(call: Call, table: Table, values: dict[str, tuple[str, ...]], sort_fi
 
 
 def _search(call: Call, table: Table, values: dict[str, tuple[str, ...]]) -> list[str]:
-    now = call.state.now()
-    ids = _of_parent(call, table)
+    now, filters = call.state.now(), _filters(call.api)
+    found = _of_parent(call, table)
     if call.customer_id is not None and "customer_id" in field_names(table.plan.schema):
-        ids = [one for one in ids if table.record(one).get("customer_id") == call.customer_id]
+        found = _both(found, table.find("customer_id", call.customer_id))
     for name, wanted in values.items():
-        passes = _filters(call.api)[name]
-        ids = [one for one in ids if passes(table.record(one), wanted, now)]
+        field = filters[name].field
+        if field is not None:
+            found = _both(found, table.find(field, *wanted))
+    ids = table.ids() if found is None else found
+    for name, wanted in values.items():
+        if filters[name].field is None:
+            ids = [one for one in ids if filters[name].passes(table.record(one), wanted, now)]
     return ids
 
 
-def _of_parent(call: Call, table: Table) -> list[str]:
-    """Ids of the records that belong to the parent in the path."""
-    plan, ids = api_plans().lists[call.api.template], table.ids()
+def _of_parent(call: Call, table: Table) -> list[str] | None:
+    """Ids of the records that belong to the parent in the path; `None`: all of the table."""
+    plan = api_plans().lists[call.api.template]
     if plan.parent_name is None or plan.is_parents_table:
-        return ids
+        return None
     parent = call.path[plan.parent_name]
     if plan.parent_path is not None:
         path = plan.parent_path
-        return [one for one in ids if parent in values_at(table.record(one), path)]
+        if len(path) == 1:
+            return table.find(path[0], parent)
+        return [one for one in table.ids() if parent in values_at(table.record(one), path)]
     # Records that do not name their parent: a parent has the first one and about an eighth of the others.
-    return [one for number, one in enumerate(ids) if number == 0 or hex_id(parent + one)[-1] in "01"]
+    return [one for number, one in enumerate(table.ids()) if number == 0 or hex_id(parent + one)[-1] in "01"]
+
+
+def _both(some: list[str] | None, others: list[str]) -> list[str]:
+    """The ids that are in both, in their order."""
+    if some is None:
+        return others
+    smaller, larger = sorted((some, others), key=len)
+    known = set(larger)
+    return [one for one in smaller if one in known]
 
 
 def _sorted(table: Table, ids: list[str], field: str | None) -> list[str]:
@@ -119,7 +139,7 @@ def _sorted(table: Table, ids: list[str], field: str | None) -> list[str]:
     return sorted(ids, key=lambda one: sort_key(table.record(one), field))
 
 
-def _visible(record: JsonObject) -> JsonObject:
-    if HIDDEN_IDS not in record:
-        return record
-    return {name: value for name, value in record.items() if name != HIDDEN_IDS}
+def _visible(call: Call, record: JsonObject) -> JsonObject:
+    optional = ((name, field) for name, field in _ON_REQUEST.items() if name in call.api.query_names)
+    hidden = {HIDDEN_IDS, *(field for name, field in optional if not call.query.boolean(name))}
+    return {name: value for name, value in record.items() if name not in hidden} if hidden & record.keys() else record

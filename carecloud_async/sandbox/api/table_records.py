@@ -6,14 +6,11 @@ from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments, sent_record
 from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.problems import InvalidParam, RefusalError, bad_request, forbidden, not_found
+from carecloud_async.sandbox.api.problems import RefusalError, forbidden, not_found
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names, fields_of, read_only_names
 from carecloud_async.sandbox.state.plans import CUSTOMERS, api_plans
 from carecloud_async.sandbox.state.table import Table
-
-_IDENTITY: Final = {"postEvent": ("external_id", "secondary_external_id", "event_type_id", "customer_id")}
-"""The fields that make a created record the same as another, by operation id; the refusal names the first one."""
 
 
 def read(call: Call) -> JsonObject:
@@ -59,16 +56,13 @@ def create(call: Call) -> JsonObject:
     """Create a record and return its id.
 
     Raises:
-        RefusalError: 404 or 403 for a parent as for `read`, 400 for a body that is not valid, or for a record that
-            the table has.
+        RefusalError: 404 or 403 for a parent as for `read`, 400 for a body that is not valid.
     """
     check_path(call)
     body = arguments(call)
     table = table_of(call, call.api.template)
-    record = new_record(call, table.plan.schema, sent_record(call, body))
-    _refuse_double(call, table, record)
-    record_id = table.insert(record)
-    _create_below(call, body, record_id)
+    record_id = table.insert(new_record(call, table.plan.schema, sent_record(call, body)))
+    create_below(call, body, record_id)
     return created(call, record_id)
 
 
@@ -140,17 +134,8 @@ def created(call: Call, record_id: str) -> JsonObject:
     return {field.name: record_id for field in call.api.fields}
 
 
-def _refuse_double(call: Call, table: Table, record: JsonObject) -> None:
-    names = _IDENTITY.get(call.api.operation_id)
-    if names is None:
-        return
-    identity = [record.get(name) or "" for name in names]
-    if any([known.get(name) or "" for name in names] == identity for _, known in table.items()):
-        raise bad_request(InvalidParam(name=names[0], reason="relation_already_exists"))
-
-
-def _create_below(call: Call, body: JsonObject, record_id: str) -> None:
-    # A task comes with its assignees and property records, an event with its property records.
+def create_below(call: Call, body: JsonObject, record_id: str) -> None:
+    """Create the records that came with a new one: a task's assignees, the property records of a task or an event."""
     for field in call.api.body:
         rows = body.get(field.name)
         for name in api_plans().tables:

@@ -48,7 +48,9 @@ class Table:
         self._new_id = new_id
         self._timestamp = timestamp
         self._lock = lock
+        self._seeded = len(ids)
         self._next = len(ids)
+        self._indexes: dict[str, dict[str, set[str]]] = {}
 
     def __repr__(self) -> str:
         return f"<Table {self.plan.name} of {len(self)} records>"
@@ -70,6 +72,28 @@ class Table:
     def items(self) -> Iterator[tuple[str, JsonObject]]:
         """The ids of all records and the records themselves, not to be changed; oldest first."""
         return ((record_id, self.record(record_id)) for record_id in self.ids())
+
+    def find(self, field: str, *values: object) -> list[str]:
+        """The ids of the records whose field has one of these values, or a list with one of them; oldest first.
+
+        Texts are compared without regard to case, numbers as texts.
+        """
+        with self._lock:
+            index = self._indexes.get(field)
+            if index is None:
+                index = self._indexes[field] = {}
+                for record_id, record in self.items():
+                    _add_to_index(index, record_id, record.get(field))
+            found = {record_id for value in values for record_id in index.get(comparable(value), ())}
+            return sorted(found, key=self._numbers.__getitem__)
+
+    def is_seeded(self, record_id: str) -> bool:
+        """Whether a record has been there from the start.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        return self._numbers[record_id] < self._seeded
 
     def get(self, record_id: str) -> JsonObject:
         """A copy of a record.
@@ -125,6 +149,7 @@ class Table:
         """
         with self._lock:
             before = self.record(record_id)
+            self._forget(record_id)
             self._store(record_id, record, own_id=before.get(self.plan.id_field or "", record_id))
 
     def delete(self, record_id: str) -> None:
@@ -134,6 +159,7 @@ class Table:
             KeyError: There is no such record.
         """
         with self._lock:
+            self._forget(record_id)
             del self._numbers[record_id]
             self._records.pop(record_id, None)
             self.searches.clear()
@@ -149,4 +175,29 @@ class Table:
     def _store(self, record_id: str, record: JsonObject, *, own_id: Any) -> None:
         own = {} if self.plan.id_field is None else {self.plan.id_field: own_id}
         self._records[record_id] = {**own, **copy.deepcopy(record), **own}
+        for field, index in self._indexes.items():
+            _add_to_index(index, record_id, self._records[record_id].get(field))
         self.searches.clear()
+
+    def _forget(self, record_id: str) -> None:
+        """Take a record out of the indexes."""
+        for field, index in self._indexes.items():
+            for key in _keys(self.record(record_id).get(field)):
+                index[key].discard(record_id)
+
+
+def comparable(value: object) -> str:
+    """Return a value as searches compare it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).casefold()
+
+
+def _keys(value: object) -> set[str]:
+    values = value if isinstance(value, list) else (value,)
+    return {comparable(one) for one in values if one is not None and not isinstance(one, dict)}
+
+
+def _add_to_index(index: dict[str, set[str]], record_id: str, value: object) -> None:
+    for key in _keys(value):
+        index.setdefault(key, set()).add(record_id)

@@ -70,6 +70,11 @@ class Tables:
                 found = self._tables[name, parent_id] = self._build(api_plans().tables[name], parent_id)
             return found
 
+    def of_parents(self, name: str) -> dict[str, Table]:
+        """The tables that were made so far of a list that each parent has one of, by the parent's id."""
+        with self.lock:
+            return {parent: table for (one, parent), table in self._tables.items() if one == name and parent}
+
     def exists(self, collection: str, record_id: str) -> bool:
         """Whether the list with this path has a record."""
         if collection == CUSTOMERS:
@@ -89,10 +94,11 @@ class Tables:
         def new_id(number: int) -> str:
             return self._ids.id_of(plan, number, parent_id)
 
+        sent = self._sent_with_parent(plan, parent_id)
         return Table(
             plan,
-            [new_id(number) for number in range(self._size_at_start(plan, parent_id))],
-            make=make,
+            list(sent) or [new_id(number) for number in range(self._size_at_start(plan, parent_id))],
+            make=lambda number, record_id: sent.get(record_id) or make(number, record_id),
             new_id=new_id,
             timestamp=self._timestamp,
             lock=self.lock,
@@ -101,6 +107,25 @@ class Tables:
     def _size_at_start(self, plan: TablePlan, parent_id: str | None) -> int:
         if plan.name == USERS:
             return max(self._users, 1)
-        slot = self._customers.slot(parent_id or "") if plan.parent_name == "customer_id" else None
-        # A customer who was created later begins without records.
-        return self._records if slot is None or slot < self._customers.seeded else 0
+        if plan.parent_name is None or parent_id is None:
+            return self._records
+        # Parents that were created later begin without records.
+        if plan.parent_name == "customer_id":
+            slot = self._customers.slot(parent_id)
+            return self._records if slot is None or slot < self._customers.seeded else 0
+        parents = self._parents(plan)
+        return self._records if parent_id not in parents or parents.is_seeded(parent_id) else 0
+
+    def _sent_with_parent(self, plan: TablePlan, parent_id: str | None) -> dict[str, JsonObject]:
+        """The records, by id, that came within the record of their parent, such as the items of a bill."""
+        if plan.id_field is None or parent_id is None or plan.parent_name == "customer_id":
+            return {}
+        parents = self._parents(plan)
+        if parent_id not in parents or parents.is_seeded(parent_id):
+            return {}
+        rows = parents.record(parent_id).get(plan.name.rpartition("/")[2].replace("-", "_"))
+        return {row[plan.id_field]: row for row in rows if plan.id_field in row} if isinstance(rows, list) else {}
+
+    def _parents(self, plan: TablePlan) -> Table:
+        """The table of the parents, which are not customers, of a list that each of them has one of."""
+        return self.table(api_plans().lists[plan.name.partition("/{")[0]].table)

@@ -1,0 +1,54 @@
+"""Events: whose one is, and that none is recorded twice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from carecloud_async.sandbox.api.arguments import arguments, sent_record
+from carecloud_async.sandbox.api.calls import Call, Handler
+from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.table_records import create_below, created, new_record
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.facts import field_names
+
+_IDENTITY: Final = ("external_id", "secondary_external_id", "event_type_id", "customer_id")
+"""The fields that make an event the same as another."""
+
+
+def create(call: Call) -> JsonObject:
+    """`POST /events`.
+
+    Raises:
+        RefusalError: 400 for a body that is not valid, for an event that is there already, and for a customer who is
+            named by an e-mail, phone or external id that no customer has.
+    """
+    body, events = arguments(call), call.state.tables.table("/events")
+    sent = sent_record(call, body)
+    if not sent.get("customer_id") and sent.get("customer_identifier_value"):
+        sent["customer_id"] = _customer_named(call, sent)
+    record = new_record(call, "Event", {name: value for name, value in sent.items() if name in field_names("Event")})
+    same = (events.record(one) for one in events.find("external_id", record["external_id"]))
+    if any(all((one.get(name) or "") == (record.get(name) or "") for name in _IDENTITY) for one in same):
+        raise bad_request(InvalidParam(name="external_id", reason="relation_already_exists"))
+    event_id = events.insert(record)
+    create_below(call, body, event_id)
+    return created(call, event_id)
+
+
+def _customer_named(call: Call, event: JsonObject) -> str:
+    """The customer whom `customer_identifier_type` and `customer_identifier_value` of an event name."""
+    customers, kind = call.state.customers, event.get("customer_identifier_type")
+    value = str(event["customer_identifier_value"])
+    found: list[str] = []
+    if kind in ("email", "phone"):
+        slots = customers.by_email(value) if kind == "email" else customers.by_phone(value)
+        found = [customers.id_of(slot) for slot in slots]
+    elif kind == "external_id":
+        sources = call.state.tables.table("/customer-source-records")
+        found = [str(sources.record(one).get("customer_id")) for one in sources.find("external_id", value)]
+    if not found:
+        raise bad_request(InvalidParam(name="event.customer_identifier_value", reason="not_found", value=value))
+    return found[0]
+
+
+HANDLERS: Final[dict[str, Handler]] = {"postEvent": create}

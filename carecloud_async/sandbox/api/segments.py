@@ -1,0 +1,54 @@
+"""Members of segments: a segment's list is what counts, and a customer's list follows it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from carecloud_async.sandbox.api import table_lists
+from carecloud_async.sandbox.api.answers import Page
+from carecloud_async.sandbox.api.arguments import arguments
+from carecloud_async.sandbox.api.calls import Call, Handler
+from carecloud_async.sandbox.api.table_records import check_path
+from carecloud_async.sandbox.state.table import Table
+
+_MEMBERS: Final = "/segments/{segment_id}/segment-records"
+
+
+def add_customer(call: Call) -> None:
+    """`POST /segments/{segment_id}/actions/add-customer`: a customer who is a member already stays one."""
+    members, customer_id = _members(call)
+    if not members.find("customer_id", customer_id):
+        now = call.state.now()
+        record = {"segment_id": call.path["segment_id"], "customer_id": customer_id}
+        members.insert({**record, "created_at": now, "last_change": now})
+
+
+def remove_customer(call: Call) -> None:
+    """`POST /segments/{segment_id}/actions/remove-customer`: does nothing for a customer who is no member."""
+    members, customer_id = _members(call)
+    for record_id in members.find("customer_id", customer_id):
+        members.delete(record_id)
+
+
+def segments_of_customer(call: Call) -> Page:
+    """`GET /customers/{customer_id}/segment-records`: made-up records, except of segments whose members are known."""
+    check_path(call)
+    own = call.state.tables.table(call.api.template, call.path["customer_id"])
+    for segment_id, members in call.state.tables.of_parents(_MEMBERS).items():
+        for record_id in own.find("segment_id", segment_id):
+            own.delete(record_id)
+        for record_id in members.find("customer_id", call.path["customer_id"]):
+            own.insert(members.get(record_id))
+    return table_lists.page(call)
+
+
+def _members(call: Call) -> tuple[Table, str]:
+    check_path(call)
+    return call.state.tables.table(_MEMBERS, call.path["segment_id"]), arguments(call)["customer_id"]
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "getSubCustomerSegments": segments_of_customer,
+    "postSegmentAddCustomer": add_customer,
+    "postSegmentRemoveCustomer": remove_customer,
+}
