@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, NoReturn
+from typing import Annotated, Any, ClassVar, Final, NoReturn, Self
 
 import attrs
 from msgspec import Meta
@@ -16,6 +16,7 @@ from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async._base.codec.unset import UNSET
 from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models.field_docs import RecordDoc
+from carecloud_async.models.input_fields import keepers, read_input
 
 __all__ = [
     "API_NAME",
@@ -74,7 +75,10 @@ class Model:
             cls.__doc__ = RecordDoc(cls.__doc__)  # type: ignore[assignment]  # (`type` asks a descriptor)
 
     def to_dict(self) -> JsonObject:
-        """Return the record as plain JSON values under the API's names, dates in the API's spelling."""
+        """Return the record as plain JSON values under the API's names, dates in the API's spelling.
+
+        A time with an offset keeps it, and a `Decimal` with more digits than a float holds is a text.
+        """
         plain: JsonObject = unstructure(self)
         return plain
 
@@ -132,7 +136,8 @@ def source_of(record: Model) -> bytes | None:
 class Input(Model):
     """Base of the input classes: no read-only fields; omitted fields are `UNSET` and are not sent.
 
-    `None` sends null, `""` an empty string. The repr shows ids, or else the names of the fields that have a value.
+    `None` sends null, `""` an empty string. A time with an offset is sent in the project's time zone, a `Decimal` as a
+    number with all its digits. The repr shows ids, or else the names of the fields that have a value.
     """
 
     __slots__ = ()
@@ -150,7 +155,21 @@ class Input(Model):
     def __attrs_init_subclass__(cls) -> None:
         super().__attrs_init_subclass__()
         init: Callable[..., None] = cls.__init__
-        setattr(cls, "__init__", _says_what_was_meant(init, cls))  # noqa: B010  (an assignment would declare it anew)
+        setattr(cls, "__init__", _checked(init, cls))  # noqa: B010  (an assignment would declare it anew)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the input that `to_dict` gave these values of; times and numbers may be given in Python's types too.
+
+        Args:
+            plain: JSON values under the API's names. What is absent is `UNSET`.
+
+        Raises:
+            ConfigurationError: a name is unknown or read-only, one is missing, or a value is of another kind; the
+                message names the field and never the value.
+        """
+        made: Self = read_input(cls, plain)
+        return made
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -165,12 +184,15 @@ def _meant_field(name: str, cls: type[Model]) -> str:
     return meant_field(name, cls)
 
 
-def _says_what_was_meant(init: Callable[..., None], cls: type[Input]) -> Callable[..., None]:
-    """Return the constructor of an input that names the place of a field that is not its own."""
+def _checked(init: Callable[..., None], cls: type[Input]) -> Callable[..., None]:
+    """Return the constructor of an input that checks days and times, and names the place of a field not its own."""
 
     @functools.wraps(init)
     def checked(self: Input, *args: Any, **kwargs: Any) -> None:
         try:
+            keep = keepers(cls)
+            for name in kwargs.keys() & keep.keys():
+                kwargs[name] = keep[name](kwargs[name])
             init(self, *args, **kwargs)
         except TypeError:
             unknown = next((name for name in kwargs if name not in fields.field_types(cls)), None)

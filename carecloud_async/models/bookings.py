@@ -13,7 +13,6 @@ from carecloud_async._base.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.property_record import PropertyRecord
 from carecloud_async.models.shared import Utm, UtmInput
-from carecloud_async.models.time_fields import is_moment, to_moment, to_moment_or_unset
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -171,9 +170,9 @@ class BookingTicketInput(Input, reads=BookingTicket):
     """A booking ticket to be written; the fields are those of `BookingTicket`."""
 
     name: str
-    created_at: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
-    valid_from: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
-    valid_to: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
+    created_at: datetime | str | Unset | None = UNSET
+    valid_from: datetime | str | Unset | None = UNSET
+    valid_to: datetime | str | Unset | None = UNSET
     state: int | Unset | None = UNSET
 
 
@@ -182,7 +181,7 @@ class BookingItemInput(Input, reads=BookingItem):
     """A booking item to be written; the fields are those of `BookingItem`."""
 
     time_slot_id: str
-    created_at: datetime | str = field(converter=to_moment, validator=is_moment)
+    created_at: datetime | str
     booking_item_id: str | Unset | None = UNSET
     customer_id: str | Unset | None = UNSET
     booking_ticket: BookingTicketInput | Unset | None = UNSET
@@ -195,7 +194,7 @@ class BookingInput(Input, reads=Booking):
     """A booking to be written; the fields are those of `Booking`."""
 
     booking_items: Sequence[BookingItemInput]
-    created_at: datetime | str = field(converter=to_moment, validator=is_moment)
+    created_at: datetime | str
     customer_id: str | Unset | None = UNSET
     booking_status: str | Unset | None = UNSET
     utm: UtmInput | Unset | None = UNSET

@@ -9,7 +9,6 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
-from carecloud_async.models.time_fields import is_moment, to_moment_or_unset
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -180,8 +179,8 @@ class CardInput(Input, reads=Card):
     state: int
     customer_id: str | Unset | None = UNSET
     secondary_card_number: str | Unset | None = UNSET
-    valid_from: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
-    valid_to: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
+    valid_from: datetime | str | Unset | None = UNSET
+    valid_to: datetime | str | Unset | None = UNSET
     store_id: str | Unset | None = UNSET
 
 

@@ -13,6 +13,7 @@ from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
+from carecloud_async.models.input_fields import keepers
 from carecloud_async.models.paths import meant_field
 from carecloud_async.models.read_only import read_only_names, without_read_only
 from carecloud_async.models.unset import UNSET
@@ -59,12 +60,12 @@ class _Merge:
 
     def into_object(self, base: Any, changes: Any, model: type[Input], path: str) -> dict[str, Any]:
         merged = dict(base) if isinstance(base, dict) else {}
-        types, converters = core_types(model), _converters(model)
+        types, keep = core_types(model), _keepers(model)
         for name, change in _named(changes, path):
             where = f"{path}.{name}" if path else str(name)
             self.check(name, model, where)
-            change = converters[name](change) if name in converters else change
-            merged[name] = self.value(merged.get(name), change, types.get(name, Any), where)
+            kept = keep[name](change) if name in keep else change
+            merged[name] = self.value(merged.get(name), kept, types.get(name, Any), where)
         return merged
 
     def check(self, name: Any, model: type[Input], where: str) -> None:
@@ -110,9 +111,9 @@ def _named(changes: Any, path: str) -> list[tuple[Any, Any]]:
 
 
 @typed_cache
-def _converters(model: Any) -> dict[str, Any]:
+def _keepers(model: Any) -> dict[str, Callable[[Any], Any]]:
     names = api_names(model)
-    return {names[field.name]: field.converter for field in attrs.fields(model) if field.converter is not None}
+    return {names[field]: keep for field, keep in keepers(model).items()}
 
 
 def _is_input(hint: Any) -> bool:

@@ -12,7 +12,6 @@ from carecloud_async.models.base import SECRET, Input
 from carecloud_async.models.customer import Address, Agreement, Consent, CustomAgreement, Customer, PersonalInformation
 from carecloud_async.models.customer_source import SocialNetworkCredentialsChanges, SocialNetworkCredentialsInput
 from carecloud_async.models.property_record import PropertyRecordChanges, PropertyRecordInput
-from carecloud_async.models.time_fields import is_day, to_day
 from carecloud_async.models.unset import UNSET, Unset
 
 __all__ = [
@@ -87,7 +86,7 @@ class PersonalInformationInput(Input, reads=PersonalInformation):
     last_name: str | Unset | None = UNSET
     pre_nominals: str | Unset | None = UNSET
     post_nominals: str | Unset | None = UNSET
-    birthdate: date | str | Unset | None = field(default=UNSET, converter=to_day, validator=is_day)
+    birthdate: date | str | Unset | None = UNSET
     """A `date`, `YYYY-MM-DD` or `DD.MM.YYYY`."""
     email: str | Unset | None = UNSET
     phone: str | Unset | None = UNSET

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 
 from attrs import field, frozen
@@ -11,8 +12,8 @@ from attrs import field, frozen
 from carecloud_async._base.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer_source import CustomerSourceInput
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.property_record import PropertyRecord
-from carecloud_async.models.time_fields import is_moment, to_moment, to_moment_or_unset
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -191,7 +192,7 @@ class EventInput(Input, reads=Event):
     customer_identifier_value: str | CustomerSourceInput | Unset | None = UNSET
     """Value of that identifier."""
     data: JsonValue | Unset = UNSET
-    created_at: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
+    created_at: datetime | str | Unset | None = UNSET
     secondary_external_id: str | Unset | None = UNSET
 
 
@@ -222,10 +223,10 @@ class CampaignProductInput(Input, reads=CampaignProduct):
     product_id: str
     currency_id: str
     campaign_id: str
-    value: float
+    value: float | Decimal = field(eq=by_digits)
     value_type_id: int
-    valid_from: datetime | str = field(converter=to_moment, validator=is_moment)
-    valid_to: datetime | str = field(converter=to_moment, validator=is_moment)
+    valid_from: datetime | str
+    valid_to: datetime | str
     type_id: str
     presentation_data: CampaignPresentationDataInput
     display_in: Sequence[str] | Unset | None = UNSET

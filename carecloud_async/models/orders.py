@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer import Address, PersonalInformation
 from carecloud_async.models.customer_input import AddressInput, PersonalInformationInput
-from carecloud_async.models.time_fields import is_moment, to_moment_or_unset
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -103,9 +104,9 @@ class OrderItemInput(Input, reads=OrderItem):
     """An order item to be written; the fields are those of `OrderItem`."""
 
     product_variant_id: str
-    amount: float
-    unit_price: float
-    vat_rate: float
+    amount: float | Decimal = field(eq=by_digits)
+    unit_price: float | Decimal = field(eq=by_digits)
+    vat_rate: float | Decimal = field(eq=by_digits)
     customer_id: str | Unset | None = UNSET
 
 
@@ -114,7 +115,7 @@ class OrderInvoicingInput(Input, reads=OrderInvoicing):
     """An order invoicing to be written; the fields are those of `OrderInvoicing`."""
 
     payment_id: str
-    paid_date: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
+    paid_date: datetime | str | Unset | None = UNSET
     personal_information: PersonalInformationInput | Unset | None = UNSET
 
 
@@ -135,7 +136,7 @@ class OrderInput(Input, reads=Order):
 
     customer_id: str
     currency_id: str
-    total_price: float
+    total_price: float | Decimal = field(eq=by_digits)
     order_items: Sequence[OrderItemInput]
     invoicing_data: OrderInvoicingInput
     order_number: str | Unset | None = UNSET

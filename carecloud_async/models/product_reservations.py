@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from enum import IntEnum
 
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.shared import PluId, PluIdInput, Utm, UtmInput
 from carecloud_async.models.unset import UNSET, Unset
 
@@ -154,9 +156,9 @@ class ProductReservationItemInput(Input, reads=ProductReservationItem):
     """A product reservation item to be written; the fields are those of `ProductReservationItem`."""
 
     reservable_product_id: str
-    amount: float
-    unit_price: float | Unset | None = UNSET
-    vat_rate: float | Unset | None = UNSET
+    amount: float | Decimal = field(eq=by_digits)
+    unit_price: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
+    vat_rate: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
 
 
 @frozen(kw_only=True, repr=False)
@@ -169,7 +171,7 @@ class ProductReservationInput(Input, reads=ProductReservation):
     external_reservation_codes: Sequence[ExternalCodeInput] | Unset | None = UNSET
     benefit_codes: Sequence[str] | Unset | None = UNSET
     customers_note: str | Unset | None = UNSET
-    total_price: float | Unset | None = UNSET
+    total_price: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     currency_id: str | Unset | None = UNSET
     product_reservation_items: Sequence[ProductReservationItemInput] | Unset | None = UNSET
     external_purchase_id: str | Unset | None = UNSET
@@ -202,7 +204,7 @@ class ProductReservationPrice(Model):
 class ProductReservationPriceInput(Input, reads=ProductReservationPrice):
     """A product reservation price to be written; the fields are those of `ProductReservationPrice`."""
 
-    value: float
+    value: float | Decimal = field(eq=by_digits)
     currency_id: str
     reservable_product_id: str | Unset | None = UNSET
     plu_ids: Sequence[PluIdInput] | Unset | None = UNSET

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
 from carecloud_async.models.shared import PluId, PluIdInput, Price, PriceInput, Tag, TagInput
 from carecloud_async.models.unset import UNSET, Unset
@@ -196,7 +198,7 @@ class ThirdPartyRecommendationInput(Input):
     """Id of the recommendation system."""
     recommendation_system_dataset_id: str
     """Id of the recommendation system dataset."""
-    score: float
+    score: float | Decimal = field(eq=by_digits)
     """The higher, the better the recommendation."""
     customer_id: str | Unset | None = UNSET
     """Id of the customer."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, time
+from decimal import Decimal
 from enum import StrEnum
 from typing import TypedDict
 
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
 from carecloud_async.models.shared import PluIdInput, UtmInput
-from carecloud_async.models.time_fields import is_moment, to_moment
 from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.models.vouchers import Voucher
 
@@ -250,13 +251,13 @@ class BillItemInput(Input):
     """The product's codes in the product lists."""
     plu_name: str
     """Name of the product."""
-    vat_rate: float
+    vat_rate: float | Decimal = field(eq=by_digits)
     """VAT rate in percent."""
-    quantity: float
+    quantity: float | Decimal = field(eq=by_digits)
     """The quantity."""
-    paid_amount: float
+    paid_amount: float | Decimal = field(eq=by_digits)
     """What the customer paid for it."""
-    price: float
+    price: float | Decimal = field(eq=by_digits)
     """Price of the bill item."""
     bill_item_id: str
     """Id of the line of the bill."""
@@ -278,11 +279,11 @@ class BillInput(Input):
 
     bill_id: str
     """Id of the bill in the shop's own system."""
-    payment_time: datetime | str = field(converter=to_moment, validator=is_moment)
+    payment_time: datetime | str
     """When it was paid, in project-local time."""
     currency_id: str
     """Id of the currency."""
-    total_price: float
+    total_price: float | Decimal = field(eq=by_digits)
     """Price of the whole bill."""
     bill_items: Sequence[BillItemInput]
     """The lines of the bill."""
@@ -298,8 +299,8 @@ class DiscountItemInput(Input, reads=DiscountItem):
 
     bill_item_id: str
     discount_code: str | Unset | None = UNSET
-    discount_value: float | Unset | None = UNSET
-    discount_percent: float | Unset | None = UNSET
+    discount_value: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
+    discount_percent: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     description: str | Unset | None = UNSET
 
 
@@ -309,8 +310,8 @@ class PaymentVoucherInput(Input, reads=PaymentVoucher):
 
     code: str | Unset | None = UNSET
     name: str | Unset | None = UNSET
-    discount_value: float | Unset | None = UNSET
-    discount_percent: float | Unset | None = UNSET
+    discount_value: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
+    discount_percent: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     bill_item_id: str | Unset | None = UNSET
 
 
@@ -318,9 +319,9 @@ class PaymentVoucherInput(Input, reads=PaymentVoucher):
 class PaymentRecapInput(Input):
     """How a bill was paid: points, credits, vouchers, discounts."""
 
-    credit_points: float | Unset | None = UNSET
+    credit_points: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     """Points used."""
-    amount_for_credit: float | Unset | None = UNSET
+    amount_for_credit: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     """Credits that were used to pay."""
     vouchers: Sequence[PaymentVoucherInput] | Unset | None = UNSET
     """The vouchers."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 import attrs
@@ -17,11 +18,9 @@ from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import api_names, field_types
 from carecloud_async._base.codec.unset import UNSET, Unset
 from carecloud_async.models.field_docs import RecordDoc
-from carecloud_async.models.uploads import Upload
+from carecloud_async.models.uploads import UPLOADS
 
 __all__ = ["input_schema", "model_schema"]
-
-_UPLOADS = frozenset(typing.get_args(Upload))
 
 
 def model_schema(cls: type[Any], source: Any, handler: Any) -> Any:
@@ -103,11 +102,11 @@ def _object_schema(
 
 
 def _in_json(hint: Any) -> Any:
-    """Return a field's type as a JSON document has it: without `Unset`, and a file (`Upload`) as text only."""
+    """Return a field's type as a JSON document has it: without `Unset` and `Decimal`, an `Upload` as text only."""
     parts = typing.get_args(hint)
-    left_out = {Unset}
-    if _UPLOADS.issubset(parts):
-        left_out |= _UPLOADS - {str}
+    left_out = {Unset, Decimal}
+    if UPLOADS.issubset(parts):
+        left_out |= UPLOADS - {str}
     if left_out.isdisjoint(parts):
         return hint
     return typing.Union[tuple(part for part in parts if part not in left_out)]  # noqa: UP007  (built at run time)

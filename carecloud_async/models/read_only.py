@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
 from carecloud_async._base.codec.typed_cache import typed_cache
-from carecloud_async.models.base import Model
+
+if TYPE_CHECKING:
+    from carecloud_async.models.base import Model
 
 __all__ = ["read_only_names", "read_only_paths", "without_read_only"]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -171,4 +174,4 @@ class PriceInput(Input, reads=Price):
     """A price to be written; the fields are those of `Price`."""
 
     currency_id: str
-    value: float
+    value: float | Decimal = field(eq=by_digits)

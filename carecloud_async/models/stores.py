@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import time
+from decimal import Decimal
 from typing import TypedDict
 
 from attrs import field, frozen
@@ -11,6 +12,7 @@ from attrs import field, frozen
 from carecloud_async.models.base import API_NAME, READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.customer import Address
 from carecloud_async.models.customer_input import AddressChanges, AddressInput
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -140,8 +142,8 @@ class Partner(Model):
 class GpsCoordinatesInput(Input, reads=GpsCoordinates):
     """A gps coordinates to be written; the fields are those of `GpsCoordinates`."""
 
-    gps_longitude: float
-    gps_latitude: float
+    gps_longitude: float | Decimal = field(eq=by_digits)
+    gps_latitude: float | Decimal = field(eq=by_digits)
 
 
 @frozen(kw_only=True, repr=False)
@@ -183,8 +185,8 @@ class StoreInput(Input, reads=Store):
 class GpsCoordinatesChanges(TypedDict, total=False):
     """Parts of `GpsCoordinates` to change."""
 
-    gps_longitude: float
-    gps_latitude: float
+    gps_longitude: float | Decimal
+    gps_latitude: float | Decimal
 
 
 TimeIntervalChanges = TypedDict("TimeIntervalChanges", {"from": "time | str", "to": "time | str"}, total=False)

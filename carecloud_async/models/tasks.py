@@ -9,7 +9,6 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
-from carecloud_async.models.time_fields import is_day, to_day
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -116,7 +115,7 @@ class TaskInput(Input, reads=Task):
     task_title: str
     task_priority: int
     task_note: str | Unset | None = UNSET
-    due_date: date | str | Unset | None = field(default=UNSET, converter=to_day, validator=is_day)
+    due_date: date | str | Unset | None = UNSET
 
 
 @frozen(kw_only=True, repr=False)

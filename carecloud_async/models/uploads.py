@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from os import PathLike
-from typing import Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, get_args
 
-__all__ = ["ReadableFile", "Upload"]
+__all__ = ["UPLOADS", "ReadableFile", "Upload"]
 
 
 class ReadableFile(Protocol):
@@ -19,3 +19,6 @@ class ReadableFile(Protocol):
 
 #: Bytes, a path, a file open in binary mode, or text that is base64 already.
 Upload: TypeAlias = str | bytes | bytearray | memoryview | PathLike[str] | ReadableFile
+
+#: The types of an upload.
+UPLOADS: Final[frozenset[Any]] = frozenset(get_args(Upload))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import TypedDict
 
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.rewards import Reward
 from carecloud_async.models.shared import TagInput
-from carecloud_async.models.time_fields import is_day, is_moment, to_day, to_moment_or_unset
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -84,12 +85,10 @@ class VoucherInput(Input, reads=Voucher):
     customer_id: str
     store_id: str | Unset | None = UNSET
     code: str | Unset | None = UNSET
-    value: float | Unset | None = UNSET
-    applied_date: datetime | str | Unset | None = field(
-        default=UNSET, converter=to_moment_or_unset, validator=is_moment
-    )
-    valid_from: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
-    valid_to: datetime | str | Unset | None = field(default=UNSET, converter=to_moment_or_unset, validator=is_moment)
+    value: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
+    applied_date: datetime | str | Unset | None = UNSET
+    valid_from: datetime | str | Unset | None = UNSET
+    valid_to: datetime | str | Unset | None = UNSET
     note: str | Unset | None = UNSET
 
 
@@ -147,7 +146,7 @@ class SimpleRewardInput(Input):
     """Names by language."""
     reward_type_id: str
     """Id of the reward type."""
-    reward_type_value: float
+    reward_type_value: float | Decimal = field(eq=by_digits)
     """Discount: percent, amount or final price, as the reward type says."""
     global_reward: bool
     """Whether all partners have the reward."""
@@ -161,15 +160,15 @@ class SimpleRewardInput(Input):
     """Notes by language."""
     subtitles: Sequence[TextTranslationInput] | Unset | None = UNSET
     """Subtitles by language."""
-    points_cost: float | Unset | None = UNSET
+    points_cost: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     """Price in points."""
-    valid_date_from: date | str | Unset | None = field(default=UNSET, converter=to_day, validator=is_day)
+    valid_date_from: date | str | Unset | None = UNSET
     """First day of validity."""
-    valid_date_to: date | str | Unset | None = field(default=UNSET, converter=to_day, validator=is_day)
+    valid_date_to: date | str | Unset | None = UNSET
     """Last day of validity."""
-    maximum_discount_value: float | Unset | None = UNSET
+    maximum_discount_value: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     """Highest discount possible."""
-    minimum_purchase_value: float | Unset | None = UNSET
+    minimum_purchase_value: float | Decimal | Unset | None = field(default=UNSET, eq=by_digits)
     """Lowest total of a purchase that the reward applies to."""
     stores: Sequence[StoreIdInput] | Unset | None = UNSET
     """The stores."""
@@ -197,7 +196,7 @@ class VoucherChanges(TypedDict, total=False):
     customer_id: str
     store_id: str | None
     code: str | None
-    value: float | None
+    value: float | Decimal | None
     applied_date: datetime | str | None
     valid_from: datetime | str | None
     valid_to: datetime | str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
@@ -64,7 +65,7 @@ class Credits(Resource, call="credits"):
     async def reduce_credits(
         self,
         *,
-        amount: float,
+        amount: float | Decimal,
         customer_id: str,
         partner_id: str,
         credit_type_id: str | None = None,
@@ -90,7 +91,7 @@ class Credits(Resource, call="credits"):
     async def deposit_credits(
         self,
         *,
-        amount: float,
+        amount: float | Decimal,
         customer_id: str,
         partner_id: str,
         credit_type_id: str | None = None,
@@ -116,7 +117,7 @@ class Credits(Resource, call="credits"):
         *,
         original_customer_id: str,
         new_customer_id: str,
-        amount: float,
+        amount: float | Decimal,
         credit_type_id: str,
         currency_id: str | None = None,
         note: str | None = None,

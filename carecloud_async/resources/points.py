@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
@@ -68,7 +69,7 @@ class Points(Resource, call="points"):
     async def reduce_points(
         self,
         *,
-        amount: float,
+        amount: float | Decimal,
         customer_id: str,
         partner_id: str | None = None,
         point_type_id: str | None = None,
@@ -88,7 +89,7 @@ class Points(Resource, call="points"):
     async def assign_points(
         self,
         *,
-        amount: float,
+        amount: float | Decimal,
         customer_id: str,
         partner_id: str | None = None,
         point_type_id: str | None = None,
@@ -110,7 +111,7 @@ class Points(Resource, call="points"):
         *,
         original_customer_id: str,
         new_customer_id: str,
-        amount: float,
+        amount: float | Decimal,
         point_type_id: str,
         note: str | None = None,
     ) -> None:
@@ -126,7 +127,7 @@ class Points(Resource, call="points"):
 
     @posts("postPointsSynchronize", "/points/actions/synchronize-points")
     async def synchronize_points(
-        self, *, customer_id: str, amount: float, partner_id: str | None = None, note: str | None = None
+        self, *, customer_id: str, amount: float | Decimal, partner_id: str | None = None, note: str | None = None
     ) -> None:
         """Set how many points the customer has (`POST /points/actions/synchronize-points`).
 
@@ -184,7 +185,12 @@ class PointReservations(Resource, call="point_reservations"):
 
     @posts("postPointReservationCreate", "/point-reservations/actions/reserve-points")
     async def reserve_points(
-        self, *, external_id: str, customer_id: str, amount: float, expiration_time: datetime | str | None = None
+        self,
+        *,
+        external_id: str,
+        customer_id: str,
+        amount: float | Decimal,
+        expiration_time: datetime | str | None = None,
     ) -> None:
         """Reserve points until redeemed, freed or expired (`POST /point-reservations/actions/reserve-points`).
 

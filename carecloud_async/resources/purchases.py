@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
@@ -123,8 +124,8 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
         bill: BillInput,
         card_number: str | None = None,
         customer_id: str | None = None,
-        max_points: float | None = None,
-        max_credit: float | None = None,
+        max_points: float | Decimal | None = None,
+        max_credit: float | Decimal | None = None,
         benefit_codes: Sequence[str] | None = None,
     ) -> AcceptedPayment:
         """Return what a bill costs with the points, credits, vouchers and discounts to be used.

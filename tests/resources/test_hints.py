@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from datetime import datetime
 
 import pytest
 
@@ -86,8 +87,9 @@ async def test_days_and_times_are_read_as_elsewhere(client):
         with pytest.raises(ConfigurationError, match=r"Input: \w+ takes a date.*, or text like") as caught:
             make()
         assert "1999" not in str(caught.value)
-    for kept in ("", "0000-00-00", "2027-12-31T10:00:00+01:00", "2027-12-31 10:00:00"):
-        assert card_until(kept).valid_to == kept
+    for kept in ("", "0000-00-00", "2027-12-31", "2027-12-31 10:00:00", "2027-12-31 10:00:00+01:00"):
+        assert card_until(kept).to_dict()["valid_to"] == kept
+    assert card_until("2027-12-31T10:00:00+01:00") == card_until(datetime.fromisoformat("2027-12-31T10:00:00+01:00"))
 
 
 async def test_help_names_the_arguments_of_paging(client):

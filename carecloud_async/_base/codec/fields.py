@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -98,10 +99,10 @@ def _fill(hint: Any, variables: dict[Any, Any]) -> Any:
 
 
 def core_type(hint: Any) -> Any:
-    """Remove `None` and `Unset` from a union; several other types remain a union."""
+    """Remove `None`, `Unset` and `Decimal`, another way to give a number, from a union; other types remain a union."""
     if typing.get_origin(hint) not in {typing.Union, types.UnionType}:
         return hint
-    rest = tuple(part for part in typing.get_args(hint) if part not in {type(None), Unset})
+    rest = tuple(part for part in typing.get_args(hint) if part not in {type(None), Unset, Decimal})
     return rest[0] if len(rest) == 1 else typing.Union[rest]  # noqa: UP007  (built at run time)
 
 

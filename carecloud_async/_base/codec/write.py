@@ -18,13 +18,31 @@ from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async._base.codec.unset import UNSET
 from carecloud_async.errors import ConfigurationError
 
-__all__ = ["encode", "unstructure"]
+__all__ = ["encode", "plain_number", "unstructure"]
 
-Writer = Callable[[Any, tzinfo | None], Any]
+#: The most digits of a whole number that is written out.
+_MOST_DIGITS = 40
+
+
+@attrs.frozen
+class _Form:
+    """How values are written.
+
+    Attributes:
+        zone: the project's time zone, to which times with an offset are converted.
+        is_sent: whether msgspec writes the values as JSON, which takes a `Decimal`, and a time must have no offset.
+    """
+
+    zone: tzinfo | None
+    is_sent: bool
+
+
+Writer = Callable[[Any, _Form], Any]
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode(value: Any, *, zone: tzinfo | None = None) -> bytes:
-    """Write a value as compact JSON; see `unstructure` for the rules.
+    """Write a value as compact JSON; see `unstructure` for the rules. A `Decimal` is a number with all its digits.
 
     Args:
         value: an input or read model, or dicts, lists and scalars that may hold such.
@@ -34,7 +52,7 @@ def encode(value: Any, *, zone: tzinfo | None = None) -> bytes:
         ConfigurationError: a value in it has no JSON form; the message names its type.
     """
     try:
-        return msgspec.json.encode(unstructure(value, zone=zone))
+        return _encoder.encode(_writer(type(value))(value, _Form(zone, is_sent=True)))
     except UnicodeEncodeError:
         pass  # raised below, because the error and its context hold the text
     raise ConfigurationError("the body holds text that is no Unicode (a lone surrogate)")
@@ -48,12 +66,21 @@ def unstructure(value: Any, *, zone: tzinfo | None = None) -> Any:
 
     Args:
         value: an input or read model, or dicts, lists and scalars that may hold such.
-        zone: the project's time zone, needed if the value holds a datetime with an offset.
+        zone: the project's time zone; without it, a datetime with an offset keeps it.
 
     Raises:
         ConfigurationError: a value in it has no JSON form; the message names its type.
     """
-    return _writer(type(value))(value, zone)
+    return _writer(type(value))(value, _Form(zone, is_sent=False))
+
+
+def plain_number(value: Decimal) -> float | int | str:
+    """Return the number of JSON that is written with the same digits, or a text if Python has none."""
+    number = float(value)
+    if Decimal(repr(number)) == value:
+        return number
+    is_whole = value.adjusted() < _MOST_DIGITS and value == value.to_integral_value()
+    return int(value) if is_whole else str(value)
 
 
 @typed_cache
@@ -62,22 +89,22 @@ def _writer(cls: type[Any]) -> Writer:
     if cls in {str, int, bool, type(None)}:
         return _as_it_is
     if cls is RawJson:
-        return lambda value, _zone: msgspec.Raw(value)
+        return lambda value, _form: msgspec.Raw(value)
     if issubclass(cls, enum.Enum):
-        return lambda value, zone: unstructure(value.value, zone=zone)
+        return lambda value, form: _writer(type(value.value))(value.value, form)
     if issubclass(cls, (str, int)):
         kind = str if issubclass(cls, str) else int
-        return lambda value, _zone: kind(value)
+        return lambda value, _form: kind(value)
     if issubclass(cls, (float, Decimal)):
         return _number
     if issubclass(cls, date):
-        return _moment if issubclass(cls, datetime) else lambda value, _zone: value.isoformat()
+        return _moment if issubclass(cls, datetime) else lambda value, _form: value.isoformat()
     if issubclass(cls, time):
-        return lambda value, _zone: value.isoformat(timespec="seconds")
+        return lambda value, _form: value.isoformat(timespec="seconds")
     if attrs.has(cls):
         return _model_writer(cls)
     if issubclass(cls, Mapping):
-        return lambda value, zone: _object(value.items(), zone)
+        return lambda value, form: _object(value.items(), form)
     if issubclass(cls, (Sequence, Set)) and not issubclass(cls, (bytes, bytearray, memoryview)):
         return _list
     raise ConfigurationError(f"a value of type {cls.__name__} cannot be sent as JSON")
@@ -85,30 +112,35 @@ def _writer(cls: type[Any]) -> Writer:
 
 def _model_writer(cls: Any) -> Writer:
     names = tuple(api_names(cls).items())
-    return lambda value, zone: _object([(name, getattr(value, field)) for field, name in names], zone)
+    return lambda value, form: _object([(name, getattr(value, field)) for field, name in names], form)
 
 
-def _object(items: Iterable[tuple[Any, Any]], zone: tzinfo | None) -> dict[str, Any]:
-    return {str(name): _writer(type(item))(item, zone) for name, item in items if item is not UNSET}
+def _object(items: Iterable[tuple[Any, Any]], form: _Form) -> dict[str, Any]:
+    return {str(name): _writer(type(item))(item, form) for name, item in items if item is not UNSET}
 
 
-def _list(value: Iterable[Any], zone: tzinfo | None) -> list[Any]:
-    return [_writer(type(item))(item, zone) for item in value if item is not UNSET]
+def _list(value: Iterable[Any], form: _Form) -> list[Any]:
+    return [_writer(type(item))(item, form) for item in value if item is not UNSET]
 
 
-def _as_it_is(value: Any, _zone: tzinfo | None) -> Any:
+def _as_it_is(value: Any, _form: _Form) -> Any:
     return value
 
 
-def _number(value: float | Decimal, _zone: tzinfo | None) -> float:
-    if not math.isfinite(value):
-        raise ConfigurationError("a number that is not finite cannot be sent as JSON")
-    return float(value)
+def _number(value: float | Decimal, form: _Form) -> float | int | str | Decimal:
+    if isinstance(value, Decimal):
+        value = Decimal(value)  # of a user's own class, or one that conceals it
+        if value.is_finite():
+            return value if form.is_sent else plain_number(value)
+    elif math.isfinite(value):
+        return float(value)
+    raise ConfigurationError("a number that is not finite cannot be sent as JSON")
 
 
-def _moment(value: datetime, zone: tzinfo | None) -> str:
+def _moment(value: datetime, form: _Form) -> str:
     if value.tzinfo is not None:
-        if zone is None:
+        if form.zone is not None:
+            value = value.astimezone(form.zone).replace(tzinfo=None)
+        elif form.is_sent:
             raise ConfigurationError("a datetime with an offset needs the project's time zone to be sent")
-        value = value.astimezone(zone).replace(tzinfo=None)
     return value.isoformat(sep=" ", timespec="seconds")
