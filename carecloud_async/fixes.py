@@ -18,6 +18,7 @@ _PYTHON: Final = {
     "auth": "auth=",
     "columns": "columns=",
     "credentials": "the credentials",
+    "encoding": "encoding=",
     "defaults": "defaults=",
     "ignore_columns": "ignore_columns=",
     "journal": "journal=",

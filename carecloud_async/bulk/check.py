@@ -13,12 +13,13 @@ from urllib.parse import quote
 import attrs
 
 from carecloud_async.bulk.columns import Columns, Place
-from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.bulk.convert import ZERO_DATE, ConversionError, Converter
 from carecloud_async.bulk.errors import UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.source import SourceRow
+from carecloud_async.bulk.spoiled import CodeColumn
 
 __all__ = ["RowChecker", "check_row"]
 
@@ -37,6 +38,7 @@ class RowChecker:
         options: the options.
         textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
+        codes: dotted field → its column, which was read as a whole; see `spoiled`.
     """
 
     def __init__(
@@ -48,12 +50,16 @@ class RowChecker:
         options: BulkWriteOptions,
         textual: bool,
         blanks: bool,
+        codes: Mapping[str, CodeColumn] | None = None,
     ) -> None:
         self._columns = columns
         self._key = key
         self._parts = family.facts.parts
-        self._converter = Converter(timezone=family.caller.context.project.timezone, textual=textual)
+        self._converter = Converter(
+            timezone=family.caller.context.project.timezone, textual=textual, decimal=options.decimal
+        )
         self._blanks = blanks
+        self._codes = codes or {}
         self._clear = options.blank == "clear"
         self._if_unchanged = options.if_unchanged
         self._defaults = options.defaults
@@ -140,6 +146,9 @@ class RowChecker:
     def _set_last_change(self, value: Any, fields: _Fields) -> None:
         if value is None or value == "":
             return
+        if isinstance(value, str) and ZERO_DATE.fullmatch(value.strip()):
+            fields.last_change = value.strip()  # any time of the record is newer
+            return
         try:
             moment: str = self._converter.convert(value, datetime)
         except ConversionError as error:
@@ -160,13 +169,22 @@ class RowChecker:
             if not self._clear or place.role != "field":
                 return
             value = None
+        given = value
         if value is not None:
             try:
-                value = self._converter.convert(value, place.hint, enumeration=place.enumeration)
+                given = self._convert(value, place)
+                value = self._converter.phone(given) if place.is_phone else given
             except ConversionError as error:
                 fields.row.faults[place.path] = str(error)
-                value = _as_json(value)
-        fields.add(place, value, is_default=is_default, replaces=replaces)
+                value = given = _as_json(value)
+        fields.add(place, value, given=given, is_default=is_default, replaces=replaces)
+
+    def _convert(self, value: Any, place: Place) -> Any:
+        column = self._codes.get(place.path)
+        problem = None if column is None else column.problem(str(value))
+        if problem is not None:
+            raise ConversionError(problem)
+        return self._converter.convert(value, place.hint, enumeration=place.enumeration)
 
 
 async def check_row(checker: RowChecker, columns: Columns, row: SourceRow) -> LoadedRow:
@@ -194,19 +212,22 @@ class _Fields:
         self.last_change: str | None = None
         self.refused: list[str] = []
 
-    def add(self, place: Place, value: Any, *, is_default: bool = False, replaces: bool = False) -> None:
+    def add(
+        self, place: Place, value: Any, *, given: Any = None, is_default: bool = False, replaces: bool = False
+    ) -> None:
         """Add a value.
 
         Args:
             place: where it goes.
             value: the value.
+            given: the value as the row spells it, by which a key is looked up; the same if left out.
             is_default: whether only a new record gets it.
             replaces: whether it replaces the value that the row has.
         """
         path, row = place.path, self.row
-        if path in self.given and self.given[path] != value and not replaces:
+        if path in self.given and self.given[path] != (value if given is None else given) and not replaces:
             self.refused.append(f"{path}: two columns of the row lead to it")
-        self.given[path] = value
+        self.given[path] = value if given is None else given
         if place.role == "create":
             row.create_fields[path] = value
         elif place.role == "part":

@@ -18,6 +18,7 @@ from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Family, FamilyFacts, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.bulk.pages import sample
+from carecloud_async.bulk.phones import PHONES
 from carecloud_async.errors import PermissionDeniedError
 from carecloud_async.fixes import COLUMNS, DEFAULTS
 from carecloud_async.models.base import Input
@@ -42,12 +43,14 @@ class Place:
             after it; `key` for one that only names it; `ignored`; or `unknown` for a field that the server shows and
             the SDK does not know. A row may repeat the value of such a field and not change it.
         enumeration: the enumeration whose names the field takes.
+        is_phone: whether the values are phone numbers.
     """
 
     path: str = ""
     hint: Any = Any
     role: Literal["field", "create", "part", "key", "ignored", "unknown"] = "field"
     enumeration: str | None = None
+    is_phone: bool = False
 
 
 class Columns:
@@ -197,7 +200,8 @@ class Columns:
                 self._add_fields(core, f"{path}.")
             else:
                 enumeration = ENUMERATIONS.get((model.__name__, field))
-                self._fields[path] = Place(path=path, hint=hint, enumeration=enumeration)
+                is_phone = names[field] in PHONES
+                self._fields[path] = Place(path=path, hint=hint, enumeration=enumeration, is_phone=is_phone)
 
     def _find_short_names(self) -> dict[str, str]:
         """Return the fields by the last parts of their names, where only one has it."""

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
-from enum import Enum, IntEnum
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,13 +23,20 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async._base.runtime.validators import is_unicode
+from carecloud_async.bulk.phones import phone_number
+from carecloud_async.bulk.spoiled import SHORTENED
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["ENUMERATIONS", "ConversionError", "Converter"]
+__all__ = ["ENUMERATIONS", "ZERO_DATE", "ConversionError", "Converter"]
 
-#: Input class and field → the enumeration that names its numbers: a row may say `ACTIVE` where the API says 1.
+#: Input class and field → the enumeration that names its values: a row may say `ACTIVE` where the API says 1.
 ENUMERATIONS: Final[Mapping[tuple[str, str], str]] = {
+    ("AgreementInput", "agreement_gtc"): "AgreementValue",
+    ("AgreementInput", "agreement_marketing_communication"): "AgreementValue",
+    ("AgreementInput", "agreement_profiling"): "AgreementValue",
+    ("AttachmentInput", "upload_method"): "UploadMethod",
     ("BookingTicketInput", "state"): "BlockableState",
+    ("CampaignProductInput", "display_in"): "DisplayPlace",
     ("CampaignProductInput", "value_type_id"): "DiscountValueType",
     ("CardInput", "state"): "BlockableState",
     ("ConsentInput", "consent_value"): "AgreementValue",
@@ -37,17 +44,31 @@ ENUMERATIONS: Final[Mapping[tuple[str, str], str]] = {
     ("EntranceInput", "entrance_type_id"): "EntranceType",
     ("EntranceInput", "pos_id"): "PosSystem",
     ("EntranceInput", "state"): "EntranceState",
+    ("EventInput", "customer_identifier_type"): "CustomerIdentifierType",
+    ("FinalBillInput", "payment_type"): "CheckoutPaymentType",
     ("MessageInput", "communication_channel_id"): "ChannelNumber",
     ("PersonalInformationInput", "gender"): "Gender",
     ("ProductInput", "state"): "RecordState",
     ("RewardProductSyncInput", "reward_product_relation_type"): "RewardProductRole",
     ("SimpleRewardInput", "state"): "SimpleRewardState",
+    ("SimpleRewardInput", "voucher_validity"): "VoucherValidity",
     ("TaskInput", "task_priority"): "TaskPriority",
 }
 
 _DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
 _MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
+#: Zero dates as MySQL writes them.
+ZERO_DATE: Final = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
+_ZERO: Final = "a zero date: leave the cell empty"
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
+#: Numbers with separators of thousands (blanks, also those that do not break a line; apostrophes), by decimal sign.
+_WITH_SEPARATORS: Final = {
+    sign: re.compile(
+        rf"(?P<sign>[+-]?)(?P<whole>\d+|\d{{1,3}}(?:(?P<by>[ \u00a0\u202f'\u2019{other}])\d{{3}}(?:(?P=by)\d{{3}})*))"
+        rf"(?:[{sign}](?P<fraction>\d*))?"
+    )
+    for sign, other in ((".", ","), (",", "."))
+}
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
 #: Floats from here on do not hold every whole number.
@@ -67,10 +88,13 @@ class Converter:
     Attributes:
         timezone: the project's zone; aware times are converted to it, naive ones are taken as they are.
         textual: whether every value is the text of a cell, as in CSV: then `12` is a number in a field of numbers.
+        decimal: the decimal sign of numbers that are texts, which may have separators of thousands then; `None` for a
+            point, and no separators.
     """
 
     timezone: ZoneInfo
     textual: bool
+    decimal: Literal[".", ","] | None = None
 
     def convert(self, value: Any, hint: Any, *, enumeration: str | None = None) -> Any:
         """Return the plain JSON value of a field.
@@ -89,7 +113,7 @@ class Converter:
         if isinstance(value, (float, datetime)) and value != value:  # NaN, and NaT of pandas
             raise ConversionError("NaN is no value: give null")
         if kind.element is not None:
-            return self._list(value, kind.element)
+            return self._list(value, kind.element, enumeration)
         if kind.model is not None and (kind.make is None or isinstance(value, Mapping)):
             return self._object(value, kind.model)
         return _checked(value) if kind.make is None else kind.make(self, value, enumeration)
@@ -109,13 +133,13 @@ class Converter:
                 value = json.loads(value)
         return _checked(value)
 
-    def _list(self, value: Any, element: Any) -> list[Any]:
+    def _list(self, value: Any, element: Any, enumeration: str | None) -> list[Any]:
         if self.textual and isinstance(value, str):
             value = _parsed(value, "a JSON list")
         if not isinstance(value, (list, tuple)):
             raise ConversionError("not a list")
         inner = Converter(timezone=self.timezone, textual=False)
-        return [None if one is None else inner.convert(one, element) for one in value]
+        return [None if one is None else inner.convert(one, element, enumeration=enumeration) for one in value]
 
     def _object(self, value: Any, model: Any) -> dict[str, Any]:
         if self.textual and isinstance(value, str):
@@ -141,12 +165,15 @@ class Converter:
         is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
         return self.text(value, enumeration) if is_text else self.value_of_property(value, enumeration)
 
-    def text(self, value: Any, _enumeration: str | None) -> str:
+    def text(self, value: Any, enumeration: str | None) -> str:
         """Return a text; numbers become their text, as phone numbers are often written as such."""
         if isinstance(value, str):
             if not is_unicode(value):
                 raise ConversionError("a text that is no Unicode (a lone surrogate)")
-            return value
+            if SHORTENED.fullmatch(value.strip()):
+                raise ConversionError("a number that a spreadsheet has shortened: export the column again, as text")
+            member = None if enumeration is None else _member_of(enumeration, value)
+            return value if member is None else str(member.value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConversionError("not a text")
         if isinstance(value, float) and abs(value) >= _INEXACT:
@@ -167,11 +194,12 @@ class Converter:
         if isinstance(value, int) and abs(value) < _TOO_LARGE:
             return value
         if isinstance(value, str):
-            if _WHOLE.fullmatch(value.strip()):
-                return int(value)
+            text = self._number(value)
+            if _WHOLE.fullmatch(text):
+                return int(text)
             member = None if enumeration is None else _member_of(enumeration, value)
             if member is not None:
-                return member
+                return int(member.value)
         if enumeration is not None:
             raise ConversionError(f"neither a whole number nor one of {', '.join(_members(enumeration))}")
         raise ConversionError("not a whole number")
@@ -181,15 +209,36 @@ class Converter:
         if isinstance(value, bool):
             raise ConversionError("not a number")
         if isinstance(value, str):
+            text = self._number(value)
             try:
-                value = int(value) if _WHOLE.fullmatch(value.strip()) else float(value)
+                value = int(text) if _WHOLE.fullmatch(text) else float(text)
             except ValueError:
-                raise ConversionError("not a number, or one with a decimal comma") from None
+                reason = "not a number; for decimal commas set decimal" if self.decimal is None else "not a number"
+                raise ConversionError(reason) from None
         if isinstance(value, int) and abs(value) >= _TOO_LARGE:
             raise ConversionError("not a number")
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ConversionError("not a number")
         return value
+
+    def _number(self, text: str) -> str:
+        """Return the text of a number with a decimal point and without separators of thousands, as `int` reads it."""
+        text = text.strip()
+        if self.decimal is None:
+            return text
+        found = _WITH_SEPARATORS[self.decimal].fullmatch(text)
+        if found is None:
+            return "" if self.decimal == "," and "." in text else text
+        whole = "".join(one for one in found["whole"] if one.isdecimal())
+        fraction = (found["fraction"] or "").rstrip("0")
+        return f"{found['sign']}{whole}" + (f".{fraction}" if fraction else "")
+
+    def phone(self, text: str) -> str:
+        """Return a phone number as the API takes it."""
+        number = phone_number(text) if text else text
+        if number is None:
+            raise ConversionError("not a phone number with its international prefix, such as 420603123456")
+        return number
 
     def truth(self, value: Any, _enumeration: str | None) -> bool:
         """Return a boolean."""
@@ -209,17 +258,13 @@ class Converter:
             value = value.date()
         if isinstance(value, date):
             return str(value.isoformat())
-        found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+        found = _read_day(value.strip()) if isinstance(value, str) else None
         if found is None:
             raise ConversionError("not a date: write YYYY-MM-DD or DD.MM.YYYY")
-        year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[5], found[4])
-        try:
-            return date(int(year), int(month), int(day)).isoformat()
-        except ValueError:
-            raise ConversionError("not a day of the calendar") from None
+        return found.isoformat()
 
     def moment(self, value: Any, _enumeration: str | None) -> str:
-        """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`; `DD.MM.YYYY HH:MM` is taken too."""
+        """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`; `DD.MM.YYYY` is taken too, with `HH:MM`."""
         if isinstance(value, str):
             value = _read_moment(value.strip())
         if isinstance(value, date) and not isinstance(value, datetime):
@@ -270,7 +315,24 @@ def _kind_of(hint: Any) -> _Kind:
     return _Kind(model=next(filter(is_model, kinds), None), make=make)
 
 
-def _read_moment(text: str) -> datetime:
+def _read_day(text: str) -> date | None:
+    """Return the day that a text names; `None` if it names none."""
+    found = _DAY.fullmatch(text)
+    if found is None:
+        if ZERO_DATE.fullmatch(text):
+            raise ConversionError(_ZERO)
+        return None
+    year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[5], found[4])
+    try:
+        return date(int(year), int(month), int(day))
+    except ValueError:
+        raise ConversionError(_ZERO if ZERO_DATE.fullmatch(text) else "not a day of the calendar") from None
+
+
+def _read_moment(text: str) -> date:
+    day = _read_day(text)
+    if day is not None:
+        return day
     found = _MOMENT.fullmatch(text)
     try:
         if found is None:
@@ -315,15 +377,15 @@ def _parsed(text: str, what: str) -> Any:
         raise ConversionError(f"not {what}") from None
 
 
-def _member_of(enumeration: str, word: str) -> int | None:
-    """Return the value of a member by its name, in any case and with blanks for underscores; `None` for no member."""
+def _member_of(enumeration: str, word: str) -> Enum | None:
+    """Return a member by its name, in any case and with blanks for underscores; `None` for no member."""
     wanted = "_".join(word.split()).casefold()
-    return next((int(one) for name, one in _members(enumeration).items() if name.casefold() == wanted), None)
+    return next((one for name, one in _members(enumeration).items() if name.casefold() == wanted), None)
 
 
-def _members(enumeration: str) -> Mapping[str, IntEnum]:
+def _members(enumeration: str) -> Mapping[str, Enum]:
     """Return the members of an enumeration by their names."""
     from carecloud_async import models  # loads the table of names
 
-    kind: type[IntEnum] = getattr(models, enumeration)
+    kind: type[Enum] = getattr(models, enumeration)
     return kind.__members__

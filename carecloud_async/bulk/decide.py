@@ -13,9 +13,10 @@ import msgspec
 from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value, value_at
-from carecloud_async.bulk.family import Family, FamilyFacts, Key
+from carecloud_async.bulk.family import Family, FamilyFacts, Key, normal_phone
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.phones import phone_paths
 from carecloud_async.bulk.rows import CheckedRow, Plan
 
 __all__ = ["decide"]
@@ -71,6 +72,8 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
     for path in key.paths:
         # The record may spell its key in another way, such as an e-mail address in lower case.
         drop_if_equal(changes, base, path, lambda value: key.normal(str(value)))
+    for path in phone_paths(facts.create_model or facts.update_model):
+        drop_if_equal(changes, base, path, lambda value: normal_phone(str(value)))
     # A default of a known record is no fault of its row.
     given = {path: why for path, why in row.faults.items() if value_at(row.defaults, path) is None}
     faults = {path: why for path, why in given.items() if not drop_if_equal(changes, base, path, as_text)}

@@ -50,6 +50,7 @@ class RunFigures(CallObserver):
         self.earlier_seconds: float = 0.0
         self.waited: float = 0.0
         self.waits_for: str = ""
+        self.reasons: Mapping[str, int] = {}
 
     def call_ended(self, call: CallStart, record: CallRecord) -> None:
         """Count the requests of a call; logins are not the run's."""
@@ -134,6 +135,7 @@ class RunFigures(CallObserver):
             dry_run=dry_run,
             results=results,
             rejects=rejects,
+            reasons=self.reasons,
         )
 
     async def report_progress(self, *, always: bool = False) -> None:

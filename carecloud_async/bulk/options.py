@@ -58,11 +58,15 @@ class BulkWriteOptions:
     max_refused: float | None = None
     concurrency: int | None = None
     on_progress: OnBulkProgress | None = None
+    encoding: str | None = None
+    decimal: Literal[".", ","] | None = None
 
     def __attrs_post_init__(self) -> None:
         for name, allowed in (("mode", ("upsert", "create", "update")), ("blank", ("keep", "clear"))):
             if getattr(self, name) not in allowed:
                 raise ConfigurationError(f"{name} is one of {', '.join(allowed)}")
+        if self.decimal not in {None, ".", ","}:
+            raise ConfigurationError("decimal is '.' or ','")
         if self.match is None and self.mode == "update":
             raise ConfigurationError("mode='update' needs match=, the key that names a record")
         if self.match is None and self.if_unchanged:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 __all__ = ["BulkFigures", "BulkProgress", "BulkWriteReport", "OnBulkProgress"]
 
@@ -48,6 +48,8 @@ class BulkWriteReport(BulkFigures):
         dry_run: whether nothing was written; the outcomes say what would happen.
         results: the file with the outcome of each row, if one was asked for.
         rejects: the file with the refused rows, if one was asked for.
+        reasons: the most common reasons of rows that were not written, each with the number of its rows, the most
+            common first; ten at most, and none of them shows a value.
     """
 
     retries: int = 0
@@ -56,6 +58,7 @@ class BulkWriteReport(BulkFigures):
     dry_run: bool = False
     results: str | None = None
     rejects: str | None = None
+    reasons: Mapping[str, int] = field(factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -25,6 +25,7 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, Outcome
 from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
+from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.fixes import RESUME
 
 __all__ = ["ResultFile", "Rows", "RunFiles", "find_files", "require_writable", "write_results", "write_rows"]
@@ -108,41 +109,41 @@ def _require_different(paths: dict[str, Any]) -> None:
             raise BadSourceError(f"{path}: {name} and {other} are the same file")
 
 
-def write_results(journal: Journal, columns: Sequence[str], files: Iterable[ResultFile], *, delimiter: str) -> None:
+def write_results(journal: Journal, columns: Sequence[str], files: Iterable[ResultFile], *, dialect: Dialect) -> None:
     """Write files from the journal; each appears whole. Blocks.
 
     Args:
         journal: the journal.
         columns: the source's columns.
         files: the files.
-        delimiter: the delimiter of CSV files.
+        dialect: the dialect of CSV files.
 
     Raises:
         BulkWriteError: the disk refuses.
     """
     for file in files:
         try:
-            _write_file(journal, columns, file, delimiter=delimiter)
+            _write_file(journal, columns, file, dialect=dialect)
         except OSError as error:
             problem = f"{file.path}: {reason_of(error)}: nothing is lost"
             raise BulkWriteError(problem, fix=RESUME) from error
 
 
-def _write_file(journal: Journal, columns: Sequence[str], file: ResultFile, *, delimiter: str) -> None:
+def _write_file(journal: Journal, columns: Sequence[str], file: ResultFile, *, dialect: Dialect) -> None:
     added = _REJECT_COLUMNS if file.only_refused else OUTCOME_COLUMNS
     names = [*(one for one in columns if one not in OUTCOME_COLUMNS), *added]
     rows = _rows(journal, only_refused=file.only_refused)
-    write_rows(file.path, rows, names, delimiter=delimiter, owner=journal.path)
+    write_rows(file.path, rows, names, dialect=dialect, owner=journal.path)
 
 
-def write_rows(path: Path, rows: Rows, names: Sequence[str], *, delimiter: str, owner: Path) -> None:
+def write_rows(path: Path, rows: Rows, names: Sequence[str], *, dialect: Dialect, owner: Path) -> None:
     """Write rows into a file in the format of its suffix, which appears whole. Blocks.
 
     Args:
         path: the file.
         rows: rows with what is added to them.
         names: the columns, those that are added last.
-        delimiter: the delimiter of CSV files.
+        dialect: the dialect of CSV files.
         owner: the file of the run, which the unfinished file is named after.
 
     Raises:
@@ -153,7 +154,7 @@ def write_rows(path: Path, rows: Rows, names: Sequence[str], *, delimiter: str, 
     raw = create_private(prepared)
     try:
         stream = compressing(cast("BinaryIO", raw), packing)
-        _WRITERS[suffix](stream, rows, names, delimiter)
+        _WRITERS[suffix](stream, rows, names, dialect)
         stream.close()
         raw.flush()
         os.fsync(raw.fileno())
@@ -198,9 +199,9 @@ def _rows(journal: Journal, *, only_refused: bool) -> Rows:
         yield kept, {name: outcome[name] for name in _REJECT_COLUMNS} if only_refused else outcome
 
 
-def _write_csv(stream: BinaryIO, rows: Rows, names: Sequence[str], delimiter: str) -> None:
-    text = cast("TextIO", io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline=""))
-    writer = csv.writer(text, delimiter=delimiter)
+def _write_csv(stream: BinaryIO, rows: Rows, names: Sequence[str], dialect: Dialect) -> None:
+    text = cast("TextIO", io.TextIOWrapper(stream, encoding=dialect.encoding, errors="backslashreplace", newline=""))
+    writer = csv.writer(text, delimiter=dialect.delimiter)
     writer.writerow(names)
     for values, outcome in rows:
         columns = names[: len(names) - len(outcome)]
@@ -209,13 +210,13 @@ def _write_csv(stream: BinaryIO, rows: Rows, names: Sequence[str], delimiter: st
     cast("io.TextIOWrapper", text).detach()
 
 
-def _write_jsonl(stream: BinaryIO, rows: Rows, _names: Sequence[str], _delimiter: str) -> None:
+def _write_jsonl(stream: BinaryIO, rows: Rows, _names: Sequence[str], _dialect: Dialect) -> None:
     for values, outcome in rows:
         line = json.dumps({**values, **outcome}, ensure_ascii=False, separators=(",", ":"))
         stream.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def _write_parquet(stream: BinaryIO, rows: Rows, names: Sequence[str], _delimiter: str) -> None:
+def _write_parquet(stream: BinaryIO, rows: Rows, names: Sequence[str], _dialect: Dialect) -> None:
     try:
         import pyarrow  # an extra
         import pyarrow.parquet
@@ -245,7 +246,7 @@ def _text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-_WRITERS: Final[Mapping[str, Callable[[BinaryIO, Rows, Sequence[str], str], None]]] = {
+_WRITERS: Final[Mapping[str, Callable[[BinaryIO, Rows, Sequence[str], Dialect], None]]] = {
     ".csv": _write_csv,
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,

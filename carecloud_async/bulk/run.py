@@ -26,6 +26,7 @@ from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
+from carecloud_async.bulk.reasons import common_reasons
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow
@@ -111,6 +112,7 @@ class _Run:
         figures = self.figures
         if file.report is not None and await self._is_finished(file, journal, rows):
             figures.resume(file.report["outcomes"], file.report["kept"])
+            figures.reasons = file.report.get("reasons", {})
             return self._report(resumed=True)
         resumed = file.continues
         try:
@@ -122,8 +124,10 @@ class _Run:
             elif not journal.get("loaded"):
                 await self._load(journal, rows)
             await self._write(journal)
-        except TooManyRefusedError:
+        except TooManyRefusedError as error:
             await self._write_files(journal, rows)
+            if error.report is not None:
+                error.report = attrs.evolve(error.report, reasons=figures.reasons)
             raise
         figures.stage = "finishing"
         await figures.report_progress(always=True)
@@ -131,13 +135,13 @@ class _Run:
         if self.key is None and self.files.folder is None:
             # Begun again, the run would make every record a second time: a kill may come before its end is known.
             report = {"outcomes": dict(figures.outcomes), "kept": figures.to_keep, "digest": journal.get("digest")}
-            await run_in_thread(partial(file.finish, report))
+            await run_in_thread(partial(file.finish, {**report, "reasons": figures.reasons}))
         else:
             await run_in_thread(file.remove)
         return self._report(resumed=resumed)
 
     def _open_source(self, source: Any) -> RowSource:
-        self.source = open_source(source)
+        self.source = open_source(source, encoding=self.options.encoding)
         return self.source
 
     def _open_journal(self, rows: RowSource) -> tuple[RunFile, Journal]:
@@ -178,7 +182,9 @@ class _Run:
 
     async def _write_files(self, journal: Journal, rows: RowSource) -> None:
         columns = journal.get("columns") or []
-        await run_in_thread(partial(write_results, journal, columns, self.files.files, delimiter=rows.delimiter))
+        await run_in_thread(partial(write_results, journal, columns, self.files.files, dialect=rows.dialect))
+        if self.file is not None:
+            self.figures.reasons = await run_in_thread(partial(common_reasons, self.file.db))
 
     def _report(self, *, resumed: bool) -> BulkWriteReport:
         options = self.options
@@ -197,6 +203,7 @@ class _Run:
             "columns": [dict(options.columns), sorted(options.ignore_columns)],
             "defaults": [dict(options.defaults), dict(options.values)],
             "blank": [options.blank, options.if_unchanged],
+            "decimal": [options.encoding, options.decimal],
             "results": bool(self.files.files),
             "limit": options.limit,
         }

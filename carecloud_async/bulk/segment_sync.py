@@ -58,6 +58,7 @@ class SegmentSyncOptions:
 
     mode: Mode
     match: str = "customer_id"
+    encoding: str | None = None
     columns: Mapping[str, str] = field(factory=dict)
     allow_shrink: bool = False
     dry_run: bool = False
@@ -141,7 +142,7 @@ class _Sync:
 
     async def run(self, source: Any) -> SegmentSyncReport:
         before, exact = await self._members()
-        rows = await run_in_thread(partial(open_source, _as_rows(source, self._key)))
+        rows = await run_in_thread(partial(open_source, _as_rows(source, self._key), encoding=self._options.encoding))
         try:
             wanted = await self._wanted(rows, before)
         finally:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.sources.source import RowSource
+from carecloud_async.bulk.spoiled import CodeColumn
 from carecloud_async.fixes import COLUMNS, DEFAULTS
 
 __all__ = ["checker_of"]
+
+_CARD_NUMBER = "card_number"
 
 
 async def checker_of(
@@ -51,7 +56,27 @@ async def checker_of(
                 f"{rows.label}: match={key.name!r} needs the column {missing[0]}: there is none; name the "
                 "column in columns="
             )
-    return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks)
+    codes = await _read_codes(rows, columns)
+    return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks, codes=codes)
+
+
+async def _read_codes(rows: RowSource, columns: Columns) -> dict[str, CodeColumn]:
+    """Read the columns that hold numbers of cards as a whole: see `spoiled`."""
+    if rows.again is None:
+        return {}
+    codes = {name: CodeColumn() for name in rows.columns or () if columns.place(name).path == _CARD_NUMBER}
+    if not codes:
+        return {}
+    second = await run_in_thread(rows.again)
+    try:
+        async with aclosing(second.batches()) as batches:
+            async for batch in batches:
+                for row in batch:
+                    for name, column in codes.items():
+                        column.add(row.values.get(name) or "")
+    finally:
+        await run_in_thread_regardless(second.close)
+    return {columns.place(name).path: column for name, column in codes.items()}
 
 
 def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:

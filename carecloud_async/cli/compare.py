@@ -13,7 +13,7 @@ from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import ColumnFields, Filters, Of, Rate, Report, Resource
+from carecloud_async.cli.parameters import ColumnFields, Decimal, Encoding, Filters, Of, Rate, Report, Resource
 from carecloud_async.cli.progress import counted
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.cli.summary import write_report
@@ -43,6 +43,8 @@ def compare(
     ],
     filters: Filters = None,
     of: Of = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
     column: ColumnFields = None,
     ignore_column: Annotated[
         list[str] | None,
@@ -74,7 +76,13 @@ def compare(
         async with connection.open(rate=rate) as client:
             listing = open_listing(client, operation, of=of or [], filters=filters or [])
             return await listing.compare(
-                file, match=match, columns=columns, ignore_columns=ignore_column or [], results=results
+                file,
+                match=match,
+                encoding=encoding,
+                decimal=decimal,
+                columns=columns,
+                ignore_columns=ignore_column or [],
+                results=results,
             )
 
     done = anyio.run(work)

@@ -24,6 +24,7 @@ _OPTIONS = {
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
     "defaults": "--default",
+    "encoding": "--encoding",
     "ignore_columns": "--ignore-column",
     "journal": "--journal",
     "max_refused": "--max-refused",

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,11 +16,12 @@ import attrs
 import typer
 
 from carecloud_async.bulk import BulkWriteReport
+from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, nearest
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import Of, Rate, Report, Resume
+from carecloud_async.cli.parameters import Decimal, Encoding, Of, Rate, Report, Resume
 from carecloud_async.cli.progress import count_outcomes, counted, show_progress
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
@@ -29,6 +31,8 @@ __all__ = ["import_rows", "split_pair"]
 
 #: Rows whose outcome is shown before the question on a terminal.
 _FIRST = 100
+#: The most common reasons that are printed at the end.
+_REASONS = 3
 #: Fields and reasons that are shown of them.
 _SHOWN = 5
 
@@ -47,6 +51,8 @@ class ImportOptions:
         Literal["upsert", "create", "update"],
         typer.Option(metavar="NAME", help="upsert, create (a known key is a conflict), or update."),
     ] = "upsert"
+    encoding: Encoding = None
+    decimal: Decimal = None
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -173,11 +179,14 @@ def import_rows(
     except (ConfigurationError, UsageError):
         raise
     except CareCloudError as error:
+        if isinstance(error, BulkWriteError) and error.report is not None:
+            _say_reasons(error.report)
         raise StoppedError from error
     if done is None:
         say("nothing was written")
         return FAILED
     say(describe(resource, done))
+    _say_reasons(done)
     if report is not None:
         write_report(report, resource, done)
     return 0 if done.complete else FAILED
@@ -194,6 +203,11 @@ def describe(resource: str, report: BulkWriteReport) -> str:
     if report.rejects and report.refused:
         words.append(f"{report.rejects} holds the refused rows")
     return "; ".join(words)
+
+
+def _say_reasons(report: BulkWriteReport) -> None:
+    for reason, rows in islice(report.reasons.items(), _REASONS):
+        say(f"{counted(rows, 'row', 'rows')}: {reason}")
 
 
 async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:

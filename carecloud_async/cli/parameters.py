@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,8 @@ from carecloud_async.cli.completion import complete_filter, complete_list
 __all__ = [
     "AllowUnknown",
     "ColumnFields",
+    "Decimal",
+    "Encoding",
     "Fields",
     "Filters",
     "Of",
@@ -52,6 +54,16 @@ AllowUnknown = Annotated[
 ColumnFields = Annotated[
     list[str] | None,
     typer.Option("--column", metavar="COLUMN=FIELD", help="The field of a column with another name."),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", metavar="NAME", help="Encoding of a CSV file that is not UTF-8, such as cp1250."),
+]
+Decimal = Annotated[
+    Literal[".", ","] | None,
+    typer.Option(
+        "--decimal", metavar="SIGN", help="Decimal sign of the numbers, such as ','; thousands may be separated then."
+    ),
 ]
 Rate = Annotated[
     float | None,

@@ -13,7 +13,7 @@ from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import ColumnFields, Rate, Report
+from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report
 from carecloud_async.cli.progress import counted
 from carecloud_async.cli.summary import write_report
 
@@ -34,6 +34,7 @@ def segment(
     match: Annotated[
         str, typer.Option(metavar="KEY", help="The column that identifies a customer, such as email.")
     ] = "customer_id",
+    encoding: Encoding = None,
     column: ColumnFields = None,
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="Let a mirror remove more than half of the members.")
@@ -55,6 +56,7 @@ def segment(
                 file,
                 mode=mode,
                 match=match,
+                encoding=encoding,
                 columns=columns,
                 allow_shrink=allow_shrink,
                 dry_run=dry_run,

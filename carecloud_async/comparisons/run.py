@@ -65,7 +65,7 @@ async def compare(listing: Listing[Any], family: Family, source: Any, options: C
         if results is not None:
             columns = [*dict.fromkeys((*names, *key.paths)), *OUTCOME_COLUMNS]
             found = one.ledger.results(key.paths[-1])
-            write = partial(write_rows, results, found, columns, delimiter=rows.delimiter, owner=results)
+            write = partial(write_rows, results, found, columns, dialect=rows.dialect, owner=results)
             await run_in_thread(write)
         return _report(counts, read, report, seconds=family.clock.monotonic() - began, results=results)
     finally:
@@ -115,7 +115,7 @@ class _Comparison:
 
     def open(self, source: Any) -> RowSource:
         """Open the source. Blocks."""
-        self._source = open_source(source)
+        self._source = open_source(source, encoding=self._options.encoding)
         return self._source
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class _Comparison:
         """Read and check all rows; return how many there are, and the names of their columns."""
         options = self._options
         columns = ShownColumns(self._family, renamed=options.columns, ignored=options.ignore_columns)
-        checking = BulkWriteOptions(match=options.match)
+        checking = BulkWriteOptions(match=options.match, decimal=options.decimal)
         checker = await checker_of(self._family, rows, columns, key=self._key, options=checking)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         number = 0

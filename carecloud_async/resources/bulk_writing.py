@@ -53,6 +53,8 @@ class BulkWriting(Resource):
         *,
         match: str | None,
         mode: Literal["upsert", "create", "update"] = "upsert",
+        encoding: str | None = None,
+        decimal: Literal[".", ","] | None = None,
         columns: Mapping[str, str] | None = None,
         ignore_columns: Collection[str] = (),
         defaults: Mapping[str, Any] | None = None,
@@ -80,6 +82,10 @@ class BulkWriting(Resource):
             match: the key that names a record, such as `email`; `None` creates every row.
             mode: `upsert` creates unknown keys and updates known ones; with `create` a known key is a `conflict`, with
                 `update` an unknown one is `refused`.
+            encoding: the encoding of a CSV file, such as `cp1250`, where it is not UTF-8 and has no byte order mark.
+                Results and rejects in CSV are written in it too.
+            decimal: the decimal sign of numbers that are texts, as in CSV; with it thousands may be separated
+                (`1 234,50`). Left out, numbers have a point and no separators.
             columns: column → field, where a column does not have the field's name (dotted, or its last part).
             ignore_columns: columns to pass over. Any other that leads to no field is an error before anything is sent.
             defaults: fields of new records, for rows that lack them. A known record keeps what it has.
@@ -125,6 +131,8 @@ class BulkWriting(Resource):
             max_refused=max_refused,
             concurrency=concurrency,
             on_progress=on_progress,
+            encoding=encoding,
+            decimal=decimal,
         )
         return await run(self.as_family(), source, options)
 

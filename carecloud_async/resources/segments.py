@@ -57,6 +57,7 @@ class Segments(Resource, call="segments"):
         *,
         mode: Literal["add", "remove", "mirror"],
         match: str = "customer_id",
+        encoding: str | None = None,
         columns: Mapping[str, str] | None = None,
         allow_shrink: bool = False,
         dry_run: bool = False,
@@ -72,6 +73,7 @@ class Segments(Resource, call="segments"):
             customers: ids, or rows as for `bulk_write`; columns other than the key's are passed over.
             mode: `add` adds the source's customers, `remove` removes them, `mirror` leaves exactly them in the segment.
             match: the key that names a customer: `customer_id`, `email`, `phone`, `card_number`, ….
+            encoding: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
             allow_shrink: let a mirror remove more than half of the members, or go on though rows have no key.
             dry_run: read everything and write nothing.
@@ -94,6 +96,7 @@ class Segments(Resource, call="segments"):
         options = SegmentSyncOptions(
             mode=mode,
             match=match,
+            encoding=encoding,
             columns=columns or {},
             allow_shrink=allow_shrink,
             dry_run=dry_run,

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import re
-from enum import IntEnum
+from enum import Enum
 from itertools import pairwise
 
 import attrs
@@ -95,8 +95,8 @@ async def test_enumerations_by_name(sandbox, tmp_path):
     assert (found.personal_information.gender, found.personal_information.consents[0].consent_value) == (2, 2)
 
 
-def test_every_enumeration_of_numbers_is_known():
-    """The table of enumerations holds each field that an input takes and whose docstring names one of numbers."""
+def test_every_enumeration_is_known():
+    """The table of enumerations holds each field that an input takes and whose docstring names one."""
     kinds = [kind for name in models.__all__ if attrs.has(kind := getattr(models, name))]
     found = {(kind.__name__, name): one for kind in kinds for name, one in named_in(kind).items()}
     wanted = {}
@@ -104,7 +104,7 @@ def test_every_enumeration_of_numbers_is_known():
         for one in attrs.fields(kind) if issubclass(kind, Input) else ():
             names = [getattr(getattr(kind, "reads", None), "__name__", ""), kind.__name__]
             enumeration = next((found[name, one.name] for name in names if (name, one.name) in found), None)
-            if enumeration is not None and issubclass(getattr(models, enumeration), IntEnum):
+            if enumeration is not None and issubclass(getattr(models, enumeration), Enum):
                 wanted[kind.__name__, one.name] = enumeration
     assert wanted == dict(ENUMERATIONS)
 
@@ -115,7 +115,7 @@ def named_in(kind):
     found = {}
     for one, doc in pairwise(body):
         text = doc.value.value if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) else ""
-        name = re.search(r"(?:, a |\()`(\w+)`\)?\.$", str(text))
+        name = re.search(r"(?:, a |\(|; see |^[Ss]ee )`(\w+)`\)?\.$", str(text))
         if isinstance(one, ast.AnnAssign) and name:
             found[one.target.id] = name[1]
     return found

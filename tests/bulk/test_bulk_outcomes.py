@@ -160,12 +160,12 @@ async def test_a_folder_is_no_source(client):
 @pytest.mark.parametrize("by_server", [False, True])
 async def test_rejects_of_a_run_that_max_refused_stopped(client, tmp_path, by_server):
     """A run that stops since too many rows are refused has written its rejects, and the error names the file."""
-    rows, rejects = people(4, phone="+420 600" if by_server else None), tmp_path / "bad.jsonl"
+    rows, rejects = people(4), tmp_path / "bad.jsonl"
     with pytest.raises(
         Exception, match=r"rows are refused, more than allowed, and .* sent \(see .*bad.jsonl"
     ) as caught:
         await client.customers.bulk_write(
-            rows if by_server else [{**row, "email": ""} for row in rows],
+            [{**row, "email": row["email"].replace("@", " ") if by_server else ""} for row in rows],
             match="email",
             defaults=SOURCE,
             max_refused=1,

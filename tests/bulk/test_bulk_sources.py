@@ -24,9 +24,9 @@ from carecloud_async.models import UNSET, PersonalInformationInput
 pytestmark = pytest.mark.asyncio
 
 
-async def rows_of(source):
+async def rows_of(source, **more):
     """All rows of a source: values and faults."""
-    opened = open_source(source)
+    opened = open_source(source, **more)
     try:
         return [(dict(row.values), row.fault) async for batch in opened.batches() for row in batch]
     finally:
@@ -42,12 +42,53 @@ async def test_csv_of_any_delimiter_and_encoding(tmp_path, encoding, delimiter):
     assert await rows_of(path) == [({"email": "a@b.cz", "first_name": "Žofie"}, None)]
 
 
-async def test_csv_of_another_code_page_says_how_to_save_it(tmp_path):
-    """A file that is not UTF-8 says so, with the line and the fix."""
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp1250", "Žofie Řehořová"), ("cp1252", "Gaëlle Fèvre"), ("cp852", "Jiří Dvořák"), ("cp1251", "Ольга Петрова")],
+)
+async def test_csv_of_another_encoding_says_which_it_probably_is(tmp_path, encoding, name):
+    """A file that is not UTF-8 says so, with the line, the probable encoding and no value; named, it is read."""
     path = tmp_path / "c.csv"
-    path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode("cp1250"))
-    with pytest.raises(BulkWriteError, match="line 2 is not UTF-8: save it as CSV UTF-8"):
+    path.write_bytes(f"email,first_name\nb@b.cz,Eva\na@b.cz,{name}\n".encode(encoding))
+    problem = f"line 3 is not UTF-8: name its encoding with encoding=, here probably {encoding}"
+    with pytest.raises(BulkWriteError, match=f"{problem}$"):
         await rows_of(path)
+    assert (await rows_of(path, encoding=encoding))[1] == ({"email": "a@b.cz", "first_name": name}, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "encoding", "problem"),
+    [
+        ("utf-8", "cp1250", "its text is utf-8, not cp1250: leave out encoding="),
+        ("utf-8-sig", "cp1250", "a byte order mark at its beginning says utf-8, not cp1250: leave out encoding="),
+        ("utf-16", "utf-8", "a byte order mark at its beginning says utf-16, not utf-8: leave out encoding="),
+        ("cp1250", "ascii", "line 2 is not ascii: name its encoding with encoding=, here probably cp1250"),
+        ("cp1250", "cp12500", "encoding='cp12500' is no encoding that Python knows: did you mean cp1250"),
+        ("cp1250", "base64", "encoding='base64' is no encoding that Python knows"),
+    ],
+)
+async def test_an_encoding_that_the_file_contradicts(tmp_path, written, encoding, problem):
+    """An encoding that is named and is not that of the file, or is none, is an error with the fix."""
+    path = tmp_path / "c.csv"
+    path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode(written))
+    with pytest.raises(BulkWriteError, match=problem):
+        await rows_of(path, encoding=encoding)
+
+
+async def test_utf16_without_a_mark_is_read_when_it_is_named(tmp_path):
+    """UTF-16 without a byte order mark needs its name."""
+    path = tmp_path / "c.csv"
+    path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode("utf-16-le"))
+    assert await rows_of(path, encoding="UTF-16LE") == [({"email": "a@b.cz", "first_name": "Žofie"}, None)]
+
+
+async def test_an_encoding_of_what_is_no_csv(tmp_path):
+    """JSON Lines, Parquet and rows have no encoding to be named."""
+    path = tmp_path / "c.jsonl"
+    path.write_text("{}")
+    for source in (path, []):
+        with pytest.raises(BulkWriteError, match="encoding='cp1250' is for CSV files"):
+            await rows_of(source, encoding="cp1250")
 
 
 async def test_rows_of_another_width_are_refused(tmp_path):

@@ -48,14 +48,13 @@ async def test_a_key_that_the_server_refuses_to_look_up(sandbox):
         assert counts(report) == {"created": 1, "refused": 1}
 
 
-@pytest.mark.parametrize("given", ["420777123456", "+420777123456", "00420 777-123-456", "+420 777 123 456 !"])
+@pytest.mark.parametrize("given", ["420777123456", "+420777123456", "00420 777-123-456", "+420/777.123.456"])
 @pytest.mark.parametrize("kept", ["420777123456", "as given"])
 async def test_a_phone_number_is_found_in_digits_and_as_given(given, kept):
     """The filter of a server that compares texts gets the API's form of a number, and the row's own spelling."""
     clock = FakeClock()
     server = CustomerServer(clock)
-    server.add("a@example.com", phone=given.removesuffix(" !") if kept == "as given" else kept)
-    given = given if kept != "as given" else given.removesuffix(" !")
+    server.add("a@example.com", phone=given if kept == "as given" else kept)
     async with client_of(server, clock) as client:
         report = await client.customers.bulk_write([{**people(1)[0], "phone": given}], match="phone", defaults=SOURCE)
     assert counts(report) == {"updated": 1}

@@ -34,7 +34,7 @@ async def test_utf16_without_a_mark(sandbox, tmp_path, encoding):
     """UTF-16 without a byte order mark is named as what it is."""
     path = tmp_path / "c.csv"
     path.write_bytes("email,language_id\na@example.com,en\n".encode(encoding))
-    with pytest.raises(BulkWriteError, match="NUL bytes and no byte order mark: save it as CSV UTF-8"):
+    with pytest.raises(BulkWriteError, match=r"NUL bytes and no byte order mark: save it .* or name encoding="):
         await written(sandbox, path)
 
 

@@ -44,6 +44,31 @@ def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
     )
 
 
+def test_the_most_common_reasons_are_printed(carecloud, project, tmp_path):
+    """The command ends with the three most common reasons and their rows, also where --max-refused stops it."""
+    rows = [
+        *(f"a{one}@example.com;cs;0603 123 456;;" for one in range(5)),
+        *(f"b{one}@example.com;cs;;{one}/13/99;" for one in range(4)),
+        *(f"c{one}@example.com;cs;;;Žena" for one in range(3)),
+        ";cs;;;",
+        "d@example.com;cs;+420 603 123 456;31.12.1999;FEMALE",
+    ]
+    header = "email;language_id;phone;birthdate;gender"
+    (tmp_path / "c.csv").write_bytes("\n".join([header, *rows]).encode("cp1250"))
+    command = ("import", "customers", "c.csv", "--match", "email", *SOURCE, "--encoding", "cp1250", "--yes")
+    stopped = carecloud(*command, "--max-refused", "0")
+    done = carecloud(*command, "--report", "r.json")
+    assert stopped.code == done.code == 1
+    assert "1 row: personal_information.email: the row has no key" in stopped.err
+    phones, days, genders = [
+        line.removeprefix("carecloud: ") for line in done.err.splitlines() if ": personal_information." in line
+    ]
+    assert phones.startswith("5 rows: personal_information.phone: not a phone number")
+    assert days.startswith("4 rows: personal_information.birthdate: not a date")
+    assert genders.startswith("3 rows: personal_information.gender: neither a whole number nor one of MALE")
+    assert [*json.loads((tmp_path / "r.json").read_text())["reasons"].values()] == [5, 4, 3, 1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -61,12 +86,16 @@ def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
         (("customers", "bad.csv", "--match", "email"), "the column 'nickname' leads nowhere"),
         (("customers", "c.csv", "--match", "email", "--default", "nosuch=1"), "name a field in --default"),
         (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
+        (("customers", "shop.csv", "--match", "email"), "name its encoding with --encoding, here probably cp1250"),
+        (("customers", "c.csv", "--match", "email", "--encoding", "cp12500"), "did you mean cp1250?"),
+        (("customers", "c.csv", "--match", "email", "--decimal", ";"), "';' is not one of '.', ','"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(carecloud, project, tmp_path, arguments, message):
     """What cannot work is refused with its fix before anything is written."""
     (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")
     (tmp_path / "bad.csv").write_text("email,nickname\na@example.com,x\n")
+    (tmp_path / "shop.csv").write_bytes("email,last_name\na@example.com,Řehoř\n".encode("cp1250"))
     done = carecloud("import", *arguments)
     assert done.code == 2, done.err
     assert message in done.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -37,6 +38,8 @@ class CompareOptions:
     """The options of a comparison; see `Listing.compare`."""
 
     match: str
+    encoding: str | None = None
+    decimal: Literal[".", ","] | None = None
     columns: Mapping[str, str] = field(factory=dict, converter=_or_empty)
     ignore_columns: Collection[str] = ()
     results: str | os.PathLike[str] | None = None

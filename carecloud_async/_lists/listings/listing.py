@@ -333,6 +333,8 @@ class Listing(NotAList, Generic[T]):
         source: str | os.PathLike[str] | Iterable[Any] | AsyncIterable[Any] | Any,
         *,
         match: str,
+        encoding: str | None = None,
+        decimal: Literal[".", ","] | None = None,
         columns: Mapping[str, str] | None = None,
         ignore_columns: Collection[str] = (),
         results: str | os.PathLike[str] | None = None,
@@ -345,6 +347,8 @@ class Listing(NotAList, Generic[T]):
         Args:
             source: rows, as for `bulk_write`.
             match: the key that names a record, such as `external_purchase_id`; a field that the list shows.
+            encoding: as for `bulk_write`.
+            decimal: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
             ignore_columns: columns to pass over.
             results: a file of any export format with a line for each row, and for each record without one: the source's
@@ -359,9 +363,8 @@ class Listing(NotAList, Generic[T]):
 
         if self._comparer is None:
             raise ConfigurationError(f"{self._fetcher.operation.call} cannot be compared: its records have no keys")
-        return await self._comparer(
-            self, source, match=match, columns=columns, ignore_columns=ignore_columns, results=results
-        )
+        more = {"columns": columns, "ignore_columns": ignore_columns, "results": results}
+        return await self._comparer(self, source, match=match, encoding=encoding, decimal=decimal, **more)
 
     def export_source(self) -> ExportSource:
         """Return the source that exports and scans read.

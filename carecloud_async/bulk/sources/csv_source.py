@@ -1,8 +1,7 @@
-"""CSV (RFC 4180) as rows. The delimiter, a byte order mark and UTF-16 are recognised."""
+"""CSV (RFC 4180) as rows. The delimiter and byte order marks are recognised; any other encoding is named."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import AsyncGenerator, Iterator
@@ -12,12 +11,15 @@ import anyio.lowlevel
 
 from carecloud_async._lists.export.formats.csv_columns import FORMULA_STARTS
 from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.sources.encodings import encoding_of, name_encoding
 from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
-from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, RowSource, SourceRow
+from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, Dialect, RowSource, SourceRow
+from carecloud_async.fixes import Fix
 
 __all__ = ["CsvSource"]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_UTF16: Final = Fix("save it as CSV UTF-8, or name {encoding}, here probably utf-16-le")
 #: A cell with more lines may be rows that a stray quotation mark joined: it is examined.
 _MANY_LINES: Final = 20
 #: Beginnings of formulas with the apostrophe that `CsvOptions(escape_formulas=True)` puts before them.
@@ -25,31 +27,35 @@ _ESCAPED: Final = tuple(f"'{start}" for start in FORMULA_STARTS)
 
 
 class CsvSource(RowSource):
-    """A CSV file; arguments as for `RowSource`."""
+    """A CSV file.
+
+    Args:
+        stream, label, identity: as for `RowSource`.
+        encoding: its encoding; `None` for UTF-8, or what a byte order mark says.
+    """
 
     textual = True
     blanks = True
 
-    def __init__(self, stream: BinaryIO, *, label: str, identity: str | None) -> None:
+    def __init__(self, stream: BinaryIO, *, label: str, identity: str | None, encoding: str | None = None) -> None:
         buffered = io.BufferedReader(cast("io.RawIOBase", stream))
         try:
             head = buffered.peek(3)
         except (EOFError, OSError) as error:
             raise read_error(label, 0, error) from error
-        utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = io.TextIOWrapper(buffered, encoding="utf-16" if utf16 else "utf-8-sig", newline="")
+        encoding = encoding_of(head, encoding, label=label)
+        text = io.TextIOWrapper(buffered, encoding=encoding, newline="")
         super().__init__(text, label=label, identity=identity)
-        self._lines = _Lines(text, label)
+        self._lines = _Lines(text, label, encoding)
         first = self._lines.first()
-        self.delimiter = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
+        delimiter = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
+        self.dialect: Dialect = Dialect(delimiter=delimiter, encoding=encoding)
         #: Whether a spreadsheet wrote the file, or it was written for one.
-        self._for_spreadsheets = head.startswith(codecs.BOM_UTF8) or utf16 or self.delimiter == ";"
+        self._for_spreadsheets = encoding != "utf-8" or delimiter == ";"
         self._begin = 0
-        self._reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
+        self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
         if self._lines.has_nul:
-            raise BadSourceError(
-                f"{label}: it has NUL bytes and no byte order mark: save it as CSV UTF-8 and try again"
-            )
+            raise BadSourceError(f"{label}: it has NUL bytes and no byte order mark", fix=_UTF16)
         if self._lines.starts_too_long:
             raise BadSourceError(f"{label}: the header line is longer than 16 MiB")
         header = self._next()
@@ -125,16 +131,17 @@ class CsvSource(RowSource):
         """Return whether a cell is rows that a stray quotation mark joined: most lines have the header's delimiters."""
         lines = cell.split("\n")[1:-1]
         delimiters = len(self.columns or ()) - 1
-        rows = sum(_outside_quotes(line, self.delimiter) == delimiters for line in lines)
+        rows = sum(_outside_quotes(line, self.dialect.delimiter) == delimiters for line in lines)
         return len(lines) >= _MANY_LINES and rows * 2 > len(lines)
 
 
 class _Lines:
     """The lines of a text, counted."""
 
-    def __init__(self, text: Any, label: str) -> None:
+    def __init__(self, text: Any, label: str, encoding: str) -> None:
         self._lines = read_lines(text)
         self._label = label
+        self._encoding = encoding
         self._held: str | None = None
         self.number = 0
         self.too_long = False
@@ -177,8 +184,9 @@ class _Lines:
             except UnicodeDecodeError as error:
                 # What could not be decoded is a block of the file that begins in the line that is being read.
                 line_number = self.number + 1 + error.object[: error.start].count(b"\n")
+                name = "UTF-8" if self._encoding.startswith("utf-8") else self._encoding
                 raise BadSourceError(
-                    f"{self._label}: line {line_number} is not UTF-8: save it as CSV UTF-8 and try again"
+                    f"{self._label}: line {line_number} is not {name}", fix=name_encoding(error.object)
                 ) from None
             except (EOFError, OSError) as error:
                 raise read_error(self._label, self.number, error) from error

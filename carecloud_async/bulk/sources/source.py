@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import date, datetime
 from typing import IO, Any, Final
 
@@ -12,12 +12,25 @@ from attrs import field, frozen
 
 from carecloud_async.bulk.outcome import UNREADABLE
 
-__all__ = ["BATCH", "MAX_TEXT", "RowSource", "SourceRow", "row_json", "to_json"]
+__all__ = ["BATCH", "MAX_TEXT", "Dialect", "RowSource", "SourceRow", "row_json", "to_json"]
 
 #: Most characters of a row that cannot be read: as many as a cell of a spreadsheet holds.
 MAX_TEXT: Final = 32_000
 #: Rows that are read and checked before other tasks run: some milliseconds.
 BATCH: Final = 100
+
+
+@frozen(kw_only=True)
+class Dialect:
+    """How a CSV file is written.
+
+    Attributes:
+        delimiter: the character between cells.
+        encoding: the encoding.
+    """
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
 
 
 @frozen(kw_only=True)
@@ -52,7 +65,8 @@ class RowSource(ABC):
         columns: the names of the columns; `None` where each row has names of its own.
         textual: whether every value is the text of a cell.
         blanks: whether an empty value is a blank cell.
-        delimiter: the delimiter of CSV files of results.
+        again: opens the source a second time, where every value is the text of a cell; blocks.
+        dialect: the dialect of the source, in which CSV files of results are written.
     """
 
     textual: bool = False
@@ -62,7 +76,8 @@ class RowSource(ABC):
         self.label = label
         self.identity = identity
         self.columns: tuple[str, ...] | None = None
-        self.delimiter: str = ","
+        self.again: Callable[[], RowSource] | None = None
+        self.dialect: Dialect = Dialect()
         self._stream = stream
 
     @abstractmethod
