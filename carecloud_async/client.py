@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ from attrs import evolve, frozen
 from carecloud_async._base.project import Interface, Project
 from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async._base.runtime.event_loops import LoopGuard
-from carecloud_async._base.runtime.validators import require_int, require_number
+from carecloud_async._base.runtime.validators import require_int
 from carecloud_async._calls.auth.flow import external_client_auth
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.registry import MAX_SESSIONS, IdentityHandle, IdentityRegistry
@@ -32,6 +33,7 @@ from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES
 from carecloud_async._calls.http.client import build_http_client
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
+from carecloud_async.check.checks import Checks
 from carecloud_async.config import (
     DEFAULT_CONNECTIONS,
     ClientSettings,
@@ -50,7 +52,7 @@ from carecloud_async.resources.families import Families
 __all__ = ["CareCloud"]
 
 if TYPE_CHECKING:
-    from carecloud_async.check.report import ProjectCheck
+    from carecloud_async.outbox.outbox import Outbox
 
 
 @frozen(kw_only=True, eq=False)
@@ -79,7 +81,7 @@ class _Parts:
         return Caller(self.context, interface=interface, options=self.options, manager=manager)
 
 
-class CareCloud(Families, AnyCall):
+class CareCloud(Families, AnyCall, Checks):
     """A client of one CareCloud project for one identity.
 
     Use it in `async with`, or call `aclose()` at the end; it opens on first use. One client belongs to one event loop.
@@ -339,6 +341,25 @@ class CareCloud(Families, AnyCall):
         if self._parts.handle.manager.provider.requires_relogin:
             self._parts.identities.release(self._parts.handle)
 
+    def outbox(self, path: str | os.PathLike[str]) -> Outbox:
+        """Return a queue in a file, whose writes are sent once, as soon as the server can be reached.
+
+        ```python
+        async with client.outbox("till.db") as outbox:
+            await outbox.put(client.purchases.send_purchase, bill, store_id=store_id, cashdesk_number=1)
+        ```
+        What was put is durable when `put` returns. One process has the file open at a time.
+
+        Args:
+            path: the file; made if it is not there.
+
+        Raises:
+            OutboxError: when it is entered: the file is in use, damaged, or belongs to another project or identity.
+        """
+        from carecloud_async.outbox import Outbox  # few programs have one
+
+        return Outbox(self._caller, path)
+
     def record_calls(self) -> AbstractContextManager[list[CallRecord]]:
         """Collect a `CallRecord` for each call of this client made in a block, and in tasks that are started in it.
 
@@ -351,39 +372,6 @@ class CareCloud(Families, AnyCall):
         ```
         """
         return record_calls(self._parts.context)
-
-    async def ping(self) -> None:
-        """Check that the project answers and takes this identity's token; one small request.
-
-        A device token can be checked only while a customer is logged in on it; otherwise any answer counts.
-
-        Raises:
-            CareCloudError: it does not.
-        """
-        from carecloud_async.check.ping import ping  # a server may never ask for it
-
-        await ping(self._caller)
-
-    async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
-        """Check whether the project behaves as this SDK assumes.
-
-        Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, rights,
-        pages, order, sorts, filters, totals, times of change, unknown fields and values, rate limit, latency. What it
-        finds is in the result and never raised, a refused login too. What no answer shows is `not known`.
-
-        Args:
-            seconds: the longest time; what was found until then is returned.
-
-        Raises:
-            ClientClosedError: the client was closed before.
-            WrongEventLoopError: the client belongs to another event loop.
-            ConfigurationError: `seconds` is not a number above 0.
-        """
-        from carecloud_async.check.run import run_check  # most programs never ask for it
-
-        require_number("seconds", seconds)
-        self._parts.context.check()
-        return await run_check(self._caller, self.login, seconds=seconds)
 
 
 class _View(CareCloud):

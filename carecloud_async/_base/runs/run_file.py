@@ -63,7 +63,7 @@ class RunFile:
         report: the report of the same run, which was finished before, as `finish` took it; `None` otherwise.
     """
 
-    def __init__(self, file: LockedFile, kind: RunKind, binding: Mapping[str, str]) -> None:
+    def __init__(self, file: LockedFile, kind: RunKind, binding: Mapping[str, str] | None) -> None:
         self.path: Path = file.path
         self.earlier: Earlier = Earlier.NOTHING
         self.problem: CareCloudError | None = None
@@ -71,7 +71,7 @@ class RunFile:
         self.report: Any = None
         self._file = file
         self._kind = kind
-        self._binding = dict(binding)
+        self._binding = None if binding is None else dict(binding)
         self._db: Database | None = None
         self.holds_something: bool = not file.is_empty
         self._is_bound = False
@@ -79,13 +79,14 @@ class RunFile:
         self._is_closed = False
 
     @classmethod
-    def open(cls, path: Path, *, kind: RunKind, binding: Mapping[str, str], resume: bool) -> Self:
+    def open(cls, path: Path, *, kind: RunKind, binding: Mapping[str, str] | None, resume: bool) -> Self:
         """Open a run file, or make one. Nothing of an earlier run is lost before `begin`.
 
         Args:
             path: the file.
             kind: what it holds.
-            binding: digests of what the run depends on, by the names that messages give them.
+            binding: digests of what the run depends on, by the names that messages give them; `None` to continue the
+                run whatever it depends on, for work that needs nothing of it.
             resume: whether an earlier run is to be continued, or its report returned. Without it `earlier` says
                 whether there was one.
 
@@ -279,7 +280,8 @@ class RunFile:
             raise self.problem
         if self.earlier is Earlier.NOTHING:
             return
-        foreign = self._kind.foreign(self.path, self.get(_BINDING, dict[str, str]) or {}, self._binding)
+        before = self.get(_BINDING, dict[str, str]) or {}
+        foreign = None if self._binding is None else self._kind.foreign(self.path, before, self._binding)
         if self.earlier is Earlier.UNFINISHED:
             if foreign is not None:
                 raise foreign

@@ -104,11 +104,19 @@ class Caller:
         assert execution.response is not None  # noqa: S101  (there is no result without one)
         return Answer(data, execution.response)
 
-    def _prepare(self, request: CallRequest[T]) -> CallExecution[T]:
-        operation, params = request.operation, request.params
+    def require(self, operation: Operation) -> None:
+        """Raise unless the identity's interface has an operation.
+
+        Raises:
+            InterfaceError: it does not.
+        """
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
+
+    def _prepare(self, request: CallRequest[T]) -> CallExecution[T]:
+        operation, params = request.operation, request.params
+        self.require(operation)
         context = self.context
         context.check()
         if request.headers is not None:

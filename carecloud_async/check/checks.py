@@ -1,0 +1,60 @@
+"""What a client finds out about its project: `ping` and `check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from carecloud_async._base.runtime.validators import require_number
+
+if TYPE_CHECKING:
+    from carecloud_async._calls.auth.token import LoggedIn
+    from carecloud_async._calls.call.caller import Caller
+    from carecloud_async.check.report import ProjectCheck
+
+__all__ = ["Checks"]
+
+
+class Checks:
+    """The checks of a client."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def _caller(self) -> Caller: ...
+
+        async def login(self) -> LoggedIn:
+            """Log in."""
+            ...
+
+    async def ping(self) -> None:
+        """Check that the project answers and takes this identity's token; one small request.
+
+        A device token can be checked only while a customer is logged in on it; otherwise any answer counts.
+
+        Raises:
+            CareCloudError: it does not.
+        """
+        from carecloud_async.check.ping import ping  # a server may never ask for it
+
+        await ping(self._caller)
+
+    async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
+        """Check whether the project behaves as this SDK assumes.
+
+        Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, rights,
+        pages, order, sorts, filters, totals, times of change, unknown fields and values, rate limit, latency. What it
+        finds is in the result and never raised, a refused login too. What no answer shows is `not known`.
+
+        Args:
+            seconds: the longest time; what was found until then is returned.
+
+        Raises:
+            ClientClosedError: the client was closed before.
+            WrongEventLoopError: the client belongs to another event loop.
+            ConfigurationError: `seconds` is not a number above 0.
+        """
+        from carecloud_async.check.run import run_check  # most programs never ask for it
+
+        require_number("seconds", seconds)
+        self._caller.context.check()
+        return await run_check(self._caller, self.login, seconds=seconds)

@@ -1,0 +1,15 @@
+"""Errors of outboxes."""
+
+from __future__ import annotations
+
+from carecloud_async.errors import CareCloudError, ConfigurationError
+
+__all__ = ["NotForOutboxError", "OutboxError"]
+
+
+class OutboxError(CareCloudError):
+    """An outbox cannot be used: it is in use, damaged or of another project, or the disk is full. Nothing is lost."""
+
+
+class NotForOutboxError(OutboxError, ConfigurationError):
+    """An operation that no outbox can send exactly once, or arguments that no server would take; nothing was stored."""

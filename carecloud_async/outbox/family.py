@@ -1,0 +1,234 @@
+"""`CallFamily`: calls that make something, as a family that the engine of bulk writes looks up and writes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import anyio
+import msgspec
+from attrs import frozen
+
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Key, Merged, normal_text
+from carecloud_async.models.base import Input
+from carecloud_async.resources.declare import Declared, declared
+
+if TYPE_CHECKING:
+    from carecloud_async._lists.listings.listing import Listing
+
+__all__ = ["CallFamily", "CallKind", "Uninterrupted", "scope_of"]
+
+
+@frozen(kw_only=True)
+class _Anything(Input):
+    """The body of a call, which was checked when it was put."""
+
+
+@frozen(kw_only=True)
+class _CallKey(Key):
+    """A key of calls. It is claimed as the bulk writes of the family claim theirs."""
+
+    claimed_by: Callable[[str], str]
+
+    def claim(self, family: str, text: str) -> str:
+        """See `Key.claim`."""
+        return super().claim(family, self.claimed_by(text))
+
+
+class CallKind(ABC):
+    """An operation that makes something, and how that is found again.
+
+    Attributes:
+        name: the name of the kind, stored in the file; its first word is the call.
+        claimed_as: the family whose bulk writes have the same keys.
+        key: what the key is called.
+        takes_reference: whether the key is a reference that `put` is given.
+        unseen: arguments that nothing shows afterwards, which a call must not have.
+        names_key: whether the key may be shown: an e-mail address may not.
+    """
+
+    name: ClassVar[str]
+    claimed_as: ClassVar[str]
+    key: ClassVar[str]
+    takes_reference: ClassVar[bool] = False
+    unseen: ClassVar[tuple[str, ...]] = ()
+    names_key: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def method(self) -> Any:
+        """The declared method."""
+
+    @abstractmethod
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:
+        """Return the values of a call's key, the last one being what `key` calls; `None` for one that is missing."""
+
+    @abstractmethod
+    def lane(self, body: JsonObject) -> str | None:
+        """Return whose calls are made in their order; `None` for the key."""
+
+    def follows(self, body: JsonObject) -> tuple[str, ...] | None:  # noqa: ARG002  (few calls do)
+        """Return the key of the call that must be made before this one, whatever its lane."""
+        return None
+
+    def claimed(self, text: str) -> str:
+        """Return the part of a key, as one text, that bulk writes of the family have for a key."""
+        return text
+
+    def normal(self, value: str) -> str:
+        """Bring a value of the key into the form in which values are compared."""
+        return normal_text(value)
+
+    def prepare(self, body: dict[str, Any], reference: str | None) -> None:  # noqa: B027  (few bodies are changed)
+        """Write what the call is found by into its body.
+
+        Raises:
+            ConfigurationError: the reference cannot be written.
+        """
+
+    @abstractmethod
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+        """Return what a call with a key has made, read from the server; `None` if it made nothing.
+
+        Raises:
+            CareCloudError: the server is away, refuses the client, or cannot be read exactly.
+        """
+
+    def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
+        """Name the fields in which what was found is certainly not what the call makes."""
+        return ()
+
+
+class CallFamily(Family):
+    """The calls of one kind. A row's changes are `{"path": …, "body": …}`.
+
+    Args:
+        kind: the kind.
+        caller: makes the calls.
+    """
+
+    def __init__(self, kind: CallKind, caller: Caller) -> None:
+        self.caller: Caller = caller
+        self._kind = kind
+        self._declared: Declared = declared(kind.method)
+        self.facts: FamilyFacts = FamilyFacts(
+            name=kind.name,
+            scope=scope_of(caller) | {"family": kind.claimed_as},
+            # The key lies in the body, where the call sends it: a create is given it in any case.
+            writes=BulkWrites(create_fields={kind.key: ()}),
+            create_model=_Anything,
+            update_model=None,
+            id_field=None,
+            can_create=True,
+            can_update=False,
+            can_batch=False,
+            can_get=False,
+            can_list=False,
+            can_export=False,
+        )
+
+    @property
+    def key(self) -> Key:
+        """The key of the calls."""
+        kind = self._kind
+        return _CallKey(name=kind.key, claimed_by=kind.claimed, normal=kind.normal, find=self._find)
+
+    async def _find(self, _family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+        (key,) = keys  # the key does not take many
+        found = await self._kind.find(self.caller, key)
+        return [] if found is None else [(key, found)]
+
+    def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
+        """See `Family.merge`; there is nothing to change, what is there is the call's or it is not.
+
+        Raises:
+            ValueError: it is not.
+        """
+        differ = self._kind.differences(self.caller, msgspec.json.decode(record), changes["body"])
+        if differ:
+            raise ValueError(f"{self._kind.key}: it is taken by another record, which differs in {', '.join(differ)}")
+        return Merged(body=None, changed=())
+
+    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:  # noqa: ARG002
+        """See `Family.create`."""
+        request = CallRequest(
+            self._declared.operation,
+            decode=self._declared.decode,
+            path_params=record.get("path") or {},
+            json=record["body"],
+        )
+        made = await self.caller.call(request)
+        return made if isinstance(made, str) else None
+
+    def list(self, **filters: Any) -> Listing[Any]:  # noqa: ARG002
+        """See `Family.list`."""
+        self._refuse()
+
+    async def get(self, record_id: str) -> bytes | None:  # noqa: ARG002
+        """See `Family.get`."""
+        self._refuse()
+
+    async def update(self, record_id: str, body: Any, *, within: float) -> None:  # noqa: ARG002
+        """See `Family.update`."""
+        self._refuse()
+
+    async def batch(self, records: Sequence[JsonObject]) -> None:  # noqa: ARG002
+        """See `Family.batch`."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise AssertionError(f"{self._kind.name} is only created and found by its key")
+
+
+class Uninterrupted(Family):
+    """A family whose requests that write are finished when the outbox closes.
+
+    Args:
+        family: the family.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self.facts: FamilyFacts = family.facts
+        self.caller: Caller = family.caller
+        self._family = family
+
+    def list(self, **filters: Any) -> Listing[Any]:
+        """See `Family.list`."""
+        return self._family.list(**filters)
+
+    async def get(self, record_id: str) -> bytes | None:
+        """See `Family.get`."""
+        return await self._family.get(record_id)
+
+    def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
+        """See `Family.merge`."""
+        return self._family.merge(record, changes)
+
+    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+        """See `Family.create`."""
+        with anyio.CancelScope(shield=True):
+            return await self._family.create(record, create_fields)
+        raise AssertionError("the scope cannot be cancelled")
+
+    async def update(self, record_id: str, body: Any, *, within: float) -> None:
+        """See `Family.update`."""
+        with anyio.CancelScope(shield=True):
+            await self._family.update(record_id, body, within=within)
+
+    async def batch(self, records: Sequence[JsonObject]) -> None:
+        """See `Family.batch`."""
+        with anyio.CancelScope(shield=True):
+            await self._family.batch(records)
+
+
+def scope_of(caller: Caller) -> dict[str, str]:
+    """Return what an outbox is bound to: the project, and the identity of its calls."""
+    manager = caller.manager
+    return {
+        "project": caller.context.project.origin,
+        "identity": "" if manager is None else manager.provider.identity_key,
+    }

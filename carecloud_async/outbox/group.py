@@ -1,0 +1,142 @@
+"""A group of entries of one kind: the engine of bulk writes leads them, and the queue is told of each step."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from typing import Any
+
+import anyio
+import attrs
+
+from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.engine import Engine
+from carecloud_async.bulk.figures import RunFigures
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.outcome import RowResult
+from carecloud_async.bulk.report import BulkProgress
+from carecloud_async.bulk.rows import LoadedRow, Plan, Write, unpack
+from carecloud_async.bulk.tables import WRITES
+from carecloud_async.outbox.entries import Target
+from carecloud_async.outbox.queue import OutboxQueue, Progress, QueuedEntry
+
+__all__ = ["send_group"]
+
+_log = logging.getLogger("carecloud_async.outbox")
+
+
+class _QueueJournal(Journal):
+    """The journal of a group: each step is durable in the queue before the engine relies on it.
+
+    Args:
+        queue: the queue.
+        entries: the group.
+        settle_seconds: how long a lost request may still take effect.
+    """
+
+    def __init__(self, queue: OutboxQueue, entries: Sequence[QueuedEntry], *, settle_seconds: float) -> None:
+        super().__init__(None, keep_rows=False)
+        self._queue = queue
+        self.load([LoadedRow(number=one.id, line=one.id, key=one.key, checked=unpack(one.body)) for one in entries])
+        self._restore(entries, settle_seconds)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether its methods take microseconds: they wait for the disk of the queue."""
+        return False
+
+    def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
+        """See `Journal.intend`."""
+        given = [*plans]
+        super().intend(given)
+        self._note(write for write, _ in given)
+
+    def lose(self, writes: Iterable[tuple[Write, str | None, int]], *, now: float, settle_seconds: float) -> None:
+        """See `Journal.lose`."""
+        given = [*writes]
+        super().lose(given, now=now, settle_seconds=settle_seconds)
+        self._note(write for write, _, _ in given)
+
+    def take_back(self, writes: Iterable[Write], *, until: float) -> None:
+        """See `Journal.take_back`."""
+        given = [*writes]
+        super().take_back(given, until=until)
+        self._note(given)
+
+    def end(
+        self, results: Sequence[tuple[Write, RowResult]], *, parts_of: Callable[..., Any], now: float
+    ) -> list[tuple[int, RowResult]]:
+        """See `Journal.end`."""
+        self._queue.end([(write.row, result) for write, result in results])
+        return super().end(results, parts_of=parts_of, now=now)
+
+    def _restore(self, entries: Sequence[QueuedEntry], settle_seconds: float) -> None:
+        """Let entries go on where they were."""
+        values = [
+            (int(now.state), _packed(now), now.lost_at, now.lost_at + settle_seconds, now.tries, now.alone, now.fault,
+             one.id * WRITES)
+            for one in entries
+            if (now := one.progress).lost_at is not None
+        ]  # fmt: skip
+        self._update("state = ?, intent = ?, lost_at = ?, due = ?, tries = ?, alone = ?, fault = ?", values)
+
+    def _note(self, writes: Iterable[Write]) -> None:
+        """Tell the queue how far entries have come."""
+        found: dict[int, Progress] = {}
+        for one in writes:
+            ((state, lost_at),) = self._db.execute("SELECT state, lost_at FROM writes WHERE id = ?", (one.id,))
+            (now,) = self._writes("id = ?", (one.id,))
+            found[one.row] = Progress(
+                state=state, intent=now.intent, lost_at=lost_at, tries=now.tries, alone=now.alone, fault=now.fault
+            )
+        self._queue.note(found)
+
+
+def _packed(progress: Progress) -> str | None:
+    return None if progress.intent is None else json.dumps(attrs.astuple(progress.intent))
+
+
+async def send_group(
+    target: Target,
+    entries: Sequence[QueuedEntry],
+    *,
+    queue: OutboxQueue,
+    claims: Claims,
+    slots: anyio.Semaphore,
+    records: dict[str, int],
+    on_results: Callable[[list[tuple[int, RowResult]]], None],
+) -> None:
+    """Send entries, and return when each has ended.
+
+    Args:
+        target: where they are written.
+        entries: entries of one kind.
+        queue: takes what becomes of them.
+        claims: the keys that programs on this machine are writing.
+        slots: requests under way at once.
+        records: the records that are being written.
+        on_results: called with outcomes when they are durable.
+
+    Raises:
+        CareCloudError: the server is away or refuses the client; entries that have no outcome wait again.
+    """
+    family = target.family
+    with closing(_QueueJournal(queue, entries, settle_seconds=family.settle_seconds)) as journal:
+        engine = Engine(
+            family,
+            journal,
+            claims,
+            key=target.key,
+            options=target.options,
+            figures=RunFigures(family.clock, _log_wait, on_results=on_results),
+            slots=slots,
+            records=records,
+        )
+        await engine.run()
+
+
+def _log_wait(progress: BulkProgress) -> None:
+    if progress.waits_for:
+        _log.info("the outbox waits for %s", progress.waits_for)

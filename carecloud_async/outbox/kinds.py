@@ -1,0 +1,348 @@
+"""The operations that an outbox sends, and how each is found again: one class each. The others are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.bulk.compare import drop_if_equal
+from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.pages import PAGE, read_some
+from carecloud_async.bulk.references import find_by_reference, note_with_reference, search_text
+from carecloud_async.models.ids import same_id
+from carecloud_async.outbox.family import CallKind
+from carecloud_async.resources.customers import Customers
+from carecloud_async.resources.events import Events
+from carecloud_async.resources.loyalty import CreditHistory, Credits
+from carecloud_async.resources.points import PointHistory, PointReservations, Points
+from carecloud_async.resources.purchases import Purchases
+from carecloud_async.resources.reference import Orders
+
+__all__ = ["KINDS"]
+
+#: Two totals of one bill may differ by what a server rounds.
+_ROUNDING: Final = 0.5
+
+
+async def _first(listing: Listing[Any], is_it: Callable[[Mapping[str, Any]], bool]) -> bytes | None:
+    """Return the first record of a list that is wanted; without one, the list was read exactly."""
+    lines = await read_some(listing.fresh(), alone=True)
+    return next((line for line in lines if is_it(msgspec.json.decode(line))), None)
+
+
+def _customer(customer_id: Any) -> str | None:
+    return f"customer {customer_id.casefold()}" if isinstance(customer_id, str) and customer_id else None
+
+
+class Bills(CallKind):
+    """Bills and their cancellations, found by the id of the bill in the shop's own system."""
+
+    name = "purchases.send_purchase"
+    claimed_as = "purchases"
+    key = "external_purchase_id"
+    method = Purchases.send_purchase
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        return (body["store_id"], body["bill"].get("bill_id"))
+
+    def claimed(self, text: str) -> str:
+        """See `CallKind.claimed`: bulk writes know a bill by its own id alone."""
+        return text.rpartition("\x1f")[2]
+
+    def lane(self, body: JsonObject) -> str | None:
+        """See `CallKind.lane`: a customer without an id is known by the card."""
+        card = body.get("card_number")
+        return _customer(body.get("customer_id")) or (f"card {card}" if card else None)
+
+    def follows(self, body: JsonObject) -> tuple[str, ...] | None:
+        """See `CallKind.follows`: a cancellation comes after its bill."""
+        bill = body["bill"]
+        return (body["store_id"], bill.get("bill_number") or "") if bill.get("canceled") else None
+
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+        """See `CallKind.find`."""
+        store_id, bill_id = key
+        bills = Purchases(caller).list(store_id=store_id, external_purchase_id=bill_id, count=PAGE)
+
+        def is_it(found: Mapping[str, Any]) -> bool:
+            store = found.get("store_id")
+            return found.get("external_purchase_id") == bill_id and (not store or same_id(str(store), store_id))
+
+        return await _first(bills, is_it)
+
+    def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
+        """See `CallKind.differences`: a shop that begins to count its bills again would lose them."""
+        total, sent = found.get("total_price"), body["bill"]["total_price"]
+        is_known = isinstance(total, (int, float))
+        return ("total_price",) if is_known and abs(abs(total) - abs(sent)) > _ROUNDING else ()
+
+
+class _Balance(CallKind):
+    """Points or credits that are given or taken, found by a reference in the note of the customer's history."""
+
+    key = "reference"
+    takes_reference = True
+    history: ClassVar[Callable[[Caller, str, str], Listing[Any]]]
+    note_field: ClassVar[str]
+    amount_field: ClassVar[str]
+    gives: ClassVar[bool]
+
+    def prepare(self, body: dict[str, Any], reference: str | None) -> None:
+        """See `CallKind.prepare`."""
+        body["note"] = note_with_reference(body.get("note"), reference or "")
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:
+        """See `CallKind.key_of`."""
+        return (body["customer_id"], reference)
+
+    def lane(self, body: JsonObject) -> str | None:
+        """See `CallKind.lane`."""
+        return _customer(body["customer_id"])
+
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+        """See `CallKind.find`."""
+        customer_id, reference = key
+        history = type(self).history(caller, customer_id, search_text(reference)).fresh()
+        found = await find_by_reference(history, note_field=self.note_field, reference=reference)
+        return found[0] if found else None
+
+    def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
+        """See `CallKind.differences`. What is taken may be written with a minus, what is given is not."""
+        amount, sent = found.get(self.amount_field), body["amount"]
+        if not isinstance(amount, (int, float)):
+            return ()
+        same = abs(abs(amount) - abs(sent)) < 1e-6 and not (self.gives and amount < 0 < sent)
+        return () if same else ("amount",)
+
+
+def _point_history(caller: Caller, customer_id: str, text: str) -> Listing[Any]:
+    return PointHistory(caller).list(customer_id=customer_id, point_operation_note=text, count=PAGE)
+
+
+def _credit_history(caller: Caller, customer_id: str, text: str) -> Listing[Any]:
+    return CreditHistory(caller).list(customer_id=customer_id, credit_operation_note=text, count=PAGE)
+
+
+class _Points(_Balance):
+    claimed_as = "points"
+    history = staticmethod(_point_history)
+    note_field = "point_operation_note"
+    amount_field = "point_amount"
+
+
+class AssignedPoints(_Points):
+    """Points that a customer gets."""
+
+    name = "points.assign_points"
+    method = Points.assign_points
+    gives = True
+
+
+class ReducedPoints(_Points):
+    """Points that a customer loses."""
+
+    name = "points.reduce_points"
+    method = Points.reduce_points
+    gives = False
+
+
+class _Credits(_Balance):
+    claimed_as = "credits"
+    history = staticmethod(_credit_history)
+    note_field = "credit_operation_note"
+    amount_field = "amount"
+
+
+class DepositedCredits(_Credits):
+    """Credits that a customer gets."""
+
+    name = "credits.deposit_credits"
+    method = Credits.deposit_credits
+    gives = True
+
+
+class ReducedCredits(_Credits):
+    """Credits that a customer loses."""
+
+    name = "credits.reduce_credits"
+    method = Credits.reduce_credits
+    gives = False
+
+
+class NewEvents(CallKind):
+    """Marketing events, found by type and external id."""
+
+    name = "events.create"
+    claimed_as = "events"
+    key = "external_id"
+    method = Events.create
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        event = body["event"]
+        return (event["event_type_id"], event.get("secondary_external_id") or "-", event["external_id"])
+
+    def claimed(self, text: str) -> str:
+        """See `CallKind.claimed`: bulk writes know an event by its own id alone."""
+        return text.rpartition("\x1f")[2]
+
+    def lane(self, body: JsonObject) -> str | None:
+        """See `CallKind.lane`."""
+        event = body["event"]
+        named = event.get("customer_identifier_value")
+        return _customer(event.get("customer_id")) or (
+            f"named {msgspec.json.encode(named).decode()}" if named else None
+        )
+
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+        """See `CallKind.find`."""
+        event_type_id, second, external_id = key
+
+        def is_it(found: Mapping[str, Any]) -> bool:
+            kind, other = found.get("event_type_id"), found.get("secondary_external_id") or "-"
+            is_same = found.get("external_id") == external_id and other in {second, "-"}
+            return is_same and (not kind or same_id(str(kind), event_type_id))
+
+        return await _first(Events(caller).list(external_id=external_id, count=PAGE), is_it)
+
+
+class NewOrders(CallKind):
+    """Orders, found by their number among those of the customer."""
+
+    name = "orders.create"
+    claimed_as = "orders"
+    key = "order_number"
+    method = Orders.create
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        return (body["order"]["customer_id"], body["order"].get("order_number"))
+
+    def lane(self, body: JsonObject) -> str | None:
+        """See `CallKind.lane`."""
+        return _customer(body["order"]["customer_id"])
+
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+        """See `CallKind.find`."""
+        customer_id, number = key
+        orders = Orders(caller).list(customer_id=customer_id, count=PAGE)
+        return await _first(orders, lambda found: found.get("order_number") == number)
+
+
+class ReservedPoints(CallKind):
+    """Points that are set aside, found by external id."""
+
+    name = "point_reservations.reserve_points"
+    claimed_as = "point_reservations"
+    key = "external_id"
+    method = PointReservations.reserve_points
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        return (body["external_id"],)
+
+    def lane(self, body: JsonObject) -> str | None:
+        """See `CallKind.lane`."""
+        return _customer(body["customer_id"])
+
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+        """See `CallKind.find`."""
+        (external_id,) = key
+        found = PointReservations(caller).list(external_id=external_id, count=PAGE)
+        return await _first(found, lambda one: one.get("external_id") == external_id)
+
+
+class _NewCustomers(CallKind):
+    """New customers, found as bulk writes find them."""
+
+    claimed_as = "customers"
+    unseen = ("property_records", "social_network_credentials", "autologin")
+    names_key = False
+    method = Customers.create
+
+    def lane(self, body: JsonObject) -> str | None:  # noqa: ARG002
+        """See `CallKind.lane`."""
+        return None
+
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+        """See `CallKind.find`."""
+        family, own = Customers(caller).as_family(), self._bulk_key
+        if own.find is not None:
+            found = await own.find(family, [key])
+        else:
+            lines = await read_some(family.list(**{own.filter or "": [key[-1].strip()]}), alone=True)
+            found = [(own.values_of(msgspec.json.decode(line)), line) for line in lines]
+        wanted = own.text(key)
+        return next((record for values, record in found if own.text(values) == wanted), None)
+
+    def normal(self, value: str) -> str:
+        """See `CallKind.normal`."""
+        return self._bulk_key.normal(value)
+
+    @property
+    def _bulk_key(self) -> Key:
+        return next(key for key in Customers.bulk.keys if key.name == self.key)
+
+    def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:
+        """See `CallKind.differences`."""
+        family: Family = Customers(caller).as_family()
+        changes = dict(body["customer"])
+        for path in self._bulk_key.paths:  # the server may spell an e-mail address in its own way
+            drop_if_equal(changes, found, path, lambda value: self.normal(str(value)))
+        return family.merge(msgspec.json.encode(found), changes).changed
+
+
+class CustomersBySource(_NewCustomers):
+    """New customers with an id in another system."""
+
+    name = "customers.create by external_id"
+    key = "external_id"
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        source = body["customer_source"]
+        return (source.get("customer_source_id"), source.get("external_id"))
+
+
+class CustomersByEmail(_NewCustomers):
+    """New customers with an e-mail address."""
+
+    name = "customers.create by email"
+    key = "email"
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        return ((body["customer"].get("personal_information") or {}).get("email"),)
+
+
+class CustomersByPhone(_NewCustomers):
+    """New customers with a phone number."""
+
+    name = "customers.create by phone"
+    key = "phone"
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        return ((body["customer"].get("personal_information") or {}).get("phone"),)
+
+
+#: The kinds. Of an operation with several, the first one whose key a call has.
+KINDS: Final[tuple[CallKind, ...]] = (
+    Bills(),
+    AssignedPoints(),
+    ReducedPoints(),
+    DepositedCredits(),
+    ReducedCredits(),
+    NewEvents(),
+    NewOrders(),
+    ReservedPoints(),
+    CustomersBySource(),
+    CustomersByEmail(),
+    CustomersByPhone(),
+)

@@ -1,0 +1,225 @@
+"""`Outbox`: writes that wait for the network, and are sent once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, run_in_thread_regardless
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async.bulk.claims import Claims
+from carecloud_async.outbox.entries import Entries
+from carecloud_async.outbox.errors import NotForOutboxError, OutboxError
+from carecloud_async.outbox.family import scope_of
+from carecloud_async.outbox.queue import FailedEntry, OutboxQueue
+from carecloud_async.outbox.sending import Dispatcher
+
+__all__ = ["Outbox"]
+
+#: Threads that put entries: they must not wait for those that send.
+_PUTTING = ThreadLimit("outbox", 40)
+#: How long a request may take effect after its answer was lost, beside the client's own timeout (seconds).
+_WORKS_LONGER = 5.0
+
+
+class Outbox:
+    """A queue of writes in a file, sent in the background: `async with client.outbox("till.db") as outbox`.
+
+    What was put is durable when `put` returns. It is sent once, in the order of its customer, also after a lost answer,
+    a kill, a power cut, and by the next process that opens the file. One process has the file open at a time. Leaving
+    the block waits for the requests that are on their way, and not for what waits.
+
+    Args:
+        caller: makes the calls.
+        path: the file; made if it is not there.
+    """
+
+    def __init__(self, caller: Caller, path: str | os.PathLike[str]) -> None:
+        self._caller = caller
+        self._clock = caller.context.clock
+        self._path = Path(path)
+        self._entries = Entries(caller, concurrency=caller.context.http.max_connections)
+        self._queue: OutboxQueue | None = None
+        self._claims: Claims | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._tasks: TaskGroup | None = None
+        self._last_counts = (0, 0)
+
+    async def __aenter__(self) -> Self:
+        self._caller.context.check()
+        if self._tasks is not None:
+            raise OutboxError("this outbox is open already")
+        try:
+            await run_in_thread(self._open)
+            assert self._queue is not None  # noqa: S101  (opened)
+            assert self._claims is not None  # noqa: S101  (opened)
+            concurrency = self._caller.context.http.max_connections
+            self._dispatcher = Dispatcher(
+                self._queue, self._entries, self._claims, clock=self._clock, concurrency=concurrency
+            )
+            tasks = anyio.create_task_group()
+            await tasks.__aenter__()
+            self._tasks = tasks
+            tasks.start_soon(self._dispatcher.run, tasks)
+        except BaseException:
+            await run_in_thread_regardless(self._close)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        tasks, self._tasks = self._tasks, None
+        try:
+            if tasks is not None:
+                tasks.cancel_scope.cancel()  # requests on their way are shielded
+                # The tasks keep their errors, so that a user's own error comes out as itself.
+                await tasks.__aexit__(None, None, None)
+        finally:
+            await run_in_thread_regardless(self._close)
+
+    async def put(self, method: Any, /, *args: Any, reference: str | None = None, **kwargs: Any) -> int:
+        """Store a call durably, to be sent as soon as the server can be reached.
+
+        The call is checked first. The same call put again is stored once: its key names it.
+
+        Args:
+            method: a method of the client, such as `client.purchases.send_purchase`.
+            *args: its arguments. The record (the bill) may come first, although the method wants its name.
+            reference: the key of points and credits, which have none of their own; it is written into the note.
+            **kwargs: its arguments by name.
+
+        Returns:
+            the number of the entry in this outbox.
+
+        Raises:
+            NotForOutboxError: an outbox cannot send it exactly once, or an argument is wrong; the message says why.
+            InterfaceError: the identity may not make the call.
+            TypeError: the arguments do not fit the method.
+            OutboxError: the outbox is not open, or the disk refuses; nothing was stored.
+        """
+        queue, dispatcher = self._opened()
+        entry = self._entries.make(method, args, kwargs, reference)
+        number = await run_in_thread(partial(queue.put, entry, put_at=self._clock.time()), limit=_PUTTING)
+        if number is None:
+            raise NotForOutboxError(f"{entry.label.partition(' ')[0]}: another call with this key waits in the outbox")
+        dispatcher.wake()
+        return number
+
+    async def flush(self, timeout: float | None = None) -> bool:
+        """Wait until nothing waits, for some time at most, and try at once what waits for the server.
+
+        Args:
+            timeout: the longest wait (seconds); without one, until everything was sent or refused.
+
+        Returns:
+            whether everything went out: nothing waits, and nothing failed.
+
+        Raises:
+            OutboxError: the outbox is not open.
+        """
+        queue, dispatcher = self._opened()
+        dispatcher.wake(now=True)
+        end = None if timeout is None else self._clock.monotonic() + timeout
+        while queue.waiting:
+            left = None if end is None else end - self._clock.monotonic()
+            if left is not None and left <= 0:
+                break
+            await dispatcher.changed(left)
+        return not queue.waiting and not queue.failed
+
+    @property
+    def waiting(self) -> int:
+        """How many entries were put and have no outcome; what is on its way counts."""
+        return self._counts[0]
+
+    @property
+    def failed(self) -> int:
+        """How many entries failed; they stay until they are retried or dropped."""
+        return self._counts[1]
+
+    @property
+    def problem(self) -> Exception | None:
+        """Why nothing can be sent now, such as a network that is away; `None` otherwise."""
+        return None if self._dispatcher is None else self._dispatcher.problem
+
+    async def failures(self) -> list[FailedEntry]:
+        """Return the first thousand entries that failed, with the reasons.
+
+        Raises:
+            OutboxError: the outbox is not open.
+        """
+        return await run_in_thread(self._opened()[0].failures)
+
+    async def retry(self, numbers: Collection[int] | None = None) -> int:
+        """Let entries that failed wait again, and return how many.
+
+        Args:
+            numbers: their numbers; all of them if left out.
+
+        Raises:
+            OutboxError: the outbox is not open, or the disk refuses.
+        """
+        queue, dispatcher = self._opened()
+        found = await run_in_thread(partial(queue.retry, numbers))
+        dispatcher.wake()
+        return found
+
+    async def drop(self, numbers: Collection[int] | None = None) -> int:
+        """Remove entries that failed for good, and return how many.
+
+        Args:
+            numbers: their numbers; all of them if left out.
+
+        Raises:
+            OutboxError: the outbox is not open, or the disk refuses.
+        """
+        return await run_in_thread(partial(self._opened()[0].drop, numbers))
+
+    def __repr__(self) -> str:
+        return f"<Outbox {self._path.name}: {self.waiting} waiting, {self.failed} failed>"
+
+    @property
+    def _counts(self) -> tuple[int, int]:
+        if self._queue is not None:
+            self._last_counts = self._queue.waiting, self._queue.failed
+        return self._last_counts
+
+    def _opened(self) -> tuple[OutboxQueue, Dispatcher]:
+        if self._tasks is None or self._queue is None or self._dispatcher is None:
+            raise OutboxError("the outbox is not open: use it inside its `async with` block")
+        return self._queue, self._dispatcher
+
+    def _open(self) -> None:
+        """Open the file and the claims, and take up what an earlier process left. Blocks."""
+        scope = scope_of(self._caller)
+        binding = {name: hashlib.sha256(value.encode()).hexdigest()[:32] for name, value in scope.items()}
+        self._queue = queue = OutboxQueue.open(self._path, binding=binding)
+        settle = self._caller.options.timeout.read + _WORKS_LONGER
+        claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle)
+        self._claims = claims.__enter__()
+        earlier = queue.begin(owner=claims.owner, now=self._clock.monotonic())
+        if earlier is not None:
+            claims.adopt(earlier)
+        claims.keep_only([self._entries.claim(kind, key) for kind, key in queue.lost_keys()])
+
+    def _close(self) -> None:
+        """Close what was opened. Blocks."""
+        claims, self._claims = self._claims, None
+        queue, self._dispatcher = self._queue, None
+        self._last_counts = self._counts
+        self._queue = None
+        try:
+            if claims is not None:
+                claims.__exit__()
+        finally:
+            if queue is not None:
+                queue.close()

@@ -1,0 +1,34 @@
+"""What the tests of outboxes share."""
+
+import pytest
+import pytest_asyncio
+from outbox_server import TillServer, client_of
+
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def claims_of_its_own(tmp_path_factory, monkeypatch):
+    """Each test has claims of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def server(clock):
+    return TillServer(clock)
+
+
+@pytest_asyncio.fixture
+async def client(server, clock):
+    async with client_of(server, clock) as client:
+        yield client
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "till.db"

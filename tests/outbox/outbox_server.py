@@ -1,0 +1,197 @@
+"""A tiny server of bills, points, events and customers, as httpx transport: it checks nothing that hides a double."""
+
+import json
+from email.utils import format_datetime
+
+import httpx
+
+from carecloud_async import CareCloud, EnterpriseCredentials, RetryPolicy
+from carecloud_async.models import BillItemInput, FinalBillInput
+
+LOGIN = {"bearer_token": "token", "valid_to": "2026-03-09 12:00:00", "user": {"user_id": "u"}}
+STORE = "8bc1ea2ea78f1ee0f5a8ff4f70"
+PLACE = {"store_id": STORE, "cashdesk_number": 1}
+
+
+def client_of(server, clock, *, login="u", host="model.example.com", **more):
+    """A client of a server."""
+    auth = EnterpriseCredentials(external_application_id="89d1a6111b3fb6e74665d948", login=login, password="p")
+    settings = {"transport": server, "clock": clock, "rate_limit": None, "retry": RetryPolicy(attempts=2), **more}
+    return CareCloud(host, auth=auth, **settings)
+
+
+def bill(number, *, total=10.0, **more):
+    """A final bill."""
+    item = BillItemInput(
+        bill_item_id="1",
+        plu_ids=[],
+        plu_name="Bread",
+        quantity=1.0,
+        price=total,
+        paid_amount=total,
+        vat_rate=21.0,
+        loyalty_off=False,
+        purchase_item_type_id="t",
+    )
+    return FinalBillInput(
+        **{
+            "bill_id": str(number),
+            "payment_time": "2026-03-02 10:00:00",
+            "currency_id": "czk",
+            "total_price": total,
+            "bill_items": [item],
+            "purchase_type_id": "p",
+            "canceled": False,
+            "payment_type": "cash",
+            **more,
+        }
+    )
+
+
+class TillServer(httpx.AsyncBaseTransport):
+    """Bills, operations on points, events and customers in memory.
+
+    Args:
+        clock: the clock, by which late writes are done.
+
+    Attributes:
+        done: what was done, in its order: `(path, body)`.
+        faults: faults of the writes to come, one each; `None` is none.
+        away: whether nothing can be reached.
+        refused: bill ids that are refused.
+        arrived: called before each request is worked on.
+    """
+
+    def __init__(self, clock):
+        self.done, self.faults, self.refused = [], [], set()
+        self.away = False
+        self.arrived = None
+        self.requests = []
+        self.customers = {}
+        self._clock, self._late = clock, []
+
+    def bills(self, customer=None):
+        """The ids of the bills, in their order, of one customer if one is named."""
+        sent = [body for path, body in self.done if path.endswith("send-purchase")]
+        return [one["bill"]["bill_id"] for one in sent if customer in (None, one.get("customer_id"))]
+
+    def notes(self):
+        """The notes of the operations on points and credits, in their order."""
+        return [body["note"] for path, body in self.done if "points" in path or "credits" in path]
+
+    async def handle_async_request(self, request):
+        """Answer a request."""
+        if self.arrived is not None:
+            await self.arrived(request)
+        self.work_late()
+        path = request.url.path.partition("/v1.0")[2]
+        self.requests.append(f"{request.method} {path}")
+        if self.away:
+            raise httpx.ConnectError("no network", request=request)
+        if path == "/users/actions/login":
+            date = format_datetime(self._clock.now(), usegmt=True)
+            return httpx.Response(200, json={"data": LOGIN}, headers={"Date": date})
+        if request.method == "GET":
+            return self._read(path, request.url.params)
+        return self._write(request, path, json.loads(request.content))
+
+    def work_late(self):
+        """Do the late writes that are due."""
+        for due, path, body in [*self._late]:
+            if due <= self._clock.time():
+                self._late.remove((due, path, body))
+                self._made("POST", path, body)
+                self.done.append((path, body))
+
+    def _read(self, path, query):
+        key = path.strip("/").replace("-", "_")
+        if path.startswith("/customers/"):
+            return answer(self.customers[path.rpartition("/")[2]])
+        found = getattr(self, f"_{key}")(query)
+        return answer({key: found, "total_items": len(found)})
+
+    def _purchases(self, query):
+        sent = [body for path, body in self.done if path.endswith("send-purchase")]
+        found = [one for one in sent if one["bill"]["bill_id"] == query["external_purchase_id"]]
+        return [
+            {
+                "purchase_id": f"p{one['bill']['bill_id']}",
+                "external_purchase_id": one["bill"]["bill_id"],
+                "store_id": one["store_id"].upper(),
+                "total_price": one["bill"]["total_price"],
+            }
+            for one in found
+        ]
+
+    def _history(self, query, kind, amount):
+        found = []
+        for path, body in self.done:
+            if kind in path and body["customer_id"] == query["customer_id"] and "actions" in path:
+                sign = -1 if "reduce" in path else 1
+                found.append({amount: sign * body["amount"], f"{kind[:-1]}_operation_note": body["note"]})
+        return [one for one in found if query[f"{kind[:-1]}_operation_note"] in one[f"{kind[:-1]}_operation_note"]]
+
+    def _point_history(self, query):
+        return self._history(query, "points", "point_amount")
+
+    def _credit_history(self, query):
+        return self._history(query, "credits", "amount")
+
+    def _events(self, query):
+        events = [body["event"] for path, body in self.done if path == "/events"]
+        return [{"event_id": "e", **one} for one in events if one["external_id"] == query["external_id"]]
+
+    def _orders(self, query):
+        orders = [body["order"] for path, body in self.done if path == "/orders"]
+        return [{"order_id": "o", **one} for one in orders if one["customer_id"] == query["customer_id"]]
+
+    def _point_reservations(self, query):
+        found = [body for path, body in self.done if path.endswith("reserve-points")]
+        return [{"points_reservation_id": "r", **one} for one in found if one["external_id"] == query["external_id"]]
+
+    def _customers(self, query):
+        wanted = {*map(str.lower, query.get_list("email_list[]")), *query.get_list("customer_ids[]")}
+        found = [(str(one["personal_information"].get("email")).lower(), one) for one in self.customers.values()]
+        return [one for email, one in found if {email, one["customer_id"]} & wanted]
+
+    def _write(self, request, path, body):
+        fault = self.faults.pop(0) if self.faults else None
+        if fault == "no connection":
+            raise httpx.ConnectError("no connection", request=request)
+        if fault == "before":
+            return httpx.Response(504)
+        if isinstance(fault, int):
+            return httpx.Response(fault)
+        if isinstance(fault, float):
+            self._late.append((self._clock.time() + fault, path, body))
+            return httpx.Response(504)
+        if body.get("bill", {}).get("bill_id") in self.refused:
+            params = [{"name": "bill.payment_recap", "reason": "voucher_used"}]
+            error = {"type": "x", "exception": "e", "title": "t", "error_data": {"invalid_params": params}}
+            return httpx.Response(400, json={"error": error})
+        self.done.append((path, body))
+        made = self._made(request.method, path, body)
+        if fault == "after":
+            return httpx.Response(503)
+        if fault == "cut":
+            raise httpx.ReadError("cut", request=request)
+        return answer(made) if made is not None else httpx.Response(204)
+
+    def _made(self, method, path, body):
+        if path == "/customers":
+            customer_id = f"c{len(self.customers) + 1}"
+            self.customers[customer_id] = {"customer_id": customer_id, **body["customer"]}
+            return {"customer_id": customer_id}
+        if method == "PUT":
+            customer_id = path.rpartition("/")[2]
+            self.customers[customer_id] = {"customer_id": customer_id, **body["customer"]}
+            return None
+        if path.endswith("reserve-points"):
+            return None
+        names = {"purchase": "purchase_id", "points": "point_id", "credits": "credit_id", "order": "order_id"}
+        return {next((one for name, one in names.items() if name in path), "event_id"): "x"}
+
+
+def answer(data):
+    """An answer with data."""
+    return httpx.Response(200, json={"data": data})

@@ -1,0 +1,289 @@
+"""What an outbox promises: everything once, in order for each customer, whatever happens."""
+
+import shutil
+import sqlite3
+
+import anyio
+import httpx
+import pytest
+from outbox_server import PLACE, TillServer, bill, client_of
+
+from carecloud_async.outbox import NotForOutboxError, OutboxError
+from carecloud_async.workflows import canceled_bill
+
+pytestmark = pytest.mark.anyio
+
+
+async def put_bill(client, outbox, number, **more):
+    """Put a bill of the customer c."""
+    given = {"customer_id": "c", **PLACE, **more}
+    return await outbox.put(client.purchases.send_purchase, bill(number), **given)
+
+
+async def test_a_bill_and_its_points_go_out(client, server, path):
+    """A bill and points that were put are at the server when `flush` returns."""
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        await outbox.put(client.points.assign_points, customer_id="c", amount=5.0, note="Hi", reference="bill-1")
+        assert await outbox.flush()
+        assert (outbox.waiting, outbox.failed) == (0, 0)
+    assert server.bills() == ["1"]
+    assert server.notes() == ["[ref: bill-1] Hi"]
+
+
+@pytest.mark.parametrize("fault", ["after", "cut", "before", "no connection", 500, 20.0])
+async def test_a_lost_answer_makes_nothing_twice(client, server, path, fault):
+    """Bill and points are there once, whether the lost request did its work, did not, or does it later."""
+    server.faults += [fault, fault]
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        await outbox.put(client.points.assign_points, customer_id="c", amount=5.0, reference="bill-1")
+        assert await outbox.flush()
+    server.work_late()
+    assert server.bills() == ["1"]
+    assert server.notes() == ["[ref: bill-1]"]
+
+
+async def test_what_is_put_while_the_network_is_away_goes_out_later(client, server, path):
+    """`put` returns without the network, `flush` says that something waits, and the entry goes out when it is back."""
+    server.away = True
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        assert not await outbox.flush(timeout=5)
+        assert outbox.waiting == 1
+        server.away = False
+        assert await outbox.flush()
+        assert outbox.problem is None
+    assert server.bills() == ["1"]
+
+
+async def test_the_order_of_each_customer_is_kept(client, server, path):
+    """The bills of two customers go out in the order of each, although answers are lost."""
+    server.faults += ["after", None, "before", 503, None, "cut", "no connection"]
+    async with client.outbox(path) as outbox:
+        for number in range(8):
+            await put_bill(client, outbox, number, customer_id="cd"[number % 2])
+        assert await outbox.flush()
+    assert server.bills("c") == ["0", "2", "4", "6"]
+    assert server.bills("d") == ["1", "3", "5", "7"]
+
+
+async def test_a_cancellation_follows_its_bill(client, server, path):
+    """A cancellation without a customer goes out after its bill, which is of another card."""
+    server.faults += ["before"]
+    async with client.outbox(path) as outbox:
+        sold = bill(1)
+        await outbox.put(client.purchases.send_purchase, sold, card_number="1", **PLACE)
+        await outbox.put(client.purchases.send_purchase, canceled_bill(sold), **PLACE)
+        assert await outbox.flush()
+    assert server.bills() == ["1", "C1"]
+
+
+async def test_another_process_goes_on(client, server, clock, path):
+    """What waits when an outbox is closed is sent by the next one that opens the file."""
+    server.away = True
+    async with client.outbox(path) as outbox:
+        for number in range(3):
+            await put_bill(client, outbox, number)
+    server.away = False
+    async with client_of(server, clock) as other, other.outbox(path) as outbox:
+        assert await outbox.flush()
+    assert server.bills() == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("fault", ["after", "before", 20.0])
+async def test_a_process_that_ends_while_it_sends_sends_nothing_twice(client, server, clock, path, tmp_path, fault):
+    """The file as it was when a request was on its way: whoever opens it looks first, after the settle time."""
+    copy = tmp_path / "copy.db"
+
+    async def keep_file(request):
+        if "send-purchase" in request.url.path and not copy.exists():
+            for suffix in ("", "-wal"):
+                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+
+    server.arrived, server.faults = keep_file, [fault]
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        await outbox.flush()
+    async with client_of(server, clock) as other, other.outbox(copy) as outbox:
+        assert outbox.waiting == 1
+        assert await outbox.flush()
+    assert server.bills() == ["1"]
+
+
+async def test_a_refused_entry_stays_and_holds_up_nothing(client, server, path):
+    """A refused bill fails, with reasons and no values; later bills of the customer go out; it can be retried."""
+    server.refused.add("1")
+    async with client.outbox(path) as outbox:
+        number = await put_bill(client, outbox, 1)
+        await put_bill(client, outbox, 2)
+        assert not await outbox.flush()
+        assert (outbox.waiting, outbox.failed) == (0, 1)
+        (failed,) = await outbox.failures()
+        assert (failed.id, failed.label, failed.outcome) == (number, "purchases.send_purchase 1", "refused")
+        assert failed.reasons == ("bill.payment_recap: voucher_used",)
+        server.refused.clear()
+        assert await outbox.retry([number + 5]) == 0
+        assert await outbox.retry() == 1
+        assert await outbox.flush()
+    assert server.bills() == ["2", "1"]
+
+
+async def test_a_refused_entry_can_be_dropped(client, server, path):
+    """A dropped entry is gone for good; one that waits cannot be dropped."""
+    server.refused.add("1")
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        await outbox.flush()
+        assert await outbox.drop() == 1
+        assert await outbox.flush()
+        server.away = True
+        await put_bill(client, outbox, 2)
+        assert await outbox.drop() == 0
+        assert outbox.waiting == 1
+
+
+async def test_the_same_bill_is_put_once(client, server, path):
+    """A bill that is put again is the same entry; another bill with its id is refused while it waits."""
+    server.away = True
+    async with client.outbox(path) as outbox:
+        first = await put_bill(client, outbox, 1)
+        assert await put_bill(client, outbox, 1) == first
+        with pytest.raises(NotForOutboxError, match="another call with this key waits"):
+            await outbox.put(client.purchases.send_purchase, bill(1, total=20.0), **PLACE)
+        assert outbox.waiting == 1
+
+
+async def test_a_bill_that_is_there_is_not_sent_again(client, server, path):
+    """A bill that the server has is taken as sent; another one with its id, of another total, fails."""
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        await outbox.flush()
+        await put_bill(client, outbox, 1)
+        assert await outbox.flush()
+        await outbox.put(client.purchases.send_purchase, bill(1, total=77.0), **PLACE)
+        assert not await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert failed.reasons == ("external_purchase_id: it is taken by another record, which differs in total_price",)
+    assert server.bills() == ["1"]
+
+
+async def test_closing_waits_for_what_is_on_its_way(client, server, path):
+    """The request that is under way when the block ends is heard to its end; what waits is not sent."""
+    on_way, may_go = anyio.Event(), anyio.Event()
+
+    async def hold(request):
+        if "send-purchase" in request.url.path:
+            on_way.set()
+            await may_go.wait()
+
+    server.arrived = hold
+    async with anyio.create_task_group() as tasks:
+
+        async def use() -> None:
+            async with client.outbox(path) as outbox:
+                await put_bill(client, outbox, 1)
+                await put_bill(client, outbox, 2)
+                await on_way.wait()
+
+        tasks.start_soon(use)
+        await on_way.wait()
+        for _ in range(50):
+            await anyio.lowlevel.checkpoint()
+        may_go.set()
+    assert server.bills() == ["1"]
+    server.arrived = None
+    async with client.outbox(path) as outbox:
+        assert outbox.waiting == 1
+        assert await outbox.flush()
+    assert server.bills() == ["1", "2"]
+
+
+async def test_one_entry_that_cannot_be_looked_up_holds_up_nobody(client, server, path):
+    """Where the look-up of one bill never answers, the others are sent, and it is sent when it answers."""
+    broken = True
+
+    async def break_one(request):
+        if broken and request.url.params.get("external_purchase_id") == "1":
+            raise httpx.ReadError("cut", request=request)
+
+    server.arrived = break_one
+    async with client.outbox(path) as outbox:
+        for number in range(1, 6):
+            await put_bill(client, outbox, number, customer_id=f"c{number}")
+        while outbox.waiting > 1:
+            await outbox.flush(timeout=1)
+        assert sorted(server.bills()) == ["2", "3", "4", "5"]
+        broken = False
+        assert await outbox.flush()
+    assert sorted(server.bills()) == ["1", "2", "3", "4", "5"]
+
+
+async def test_an_outbox_is_open_once(client, path):
+    """A second opening of the file is refused while the first one lasts, and the next one works."""
+    async with client.outbox(path):
+        with pytest.raises(OutboxError, match="another program is using it"):
+            async with client.outbox(path):
+                pass
+    async with client.outbox(path) as outbox:
+        with pytest.raises(OutboxError, match="open already"):
+            await outbox.__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [({"login": "other"}, "belongs to another identity"), ({"host": "other.example.com"}, "its project differs")],
+)
+async def test_an_outbox_of_another_project_or_identity_is_refused(client, server, clock, path, other, message):
+    """The entries of one shop are never sent to another, or as another user."""
+    server.away = True
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+    async with client_of(server, clock, **other) as stranger:
+        with pytest.raises(OutboxError, match=message):
+            async with stranger.outbox(path):
+                pass
+
+
+async def test_a_file_that_is_no_outbox_is_left_alone(client, path):
+    """The database of another program is refused, and not changed."""
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE mine (x)")
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(OutboxError, match="is not an outbox"):
+        async with client.outbox(path):
+            pass
+    assert path.read_bytes() == before
+
+
+async def test_an_error_in_the_block_comes_out_as_itself(client, path):
+    """An error of the user's own block is raised as it is, and the outbox is closed."""
+    outbox = client.outbox(path)
+    with pytest.raises(KeyError):
+        async with outbox:
+            raise KeyError("mine")
+    with pytest.raises(OutboxError, match="is not open"):
+        await outbox.flush()
+
+
+async def test_entries_that_were_sent_leave_the_file(client, server, path):
+    """The file of an outbox holds nothing of what was sent, and is as large after three rounds as after one."""
+    sizes = []
+    for first in (0, 100, 200):
+        server.away = True
+        async with client.outbox(path) as outbox:
+            for number in range(first, first + 100):
+                await put_bill(client, outbox, number, customer_id=f"c{number}")
+            server.away = False
+            assert await outbox.flush()
+        sizes.append(path.stat().st_size)
+    assert sizes[0] == sizes[1] == sizes[2]
+    assert sorted(map(int, server.bills())) == [*range(300)]
+
+
+def test_the_server_of_these_tests_makes_doubles(clock):
+    """The server refuses no second bill with one id: a double would show."""
+    server = TillServer(clock)
+    server.done += [("/purchases/actions/send-purchase", {"bill": {"bill_id": "1"}})] * 2
+    assert server.bills() == ["1", "1"]

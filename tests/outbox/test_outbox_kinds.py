@@ -1,0 +1,192 @@
+"""What can be put, how each kind is found again, and what is refused with a sentence."""
+
+from datetime import UTC, datetime
+
+import pytest
+from outbox_server import PLACE, STORE, bill, client_of
+
+from carecloud_async import (
+    ConfigurationError,
+    CustomerInput,
+    CustomerSession,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    InterfaceError,
+)
+from carecloud_async.models import (
+    CustomerSourceInput,
+    EventInput,
+    OrderInput,
+    OrderInvoicingInput,
+    PersonalInformationInput,
+)
+from carecloud_async.outbox import NotForOutboxError
+
+pytestmark = pytest.mark.anyio
+
+SOURCE = CustomerSourceInput(customer_source_id="86e05affc7a7abefcd513ab400")
+PERSON = PersonalInformationInput(email="Ann@example.com", first_name="Ann", language_id="en")
+ORDER = {
+    "customer_id": "c",
+    "currency_id": "czk",
+    "total_price": 9.0,
+    "order_items": [],
+    "invoicing_data": OrderInvoicingInput(payment_id="1"),
+}
+KINDS = {
+    "a bill": lambda client: (client.purchases.send_purchase, [bill(1)], PLACE),
+    "a bill by name": lambda client: (client.purchases.send_purchase, [], {"bill": bill(1), **PLACE}),
+    "points": lambda client: (client.points.assign_points, [], {"customer_id": "c", "amount": 5, "reference": "B1"}),
+    "fewer points": lambda client: (
+        client.points.reduce_points, [], {"customer_id": "c", "amount": 5.5, "reference": "B1"},
+    ),
+    "credits": lambda client: (
+        client.credits.deposit_credits,
+        [],
+        {"customer_id": "c", "amount": 5.0, "partner_id": "p", "note": "x", "reference": "B1"},
+    ),
+    "fewer credits": lambda client: (
+        client.credits.reduce_credits, [], {"customer_id": "c", "amount": 5.0, "partner_id": "p", "reference": "B1"},
+    ),
+    "an event": lambda client: (
+        client.events.create, [EventInput(event_type_id="t", external_id="e1", customer_id="c")], {},
+    ),
+    "an order": lambda client: (client.orders.create, [OrderInput(order_number="7", **ORDER)], {}),
+    "reserved points": lambda client: (
+        client.point_reservations.reserve_points, [], {"external_id": "r1", "customer_id": "c", "amount": 3.0},
+    ),
+    "a customer": lambda client: (
+        client.customers.create, [CustomerInput(personal_information=PERSON)], {"customer_source": SOURCE},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", KINDS)
+@pytest.mark.parametrize("fault", ["cut", "before", 20.0])
+async def test_each_kind_is_done_once_after_a_lost_answer(client, server, path, what, fault):
+    """Each kind is found by its key after a lost answer, and not done again if it is there."""
+    method, args, named = KINDS[what](client)
+    server.faults = [fault]
+    async with client.outbox(path) as outbox:
+        await outbox.put(method, *args, **named)
+        assert await outbox.flush()
+    server.work_late()
+    assert len(server.done) == 1
+
+
+async def test_a_part_of_a_reference_is_another_operation(client, server, path):
+    """Points with the reference `B1` are given although `B10` is there."""
+    async with client.outbox(path) as outbox:
+        for reference in ("B10", "B1", "B10"):
+            await outbox.put(client.points.assign_points, customer_id="c", amount=5.0, reference=reference)
+            assert await outbox.flush()
+    assert server.notes() == ["[ref: B10]", "[ref: B1]"]
+
+
+async def test_a_reference_of_another_amount_fails(client, server, path):
+    """Points whose reference stands with another amount, or was taken and not given, are not taken as done."""
+    async with client.outbox(path) as outbox:
+        await outbox.put(client.points.reduce_points, customer_id="c", amount=5.0, reference="B1")
+        assert await outbox.flush()
+        for method, amount in ((client.points.assign_points, 5.0), (client.points.reduce_points, 6.0)):
+            await outbox.put(method, customer_id="c", amount=amount, reference="B1")
+            assert not await outbox.flush()
+            (failed,) = await outbox.failures()
+            assert failed.reasons == ("reference: it is taken by another record, which differs in amount",)
+            await outbox.drop([failed.id])
+
+
+async def test_changes_of_a_customer_are_made_in_their_order(client, server, path):
+    """Updates of one customer are sent one after the other; the last one holds, and fields that none names stay."""
+    server.customers["c1"] = {"customer_id": "c1", "personal_information": {"first_name": "A", "city": "Brno"}}
+    server.faults = ["before", None, 503]
+    async with client.outbox(path) as outbox:
+        for name in ("Ann", "Eva", "Ida"):
+            await outbox.put(client.customers.update, "c1", {"personal_information": {"first_name": name}})
+        await outbox.put(client.customers.update, "nobody", {"personal_information": {"first_name": "x"}})
+        assert not await outbox.flush()
+        assert (await outbox.failures())[0].label == "customers.update nobody"
+    assert server.customers["c1"]["personal_information"] == {"first_name": "Ida", "city": "Brno"}
+
+
+async def test_a_customer_that_is_there_with_other_values_fails(client, server, path):
+    """A new customer whose e-mail another one has is not made, and the reason shows no value."""
+    server.customers["c1"] = {
+        "customer_id": "c1",
+        "personal_information": {"email": "ann@example.com", "first_name": "Eva", "language_id": "en"},
+    }
+    async with client.outbox(path) as outbox:
+        customer = CustomerInput(personal_information=PERSON)
+        await outbox.put(client.customers.create, customer, customer_source=SOURCE)
+        assert not await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert failed.label == "customers.create"
+    assert failed.reasons == ("email: it is taken by another record, which differs in personal_information.first_name",)
+
+
+REFUSED = [
+    (lambda c: (c.customers.get, ["c1"], {}), "customers.get only reads"),
+    (lambda c: (c.points.transfer_points, [], {}), "points.transfer_points cannot wait in an outbox: after a lost"),
+    (lambda c: (c.bookings.create, [], {}), "bookings.create cannot wait in an outbox"),
+    (lambda c: (c.customers.replace, ["c1"], {}), "put update"),
+    (lambda c: (print, [], {}), "put takes a method of the client"),
+    (lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": 1.0}), "needs reference="),
+    (
+        lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": 1.0, "reference": "a b"}),
+        "a reference is 1 to 64",
+    ),
+    (lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": "x", "reference": "B1"}), "^amount: "),
+    (lambda c: (c.purchases.send_purchase, [bill(1)], {**PLACE, "reference": "B1"}), "takes no reference="),
+    (lambda c: (c.purchases.send_purchase, [bill("")], PLACE), "needs external_purchase_id"),
+    (lambda c: (c.purchases.send_purchase, ["bill"], PLACE), "send_purchase"),
+    (lambda c: (c.purchases.send_purchase, [bill(1)], {"store_id": STORE}), "cashdesk_number"),
+    (lambda c: (c.orders.create, [OrderInput(**ORDER)], {}), "needs order_number"),
+    (
+        lambda c: (
+            c.customers.create, [CustomerInput(personal_information=PERSON)],
+            {"customer_source": SOURCE, "property_records": []},
+        ),
+        "cannot send property_records",
+    ),
+    (lambda c: (c.customers.update, ["c1", {"nonsense": 1}], {}), "nonsense"),
+    (lambda c: (c.customers.update, ["c1"], {}), "takes no other arguments"),
+    (lambda c: (c.customers.update, [5, {}], {}), "takes a text and a mapping"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED)
+async def test_a_mistake_is_the_callers_error(client, path, call, message):
+    """What no outbox can send, and what no server would take, is refused at `put`, and nothing is stored."""
+    method, args, named = call(client)
+    async with client.outbox(path) as outbox:
+        with pytest.raises((ConfigurationError, TypeError), match=message):
+            await outbox.put(method, *args, **named)
+        assert outbox.waiting == 0
+
+
+async def test_a_method_of_another_client_is_refused(client, server, clock, path):
+    """An outbox sends as the client that it was made with, never as another identity."""
+    async with client_of(server, clock, login="other") as other, client.outbox(path) as outbox:
+        with pytest.raises(NotForOutboxError, match="of the client"):
+            await outbox.put(other.purchases.send_purchase, bill(1), **PLACE)
+
+
+async def test_an_operation_that_the_interface_lacks_is_refused(client, server, path):
+    """A call that the identity may not make is refused at `put`."""
+    device = Device(device_id="d", device_system="s", device_name="n", device_type="t")
+    setup = DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False)
+    token = DeviceToken(external_application_id="89d1a6111b3fb6e74665d948", device=device, setup=setup)
+    view = client.acting_as(CustomerSession(token, login_type="email", login_value="a", password="b"))
+    async with view.outbox(path) as outbox:
+        with pytest.raises(InterfaceError):
+            await outbox.put(view.points.assign_points, customer_id="c", amount=1.0, reference="B1")
+
+
+async def test_aware_times_are_sent_in_the_projects_zone(client, server, path):
+    """A time with a zone is stored and sent in the project's local time."""
+    sold = bill(1, payment_time=datetime(2026, 3, 2, 10, tzinfo=UTC))
+    async with client.outbox(path) as outbox:
+        await outbox.put(client.purchases.send_purchase, sold, **PLACE)
+        assert await outbox.flush()
+    assert server.done[0][1]["bill"]["payment_time"] == "2026-03-02 11:00:00"
