@@ -1,14 +1,12 @@
-"""A server that answers with the bytes it is given, and by which ways requests come to it."""
+"""A server that answers with the bytes it is given."""
 
 import contextlib
 import re
 
-import aiohttp
 import anyio
 from anyio.abc import SocketAttribute
 
 from carecloud_async import CareCloud, CareCloudError, RetryPolicy
-from carecloud_async._calls.http.aiohttp_internals import Exchanges
 from carecloud_async.sandbox import Sandbox
 
 LOGIN = b'{"data":{"bearer_token":"%s","valid_to":"2999-01-01 00:00:00"}}'
@@ -82,31 +80,6 @@ async def serving(*pieces):
                 yield server
         finally:
             group.cancel_scope.cancel()
-
-
-class Ways:
-    """By which ways requests went."""
-
-    def __init__(self, monkeypatch):
-        self.seen = []
-        self._patch = monkeypatch
-        make = Exchanges.make
-
-        async def counted(exchanges, request, timeout):
-            self.seen.append("exchange")
-            return await make(exchanges, request, timeout)
-
-        monkeypatch.setattr(Exchanges, "make", counted)
-
-    def force_session(self):
-        """As a tracer does."""
-        original = aiohttp.ClientSession._request
-
-        async def patched(session, *args, **kwargs):
-            self.seen.append("session")
-            return await original(session, *args, **kwargs)
-
-        self._patch.setattr(aiohttp.ClientSession, "_request", patched)
 
 
 def new_client(url, **options):

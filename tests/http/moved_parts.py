@@ -61,13 +61,12 @@ async def main(url, file):
         except NotFoundError:
             missing = True
         report = await client.customers.list().export(file)
-        exchanges = client.http._given._inner._exchanges.may_be_made
     closed = False
     try:
         await client.customers.get(first)
     except ClientClosedError:
         closed = True
-    found = {"missing": missing, "records": report.records, "closed": closed, "exchanges": exchanges}
+    found = {"missing": missing, "records": report.records, "closed": closed}
     sys.stdout.write(json.dumps(found))
 
 

@@ -176,14 +176,3 @@ async def test_a_transport_that_does_not_report_gets_its_requests_in_time():
     ) as client:
         await call_at_once(client, 20)
     assert times[-1] - times[0] > 0.8
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_requests_of_aiohttps_session_leave_evenly_spaced(ways):
-    """Where a tracer watches, the request goes through the session, and waits at the same place."""
-    ways.force_session()
-    arrivals = Arrivals(slow=20)
-    async with serving(arrivals) as server, connect(server, max_connections=3) as client:
-        await call_at_once(client, 50)
-    assert "exchange" not in ways.seen
-    assert arrivals.busiest <= MOST

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -24,8 +24,11 @@ from carecloud_async._calls.http.redaction import redacted_url
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
+
 #: Headers of the user's own client that must not be sent with the SDK's calls.
-_NOT_OURS = ("Authorization", "Cookie", "Host")
+_NOT_OURS = (b"authorization", b"cookie", b"host")
 #: Bounds the table of URLs, which ad-hoc paths could make grow without end.
 _MOST_URLS = 1000
 #: The most characters of the name and the value of a header that a caller adds.
@@ -107,10 +110,15 @@ class RequestBuilder:
             phases=self._default_timeouts(options.timeout),
         )
 
-    def _default_headers(self, host: str, language: str) -> Any:
-        headers = self._http.http_library.Headers(self._http.client.headers)
-        for name in _NOT_OURS:
-            headers.pop(name, None)
+    def _default_headers(self, host: str, language: str) -> CIMultiDict[str]:
+        from multidict import CIMultiDict  # loaded with the first client, not with the package
+
+        headers = CIMultiDict([("Host", host)])
+        headers.extend(
+            (name.decode(), value.decode())
+            for name, value in self._http.client.headers.raw
+            if name.lower() not in _NOT_OURS
+        )
         ours = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
@@ -119,7 +127,7 @@ class RequestBuilder:
             "User-Agent": self._http.user_agent,
         }
         headers.update(ours)
-        return self._http.http_library.Headers([("Host", host), *headers.multi_items()])
+        return headers
 
     def _default_timeouts(self, timeout: Timeout) -> dict[str, float | None]:
         """Return the timeouts of connecting and reading: those of the user's client, unless a view sets others."""
@@ -140,7 +148,7 @@ class RequestBuilder:
         if call.request.bearer is not None:
             request.set_bearer(call.request.bearer)
         for name, value in (call.request.headers or {}).items():
-            request.add_header(name, value)
+            request.headers[name] = value
         return request
 
     def _template(self, operation: Operation) -> Any:

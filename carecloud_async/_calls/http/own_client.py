@@ -8,19 +8,45 @@ difference could be observed (a hook, a log, a patched function), httpx sends th
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from functools import lru_cache
-from types import ModuleType
+from operator import attrgetter
+from types import FunctionType, ModuleType
 from typing import Any
 
 from carecloud_async._calls.http.bodies import drop_stream
 from carecloud_async._calls.http.departure import DEPARTURE
-from carecloud_async._calls.http.original_functions import OriginalFunctions
 from carecloud_async._calls.http.outgoing import OutgoingRequest
 
 #: Parts of the names of functions that a request passes in httpx's client. Tracers and test tools patch them, and a
 #: patched one has to be called.
 _PASSED_BY_REQUESTS = ("send", "transport")
+
+
+class _OriginalFunctions:
+    """The functions of a class that a request passes: notices those that a tracer or a test tool has patched.
+
+    Args:
+        owner: the class.
+        names: the names of its functions, at least two; fewer are not found in another release of the library.
+    """
+
+    def __init__(self, owner: type[Any], names: Iterable[str]) -> None:
+        names = tuple(names)
+        self._owner = owner
+        self._read = attrgetter(*names)
+        own = vars(owner)
+        # A wrapper may copy the name of a function, but the name in its code stays its own.
+        are_own = len(names) > 1 and all(
+            type(own.get(name)) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
+            for name in names
+        )
+        self._original: Any = self._read(owner) if are_own else None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether they are the library's own now, and were when this object was made."""
+        return self._original is not None and bool(self._read(self._owner) == self._original)
 
 
 @lru_cache(maxsize=2)
@@ -31,7 +57,7 @@ def own_client_class(http_library: ModuleType) -> Any:
     """
     log = logging.getLogger(http_library.__name__)
     names = _names_of_passed_functions(http_library.AsyncClient)
-    functions = OriginalFunctions(http_library.AsyncClient, names)
+    functions = _OriginalFunctions(http_library.AsyncClient, names)
 
     class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:

@@ -18,14 +18,8 @@ import httpx
 
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._calls.http.adapter import adapt_transport
-from carecloud_async._calls.http.aiohttp_internals import (
-    LONGEST_HEADER,
-    Exchanges,
-    find_parts,
-    open_connector,
-    read_content,
-)
-from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError
+from carecloud_async._calls.http.aiohttp_internals import find_parts, open_connector
+from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError, read_chunks
 from carecloud_async._calls.http.buffered_response import BufferedResponse, new_response
 from carecloud_async._calls.http.departure import DEPARTURE, Departure, departing
 from carecloud_async._calls.http.destinations import sending_to
@@ -36,6 +30,11 @@ from carecloud_async.errors import RateLimitError
 
 if TYPE_CHECKING:
     import aiohttp
+
+#: The most bytes of a header: proxies and policies write long ones, which aiohttp's bound of 8 KB would refuse.
+_LONGEST_HEADER = 64 * 1024
+#: Bodies up to this size, in bytes, may be read at once.
+_SHORT = 256 * 1024
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -66,7 +65,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
         """Send a request of the SDK without observers, and read its answer to the end."""
-        sending_to(self._proxy or request.origin)
+        sending_to(self._proxy or true_url(request))
         transport = self._inner or self._opened()
         sending: Coroutine[Any, Any, httpx.Response | BufferedResponse] = transport.send_outgoing(request)
         return sending
@@ -159,62 +158,52 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             auto_decompress=False,
             raise_for_status=False,
             trust_env=False,
-            max_line_size=LONGEST_HEADER,
-            max_field_size=LONGEST_HEADER,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
         )
-        self._exchanges = Exchanges(self._session, parts, limit=max_response_bytes)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its answer to the end, so that the connection is free again."""
         began = time.perf_counter()
-        try:
-            with departing(await self._departure(request)):
-                async with self._session.request(
-                    request.method,
-                    self._url(true_url(request), encoded=True),
-                    data=request.content or None,
-                    headers=_headers(request),
-                    allow_redirects=False,
-                    timeout=self._timeout(request),
-                    proxy=self._proxy,
-                ) as response:
-                    body = await self._read(response)
-        except (BodyTooLargeError, RateLimitError):
-            raise
-        except _SentOnceError as sent:
-            error = sent.error
-            raise self._to_httpx(error, request) from error
-        except Exception as error:
-            self._remove_request(error)
-            translated = self._to_httpx(error, request)
-            if translated is error:
-                raise
-            raise translated from error
+        head, body = await self._exchange(request)
         made: httpx.Response = new_response(
             httpx,
-            response.status,
-            headers=response.raw_headers,
+            head.status,
+            headers=head.raw_headers,
             body=body,
-            extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
+            extensions={"reason_phrase": (head.reason or "").encode("ascii", "replace")},
             seconds=time.perf_counter() - began,
         )
         return made
 
-    async def send_outgoing(self, request: OutgoingRequest) -> httpx.Response | BufferedResponse:
-        """Send a request of the SDK without observers, as an exchange if it is plain."""
-        if self._proxy is not None or not request.is_plain or not self._exchanges.may_be_made:
-            return await self.handle_async_request(request.to_httpx())
+    async def send_outgoing(self, request: OutgoingRequest) -> BufferedResponse:
+        """Send a request of the SDK without observers, and read its answer to the end."""
+        head, body = await self._exchange(request)
+        return BufferedResponse(httpx, head.status, headers=head.raw_headers, content=body)
+
+    async def _exchange(self, request: httpx.Request | OutgoingRequest) -> tuple[aiohttp.ClientResponse, bytes]:
+        headers = request.headers if isinstance(request, OutgoingRequest) else _headers(request)
         try:
             with departing(await self._departure(request)):
-                head, body = await self._exchanges.make(request, self._timeout(request))
+                response = await self._session.request(
+                    request.method,
+                    self._url(true_url(request), encoded=True),
+                    data=request.content or None,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=self._timeout(request),
+                    proxy=self._proxy,
+                )
+            return response, await self._read(response)
         except (BodyTooLargeError, RateLimitError):
             raise
         except Exception as error:
-            translated = self._to_httpx(error, request.to_httpx())
-            if translated is error:
+            cause = error.error if isinstance(error, _SentOnceError) else error
+            self._remove_request(cause)
+            translated = self._to_httpx(cause, request)
+            if translated is cause:
                 raise
-            raise translated from error
-        return BufferedResponse(httpx, head.code, headers=head.raw_headers, content=body)
+            raise translated from cause
 
     async def _departure(self, request: httpx.Request | OutgoingRequest) -> Departure | None:
         """Return the departure that the request's connection is to wait for; without such connections, wait here."""
@@ -224,11 +213,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return departure
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        content, headers = response.content, response.headers
+        encoding = headers.get("Content-Encoding", "")
+        length = None if (text := headers.get("Content-Length")) is None else int(text)
+        if content.is_eof() and not encoding and length is not None and length <= min(_SHORT, self._limit):
+            return content.read_nowait()  # it came with the head: a small call takes 5 % less time
         try:
-            return await read_content(response.content, response.status, response.headers, limit=self._limit)
+            return await read_chunks(
+                content.iter_any(), status=response.status, length=length, encoding=encoding, limit=self._limit
+            )
         finally:
-            if not response.content.at_eof():
-                response.close()  # the rest of the response is not read
+            if not content.at_eof():
+                response.close()  # the rest of the body is not read
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -255,12 +251,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             error.request_info = aiohttp.RequestInfo(url, error.request_info.method, headers, url)
             error.args = (error.request_info, error.history)
 
-    def _to_httpx(self, error: Exception, request: httpx.Request) -> Exception:
+    def _to_httpx(self, error: Exception, request: httpx.Request | OutgoingRequest) -> Exception:
         """Return the exception of httpx that says the same, about the request; nothing else leaves this transport."""
+        about: httpx.Request = request.to_httpx() if isinstance(request, OutgoingRequest) else request
         if isinstance(error, UnpackError):
-            return httpx.DecodingError(str(error), request=request)
+            return httpx.DecodingError(str(error), request=about)
         translated = error if isinstance(error, httpx.TransportError) else self._translated(error)
-        translated.request = request
+        translated.request = about
         return translated
 
     def _translated(self, error: Exception) -> httpx.TransportError:
