@@ -73,7 +73,7 @@ class RowChecker:
         """
         checked = CheckedRow(refused=(row.fault,)) if row.fault is not None else self._check(row.values)
         key = None if self._key is None or checked.key is None else self._key.text(checked.key)
-        return LoadedRow(key=key, unique=self._unique(checked), checked=checked)
+        return LoadedRow(key=key, unique=self._unique(checked), checked=checked, in_lines=bool(row.lines))
 
     def _unique(self, row: CheckedRow) -> dict[str, str]:
         """Return the parts of a row that only one record can have, by their columns."""
@@ -160,6 +160,9 @@ class RowChecker:
     def _set(
         self, place: Place, value: Any, fields: _Fields, *, is_default: bool = False, replaces: bool = False
     ) -> None:
+        if place.role == "item":
+            fields.refused.append(f"{place.path}: it belongs to one of several items: give them in a list")
+            return
         if place.role == "unknown":
             if value is not None and value != "":
                 fields.row.unknown[place.path] = _as_json(value)

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 from attrs import frozen
 
-from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, field_types, is_model
 from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async.bulk.convert import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
@@ -40,15 +40,16 @@ class Place:
         path: the dotted field; empty for a column of `ignore_columns=`.
         hint: the field's type.
         role: `field` of the record; `create` for a field that a create sends outside it; `part` for one that is written
-            after it; `key` for one that only names it; `ignored`; or `unknown` for a field that the server shows and
-            the SDK does not know. A row may repeat the value of such a field and not change it.
+            after it; `key` for one that only names it; `item` for a field of an object that has a line of its own;
+            `ignored`; or `unknown` for a field that the server shows and the SDK does not know. A row may repeat the
+            value of such a field and not change it.
         enumeration: the enumeration whose names the field takes.
         is_phone: whether the values are phone numbers.
     """
 
     path: str = ""
     hint: Any = Any
-    role: Literal["field", "create", "part", "key", "ignored", "unknown"] = "field"
+    role: Literal["field", "create", "part", "key", "item", "ignored", "unknown"] = "field"
     enumeration: str | None = None
     is_phone: bool = False
 
@@ -71,6 +72,9 @@ class Columns:
             if model is not None:
                 self._add_fields(model, "", only=None if model is facts.create_model else _readable(facts))
         self._create_fields = facts.writes.create_fields
+        self._aliases = facts.writes.aliases
+        self._wrapper = facts.writes.wrapper
+        self._items = _item_fields(facts)
         self._keys = {facts.id_field, *(path for key in facts.writes.keys for path in key.paths)}
         reads = facts.reads
         self._read_only = frozenset() if reads is None else read_only_paths(reads) | field_paths(reads)
@@ -123,7 +127,9 @@ class Columns:
 
     def is_object(self, path: str) -> bool:
         """Return whether a column is an object with fields of its own, and is neither ignored nor renamed."""
-        return path in self._objects and path not in self._ignored and path not in self._renamed
+        if path in self._ignored or path in self._renamed:
+            return False
+        return path == self._wrapper or self._unwrapped(path) in self._objects
 
     def _resolve(self, column: str, *, is_default: bool) -> Place:
         if column in self._ignored:
@@ -138,7 +144,16 @@ class Columns:
             raise UnknownColumnError(f"the default {column[:100]!r} {self._no_field(column)}", fix=DEFAULTS)
         raise UnknownColumnError(f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}", fix=COLUMNS)
 
+    def is_in_objects(self, path: str, objects: Iterable[str]) -> bool:
+        """Return whether one of these columns, which are objects, may hold a field."""
+        return any(one == self._wrapper or path.startswith(f"{one}.") for one in objects)
+
+    def _unwrapped(self, name: str) -> str:
+        return name if self._wrapper is None else name.removeprefix(f"{self._wrapper}.")
+
     def _find(self, name: str) -> Place | None:
+        name = self._unwrapped(name)
+        name = self._aliases.get(name, name)
         if name in self._create_fields:
             return Place(path=name, hint=str, role="create")
         if name in self._fields:
@@ -152,7 +167,7 @@ class Columns:
             return Place(path=name, role="ignored")
         if name in self._short_names:
             return self._fields[self._short_names[name]]
-        return None
+        return self._items.get(name)
 
     def _is_part(self, name: str) -> bool:
         parts = self._facts.parts
@@ -186,7 +201,7 @@ class Columns:
         return any(".".join(parts[:size]) in self._read_only for size in range(1, len(parts) + 1))
 
     def _no_field(self, name: str) -> str:
-        known = [*self._fields, *self._create_fields, *self._short_names]
+        known = [*self._fields, *self._create_fields, *self._short_names, *self._items]
         return f"is no field of {self._facts.name}{_hint(name, known)}"
 
     def _add_fields(self, model: type[Input], prefix: str, *, only: frozenset[str] | None = None) -> None:
@@ -209,6 +224,19 @@ class Columns:
         for path in self._fields:
             fields.setdefault(path.rpartition(".")[2], []).append(path)
         return {short: paths[0] for short, paths in fields.items() if len(paths) == 1}
+
+
+def _item_fields(facts: FamilyFacts) -> Mapping[str, Place]:
+    """Return the fields of the objects that may have lines of their own, under each of their names."""
+    items, model = facts.writes.items, facts.create_model
+    if items is None or model is None:
+        return {}
+    found: dict[str, Place] = {}
+    for name, core in core_types(core_type(element_type(core_types(model)[items.name]))).items():
+        inner = core_type(element_type(core))
+        paths = [name, *(f"{name}.{one}" for one in core_types(inner))] if is_model(inner) else [name]
+        found |= {path: Place(path=f"{items.name}.{path}", hint=core, role="item") for path in paths}
+    return found | {place.path: place for place in found.values()}
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

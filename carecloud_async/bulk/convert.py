@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import attrs
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
@@ -138,8 +139,15 @@ class Converter:
             value = _parsed(value, "a JSON list")
         if not isinstance(value, (list, tuple)):
             raise ConversionError("not a list")
-        inner = Converter(timezone=self.timezone, textual=False)
-        return [None if one is None else inner.convert(one, element, enumeration=enumeration) for one in value]
+        inner = attrs.evolve(self, textual=False)
+        return [inner._part(f"item {number}", one, element, enumeration) for number, one in enumerate(value, 1)]
+
+    def _part(self, name: str, value: Any, hint: Any, enumeration: str | None) -> Any:
+        """Return the value of a part of a value, or put its name before the reason why that is impossible."""
+        try:
+            return None if value is None else self.convert(value, hint, enumeration=enumeration)
+        except ConversionError as error:
+            raise ConversionError(f"{name}: {error}") from None
 
     def _object(self, value: Any, model: Any) -> dict[str, Any]:
         if self.textual and isinstance(value, str):
@@ -149,7 +157,7 @@ class Converter:
         names, types = api_names(model), field_types(model)
         hints = {names[field]: (hint, ENUMERATIONS.get((model.__name__, field))) for field, hint in types.items()}
         dropped = read_only_names(model.reads) if getattr(model, "reads", None) is not None else frozenset()
-        inner = Converter(timezone=self.timezone, textual=False)
+        inner = attrs.evolve(self, textual=False)
         made: dict[str, Any] = {}
         for name, one in value.items():
             if name in dropped:
@@ -157,7 +165,7 @@ class Converter:
             if name not in hints:
                 raise ConversionError(f"an object with the unknown field {str(name)[:60]}")
             hint, enumeration = hints[name]
-            made[name] = None if one is None else inner.convert(one, hint, enumeration=enumeration)
+            made[name] = inner._part(name, one, hint, enumeration)
         return made
 
     def part(self, value: Any, enumeration: str | None) -> Any:

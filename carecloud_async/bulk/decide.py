@@ -10,7 +10,14 @@ from typing import Any
 import attrs
 import msgspec
 
-from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async._base.codec.fields import (
+    api_names,
+    core_type,
+    core_types,
+    element_type,
+    field_types,
+    is_model,
+)
 from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value, value_at
 from carecloud_async.bulk.family import Family, FamilyFacts, Key, normal_phone
@@ -28,15 +35,20 @@ def decide(
     row: CheckedRow, found: Sequence[bytes], *, family: Family, key: Key | None, options: BulkWriteOptions
 ) -> RowResult | Plan:
     """Return what a row does to the records that were found for its key."""
+    try:
+        found = family.matching(row, found)
+    except ValueError as error:
+        return refused(str(error))
     if not found:
-        return _create(row, family.facts, key, options)
+        return _create(row, family, key, options)
     assert key is not None  # noqa: S101  (records are found by keys)
     if len(found) > 1:
         return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: {len(found)} records have this key",))
     return _change(row, found[0], family, key, options)
 
 
-def _create(row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
+def _create(row: CheckedRow, family: Family, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
+    facts = family.facts
     if key is not None:
         if options.mode == "update":
             return refused(f"{key.name}: no record has this key")
@@ -58,7 +70,7 @@ def _create(row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkW
         return refused(*reasons)
     if facts.can_batch:
         return Plan(kind="batch", body=record)
-    return Plan(kind="create", body=record, create_fields=_nested(row, facts))
+    return Plan(kind="create", body=record, create_fields=_nested(row, facts), turn=family.turn_of(record))
 
 
 def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: BulkWriteOptions) -> RowResult | Plan:
@@ -125,7 +137,17 @@ def _missing(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
             found += [f"{prefix}{name}"] if inner is None else _missing({}, inner, f"{prefix}{name}.")
         elif inner is not None and isinstance(value, Mapping):
             found += _missing(value, inner, f"{prefix}{name}.")
+    for name, element in _element_models(model):
+        for number, one in enumerate(values.get(name) or (), 1):
+            found += _missing(one or {}, element, f"{prefix}{name}: item {number}: ")
     return found
+
+
+@typed_cache
+def _element_models(model: Any) -> tuple[tuple[str, Any], ...]:
+    """Return the lists of objects of a model: name, and the model of the objects."""
+    elements = {name: core_type(element_type(core)) for name, core in core_types(model).items()}
+    return tuple((name, element) for name, element in elements.items() if is_model(element))
 
 
 @typed_cache

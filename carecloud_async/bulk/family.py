@@ -21,6 +21,7 @@ from carecloud_async.models.base import Input, Model
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
     from carecloud_async.bulk.parts import Parts
+    from carecloud_async.bulk.rows import CheckedRow
 
 __all__ = [
     "MAX_BATCH",
@@ -28,6 +29,7 @@ __all__ = [
     "Family",
     "FamilyFacts",
     "FoundRecords",
+    "Items",
     "Key",
     "Merged",
     "field_paths",
@@ -141,6 +143,19 @@ class Merged:
 
 
 @frozen(kw_only=True)
+class Items:
+    """A list of objects in a record, each of which has a line of its own in tables such as CSV.
+
+    Attributes:
+        name: the field of the list.
+        key: the field by which the lines of one record are told: they are neighbours.
+    """
+
+    name: str
+    key: str
+
+
+@frozen(kw_only=True)
 class BulkWrites:
     """What a family declares of its bulk writes, next to its operations.
 
@@ -151,6 +166,10 @@ class BulkWrites:
         required_create_fields: those that every create needs.
         parts: what rows may have that is written after the record; a function, so that few programs import it.
         batch_updates: whether the batch endpoint also updates records that it knows.
+        family: makes the family of a resource, where its declared methods do not say how; a function, as `parts`.
+        wrapper: an object in which rows may have fields of the record, as the create's body has them.
+        aliases: other names of columns, with the dotted fields that they lead to.
+        items: a list in the record whose objects may stand in lines of their own.
     """
 
     keys: tuple[Key, ...] = ()
@@ -158,6 +177,10 @@ class BulkWrites:
     required_create_fields: tuple[str, ...] = ()
     parts: Callable[[], Parts] | None = None
     batch_updates: bool = False
+    family: Callable[[Any], Family] | None = None
+    wrapper: str | None = None
+    aliases: Mapping[str, str] = field(factory=dict)
+    items: Items | None = None
 
 
 @frozen(kw_only=True)
@@ -245,6 +268,18 @@ class Family(ABC):
     @abstractmethod
     async def get(self, record_id: str) -> bytes | None:
         """Return the record of an id; `None` if there is none."""
+
+    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002  (most need no row)
+        """Return those of the records with a row's key that are the row's: all, unless the family knows better.
+
+        Raises:
+            ValueError: the row cannot be written; the message says why.
+        """
+        return found
+
+    def turn_of(self, record: JsonObject) -> str | None:  # noqa: ARG002  (most records stand alone)
+        """Return what a new record changes besides, such as its customer's points: of that one write goes at a time."""
+        return None
 
     @abstractmethod
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:

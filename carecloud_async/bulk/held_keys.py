@@ -78,7 +78,8 @@ class HeldKeys:
         ready: list[tuple[Write, RowResult | Plan]] = []
         others: list[Write] = []
         for write, one in decided:
-            record = one.record_id if write.kind == RECORD else None
+            held = one.held if isinstance(one, Plan) else one.record_id
+            record = held if write.kind == RECORD else None
             if record is not None and self._records.get(record, write.row) != write.row:
                 others.append(write)
                 continue

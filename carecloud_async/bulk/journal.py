@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import RECORD, CheckedRow, LoadedRow, Plan, Write, pack
 from carecloud_async.bulk.tables import (
     BLOCKED,
+    REFUSE_TORN,
     SELECT_WRITES,
     TABLES,
     WRITES,
     WRITTEN,
+    repeated,
     result_of,
     unique_value,
     with_part,
@@ -110,11 +112,14 @@ class Journal:
         """Add rows of the source; return how many of them are refused."""
         values: list[tuple[Any, ...]] = []
         parts: list[tuple[bytes, int]] = []
+        torn: list[tuple[str, str]] = []
         with self._transaction():
             lines = self._lines_of(rows)
             for row in rows:
                 unique = {"": row.key, **{name: unique_value(name, value) for name, value in row.unique.items()}}
-                reasons = row.checked.refused or _repeated(unique, lines)
+                reasons = row.checked.refused or repeated(unique, lines)
+                if row.in_lines and row.key is not None and row.key in lines:
+                    torn.append((json.dumps([f"more of its lines begin in line {row.line}"]), row.key))
                 if len(row.checked.parts) >= WRITES:
                     reasons = (f"the row has more than {WRITES - 1} parts",)
                 what: tuple[Any, ...] = (row.key, pack(row.checked), State.WAITING, None, None)
@@ -131,7 +136,8 @@ class Journal:
                 values,
             )
             self._db.execute_many("INSERT INTO seen VALUES (?, ?)", parts)
-        return sum(one[-1] is not None for one in values)
+            refused_now = sum(len(self._db.execute(REFUSE_TORN, one)) for one in torn)
+        return refused_now + sum(one[-1] is not None for one in values)
 
     def _lines_of(self, rows: Sequence[LoadedRow]) -> dict[str | bytes, int]:
         """Return the lines of earlier rows that have a key of these, or a part that only one record can have."""
@@ -218,7 +224,7 @@ class Journal:
 
     def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
         """Note what is about to be sent."""
-        intents = [(json.dumps(attrs.astuple(plan.intent)), plan.record_id, write.id) for write, plan in plans]
+        intents = [(json.dumps(attrs.astuple(plan.intent)), plan.held, write.id) for write, plan in plans]
         of_record = f"record_id = iif(id % {WRITES} = 0, ?, record_id)"
         self._move(Move.INTEND, f"intent = ?, due = NULL, lost_at = NULL, {of_record}", intents)
 
@@ -388,12 +394,3 @@ class Journal:
 
     def _writes(self, where: str, values: tuple[Any, ...]) -> list[Write]:
         return [write_of(*found) for found in self._db.execute(SELECT_WRITES + where, values)]
-
-
-def _repeated(unique: Mapping[str, str | bytes | None], lines: Mapping[str | bytes, int]) -> tuple[str, ...]:
-    """Say which earlier line has the key of a row (under the name ""), or one of its parts."""
-    for name, value in unique.items():
-        if value is not None and value in lines:
-            what = f"{name}: the {name.replace('_', ' ')}" if name else "the key"
-            return (f"{what} stands in line {lines[value]} already",)
-    return ()

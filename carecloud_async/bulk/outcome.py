@@ -7,10 +7,12 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["OUTCOME_COLUMNS", "UNREADABLE", "Outcome", "RowResult"]
+__all__ = ["LINE", "OUTCOME_COLUMNS", "UNREADABLE", "Outcome", "RowResult"]
 
+#: The column of results and rejects with the line in which a row begins.
+LINE: Final = "line"
 #: The columns of results that follow those of the source; in a source they are ignored.
-OUTCOME_COLUMNS: Final = ("line", "outcome", "record_id", "changed_fields", "reasons")
+OUTCOME_COLUMNS: Final = (LINE, "outcome", "record_id", "changed_fields", "reasons")
 #: The column of results and rejects with the text of rows that cannot be read; in a source it is ignored.
 UNREADABLE: Final = "unreadable"
 

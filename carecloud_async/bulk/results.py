@@ -22,16 +22,25 @@ from carecloud_async._lists.export.storage.urls import is_url
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
-from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, Outcome
+from carecloud_async.bulk.outcome import LINE, OUTCOME_COLUMNS, Outcome
 from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.fixes import RESUME
 
-__all__ = ["ResultFile", "Rows", "RunFiles", "find_files", "require_writable", "write_results", "write_rows"]
+__all__ = [
+    "ResultFile",
+    "Rows",
+    "RunFiles",
+    "find_files",
+    "lines_in",
+    "require_writable",
+    "write_results",
+    "write_rows",
+]
 
 #: The columns that follow those of the source in the rejects. `Columns` ignores all of them in a source.
-_REJECT_COLUMNS: Final = ("line", "reasons")
+_REJECT_COLUMNS: Final = (LINE, "reasons")
 #: Rows with what is added to them.
 Rows: TypeAlias = Iterator[tuple[Mapping[str, Any], dict[str, Any]]]
 
@@ -187,16 +196,26 @@ def require_writable(path: Path) -> None:
 def _rows(journal: Journal, *, only_refused: bool) -> Rows:
     only = Outcome.REFUSED if only_refused else None
     for line, source, result in journal.results(only=only):
-        values = json.loads(source) if source else {}
         outcome = {
-            "line": line,
+            LINE: line,
             "outcome": result.outcome.value,
             "record_id": result.record_id,
             "changed_fields": list(result.changed_fields),
             "reasons": list(result.reasons),
         }
-        kept = {name: value for name, value in values.items() if name not in OUTCOME_COLUMNS}
-        yield kept, {name: outcome[name] for name in _REJECT_COLUMNS} if only_refused else outcome
+        added = {name: outcome[name] for name in _REJECT_COLUMNS} if only_refused else outcome
+        for values, of_line in lines_in(source):
+            yield {name: value for name, value in values.items() if name not in OUTCOME_COLUMNS}, {**added, **of_line}
+
+
+def lines_in(source: bytes | None) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield the lines of a row as the source has them, each with its number where there are several."""
+    found = json.loads(source) if source else {}
+    if isinstance(found, dict):
+        yield found, {}
+        return
+    for values in found:
+        yield values, {LINE: values[LINE]}
 
 
 def _write_csv(stream: BinaryIO, rows: Rows, names: Sequence[str], dialect: Dialect) -> None:

@@ -74,6 +74,7 @@ class Plan:
         changed: the dotted fields that an update changes.
         read_at: when its key was looked up, on the monotonic clock; 0 if it was not, or in the whole list.
         is_new: whether it makes a record.
+        turn: of a new record: what it changes besides, of which one write goes at a time; `None` for nothing.
     """
 
     kind: str
@@ -83,6 +84,12 @@ class Plan:
     changed: tuple[str, ...] = ()
     read_at: float = 0.0
     is_new: bool = True
+    turn: str | None = None
+
+    @property
+    def held(self) -> str | None:
+        """What no other write may change meanwhile."""
+        return self.turn if self.record_id is None else self.record_id
 
     @property
     def intent(self) -> Intent:
@@ -107,6 +114,7 @@ class LoadedRow:
         key: its key in the form in which keys are compared; `None` without one.
         unique: the parts that only one record can have, such as a card: column → value in that form.
         checked: the checked row.
+        in_lines: whether it is made of neighbouring lines.
     """
 
     number: int = 0
@@ -115,6 +123,7 @@ class LoadedRow:
     key: str | None = field(repr=False)
     unique: Mapping[str, str] = field(factory=dict, repr=False)
     checked: CheckedRow = field(repr=False)
+    in_lines: bool = False
 
 
 @frozen(kw_only=True)

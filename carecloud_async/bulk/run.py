@@ -32,6 +32,7 @@ from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
+from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
 from carecloud_async.bulk.tables import KIND
 from carecloud_async.fixes import GO_ON
@@ -108,9 +109,11 @@ class _Run:
     async def run(self, source: Any) -> BulkWriteReport:
         """Load the rows, write them, and make the files."""
         rows = await run_in_thread(partial(self._open_source, source))
+        columns = Columns(self.family, renamed=self.options.columns, ignored=self.options.ignore_columns)
+        rows = with_items(rows, self.family.facts.writes.items, columns)
         file, journal = await run_in_thread(partial(self._open_journal, rows))
         figures = self.figures
-        if file.report is not None and await self._is_finished(file, journal, rows):
+        if file.report is not None and await self._is_finished(file, journal, rows, columns):
             figures.resume(file.report["outcomes"], file.report["kept"])
             figures.reasons = file.report.get("reasons", {})
             return self._report(resumed=True)
@@ -122,7 +125,7 @@ class _Run:
                 settle = partial(journal.recover, now=figures.now, settle_seconds=self.family.settle_seconds)
                 await run_in_thread(settle)
             elif not journal.get("loaded"):
-                await self._load(journal, rows)
+                await self._load(journal, rows, columns)
             await self._write(journal)
         except TooManyRefusedError as error:
             await self._write_files(journal, rows)
@@ -168,13 +171,13 @@ class _Run:
             file.begin()
         return file, journal
 
-    async def _is_finished(self, file: RunFile, journal: Journal, rows: RowSource) -> bool:
+    async def _is_finished(self, file: RunFile, journal: Journal, rows: RowSource, columns: Columns) -> bool:
         """Return whether the finished run had the rows of this one; otherwise load these."""
         if rows.identity is not None:
             return True
         # The report is kept until it is certain that these rows are others: a kill must not lose it.
         await run_in_thread(journal.make_tables)
-        await self._load(journal, rows, other_than=file.report["digest"])
+        await self._load(journal, rows, columns, other_than=file.report["digest"])
         if journal.get("loaded"):
             return False
         await run_in_thread(journal.make_tables)
@@ -210,16 +213,18 @@ class _Run:
         bound = {name: _digest(value) for name, value in {**self.family.facts.scope, **what}.items()}
         return bound | ({"source": _digest(rows.identity)} if rows.identity is not None else {})
 
-    async def _load(self, journal: Journal, rows: RowSource, *, other_than: str | None = None) -> None:
+    async def _load(
+        self, journal: Journal, rows: RowSource, columns: Columns, *, other_than: str | None = None
+    ) -> None:
         """Read and check all rows, without the server, into the journal.
 
         Args:
             journal: the journal.
             rows: the source.
+            columns: where its columns lead.
             other_than: the digest of rows that are written already and are not loaded.
         """
         figures, options = self.figures, self.options
-        columns = Columns(self.family, renamed=options.columns, ignored=options.ignore_columns)
         checker = await checker_of(self.family, rows, columns, key=self.key, options=options)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         seen = hashlib.sha256()

@@ -49,8 +49,7 @@ async def checker_of(
             )
     if key is not None and rows.columns is not None:
         given = {*first, *(columns.place(name).path for name in (*options.defaults, *options.values))}
-        inside = tuple(f"{name}." for name in objects)
-        missing = [path for path in key.paths if path not in given and not path.startswith(inside)]
+        missing = [path for path in key.paths if path not in given and not columns.is_in_objects(path, objects)]
         if missing:
             raise BadSourceError(
                 f"{rows.label}: match={key.name!r} needs the column {missing[0]}: there is none; name the "

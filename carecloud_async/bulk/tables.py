@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ import attrs
 
 from carecloud_async._base.runs import RunKind
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, Write, unpack
 from carecloud_async.errors import CareCloudError
@@ -20,10 +22,12 @@ from carecloud_async.fixes import REMOVE_JOURNAL, RESUME
 __all__ = [
     "BLOCKED",
     "KIND",
+    "REFUSE_TORN",
     "SELECT_WRITES",
     "TABLES",
     "WRITES",
     "WRITTEN",
+    "repeated",
     "result_of",
     "unique_value",
     "with_part",
@@ -62,6 +66,14 @@ _NOT_KNOWN: Final = "whether this part of the row was written is not known"
 
 SELECT_WRITES: Final = (
     "SELECT id, kind, key, body, record_id, base, listed, intent, tries, alone, fault, most FROM writes WHERE "
+)
+
+
+#: Refuses a row whose lines do not stand together: it would be written without the later ones. The key stays, so that
+#: the next of its lines are refused too.
+REFUSE_TORN: Final = (
+    f"UPDATE writes SET state = {int(State.ENDED)}, body = NULL, outcome = 'refused', reasons = ? "  # noqa: S608
+    f"WHERE key = ? AND state = {int(State.WAITING)} RETURNING 1"
 )
 
 
@@ -117,6 +129,15 @@ def write_of(
         fault=fault,
         most=most,
     )
+
+
+def repeated(unique: Mapping[str, str | bytes | None], lines: Mapping[str | bytes, int]) -> tuple[str, ...]:
+    """Say which earlier line has the key of a row (under the name ""), or one of its parts."""
+    for name, value in unique.items():
+        if value is not None and value in lines:
+            what = f"{name}: the {name.replace('_', ' ')}" if name else "the key"
+            return (f"{what} stands in line {lines[value]} already",)
+    return ()
 
 
 def unique_value(name: str, value: str) -> bytes:

@@ -19,13 +19,13 @@ from carecloud_async.bulk import BulkWriteReport
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
-from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, nearest
+from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import Decimal, Encoding, Of, Rate, Report, Resume
 from carecloud_async.cli.progress import count_outcomes, counted, show_progress
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
-from carecloud_async.lookup.families import bulk_families, open_family
+from carecloud_async.lookup.families import open_family, plain_name, require_bulk
 
 __all__ = ["import_rows", "split_pair"]
 
@@ -157,6 +157,7 @@ def import_rows(
 
     - carecloud import cards cards.csv --match card_number --results results.csv --yes
     """
+    resource = plain_name(resource)
     _check_family(resource, of or [])
     arguments = options.arguments()
     asks = not (yes or options.resume or options.dry_run) and is_terminal() and sys.stdin.isatty()
@@ -231,8 +232,7 @@ def _check_family(resource: str, of: Sequence[str]) -> None:
     Raises:
         UsageError: it cannot, or they are not.
     """
-    if resource not in bulk_families():
-        raise UsageError(f"{resource} cannot be written in bulk: {nearest(resource, bulk_families())}")
+    require_bulk(resource)
     wanted = resource.count(".")
     if len(of) != wanted:
         what = f"the ids of its {wanted} parents" if wanted > 1 else "the id of its parent" if wanted else "no --of"

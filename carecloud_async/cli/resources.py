@@ -13,6 +13,7 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
+from carecloud_async.lookup.families import all_families, plain_name
 from carecloud_async.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
@@ -65,7 +66,10 @@ def find_record(name: str) -> Operation:
 
 
 def _find(name: str, known: Mapping[str, Operation], *, verb: str) -> Operation:
-    operation = known.get(name.replace("-", "_").replace("/", "."))
+    operation = known.get(plain_name(name))
+    if operation is None and plain_name(name) in all_families():
+        hint = f": carecloud list {name} reads them all" if plain_name(name) in listable() else ""
+        raise UsageError(f"the API has no call to {verb} {name}{hint}")
     if operation is None:
         close = suggestions.nearest(name, known)
         hint = f"did you mean {close}?" if close else "carecloud list prints the names"

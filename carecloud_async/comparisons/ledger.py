@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from carecloud_async._lists.listings.compare_report import Verdict
+from carecloud_async.bulk.results import lines_in
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow, pack, unpack
 
 __all__ = ["Ledger"]
@@ -114,7 +115,8 @@ class Ledger:
             if verdict == Verdict.TWICE:
                 known = [f"{records} records have this key" if records != 1 else "several rows have this key"]
             added = _added(line, verdict, record_id, json.loads(fields) if verdict == Verdict.DIFFERENT else [], known)
-            yield (json.loads(source) if source else {}), added
+            for values, of_line in lines_in(source):
+                yield values, {**added, **of_line}
         for record_id, key in self._db.execute("SELECT record_id, key FROM strangers ORDER BY rowid"):
             yield {key_path: key}, _added(None, Verdict.MISSING_HERE.value, record_id, [], [])
 

@@ -30,6 +30,7 @@ from carecloud_async.bulk.run import find_key
 from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.files import split_suffix
+from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.comparisons.ledger import Ledger
 from carecloud_async.comparisons.shown_columns import ShownColumns
@@ -126,8 +127,9 @@ class _Comparison:
 
     async def load(self, rows: RowSource) -> tuple[int, Sequence[str]]:
         """Read and check all rows; return how many there are, and the names of their columns."""
-        options = self._options
+        options, facts = self._options, self._family.facts
         columns = ShownColumns(self._family, renamed=options.columns, ignored=options.ignore_columns)
+        rows = with_items(rows, facts.writes.items, columns)
         checking = BulkWriteOptions(match=options.match, decimal=options.decimal)
         checker = await checker_of(self._family, rows, columns, key=self._key, options=checking)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.bulk.columns import Columns, Place
-from carecloud_async.bulk.family import Family
+from carecloud_async.bulk.family import Family, field_paths
 
 __all__ = ["ShownColumns"]
 
@@ -17,6 +19,10 @@ class ShownColumns(Columns):
 
     def __init__(self, family: Family, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
         super().__init__(family, renamed=renamed, ignored=ignored)
+        shown = field_paths(family.facts.reads)
+        for path, place in self._fields.items():
+            if path not in shown:  # such as how a bill was paid
+                self._fields[path] = attrs.evolve(place, role="ignored")
         self._add_shown(family.facts.reads, "")
         self._short_names = self._find_short_names()
 

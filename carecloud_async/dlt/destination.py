@@ -25,8 +25,7 @@ from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file
 from carecloud_async.client import CareCloud
-from carecloud_async.errors import ConfigurationError
-from carecloud_async.lookup.families import bulk_families, open_family
+from carecloud_async.lookup.families import open_family, require_bulk
 
 __all__ = ["carecloud_destination"]
 
@@ -64,8 +63,7 @@ def carecloud_destination(
     Raises:
         ConfigurationError: there is no such family.
     """
-    if family not in bulk_families():
-        raise ConfigurationError(f"{family} cannot be written in bulk; there are {', '.join(sorted(bulk_families()))}")
+    require_bulk(family)
     writer = _Writer(
         family=family,
         of=of,

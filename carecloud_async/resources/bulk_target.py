@@ -28,7 +28,7 @@ from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.merge import MergeRules, merge
 from carecloud_async.resources.signature import MISSING
 
-__all__ = ["DeclaredFamily"]
+__all__ = ["DeclaredFamily", "scope_of"]
 
 #: Defaults of arguments that are not sent.
 _NOT_SENT = (MISSING, None, UNSET)
@@ -57,16 +57,11 @@ class DeclaredFamily(Family):
     def _facts(self, writes: BulkWrites) -> FamilyFacts:
         listed, create, batch = self._list, self._create, self._batch
         name = next(one for one in (create, batch, self._replace) if one is not None).operation.call.rpartition(".")[0]
-        manager, project = self.caller.manager, self.caller.context.project
         id_field = None if listed is None else listed.operation.id_field
         create_model = _create_model(create, batch)
         return FamilyFacts(
             name=name,
-            scope={
-                "project": project.origin,
-                "family": "/".join([name, *self._resource._bound.values()]),
-                "identity": "" if manager is None else manager.provider.identity_key,
-            },
+            scope=scope_of(self.caller, "/".join([name, *self._resource._bound.values()])),
             writes=writes,
             create_model=create_model,
             update_model=create_model if self._rules is None else self._rules.model,
@@ -160,6 +155,13 @@ class DeclaredFamily(Family):
         assert self._replace is not None  # noqa: S101  (as above)
         (name,) = self._replace.signature.in_path.values()
         return {**self._resource._bound, name: record_id}
+
+
+def scope_of(caller: Caller, family: str) -> dict[str, str]:
+    """Return what the journal of a family, named with its parents' ids, is bound to."""
+    manager = caller.manager
+    identity = "" if manager is None else manager.provider.identity_key
+    return {"project": caller.context.project.origin, "family": family, "identity": identity}
 
 
 def _method(resource: Resource, name: str) -> Declared | None:

@@ -33,6 +33,8 @@ class BulkWriting(Resource):
 
     def as_family(self) -> Family:
         """Return what bulk writes need of the family."""
+        if self.bulk.family is not None:
+            return self.bulk.family(self)
         from carecloud_async.resources.bulk_target import DeclaredFamily  # few programs write in bulk
 
         return DeclaredFamily(self, self.bulk, self.merge_rules())

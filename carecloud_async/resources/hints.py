@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async._calls.call.filters import Kind
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async.models.paths import paths_to
 
-__all__ = ["changes_in_a_dict", "no_such_method", "with_unpacked"]
+__all__ = ["changes_in_a_dict", "no_such_method", "why_not_in_bulk", "with_unpacked"]
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, None]])
 
@@ -28,6 +29,47 @@ _VERBS = {
 }
 
 
+#: Why families are not written in bulk, where more is to be said than that the API only reads them.
+_NOT_IN_BULK = {
+    "credit_history": "it is what operations on credits leave behind: write credits",
+    "customers.status_records": "write statuses, whose rows name their customers",
+    "messages": "a message holds nothing of yours by which it could be found again, so that one whose answer is lost "
+    "would be sent twice or never: send each with send_message",
+    "one_time_password": "a password whose answer is lost cannot be found again: send each with send",
+    "point_history": "it is what operations on points leave behind: write points",
+    "point_reservations": "a reservation that was used or freed cannot be told from one that never was, so that it "
+    "would be made twice: reserve each with reserve_points",
+    "purchases.purchase_items": "write purchases, which are sent with their items",
+    "rewards": "write vouchers, whose rows name their rewards",
+    "tokens": "credentials are not data",
+    "users": "the API only reads users",
+    **dict.fromkeys(
+        ("segments", "segments.segment_records", "customers.segment_records"),
+        "the customers of a segment are a set: bring it in line with a source by segments.sync, or by the command "
+        "carecloud segment",
+    ),
+    **{
+        f"customers.{one}": f"write {one}, whose rows name their customers"
+        for one in ("cards", "events", "points", "purchases", "vouchers")
+    },
+}
+
+
+def why_not_in_bulk(call: str, operations: Iterable[Operation]) -> str:
+    """Return why a family is not written in bulk.
+
+    Args:
+        call: its name from the client.
+        operations: its operations.
+    """
+    why = _NOT_IN_BULK.get(call)
+    if why is not None:
+        return why
+    if all(one.safe_to_repeat and one.method in {"GET", "POST"} for one in operations):
+        return f"the API only reads {call.rpartition('.')[2].replace('_', ' ')}"
+    return "nothing shows afterwards whether a call whose answer is lost was done: make the calls one by one"
+
+
 def no_such_method(resource: Any, name: str) -> str:
     """Return the message about a method that a family does not have: what the API does not do, or the nearest name."""
     cls = type(resource)
@@ -35,6 +77,8 @@ def no_such_method(resource: Any, name: str) -> str:
     message = f"client.{call} has no {name!r}"
     if name.startswith("_"):
         return message
+    if name in {"bulk_write", "bulk_writer"}:
+        return f"{message}: {why_not_in_bulk(call, cls.operations)}"
     if name in _VERBS:
         return f"{message}: the API {_VERBS[name]} {call.rpartition('.')[2].replace('_', ' ')}"
     close = nearest(name, [method for method in dir(cls) if not method.startswith("_")])

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.bulk.family import BulkWrites, Family, FoundRecords, Key
+from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 from carecloud_async.resources.filters import PurchaseFilters
 
@@ -30,8 +32,25 @@ class CreditPurchases(Resource, call="credits.purchases"):
         """
 
 
-class Credits(Resource, call="credits"):
+async def _find(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+    from carecloud_async.resources.amounts_in_bulk import CREDITS  # few programs write in bulk
+
+    return await CREDITS.find(CreditHistory(family.caller).list, keys)
+
+
+def _family_of_credits(resource: Credits) -> Family:
+    from carecloud_async.resources.amounts_in_bulk import CREDITS, Amounts  # few programs write in bulk
+
+    return Amounts(resource, resource.bulk, CREDITS)
+
+
+class Credits(BulkWriting, call="credits"):
     """The credits that customers earned."""
+
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(Key(name="reference", fields=("customer_id", "reference"), in_record=False, find=_find),),
+        family=_family_of_credits,
+    )
 
     purchases: SubResource[CreditPurchases] = SubResource(CreditPurchases)
     """The purchases of one credit."""
@@ -177,8 +196,24 @@ class CreditTypes(Resource, call="credit_types"):
         """Return the credit type with this id (`GET /credit-types/{credit_type_id}`)."""
 
 
-class Statuses(Resource, call="statuses"):
-    """The loyalty statuses that customers can have."""
+async def _find_statuses(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+    from carecloud_async.resources.statuses_in_bulk import find_statuses  # few programs write in bulk
+
+    return await find_statuses(family, keys)
+
+
+def _family_of_statuses(resource: Statuses) -> Family:
+    from carecloud_async.resources.statuses_in_bulk import StatusWrites  # few programs write in bulk
+
+    return StatusWrites(resource, resource.bulk)
+
+
+class Statuses(BulkWriting, call="statuses"):
+    """The loyalty statuses that customers can have. Its bulk writes give them to customers."""
+
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(Key(name="customer_id", in_record=False, find=_find_statuses),), family=_family_of_statuses
+    )
 
     @lists("getStatuses", "/statuses", id_field="status_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Status]:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.bulk.family import BulkWrites, Family, FoundRecords, Key
+from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 from carecloud_async.resources.filters import PurchaseFilters
 
@@ -36,8 +39,24 @@ class PointPurchases(Resource, call="points.purchases"):
         """
 
 
-class Points(Resource, call="points"):
+async def _find(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+    from carecloud_async.resources.amounts_in_bulk import POINTS  # few programs write in bulk
+
+    return await POINTS.find(PointHistory(family.caller).list, keys)
+
+
+def _family(resource: Points) -> Family:
+    from carecloud_async.resources.amounts_in_bulk import POINTS, Amounts  # few programs write in bulk
+
+    return Amounts(resource, resource.bulk, POINTS)
+
+
+class Points(BulkWriting, call="points"):
     """The points that customers earned."""
+
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(Key(name="reference", fields=("customer_id", "reference"), in_record=False, find=_find),), family=_family
+    )
 
     purchases: SubResource[PointPurchases] = SubResource(PointPurchases)
     """The purchases of one point."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.family import BulkWrites, Key
+from carecloud_async.bulk.family import BulkWrites, Family, Items, Key
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts, puts
 from carecloud_async.resources.filters import PurchaseFilters
 from carecloud_async.resources.updating import Updating
@@ -42,11 +42,21 @@ class PurchasePoints(Resource, call="purchases.points"):
         """List points of the purchase (`GET /purchases/{purchase_id}/points`)."""
 
 
+def _family(resource: Purchases) -> Family:
+    from carecloud_async.resources.bills import Bills  # few programs write in bulk
+
+    return Bills(resource, resource.bulk, resource.merge_rules(), send=type(resource).send_purchase)
+
+
 class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     """Customers' purchases; calculates and sends new ones."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="purchase_id", by_id=True), Key(name="external_purchase_id", filter="external_purchase_id"))
+        keys=(Key(name="purchase_id", by_id=True), Key(name="external_purchase_id", filter="external_purchase_id")),
+        family=_family,
+        wrapper="bill",
+        aliases={"bill_id": "external_purchase_id"},
+        items=Items(name="bill_items", key="external_purchase_id"),
     )
 
     purchase_items: SubResource[PurchaseItems] = SubResource(PurchaseItems)

@@ -7,9 +7,12 @@ import pytest
 from bulk_tools import connect
 
 from carecloud_async.bulk.family import field_paths
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.lookup.families import all_families, bulk_families, require_bulk
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Resource
+from carecloud_async.resources.hints import _NOT_IN_BULK, why_not_in_bulk
 from carecloud_async.sandbox import Sandbox
 
 assert OPERATIONS  # loads all families
@@ -37,6 +40,19 @@ def test_every_family_that_is_written_can_be_written_in_bulk():
     }
     left_out = {cls.operations[0].call.rpartition(".")[0] for cls in able - WRITING}
     assert left_out == set(NOT_IN_BULK)
+
+
+def test_every_other_family_says_why_it_is_not_written():
+    """Every family without bulk writes has a sentence that says why, and none that has them is named among these."""
+    for name, operations in all_families().items():
+        if name in bulk_families():
+            require_bulk(name)
+            continue
+        assert why_not_in_bulk(name, operations)
+        with pytest.raises(ConfigurationError, match="cannot be written in bulk") as caught:
+            require_bulk(name)
+        assert "did you mean" not in str(caught.value)
+    assert set(_NOT_IN_BULK) <= all_families().keys() - bulk_families().keys()
 
 
 @pytest.mark.parametrize("cls", sorted(WRITING, key=lambda cls: cls.__name__), ids=lambda cls: cls.__name__)

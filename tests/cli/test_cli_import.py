@@ -76,6 +76,9 @@ def test_the_most_common_reasons_are_printed(carecloud, project, tmp_path):
         (("customers", "c.csv"), "Missing option '--match'"),
         (("customers", "c.csv", "--match", "email", "--rate", "0"), "--rate must be greater than 0, not 0\n"),
         (("customer", "c.csv", "--match", "email"), "did you mean customers?"),
+        (("point_history", "c.csv", "--match", "x"), "point_history cannot be written in bulk: it is what operations"),
+        (("messages", "c.csv", "--match", "x"), "send each with send_message"),
+        (("payment-types", "c.csv", "--match", "x"), "payment_types cannot be written in bulk: the API only reads"),
         (("customers", "missing.csv", "--match", "email"), "No such file"),
         (("customers", "c.csv", "--match", "email", "--column", "x"), "write it as NAME=VALUE"),
         (

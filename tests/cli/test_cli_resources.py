@@ -37,6 +37,19 @@ def test_names_with_hyphens_and_slashes(name):
     assert find_list(name).call == "booking_tickets.time_slots.list"
 
 
+@pytest.mark.parametrize(
+    ("find", "name", "words"),
+    [
+        (find_record, "point_history", "the API has no call to get point_history: carecloud list point_history reads"),
+        (find_list, "wallet", "the API has no call to list wallet"),
+    ],
+)
+def test_a_family_without_such_a_call(find, name, words):
+    """A family that exists is never answered with another name."""
+    with pytest.raises(UsageError, match=words):
+        find(name)
+
+
 def test_a_customer_interface_has_lists_of_its_own(monkeypatch):
     """A list that only customers may ask for is not offered."""
     own = Operation(

@@ -26,6 +26,8 @@ def client():
         (lambda client: client.campaign_products.delete, "the API deletes no campaign products"),
         (lambda client: client.customers.cards("c").delete, "client.customers.cards has no 'delete'"),
         (lambda client: client.customers.updat, "client.customers has no 'updat': did you mean update?"),
+        (lambda client: client.messages.bulk_write, "client.messages has no 'bulk_write': a message holds nothing"),
+        (lambda client: client.currencies.bulk_writer, "the API only reads currencies"),
         (lambda client: client.customers.zzzzzz, "client.customers has no 'zzzzzz'"),
     ],
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import IO, Any, Final
 
 from attrs import field, frozen
 
-from carecloud_async.bulk.outcome import UNREADABLE
+from carecloud_async.bulk.outcome import LINE, UNREADABLE
 
 __all__ = ["BATCH", "MAX_TEXT", "Dialect", "RowSource", "SourceRow", "row_json", "to_json"]
 
@@ -43,6 +43,7 @@ class SourceRow:
         line: the line of the file in which it begins; `None` where the source has no lines.
         text: the text of a row that cannot be read, or the beginning of it, as it stands in the file.
         written: the values as they stand in the file, for the results; `None` if that makes no difference.
+        lines: the lines that it is made of; empty if it is one line.
     """
 
     values: Mapping[str, Any] = field(factory=dict)
@@ -50,6 +51,7 @@ class SourceRow:
     line: int | None = None
     text: str = field(default="", repr=False)
     written: Mapping[str, Any] | None = field(default=None, repr=False)
+    lines: tuple[SourceRow, ...] = field(default=(), repr=False)
 
 
 class RowSource(ABC):
@@ -91,16 +93,20 @@ class RowSource(ABC):
 
 
 def row_json(row: SourceRow) -> bytes:
-    """Return a row as it stands in the source, to be kept for the results."""
+    """Return a row as it stands in the source, to be kept for the results; of several lines each, with its number."""
     try:
-        values = row.values if row.written is None else row.written
-        return to_json({**values, UNREADABLE: row.text} if row.text else values)
+        return to_json([{**_written(one), LINE: one.line} for one in row.lines] if row.lines else _written(row))
     except (ValueError, RecursionError):  # numbers of thousands of digits, values nested too deeply
         return b"{}"
 
 
-def to_json(values: Mapping[str, Any]) -> bytes:
-    """Return a row as JSON, to be kept in the journal and written to the results."""
+def _written(row: SourceRow) -> Mapping[str, Any]:
+    values = row.values if row.written is None else row.written
+    return {**values, UNREADABLE: row.text} if row.text else values
+
+
+def to_json(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
+    """Return a row, or its lines, as JSON, to be kept in the journal and written to the results."""
     return json.dumps(values, default=_plain, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "surrogatepass"
     )

@@ -1,0 +1,169 @@
+"""Tables with a line for each item: neighbouring lines with one key are one row, such as a bill with its items."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import attrs
+from attrs import define, field
+
+from carecloud_async.bulk.columns import Columns
+from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
+from carecloud_async.bulk.family import Items
+from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
+
+__all__ = ["with_items"]
+
+_STRAY: Final = "line {}: it cannot be read or has no key, and may be one of these items"
+
+
+def with_items(lines: RowSource, items: Items | None, columns: Columns) -> RowSource:
+    """Return the rows of a table whose lines are items; any other source as it is.
+
+    Args:
+        lines: the source.
+        items: the list that the lines belong to; `None` if records have no such list.
+        columns: where columns lead.
+
+    Raises:
+        BadSourceError: there are columns of items, and none for the key of their record.
+    """
+    if items is None or not lines.textual or lines.columns is None:
+        return lines
+    paths = {name: path for name in lines.columns if (path := _path(columns, name)) is not None}
+    fields = {name: path.removeprefix(f"{items.name}.") for name, path in paths.items() if _is_item(columns, name)}
+    if not fields:
+        return lines
+    key = next((name for name, path in paths.items() if path == items.key), None)
+    if key is None:
+        raise BadSourceError(f"{lines.label}: lines of items need the column {items.key}, which tells whose they are")
+    return _ItemLines(lines, key=key, list_name=items.name, fields=fields)
+
+
+def _path(columns: Columns, name: str) -> str | None:
+    try:
+        return columns.place(name).path
+    except UnknownColumnError:
+        return None  # the check of the columns says so
+
+
+def _is_item(columns: Columns, name: str) -> bool:
+    return columns.place(name).role == "item"
+
+
+class _ItemLines(RowSource):
+    """Rows that are made of neighbouring lines.
+
+    A line that cannot be read or has no key may belong to the lines on both sides of it. These are refused too, since a
+    bill could lack an item.
+
+    Args:
+        lines: the lines.
+        key: the column of the key.
+        list_name: the field of the list.
+        fields: column → field of an item, of the columns of items.
+    """
+
+    def __init__(self, lines: RowSource, *, key: str, list_name: str, fields: Mapping[str, str]) -> None:
+        super().__init__(label=lines.label, identity=lines.identity)
+        self.columns, self.textual, self.blanks = lines.columns, lines.textual, lines.blanks
+        self.dialect = lines.dialect
+        self._lines = lines
+        self._key = key
+        self._list_name = list_name
+        self._fields = fields
+
+    def close(self) -> None:
+        """Close the lines."""
+        self._lines.close()
+
+    async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
+        """See `RowSource.batches`."""
+        ready: list[SourceRow] = []
+        current, stray = _Lines(), None
+        async with aclosing(self._lines.batches()) as batches:
+            async for batch in batches:
+                for line in batch:
+                    key = "" if line.fault is not None else str(line.values.get(self._key) or "").strip()
+                    if key and key == current.key:
+                        current.lines.append(line)
+                    elif key:
+                        ready += self._row(current)
+                        current = _Lines(key=key, lines=[line], stray=stray)
+                        stray = None
+                    else:
+                        stray = line.line
+                        ready += self._row(attrs.evolve(current, stray=current.stray or stray))
+                        ready += [line] if line.fault is not None else self._row(_Lines(lines=[line]))
+                        current = _Lines()
+                if len(ready) >= BATCH:
+                    yield ready
+                    ready = []
+        yield [*ready, *self._row(current)]
+
+    def _row(self, group: _Lines) -> list[SourceRow]:
+        """Return the row that lines make: none without a line."""
+        if not group.lines:
+            return []
+        first = group.lines[0]
+        values: dict[str, Any] = {}
+        faults = [] if group.stray is None else [_STRAY.format(group.stray)]
+        for line in group.lines:
+            for name, value in line.values.items():
+                if name in self._fields or value is None or value == "":
+                    continue
+                if str(values.setdefault(name, value)).strip() != str(value).strip():
+                    faults.append(f"line {line.line}: {name} is another than in line {first.line}")
+        items = [item for line in group.lines if (item := self._item(line.values))]
+        blanks = {name: "" for name in first.values if name not in self._fields and name not in values}
+        more = {self._list_name: items} if items else {}
+        return [
+            SourceRow(
+                values={**values, **blanks, **more},
+                fault=faults[0] if faults else None,
+                line=first.line,
+                lines=tuple(group.lines),
+            )
+        ]
+
+    def _item(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the item of a line; empty if the line has none."""
+        item: dict[str, Any] = {}
+        for name, path in self._fields.items():
+            value = values.get(name)
+            if value is None or value == "":
+                continue
+            list_name, _, inner = path.partition(".")
+            if inner:  # a list of one object
+                item.setdefault(list_name, [{}])[0][inner] = value
+            else:
+                item[path] = _parsed(value)
+        return item
+
+
+@define
+class _Lines:
+    """Neighbouring lines of one key.
+
+    Attributes:
+        key: the key; empty before the first line.
+        lines: the lines.
+        stray: the number of a line next to them that is of nobody.
+    """
+
+    key: str = ""
+    lines: list[SourceRow] = field(factory=list)
+    stray: int | None = None
+
+
+def _parsed(value: Any) -> Any:
+    """Return the list or object that a cell holds as JSON, or the cell."""
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value

@@ -1,0 +1,79 @@
+"""`ActionFamily`: records that an action makes one by one, and that are found again and never changed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged
+from carecloud_async.models.base import Input
+from carecloud_async.resources.bulk_target import scope_of
+from carecloud_async.resources.declare import Resource, declared
+
+__all__ = ["ActionFamily"]
+
+_NOT_PLANNED = "no plan asks for it"
+
+
+class ActionFamily(Family):
+    """A family whose records are made by an action.
+
+    Args:
+        resource: the family.
+        writes: what it declares of its bulk writes; each key has a `find` of its own.
+        row: the input class of a row.
+    """
+
+    def __init__(self, resource: Resource, *, writes: BulkWrites, row: type[Input]) -> None:
+        self.caller: Caller = resource._caller
+        name = resource.operations[0].call.rpartition(".")[0]
+        self.facts: FamilyFacts = FamilyFacts(
+            name=name,
+            scope=scope_of(self.caller, name),
+            writes=writes,
+            create_model=row,
+            update_model=None,
+            id_field=None,
+            can_create=True,
+            can_update=False,
+            can_batch=False,
+            can_get=False,
+            can_list=False,
+            can_export=False,
+        )
+
+    @abstractmethod
+    def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
+        """Compare a row with what was found for it; see `Family.merge`."""
+
+    async def call(self, method: Any, body: JsonObject) -> str | None:
+        """Make the call of a declared action and return the id that it answers; what is null is left out."""
+        action = declared(method)
+        given = {name: value for name, value in body.items() if value is not None}
+        made: str | None = await self.caller.call(CallRequest(action.operation, decode=action.decode, json=given))
+        return made
+
+    def list(self, **filters: Any) -> Listing[Any]:
+        """See `Family.list`."""
+        _not_planned(filters)
+
+    async def get(self, record_id: str) -> bytes | None:
+        """See `Family.get`."""
+        _not_planned(record_id)
+
+    async def update(self, record_id: str, body: Any, *, within: float) -> None:
+        """See `Family.update`."""
+        _not_planned(record_id, body, within)
+
+    async def batch(self, records: Sequence[JsonObject]) -> None:
+        """See `Family.batch`."""
+        _not_planned(records)
+
+
+def _not_planned(*_: object) -> NoReturn:
+    raise NotImplementedError(_NOT_PLANNED)  # pragma: no cover  (`facts` says that there is none)

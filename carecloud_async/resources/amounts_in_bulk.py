@@ -1,0 +1,170 @@
+"""Points and credits in bulk: amounts that are given or taken, each with a reference by which it is found again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.bulk.family import BulkWrites, FoundRecords, Merged
+from carecloud_async.bulk.pages import PAGE
+from carecloud_async.bulk.references import find_by_reference, note_with_reference, search_text
+from carecloud_async.bulk.rows import CheckedRow
+from carecloud_async.errors import ConfigurationError, NotFoundError
+from carecloud_async.models.base import Input
+from carecloud_async.models.ids import same_id
+from carecloud_async.models.unset import UNSET, Unset
+from carecloud_async.resources.actions_in_bulk import ActionFamily
+from carecloud_async.resources.declare import Resource
+
+__all__ = ["CREDITS", "POINTS", "Amounts", "Kind"]
+
+_ZERO: Final = "amount: it is zero; a positive amount is given, a negative one is taken"
+_OTHER: Final = "amount: the history has another amount with this reference"
+#: Amounts that differ by less are equal.
+_NOTHING: Final = 1e-6
+
+
+@frozen(kw_only=True, repr=False)
+class _AmountRow(Input):
+    """A row: the reference names the operation, and a negative amount is taken."""
+
+    customer_id: str
+    reference: str
+    amount: float
+    note: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class PointRow(_AmountRow):
+    """A row of points."""
+
+    partner_id: str | Unset | None = UNSET
+    point_type_id: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class CreditRow(_AmountRow):
+    """A row of credits."""
+
+    partner_id: str
+    credit_type_id: str | Unset | None = UNSET
+    currency_id: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True)
+class Kind:
+    """What is given and taken.
+
+    Attributes:
+        row: the input class of a row.
+        note_field, amount_field: the fields of a record of the history.
+        give, take: the names of the declared actions.
+    """
+
+    row: type[Input]
+    note_field: str
+    amount_field: str
+    give: str
+    take: str
+
+    async def find(self, history: Callable[..., Listing[Any]], keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+        """Find the operations of a customer that have a reference; one request.
+
+        Args:
+            history: the declared list of the history.
+            keys: one customer, with one reference.
+        """
+        ((customer_id, reference),) = keys
+        customer_id, reference = customer_id.strip(), reference.strip()
+        search = {self.note_field: search_text(reference)}
+        listing = history(customer_id=customer_id, **search, count=PAGE).fresh()
+        try:
+            found = await find_by_reference(listing, note_field=self.note_field, reference=reference)
+        except NotFoundError:  # there is no such customer, as the server will say when it is written
+            return []
+        return [((customer_id, reference), line) for line in found if _is_of(line, customer_id)]
+
+
+POINTS: Final = Kind(
+    row=PointRow,
+    note_field="point_operation_note",
+    amount_field="point_amount",
+    give="assign_points",
+    take="reduce_points",
+)
+CREDITS: Final = Kind(
+    row=CreditRow,
+    note_field="credit_operation_note",
+    amount_field="amount",
+    give="deposit_credits",
+    take="reduce_credits",
+)
+
+
+class Amounts(ActionFamily):
+    """Points or credits.
+
+    Args:
+        resource: the family.
+        writes: what it declares of its bulk writes.
+        kind: which of the two.
+    """
+
+    def __init__(self, resource: Resource, writes: BulkWrites, kind: Kind) -> None:
+        super().__init__(resource, writes=writes, row=kind.row)
+        self._kind = kind
+        self._give, self._take = (getattr(type(resource), name) for name in (kind.give, kind.take))
+
+    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """Return one record with the sum of what was found: a server may note one operation in parts.
+
+        Raises:
+            ValueError: the amount is zero, or the note holds a reference of its own.
+        """
+        given = {**row.defaults, **row.changes}
+        if given.get("amount") == 0:
+            raise ValueError(_ZERO)
+        try:
+            note_with_reference(given.get("note"), given["reference"])
+        except ConfigurationError as error:
+            raise ValueError(f"note: {error.problem}") from None
+        if not found:
+            return found
+        records = [msgspec.json.decode(one) for one in found]
+        amount = math.fsum(float(one.get(self._kind.amount_field) or 0) for one in records)
+        return [msgspec.json.encode({**records[0], self._kind.amount_field: amount})]
+
+    def turn_of(self, record: JsonObject) -> str | None:
+        """Return the customer: what is taken may have to be given before."""
+        return str(record["customer_id"]).casefold()
+
+    def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
+        """See `Family.merge`.
+
+        Raises:
+            ValueError: the amount differs.
+        """
+        found = msgspec.json.decode(record)[self._kind.amount_field]
+        amount = changes.get("amount")
+        if amount is not None and abs(found - amount) > _NOTHING:
+            raise ValueError(_OTHER)
+        return Merged(body=None, changed=())
+
+    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+        """See `Family.create`."""
+        body = {name: value for name, value in record.items() if name not in {"reference", "amount", "note"}}
+        amount: Any = record["amount"]
+        note = note_with_reference(record.get("note"), record["reference"])  # type: ignore[arg-type]
+        return await self.call(self._give if amount > 0 else self._take, {**body, "amount": abs(amount), "note": note})
+
+
+def _is_of(line: bytes, customer_id: str) -> bool:
+    """Return whether a record is of a customer, if it says so: a server may ignore a filter."""
+    own = msgspec.json.decode(line).get("customer_id")
+    return not own or same_id(str(own), customer_id)

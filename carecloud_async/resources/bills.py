@@ -1,0 +1,107 @@
+"""Bills in bulk: a purchase that is not there is sent with its items, one that is there is compared and updated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+from attrs import field, frozen
+
+from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async.bulk.compare import changed_fields
+from carecloud_async.bulk.family import BulkWrites, Merged
+from carecloud_async.bulk.rows import CheckedRow
+from carecloud_async.models.base import API_NAME
+from carecloud_async.models.ids import same_id
+from carecloud_async.models.purchases import FinalBillInput, Purchase
+from carecloud_async.models.unset import UNSET, Unset
+from carecloud_async.resources.bulk_target import DeclaredFamily
+from carecloud_async.resources.declare import Resource, declared
+from carecloud_async.resources.merge import MergeRules
+
+__all__ = ["Bills"]
+
+#: The fields that stand beside the bill in the body.
+_BESIDE: Final = ("store_id", "cashdesk_number", "card_number", "customer_id")
+#: Fields of a bill that its purchase shows and nothing can change, with their names in the purchase.
+_FIXED: Final[Mapping[str, str]] = {
+    "external_purchase_id": "external_purchase_id",
+    "payment_time": "payment_time",
+    "total_price": "total_price",
+    "currency_id": "currency_id",
+    "purchase_type_id": "type_id",
+}
+_OTHER: Final = "the purchase has another, which the API cannot change"
+
+
+@frozen(kw_only=True, repr=False)
+class SentBill(FinalBillInput, reads=Purchase):
+    """A row of bills: the bill, where it was paid and by whom. Its id has the name that the purchase gives it."""
+
+    store_id: str
+    cashdesk_number: int
+    bill_id: str = field(metadata=API_NAME("external_purchase_id"))
+    card_number: str | Unset | None = UNSET
+    customer_id: str | Unset | None = UNSET
+
+
+class Bills(DeclaredFamily):
+    """Purchases, which are created by sending bills.
+
+    Args:
+        resource, writes, rules: as for the base.
+        send: the declared action that sends a bill.
+    """
+
+    def __init__(self, resource: Resource, writes: BulkWrites, rules: MergeRules | None, *, send: Any) -> None:
+        super().__init__(resource, writes, rules)
+        self._send = declared(send)
+        self.facts = attrs.evolve(self.facts, create_model=SentBill, can_create=True)
+
+    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the purchases of the row's store: ids of bills may be unique in a store only."""
+        store = row.changes.get("store_id") or row.defaults.get("store_id")
+        if not store:
+            return found
+        stores = [msgspec.json.decode(one).get("store_id") for one in found]
+        return [one for one, own in zip(found, stores, strict=True) if not own or same_id(str(own), str(store))]
+
+    def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
+        """See `Family.merge`.
+
+        Raises:
+            ValueError: the purchase is of another bill.
+        """
+        base = msgspec.json.decode(record)
+        fixed = {name: changes[name] for name in _FIXED if changes.get(name) is not None}
+        shown = {name: _spelled(name, base.get(_FIXED[name])) for name in fixed}
+        fixed = {name: _spelled(name, value) for name, value in fixed.items() if shown[name] is not None}
+        different = changed_fields(shown, fixed, SentBill)
+        if different:
+            raise ValueError("; ".join(f"{name}: {_OTHER}" for name in different))
+        owner = {name: changes[name] for name in ("customer_id", "card_number") if name in changes}
+        if base.get("customer_id") and not base.get("card_number"):
+            owner.pop("card_number", None)  # not every server shows the card by which it found the customer
+        return super().merge(record, owner)
+
+    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+        """See `Family.create`."""
+        bill = {name: value for name, value in record.items() if name not in _BESIDE}
+        bill["bill_id"] = bill.pop("external_purchase_id")
+        beside = {name: record[name] for name in _BESIDE if record.get(name) is not None}
+        request = CallRequest(self._send.operation, decode=self._send.decode, json={**beside, "bill": bill})
+        purchase_id: str = await self._resource._call(request)
+        return purchase_id
+
+
+def _spelled(name: str, value: Any) -> Any:
+    """Return a value as it is compared: ids in any case, times without zone and fractions of a second."""
+    if isinstance(value, str):
+        if name.endswith("_id") and name != "external_purchase_id":
+            return value.casefold()
+        if name == "payment_time":
+            return value.replace("T", " ")[: len("YYYY-MM-DD HH:MM:SS")]
+    return value

@@ -1,0 +1,243 @@
+"""Bills in bulk: what is not there is sent with its items, what is there is compared and updated."""
+
+import json
+
+import pytest
+from bulk_server import client_of
+from bulk_tools import counts, read
+from loyalty_server import BILL_DEFAULTS, ITEM, OTHER_STORE, STORE, LoyaltyServer, bill
+
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.models import BillItemInput, FinalBillInput
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+KEY = "external_purchase_id"
+LINES = """\
+external_purchase_id;payment_time;total_price;plu_name;price;paid_amount;bill_item_id;plu_ids.list_code;plu_ids.code
+B1;2026-03-08 10:00:00;100;Teapot;50;50;1;GLOBAL;e345
+B1;2026-03-08 10:00:00;100;Cup;50;50;2;GLOBAL;e346
+B2;08.03.2026 10:05;30;Spoon;30;30;1;GLOBAL;e347
+"""
+ITEM_VALUES = {
+    "vat_rate": 21,
+    "quantity": 1,
+    "loyalty_off": False,
+    "purchase_item_type_id": ITEM["purchase_item_type_id"],
+}
+ITEM_LINES = ";".join(ITEM_VALUES), ";".join(map(str, ITEM_VALUES.values()))
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def server(clock):
+    return LoyaltyServer(clock)
+
+
+def lines(text):
+    """A file of item lines with the columns that items need."""
+    header, *rows = text.splitlines()
+    return "\n".join([f"{header};{ITEM_LINES[0]}", *(f"{row};{ITEM_LINES[1]}" for row in rows)]) + "\n"
+
+
+async def write(server, clock, source, **options):
+    """Write bills in bulk."""
+    async with client_of(server, clock) as client:
+        return await client.purchases.bulk_write(source, match=KEY, **{"defaults": BILL_DEFAULTS, **options})
+
+
+async def test_unknown_bills_are_sent_with_their_items(server, clock):
+    """Each unknown bill is sent once, with all items; the same rows again change nothing."""
+    rows = [bill(one, items=3) for one in range(40)]
+    report = await write(server, clock, rows)
+    assert counts(report) == {"created": 40}
+    assert [len(one["bill"]["bill_items"]) for one in server.bills] == [3] * 40
+    assert {one["bill"]["bill_id"] for one in server.bills} == {f"B{one}" for one in range(40)}
+    sent = server.bills[0]
+    assert (sent["store_id"], sent["cashdesk_number"]) == (STORE, 1)
+    assert sent["bill"].keys().isdisjoint({"store_id", "cashdesk_number", KEY})
+    again = await write(server, clock, rows)
+    assert counts(again) == {"unchanged": 40}
+    assert len(server.bills) == 40
+
+
+@pytest.mark.parametrize("fault", ["before", "after", 20.0])
+async def test_a_lost_answer_makes_no_second_bill(server, clock, fault):
+    """A bill whose answer is lost is looked up by its id, and is there once."""
+    server.faults = [fault] * 5
+    report = await write(server, clock, [bill(one) for one in range(20)])
+    assert counts(report) == {"created": 20}
+    assert sorted(one[KEY] for one in server.purchases) == sorted(f"B{one}" for one in range(20))
+
+
+async def test_a_bill_in_the_form_of_the_request(server, clock):
+    """A row may hold the bill as an object, or as an input, with its id under the name that the request has."""
+    nested = bill(1)
+    bill_object = {**{name: value for name, value in nested.items() if name != KEY}, "bill_id": "B1", "utm": None}
+    typed = FinalBillInput(
+        bill_id="B2",
+        payment_time="2026-03-08 10:00:00",
+        currency_id=BILL_DEFAULTS["currency_id"],
+        total_price=50,
+        bill_items=[BillItemInput(**ITEM)],
+        purchase_type_id=BILL_DEFAULTS["purchase_type_id"],
+        canceled=False,
+        payment_type="S",
+    )
+    rows = [{"store_id": STORE, "bill": bill_object}, {"store_id": STORE, "cashdesk_number": 2, "bill": typed}]
+    assert counts(await write(server, clock, rows)) == {"created": 2}
+    assert [one["bill"]["bill_id"] for one in server.bills] == ["B1", "B2"]
+    assert server.bills[1]["cashdesk_number"] == 2
+    assert server.bills[1]["bill"]["bill_items"] == [ITEM]
+
+
+async def test_lines_of_items_in_csv(server, clock, tmp_path):
+    """In CSV one line is an item, and neighbouring lines with one id are one bill; results have every line."""
+    source = tmp_path / "bills.csv"
+    source.write_text(lines(LINES))
+    report = await write(server, clock, source, results=tmp_path / "results.csv")
+    assert counts(report) == {"created": 2}
+    first, second = (one["bill"] for one in sorted(server.bills, key=lambda one: one["bill"]["bill_id"]))
+    assert [one["plu_name"] for one in first["bill_items"]] == ["Teapot", "Cup"]
+    assert first["bill_items"][1]["plu_ids"] == [{"list_code": "GLOBAL", "code": "e346"}]
+    assert (first["bill_items"][0]["price"], first["bill_items"][0]["loyalty_off"]) == (50, False)
+    assert second["payment_time"] == "2026-03-08 10:05:00"
+    assert (tmp_path / "results.csv").read_text().count("created") == 3
+    rows = (tmp_path / "results.csv").read_text().splitlines()
+    assert [row.split(";")[-5] for row in rows] == ["line", "2", "3", "4"]
+    assert counts(await write(server, clock, source)) == {"unchanged": 2}
+
+
+async def test_lines_of_a_bill_that_do_not_stand_together(server, clock, tmp_path):
+    """A bill whose lines do not stand together is refused with all its lines, since it would lack an item."""
+    source, rejects = tmp_path / "bills.csv", tmp_path / "rejects.csv"
+    head, one, two, three = LINES.splitlines()
+    source.write_text(lines("\n".join([head, one, three, two, one])))
+    report = await write(server, clock, source, rejects=rejects)
+    assert counts(report) == {"created": 1, "refused": 2}
+    assert [one["bill"]["bill_id"] for one in server.bills] == ["B2"]
+    text = rejects.read_text()
+    assert "more of its lines begin in line 4" in text
+    assert text.count("the key stands in line 2 already") == 2
+
+
+@pytest.mark.parametrize("stray", ["B1;2026-03-08 10:00:00;100", ";;;Cup;50;50;2;GLOBAL;e346;21;1;False;x"])
+async def test_a_line_that_is_of_nobody(server, clock, tmp_path, stray):
+    """Next to a line that cannot be read, or has no id, bills are refused: it may be an item of theirs."""
+    source = tmp_path / "bills.csv"
+    rows = lines(LINES + "B3;2026-03-08 10:00:00;50;Cup;50;50;1;GLOBAL;e345\n").splitlines()
+    source.write_text("\n".join([*rows[:3], stray, *rows[3:]]) + "\n")
+    report = await write(server, clock, source, rejects=tmp_path / "rejects.csv")
+    assert counts(report) == {"created": 1, "refused": 3}
+    assert [one["bill"]["bill_id"] for one in server.bills] == ["B3"]
+    assert (
+        "line 4: it cannot be read or has no key, and may be one of these items"
+        in (tmp_path / "rejects.csv").read_text()
+    )
+
+
+async def test_lines_of_a_bill_that_differ(server, clock, tmp_path):
+    """Lines of one bill with two totals are refused; an empty cell takes the value of another line."""
+    source, rejects = tmp_path / "bills.csv", tmp_path / "rejects.csv"
+    head, one, two, three = LINES.splitlines()
+    source.write_text(lines("\n".join([head, one, two.replace(";100;", ";99;"), three, three.replace(";30;S", ";;S")])))
+    report = await write(server, clock, source, rejects=rejects)
+    assert counts(report) == {"created": 1, "refused": 1}
+    assert "line 3: total_price is another than in line 2" in rejects.read_text()
+    assert len(server.bills[0]["bill"]["bill_items"]) == 2
+
+
+async def test_lines_of_items_need_the_id_of_their_bill(server, clock, tmp_path):
+    """Columns of items without the column that tells whose they are are an error, before anything is sent."""
+    source = tmp_path / "bills.csv"
+    source.write_text("purchase_id,plu_name\nx,Cup\n")
+    async with client_of(server, clock) as client:
+        with pytest.raises(BadSourceError, match="need the column external_purchase_id"):
+            await client.purchases.bulk_write(source, match="purchase_id")
+    assert not server.sent
+
+
+async def test_renamed_columns_of_items(server, clock, tmp_path):
+    """Columns of items may be renamed, and be ignored, like any other."""
+    source = tmp_path / "bills.csv"
+    source.write_text(lines(LINES.replace("plu_name", "Ware")).replace("external_purchase_id", "Beleg"))
+    columns = {"Beleg": KEY, "Ware": "bill_items.plu_name"}
+    assert counts(await write(server, clock, source, columns=columns)) == {"created": 2}
+    assert server.bills[0]["bill"]["bill_items"][0]["plu_name"] in {"Teapot", "Spoon"}
+
+
+async def test_a_field_of_an_item_beside_the_bill_is_refused(server, clock):
+    """In rows with nested items, a field of an item beside the list is refused: it would belong to no item."""
+    report = await write(server, clock, [{**bill(1), "plu_name": "Cup"}, bill(2)])
+    assert counts(report) == {"created": 1, "refused": 1}
+
+
+async def test_what_an_item_lacks_is_said(server, clock, tmp_path):
+    """The reasons name the item and its field, for missing values and for those of another kind."""
+    first, second = bill(1, items=2), bill(2)
+    del first["bill_items"][1]["price"]
+    second["bill_items"][0]["quantity"] = "many"
+    results = tmp_path / "results.jsonl"
+    assert counts(await write(server, clock, [first, second], results=results)) == {"refused": 2}
+    reasons = [one["reasons"][0] for one in read(results)]
+    assert reasons[0] == "bill_items: item 2: price: required"
+    assert reasons[1].startswith("bill_items: item 1: quantity: not a number")
+
+
+async def test_a_known_bill_with_another_total_is_refused(server, clock, tmp_path):
+    """A bill that is there with another total is not sent again, and the reason names the field."""
+    await write(server, clock, [bill(1), bill(2)])
+    rows = [bill(1, total_price=51), bill(2, payment_time="2026-03-08T10:00:00")]
+    report = await write(server, clock, rows, results=tmp_path / "results.jsonl")
+    assert counts(report) == {"unchanged": 1, "refused": 1}
+    assert read(tmp_path / "results.jsonl")[0]["reasons"] == [
+        "total_price: the purchase has another, which the API cannot change"
+    ]
+    assert len(server.bills) == 2
+
+
+async def test_the_same_id_in_another_store_is_another_bill(server, clock):
+    """Ids of bills may be unique in a store only: a bill of another store is another."""
+    assert counts(await write(server, clock, [bill(1)])) == {"created": 1}
+    assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"created": 1}
+    assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"unchanged": 1}
+    assert [one["store_id"] for one in server.purchases] == [STORE, OTHER_STORE]
+
+
+async def test_bills_of_parquet_have_nested_items(server, clock, tmp_path):
+    """Items nested in Parquet are sent as they are."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    source = tmp_path / "bills.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([bill(one, items=2) for one in range(3)]), source)
+    assert counts(await write(server, clock, source)) == {"created": 3}
+    assert server.bills[0]["bill"]["bill_items"][1] == {**ITEM, "bill_item_id": "1"}
+
+
+async def test_bills_of_json_lines_continue_after_a_stop(server, clock, tmp_path):
+    """A run that was stopped continues, and each bill is there once."""
+    source = tmp_path / "bills.jsonl"
+    source.write_text("".join(json.dumps(bill(one)) + "\n" for one in range(30)))
+    server.faults = [None] * 10 + ["refused"] * 4
+    with pytest.raises(BulkWriteError):
+        await write(server, clock, source, max_refused=2, concurrency=1)
+    report = await write(server, clock, source, resume=True)
+    assert report.created + report.refused == 30
+    assert len(server.purchases) == len({one[KEY] for one in server.purchases}) == report.created
+
+
+async def test_the_same_file_is_compared_with_the_list(server, clock, tmp_path):
+    """A file of item lines can be compared with the purchases: fields that the list does not show are passed over."""
+    source = tmp_path / "bills.csv"
+    source.write_text(lines(LINES))
+    await write(server, clock, source)
+    server.purchases.pop()
+    async with client_of(server, clock) as client:
+        report = await client.purchases.list().compare(source, match=KEY)
+    assert (report.same, report.missing_there, report.different) == (1, 1, 0)

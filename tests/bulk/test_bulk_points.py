@@ -1,0 +1,145 @@
+"""Points, credits and statuses in bulk: each operation has a key of its own, and is done once."""
+
+import pytest
+from bulk_server import client_of
+from bulk_tools import counts, read
+from loyalty_server import LoyaltyServer
+
+from carecloud_async.bulk.references import reference_in
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+ADA, BOB = "8ea6abece4cd0a4ded0a29f093", "816f31bd274dd54e77012d4c78"
+GOLD, SILVER = "86e05affc7a7abefcd513ab400", "86e05affc7a7abefcd513ab401"
+KINDS = {"points": "point_operation_note", "credits": "credit_operation_note"}
+AMOUNT = {"points": "point_amount", "credits": "amount"}
+PARTNER = {"partner_id": "86e05affc7a7abefcd513ab4aa"}
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def server(clock):
+    return LoyaltyServer(clock)
+
+
+async def write(server, clock, kind, rows, match="reference", **options):
+    """Write rows in bulk."""
+    async with client_of(server, clock) as client:
+        return await getattr(client, kind).bulk_write(rows, match=match, **options)
+
+
+def given(server, kind):
+    """What the history has: the reference and the amount of each operation."""
+    return sorted((reference_in(one[KINDS[kind]]), one[AMOUNT[kind]]) for one in getattr(server, kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_amounts_are_given_and_taken_once(server, clock, kind):
+    """A positive amount is given, a negative one taken; the note says why, behind the reference."""
+    rows = [
+        {"customer_id": ADA, "reference": "B1", "amount": 100, "note": "Birthday"},
+        {"customer_id": ADA, "reference": "B10", "amount": -30.5},
+        {"customer_id": BOB, "reference": "B1", "amount": "7"},
+    ]
+    report = await write(server, clock, kind, rows, values=PARTNER)
+    assert counts(report) == {"created": 3}
+    assert given(server, kind) == [("B1", 7), ("B1", 100), ("B10", -30.5)]
+    assert getattr(server, kind)[0][KINDS[kind]] == "[ref: B1] Birthday"
+    assert counts(await write(server, clock, kind, rows, values=PARTNER)) == {"unchanged": 3}
+    assert len(server.sent) == 3
+
+
+@pytest.mark.parametrize("fault", ["before", "after", 20.0])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_lost_answer_gives_nothing_twice(server, clock, kind, fault):
+    """An operation whose answer is lost is looked up by its reference, and is done once."""
+    server.faults = [fault] * 4
+    rows = [{"customer_id": ADA if one % 2 else BOB, "reference": f"B{one}", "amount": one + 1} for one in range(12)]
+    report = await write(server, clock, kind, rows, values=PARTNER)
+    assert counts(report) == {"created": 12}
+    assert given(server, kind) == sorted((f"B{one}", one + 1) for one in range(12))
+
+
+async def test_a_reference_that_is_part_of_another(server, clock):
+    """`B1` is found neither for `B10` nor for `B`, and not for another customer."""
+    await write(server, clock, "points", [{"customer_id": ADA, "reference": "B10", "amount": 5}])
+    rows = [{"customer_id": customer, "reference": one, "amount": 5} for customer, one in ((ADA, "B1"), (BOB, "B10"))]
+    assert counts(await write(server, clock, "points", rows)) == {"created": 2}
+
+
+async def test_operations_of_a_customer_go_in_their_order(server, clock):
+    """What is taken from a customer follows what the rows before give, also after a lost answer."""
+    server.faults = ["before"]
+    rows = [{"customer_id": ADA, "reference": f"B{one}", "amount": (-1) ** one * 10} for one in range(6)]
+    assert counts(await write(server, clock, "points", rows)) == {"created": 6}
+    assert [reference_in(one["point_operation_note"]) for one in server.points] == [f"B{one}" for one in range(6)]
+
+
+async def test_rows_of_amounts_that_cannot_be_written(server, clock, tmp_path):
+    """No amount, no reference, odd references, a second reference in the note, and another amount are refused."""
+    await write(server, clock, "points", [{"customer_id": ADA, "reference": "known", "amount": 5}])
+    rows = [
+        {"customer_id": ADA, "reference": "zero", "amount": 0},
+        {"customer_id": ADA, "reference": "", "amount": 5},
+        {"customer_id": ADA, "reference": "with blanks", "amount": 5},
+        {"customer_id": ADA, "reference": "note", "amount": 5, "note": "[ref: other]"},
+        {"customer_id": ADA, "reference": "known", "amount": -5},
+        {"customer_id": ADA, "reference": "nothing"},
+    ]
+    report = await write(server, clock, "points", rows, results=tmp_path / "results.jsonl")
+    assert counts(report) == {"refused": 6}
+    reasons = [one["reasons"][0] for one in read(tmp_path / "results.jsonl")]
+    expected = [
+        "amount: it is zero",
+        "reference: the row has no key",
+        "reference: a reference is",
+        "note: the note holds",
+    ]
+    assert all(reason.startswith(one) for reason, one in zip(reasons, expected, strict=False))
+    assert reasons[4:] == ["amount: the history has another amount with this reference", "amount: required"]
+    assert len(server.sent) == 1
+
+
+async def test_an_operation_that_is_noted_in_parts(server, clock):
+    """A server that notes one operation in several records has it, if their amounts are the row's together."""
+    note = "[ref: B1]"
+    server.points += [{"customer_id": ADA, "point_amount": one, "point_operation_note": note} for one in (-20, -30.0)]
+    rows = [{"customer_id": ADA, "reference": "B1", "amount": -50}]
+    assert counts(await write(server, clock, "points", rows)) == {"unchanged": 1}
+
+
+async def test_a_status_is_given_once(server, clock):
+    """A customer who has the status is left alone, another one gets it; a lost answer gives none twice."""
+    server.faults = [20.0, "after", "before"]
+    rows = [{"customer_id": f"{one:026x}", "status_id": GOLD} for one in range(5)]
+    assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 5}
+    assert len(server.statuses) == 5
+    rows[0]["status_id"] = SILVER
+    assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 1, "unchanged": 4}
+
+
+async def test_a_status_that_has_ended_is_given_again(server, clock):
+    """A record that is over, deleted, or begins much later does not count as the customer's status."""
+    past = {"status_id": GOLD, "state": 1, "valid_from": "2020-01-01 00:00:00", "valid_to": "2020-12-31 23:59:59"}
+    later = {**past, "valid_from": "2099-01-01 00:00:00", "valid_to": None}
+    deleted = {**past, "state": 0, "valid_to": None}
+    for number, record in enumerate((past, later, deleted, {**past, "valid_to": "0000-00-00 00:00:00"})):
+        server.statuses.append({**record, "customer_id": f"{number:026x}"})
+    rows = [{"customer_id": f"{one:026x}", "status_id": GOLD} for one in range(4)]
+    assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 3, "unchanged": 1}
+
+
+async def test_a_status_from_a_time_on(server, clock, tmp_path):
+    """A row that names the beginning is found by it, and one that names another end is refused."""
+    row = {"customer_id": ADA, "status_id": GOLD, "valid_from": "2027-01-01", "valid_to": "2027-12-31 23:59:59"}
+    assert counts(await write(server, clock, "statuses", [row], match="customer_id")) == {"created": 1}
+    assert counts(await write(server, clock, "statuses", [row], match="customer_id")) == {"unchanged": 1}
+    other = {**row, "valid_to": "2028-12-31 23:59:59"}
+    report = await write(server, clock, "statuses", [other], match="customer_id", results=tmp_path / "results.jsonl")
+    assert counts(report) == {"refused": 1}
+    assert "the API has no way to change it" in read(tmp_path / "results.jsonl")[0]["reasons"][0]
