@@ -13,6 +13,7 @@ in the one process in which a simulation runs:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
@@ -25,8 +26,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import anyio
-
 from benchmarks.simulate.loop import PROCESS
 from benchmarks.simulate.machine import EPOCH
 from carecloud_async._base.runs.publication import publish
@@ -37,8 +36,9 @@ __all__ = ["caught_system"]
 #: Functions of `os` that change the disk.
 _CHANGES = ("replace", "rename", "unlink", "remove", "mkdir", "rmdir", "truncate", "ftruncate")
 
-#: Longest wait before and after what runs in a thread (seconds).
-_THREAD_WAIT = 0.002
+#: How often what runs in a thread waits, before it begins and after it has ended, and for how many seconds at most.
+_WAITS = 0.4
+_THREAD_WAIT = 0.005
 
 
 class _Connection(sqlite3.Connection):
@@ -171,9 +171,12 @@ class _InlineThreads:
         process = PROCESS.get()
         if process is None:
             return work()
-        await anyio.sleep(process.dice.random() * _THREAD_WAIT)
+        before, after = process.dice.random(), process.dice.random()
+        if before < _WAITS:
+            await asyncio.sleep(before * _THREAD_WAIT)
         result = work()
-        await anyio.sleep(process.dice.random() * _THREAD_WAIT)
+        if after < _WAITS:
+            await asyncio.sleep(after * _THREAD_WAIT)
         return result
 
 

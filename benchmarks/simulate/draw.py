@@ -63,7 +63,7 @@ def draw(
     """Draw a simulation."""
     chosen = dice.choices([*THEMES], [*THEMES.values()])[0]
     theme = theme or chosen
-    server.page_cap = dice.choice([1000, 1000, 40, 7, 3])
+    server.page_cap = dice.choice([1000, 1000, 1000, 40, 7, 3])
     server.ignores_sort = dice.random() < 0.2
     internet = Internet(loop=loop, server=server, seed=str(seed), troubles=_draw_troubles(dice))
     internet.way = dice.choice([0.1, 0.1, 0.1, 2.0])
@@ -108,7 +108,7 @@ def _draw_mixture(theme: str, dice: Random, internet: Internet, employ: Callable
 
 
 def _draw_queue(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
-    rows = [_row("by email", number, dice) for number in range(dice.choice([1, 3, 6, 15]))]
+    rows = [_row("by email", number, dice) for number in range(_draw_size(dice, 15))]
     _known("by email", rows, internet, dice)
     actors = []
     for number in range(dice.choice([1, 1, 2, 3])):
@@ -128,6 +128,11 @@ def _draw_queue(theme: str, dice: Random, internet: Internet, employ: Callable[[
     return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 
+def _draw_size(dice: Random, most: int) -> int:
+    """Return a number of rows or records: mostly a few, since that finds most in a second, and now and then many."""
+    return min(int(2 * dice.paretovariate(1.3)), most) if dice.random() < 0.7 else 1
+
+
 def _draw_troubles(dice: Random) -> Troubles:
     part = dice.choice([0.0, 0.03, 0.1, 0.3])
     denials = [(at := dice.uniform(0, 40), at + dice.uniform(1, 60)) for _ in range(dice.choice([0, 0, 0, 1]))]
@@ -143,7 +148,7 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
     family = "customers" if theme == "exports since" else dice.choice(["customers", "customers", "purchases"])
     internet.server.odd_style = dice.choice(["null", "zero", "text", "iso"])
     internet.server.odd_times = dice.choice([0.0, 0.0, 1.0 if internet.server.odd_style == "iso" else 0.2])
-    for number in range(dice.choice([1, 4, 12, 30, 60])):
+    for number in range(_draw_size(dice, 60) + dice.choice([0, 0, 6])):
         record = person(f"b{number}@x.cz", first_name="A", last_name=f"No {number}")
         if family == "purchases":
             record = {
@@ -160,13 +165,14 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
         actor = employ(_READERS.get(theme, Night), f"reader{number + 1}")
         assert isinstance(actor, Night | Export | StateExport)
         actor.family = family
-        actor.count = dice.choice([None, 2, 5, 20])
+        pages = dice.choice([2, 3, 6, 12])
+        actor.count = dice.choice([None, max(2, len(internet.world.records[family]) // pages)])
         actor.concurrency = dice.choice([1, 1, 3, 8])
         if isinstance(actor, Night):
             actor.as_file = theme == "changes as files"
             actor.has_rival = dice.random() < 0.3
             actor.may_clash = dice.random() < 0.5
-            actor.nights = dice.choice([2, 3, 5])
+            actor.nights = dice.choice([2, 2, 2, 3, 5])
         actors.append(actor)
     other = OtherProgram(
         internet.world, seed=internet.seed, family=family, keys=[], busy=dice.choice([0, 5, 30]),
@@ -178,7 +184,7 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
 def _draw_imports(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
     kind = KINDS[theme]
     world = internet.world
-    number = dice.choice([1, 2, 3, 5, 8, 13, 20, 40])
+    number = _draw_size(dice, 40)
     rows = [_row(theme, one, dice) for one in range(number)]
     _known(theme, rows, internet, dice)
     actors = []

@@ -35,6 +35,10 @@ _END: Final = 4 * 86400.0
 _MOST_PASSES: Final = 400_000
 #: Seconds after the last actor's end, in which late writes take effect.
 _SETTLES: Final = 60.0
+#: Simulations between two collections of garbage.
+_COLLECTS: Final = 20
+
+_plays = [0]
 
 
 @frozen(kw_only=True)
@@ -79,7 +83,7 @@ def play(seed: int, *, theme: str | None = None) -> Played:
             sys.unraisablehook = lambda _: None
             one.close()
             del one
-            gc.collect()
+            _collect()
         return result
     finally:
         sys.unraisablehook = unraisable
@@ -90,6 +94,13 @@ def play(seed: int, *, theme: str | None = None) -> Played:
         shutil.rmtree(folder, ignore_errors=True)
         logging.disable(logging.NOTSET)
         gc.enable()
+
+
+def _collect() -> None:
+    """Collect what killed processes left, now and then: it takes as long as a small simulation."""
+    _plays[0] += 1
+    if _plays[0] % _COLLECTS == 0:
+        gc.collect()
 
 
 class _Play:

@@ -145,8 +145,7 @@ class Server:
         shown = {name: value for name, value in record.items() if name != "property_of_customer"}
         if self.world.now() >= self.numbers_from and shown[id_field].isdecimal():
             shown[id_field] = int(shown[id_field])
-        dice = Random(record[id_field])
-        if "last_change" in shown and dice.random() < self.odd_times:
+        if self.odd_times and "last_change" in shown and Random(record[id_field]).random() < self.odd_times:
             text = shown["last_change"]
             styles = {"null": None, "zero": "0000-00-00 00:00:00", "text": "", "iso": f"{text.replace(' ', 'T')}+01:00"}
             shown["last_change"] = styles[self.odd_style]

@@ -23,7 +23,7 @@ from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.machine import before_sending
+from carecloud_async.bulk.machine import State, before_sending
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
@@ -187,25 +187,25 @@ class Engine:
     async def _next_turn(self) -> _Turn | None:
         """Return the next turn; wait for it while writes are under way, or have to be left alone for a while."""
         while not self._stops:
-            turn, now = None, self._clock.monotonic()
-            late = await self._db(partial(self._journal.take_late, now=now, limit=self._size))
-            if late:
-                turn = _Turn(writes=late)
-            elif new := await self._db(partial(self._journal.take_new, after=self._last, limit=self._size)):
-                turn = _Turn(writes=new, previous=self._gate)
-                self._last, self._gate = new[-1].id, turn.decided
-            if turn is not None:
+            now = self._clock.monotonic()
+            writes, are_new = await self._db(
+                partial(self._journal.take_turn, now=now, after=self._last, limit=self._size)
+            )
+            if writes:
+                turn = _Turn(writes=writes, previous=self._gate if are_new else None)
+                if are_new:
+                    self._last, self._gate = writes[-1].id, turn.decided
                 self._working += 1
                 return turn
             if self._working:
                 await self._changed.wait()
                 continue
-            due = await self._db(self._journal.next_due)
+            due, waiting = await self._db(self._journal.waiting)
             if due is None:
                 return None
-            others, lost = await self._db(self._journal.waiting)
+            lost = waiting[State.LOST]
             why = "lost answers, until it is certain what became of them" if lost else "rows of other runs"
-            await self._pause(f"{why} ({max(lost, others):,} rows)", max(due - now, 0.0))
+            await self._pause(f"{why} ({lost or waiting[State.WAITING]:,} rows)", max(due - now, 0.0))
         return None
 
     @property

@@ -191,30 +191,29 @@ class Journal:
 
     # turns
 
-    def take_late(self, *, now: float, limit: int) -> list[Write]:
-        """Return writes of one kind whose time has come, and give them no further turn."""
+    def take_turn(self, *, now: float, after: int, limit: int) -> tuple[list[Write], bool]:
+        """Return the writes of one kind that have their turn: those whose time has come, or else the next new rows.
+
+        Args:
+            now: the time. Writes whose time has come are given no further turn.
+            after: the id of the last new row that had a turn: the next ones follow it in their order.
+            limit: the most writes.
+
+        Returns:
+            the writes, and whether they are new rows.
+        """
         first = self._db.execute("SELECT kind FROM writes WHERE due > 0 AND due <= ? ORDER BY due LIMIT 1", (now,))
         if not first:
-            return []
+            where = f"state = {State.WAITING} AND due = 0 AND id > ? ORDER BY id LIMIT ?"
+            return self._writes(where, (after, limit)), True
         found = self._writes("due > 0 AND due <= ? AND kind = ? ORDER BY due, id LIMIT ?", (now, first[0][0], limit))
-        with self._transaction():
-            self._db.execute_many("UPDATE writes SET due = NULL WHERE id = ?", [(one.id,) for one in found])
-        return found
+        self._update("due = NULL", [(one.id,) for one in found])
+        return found, False
 
-    def take_new(self, *, after: int, limit: int) -> list[Write]:
-        """Return the next rows in their order that had no turn yet."""
-        where = f"state = {State.WAITING} AND due = 0 AND id > ? ORDER BY id LIMIT ?"
-        return self._writes(where, (after, limit))
-
-    def next_due(self) -> float | None:
-        """Return when the next late write has its turn; `None` without one."""
-        found = self._db.execute("SELECT min(due) FROM writes WHERE due > 0")[0][0]
-        return None if found is None else float(found)
-
-    def waiting(self) -> tuple[int, int]:
-        """Return how many writes wait for another run or row, and how many for the settle time after a lost answer."""
-        found = dict(self._db.execute("SELECT state, count(*) FROM writes WHERE due > 0 GROUP BY 1"))
-        return found.get(State.WAITING, 0), found.get(State.LOST, 0)
+    def waiting(self) -> tuple[float | None, Counter[int]]:
+        """Return when the next late write has its turn, `None` without one, and how many wait, by their state."""
+        found = self._db.execute("SELECT state, count(*), min(due) FROM writes WHERE due > 0 GROUP BY 1")
+        return min((due for _, _, due in found), default=None), Counter({state: count for state, count, _ in found})
 
     def postpone(self, writes: Iterable[Write], *, until: float) -> None:
         """Give writes another turn."""

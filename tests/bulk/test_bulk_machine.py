@@ -30,7 +30,7 @@ def test_an_arrow_leads_where_the_table_says(move, before):
     """A move changes the state of a write from the states of the table, and from no other."""
     with closing(Journal(None, keep_rows=False)) as journal:
         journal.load([LoadedRow(number=1, line=1, key="a", checked=CheckedRow(key=("a",)))])
-        (write,) = journal.take_new(after=0, limit=1)
+        ((write,), _) = journal.take_turn(now=0.0, after=0, limit=1)
         journal._db.execute("UPDATE writes SET state = ?", (before,))
         moves = {
             Move.INTEND: lambda: journal.intend([(write, PLAN)]),
