@@ -41,6 +41,10 @@ _WAITS = 0.4
 _THREAD_WAIT = 0.005
 
 
+#: The level of `PRAGMA synchronous` from which a commit is on the disk when it returns.
+_FULL = 2
+
+
 class _Connection(sqlite3.Connection):
     """A connection whose statements are steps of the process that opened it."""
 
@@ -61,7 +65,19 @@ class _Connection(sqlite3.Connection):
 
     def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:
         self._step(statement)
-        return super().execute(statement, *args)
+        found = super().execute(statement, *args)
+        if self._process is not None and statement == "COMMIT":
+            self._note_synced()
+        return found
+
+    def _note_synced(self) -> None:
+        """Note what SQLite has synced of its log, if its settings ask for that at each commit."""
+        (level,) = super().execute("PRAGMA synchronous").fetchone()
+        (_, _, path), *_ = super().execute("PRAGMA database_list").fetchall()
+        with contextlib.suppress(FileNotFoundError):
+            log = os.stat(f"{path}-wal")
+            if level >= _FULL and self._process is not None:
+                self._process.machine.synced[log.st_ino] = log.st_size
 
     def executemany(self, statement: str, *args: Any) -> sqlite3.Cursor:
         self._step(statement)

@@ -17,6 +17,7 @@ from benchmarks.simulate.machine import Machine
 from benchmarks.simulate.network import Internet, Troubles
 from benchmarks.simulate.nights import Export, Night, StateExport
 from benchmarks.simulate.server import FAILS, REFUSED, Server
+from benchmarks.simulate.tills import Till
 from benchmarks.simulate.writers import QueueWriter
 from carecloud_async import FileTokenStore
 
@@ -26,7 +27,7 @@ __all__ = ["THEMES", "Drawn", "draw"]
 THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
-    "a queue": 3, "exports since": 2, "all at once": 3,
+    "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4,
 }  # fmt: skip
 
 
@@ -76,6 +77,8 @@ def draw(
         drawn = _draw_imports(theme, dice, internet, employ)
     elif theme == "a queue":
         drawn = _draw_queue(theme, dice, internet, employ)
+    elif theme == "tills":
+        drawn = _draw_tills(theme, dice, internet, employ)
     elif theme == "all at once":
         drawn = _draw_mixture(theme, dice, internet, employ)
     else:
@@ -131,6 +134,27 @@ def _draw_queue(theme: str, dice: Random, internet: Internet, employ: Callable[[
 def _draw_size(dice: Random, most: int) -> int:
     """Return a number of rows or records: mostly a few, since that finds most in a second, and now and then many."""
     return min(int(2 * dice.paretovariate(1.3)), most) if dice.random() < 0.7 else 1
+
+
+def _draw_tills(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    """Let tills sell to the same customers, now and then the same bills; another program sends some bills too."""
+    tills, shares = [], dice.random() < 0.3
+    for number in range(dice.choice([1, 2, 2, 3])):
+        till = employ(Till, f"till{number + 1}")
+        assert isinstance(till, Till)
+        name = "s" if shares else f"t{number + 1}-"
+        till.shared = shares
+        till.sales = [
+            ("bill" if one % 2 else "points", f"{name}{one}", f"c{one * 7 % 3}")
+            for one in range(dice.choice([1, 4, 12]))
+        ]
+        tills.append(till)
+    bills = [number for till in tills for kind, number, _ in till.sales if kind == "bill"]
+    other = OtherProgram(
+        internet.world, seed=internet.seed, family="purchases", keys=bills, busy=dice.choice([0, 0, 5]),
+        longest=60.0, deletes=False,
+    )  # fmt: skip
+    return Drawn(theme=theme, internet=internet, actors=tills, others=[other])
 
 
 def _draw_troubles(dice: Random) -> Troubles:

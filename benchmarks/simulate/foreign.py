@@ -72,7 +72,13 @@ class OtherProgram:
         dice, world, family = self._dice, self._world, self._family
         self._count += 1
         if family == "purchases":
-            world.put(family, {"external_purchase_id": f"y{self._count}"}, by="another program")
+            bill: dict[str, object] = {"external_purchase_id": f"y{self._count}"}
+            if self._keys and dice.random() < 0.6:
+                bill = {"external_purchase_id": dice.choice(self._keys), "store_id": "store", "total_price": 10.0}
+            if all(
+                one["external_purchase_id"] != bill["external_purchase_id"] for one in world.records[family].values()
+            ):
+                world.put(family, bill, by="another program")
             return
         email = dice.choice(self._keys) if self._keys and dice.random() < 0.6 else f"o{self._count}@x.cz"
         taken = any(at_path(one, "personal_information.email") == email for one in world.records[family].values())

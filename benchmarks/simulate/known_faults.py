@@ -148,6 +148,27 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="if self._file.mark is None:",
     ),
     Fault(
+        name="an outbox sends without a look-up",
+        theme="tills",
+        file="outbox/family.py",
+        right="return [] if found is None else [(key, found)]",
+        wrong="return []",
+    ),
+    Fault(
+        name="of one customer several entries leave together",
+        theme="tills",
+        file="outbox/queue.py",
+        right='_IS_ALONE: Final = f"NOT EXISTS',
+        wrong='_IS_ALONE: Final = f"1 OR NOT EXISTS',
+    ),
+    Fault(
+        name="a power cut takes what was committed",
+        theme="tills",
+        file="_base/runs/run_file.py",
+        right='db.execute("PRAGMA synchronous=FULL")',
+        wrong='db.execute("PRAGMA synchronous=NORMAL")',
+    ),
+    Fault(
         name="two runs have one run file at once",
         theme="changes",
         file="_base/runs/locked_file.py",

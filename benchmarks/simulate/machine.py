@@ -112,7 +112,9 @@ class Machine:
 
 def _is_database(path: Path) -> bool:
     """Return whether SQLite keeps this file: it syncs what its settings ask for, which no hook sees."""
-    if path.name.endswith(("-wal", "-shm", "-journal")):
+    if path.name.endswith("-wal"):
+        return False  # of the log, each commit tells
+    if path.name.endswith(("-shm", "-journal")):
         return True
     with path.open("rb") as file:
         return file.read(16) == b"SQLite format 3\0"

@@ -23,6 +23,7 @@ _LISTS: Final = {
     "/product-brands": "product_brands",
     "/customer-properties": "customer_properties",
     "/purchases": "purchases",
+    "/point-history": "point_history",
 }
 #: Filter → dotted field, of each family.
 _FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -37,7 +38,8 @@ _FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
     "products": {"code": "code", "external_id": "external_id"},
     "product_brands": {},
     "customer_properties": {},
-    "purchases": {},
+    "purchases": {"external_purchase_id": "external_purchase_id"},
+    "point_history": {"customer_id": "customer_id"},
 }
 #: A name with this makes the server fail: with 500 for the request that has it.
 FAILS: Final = "!500"
@@ -120,6 +122,8 @@ class Server:
             if path is not None:
                 wanted = {normal(one) for one in values}
                 records = [one for one in records if normal(at_path(one, path)) in wanted]
+        for note in query.get("point_operation_note", []):
+            records = [one for one in records if note in one["point_operation_note"]]
         id_field = FAMILIES[family].id_field
         order = query.get("sort_field", [""])[0]
         if order and not self.ignores_sort:
@@ -168,6 +172,8 @@ class Server:
         path, body, world = entry.path, entry.body, self.world
         parts = path.strip("/").split("/")
         _check_number(body)
+        if path.startswith(("/purchases/actions/", "/points/actions/")):
+            return self._sell(entry)
         if path.endswith("/batch"):
             return self._batch(parts[0].replace("-", "_"), entry)
         if len(parts) >= 3 and parts[0] == "customers":
@@ -186,6 +192,17 @@ class Server:
         if family == "customers" and source and source.get("external_id"):
             world.put("customer_source_records", {"customer_id": record_id, **source}, by=entry.by, entry=entry)
         return Answer(status=201, data={FAMILIES[family].id_field: record_id})
+
+    def _sell(self, entry: Entry) -> Answer:
+        """Record a bill, or an operation on points; there may be one already."""
+        body, customer = entry.body, entry.body["customer_id"]
+        if entry.path.endswith("send-purchase"):
+            bill = {"external_purchase_id": body["bill"]["bill_id"], "total_price": body["bill"]["total_price"]}
+            bill |= {"store_id": body["store_id"], "customer_id": customer}
+            return Answer(status=201, data={"purchase_id": self.world.put("purchases", bill, by=entry.by, entry=entry)})
+        done = {"customer_id": customer, "point_amount": body["amount"], "point_operation_note": body["note"]}
+        done["note_of_customer"] = f"{customer}/{body['note']}"
+        return Answer(status=201, data={"point_id": self.world.put("point_history", done, by=entry.by, entry=entry)})
 
     def _replace(self, family: str, record_id: str, record: Json, entry: Entry) -> Answer:
         old = self.world.records[family].get(record_id)

@@ -52,7 +52,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family(name="products", one="product", id_field="product_id", keys=("code", "external_id")),
         Family(name="product_brands", one="product_brand", id_field="product_brand_id", keys=("external_id",)),
         Family(name="customer_properties", one="property", id_field="property_id"),
-        Family(name="purchases", one="purchase", id_field="purchase_id"),
+        Family(name="purchases", one="purchase", id_field="purchase_id", keys=("external_purchase_id",)),
+        Family(name="point_history", one="operation on points", id_field="point_id", keys=("note_of_customer",)),
     )
 }
 

@@ -20,6 +20,7 @@ from carecloud_async.cli.failures import UsageError, explain
 from carecloud_async.cli.help import Command, Group
 from carecloud_async.cli.import_rows import import_rows
 from carecloud_async.cli.login import login, logout
+from carecloud_async.cli.outbox import outbox
 from carecloud_async.cli.request import request
 from carecloud_async.cli.sandbox import sandbox
 from carecloud_async.cli.segment import segment
@@ -52,6 +53,7 @@ app.command("list", cls=Command, short_help="Print records, one JSON record a li
 app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)
 app.command(cls=Command, short_help="Bring a segment in line with a file of customers.")(segment)
+app.command(cls=Command, short_help="Look after what waits in an outbox, and what failed.")(outbox)
 app.command(cls=Command, short_help="Write all data of one customer into a folder.")(dossier)
 app.command(cls=Command, short_help="Send any request to the API; print JSON.")(request)
 app.command(cls=Command, short_help="Check how a project behaves before you rely on it.")(check)

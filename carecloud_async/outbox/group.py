@@ -34,11 +34,20 @@ class _QueueJournal(Journal):
         queue: the queue.
         entries: the group.
         settle_seconds: how long a lost request may still take effect.
+        on_lost: called with entries whose answer was lost.
     """
 
-    def __init__(self, queue: OutboxQueue, entries: Sequence[QueuedEntry], *, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        queue: OutboxQueue,
+        entries: Sequence[QueuedEntry],
+        *,
+        settle_seconds: float,
+        on_lost: Callable[[list[int]], object],
+    ) -> None:
         super().__init__(None, keep_rows=False)
         self._queue = queue
+        self._on_lost = on_lost
         self.load([LoadedRow(number=one.id, line=one.id, key=one.key, checked=unpack(one.body)) for one in entries])
         self._restore(entries, settle_seconds)
 
@@ -58,6 +67,7 @@ class _QueueJournal(Journal):
         given = [*writes]
         super().lose(given, now=now, settle_seconds=settle_seconds)
         self._note(write for write, _, _ in given)
+        self._on_lost([write.row for write, _, _ in given])
 
     def take_back(self, writes: Iterable[Write], *, until: float) -> None:
         """See `Journal.take_back`."""
@@ -81,6 +91,7 @@ class _QueueJournal(Journal):
             if (now := one.progress).lost_at is not None
         ]  # fmt: skip
         self._update("state = ?, intent = ?, lost_at = ?, due = ?, tries = ?, alone = ?, fault = ?", values)
+        self._on_lost([one.id for one in entries if one.progress.lost_at is not None])
 
     def _note(self, writes: Iterable[Write]) -> None:
         """Tell the queue how far entries have come."""
@@ -106,6 +117,7 @@ async def send_group(
     claims: Claims,
     slots: anyio.Semaphore,
     records: dict[str, int],
+    on_lost: Callable[[list[int]], object],
     on_results: Callable[[list[tuple[int, RowResult]]], None],
 ) -> None:
     """Send entries, and return when each has ended.
@@ -117,13 +129,15 @@ async def send_group(
         claims: the keys that programs on this machine are writing.
         slots: requests under way at once.
         records: the records that are being written.
+        on_lost: called with entries that wait until a lost answer has settled; in any thread.
         on_results: called with outcomes when they are durable.
 
     Raises:
         CareCloudError: the server is away or refuses the client; entries that have no outcome wait again.
     """
     family = target.family
-    with closing(_QueueJournal(queue, entries, settle_seconds=family.settle_seconds)) as journal:
+    settle = family.settle_seconds
+    with closing(_QueueJournal(queue, entries, settle_seconds=settle, on_lost=on_lost)) as journal:
         engine = Engine(
             family,
             journal,

@@ -26,6 +26,8 @@ __all__ = ["Outbox"]
 
 #: Threads that put entries: they must not wait for those that send.
 _PUTTING = ThreadLimit("outbox", 40)
+#: Requests under way at once: with more, `put` would wait for its turn in the event loop.
+_AT_ONCE = 8
 #: How long a request may take effect after its answer was lost, beside the client's own timeout (seconds).
 _WORKS_LONGER = 5.0
 
@@ -46,7 +48,8 @@ class Outbox:
         self._caller = caller
         self._clock = caller.context.clock
         self._path = Path(path)
-        self._entries = Entries(caller, concurrency=caller.context.http.max_connections)
+        self._concurrency = min(caller.context.http.max_connections, _AT_ONCE)
+        self._entries = Entries(caller, concurrency=self._concurrency)
         self._queue: OutboxQueue | None = None
         self._claims: Claims | None = None
         self._dispatcher: Dispatcher | None = None
@@ -61,9 +64,8 @@ class Outbox:
             await run_in_thread(self._open)
             assert self._queue is not None  # noqa: S101  (opened)
             assert self._claims is not None  # noqa: S101  (opened)
-            concurrency = self._caller.context.http.max_connections
             self._dispatcher = Dispatcher(
-                self._queue, self._entries, self._claims, clock=self._clock, concurrency=concurrency
+                self._queue, self._entries, self._claims, clock=self._clock, concurrency=self._concurrency
             )
             tasks = anyio.create_task_group()
             await tasks.__aenter__()

@@ -23,9 +23,10 @@ __all__ = ["Dispatcher"]
 
 _log = logging.getLogger("carecloud_async.outbox")
 
-#: Most entries of a group, and of all groups at once. A lost answer keeps its entry in its group for half a minute.
-_GROUP: Final = 50
-_AT_ONCE: Final = 400
+#: Most entries that are worked on at once: with more, `put` would wait for its turn in the event loop.
+_AT_ONCE: Final = 32
+#: Most entries that wait in their groups, for half a minute, until a lost answer has settled.
+_SETTLING: Final = 400
 #: Longest wait between two tries (seconds): where the network is away, and where the server refuses the client.
 _AWAY: Final = 30.0
 _REFUSED: Final = 300.0
@@ -58,6 +59,7 @@ class Dispatcher:
         self._records: dict[str, int] = {}
         self._taken: set[int] = set()
         self._tried: set[int] = set()
+        self._settling: set[int] = set()
         self._failures: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
         self._failed_in_turn = 0
@@ -120,13 +122,15 @@ class Dispatcher:
 
     async def _next_groups(self, now: float) -> list[list[QueuedEntry]]:
         """Take the next entries, in groups of one kind."""
-        room = _AT_ONCE - len(self._taken)
+        room = _AT_ONCE - len(self._taken - self._settling)
+        if len(self._settling) >= _SETTLING:
+            room = 0
         if self.problem is not None:
             room = min(room, int(self._tried.isdisjoint(self._taken)))
         if room <= 0:
             return []
         self._not_before = {number: due for number, due in self._not_before.items() if due > now}
-        take = partial(self._queue.take, min(room, _GROUP), now=now)
+        take = partial(self._queue.take, room, now=now)
         try:
             found = await run_in_thread(partial(take, but=self._taken | self._not_before.keys()))
             if not found and self._is_urgent and self._not_before:
@@ -152,6 +156,7 @@ class Dispatcher:
                 claims=self._claims,
                 slots=self._slots,
                 records=self._records,
+                on_lost=self._settling.update,
                 on_results=self._note,
             )
         except Exception as error:  # noqa: BLE001  (kept as `problem`: what waits must not be lost)
@@ -161,7 +166,9 @@ class Dispatcher:
                 self._not_before[number] = self._clock.monotonic() + min(2.0**times, _AWAY)
             self._fail(error)
         finally:
-            self._taken.difference_update(one.id for one in group)
+            for one in group:
+                self._taken.discard(one.id)
+                self._settling.discard(one.id)
             self.wake()
 
     def _note(self, results: list[tuple[int, RowResult]]) -> None:
@@ -170,6 +177,7 @@ class Dispatcher:
         self.problem, self._failed_in_turn, self._gate = None, 0, 0.0
         for number, _ in results:
             self._taken.discard(number)
+            self._settling.discard(number)
             self._failures.pop(number, None)
         self.wake()
 

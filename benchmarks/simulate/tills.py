@@ -1,0 +1,103 @@
+"""A till with an outbox: it sells while the network fails, is killed, and begins again with its file."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import anyio
+
+from benchmarks.simulate.actor import Actor
+from benchmarks.simulate.machine import Process
+from carecloud_async import CareCloudError
+from carecloud_async.bulk.references import reference_in
+from carecloud_async.models import BillItemInput, FinalBillInput
+
+__all__ = ["STORE", "Till"]
+
+STORE: Final = "store"
+
+
+def _bill(number: str) -> FinalBillInput:
+    item = BillItemInput(
+        bill_item_id="1", plu_ids=[], plu_name="Bread", quantity=1.0, price=10.0, paid_amount=10.0, vat_rate=21.0,
+        loyalty_off=False, purchase_item_type_id="t",
+    )  # fmt: skip
+    return FinalBillInput(
+        bill_id=number, payment_time="2026-03-02 10:00:00", currency_id="czk", total_price=10.0, bill_items=[item],
+        purchase_type_id="p", canceled=False, payment_type="cash",
+    )  # fmt: skip
+
+
+class Till(Actor):
+    """Puts bills and points, and closes when all of them went out.
+
+    Attributes:
+        sales: what it sells: kind, number and customer, in their order.
+        shared: whether another till sells the same under the same numbers.
+    """
+
+    sales: list[tuple[str, str, str]]
+    shared: bool = False
+
+    async def live(self) -> None:
+        """Sell until everything was sold and sent."""
+        self.stored: list[tuple[str, str, str]] = []
+        await self.until_done(self._sell, what=f"a till, {len(self.sales)} sales")
+
+    async def _sell(self, process: Process) -> Any:
+        async with self.client(process) as client, client.outbox(self.folder / "till.db") as outbox:
+            for sale in self.sales[len(self.stored) :]:
+                kind, number, customer = sale
+                if kind == "bill":
+                    place = {"store_id": STORE, "cashdesk_number": 1, "customer_id": customer}
+                    await outbox.put(client.purchases.send_purchase, _bill(number), **place)
+                else:
+                    points = client.points.assign_points
+                    await outbox.put(points, amount=5.0, customer_id=customer, reference=number)
+                if process.dead:
+                    return None
+                self.stored.append(sale)
+                self.story.tell(self.name, f"has stored {sale}", number, customer)
+                await anyio.sleep(self.dice.choice([0.0, 0.0, 0.2, self.dice.uniform(0, 30)]))
+            for _ in range(40):
+                await outbox.flush(timeout=60)
+                if not outbox.waiting:
+                    break
+            else:
+                raise CareCloudError("something waits for too long")
+            for failed in await outbox.failures():
+                self.violations.add(f"{self.name}: {failed.label} failed: {failed.reasons}", failed.label.split()[-1])
+            return "all is sent"
+
+    async def end_calmly(self) -> None:
+        """Check that everything that was stored is there once, in the order of each customer."""
+        done = _done(self.internet.world.ledger)
+        places: dict[str, int] = {}
+        for sale in self.stored:
+            kind, number, customer = sale
+            found = [place for place, one in enumerate(done) if one == sale]
+            if not found and kind == "bill" and number in self._of_others():
+                continue
+            if len(found) != 1:
+                self.violations.add(f"{self.name}: {kind} {number} is there {len(found)} times", number)
+                continue
+            if found[0] < places.get(customer, -1) and not self.shared:
+                self.violations.add(f"{self.name}: {kind} {number} overtook an earlier one of {customer}", number)
+            places[customer] = found[0]
+
+    def _of_others(self) -> set[str]:
+        """Return the bills that another program has sent."""
+        history = self.internet.world.history["purchases"].values()
+        return {one.values["external_purchase_id"] for one, *_ in history if one.actor is None and one.values}
+
+
+def _done(ledger: list[Any]) -> list[tuple[str, str, str]]:
+    """Return what the server did, in its order."""
+    done = []
+    for entry in sorted((one for one in ledger if one.applied_at is not None), key=lambda one: one.applied_at):
+        body = entry.body
+        if entry.path == "/purchases/actions/send-purchase":
+            done.append(("bill", body["bill"]["bill_id"], body["customer_id"]))
+        elif entry.path == "/points/actions/assign-points":
+            done.append(("points", reference_in(body["note"]) or "", body["customer_id"]))
+    return done

@@ -1,0 +1,95 @@
+"""`carecloud outbox`: what waits in the outbox of a program that has stopped, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import anyio
+import typer
+
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import put, say
+from carecloud_async.cli.failures import FAILED, UsageError
+from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import Rate
+from carecloud_async.cli.progress import counted
+from carecloud_async.outbox import OutboxError
+from carecloud_async.outbox.queue import OutboxQueue
+
+__all__ = ["outbox"]
+
+#: Entries that are read at once.
+_PAGE: Final = 1000
+
+
+@expands_options
+def outbox(
+    connection: Connection,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file of the outbox.")],
+    what: Annotated[
+        Literal["list", "retry", "drop", "send"],
+        typer.Argument(metavar="[list|retry|drop|send]", help="What to do."),
+    ] = "list",
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Failed entries to retry or drop.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Retry or drop all failed entries.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="send: the longest wait.")
+    ] = None,
+    rate: Rate = None,
+) -> int:
+    """Look after an outbox while no program has it open.
+
+    list: print what failed and what waits. retry: let failed entries wait again. drop: remove failed entries for good.
+    send: send what waits; the exit code is 0 only if everything went out. Only send needs the project.
+
+    Example: carecloud outbox till.db retry 12
+    """
+    if what in {"retry", "drop"} and bool(numbers) == everything:
+        raise UsageError(f"{what} takes the numbers of failed entries, as list prints them, or --all")
+    if what in {"list", "send"} and (numbers or everything):
+        raise UsageError(f"{what} takes no numbers and no --all")
+    path = Path(file)
+    if not path.exists():
+        raise OutboxError(f"{path}: there is no such file")
+    if what == "send":
+        return anyio.run(_send, connection, path, seconds, rate)
+    with closing(OutboxQueue.open(path, binding=None)) as queue:
+        if what == "list":
+            for line in _lines(queue):
+                put(f"{line}\n".encode())
+        else:
+            chosen = None if everything else numbers
+            done = queue.retry(chosen) if what == "retry" else queue.drop(chosen)
+            say(f"{counted(done, 'failed entry', 'failed entries')} {'wait again' if what == 'retry' else 'dropped'}")
+        say(f"{queue.waiting:,} waiting, {queue.failed:,} failed")
+    return 0
+
+
+async def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None) -> int:
+    async with connection.open(rate=rate) as client, client.outbox(path) as opened:
+        is_sent = await opened.flush(timeout=seconds)
+        why = "" if opened.problem is None else f"; it waits: {opened.problem}"
+        say(f"{opened.waiting:,} waiting, {opened.failed:,} failed{why}")
+    return 0 if is_sent else FAILED
+
+
+def _lines(queue: OutboxQueue) -> Iterator[str]:
+    """Yield a line for each failed entry, then for the first ones that wait."""
+    last = 0
+    while found := queue.failures(after=last, limit=_PAGE):
+        last = found[-1].id
+        for one in found:
+            why = "; ".join(one.reasons)
+            yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
+    for number, label, put_at in queue.waiting_labels(limit=_PAGE):
+        yield f"{number}\t{_moment(put_at)}\t{label}\twaiting"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="minutes")
