@@ -19,7 +19,7 @@ from carecloud_async import (
     RateLimit,
     RetryPolicy,
 )
-from carecloud_async._calls.call import execution
+from carecloud_async._calls.call import report
 from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.events import CallObserver
 from carecloud_async.sandbox import Sandbox
@@ -142,7 +142,7 @@ async def test_a_call_that_nobody_observes_makes_no_record(sandbox, monkeypatch,
     caplog.set_level(logging.WARNING, "carecloud_async")
     async with connect(sandbox) as client:
         await client.login()
-        monkeypatch.setattr(execution, "CallRecord", None)
+        monkeypatch.setattr(report, "CallRecord", None)
         assert await client.customers.list().total() == 20
 
 

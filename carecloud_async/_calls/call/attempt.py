@@ -20,12 +20,11 @@ from carecloud_async._calls.auth.login_backoff import refuses_login
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.token import Token
 from carecloud_async._calls.call.call_errors import invalid_response, transport_error
-from carecloud_async._calls.call.events import CallEvents
 from carecloud_async._calls.call.failures import TransportFailure, classify, is_library_error
 from carecloud_async._calls.call.foreign import SELF_EXPLANATORY, describe_foreign, words_of
 from carecloud_async._calls.call.limiter_turns import LimiterTurns
-from carecloud_async._calls.call.raw_response import RawResponse
-from carecloud_async._calls.call.requests import PreparedCall
+from carecloud_async._calls.call.outcomes import RawResponse
+from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async._calls.call.wire import parse_error, retry_after
 from carecloud_async._calls.http.bodies import BodyTooLargeError
@@ -71,13 +70,11 @@ class Attempt:
     """A request that is ready to be sent.
 
     Args:
-        call: the call that it belongs to.
         request: the request.
+        report: the report of the call that it belongs to; it is the last attempt there.
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
         turns: waits until its requests may be written.
         clock: the clock.
-        number: the number of the attempt, from 1.
-        events: hands events to the observers, if the call has any.
 
     Attributes:
         request: the request.
@@ -86,31 +83,29 @@ class Attempt:
         headers: the headers of the last response, with whatever status.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_events", "_number", "_turns", "_use", "headers", "request", "sent")
+    __slots__ = ("_began", "_call", "_clock", "_number", "_report", "_turns", "_use", "headers", "request", "sent")
 
     def __init__(
         self,
-        call: PreparedCall,
         request: OutgoingRequest,
+        report: CallReport,
         *,
         tokens: TokenManager | None,
         turns: LimiterTurns,
         clock: Clock,
-        number: int = 1,
-        events: CallEvents | None = None,
     ) -> None:
-        self._call = call
-        on_wait = None if events is None else partial(events.notify, "login_awaited")
-        operation = call.operation
+        self._call = report.call
+        on_wait = partial(report.notify, "login_awaited")
+        operation = report.call.operation
         self._use = (
             None
             if tokens is None
             else TokenUse(tokens, operation.title, repeatable=operation.safe_to_repeat, on_wait=on_wait)
         )
-        self._events = events
+        self._report = report
         self._turns = turns
         self._clock = clock
-        self._number = number
+        self._number = len(report.statuses)
         self._began = clock.monotonic()
         self.request: OutgoingRequest = request
         self.sent: bool = False
@@ -144,8 +139,7 @@ class Attempt:
                 token = await use.after(verdict)
                 if token is None:
                     break
-                if self._events is not None:
-                    self._events.notify("attempt_resent", self._number, request.headers, response.status_code)
+                self._report.notify("attempt_resent", self._number, request.headers, response.status_code)
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
                 raise

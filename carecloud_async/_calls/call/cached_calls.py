@@ -5,8 +5,8 @@ Only safe GETs of known operations are looked up: an unknown one might issue a t
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Hashable
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Protocol
 
 import anyio
 import anyio.lowlevel
@@ -14,8 +14,8 @@ import anyio.lowlevel
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.call.call_errors import transport_error
 from carecloud_async._calls.call.context import ClientContext
-from carecloud_async._calls.call.execution import CallExecution
-from carecloud_async._calls.call.raw_response import RawResponse
+from carecloud_async._calls.call.outcomes import RawResponse
+from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.requests import PreparedCall
 from carecloud_async._calls.call.response_cache import AnswerStore, Flight, is_private, is_reference, part_of
 from carecloud_async.errors import (
@@ -25,8 +25,6 @@ from carecloud_async.errors import (
     RequestTimeoutError,
     ServerError,
 )
-
-T = TypeVar("T")
 
 #: Errors that depend on the request alone, shared with concurrent readers; those of a token or a deadline are not.
 _SHARED_ERRORS = (BadRequestError, MethodNotAllowedError, NotFoundError, ServerError)
@@ -65,91 +63,55 @@ class CachedCalls:
         reuses: bool,
     ) -> None:
         self._context = context
-        self._store = store
-        self._manager = manager
+        self.store: AnswerStore = store
+        self.manager: TokenManager = manager
         self._reuses = reuses
         self._scope = scope
         application = manager.provider.application_id
         #: The part of the keys that identities of one application share; `None` without an application.
         self._application = None if application == _NO_APPLICATION else (application, *scope)
 
-    def run(self, execution: CallExecution[T]) -> Coroutine[Any, Any, T]:
-        """Make a call, or use a cached answer; to be awaited."""
-        call = execution.call
+    def use(self, call: PreparedCall) -> CacheUse | None:
+        """Return how a call uses the cache; `None` for a call that is neither looked up nor changes anything."""
         if call.operation.clears_cache:
-            return self._write(execution)
-        if is_cacheable(call):
-            return self._read(execution) if self._reuses else self._read_fresh(execution)
-        return execution.run()
+            return _Write(self.store, call)
+        if not is_cacheable(call):
+            return None
+        return _Read(self, call) if self._reuses else _FreshRead(self, call)
 
-    async def _write(self, execution: CallExecution[T]) -> T:
-        operation = execution.call.operation
-        self._store.begin_write(operation)
-        try:
-            return await execution.run()
-        finally:
-            self._store.end_write(operation, lost=execution.lost_an_answer)
-
-    async def _read(self, execution: CallExecution[T]) -> T:
-        if self._manager.ended:
-            return await execution.run()  # which says so
-        execution.begin()
-        try:
-            # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
-            await anyio.lowlevel.checkpoint()
-            response = await self._find(execution)
-        except BaseException as error:
-            execution.fail(error)
-            raise
-        if response is not None:
-            return await execution.conclude(response)
-        execution.missed()
-        key = self._key(execution.call)
-        if self._store.flight(key) is not None:
-            return await execution.run()  # another call's read failed, and a third one has begun
-        return await self._lead(execution, key)
-
-    async def _read_fresh(self, execution: CallExecution[T]) -> T:
-        """Send a read and replace the cached answer, so that later reads do not get an older one."""
-        generation = self._store.generation(part_of(execution.call.operation.path))
-        token = self._manager.token_digest
-        result = await execution.run()
-        self._cache(execution.call, execution.response, generation=generation, token=token)
-        return result
-
-    def _key(self, call: PreparedCall) -> Hashable:
+    def key(self, call: PreparedCall) -> Hashable:
         """Return the key under which a call's answer is looked up.
 
         Reference data is shared by the application's identities, other answers belong to one identity. An identity
         without a token has not proved itself yet, and gets no answer that another one requested.
         """
-        shares = self._application is not None and self._manager.has_token and is_reference(call.operation.path)
-        return (self._application, call.target) if shares else self._own_key(call, self._manager.token_digest)
+        shares = self._application is not None and self.manager.has_token and is_reference(call.operation.path)
+        return (self._application, call.target) if shares else self._own_key(call, self.manager.token_digest)
 
     def _own_key(self, call: PreparedCall, token: str | None) -> Hashable:
         """Return the key of an answer that belongs to this identity alone.
 
         It includes the token: a device token may serve another customer later, who must not find these answers.
         """
-        return (self._store.identity(self._manager), token, *self._scope, call.target)
+        return (self.store.identity(self.manager), token, *self._scope, call.target)
 
-    async def _find(self, execution: CallExecution[T]) -> RawResponse | None:
+    async def find(self, call: PreparedCall, *, seconds: float) -> RawResponse | None:
         """Return a cached answer or that of a read under way; `None` if this call has to be made.
 
         Raises:
             CareCloudError: the read under way failed as this one would or took too long, or the client was closed.
         """
         for _ in range(_MOST_WAITS):
-            key = self._key(execution.call)
-            response = self._stored(execution.call, key)
+            key = self.key(call)
+            response = self._stored(call, key)
             if response is not None:
                 return response
-            flight = self._store.flight(key)
+            flight = self.store.flight(key)
             if flight is None:
                 return None
-            await self._wait(execution, flight)
+            seconds = await self._wait(call, flight, seconds)
             if self._context.closed:
-                raise execution.closed_error()
+                raise self._context.closed_error(under_way=f"while {call.operation.title} was under way")
             if flight.response is not None:
                 return flight.response if self._may_share(flight, flight.response) else None
             if isinstance(flight.error, _SHARED_ERRORS):
@@ -161,36 +123,24 @@ class CachedCalls:
         return None
 
     def _stored(self, call: PreparedCall, key: Hashable) -> RawResponse | None:
-        if not self._manager.has_token:
+        if not self.manager.has_token:
             return None  # the identity has to prove itself first
-        return self._store.get(key) or self._store.get(self._own_key(call, self._manager.token_digest))
+        return self.store.get(key) or self.store.get(self._own_key(call, self.manager.token_digest))
 
-    async def _wait(self, execution: CallExecution[T], flight: Flight) -> None:
-        with anyio.move_on_after(max(execution.seconds_left, 0.0)) as scope:
+    async def _wait(self, call: PreparedCall, flight: Flight, seconds: float) -> float:
+        """Wait for the end of another call's read; return the rest of the time."""
+        began = self._context.clock.monotonic()
+        with anyio.move_on_after(max(seconds, 0.0)) as scope:
             await flight.done.wait()
         if scope.cancelled_caught:
-            problem = f"no answer in time (total); an identical read was under way{execution.call.page}"
-            raise transport_error(RequestTimeoutError, execution.call.operation, problem)
+            problem = f"no answer in time (total); an identical read was under way{call.page}"
+            raise transport_error(RequestTimeoutError, call.operation, problem)
+        return seconds - (self._context.clock.monotonic() - began)
 
     def _may_share(self, flight: Flight, response: RawResponse) -> bool:
-        return flight.manager is self._manager or not is_private(response.headers)
+        return flight.manager is self.manager or not is_private(response.headers)
 
-    async def _lead(self, execution: CallExecution[T], key: Hashable) -> T:
-        token = self._manager.token_digest
-        flight = self._store.begin_read(key, self._manager, part=part_of(execution.call.operation.path))
-        try:
-            result = await execution.run()
-        except Exception as error:
-            flight.error = error
-            raise
-        else:
-            flight.response = execution.response
-        finally:
-            self._store.end_read(flight)
-        self._cache(execution.call, flight.response, generation=flight.generation, token=token)
-        return result
-
-    def _cache(self, call: PreparedCall, response: RawResponse | None, *, generation: int, token: str | None) -> None:
+    def put(self, call: PreparedCall, response: RawResponse, *, generation: int, token: str | None) -> None:
         """Cache an answer.
 
         Args:
@@ -199,10 +149,107 @@ class CachedCalls:
             generation: the number of writes before the request that could change the answer.
             token: the digest of the token at the time of the request; `None` if there was none.
         """
-        now = self._manager.token_digest
-        if response is None or now is None or token not in {None, now}:
+        now = self.manager.token_digest
+        if now is None or token not in {None, now}:
             return  # the token changed meanwhile: it is unknown which one the request was sent with
         reference = is_reference(call.operation.path)
         shares = reference and self._application is not None and not is_private(response.headers)
         key = (self._application, call.target) if shares else self._own_key(call, now)
-        self._store.put(key, response, part=part_of(call.operation.path), generation=generation)
+        self.store.put(key, response, part=part_of(call.operation.path), generation=generation)
+
+
+class CacheUse(Protocol):
+    """How one call uses the cache. Both methods are called once, the second one however the call ends."""
+
+    async def find(self, report: CallReport, *, seconds: float) -> RawResponse | None:
+        """Begin; return the answer of an earlier call, or `None` if this one has to be sent.
+
+        Args:
+            report: the call's report.
+            seconds: the call's time.
+
+        Raises:
+            CareCloudError: see `CachedCalls.find`.
+        """
+
+    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+        """End with the response of the result, or the error.
+
+        Args:
+            outcome: it.
+            lost: whether an answer is missing, so that the server may carry the call out later.
+        """
+
+
+class _Write:
+    """Removes what a write can change."""
+
+    def __init__(self, store: AnswerStore, call: PreparedCall) -> None:
+        self._store = store
+        self._operation = call.operation
+
+    async def find(self, report: CallReport, *, seconds: float) -> None:
+        del report, seconds
+        self._store.begin_write(self._operation)
+
+    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+        del outcome
+        self._store.end_write(self._operation, lost=lost)
+
+
+class _FreshRead:
+    """Replaces the cached answer, so that later reads do not get an older one."""
+
+    def __init__(self, cached: CachedCalls, call: PreparedCall) -> None:
+        self._cached = cached
+        self._call = call
+        self._token: str | None = None
+        self._generation = 0
+
+    async def find(self, report: CallReport, *, seconds: float) -> None:
+        del report, seconds
+        self._generation = self._cached.store.generation(part_of(self._call.operation.path))
+        self._token = self._cached.manager.token_digest
+
+    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+        del lost
+        if isinstance(outcome, RawResponse):
+            self._cached.put(self._call, outcome, generation=self._generation, token=self._token)
+
+
+class _Read:
+    """Looks for an answer; without one, other calls may wait for this one's."""
+
+    def __init__(self, cached: CachedCalls, call: PreparedCall) -> None:
+        self._cached = cached
+        self._call = call
+        self._token: str | None = None
+        self._flight: Flight | None = None
+
+    async def find(self, report: CallReport, *, seconds: float) -> RawResponse | None:
+        cached, call = self._cached, self._call
+        if cached.manager.ended:
+            return None  # sending it says so
+        # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
+        await anyio.lowlevel.checkpoint()
+        response = await cached.find(call, seconds=seconds)
+        if response is None:
+            report.notify("cache_missed")
+            key = cached.key(call)
+            if cached.store.flight(key) is None:  # otherwise another call's read failed, and a third one has begun
+                self._token = cached.manager.token_digest
+                self._flight = cached.store.begin_read(key, cached.manager, part=part_of(call.operation.path))
+        return response
+
+    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+        del lost
+        flight = self._flight
+        if flight is None:
+            return
+        if isinstance(outcome, RawResponse):
+            flight.response = outcome
+        elif isinstance(outcome, Exception):
+            flight.error = outcome
+        self._cached.store.end_read(flight)
+        if flight.response is not None:
+            self._cached.put(self._call, flight.response, generation=flight.generation, token=self._token)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from carecloud_async._base import codec
 from carecloud_async._base.project import Interface
@@ -16,26 +16,13 @@ from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.execution import CallExecution
 from carecloud_async._calls.call.operation import Operation
-from carecloud_async._calls.call.raw_response import RawResponse
+from carecloud_async._calls.call.outcomes import Answer
 from carecloud_async._calls.call.request_bounds import RequestSize, check_request_line, request_size
 from carecloud_async._calls.call.requests import PreparedCall, RequestBuilder, check_headers
 from carecloud_async._calls.call.wire import encode_query, expand_path
 from carecloud_async.errors import InterfaceError
 
 T = TypeVar("T")
-
-
-@frozen
-class Answer(Generic[T]):
-    """A decoded answer and its response.
-
-    Attributes:
-        data: the result.
-        response: the response.
-    """
-
-    data: T
-    response: RawResponse
 
 
 class Caller:
@@ -90,8 +77,7 @@ class Caller:
             CareCloudError: see `carecloud_async.errors`.
         """
         # A plain function: one stack frame less between the user's line and the HTTP library.
-        execution = self._prepare(request)
-        return execution.run() if self._cached is None else self._cached.run(execution)
+        return self._prepare(request, self._cached).run()
 
     async def execute(self, request: CallRequest[T]) -> Answer[T]:
         """Make a call, bypassing the cache, and return its decoded answer with the response; see `call`.
@@ -99,10 +85,10 @@ class Caller:
         Raises:
             CareCloudError: as from `call`.
         """
-        execution = self._prepare(request)
-        data = await execution.run()
-        assert execution.response is not None  # noqa: S101  (there is no result without one)
-        return Answer(data, execution.response)
+        execution = self._prepare(request, None)
+        await execution.run()
+        assert execution.answer is not None  # noqa: S101  (it has run)
+        return execution.answer
 
     def require(self, operation: Operation) -> None:
         """Raise unless the identity's interface has an operation.
@@ -114,7 +100,7 @@ class Caller:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
 
-    def _prepare(self, request: CallRequest[T]) -> CallExecution[T]:
+    def _prepare(self, request: CallRequest[T], cached: CachedCalls | None) -> CallExecution[T]:
         operation, params = request.operation, request.params
         self.require(operation)
         context = self.context
@@ -131,7 +117,8 @@ class Caller:
             check_request_line(operation, f"{self._base_path}{target}")
         call = PreparedCall(request=request, operation=operation, target=target, body=body)
         tokens = None if request.bearer is not None or operation.takes_credentials else self.manager
-        return CallExecution(context, self.options, call, builder=self._builder, tokens=tokens)
+        cache = None if cached is None else cached.use(call)
+        return CallExecution(context, self.options, call, builder=self._builder, tokens=tokens, cache=cache)
 
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -265,35 +265,19 @@ def record_calls(owner: object) -> Iterator[list[CallRecord]]:
             recording.ended = True
 
 
-class CallEvents:
-    """Hands the events of one call to its observers.
-
-    It does not refer to the call. The call refers to its attempt, and the attempt to this object: a cycle would keep
-    the answer in memory until a full garbage collection.
+def notify(observers: Iterable[CallObserver], event: str, *args: Any) -> None:
+    """Call one method of each observer; an observer's exception is logged on `carecloud_async.observers`.
 
     Args:
         observers: the observers.
-        start: the call, as each event names it.
+        event: the method's name; see `CallObserver`.
+        *args: its arguments.
     """
-
-    __slots__ = ("_observers", "start")
-
-    def __init__(self, observers: tuple[CallObserver, ...], start: CallStart) -> None:
-        self._observers = observers
-        self.start: CallStart = start
-
-    def notify(self, event: str, *args: Any) -> None:
-        """Call one method of each observer; an observer's exception is logged on `carecloud_async.observers`.
-
-        Args:
-            event: the method's name; see `CallObserver`.
-            *args: its arguments after the first one, the `CallStart`.
-        """
-        for observer in self._observers:
-            try:
-                getattr(observer, event)(self.start, *args)
-            except Exception:  # noqa: BLE001  (an observer may raise anything, and must not lose an answer)
-                _observer_log.exception("an observer of calls raised in %s", event)
+    for observer in observers:
+        try:
+            getattr(observer, event)(*args)
+        except Exception:  # noqa: BLE001  (an observer may raise anything, and must not lose an answer)
+            _observer_log.exception("an observer of calls raised in %s", event)
 
 
 def error_name(error: BaseException) -> str:

@@ -10,8 +10,7 @@ import anyio
 from carecloud_async._base.runtime.event_loops import loop_time
 from carecloud_async._calls.call.call_errors import limiter_timeout
 from carecloud_async._calls.call.context import ClientContext, at_limiter
-from carecloud_async._calls.call.events import CallEvents
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.retry import Failure
 from carecloud_async.errors import CareCloudError
 
@@ -23,9 +22,8 @@ class LimiterTurns:
 
     Args:
         context: state that all views share.
+        report: the call's report. A login passes before the calls that wait.
         seconds: the time for the limiter, for all attempts together.
-        operation: what is called.
-        ahead: whether the call passes before those that wait, as a login does.
 
     Attributes:
         seconds: the time that the call has waited.
@@ -33,7 +31,6 @@ class LimiterTurns:
         gave_up: whether the call ended without the turn that it asked for.
         refusal: the error of the last attempt, if the answer was a 429.
         scope: the call's scope, whose deadline moves on by the time that the call waits.
-        events: hands events to the observers, if the call has any.
     """
 
     scope: anyio.CancelScope
@@ -41,17 +38,16 @@ class LimiterTurns:
     waiting: bool = False
     gave_up: bool = False
     refusal: CareCloudError | None = None
-    events: CallEvents | None = None
     _ticket: int | None = None
     _unreported: float = 0.0  # the time since the last event
     _left_before: bool = False
 
-    def __init__(self, context: ClientContext, *, seconds: float, operation: Operation, ahead: bool) -> None:
+    def __init__(self, context: ClientContext, report: CallReport, *, seconds: float) -> None:
         self._limiter = context.rate_limiter
         self._clock = context.clock
+        self._call_report = report
         self._seconds = seconds
-        self._operation = operation
-        self._ahead = ahead
+        self._ahead = report.call.request.login
 
     @property
     def limited(self) -> bool:
@@ -113,7 +109,7 @@ class LimiterTurns:
         self.gave_up = True
         if self.refusal is not None:
             return self.refusal
-        return limiter_timeout(self._operation, seconds=self._limiter.delay(), again=self._left_before)
+        return limiter_timeout(self._call_report.call.operation, seconds=self._limiter.delay(), again=self._left_before)
 
     async def _wait(self, wait: Callable[[float], Coroutine[Any, Any, T]]) -> T:
         before, total_left = self._clock.monotonic(), self.scope.deadline - loop_time()
@@ -138,6 +134,6 @@ class LimiterTurns:
         self._unreported += waited
 
     def _report(self) -> None:
-        if self._unreported and self.events is not None:
-            self.events.notify("limiter_waited", self._unreported)
+        if self._unreported:
+            self._call_report.notify("limiter_waited", self._unreported)
         self._unreported = 0.0

@@ -29,7 +29,7 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import number, whole_number
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.call.operation import Operation
-from carecloud_async._calls.call.raw_response import RawResponse
+from carecloud_async._calls.call.outcomes import RawResponse
 
 __all__ = ["ResponseCache"]
 

@@ -18,7 +18,7 @@ from carecloud_async._lists.paging.page_plan import PagePlan
 
 if TYPE_CHECKING:
     from carecloud_async._base.codec import DecodedPage
-    from carecloud_async._calls.call.caller import Answer
+    from carecloud_async._calls.call.outcomes import Answer
 
 __all__ = ["ExportSource"]
 

@@ -1,10 +1,13 @@
-"""A response before its data is decoded."""
+"""What a call comes to: a response before its data is decoded, and a decoded answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from attrs import field, frozen
+
+T = TypeVar("T")
 
 
 @frozen
@@ -24,3 +27,16 @@ class RawResponse:
     body: bytes = field(repr=False)
     sent_at: float
     attempts: int = 1
+
+
+@frozen
+class Answer(Generic[T]):
+    """A decoded answer and its response.
+
+    Attributes:
+        data: the result.
+        response: the response.
+    """
+
+    data: T
+    response: RawResponse
