@@ -19,6 +19,7 @@ _PYTHON: Final = {
     "columns": "columns=",
     "credentials": "the credentials",
     "encoding": "encoding=",
+    "default": "defaults= with ",
     "defaults": "defaults=",
     "ignore_columns": "ignore_columns=",
     "journal": "journal=",

@@ -13,7 +13,7 @@ from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.sources.source import RowSource
 from carecloud_async.bulk.spoiled import CodeColumn
-from carecloud_async.fixes import COLUMNS, DEFAULTS
+from carecloud_async.fixes import COLUMNS, DEFAULTS, Fix
 
 __all__ = ["checker_of"]
 
@@ -52,8 +52,8 @@ async def checker_of(
         missing = [path for path in key.paths if path not in given and not columns.is_in_objects(path, objects)]
         if missing:
             raise BadSourceError(
-                f"{rows.label}: match={key.name!r} needs the column {missing[0]}: there is none; name the "
-                "column in columns="
+                f"{rows.label}: the key {key.name} needs the column {missing[0]}, which is missing",
+                fix=Fix(f"name the column in {{columns}}, or give all rows one value, {{default}}{missing[0]}=…"),
             )
     codes = await _read_codes(rows, columns)
     return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks, codes=codes)

@@ -80,7 +80,7 @@ REFUSE_TORN: Final = (
 class _JournalKind(RunKind):
     """The kind of run file that a journal is."""
 
-    def not_ours(self, path: Path) -> CareCloudError:
+    def not_ours(self, path: Path | str) -> CareCloudError:
         """See `RunKind.not_ours`."""
         return self.error(
             f"{path} is not a journal of this version of carecloud-async. If an earlier version began a run there, "
@@ -88,7 +88,7 @@ class _JournalKind(RunKind):
             "Otherwise name another file"
         )
 
-    def of_sqlite(self, path: Path, error: sqlite3.Error) -> CareCloudError:
+    def of_sqlite(self, path: Path | str, error: sqlite3.Error) -> CareCloudError:
         """See `RunKind.of_sqlite`."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
             return self.error(f"{path}: {error}: nothing is lost", fix=self.full)

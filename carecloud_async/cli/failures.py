@@ -23,6 +23,7 @@ _OPTIONS = {
     "count": "--count",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
+    "default": "--default ",
     "defaults": "--default",
     "encoding": "--encoding",
     "ignore_columns": "--ignore-column",

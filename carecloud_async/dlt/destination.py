@@ -25,6 +25,7 @@ from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file
 from carecloud_async.client import CareCloud
+from carecloud_async.dlt.settings import client_of_settings
 from carecloud_async.lookup.families import open_family, require_bulk
 
 __all__ = ["carecloud_destination"]
@@ -67,7 +68,7 @@ def carecloud_destination(
     writer = _Writer(
         family=family,
         of=of,
-        make_client=client or partial(CareCloud.from_env, token_store=MemoryTokenStore()),
+        make_client=client or partial(client_of_settings, "destination.carecloud", token_store=MemoryTokenStore()),
         rejects=None if rejects is None else Path(rejects),
         options={
             "match": match,

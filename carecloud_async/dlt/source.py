@@ -44,6 +44,7 @@ from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.listings.blocking import spool, spool_changes
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
+from carecloud_async.dlt.settings import client_of_settings
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.lookup.lists import find_list, open_list
 
@@ -73,8 +74,9 @@ def carecloud_source(
     Args:
         *lists: the lists by their names from the client, such as `customers`, `cards`, `products.tags`; the last one's
             table is `products_tags`.
-        client: makes a client; called once for each list that is read. From the `CARECLOUD_*` variables if left out,
-            with one login for all lists.
+        client: makes a client; called once for each list that is read. If left out, it is made of `[sources.carecloud]`
+            in dlt's `secrets.toml` and configuration, and of the `CARECLOUD_*` variables for what is not there. All
+            lists have one login then.
         full: read everything and replace the tables, so that deleted records go.
         allow_inexact: replace a table also by a reading that may lack records, with a warning, for lists that are never
             calm; otherwise such a run fails and the table stays as it was.
@@ -100,7 +102,7 @@ def carecloud_source(
     unused = sorted(chosen.keys() - set(lists))
     if unused:
         raise ConfigurationError(f"filters for {', '.join(unused)}, which is not among the lists: name it as one")
-    make_client = client or partial(CareCloud.from_env, token_store=MemoryTokenStore())
+    make_client = client or partial(client_of_settings, "sources.carecloud", token_store=MemoryTokenStore())
     resources: list[DltResource] = []
     for name in dict.fromkeys(lists):
         operation = find_list(name)

@@ -23,6 +23,9 @@ autumn, changes of that hour may come twice: merge by id.
 that is not known to be exact), and `project_url`, `external_application_id`, `login`, `timezone`, `language`, which
 default to the `CARECLOUD_*` variables.
 
+**Python**: Spark starts `python3` of the path for its workers. In an environment that is not activated, set
+`PYSPARK_PYTHON` to its Python before the session starts; otherwise there is a warning.
+
 **Secrets** are not options, because options appear in plans and event logs: the password is read from
 `CARECLOUD_PASSWORD` in the environment of the driver and of the executors, where the tasks log in. Set it before the
 session starts; as `spark.executorEnv.CARECLOUD_PASSWORD` Spark redacts it by its name. `CARECLOUD_REDIS_URL` names a
@@ -38,6 +41,9 @@ A vault or an identity of your own: subclass, and make the client yourself.
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,10 +51,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CareCloudDataSource"]
 
+_log = logging.getLogger("carecloud_async.spark")
+
 
 def __getattr__(name: str) -> Any:
     if name == "CareCloudDataSource":  # what reads its options works without Spark
         from carecloud_async.spark.source import CareCloudDataSource
+        from carecloud_async.spark.workers import problem_of_workers
 
+        problem = problem_of_workers(os.environ, sys.executable)
+        if problem is not None:  # a cluster may set it in another way
+            _log.warning("%s", problem)
         return CareCloudDataSource
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

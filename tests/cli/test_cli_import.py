@@ -89,6 +89,8 @@ def test_the_most_common_reasons_are_printed(carecloud, project, tmp_path):
         (("customers", "bad.csv", "--match", "email"), "the column 'nickname' leads nowhere"),
         (("customers", "c.csv", "--match", "email", "--default", "nosuch=1"), "name a field in --default"),
         (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
+        (("customers", "c.csv", "--match", "external_id"), "give all rows one value, --default customer_source_id=…"),
+        (("customers", "turnover.csv", "--match", "email"), "it is no field of customers: name its field in --column"),
         (("customers", "shop.csv", "--match", "email"), "name its encoding with --encoding, here probably cp1250"),
         (("customers", "c.csv", "--match", "email", "--encoding", "cp12500"), "did you mean cp1250?"),
         (("customers", "c.csv", "--match", "email", "--decimal", ";"), "';' is not one of '.', ','"),
@@ -98,6 +100,7 @@ def test_wrong_usage_is_exit_code_2(carecloud, project, tmp_path, arguments, mes
     """What cannot work is refused with its fix before anything is written."""
     (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")
     (tmp_path / "bad.csv").write_text("email,nickname\na@example.com,x\n")
+    (tmp_path / "turnover.csv").write_text("email,Obrat\na@example.com,1\n")
     (tmp_path / "shop.csv").write_bytes("email,last_name\na@example.com,Řehoř\n".encode("cp1250"))
     done = carecloud("import", *arguments)
     assert done.code == 2, done.err

@@ -53,6 +53,14 @@ async def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, name, more,
     assert (tmp_path / "there.jsonl").read_text() == "mine"
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="this system has no /proc")
+async def test_a_folder_that_takes_no_files():
+    """The reason is that of the folder, which is there."""
+    async with connect(Sandbox(customers=10, seed=1)) as client:
+        with pytest.raises(ExportError, match=r"/proc.*: no file can be made in this folder: choose another one"):
+            await client.customers.list().export("/proc/x.jsonl")
+
+
 async def test_an_offset_is_refused(tmp_path):
     """An export holds the whole list."""
     sandbox = Sandbox(customers=10, seed=1)

@@ -9,6 +9,7 @@ from carecloud_async import ConfigurationError
 from carecloud_async.models import Card
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
 from carecloud_async.spark.settings import ReadSettings, connect
+from carecloud_async.spark.workers import problem_of_workers
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +116,20 @@ def test_without_pyspark_the_extra_is_named():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "pip install 'carecloud-async[spark]'" in done.stdout
+
+
+def test_workers_of_another_python_are_told(tmp_path):
+    """In an environment that is not activated Spark would start the system's Python: the sentence names the fix."""
+    pythons = {}
+    for name in ("system", "environment"):
+        pythons[name] = tmp_path / name / "python3"
+        pythons[name].parent.mkdir()
+        pythons[name].touch(0o700)
+    own = str(pythons["environment"])
+    path = {"PATH": str(tmp_path / "system")}
+    problem = problem_of_workers(path, own)
+    assert problem.startswith(f"Spark will start its workers with {pythons['system']}, ")
+    assert f"set PYSPARK_PYTHON={own} before the session starts" in problem
+    assert "with python3, which" in problem_of_workers({"PATH": str(tmp_path)}, own)
+    assert problem_of_workers({"PATH": str(tmp_path / "environment")}, own) is None
+    assert problem_of_workers({**path, "PYSPARK_PYTHON": own}, own) is None

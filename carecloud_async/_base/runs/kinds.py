@@ -51,6 +51,8 @@ class MakeError(Protocol):
 
 def reason_of(error: OSError) -> str:
     """Return what the system's error means for a file."""
+    if error.errno == errno.ENOENT and error.filename is not None and Path(error.filename).parent.is_dir():
+        return "no file can be made in this folder: choose another one"  # such as /proc
     # An error of `durable_files` says more in its text than its number does.
     text = error.strerror or type(error).__name__
     system = os.strerror(error.errno) if error.errno else ""
@@ -124,34 +126,34 @@ class RunKind:
     if_foreign: Fix | None = None
     old_marks: frozenset[int] = frozenset()
 
-    def in_use(self, path: Path) -> CareCloudError:
+    def in_use(self, path: Path | str) -> CareCloudError:
         """Make the error of a file that another run has open."""
         return self.error(f"{path}: another {self.work} is using it: wait for its end")
 
-    def not_ours(self, path: Path) -> CareCloudError:
+    def not_ours(self, path: Path | str) -> CareCloudError:
         """Make the error of a file that no run of this kind made."""
         return self.error(f"{path} is not {self.file}: it is left alone; remove it, or name another file")
 
-    def damaged(self, path: Path) -> CareCloudError:
+    def damaged(self, path: Path | str) -> CareCloudError:
         """Make the error of a file whose content is not what was written."""
         return self.error(f"{path} is damaged", fix=self.begin_again)
 
-    def of_another_version(self, path: Path) -> CareCloudError:
+    def of_another_version(self, path: Path | str) -> CareCloudError:
         """Make the error of a file that another version of this package made."""
         return self.error(f"{path} was made by another version of this package", fix=self.begin_again)
 
-    def foreign(self, path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> CareCloudError | None:
+    def foreign(self, path: Path | str, before: Mapping[str, str], now: Mapping[str, str]) -> CareCloudError | None:
         """Return the error of a file that is bound to something else, which it names; `None` if it is not."""
         problem = why_foreign(before, now, name=self.name, each=self.each, own=self.own)
         return None if problem is None else self.error(f"{path} {problem}", fix=self.if_foreign)
 
-    def of_system(self, path: Path, error: OSError) -> CareCloudError:
+    def of_system(self, path: Path | str, error: OSError) -> CareCloudError:
         """Make the error of a refusal of the operating system."""
         reason = reason_of(error)
         message = reason if reason.startswith(str(path)) else f"{path}: {reason}"
         return self.error(message, fix=self.full if error.errno in FULL else None)
 
-    def of_sqlite(self, path: Path, error: sqlite3.Error) -> CareCloudError:
+    def of_sqlite(self, path: Path | str, error: sqlite3.Error) -> CareCloudError:
         """Make the error of a refusal of SQLite."""
         code = _code(error)
         if is_damage(error):

@@ -63,8 +63,11 @@ class RunFile:
         report: the report of the same run, which was finished before, as `finish` took it; `None` otherwise.
     """
 
-    def __init__(self, file: LockedFile, kind: RunKind, binding: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, file: LockedFile, kind: RunKind, binding: Mapping[str, str] | None, shown: str | None = None
+    ) -> None:
         self.path: Path = file.path
+        self._shown = shown or file.path
         self.earlier: Earlier = Earlier.NOTHING
         self.problem: CareCloudError | None = None
         self.continues: bool = False
@@ -79,7 +82,9 @@ class RunFile:
         self._is_closed = False
 
     @classmethod
-    def open(cls, path: Path, *, kind: RunKind, binding: Mapping[str, str] | None, resume: bool) -> Self:
+    def open(
+        cls, path: Path, *, kind: RunKind, binding: Mapping[str, str] | None, resume: bool, shown: str | None = None
+    ) -> Self:
         """Open a run file, or make one. Nothing of an earlier run is lost before `begin`.
 
         Args:
@@ -89,6 +94,7 @@ class RunFile:
                 run whatever it depends on, for work that needs nothing of it.
             resume: whether an earlier run is to be continued, or its report returned. Without it `earlier` says
                 whether there was one.
+            shown: what messages call the file; its path if left out.
 
         Raises:
             CareCloudError: of the kind's class: the file is in use, is no run file, cannot be opened, or the run that
@@ -97,10 +103,10 @@ class RunFile:
         try:
             file = LockedFile(path)
         except BlockingIOError:
-            raise kind.in_use(path) from None
+            raise kind.in_use(shown or path) from None
         except OSError as error:
-            raise kind.of_system(path, error) from error
-        run = cls(file, kind, binding)
+            raise kind.of_system(shown or path, error) from error
+        run = cls(file, kind, binding, shown)
         try:
             run._look()
             if resume:
@@ -189,7 +195,7 @@ class RunFile:
             return msgspec.json.decode(found[0][0], type=kind)
         except (msgspec.MsgspecError, TypeError):
             self._is_damaged = True
-            raise self._kind.damaged(self.path) from None
+            raise self._kind.damaged(self._shown) from None
 
     def set(self, name: str, value: Any) -> None:
         """Store a value of JSON or of a class of attrs under a name; `None` removes it. Used in a transaction."""
@@ -249,12 +255,12 @@ class RunFile:
                 return
             self.earlier = Earlier.UNREADABLE
             if self._file.mark in kind.old_marks:
-                self.problem = kind.of_another_version(self.path)
+                self.problem = kind.of_another_version(self._shown)
                 return
             if self._file.mark != MARK:
-                raise kind.not_ours(self.path)
+                raise kind.not_ours(self._shown)
             if not self._file.is_intact:
-                self.problem = kind.damaged(self.path)
+                self.problem = kind.damaged(self._shown)
                 return
         try:
             self._connect()
@@ -266,9 +272,9 @@ class RunFile:
 
     def _read_earlier(self) -> None:
         if self.get("kind") != self._kind.name:
-            raise self._kind.not_ours(self.path)
+            raise self._kind.not_ours(self._shown)
         if self.get("version") != self._kind.version:
-            self.problem = self._kind.of_another_version(self.path)
+            self.problem = self._kind.of_another_version(self._shown)
         elif self.get(_BINDING) is None:
             self.earlier, self.holds_something = Earlier.NOTHING, False
         else:
@@ -281,7 +287,7 @@ class RunFile:
         if self.earlier is Earlier.NOTHING:
             return
         before = self.get(_BINDING, dict[str, str]) or {}
-        foreign = None if self._binding is None else self._kind.foreign(self.path, before, self._binding)
+        foreign = None if self._binding is None else self._kind.foreign(self._shown, before, self._binding)
         if self.earlier is Earlier.UNFINISHED:
             if foreign is not None:
                 raise foreign
@@ -338,7 +344,7 @@ class RunFile:
         if db is not None:
             db.close()
             if not self._file.relock():
-                raise self._kind.in_use(self.path)
+                raise self._kind.in_use(self._shown)
         with self._system_errors():
             self._file.clear()
         self._is_damaged = False
@@ -349,11 +355,11 @@ class RunFile:
 
     def _explain(self, error: sqlite3.Error) -> CareCloudError:
         self._is_damaged = self._is_damaged or is_damage(error)
-        return self._kind.of_sqlite(self.path, error)
+        return self._kind.of_sqlite(self._shown, error)
 
     @contextlib.contextmanager
     def _system_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise self._kind.of_system(self.path, error) from error
+            raise self._kind.of_system(self._shown, error) from error

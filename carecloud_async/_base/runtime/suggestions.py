@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def nearest(name: str, known: Iterable[str], *, similarity: float = 0.5) -> str | None:
+def nearest(name: str, known: Iterable[str], *, similarity: float = 0.6) -> str | None:
     """Return the known name that was probably meant, or `None` if none is close.
 
     Args:

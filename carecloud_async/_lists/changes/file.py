@@ -26,13 +26,14 @@ from carecloud_async._base.runs import Publication, partial_path, publish
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
-from carecloud_async._lists.changes.reader import Changes, disk_errors, has_unfinished
+from carecloud_async._lists.changes.reader import Changes, disk_errors, has_unfinished, open_state
 from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
 from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
 from carecloud_async._lists.export.storage.sink_stream import SinkStream
 from carecloud_async._lists.export.storage.target import Target, read_target
 from carecloud_async.errors import ExportError
@@ -97,6 +98,7 @@ class WrittenChanges:
 
     report: ChangesReport
     _state: StateFile = field(alias="state")
+    _remote: RemoteState | None = field(default=None, alias="remote")
 
     def confirm(self) -> None:
         """Note that the report was received: the next run brings what changed since. Blocks for a few milliseconds.
@@ -109,7 +111,7 @@ class WrittenChanges:
 
     def close(self) -> None:
         """Close the state."""
-        self._state.close()
+        _close(self._state, self._remote)
 
 
 async def publish_changes(
@@ -133,15 +135,22 @@ async def publish_changes(
     if source.operation.id_field is None and destination.format.sink is not None:
         raise BadExportError(f"{source.name} has no id field, so a table cannot identify deleted records: write .jsonl")
     Changes(source, state, options)  # checks them
+    remote = remote_state(state)
+    path = local_state(state) if remote is None else remote.path
     opened: list[StateFile] = []  # where a cancelled wait finds it
     try:
-        await run_in_thread(lambda: opened.append(StateFile(Path(state), source.fingerprints())))
-        file = _ChangesFile(source, destination, file_options, opened[0], state=Path(state))
-        return WrittenChanges(await file.finish_earlier() or await file.make(options), opened[0])
+        await run_in_thread(lambda: opened.append(open_state(path, source, remote=remote)))
+        file = _ChangesFile(source, destination, file_options, opened[0], state=path)
+        return WrittenChanges(await file.finish_earlier() or await file.make(options), opened[0], remote)
     except BaseException:
-        for one in opened:
-            await run_in_thread_regardless(one.close)
+        await run_in_thread_regardless(lambda: _close(*opened, remote))
         raise
+
+
+def _close(*closed: StateFile | RemoteState | None) -> None:
+    for one in closed:
+        if one is not None:
+            one.close()
 
 
 class _ChangesFile:
@@ -185,6 +194,7 @@ class _ChangesFile:
 
     def _publish(self, changes: Changes[Any]) -> None:
         self._require_free()
+        self._opened.require_unchanged()
         with disk_errors(self._target.path):
             noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(changes.report))
         changes.commit(**{_PUBLICATION: noted})

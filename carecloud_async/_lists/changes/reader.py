@@ -21,7 +21,7 @@ from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_r
 from carecloud_async._calls.call.call_errors import invalid_response
 from carecloud_async._lists.changes.comparison import Comparison
 from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
-from carecloud_async._lists.changes.state_file import StateFile, pending_path
+from carecloud_async._lists.changes.state_file import UNFINISHED, StateFile, pending_path
 from carecloud_async._lists.changes.values import Change, ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError, disk_error
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
@@ -30,19 +30,17 @@ from carecloud_async._lists.export.reading.since import Since, parse_since, requ
 from carecloud_async._lists.export.report import Counts
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
 from carecloud_async._lists.export.storage.writer import Writer
 from carecloud_async._lists.paging.auto import require_int_or_auto
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import ROOM
 
-__all__ = ["Changes", "disk_errors", "has_unfinished"]
+__all__ = ["Changes", "disk_errors", "has_unfinished", "open_state"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.changes")
-
-#: The state's record of changes that were returned but not all taken.
-_UNFINISHED = "pending"
 
 
 @frozen(kw_only=True)
@@ -76,7 +74,7 @@ class Changes(Generic[T]):
         source: the list.
         state: the state file.
         options: see `Listing.changes`.
-        opened: the state, if it is open already; the caller closes it.
+        opened: the state, if it is open already; the caller closes it, and stores it where it is remote.
 
     Raises:
         BadExportError: the list cannot be compared with these options.
@@ -96,7 +94,8 @@ class Changes(Generic[T]):
         if options.compare_every is not None:
             require_changes(source)
         self._source = source
-        self._path = Path(state)
+        self._remote = None if opened is not None else remote_state(state)
+        self._path = local_state(state) if self._remote is None else self._remote.path
         self._options = options
         self._lent = opened
         self._opened: _Files | None = None
@@ -152,9 +151,9 @@ class Changes(Generic[T]):
             **notes: values that the state keeps under these names, from the same moment on.
         """
         state = self._files.state
-        for name, value in {_UNFINISHED: None, **notes}.items():
+        for name, value in {UNFINISHED: None, **notes}.items():
             state.set(name, value)
-        state.commit()
+        state.commit(store=self._lent is None)
         self._recorded = False
 
     def __aiter__(self) -> AsyncIterator[Change[T]]:
@@ -198,7 +197,7 @@ class Changes(Generic[T]):
         state, pending = self._files.state, self._files.pending
         if not self._secured and any(self.report.counts.values()):
             with disk_errors(self._path):
-                state.set(_UNFINISHED, _Unfinished(mark=pending.secure(), counts=self.report.counts))
+                state.set(UNFINISHED, _Unfinished(mark=pending.secure(), counts=self.report.counts))
             state.commit()
             self._recorded = True
         self._secured = True
@@ -212,9 +211,9 @@ class Changes(Generic[T]):
 
     def _open(self) -> None:
         lent = self._lent
-        state = StateFile(self._path, self._source.fingerprints()) if lent is None else lent
+        state = open_state(self._path, self._source, remote=self._remote) if lent is None else lent
         try:
-            self._earlier = state.get(_UNFINISHED, _Unfinished) or _Unfinished()
+            self._earlier = state.get(UNFINISHED, _Unfinished) or _Unfinished()
             self._recorded = self._earlier.mark is not None
             with disk_errors(self._path):
                 pending = PendingChanges(pending_path(self._path), earlier=self._earlier.mark)
@@ -233,6 +232,8 @@ class Changes(Generic[T]):
             finally:
                 if self._lent is None:
                     opened.state.close()
+        if self._remote is not None:
+            self._remote.close()
 
     async def _compare(self) -> None:
         source, state, pending = self._source, self._files.state, self._files.pending
@@ -321,6 +322,18 @@ class Changes(Generic[T]):
         return take
 
 
+def open_state(path: Path, source: ExportSource, *, remote: RemoteState | None) -> StateFile:
+    """Open the state of a list, after fetching a remote one. Blocks.
+
+    Raises:
+        ExportError: it belongs to another list or identity, is damaged or in use, or cannot be read.
+    """
+    if remote is not None:
+        with disk_errors(path):
+            remote.fetch()
+    return StateFile(path, source.fingerprints(), remote=remote)
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn an error of the disk into an `ExportError`."""
@@ -334,4 +347,4 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def has_unfinished(state: StateFile) -> bool:
     """Return whether a state has changes that were returned and not all taken."""
-    return state.get(_UNFINISHED, _Unfinished) is not None
+    return state.get(UNFINISHED, _Unfinished) is not None

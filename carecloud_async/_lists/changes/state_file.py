@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from carecloud_async._base.runs import RunFile, RunKind
+from carecloud_async._lists.export.storage.remote_state import RemoteState
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, ROOM
 
-__all__ = ["KnownRecord", "NewRecord", "StateFile", "pending_path", "remove_state"]
+__all__ = ["UNFINISHED", "KnownRecord", "NewRecord", "StateFile", "pending_path", "remove_state"]
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ _KIND: Final = RunKind(
     full=ROOM,
     old_marks=frozenset({0x43434348}),
 )
+#: The name under which it stores which changes were returned and not all taken.
+UNFINISHED: Final = "pending"
 _FIND = "SELECT id, number, text, value, record IS NOT NULL FROM records"
 _KEPT = ("NULL", "NOT NULL")
 _ADD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
@@ -71,13 +74,17 @@ class StateFile:
     Args:
         path: the file; made if it is not there, private to this user.
         fingerprints: what it belongs to, see `ExportSource.fingerprints`.
+        remote: the storage service from which it was fetched, if it was.
 
     Raises:
         ExportError: it belongs to another list or identity, is damaged or in use, or cannot be written.
     """
 
-    def __init__(self, path: Path, fingerprints: Mapping[str, str]) -> None:
-        self._run = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True)
+    def __init__(self, path: Path, fingerprints: Mapping[str, str], *, remote: RemoteState | None = None) -> None:
+        self.path: Path = path
+        self._remote = remote
+        shown = None if remote is None else remote.shown
+        self._run = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True, shown=shown)
         try:
             if not self._run.continues:
                 self._run.begin()
@@ -166,14 +173,29 @@ class StateFile:
         """Undo what this run did: the list must be read with another strategy."""
         self._db.execute("ROLLBACK TO run")
 
-    def commit(self) -> None:
+    def commit(self, *, store: bool = True) -> None:
         """Commit what this run did; the file stays locked, and another transaction begins.
 
+        Args:
+            store: whether a remote state is stored too, with its pending changes.
+
         Raises:
-            ExportError: the disk refuses; the state is unchanged.
+            ExportError: the disk or the storage refuses; the state is unchanged.
         """
         self._run.commit()
+        if store and self._remote is not None:
+            has_pending = self._run.get(UNFINISHED) is not None
+            self._remote.store(self._db, beside=[pending_path(self.path)] if has_pending else ())
         self._start()
+
+    def require_unchanged(self) -> None:
+        """Check that no other run has stored a remote state meanwhile.
+
+        Raises:
+            ExportError: one has.
+        """
+        if self._remote is not None:
+            self._remote.require_unchanged()
 
     def close(self) -> None:
         """Close the file; what was not committed is rolled back."""

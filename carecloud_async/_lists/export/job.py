@@ -18,6 +18,7 @@ from carecloud_async._lists.export.reading.timeless import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import check_request
 from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
 from carecloud_async._lists.export.storage.state import LastRun, open_state, read_last, write_last
 from carecloud_async._lists.export.storage.target import Target, read_target
 from carecloud_async._lists.export.stream_export import export_to_stream
@@ -52,11 +53,18 @@ async def run(
     destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
         return await _export(source, destination, options, timeless=timeless, expects_records=expects_records)
-    return await _export_since_state(source, destination, options, Path(options.state))
+    remote = remote_state(options.state)
+    if remote is None:
+        return await _export_since_state(source, destination, options, local_state(options.state))
+    try:
+        await run_in_thread(remote.fetch)
+        return await _export_since_state(source, destination, options, remote.path, remote=remote)
+    finally:
+        await run_in_thread_regardless(remote.close)
 
 
 async def _export_since_state(
-    source: ExportSource, target: Target, options: ExportOptions, state: Path
+    source: ExportSource, target: Target, options: ExportOptions, state: Path, *, remote: RemoteState | None = None
 ) -> ExportReport:
     """Export what changed since the run that wrote the state file, and write the file for the next run."""
     require_changes(source)
@@ -65,7 +73,8 @@ async def _export_since_state(
         raise BadExportError(f"the target and state are the same file, {state}: give each a file of its own")
     opened: list[RunFile] = []  # where a cancelled wait finds it
     try:
-        await run_in_thread(lambda: opened.append(open_state(state, fingerprints)))
+        shown = None if remote is None else remote.shown
+        await run_in_thread(lambda: opened.append(open_state(state, fingerprints, shown=shown)))
         last = read_last(opened[0])
         timeless = TimelessRecords(last.timeless)
         since = evolve(options, state=None, changed_since=last.changed_since)
@@ -75,6 +84,8 @@ async def _export_since_state(
             has_records = bool(report.total if report.total is not None else report.records or last.has_records)
             following = LastRun(changed_since=mark, timeless=timeless.found, has_records=has_records)
             await run_in_thread(lambda: write_last(opened[0], following))
+            if remote is not None:
+                await run_in_thread(lambda: remote.store(opened[0].db))
     finally:
         for one in opened:
             await run_in_thread_regardless(one.close)

@@ -51,7 +51,8 @@ class ExportOptions:
         resume: continue an earlier run to the same target, if there is one.
         overwrite: replace the target if it exists.
         changed_since: write only what changed at or after this time; naive means project-local.
-        state: a file that stores the mark of the last complete run: the first run writes everything, each later run
+        state: a file, or a URL of a storage service, that stores the mark of the last complete run: the first run
+            writes everything, each later run
             what changed since the previous one.
         allow_shrink: believe an empty list that had records in the last run.
         fields: the fields to write, nested ones dotted; `None` for all.

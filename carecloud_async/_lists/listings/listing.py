@@ -165,7 +165,8 @@ class Listing(NotAList, Generic[T]):
             resume: continue an earlier run to the same target; if there is none, begin.
             overwrite: replace the target if it exists.
             changed_since: write only what changed at or after this time; naive means project-local.
-            state: a file that keeps the mark of the last run whose guarantee holds (`report.exact`): the first run
+            state: a file, or a URL of a storage service such as `s3://bucket/customers.state`, that keeps the mark of
+                the last run whose guarantee holds (`report.exact`): the first run
                 exports everything, each later one what changed. Replaces `changed_since`.
             allow_shrink: accept a list that is empty and had records in the last run, as the state or an earlier run to
                 the same target shows. Without it, such a list is asked again, and the report is not exact.
@@ -266,7 +267,8 @@ class Listing(NotAList, Generic[T]):
         How it works, and when a deletion is certain: `carecloud_async.changes`.
 
         Args:
-            state: a file that keeps the ids and digests of the records. The first run makes it: everything is created.
+            state: a file, or a URL of a storage service such as `s3://bucket/cards.state`, that keeps the ids and
+                digests of the records. The first run makes it: everything is created.
             keep: `records` keeps the records too, so that `change.fields` names the fields that differ.
             compare_every: read only what changed by `last_change`, until this time has passed since the whole list was
                 compared last. Only a comparison of the whole list finds deletions.

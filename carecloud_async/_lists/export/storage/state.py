@@ -46,12 +46,13 @@ class LastRun:
     has_records: bool = False
 
 
-def open_state(path: Path, fingerprints: Mapping[str, str]) -> RunFile:
+def open_state(path: Path, fingerprints: Mapping[str, str], *, shown: str | None = None) -> RunFile:
     """Open the state of a nightly job, or begin one; no other export uses it until it is closed.
 
     Args:
         path: the state file.
         fingerprints: digests of the list that is exported.
+        shown: what messages call it; its path if left out.
 
     Raises:
         ExportError: the file is in use, cannot be read, is damaged, or belongs to another list, or its folder cannot be
@@ -62,7 +63,7 @@ def open_state(path: Path, fingerprints: Mapping[str, str]) -> RunFile:
         raise BadExportError(f"{path}: there is no folder {folder}: make it first, or choose another place")
     if not os.access(folder, os.W_OK):
         raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
-    state = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True)
+    state = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True, shown=shown)
     if not state.continues:
         state.begin()
     return state

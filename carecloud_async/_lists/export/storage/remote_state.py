@@ -1,0 +1,237 @@
+"""`RemoteState`: a state file that lives in a storage service: fetched when a run begins, stored when it is complete.
+
+    fetch      a copy into a private folder of this machine, and the version of the object
+    store      the state and what belongs to it as one object, only if the object is still that version
+
+A run that is killed between leaves the object as it was: the next run begins from the last complete one, and brings its
+records again. Two runs at once, of two machines, cannot both store: the later one fails and has changed nothing.
+
+S3 compares the version itself (`If-Match`). Elsewhere a lock object, `<state>.lock`, is created for the moment in which
+the version is compared and the object is replaced. It is created by a call that fails if the object is there, which is
+atomic on Google Cloud Storage and Azure. The lock object of a killed run is removed after a minute without change.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import copyfileobj, rmtree
+from typing import Any, Final
+
+from carecloud_async._base.runs import Database
+from carecloud_async._base.runtime.durable_files import create_private
+from carecloud_async._lists.export.errors import missing_extra
+from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import DELETE
+
+__all__ = ["RemoteState", "local_state", "remote_state"]
+
+#: What S3 answers if the object is not the version that was named, or is being replaced.
+_CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
+#: What a server answers that cannot compare versions.
+_NOT_IMPLEMENTED: Final = frozenset({"NotImplemented", "501"})  # the last one where the answer has no body
+#: Seconds after which the lock object of a killed run is removed.
+_STALE: Final = 60
+
+
+def remote_state(state: str | os.PathLike[str]) -> RemoteState | None:
+    """Return the remote state that a URL names; `None` for a path."""
+    return RemoteState(str(state)) if is_url(str(state)) else None
+
+
+def local_state(state: str | os.PathLike[str]) -> Path:
+    """Return the path of a local state, which may be written as `file://`."""
+    return Path(str(state).removeprefix("file://"))
+
+
+class RemoteState:
+    """A state in a storage service of fsspec; see the module. Everything blocks.
+
+    Args:
+        url: its URL.
+        wait: waits for a number of seconds.
+
+    Attributes:
+        shown: the URL without its secrets.
+        path: the file of this machine into which it is fetched.
+    """
+
+    def __init__(self, url: str, *, wait: Callable[[float], None] = time.sleep) -> None:
+        self.shown: str = mask_url(url)
+        self._url = url
+        self._secrets = find_secrets(url)
+        self._wait = wait
+        self._folder = Path(tempfile.gettempdir(), f"carecloud-state-{secrets.token_hex(8)}")
+        self.path: Path = self._folder / "state"
+        self._version: str | None = None
+        self._storage: Any = None
+        self._key = ""
+
+    def fetch(self) -> None:
+        """Fetch the object with what belongs to it; nothing if there is none.
+
+        Raises:
+            ExportError: the storage refuses, or the object is no state.
+            OSError: the disk refuses.
+        """
+        self._folder.mkdir(mode=0o700)
+        packed = self._folder / "object"
+        with self._errors():
+            self._storage, self._key = _open(self._url, self.shown)
+            while True:
+                self._version = self._read_version()
+                if self._version is None:
+                    return
+                self._storage.get_file(self._key, str(packed))
+                if self._read_version() == self._version:  # otherwise another run has replaced it meanwhile
+                    break
+        try:
+            with zipfile.ZipFile(packed) as archive:
+                for name in archive.namelist():
+                    # Names of ours alone: an archive may hold any path.
+                    if name.startswith(self.path.name) and name == os.path.basename(name):
+                        with archive.open(name) as source, create_private(self._folder / name) as file:
+                            copyfileobj(source, file)
+        except zipfile.BadZipFile:
+            raise ExportError(f"{self.shown} is no state, or is damaged", fix=DELETE) from None
+        packed.unlink()
+
+    def require_unchanged(self) -> None:
+        """Check that no other run has stored the state since it was fetched.
+
+        Raises:
+            ExportError: one has, or the storage refuses.
+        """
+        with self._errors():
+            if self._read_version() != self._version:
+                raise self._changed()
+
+    def store(self, database: Database, *, beside: Sequence[Path] = ()) -> None:
+        """Replace the object, if it is still the one that was fetched.
+
+        Args:
+            database: the open state, without a transaction.
+            beside: files that belong to it, whose names begin with that of the state.
+
+        Raises:
+            ExportError: another run has stored the state meanwhile, or the storage refuses; the object is unchanged.
+            OSError: the disk refuses.
+        """
+        copy, packed = self._folder / "copy", self._folder / "object"
+        copy.unlink(missing_ok=True)
+        create_private(packed).close()
+        database.execute("VACUUM INTO ?", (str(copy),))
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.write(copy, self.path.name)
+            for file in beside:
+                archive.write(file, file.name)
+        copy.unlink()
+        with self._errors():
+            self._version = self._replace(packed)
+        packed.unlink()
+
+    def close(self) -> None:
+        """Remove the files of this machine."""
+        rmtree(self._folder, ignore_errors=True)
+
+    def _replace(self, packed: Path) -> str | None:
+        storage = self._storage
+        if hasattr(storage, "call_s3"):
+            version = self._replace_on_s3(packed)
+            if version is not None:
+                return version
+        with self._lock_object():
+            if self._read_version() != self._version:
+                raise self._changed()
+            storage.put_file(str(packed), self._key)
+            return self._read_version()
+
+    def _replace_on_s3(self, packed: Path) -> str | None:
+        """Replace the object by a request with a condition; return its version, or `None` if the server knows none."""
+        bucket, key, _ = self._storage.split_path(self._key)
+        condition = {"IfNoneMatch": "*"} if self._version is None else {"IfMatch": self._version}
+        try:
+            with packed.open("rb") as body:
+                answer = self._storage.call_s3("put_object", Bucket=bucket, Key=key, Body=body, **condition)
+        except Exception as error:
+            codes = _codes(error)
+            if codes & _NOT_IMPLEMENTED:
+                return None
+            if codes & _CHANGED:
+                raise self._changed() from None
+            raise
+        self._storage.invalidate_cache()
+        return str(answer["ETag"])
+
+    def _read_version(self) -> str | None:
+        """Return the version of the object; `None` if there is none."""
+        storage, key = self._storage, self._key
+        storage.invalidate_cache()
+        try:
+            info = storage.info(key)
+        except FileNotFoundError:
+            return None
+        return str(info["ETag"]) if hasattr(storage, "call_s3") and "ETag" in info else str(storage.ukey(key))
+
+    @contextmanager
+    def _lock_object(self) -> Iterator[None]:
+        """Hold the lock object for a block."""
+        storage, lock, token = self._storage, f"{self._key}.lock", secrets.token_bytes(16)
+        seen, waited = b"", 0
+        while True:
+            with suppress(FileExistsError):
+                storage.pipe_file(lock, token, mode="create")
+            with suppress(FileNotFoundError):  # which was removed meanwhile
+                storage.invalidate_cache()
+                holder = bytes(storage.cat_file(lock))
+                if holder == token:
+                    break
+                waited = waited + 1 if holder == seen else 0
+                seen = holder
+                if waited >= _STALE:
+                    storage.rm_file(lock)
+                    continue
+                self._wait(1)
+        try:
+            yield
+        finally:
+            storage.rm_file(lock)
+
+    def _changed(self) -> ExportError:
+        return ExportError(
+            f"{self.shown}: another run has stored this state meanwhile, and it is left as that run stored it: run "
+            "again, and one run at a time"
+        )
+
+    def _errors(self) -> Any:
+        return storage_errors(self.shown, self._secrets)
+
+
+def _open(url: str, shown: str) -> tuple[Any, str]:
+    try:
+        import fsspec.core  # an extra
+
+        storage, key = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "fsspec":
+            raise missing_extra("a URL as state", "fsspec") from None
+        raise ExportError(f"{shown}: {mask_url(str(error))}") from None
+    return storage, key
+
+
+def _codes(error: BaseException | None) -> set[str]:
+    """Return the codes of an error of S3, which s3fs wraps in one of the system."""
+    found: set[str] = set()
+    while error is not None:
+        answer: Any = getattr(error, "response", None)
+        if isinstance(answer, dict):
+            found.add(str(answer.get("Error", {}).get("Code", "")))
+        error = error.__cause__ or error.__context__
+    return found

@@ -1,0 +1,55 @@
+"""Settings of a client from dlt's configuration: `secrets.toml`, `config.toml`, its variables and vaults.
+
+```toml
+[sources.carecloud]
+project_url = "acme.crmcarecloud.com"
+external_application_id = "89d1a6111b3fb6e74665d948"
+login = "api_user"
+password = "…"
+```
+
+What is not there comes from a profile and the `CARECLOUD_*` variables, as for `CareCloud.from_env`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import dlt
+from attrs import evolve
+
+from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async.client import CareCloud
+from carecloud_async.config import from_environment
+from carecloud_async.environment import Environment, variable_of
+
+__all__ = ["client_of_settings"]
+
+_SETTINGS: Final = ("project_url", "external_application_id", "login", "password", "timezone", "language")
+
+
+def client_of_settings(section: str, *, token_store: TokenStore) -> CareCloud:
+    """Make a client.
+
+    Args:
+        section: the section of dlt's configuration, such as `sources.carecloud`; one `credentials` in it is read too.
+        token_store: keeps the token.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; the message names it.
+    """
+    environment = Environment.read()
+    variables, profile = dict(environment.variables), dict(environment.profile)
+    for name in _SETTINGS:
+        value = _find(f"{section}.credentials.{name}") or _find(f"{section}.{name}")
+        if value is not None:
+            variables[variable_of(name)] = value
+            variables.pop(f"{variable_of(name)}_FILE", None)
+            profile = {key: one for key, one in profile.items() if key not in {name, f"{name}_file"}}
+    found = evolve(environment, variables=variables, profile=profile)
+    return CareCloud(**from_environment({"token_store": token_store}, environment=found))
+
+
+def _find(key: str) -> str | None:
+    value = dlt.secrets.get(key) or dlt.config.get(key)
+    return None if value is None else str(value)

@@ -1,0 +1,299 @@
+"""States in storage services: fetched when a run begins, stored only if no other run has stored one meanwhile."""
+
+import json
+import os
+import tempfile
+import threading
+import uuid
+
+import fsspec
+import pytest
+
+from carecloud_async import CareCloud, ExportError
+from carecloud_async._base.runs import Database
+from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes, write_changes
+from carecloud_async._lists.changes.values import ChangesOptions
+from carecloud_async._lists.export.storage.remote_state import RemoteState
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    """These tests wait for threads, which are the same on both event loops."""
+    return "asyncio"
+
+
+@pytest.fixture
+def temporary(monkeypatch, tmp_path):
+    """A folder of its own for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A server that speaks S3 with an empty bucket; its address is in the environment, as on a real machine."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    moto = pytest.importorskip("moto.server", reason="moto with its server is not installed")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    before = dict(os.environ)
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="key",
+        AWS_SECRET_ACCESS_KEY="secret",
+        AWS_DEFAULT_REGION="us-east-1",
+        AWS_ENDPOINT_URL=f"http://{host}:{port}",
+    )
+    try:
+        system = fsspec.filesystem("s3", skip_instance_cache=True)
+        system.mkdir("nights")
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        fsspec.filesystem("s3").clear_instance_cache()
+        server.stop()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def state(request, temporary):
+    """The URL of a state that is not there."""
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+    return f"{request.param}://nights/{uuid.uuid4().hex}.state"
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=30, seed=1, untidy=False)
+
+
+def connect(sandbox):
+    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
+
+
+def rename(sandbox, number):
+    """Update a record; return its id."""
+    updated = sandbox.customers.id_at(number)
+    sandbox.customers.update(updated, {"personal_information": {"first_name": f"New {number}"}})
+    return updated
+
+
+def write(client, path, state):
+    """Write a night of changes to a file."""
+    source = client.customers.list().export_source()
+    return write_changes(source, path, state, ChangesOptions(), ChangesFileOptions())
+
+
+def exists(url):
+    system, path = fsspec.core.url_to_fs(url)
+    system.invalidate_cache()
+    return system.exists(path)
+
+
+async def test_nights_of_an_export(sandbox, state, temporary, tmp_path):
+    """The first night exports everything, the next one what changed; nothing of the state stays on the machine."""
+    async with connect(sandbox) as client:
+        first = await client.customers.list().export(tmp_path / "1.jsonl", state=state)
+        rename(sandbox, 3)
+        second = await client.customers.list().export(tmp_path / "2.jsonl", state=state)
+    assert first.records == 30
+    assert 1 <= second.records < 30
+    assert exists(state)
+    assert not exists(f"{state}.lock")
+    assert list(temporary.iterdir()) == []
+
+
+async def test_nights_of_changes(sandbox, state, temporary, tmp_path):
+    """Files of changes, and changes that a program takes, go on from the state of the last night."""
+    async with connect(sandbox) as client:
+        assert (await write(client, tmp_path / "1.jsonl", state)).counts["created"] == 30
+        updated = rename(sandbox, 3)
+        report = await write(client, tmp_path / "2.jsonl", state)
+        assert report.counts == {"created": 0, "updated": 1, "deleted": 0}
+        assert json.loads((tmp_path / "2.jsonl").read_text())["id"] == updated
+        again = rename(sandbox, 4)
+        async with client.customers.list().changes(state=state) as changes:
+            assert [change.id async for change in changes] == [again]
+        assert sum((await write(client, tmp_path / "3.jsonl", state)).counts.values()) == 0
+    assert list(temporary.iterdir()) == []
+
+
+async def test_a_run_that_is_killed_before_the_state_is_stored(sandbox, state, tmp_path):
+    """The file is there and the state is the old one: the next run brings the same changes again."""
+    async with connect(sandbox) as client:
+        await write(client, tmp_path / "1.jsonl", state)
+        updated = rename(sandbox, 3)
+        source = client.customers.list().export_source()
+        written = await publish_changes(source, tmp_path / "2.jsonl", state, ChangesOptions(), ChangesFileOptions())
+        written.close()  # without `confirm`, as a kill
+        assert json.loads((tmp_path / "2.jsonl").read_text())["id"] == updated
+        report = await write(client, tmp_path / "3.jsonl", state)
+    assert report.counts["updated"] == 1
+    assert (tmp_path / "3.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()
+
+
+async def test_a_program_that_is_stopped_in_the_middle_of_its_changes(sandbox, state, temporary, tmp_path):
+    """The next run, on another machine, returns the same changes, and then what changed since."""
+    async with connect(sandbox) as client:
+        await write(client, tmp_path / "1.jsonl", state)
+        ids = {rename(sandbox, number) for number in (3, 4, 5)}
+        with pytest.raises(RuntimeError, match="stopped"):
+            async with client.customers.list().changes(state=state) as changes:
+                async for _ in changes:
+                    raise RuntimeError("stopped")
+        assert list(temporary.iterdir()) == []
+        gone = next(iter(ids))
+        sandbox.customers.delete(gone)
+        async with client.customers.list().changes(state=state) as changes:
+            found = [(change.kind, change.id) async for change in changes]
+    assert sorted(found[:-1]) == [("updated", one) for one in sorted(ids)]
+    assert found[-1] == ("deleted", gone)
+
+
+async def test_two_runs_at_once(sandbox, state, tmp_path):
+    """Of two runs that fetched one state the second to end fails, and the state is that of the first."""
+    async with connect(sandbox) as client:
+        await write(client, tmp_path / "1.jsonl", state)
+        updated = rename(sandbox, 3)
+        source = client.customers.list().export_source()
+        slow = await publish_changes(source, tmp_path / "2.jsonl", state, ChangesOptions(), ChangesFileOptions())
+        rename(sandbox, 4)
+        assert (await write(client, tmp_path / "3.jsonl", state)).counts["updated"] == 2
+        with pytest.raises(ExportError, match="another run has stored this state meanwhile"):
+            slow.confirm()
+        slow.close()
+        assert sum((await write(client, tmp_path / "4.jsonl", state)).counts.values()) == 0
+        with pytest.raises(ExportError, match="another run has stored this state meanwhile"):
+            async with client.customers.list().changes(state=state) as changes:
+                assert [change async for change in changes] == []
+                await write(client, tmp_path / "5.jsonl", state)
+    assert json.loads((tmp_path / "2.jsonl").read_text())["id"] == updated
+
+
+async def test_two_first_runs_at_once(sandbox, state, tmp_path):
+    """Two runs that found no state: one stores it, the other fails and exports again the next time."""
+    async with connect(sandbox) as client:
+        source = client.customers.list().export_source()
+        slow = await publish_changes(source, tmp_path / "1.jsonl", state, ChangesOptions(), ChangesFileOptions())
+        await write(client, tmp_path / "2.jsonl", state)
+        with pytest.raises(ExportError, match="another run has stored this state meanwhile"):
+            slow.confirm()
+        slow.close()
+
+
+async def test_a_state_of_another_list_or_none_at_all(sandbox, state, temporary, tmp_path):
+    """Errors name the URL, and what is no state is left alone."""
+    async with connect(sandbox) as client:
+        await write(client, tmp_path / "1.jsonl", state)
+        with pytest.raises(ExportError, match=rf"^{state} belongs to another"):
+            await client.users.list().changes(state=state).__aenter__()
+        with pytest.raises(ExportError, match=rf"^{state} is not a state file of an export"):
+            await client.customers.list().export(tmp_path / "2.jsonl", state=state)
+        system, path = fsspec.core.url_to_fs(state)
+        system.pipe_file(path, b"not a state")
+        with pytest.raises(ExportError, match=rf"^{state} is no state, or is damaged: delete it to begin again"):
+            await client.customers.list().export(tmp_path / "2.jsonl", state=state)
+        assert system.cat_file(path) == b"not a state"
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_storage_that_refuses(temporary):
+    """What a storage library raises is an error of ours, without the password of the URL."""
+    for url in ("s4://bucket/state", "sftp://user:hidden@127.0.0.1:1/state"):
+        remote = RemoteState(url)
+        with pytest.raises(ExportError) as caught:
+            remote.fetch()
+        remote.close()
+        assert "hidden" not in str(caught.value)
+
+
+class Waits:
+    """Counts seconds instead of waiting for them."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self, seconds):
+        self.seconds += seconds
+
+
+@pytest.fixture
+def database(tmp_path):
+    found = Database(tmp_path / "local", explain=lambda error: error)
+    found.execute("CREATE TABLE one (value)")
+    yield found
+    found.close()
+
+
+def test_a_lock_object_of_a_killed_run(temporary, database):
+    """A lock object that does not change for a minute is removed, and the state is stored."""
+    url, waits = f"memory://{uuid.uuid4().hex}", Waits()
+    system, path = fsspec.core.url_to_fs(f"{url}.lock")
+    system.pipe_file(path, b"of a killed run")
+    remote = RemoteState(url, wait=waits)
+    remote.fetch()
+    remote.store(database)
+    remote.close()
+    assert waits.seconds == 60
+    assert exists(url)
+    assert not exists(f"{url}.lock")
+
+
+def test_many_runs_at_once(temporary, database):
+    """Of many runs that fetched one version exactly one stores the next."""
+    url = f"memory://{uuid.uuid4().hex}"
+    remotes = [RemoteState(url, wait=lambda _: None) for _ in range(8)]
+    for one in remotes:
+        one.fetch()
+    outcomes = []
+
+    def store(remote):
+        try:
+            remote.store(database)
+            outcomes.append("stored")
+        except ExportError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=store, args=(one,)) for one in remotes]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    for one in remotes:
+        one.close()
+    assert sorted(outcomes) == ["refused"] * 7 + ["stored"]
+
+
+def test_a_server_that_knows_no_conditions(s3, temporary, database, monkeypatch):
+    """Where S3 is spoken without conditions, the lock object takes their place."""
+    import s3fs
+
+    url = f"s3://nights/{uuid.uuid4().hex}"
+    real, calls = s3fs.S3FileSystem._call_s3, []
+
+    async def refuse(self, method, *args, **kwargs):
+        if {"IfMatch", "IfNoneMatch"} & kwargs.keys() and ".lock" not in kwargs["Key"]:
+            calls.append(method)
+            raise OSError(38, "not implemented") from NotImplementedByServerError()
+        return await real(self, method, *args, **kwargs)
+
+    class NotImplementedByServerError(Exception):
+        def __init__(self):
+            self.response = {"Error": {"Code": "NotImplemented"}}
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", refuse)
+    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", fsspec.asyn.sync_wrapper(refuse))
+    remote = RemoteState(url)
+    remote.fetch()
+    remote.store(database)
+    remote.store(database)
+    remote.close()
+    assert calls == ["put_object"] * 2
+    assert exists(url)
+    assert not exists(f"{url}.lock")
