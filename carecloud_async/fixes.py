@@ -82,7 +82,8 @@ PRIVATE_CA = Fix("for a private CA set {verify} to its file")
 PROJECT_URL = Fix("check {project_url}")
 REMOVE_JOURNAL = Fix("remove the file to begin again: rows that were written are found by their keys")
 RESEND_BILL = Fix(
-    "it may have been recorded: some minutes later call workflows.resend_purchase, which looks it up first"
+    "it may have been recorded: some minutes later call workflows.resend_purchase, which looks it up first, or put it "
+    "into an outbox (client.outbox), which does that by itself"
 )
 RESTART = Fix("export {no_resume} to begin again")
 RESUME = Fix("make room and go on with {resume}")

@@ -25,6 +25,7 @@ from carecloud_async.fastapi.dependencies import CareCloudDep, carecloud_dep
 from carecloud_async.fastapi.disconnect import ClientDisconnectedError
 from carecloud_async.fastapi.handlers import install_error_handlers
 from carecloud_async.fastapi.lifespan import carecloud_lifespan
+from carecloud_async.fastapi.outbox import OutboxDep, outbox_dep, outbox_lifespan
 from carecloud_async.fastapi.problems import problem_of
 from carecloud_async.fastapi.sessions import NoSessionError, customer_dep
 from carecloud_async.fastapi.streaming import NdjsonResponse, StreamBrokenError, ndjson
@@ -41,6 +42,7 @@ __all__ = [
     "MemoryRepeats",
     "NdjsonResponse",
     "NoSessionError",
+    "OutboxDep",
     "Problem",
     "RedisRepeats",
     "RepeatStore",
@@ -54,6 +56,8 @@ __all__ = [
     "customer_dep",
     "install_error_handlers",
     "ndjson",
+    "outbox_dep",
+    "outbox_lifespan",
     "problem_of",
     "webhook_dep",
 ]

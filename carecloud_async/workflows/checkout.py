@@ -1,7 +1,8 @@
 """The checkout: ask what a bill costs, send the paid bill, cancel it, and never send it twice.
 
 The API has no idempotency key, but each bill has an id of its own in the shop. After a lost answer that id is looked
-up; `resend_purchase` looks it up first, which is what to do with the bills of a breakdown.
+up; `resend_purchase` looks it up first, which is what to do with the bills of a breakdown. `client.outbox` keeps bills
+in a file and does all of that by itself: it is the way for tills.
 """
 
 from __future__ import annotations
@@ -212,7 +213,8 @@ async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalB
     """Send a bill unless CareCloud has it: for bills of which it is not known whether they were recorded.
 
     Tasks of one client take turns for a bill. Separate processes cannot: two that look at the same moment both send, so
-    let one process resend bills.
+    let one process resend bills. An outbox (`client.outbox`) keeps bills until they are sent, and its processes take
+    turns.
 
     Operations: `GET /purchases`, then as `send_purchase`.
 

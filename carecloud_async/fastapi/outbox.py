@@ -1,0 +1,96 @@
+"""An outbox that is open as long as the application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any, TypeAlias
+
+from attrs import frozen
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.fastapi.lifespan import DEFAULT_NAME, Lifespan, state_key
+from carecloud_async.outbox import Outbox
+
+__all__ = ["OutboxDep", "OutboxDependency", "outbox_dep", "outbox_lifespan"]
+
+
+def _key(name: str) -> str:
+    return f"{state_key(name)}_outbox"
+
+
+def outbox_lifespan(
+    path: str | os.PathLike[str] | Callable[[], str | os.PathLike[str]],
+    *,
+    name: str = DEFAULT_NAME,
+    lifespan: Lifespan | None = None,
+) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
+    """Make a lifespan that holds an outbox open, inside that of its client.
+
+    ```python
+    app = FastAPI(lifespan=carecloud_lifespan(CareCloud.from_env, lifespan=outbox_lifespan("shop.db")))
+    ```
+    One process has a file open at a time: with several workers, give each a file of its own, whose name a function
+    makes. The entries of a worker that has gone wait until a worker opens its file.
+
+    Args:
+        path: the file, or a function that returns it when a worker starts.
+        name: the name of the client in `carecloud_lifespan`.
+        lifespan: the application's own lifespan. It starts when the outbox is open and ends before it is closed.
+    """
+
+    @asynccontextmanager
+    async def with_outbox(app: Any) -> AsyncIterator[Mapping[str, Any]]:
+        client = getattr(app.state, state_key(name), None)
+        if client is None:
+            raise ConfigurationError(
+                f"no client named {name!r} is open: write "
+                "FastAPI(lifespan=carecloud_lifespan(…, lifespan=outbox_lifespan(…)))"
+            )
+        async with client.outbox(path() if callable(path) else path) as outbox:
+            setattr(app.state, _key(name), outbox)
+            try:
+                if lifespan is None:
+                    yield {_key(name): outbox}
+                else:
+                    async with lifespan(app) as state:
+                        yield {_key(name): outbox, **(state or {})}
+            finally:
+                delattr(app.state, _key(name))
+
+    return with_outbox
+
+
+@frozen
+class OutboxDependency:
+    """Finds an outbox; equal for equal names, and so a key of `dependency_overrides`.
+
+    Attributes:
+        name: the name of its client.
+    """
+
+    name: str
+
+    def __call__(self, connection: HTTPConnection) -> Outbox:
+        """Return the outbox of the application that serves this request."""
+        for state in (connection.state, connection.app.state):
+            outbox: Any = getattr(state, _key(self.name), None)
+            if outbox is not None:
+                return outbox  # type: ignore[no-any-return]
+        raise ConfigurationError(f"no outbox of the client {self.name!r} is open: see outbox_lifespan")
+
+
+def outbox_dep(name: str = DEFAULT_NAME) -> OutboxDependency:
+    """Return the dependency that finds an outbox.
+
+    Args:
+        name: the name of its client.
+    """
+    return OutboxDependency(name)
+
+
+#: The application's outbox: `async def pay(outbox: OutboxDep)`.
+OutboxDep: TypeAlias = Annotated[Outbox, Depends(outbox_dep())]
