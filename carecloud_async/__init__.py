@@ -38,8 +38,10 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.check.report import *
     from carecloud_async.client import *
     from carecloud_async.errors import *
+    from carecloud_async.models.base import UNSET as UNSET
     from carecloud_async.models.base import Input as Input
     from carecloud_async.models.base import Model as Model
+    from carecloud_async.models.base import Unset as Unset
     from carecloud_async.models.customer import *
     from carecloud_async.models.customer_input import *
     from carecloud_async.models.customer_source import *
@@ -48,7 +50,6 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.models.enums import Gender as Gender
     from carecloud_async.models.enums import LoginType as LoginType
     from carecloud_async.models.property_record import *
-    from carecloud_async.models.unset import *
     from carecloud_async.models.user import AuthenticationToken as AuthenticationToken
     from carecloud_async.models.user import User as User
     from carecloud_async.models.user import UserLogin as UserLogin
@@ -86,7 +87,7 @@ _NAMES: Final = {
     "_lists.listings.arrow_stream": "ArrowStream",
     "_lists.listings.compare_report": "CompareReport",
     "_lists.listings.listing": "Listing",
-    "models.base": "Input Model",
+    "models.base": "Input Model UNSET Unset",
     "models.customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",
     "models.customer_input": """
         AddressChanges AddressInput AgreementChanges AgreementInput ConsentChanges ConsentInput
@@ -98,7 +99,6 @@ _NAMES: Final = {
     """,
     "models.enums": "AgreementValue CustomerState Gender LoginType",
     "models.property_record": "PropertyRecord PropertyRecordChanges PropertyRecordInput",
-    "models.unset": "UNSET Unset",
     "models.user": "AuthenticationToken User UserLogin",
     "_lists.paging.iterators": "Page",
     "_lists.paging.prefetch": "Prefetch",

@@ -21,8 +21,7 @@ from zoneinfo import ZoneInfo
 import attrs
 from attrs import frozen
 
-from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
-from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model, typed_cache
 from carecloud_async._base.runtime.validators import is_unicode
 from carecloud_async.bulk.phones import phone_number
 from carecloud_async.bulk.spoiled import SHORTENED

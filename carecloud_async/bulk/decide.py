@@ -17,8 +17,8 @@ from carecloud_async._base.codec.fields import (
     element_type,
     field_types,
     is_model,
+    typed_cache,
 )
-from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value, value_at
 from carecloud_async.bulk.family import Family, FamilyFacts, Key, normal_phone
 from carecloud_async.bulk.options import BulkWriteOptions

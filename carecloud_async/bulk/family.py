@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
-from carecloud_async._base.codec.fields import core_types, is_model
-from carecloud_async._base.codec.json_value import JsonObject
-from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.fields import core_types, is_model, typed_cache
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.compare import value_at

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from carecloud_async._base.codec.fields import core_types, is_model
-from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.fields import core_types, is_model, typed_cache
 
 __all__ = ["PHONES", "phone_number", "phone_paths"]
 

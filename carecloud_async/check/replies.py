@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from carecloud_async._base.codec.malformed import HTML, Malformed
-from carecloud_async._base.codec.read import ListForm, parse_total, split_page
-from carecloud_async._base.codec.refusal import refusal, success_refusal
-from carecloud_async._base.codec.tolerant.broken_json import load
+from carecloud_async._base.codec.answers import refusal, success_refusal
+from carecloud_async._base.codec.json_text import HTML, Malformed, load
+from carecloud_async._base.codec.lists import ListForm, parse_total, split_page
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,

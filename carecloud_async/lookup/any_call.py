@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.targets import target_reader
 from carecloud_async._base.runtime.secret_text import conceal, conceal_body
 from carecloud_async._calls.call.call_request import CallRequest

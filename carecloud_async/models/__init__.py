@@ -33,14 +33,13 @@ if TYPE_CHECKING:
     from carecloud_async.models.shared import *
     from carecloud_async.models.stores import *
     from carecloud_async.models.tasks import *
-    from carecloud_async.models.unset import *
     from carecloud_async.models.user import *
     from carecloud_async.models.vouchers import *
     from carecloud_async.models.wallet import *
 
 #: The public names of each module.
 _NAMES: Final = {
-    "base": "Input LocalDatetime Model",
+    "base": "UNSET Input LocalDatetime Model Unset",
     "bookings": """
         Booking BookingBusyTimes BookingChanges BookingInput BookingItem BookingItemInput BookingItemsDetail
         BookingStatus BookingTicket BookingTicketInput BookingUpdateInput ChartPointData TimePeriod TimeSlot
@@ -127,7 +126,6 @@ _NAMES: Final = {
         Task TaskAssignee TaskAssigneeInput TaskChanges TaskComment TaskCommentInput TaskInput TaskPriority TaskState
         TaskType
     """,
-    "unset": "UNSET Unset",
     "user": "AuthenticationToken User UserLogin UserRole",
     "vouchers": """
         SegmentIdInput SimpleRewardInput SimpleRewardState StoreIdInput TextTranslationInput UrlTranslationInput Voucher

@@ -11,9 +11,8 @@ import attrs
 from msgspec import Meta
 
 from carecloud_async._base.codec import fields
-from carecloud_async._base.codec.json_value import JsonObject
-from carecloud_async._base.codec.typed_cache import typed_cache
-from carecloud_async._base.codec.unset import UNSET
+from carecloud_async._base.codec.fields import UNSET, Unset, typed_cache
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models.field_docs import RecordDoc
 from carecloud_async.models.input_fields import keepers, read_input
@@ -22,9 +21,11 @@ __all__ = [
     "API_NAME",
     "READ_ONLY",
     "SECRET",
+    "UNSET",
     "Input",
     "LocalDatetime",
     "Model",
+    "Unset",
     "Updatable",
     "point_inside",
     "source_of",
@@ -49,17 +50,10 @@ def API_NAME(name: str) -> Mapping[str, str]:  # noqa: N802  (used like the cons
 _HIDDEN: Final = frozenset({"token_id", "external_id"})
 
 
-class Model:
-    """Base of the read models: frozen, slotted attrs classes with the API's own field names.
-
-    A missing scalar is `None`, a missing object an empty one, a missing list `()`. The id of a record is a `str`: if
-    the server leaves it out, the record still arrives, with `""` for its id and one warning in the log. The repr shows
-    ids only; of a record without ids it shows the names of the fields that have a value. A model is usable as a
-    FastAPI response type or in any pydantic type.
-    """
+class _Record:
+    """What read models and inputs have in common: frozen, slotted attrs classes with the API's own field names."""
 
     __slots__ = ()
-    __tolerant_ids__: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         shown, secret, others = _visible(type(self))
@@ -81,6 +75,19 @@ class Model:
         """
         plain: JsonObject = unstructure(self)
         return plain
+
+
+class Model(_Record):
+    """Base of the read models: frozen, slotted attrs classes with the API's own field names.
+
+    A missing scalar is `None`, a missing object an empty one, a missing list `()`. The id of a record is a `str`: if
+    the server leaves it out, the record still arrives, with `""` for its id and one warning in the log. The repr shows
+    ids only; of a record without ids it shows the names of the fields that have a value. A model is usable as a
+    FastAPI response type or in any pydantic type.
+    """
+
+    __slots__ = ()
+    __tolerant_ids__: ClassVar[bool] = True
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -133,7 +140,7 @@ def source_of(record: Model) -> bytes | None:
     return getattr(record, "_source", None)
 
 
-class Input(Model):
+class Input(_Record):
     """Base of the input classes: no read-only fields; omitted fields are `UNSET` and are not sent.
 
     `None` sends null, `""` an empty string. A time with an offset is sent in the project's time zone, a `Decimal` as a
@@ -141,7 +148,6 @@ class Input(Model):
     """
 
     __slots__ = ()
-    __tolerant_ids__: ClassVar[bool] = False
 
     #: The read model of the same record, which knows what the server alone writes: `class CardInput(Input, reads=Card)`
     reads: ClassVar[type[Model] | None] = None
@@ -178,7 +184,7 @@ class Input(Model):
         return input_schema(cls, source, handler)
 
 
-def _meant_field(name: str, cls: type[Model]) -> str:
+def _meant_field(name: str, cls: type[Input]) -> str:
     from carecloud_async.models.paths import meant_field  # only needed for errors
 
     return meant_field(name, cls)
@@ -213,7 +219,7 @@ def _is_set(value: Any) -> bool:
 
 def _has_value(value: Any) -> bool:
     """Return whether a value is more than the default of a read model: `None`, `()` or an object without values."""
-    if isinstance(value, Model):
+    if isinstance(value, _Record):
         own: Any = attrs.fields(type(value))  # type: ignore[arg-type]  # (every model is an attrs class)
         return any(_has_value(getattr(value, field.name)) for field in own)
     return _is_set(value) and value != ()

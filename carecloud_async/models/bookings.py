@@ -9,11 +9,11 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async._base.codec.json_value import JsonValue
+from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._base.codec.json_text import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.property_record import PropertyRecord
 from carecloud_async.models.shared import Utm, UtmInput
-from carecloud_async.models.unset import UNSET, Unset
 
 
 class BookingItemsDetail(StrEnum):

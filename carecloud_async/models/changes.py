@@ -8,15 +8,13 @@ from typing import Any
 
 import attrs
 
-from carecloud_async._base.codec.fields import api_names, core_types, element_type, is_model
-from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.fields import UNSET, api_names, core_types, element_type, is_model, typed_cache
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.input_fields import keepers
 from carecloud_async.models.paths import meant_field
 from carecloud_async.models.read_only import read_only_names, without_read_only
-from carecloud_async.models.unset import UNSET
 
 __all__ = ["merge_changes"]
 
@@ -87,7 +85,7 @@ class _Merge:
         element = element_type(hint)
         if element is not None and _is_input(element):
             return self.leaf(self.whole_list(change, element, where))
-        if isinstance(change, Model) and not isinstance(change, Input):
+        if isinstance(change, Model):
             raise ConfigurationError(f"{where} is a read model: name the changed fields in a dict instead")
         return self.leaf(change)
 

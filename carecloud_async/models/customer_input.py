@@ -8,11 +8,11 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import SECRET, Input
 from carecloud_async.models.customer import Address, Agreement, Consent, CustomAgreement, Customer, PersonalInformation
 from carecloud_async.models.customer_source import SocialNetworkCredentialsChanges, SocialNetworkCredentialsInput
 from carecloud_async.models.property_record import PropertyRecordChanges, PropertyRecordInput
-from carecloud_async.models.unset import UNSET, Unset
 
 __all__ = [
     "AddressChanges",

@@ -7,8 +7,8 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, SECRET, Input, LocalDatetime, Model
-from carecloud_async.models.unset import UNSET, Unset
 
 __all__ = [
     "CustomerSourceInput",

@@ -9,12 +9,12 @@ from enum import IntEnum, StrEnum
 
 from attrs import field, frozen
 
-from carecloud_async._base.codec.json_value import JsonValue
+from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._base.codec.json_text import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.property_record import PropertyRecord
-from carecloud_async.models.unset import UNSET, Unset
 
 
 class CustomerIdentifierType(StrEnum):

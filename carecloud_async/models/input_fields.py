@@ -16,10 +16,8 @@ from typing import Any, Final
 
 import attrs
 
-from carecloud_async._base.codec.fields import api_names, element_type, field_types, is_model
-from carecloud_async._base.codec.malformed import json_kind
-from carecloud_async._base.codec.typed_cache import typed_cache
-from carecloud_async._base.codec.unset import Unset
+from carecloud_async._base.codec.fields import Unset, api_names, element_type, field_types, is_model, typed_cache
+from carecloud_async._base.codec.json_text import json_kind
 from carecloud_async._base.codec.write import plain_number
 from carecloud_async._base.runtime.dates import day_of
 from carecloud_async.errors import ConfigurationError

@@ -7,8 +7,8 @@ from enum import IntEnum, StrEnum
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
-from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.models.uploads import Upload
 
 

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer import Address, PersonalInformation
 from carecloud_async.models.customer_input import AddressInput, PersonalInformationInput
 from carecloud_async.models.input_fields import by_digits
-from carecloud_async.models.unset import UNSET, Unset
 
 
 @frozen(kw_only=True, repr=False)

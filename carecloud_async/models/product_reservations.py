@@ -9,10 +9,10 @@ from enum import IntEnum
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.shared import PluId, PluIdInput, Utm, UtmInput
-from carecloud_async.models.unset import UNSET, Unset
 
 
 class ReservationState(IntEnum):

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
 from carecloud_async.models.shared import PluId, PluIdInput, Price, PriceInput, Tag, TagInput
-from carecloud_async.models.unset import UNSET, Unset
 
 
 @frozen(kw_only=True, repr=False)

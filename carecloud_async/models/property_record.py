@@ -7,9 +7,9 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async._base.codec.json_value import JsonValue
+from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._base.codec.json_text import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
-from carecloud_async.models.unset import UNSET, Unset
 
 __all__ = ["PropertyRecord", "PropertyRecordChanges", "PropertyRecordInput"]
 

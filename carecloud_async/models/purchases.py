@@ -10,11 +10,11 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
 from carecloud_async.models.shared import PluIdInput, UtmInput
-from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.models.vouchers import Voucher
 
 

@@ -15,8 +15,7 @@ import attrs
 from pydantic_core import core_schema
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.fields import api_names, field_types
-from carecloud_async._base.codec.unset import UNSET, Unset
+from carecloud_async._base.codec.fields import UNSET, Unset, api_names, field_types
 from carecloud_async.models.field_docs import RecordDoc
 from carecloud_async.models.uploads import UPLOADS
 

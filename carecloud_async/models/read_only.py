@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
-from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
 
 if TYPE_CHECKING:
     from carecloud_async.models.base import Model

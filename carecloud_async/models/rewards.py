@@ -7,12 +7,12 @@ from enum import IntEnum, StrEnum
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.products import Product, ProductBrand, ProductGroup
 from carecloud_async.models.property_record import PropertyRecord
 from carecloud_async.models.shared import PluIdInput, Tag
 from carecloud_async.models.stores import Store
-from carecloud_async.models.unset import UNSET, Unset
 
 
 class RewardGroup(IntEnum):

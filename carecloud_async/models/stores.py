@@ -9,11 +9,11 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import API_NAME, READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.customer import Address
 from carecloud_async.models.customer_input import AddressChanges, AddressInput
 from carecloud_async.models.input_fields import by_digits
-from carecloud_async.models.unset import UNSET, Unset
 
 
 @frozen(kw_only=True, repr=False)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns

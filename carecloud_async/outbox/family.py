@@ -10,7 +10,7 @@ import anyio
 import msgspec
 from attrs import frozen
 
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Key, Merged, normal_text

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import drop_if_equal

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.listings.listing import Listing

@@ -9,7 +9,8 @@ import attrs
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async.bulk.compare import changed_fields
 from carecloud_async.bulk.family import BulkWrites, Merged
@@ -17,7 +18,6 @@ from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import API_NAME
 from carecloud_async.models.ids import same_id
 from carecloud_async.models.purchases import FinalBillInput, Purchase
-from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.resources.bulk_target import DeclaredFamily
 from carecloud_async.resources.declare import Resource, declared
 from carecloud_async.resources.merge import MergeRules

@@ -18,7 +18,7 @@ def require_input(value: Any, wanted: type[Input]) -> None:
     Raises:
         ConfigurationError: naming what to do instead.
     """
-    if isinstance(value, Model) and not isinstance(value, Input):
+    if isinstance(value, Model):
         raise _read_model(wanted.__name__, value)
     if not isinstance(value, wanted):
         raise ConfigurationError(expected(wanted.__name__, value))
@@ -35,8 +35,8 @@ def refuse_read_models(value: Any, where: str) -> None:
         ConfigurationError: there is one.
     """
     if isinstance(value, Model):
-        if not isinstance(value, Input):
-            raise _read_model(where, value)
+        raise _read_model(where, value)
+    if isinstance(value, Input):
         for name in (field.name for field in attrs.fields(type(value))):  # type: ignore[arg-type]
             refuse_read_models(getattr(value, name), f"{where}.{name}")
     elif isinstance(value, Mapping):

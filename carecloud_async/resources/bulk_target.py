@@ -9,8 +9,8 @@ import attrs
 import msgspec
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.fields import api_names, element_type
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.fields import UNSET, api_names, element_type
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.raw_json import RawJson
 from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
@@ -22,7 +22,6 @@ from carecloud_async.bulk.pages import PAGE
 from carecloud_async.errors import NotFoundError
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.models.read_only import without_read_only
-from carecloud_async.models.unset import UNSET
 from carecloud_async.resources.answers import no_content
 from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.merge import MergeRules, merge

@@ -13,9 +13,8 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
+from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
 from carecloud_async._base.codec.raw_json import NULL, RawJson, elements, exact, members
-from carecloud_async._base.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.changes import merge_changes
 
@@ -126,7 +125,7 @@ def merge(
     )
 
 
-def tree_of(record: RawJson, model: type[Model]) -> dict[str, Any]:
+def tree_of(record: RawJson, model: type[Model | Input]) -> dict[str, Any]:
     """Split a record into nested mappings, one for each object that a model knows.
 
     Nulls of known fields are omitted. With an input class, fields that only its read model has are omitted too. Numbers

@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 from attrs import frozen
 
-from carecloud_async._base.codec.json_value import JsonObject
+from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async.bulk.compare import changed_fields
 from carecloud_async.bulk.family import BulkWrites, Family, FoundRecords, Merged
 from carecloud_async.bulk.pages import PAGE, read_some
@@ -18,7 +19,6 @@ from carecloud_async.errors import NotFoundError
 from carecloud_async.models.base import Input
 from carecloud_async.models.enums import RecordState
 from carecloud_async.models.ids import same_id
-from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.resources.actions_in_bulk import ActionFamily
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.declare import Resource

@@ -9,12 +9,12 @@ import attrs
 
 from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.codec.raw_json import RawJson
-from carecloud_async._base.codec.tolerant.broken_json import load
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async.errors import ConfigurationError, ConflictError
-from carecloud_async.models.base import Input, Model, source_of
+from carecloud_async.models.base import Model, source_of
 from carecloud_async.resources.merge import differences, tree_of
 
 __all__ = ["require_record", "require_unchanged"]
@@ -26,7 +26,7 @@ def require_record(value: Any) -> None:
     Raises:
         ConfigurationError: naming what to give.
     """
-    if not isinstance(value, Model) or isinstance(value, Input):
+    if not isinstance(value, Model):
         raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 from attrs import evolve, field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.fixes import RESEND_BILL
 from carecloud_async.models.ids import same_id
@@ -23,7 +24,6 @@ from carecloud_async.models.purchases import (
     PaymentRecapInput,
     PaymentVoucherInput,
 )
-from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from carecloud_async._base.codec.refusal import NO_SUCH_INTERFACE
+from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE
 from carecloud_async._base.runtime.secret_text import conceal, secret_text
 from carecloud_async._calls.auth.secret import masked
 from carecloud_async.errors import ApiError, BadRequestError, ConflictError

@@ -13,9 +13,8 @@ import attrs
 import httpx
 
 from carecloud_async import CareCloud, CareCloudError
-from carecloud_async._base.codec.fields import api_names, core_types
+from carecloud_async._base.codec.fields import UNSET, api_names, core_types
 from carecloud_async.models.base import Input
-from carecloud_async.models.unset import UNSET
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import Declared
 from carecloud_async.sandbox import (

@@ -8,7 +8,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, ResponseError, RetryPolicy
-from carecloud_async._base.codec import pages, unread
+from carecloud_async._base.codec import pages
 from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.operation import Operation
 
@@ -42,7 +42,7 @@ def connect(answers, **options):
 def slices(monkeypatch):
     """Note, for each slice of records that is decoded, the passes of the loop that were seen until then."""
     noted, passes = [], [0]
-    read, whole = unread.UnreadRecords.read, pages._whole
+    read, whole = pages.UnreadRecords.read, pages._whole
 
     def noting(function):
         def run(*args):
@@ -51,7 +51,7 @@ def slices(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(unread.UnreadRecords, "read", noting(read))
+    monkeypatch.setattr(pages.UnreadRecords, "read", noting(read))
     monkeypatch.setattr(pages, "_whole", noting(whole))
 
     async def count():

@@ -14,7 +14,7 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async._calls.auth.stores.file",
     "carecloud_async._calls.auth.stores.redis",
     "carecloud_async._calls.rate_limits.redis_rate_limit",
-    "carecloud_async._base.codec.tolerant.records",
+    "carecloud_async._base.codec.tolerant",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async.models.user",
@@ -31,7 +31,7 @@ NOT_WITH_THE_NAMES = {
 NOT_WITH_A_CALL = {
     "carecloud_async._calls.auth.customer",
     "carecloud_async._calls.auth.device",
-    "carecloud_async._base.codec.tolerant.records",
+    "carecloud_async._base.codec.tolerant",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async._lists.paging.prefetch",

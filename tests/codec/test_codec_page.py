@@ -9,9 +9,8 @@ import pytest
 from codec_records import QUICKSTART_CUSTOMER, QUICKSTART_LOGIN, answer, customer, page_of
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec import targets
-from carecloud_async._base.codec.refusal import refusal, success_refusal
-from carecloud_async._base.codec.slices import exhaust
+from carecloud_async._base.codec import lists
+from carecloud_async._base.codec.answers import refusal, success_refusal
 from carecloud_async.models import Customer, UserLogin
 
 
@@ -64,7 +63,7 @@ def test_total_items_is_a_number_or_none(total, expected):
     """A total that is no whole number is None, never an error."""
     body = answer({"customers": [], "total_items": total})
     assert codec.page(body, key="customers", into=Customer).total_items == expected
-    assert codec.raw_page(body, key="customers").total_items == expected
+    assert codec.page(body, key="customers", into=bytes).total_items == expected
 
 
 def test_a_missing_total_is_none():
@@ -114,7 +113,7 @@ def test_a_body_that_is_no_answer_is_refused(body, reason):
     for read in (
         lambda: codec.record(body, Customer),
         lambda: codec.page(body, key="customers", into=Customer),
-        lambda: codec.raw_page(body, key="customers"),
+        lambda: codec.page(body, key="customers", into=bytes),
     ):
         with pytest.raises(codec.Malformed, match=reason) as caught:
             read()
@@ -131,7 +130,7 @@ def test_a_page_without_its_list_is_refused(data, reason):
     """A page whose list is missing or no list raises Malformed and names the key."""
     for read in (
         lambda: codec.page(answer(data), key="customers", into=Customer),
-        lambda: codec.raw_page(answer(data), key="customers"),
+        lambda: codec.page(answer(data), key="customers", into=bytes),
     ):
         with pytest.raises(codec.Malformed, match=reason):
             read()
@@ -163,7 +162,7 @@ def test_damaged_json_arrives(body, expected):
     """A BOM, bad UTF-8, lone surrogates, control characters, NaN and huge numbers cost no record."""
     page = codec.page(body, key="customers", into=Customer)
     assert page.items == [Customer(customer_id=expected)]
-    raw = codec.raw_page(body, key="customers").items
+    raw = codec.page(body, key="customers", into=bytes).items
     assert [json.loads(record.decode(), parse_int=str)["customer_id"] for record in raw] == [expected]
     alone = b'{"data":' + body[body.index(b"[") + 1 : -len(b"]}}")] + b"}"
     assert codec.record(alone, Customer) == Customer(customer_id=expected)
@@ -187,9 +186,9 @@ def readers(data, *, offset=0):
     return (
         lambda: codec.page(body, key="customers", into=Customer, offset=offset),
         lambda: codec.unread_page(body, key="customers", into=Customer, offset=offset),
-        lambda: codec.raw_page(body, key="customers", offset=offset),
-        lambda: exhaust(targets.any_page_slices(body, key=None, into=dict, offset=offset)),
-        lambda: exhaust(targets.any_raw_page_slices(body, key=None, offset=offset)),
+        lambda: codec.page(body, key="customers", into=bytes, offset=offset),
+        lambda: codec.page(body, key=None, into=dict, offset=offset),
+        lambda: codec.page(body, key=None, into=bytes, offset=offset),
     )
 
 
@@ -225,16 +224,16 @@ def test_a_missing_list_is_no_empty_page_where_the_total_does_not_agree(data, of
 @pytest.mark.parametrize(
     ("data", "form"),
     [
-        ({"customers": [{}]}, codec.ListForm.LIST),
-        ({"customers": {"3": {}}}, codec.ListForm.OBJECT),
-        ({"customers": None}, codec.ListForm.NULL),
-        ({"total_items": 0}, codec.ListForm.MISSING),
-        ([], codec.ListForm.MISSING),
+        ({"customers": [{}]}, lists.ListForm.LIST),
+        ({"customers": {"3": {}}}, lists.ListForm.OBJECT),
+        ({"customers": None}, lists.ListForm.NULL),
+        ({"total_items": 0}, lists.ListForm.MISSING),
+        ([], lists.ListForm.MISSING),
     ],
 )
 def test_split_page_tells_how_the_list_was_written(data, form):
     """`split_page` returns the form of the list, for a check of the project."""
-    assert codec.split_page(answer(data), "customers").form is form
+    assert lists.split_page(answer(data), "customers").form is form
 
 
 REFUSALS = [

@@ -23,7 +23,7 @@ COMPACT = {"separators": (",", ":")}
 def test_records_are_those_of_the_page(records, style, ascii_only, end):
     """The lines parse back to the records of the page, and no line holds a line break."""
     body = page_of(records, ensure_ascii=ascii_only, **style) + end
-    page = codec.raw_page(body, key="customers")
+    page = codec.page(body, key="customers", into=bytes)
     assert [json.loads(record) for record in page.items] == json.loads(body)["data"]["customers"]
     assert not any(b"\n" in record or b"\r" in record for record in page.items)
     assert page.received == page.total_items == len(records)
@@ -33,7 +33,9 @@ def test_records_are_those_of_the_page(records, style, ascii_only, end):
 def test_records_are_compact(style):
     """Whatever blanks the server puts between the tokens, a record has none."""
     record = {"customer_id": "x, y: z", "list": [1, {"a": {}}], "none": None}
-    assert codec.raw_page(page_of([record], **style), key="customers").items == [json.dumps(record, **COMPACT).encode()]
+    assert codec.page(page_of([record], **style), key="customers", into=bytes).items == [
+        json.dumps(record, **COMPACT).encode()
+    ]
 
 
 @pytest.mark.parametrize("blank", [b"", b" ", b"\n  "])
@@ -41,14 +43,14 @@ def test_nothing_is_respelled(blank):
     """Unknown fields, their order, repeated names, escapes and the spelling of numbers are kept."""
     record = b'{"z":1.50,"a":1E5,"new":{"x":[-0,0.0,12345678901234567890.10]},"a":"\\u00e9\\/","z":2}'
     body = b'{"data":{' + blank + b'"customers":[' + blank + record + blank + b'],"total_items":1}}'
-    assert codec.raw_page(body, key="customers").items == [record]
+    assert codec.page(body, key="customers", into=bytes).items == [record]
 
 
 @pytest.mark.parametrize("blank", [b"", b" ", b"\n  "])
 def test_a_damaged_text_leaves_the_rest_as_it_is(blank):
     """A lone surrogate or a bad byte becomes U+FFFD; numbers beside it keep their spelling, on pretty pages too."""
     body = b'{"data":{"customers":[{"a":%b1.50,"b":"\\ud83d"},{"a":1E5,%b"b":"\xff"}]}}' % (blank, blank)
-    assert codec.raw_page(body, key="customers").items == [
+    assert codec.page(body, key="customers", into=bytes).items == [
         b'{"a":1.50,"b":"\\ufffd"}',
         '{"a":1E5,"b":"\ufffd"}'.encode(),
     ]
@@ -56,7 +58,7 @@ def test_a_damaged_text_leaves_the_rest_as_it_is(blank):
 
 def test_pretty_and_damaged():
     """A pretty page with NaN is written anew, still one record a line."""
-    page = codec.raw_page(b'{"data": {\n "customers": [\n {"a": NaN, "b": 1}\n ]}}', key="customers")
+    page = codec.page(b'{"data": {\n "customers": [\n {"a": NaN, "b": 1}\n ]}}', key="customers", into=bytes)
     assert page.items == [b'{"a":null,"b":1}']
 
 
@@ -65,14 +67,14 @@ def test_a_page_that_is_written_anew_keeps_its_numbers(blank):
     """Beside NaN and broken text, and in a list that PHP wrote as an object, numbers keep all their digits."""
     records = [b'{"a":NaN,"b":1.50}', b'{"a":"\t","b":0.12345678901234567890}']
     body = b'{"data":{"items":%b{"0":%b,"2":%b},"total_items":2.0}}' % (blank, *records)
-    page = codec.raw_page(body, key="items")
+    page = codec.page(body, key="items", into=bytes)
     assert page.items == [b'{"a":null,"b":1.50}', b'{"a":"\\t","b":0.12345678901234567890}']
     assert page.total_items == 2
 
 
 def test_records_outlive_the_page():
     """The records are bytes of their own, not views that keep the page in memory."""
-    page = codec.raw_page(answer({"customers": [{"a": 1}], "total_items": "1"}), key="customers")
+    page = codec.page(answer({"customers": [{"a": 1}], "total_items": "1"}), key="customers", into=bytes)
     assert [type(record) for record in page.items] == [bytes]
     assert page.total_items == 1
 
@@ -83,7 +85,7 @@ def test_characters_across_the_pieces_that_are_checked_are_kept(letter, shift):
     """A long page is checked in pieces; a character that two of them share is not taken for damage."""
     text = "x" * shift + letter * 40_000
     body = json.dumps({"data": {"items": [{"a": text}]}}, ensure_ascii=False, separators=(",", ":")).encode()
-    assert json.loads(codec.raw_page(body, key="items").items[0]) == {"a": text}
+    assert json.loads(codec.page(body, key="items", into=bytes).items[0]) == {"a": text}
 
 
 @pytest.mark.parametrize("at", [0, 32_767, 32_768, 50_000, 70_000])
@@ -91,7 +93,7 @@ def test_damage_in_any_piece_is_mended(at):
     """One bad byte anywhere in a long page becomes U+FFFD, at the end of the text too."""
     text = bytearray("é".encode() * 35_001)
     text[at : at + 1] = b"\xff"
-    found = codec.raw_page(b'{"data":{"items":[{"a":"%b"}]}}' % bytes(text), key="items").items[0]
+    found = codec.page(b'{"data":{"items":[{"a":"%b"}]}}' % bytes(text), key="items", into=bytes).items[0]
     assert json.loads(found)["a"] == bytes(text).decode(errors="replace")
 
 
@@ -99,7 +101,7 @@ def test_a_large_page_is_cut_in_slices():
     """A page of megabytes is cut with pauses in between, with the records of one that is cut at once."""
     records = [{"customer_id": f"{number:08}", "name": "Žaneta " * 20} for number in range(30_000)]
     body = page_of(records, ensure_ascii=False, **COMPACT)
-    slices, pauses = codec.raw_page_slices(body, key="customers"), 0
+    slices, pauses = codec.page_slices(body, key="customers", into=bytes), 0
     while True:
         try:
             next(slices)
@@ -108,5 +110,5 @@ def test_a_large_page_is_cut_in_slices():
             break
         pauses += 1
     assert pauses >= 2 * (len(body) >> 21) > 0
-    assert page == codec.raw_page(body, key="customers")
+    assert page == codec.page(body, key="customers", into=bytes)
     assert [json.loads(line) for line in page.items] == records

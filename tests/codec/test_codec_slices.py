@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec import pages, targets, unread
-from carecloud_async._base.codec.slices import exhaust
+from carecloud_async._base.codec import lists, pages, targets
 from carecloud_async.models import Customer, Store
 
 
@@ -45,8 +44,7 @@ def sliced(slices):
 def small_slices(monkeypatch):
     """Cut every page, and end a slice after two or three records."""
     monkeypatch.setattr(pages, "WHOLE_PAGE", 0)
-    monkeypatch.setattr(unread, "SLICE", 2000)
-    monkeypatch.setattr(targets, "_SLICE", 100)
+    monkeypatch.setattr(pages, "SLICE", 100)
 
 
 @given(st.lists(customers(exact=True) | customers(exact=False) | st.none(), max_size=6), st.integers(1, 3000))
@@ -55,7 +53,7 @@ def test_slices_of_any_size_give_the_page_at_once(records, size):
     body = page_of(records)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pages, "WHOLE_PAGE", 0)
-        patched.setattr(unread, "SLICE", size)
+        patched.setattr(pages, "SLICE", size)
         found, _ = sliced(codec.page_slices(body, key="customers", into=Customer))
     expected = [codec.record(answer(record), Customer) for record in records if record is not None]
     assert (found.items, found.received, found.total_items) == (expected, len(records), len(records))
@@ -114,7 +112,7 @@ def test_damage_in_a_late_slice_is_found():
 def at_once(body, key, into):
     """Return the page as plain values are read, without cutting it."""
     found, read = codec.data(body), targets.value_reader(into)
-    records = found[key or targets.only_list(found)]
+    records = found[key or lists.only_list(found)]
     items = [read(record) for record in records if record is not None]
     total = found.get("total_items")
     return codec.DecodedPage(items=items, total_items=None if total is None else int(total), received=len(records))
@@ -127,7 +125,7 @@ def test_any_type_is_read_in_slices_as_at_once(into, key):
     """Dicts, classes of one's own, pydantic models and read models come out of slices as of one go."""
     record = {dict: {"a": 1}, Row: {"a": 1, "b": "0000-00-00"}, Slot: {"slot_id": "s"}}.get(into, {"customer_id": "c"})
     body = answer({"rows": [record, None, *[record] * 50], "total_items": "52"})
-    found, slices = sliced(targets.any_page_slices(body, key=key, into=into))
+    found, slices = sliced(codec.page_slices(body, key=key, into=into))
     assert found == at_once(body, key, into)
     assert slices > 5
 
@@ -138,7 +136,7 @@ def test_any_type_is_read_in_slices_as_at_once(into, key):
 def test_a_page_with_damaged_text_is_read_in_slices_too(damage, key):
     """One lone surrogate or bad byte among open records holds nobody up: the page is mended, not read at once."""
     body = b'{"data":{"rows":[{"a":%b}%b]}}' % (damage, b',{"a":"x"}' * 50)
-    found, slices = sliced(targets.any_page_slices(body, key=key, into=dict))
+    found, slices = sliced(codec.page_slices(body, key=key, into=dict))
     assert found.items == [{"a": "\ufffd"}, *[{"a": "x"}] * 50]
     assert slices > 5
 
@@ -149,8 +147,8 @@ def test_open_records_in_slices_are_those_at_once(records):
     """Records of any content, as dicts, are the same in slices and at once."""
     body = answer({"rows": records, "total_items": len(records)})
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(targets, "_SLICE", 40)
-        found, slices = sliced(targets.any_page_slices(body, key="rows", into=dict))
+        patched.setattr(pages, "SLICE", 40)
+        found, slices = sliced(codec.page_slices(body, key="rows", into=dict))
     assert found == at_once(body, "rows", dict)
     assert slices > 1
 
@@ -162,7 +160,7 @@ def test_open_records_in_slices_are_those_at_once(records):
 def test_zero_dates_of_open_records_are_null_in_slices_too(date):
     """Zero dates are null wherever they stand in a record and however they are written."""
     body = b'{"data":{"rows":[%b]}}' % b",".join(b'{"a":%b,"b":"text of some length"}' % date for _ in range(10))
-    found, _ = sliced(targets.any_page_slices(body, key="rows", into=dict))
+    found, _ = sliced(codec.page_slices(body, key="rows", into=dict))
     assert found == at_once(body, "rows", dict)
     assert b"0000-00-00" not in msgspec.json.encode(found.items)
 
@@ -189,10 +187,10 @@ def test_odd_pages_of_open_records_are_as_at_once(data, key):
             return str(error)
 
     body = answer(data)
-    found = outcome(lambda: sliced(targets.any_page_slices(body, key=key, into=dict))[0])
+    found = outcome(lambda: sliced(codec.page_slices(body, key=key, into=dict))[0])
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(targets, "_SLICE", 2**20)
-        assert found == outcome(lambda: exhaust(targets.any_page_slices(body, key=key, into=dict)))
+        patched.setattr(pages, "SLICE", 2**20)
+        assert found == outcome(lambda: codec.page(body, key=key, into=dict))
 
 
 @pytest.mark.usefixtures("small_slices")
@@ -200,4 +198,4 @@ def test_a_record_that_does_not_fit_is_refused_in_slices_too():
     """The refusal names the place and quotes nothing."""
     body = answer({"rows": [{"a": 1}] * 40 + [{"a": "secret"}]})
     with pytest.raises(codec.Malformed, match=r"does not fit Row: Expected `int`, got `str` - at `\$\.a`"):
-        sliced(targets.any_page_slices(body, key="rows", into=Row))
+        sliced(codec.page_slices(body, key="rows", into=Row))

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec import pages, unread
-from carecloud_async._base.codec.tolerant import mended
+from carecloud_async._base.codec import pages
 from carecloud_async.models import Customer, Store
 
 
@@ -27,7 +26,7 @@ def read_all(records):
 
 @pytest.fixture(autouse=True)
 def _no_history():
-    unread.history_of(Customer).has_misfits = False
+    pages.history_of(Customer).has_misfits = False
 
 
 def unread_page(body, into=Customer, key="customers"):
@@ -42,7 +41,7 @@ def test_records_read_later_are_those_of_the_page(records, few):
     """Whatever a page holds and however few are read at a time, its records are those of the page at once."""
     body = page_of(records)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(unread, "SLICE", few)
+        patched.setattr(pages, "SLICE", few)
         page = unread_page(body)
         found = read_all(page.records)[0]
     whole = codec.page(body, key="customers", into=Customer)
@@ -77,7 +76,7 @@ def test_steps_are_short():
         records = unread_page(page_of([customer(phone=phone)] * 3000)).records
         sizes[phone] = len(records.read())
     record = len(json.dumps(customer(phone="420")))
-    assert 40 < sizes["420"] <= unread.SLICE / record + 1
+    assert 40 < sizes["420"] <= pages.SLICE / record + 1
     assert sizes[420] <= sizes["420"] / 4 + 1
     assert max(read_all(unread_page(page_of([{"customer_id": "1"}] * 3000)).records)[1]) == 250
 
@@ -109,7 +108,7 @@ def test_an_error_comes_again(monkeypatch):
     """A record that cannot be read is not passed over by reading on."""
     records = unread_page(page_of([customer(), customer(phone=420)])).records
     with monkeypatch.context() as patched:
-        patched.setattr(mended, "load", lambda raw: codec.page(bytes(raw), key="x", into=Customer))
+        patched.setattr(pages, "load", lambda raw: codec.page(bytes(raw), key="x", into=Customer))
         for _ in range(2):
             with pytest.raises(codec.Malformed):
                 records.batch()

@@ -78,7 +78,7 @@ class ListMachine:
                 await anyio.lowlevel.checkpoint()
             body = json.dumps({"data": self.page(params["offset"], params["count"])}).encode()
             return Answer(
-                codec.raw_page(body, key="customers"),
+                codec.page(body, key="customers", into=bytes),
                 RawResponse(200, {"date": "Tue, 24 Nov 2026 12:00:00 GMT"}, body, 0.0),
             )
 

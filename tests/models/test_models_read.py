@@ -50,7 +50,7 @@ def test_all_is_sorted():
 @every("cls", CLASSES)
 def test_models_are_frozen_and_slotted(cls):
     """Every model is a frozen attrs class without a dict, and has the base's repr."""
-    assert issubclass(cls, Model)
+    assert issubclass(cls, Model) != issubclass(cls, Input)
     assert not any("__dict__" in base.__dict__ for base in cls.__mro__)
     assert cls.__repr__ is Model.__repr__
     assert cls.__setattr__ is not object.__setattr__
@@ -190,7 +190,7 @@ def test_importing_a_model_is_light():
         from carecloud_async.models.customer import Customer
         from carecloud_async._base import codec
         codec.record(b'{"data": {"customer_id": "8ea6", "state": 1}}', Customer)
-        codec.raw_page(b'{"data": {"customers": [{}]}}', key="customers")
+        codec.page(b'{"data": {"customers": [{}]}}', key="customers", into=bytes)
         heavy = {"cattrs", "pydantic", "pydantic_core", "httpx", "aiohttp"} & set(sys.modules)
         sys.exit(str(heavy) if heavy else 0)
     """

@@ -11,7 +11,6 @@ from anyio.lowlevel import checkpoint
 
 from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, ResponseError
 from carecloud_async._base.codec import Malformed, pages
-from carecloud_async._base.codec.tolerant import mended
 from carecloud_async._lists.paging.iterators import BATCH, OnePage, Page, Records
 
 pytestmark = pytest.mark.anyio
@@ -184,7 +183,7 @@ async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind, mo
         raise Malformed("the body is nested too deeply")
 
     monkeypatch.setattr(pages, "SMALL_PAGE", 0)
-    monkeypatch.setattr(mended, "load", refuse)
+    monkeypatch.setattr(pages, "load", refuse)
     async with connect(odd={1500: {"customer_id": 1500}}) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=1000)
         records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)

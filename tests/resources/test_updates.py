@@ -12,7 +12,7 @@ from resource_wire import Wire, answer
 from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import api_names, field_types
 from carecloud_async.errors import ConfigurationError, ConflictError
-from carecloud_async.models import Model, read_only_names
+from carecloud_async.models import Input, Model, read_only_names
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.families import family_modules
 from carecloud_async.resources.updating import Updating
@@ -46,7 +46,7 @@ def untidy(model, depth=0):
     texts = 0
     for field, name in api_names(model).items():
         kind = core(field_types(model)[field])
-        if isinstance(kind, type) and issubclass(kind, Model):
+        if isinstance(kind, type) and issubclass(kind, Model | Input):
             record[name] = untidy(kind, depth + 1)
         elif typing.get_origin(kind) is tuple:
             record[name] = []
@@ -64,7 +64,7 @@ def tidied(record, model, reads):
     inner = {name: core(field_types(reads)[field]) for field, name in api_names(reads).items()}
     return {
         name: tidied(value, kinds[name], inner[name])
-        if isinstance(value, dict) and issubclass(kinds.get(name, int), Model)
+        if isinstance(value, dict) and issubclass(kinds.get(name, int), Model | Input)
         else str(value)
         if kinds.get(name) is str
         else copy.deepcopy(value)
@@ -116,7 +116,7 @@ def named(model, value):
             return {name: value}
     for name, hint in hints.items():
         kind = core(hint)
-        if isinstance(kind, type) and issubclass(kind, Model) and (inner := named(kind, value)):
+        if isinstance(kind, type) and issubclass(kind, Model | Input) and (inner := named(kind, value)):
             return {name: inner}
     return None
 

@@ -1,20 +1,25 @@
-"""The structure of types: the fields of attrs classes, with `Annotated`, `None` and `Unset` removed from types."""
+"""The structure of types: the fields of attrs classes, with `Annotated`, `None` and `Unset` removed from types.
+
+`UNSET` is the value of an input field that was not given, as opposed to one that was set to null.
+"""
 
 from __future__ import annotations
 
+import enum
+import functools
 import types
 import typing
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, Literal, ParamSpec, TypeVar, cast
 
 import attrs
-
-from carecloud_async._base.codec.typed_cache import typed_cache
-from carecloud_async._base.codec.unset import Unset
 
 __all__ = [
     "API_NAME",
     "TOLERANT_IDS",
+    "UNSET",
+    "Unset",
     "api_names",
     "core_type",
     "core_types",
@@ -22,7 +27,12 @@ __all__ = [
     "field_types",
     "has_renamed_fields",
     "is_model",
+    "is_read_model",
+    "typed_cache",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: The metadata of a field with another name in the API, such as `from` for `from_`.
 API_NAME = "api_name"
@@ -30,10 +40,38 @@ API_NAME = "api_name"
 TOLERANT_IDS = "__tolerant_ids__"
 
 
+class Unset(enum.Enum):
+    """The type of `UNSET`. An enum, so that it stays a singleton after pickling and type checkers narrow `is UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    __str__ = __repr__
+
+
+UNSET: Final = Unset.UNSET
+"""Not given: the field is left out of the request. `None` sends null, `""` sends an empty string."""
+
+
+def typed_cache(function: Callable[P, R]) -> Callable[P, R]:
+    """Cache every result, as `functools.cache` does, and keep the function's signature for type checkers."""
+    return cast("Callable[P, R]", functools.cache(function))
+
+
 def is_model(into: Any) -> bool:
     """Return whether `into` is an attrs class, or a generic one with its arguments such as `Page[Customer]`."""
     origin = typing.get_origin(into) or into
     return isinstance(origin, type) and attrs.has(origin)
+
+
+def is_read_model(into: Any) -> bool:
+    """Return whether a type is a read model of the SDK, which is read by the tolerant rules."""
+    return isinstance(into, type) and getattr(into, TOLERANT_IDS, False) is True
 
 
 @typed_cache
@@ -113,4 +151,4 @@ def element_type(hint: Any) -> Any:
         return None
     if origin is tuple:
         return arguments[0] if arguments[-1] is Ellipsis else None
-    return arguments[0] if issubclass(origin, typing.cast("Any", typing.Sequence)) else None
+    return arguments[0] if issubclass(origin, cast("Any", typing.Sequence)) else None

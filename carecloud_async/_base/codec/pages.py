@@ -1,30 +1,69 @@
-"""Decodes pages into models, in slices: a small page at once, a large one or one with misfits record by record.
+"""Pages of a list: their records read at once, in slices of a millisecond or two, or later, when they are needed.
 
-There are three readers, each for what the previous one refused: msgspec (a whole page, or record by record), then
-`tolerant.mended`, then `tolerant.records`. Broken JSON is repaired first.
+A record is read by its type: a read model by msgspec, and by `tolerant` what msgspec refuses; a type of the user's by
+`targets`, exactly; `bytes` are the server's own JSON in one compact line of UTF-8, with nothing parsed or lost. A page
+that is cut stays the server's JSON, which takes a third of the memory, until its records are needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Generic, TypeVar
+import codecs
+from collections.abc import Generator, Iterator, Sequence
+from itertools import chain
+from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+import msgspec
+from attrs import define, frozen
 
-from carecloud_async._base.codec.envelope import page_decoder
+from carecloud_async._base.codec.answers import REFUSED, structure, value_decoder
+from carecloud_async._base.codec.field_warnings import FieldWarning
+from carecloud_async._base.codec.fields import is_read_model, typed_cache
 from carecloud_async._base.codec.gc_pause import gc_paused
-from carecloud_async._base.codec.read import REFUSED, DecodedPage, parse_total, split_page
-from carecloud_async._base.codec.slices import exhaust
-from carecloud_async._base.codec.unread import UnreadRecords, history_of
+from carecloud_async._base.codec.json_text import load, load_spelled, sound_text
+from carecloud_async._base.codec.lists import body_then_sound, key_decoder, list_name, parse_total, split_page
+from carecloud_async._base.codec.targets import read_raws, value_reader
 
-__all__ = ["UnreadPage", "page", "page_slices", "unread_page"]
+__all__ = ["BATCH", "DecodedPage", "UnreadPage", "UnreadRecords", "page", "page_slices", "read_records", "unread_page"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
-#: The largest page, in bytes, that is decoded at once, in two or three milliseconds: splitting it would add a sixth.
+#: The largest page of models, in bytes, that is decoded at once, in two or three milliseconds: cutting it would add a
+#: sixth.
 WHOLE_PAGE = 2**20
 #: The largest page, in bytes, that is decoded at once although its records could be read a few at a time.
 SMALL_PAGE = 128 * 1024
+#: The records that are returned before other tasks run: a checkpoint costs as much as returning fifty.
+BATCH = 250
+#: The bytes of the records that are read at a time: some 400 objects. The garbage collector runs after 700; records
+#: that the caller does not keep are freed before that, and a listing takes a fifth less time.
+SLICE = 40 * 1024
+#: How much of raw records is copied at a time, or checked for bad UTF-8: half a millisecond.
+_RAW_SLICE = 2 << 20
+#: How much of a body is checked for bad UTF-8 in one go: a piece that fits the processor's cache takes half the time.
+_PIECE = 32 * 1024
+#: How far into a body to search for the spaces of a server that writes `"a": 1` instead of `"a":1`.
+_HEAD = 4096
+#: The cost of a record with misfits, as a number of exact ones.
+_MISFIT_COST = 4
+
+
+@frozen(kw_only=True, repr=False)
+class DecodedPage(Generic[T]):
+    """One page of a list operation, decoded.
+
+    Attributes:
+        items: the records in the server's order.
+        total_items: how many records match in total; `None` if the server sent no usable number.
+        received: how many entries the server sent; more than `items` if some were null. Paging uses this number.
+    """
+
+    items: list[T]
+    total_items: int | None
+    received: int
+
+    def __repr__(self) -> str:
+        return f"DecodedPage(received={self.received}, total_items={self.total_items})"
 
 
 @frozen(kw_only=True, repr=False)
@@ -45,29 +84,134 @@ class UnreadPage(Generic[T]):
         return f"UnreadPage(received={self.received}, total_items={self.total_items})"
 
 
+@define
+class ReadHistory:
+    """The history of the last records of a type.
+
+    Attributes:
+        has_misfits: whether the last page held a record with misfits; the next one then most likely does.
+    """
+
+    has_misfits: bool = False
+
+
+@typed_cache
+def history_of(into: Any) -> ReadHistory:
+    """Return the history of a type."""
+    del into  # each has its own
+    return ReadHistory()
+
+
+class UnreadRecords(Generic[T]):
+    """The records of one page; a null instead of a record is skipped, except among `bytes`.
+
+    Args:
+        raws: the JSON of each record.
+        into: the type of a record.
+        size: the bytes of the page.
+
+    Raises:
+        ConfigurationError: nothing can be read into the type.
+    """
+
+    __slots__ = ("_ahead", "_history", "_into", "_misfits", "_position", "_raws", "_step")
+
+    def __init__(self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int) -> None:
+        record_size = size // max(len(raws), 1) + 1  # the mean, in bytes
+        self._step = (_RAW_SLICE if into is bytes else SLICE) // record_size + 1
+        self._raws = raws if into is bytes else _without_nulls(raws, into)
+        self._into = into
+        self._history = history_of(into)
+        self._position = 0
+        self._misfits = 0
+        self._ahead: list[T] = []
+
+    def __len__(self) -> int:
+        """Return the number of records not yet returned."""
+        return len(self._raws) - self._position + len(self._ahead)
+
+    def batch(self) -> list[T]:
+        """Return the next records, at most `BATCH`; none if there are no more.
+
+        Raises:
+            Malformed: as `read` does.
+        """
+        if not self._ahead:
+            self._ahead = self.read()
+        batch = self._ahead[:BATCH]
+        del self._ahead[:BATCH]
+        return batch
+
+    @gc_paused
+    def read(self) -> list[T]:
+        """Read the next records, `SLICE` bytes or fewer; none if all are read. An error does not consume them.
+
+        Raises:
+            Malformed: a record cannot be read, which has not been seen with read models and records of the API.
+        """
+        raws = self._raws[self._position : self._position + self._step]
+        items, misfits = _read(raws, self._into)
+        self._position += len(items)
+        self._misfits += misfits
+        if self._position == len(self._raws):
+            self._history.has_misfits = self._misfits > 0
+        return items
+
+    def keys(self, name: str | None) -> Iterator[Any]:
+        """Return the identities of the records not read yet: the field of that name, or the whole content.
+
+        Args:
+            name: the id field; `None` for records without one.
+        """
+        decode = None if name is None else key_decoder(name).decode
+        for raw in self._raws[self._position :]:
+            key: str | int | None = None
+            if decode is not None:
+                try:
+                    key = decode(raw).key
+                except REFUSED:
+                    key = None
+            # As the text that a model would have: decoded pages use that as the identity.
+            yield bytes(raw) if key is None or key == "" else str(key)
+
+
 @gc_paused
-def page(body: bytes, *, key: str, into: type[T], offset: int = 0) -> DecodedPage[T]:
-    """Decode one page of a list operation.
+def page(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> DecodedPage[T]:
+    """Decode one page of a list at once, as `page_slices` does."""
+    slices = page_slices(body, key=key, into=into, offset=offset)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            result: DecodedPage[T] = end.value
+            return result
+
+
+def page_slices(
+    body: bytes, *, key: str | None, into: type[T], offset: int = 0
+) -> Generator[None, None, DecodedPage[T]]:
+    """Decode one page of a list, in slices of a millisecond or two; `CooperativeScheduler` runs tasks in between.
 
     Args:
         body: the whole body of an answer.
-        key: the name of the list under `data`.
-        into: the model class of a record.
+        key: the name of the list under `data`; `None` for the one list there.
+        into: the type of a record: a read model, `bytes`, or any type that `request(into=…)` takes. Bytes keep unknown
+            fields, the order of fields and the spelling of numbers; bad UTF-8 and lone surrogates become U+FFFD, and a
+            page with NaN and the like is read and written again, with the same numbers.
         offset: where the page begins; see `list_of`.
-
-    Raises:
-        Malformed: the body is no JSON object, has no `data`, or the list is missing.
-    """
-    return exhaust(page_slices(body, key=key, into=into, offset=offset))
-
-
-def page_slices(body: bytes, *, key: str, into: type[T], offset: int = 0) -> Generator[None, None, DecodedPage[T]]:
-    """Decode one page of a list operation as `page` does, in slices of a millisecond or two.
 
     Yields:
         None: at the end of each slice but the last.
+
+    Raises:
+        Malformed: the body is no JSON object, has no `data`, the list is missing, or a record does not fit.
+        ConfigurationError: nothing can be read into the type.
     """
-    if len(body) <= WHOLE_PAGE and not history_of(into).has_misfits:
+    if into is bytes:
+        body = yield from _compact(body.strip())
+    elif not is_read_model(into):
+        value_reader(into)  # refuses a type that nothing can be read into, before the body is judged
+    elif key is not None and len(body) <= WHOLE_PAGE and not history_of(into).has_misfits:
         found = _whole(body, key, into)
         if found is not None:
             return found
@@ -81,24 +225,38 @@ def page_slices(body: bytes, *, key: str, into: type[T], offset: int = 0) -> Gen
 
 
 def unread_page(body: bytes, *, key: str, into: type[T], offset: int = 0) -> DecodedPage[T] | UnreadPage[T]:
-    """Decode one page of a list operation; the records of a large page, or one with misfits, are decoded later.
+    """Decode one page of models; the records of a large page, or one with misfits, are decoded later.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`.
-        into: the model class of a record.
+        into: the read model of a record.
         offset: where the page begins; see `list_of`.
 
     Raises:
-        Malformed: as `page` does; the body is then valid JSON.
+        Malformed: as `page_slices` does; the body is then valid JSON.
     """
     found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not history_of(into).has_misfits else None
     return _cut(body, key, into, offset) if found is None else found
 
 
-def _cut(body: bytes, key: str, into: type[T], offset: int) -> UnreadPage[T]:
+def read_records(lines: Sequence[bytes], into: type[T]) -> list[T]:
+    """Read records of a list, none of them null, as its pages are read.
+
+    Args:
+        lines: the JSON of each.
+        into: the type of a record.
+
+    Raises:
+        Malformed: a record does not fit.
+    """
+    records: UnreadRecords[T] = UnreadRecords(lines, into, size=sum(map(len, lines)))
+    return list(chain.from_iterable(iter(records.read, [])))
+
+
+def _cut(body: bytes, key: str | None, into: type[T], offset: int) -> UnreadPage[T]:
     """Split a page into its records."""
-    found = split_page(body, key, offset=offset)
+    found = split_page(body, list_name(body) if key is None else key, offset=offset)
     records = UnreadRecords(found.records, into, size=len(body))
     return UnreadPage(records=records, total_items=parse_total(found.total), received=len(found.records))
 
@@ -106,7 +264,7 @@ def _cut(body: bytes, key: str, into: type[T], offset: int) -> UnreadPage[T]:
 @gc_paused
 def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
     """Decode a page at once; `None` if msgspec refuses it."""
-    decoder = page_decoder(into, key)
+    decoder = _page_decoder(into, key)
     if decoder is None:
         return None
     try:
@@ -114,3 +272,101 @@ def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
     except REFUSED:
         return None
     return DecodedPage(items=found.items, total_items=parse_total(found.total_items), received=len(found.items))
+
+
+@typed_cache
+def _page_decoder(into: Any, key: str) -> msgspec.json.Decoder[Any] | None:
+    """Return the decoder of `{"data": {key: [into, …], "total_items": …}}`, or `None` for a type unknown to msgspec."""
+    if value_decoder(into) is None:
+        return None
+    listing = msgspec.defstruct(
+        "PageData",
+        [("items", list[into]), ("total_items", Any, None)],
+        rename={"items": key},
+        gc=False,
+    )
+    return msgspec.json.Decoder(msgspec.defstruct("PageEnvelope", [("data", listing)], gc=False))
+
+
+def _read(raws: Sequence[bytes | msgspec.Raw], into: type[T]) -> tuple[list[T], int]:
+    """Read records, fewer if some have misfits; return these and the number of misfits."""
+    if into is bytes:
+        lines: list[Any] = [bytes(raw) for raw in raws]
+        return lines, 0
+    if not is_read_model(into):
+        return read_raws(raws, into), 0
+    decoder = value_decoder(into)
+    items: list[T] = []
+    # Continues after a record that was refused.
+    reading = map(_refuse if decoder is None else decoder.decode, raws)
+    misfits = 0
+    while len(items) < len(raws) - misfits * _MISFIT_COST:
+        if not _extend(items, reading):
+            items.append(structure(load(raws[len(items)]), into))
+            misfits += 1
+    return items, misfits
+
+
+def _extend(items: list[T], reading: Iterator[T]) -> bool:
+    """Append the records up to one that is refused; return whether none was."""
+    try:
+        items.extend(reading)
+    except REFUSED:
+        return False
+    return True
+
+
+def _refuse(_raw: bytes | msgspec.Raw) -> Any:
+    """Stand in for the decoder of a type that msgspec cannot read correctly."""
+    raise ValueError
+
+
+def _without_nulls(raws: Sequence[bytes | msgspec.Raw], into: type[Any]) -> Sequence[bytes | msgspec.Raw]:
+    if not raws:
+        return raws
+    null = type(raws[0])(b"null")
+    if null not in raws:
+        return raws
+    FieldWarning(getattr(into, "__name__", str(into)), "record").note("null in place of a record, left out")
+    return [raw for raw in raws if raw != null]
+
+
+def _compact(body: bytes) -> Generator[None, None, bytes]:
+    """Return a body whose text is valid and has no blanks between its tokens."""
+    is_utf8 = yield from _check_utf8(body)
+    if not is_utf8:
+        body = sound_text(body)
+    return _without_blanks(body) if _has_blanks(body) else body
+
+
+def _check_utf8(body: bytes) -> Generator[None, None, bool]:
+    if body.isascii():
+        return True
+    view, size, at = memoryview(body), len(body), 0
+    try:
+        while at < size:
+            end = min(at + _RAW_SLICE, size)
+            while at < end:
+                # A character that is split between two pieces is left to the next one.
+                at += codecs.utf_8_decode(view[at : at + _PIECE], "strict", at + _PIECE >= size)[1]
+            if size > _RAW_SLICE:
+                yield
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_blanks(body: bytes) -> bytes:
+    for sound in body_then_sound(body):
+        try:
+            return msgspec.json.format(sound, indent=-1)
+        except REFUSED:
+            continue
+    return msgspec.json.encode(load_spelled(body))
+
+
+def _has_blanks(body: bytes) -> bool:
+    if b"\n" in body or b"\r" in body:
+        return True
+    head = body[:_HEAD]
+    return any(blank in head for blank in (b'": ', b'" :', b', "', b'{ "', b"[ {"))

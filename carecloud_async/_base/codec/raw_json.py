@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from carecloud_async._base.codec.malformed import Malformed
-from carecloud_async._base.codec.read import data
+from carecloud_async._base.codec.answers import data
+from carecloud_async._base.codec.json_text import Malformed
 
 __all__ = ["NULL", "RawJson", "elements", "exact", "members", "raw_data"]
 

@@ -6,47 +6,21 @@ structs, TypedDicts, pydantic models, lists of all these) are read exactly: a mi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
 
-from carecloud_async._base.codec.fields import TOLERANT_IDS
-from carecloud_async._base.codec.gc_pause import gc_paused
-from carecloud_async._base.codec.malformed import Malformed, json_kind
-from carecloud_async._base.codec.raw import raw_page_slices
-from carecloud_async._base.codec.read import (
-    REFUSED,
-    DecodedPage,
-    body_then_sound,
-    data,
-    list_of,
-    parse_total,
-    record,
-    split_page,
-    structure,
-)
-from carecloud_async._base.codec.tolerant.broken_json import load
-from carecloud_async._base.codec.typed_cache import typed_cache
-from carecloud_async._base.codec.unread import UnreadRecords
+from carecloud_async._base.codec.answers import data, record, structure
+from carecloud_async._base.codec.fields import is_read_model, typed_cache
+from carecloud_async._base.codec.json_text import Malformed, json_kind, load
+from carecloud_async._base.codec.lists import list_of, only_list
 from carecloud_async.errors import ConfigurationError
 
-__all__ = [
-    "any_page_slices",
-    "any_raw_page_slices",
-    "is_read_model",
-    "only_list",
-    "read_records",
-    "target_reader",
-    "value_reader",
-]
+__all__ = ["read_raws", "target_reader", "value_reader"]
 
 #: Messages of msgspec that name fields and kinds, and never quote a value.
 _QUOTES_NOTHING = ("Expected `", "Object missing required field `")
-
-#: The bytes of the records that are read in one slice; dicts and users' classes are slow to read.
-_SLICE = 64 * 1024
 
 
 @typed_cache
@@ -99,120 +73,19 @@ def _exact_reader(into: Any) -> Callable[[Any], Any]:
     return read
 
 
-def only_list(value: Any) -> str:
-    """Return the name of the one list under `data`; empty if there is none, which `list_of` judges.
+def read_raws(raws: Sequence[bytes | msgspec.Raw], into: Any) -> list[Any]:
+    """Read records, none of them null, exactly into a type of the user's.
 
     Raises:
-        Malformed: there are several, which the message names, or `data` can hold none.
+        Malformed: one does not fit.
     """
-    if value == [] and isinstance(value, list):
-        return ""
-    if not isinstance(value, dict):
-        raise Malformed(f"`data` is {json_kind(value)}, not an object")
-    names: list[str] = [name for name, member in value.items() if isinstance(member, list)]
-    if len(names) == 1:
-        return names[0]
-    if names:
-        raise Malformed(
-            f"`data` has several lists ({', '.join(sorted(names)[:10])}): name one with client.listing(…, list_key=…)"
-        )
-    return ""
-
-
-def any_page_slices(
-    body: bytes, *, key: str | None, into: Any, offset: int = 0
-) -> Generator[None, None, DecodedPage[Any]]:
-    """Decode one page of a list whose records are of any type, in slices of a millisecond or two.
-
-    Args:
-        body: the whole body of an answer.
-        key: the name of the list under `data`; `None` for the one list there.
-        into: the type of a record.
-        offset: where the page begins; see `list_of`.
-
-    Yields:
-        None: at the end of each slice but the last.
-
-    Raises:
-        Malformed: there is no such list, or a record does not fit.
-        ConfigurationError: nothing can be read into the type.
-    """
-    value_reader(into)  # refuses a type that nothing can be read into
-    found = split_page(body, _list_name(body) if key is None else key, offset=offset)
-    raws = found.records
-    items: list[Any] = []
-    size = len(raws) * _SLICE // max(len(body), 1) + 1
-    for first in range(0, len(raws), size):
-        if first:
-            yield
-        items += _read_raws(raws[first : first + size], into)
-    return DecodedPage(items=items, total_items=parse_total(found.total), received=len(raws))
-
-
-def read_records(lines: Sequence[bytes], into: Any) -> list[Any]:
-    """Read records of a list, none of them null, as its pages are read.
-
-    Args:
-        lines: the JSON of each.
-        into: the type of a record.
-
-    Raises:
-        Malformed: a record does not fit.
-    """
-    if not is_read_model(into):
-        return _read_raws(lines, into)
-    unread: UnreadRecords[Any] = UnreadRecords(lines, into, size=sum(map(len, lines)))
-    return list(chain.from_iterable(iter(unread.read, [])))
-
-
-def any_raw_page_slices(body: bytes, *, key: str | None, offset: int = 0) -> Generator[None, None, DecodedPage[bytes]]:
-    """Split one page into its records as `raw_page_slices` does; the name of the list may be unknown.
-
-    Args:
-        body: the whole body of an answer.
-        key: the name of the list under `data`; `None` for the one list there.
-        offset: where the page begins; see `list_of`.
-
-    Raises:
-        Malformed: there is no such list, or there are several.
-    """
-    return raw_page_slices(body, key=_list_name(body) if key is None else key, offset=offset)
-
-
-def _list_name(body: bytes) -> str:
-    for sound in body_then_sound(body):
-        try:
-            name = _only_list_name(sound)
-        except REFUSED:
-            continue
-        return only_list(data(body)) if name is None else name
-    return only_list(data(body))
-
-
-def _only_list_name(body: bytes) -> str | None:
-    members: dict[str, msgspec.Raw] = _members_decoder().decode(body).data
-    lists = [name for name, raw in members.items() if bytes(memoryview(raw)[:1]) == b"["]
-    return lists[0] if len(lists) == 1 else None
-
-
-@typed_cache
-def _members_decoder() -> msgspec.json.Decoder[Any]:
-    """Return the decoder of `{"data": {name: anything, …}}` that returns each value as unparsed JSON."""
-    envelope = msgspec.defstruct("MembersEnvelope", [("data", dict[str, msgspec.Raw])], gc=False)
-    return msgspec.json.Decoder(envelope)
-
-
-@gc_paused
-def _read_raws(raws: Sequence[bytes | msgspec.Raw], into: Any) -> list[Any]:
     exact, without_zero_dates = _exact_reader(into), value_reader(into)
     items = []
     for raw in raws:
-        value = load(raw)
-        if value is not None:
-            # A search for zero dates in the text costs a fiftieth of checking each value. An escape may hide one.
-            text = bytes(raw)
-            may_hold_one = b"0000-00-00" in text or b"\\u00" in text
-            items.append(without_zero_dates(value) if may_hold_one else exact(value))
+        # A search for zero dates in the text costs a fiftieth of checking each value. An escape may hide one.
+        text = bytes(raw)
+        read = without_zero_dates if b"0000-00-00" in text or b"\\u00" in text else exact
+        items.append(read(load(raw)))
     return items
 
 
@@ -229,11 +102,6 @@ def _model(value: Any, into: Any) -> Any:
     if not isinstance(value, dict):
         raise Malformed(f"a record is {json_kind(value)}, not an object")
     return structure(value, into)
-
-
-def is_read_model(into: Any) -> bool:
-    """Return whether a type is a read model of the SDK, which is read by the tolerant rules."""
-    return isinstance(into, type) and getattr(into, TOLERANT_IDS, False) is True
 
 
 def _is_pydantic(into: Any) -> bool:

@@ -12,10 +12,8 @@ from typing import Any
 import attrs
 import msgspec
 
-from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.codec.fields import UNSET, api_names, typed_cache
 from carecloud_async._base.codec.raw_json import RawJson
-from carecloud_async._base.codec.typed_cache import typed_cache
-from carecloud_async._base.codec.unset import UNSET
 from carecloud_async.errors import ConfigurationError
 
 __all__ = ["encode", "plain_number", "unstructure"]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeVar
 
-from carecloud_async._base.codec.refusal import NO_SUCH_INTERFACE, refusal, success_refusal
+from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE, refusal, success_refusal
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.token import Token
 from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, load

@@ -11,8 +11,8 @@ from typing import Any
 
 import anyio
 
-from carecloud_async._base.codec.refusal import refusal
-from carecloud_async._base.codec.tolerant.broken_json import load
+from carecloud_async._base.codec.answers import refusal
+from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.event_loops import cancellation_requested
 from carecloud_async._calls.auth.flow import UNAUTHORIZED, TokenUse, TokenVerdict, token_verdict

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Generic, NoReturn, TypeVar
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.malformed import BrokenJson
+from carecloud_async._base.codec.json_text import BrokenJson
 from carecloud_async._base.runtime.event_loops import loop_time
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.call.attempt import Attempt

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from carecloud_async._base.codec.malformed import BrokenJson, Malformed
-from carecloud_async._base.codec.tolerant.broken_json import load
+from carecloud_async._base.codec.json_text import BrokenJson, Malformed, load
 
 __all__ = ["SELF_EXPLANATORY", "describe_foreign", "words_of"]
 

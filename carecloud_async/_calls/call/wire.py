@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from carecloud_async._base.codec.refusal import NO_SUCH_INTERFACE, refusal
+from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE, refusal
 from carecloud_async._base.project import Project
 from carecloud_async._base.runtime.validators import is_unicode
 from carecloud_async._calls.call.filters import check_count

@@ -14,7 +14,7 @@ from typing import Any, Generic, Self, TypeVar
 from attrs import evolve, field, frozen
 
 from carecloud_async._base.codec import Malformed
-from carecloud_async._base.codec.targets import read_records
+from carecloud_async._base.codec.pages import read_records
 from carecloud_async._base.runs import Mark
 from carecloud_async._base.runtime.background_tasks import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from carecloud_async._base.codec.malformed import Malformed
+from carecloud_async._base.codec.json_text import Malformed
 from carecloud_async._base.runs import FULL, reason_of
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.fixes import RESUME, Fix

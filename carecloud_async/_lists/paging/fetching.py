@@ -11,10 +11,9 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.envelope import key_decoder
-from carecloud_async._base.codec.read import REFUSED
-from carecloud_async._base.codec.slices import exhaust
-from carecloud_async._base.codec.targets import any_page_slices, any_raw_page_slices, is_read_model
+from carecloud_async._base.codec.answers import REFUSED
+from carecloud_async._base.codec.fields import is_read_model
+from carecloud_async._base.codec.lists import key_decoder
 from carecloud_async._calls.call.call_errors import invalid_response
 from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
@@ -38,10 +37,10 @@ class _Decoding(Generic[R]):
     decode: Callable[[bytes], R]
     slices: Callable[[bytes], Generator[None, None, R]] | None = None
 
-    @classmethod
-    def sliced(cls, slices: Callable[[bytes], Generator[None, None, R]]) -> _Decoding[R]:
-        """Return a decoding that reads small pages by the same slices, all at once."""
-        return cls(lambda body: exhaust(slices(body)), slices)
+    @staticmethod
+    def of_page(**target: Any) -> _Decoding[Any]:
+        """Return the decoding of a page whose records are all wanted; `target` is as for `codec.page`."""
+        return _Decoding(partial(codec.page, **target), partial(codec.page_slices, **target))
 
 
 @frozen(kw_only=True, repr=False)
@@ -66,11 +65,7 @@ class PageFetcher(Generic[T]):
 
     async def read(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""
-        target = self._target(offset)
-        if self._has_models:
-            decoding = _Decoding(partial(codec.page, **target), partial(codec.page_slices, **target))
-        else:
-            decoding = _Decoding.sliced(partial(any_page_slices, **target))
+        decoding = _Decoding.of_page(**self._target(offset))
         return _page(await self.caller.call(self._request(offset, count, decoding)), offset)
 
     async def unread(self, offset: int, count: int) -> ReceivedPage[T]:
@@ -102,14 +97,9 @@ class PageFetcher(Generic[T]):
         )
 
     def _unread_decoding(self, offset: int) -> _Decoding[_Found[T]]:
-        if self._has_models:
+        if self.operation.result_key is not None and is_read_model(self.into):
             return _Decoding(partial(codec.unread_page, **self._target(offset)))
-        return _Decoding.sliced(partial(any_page_slices, **self._target(offset)))
-
-    @property
-    def _has_models(self) -> bool:
-        """Whether the records are read models under a known key, which the faster decoders read."""
-        return self.operation.result_key is not None and is_read_model(self.into)
+        return _Decoding.of_page(**self._target(offset))
 
     def _target(self, offset: int) -> dict[str, Any]:
         return {"key": self.operation.result_key, "into": self.into, "offset": offset}
@@ -136,8 +126,7 @@ class PageFetcher(Generic[T]):
             query: filters, order and paging.
         """
         offset = query.get("offset", 0)
-        decode = partial(any_raw_page_slices, key=self.operation.result_key, offset=offset)
-        return self._make(query, _Decoding.sliced(decode))
+        return self._make(query, _Decoding.of_page(key=self.operation.result_key, into=bytes, offset=offset))
 
     def keys(self, page: ReceivedPage[T]) -> Iterator[Any]:
         """Return the identities of a page's records: their ids, or else their whole content."""

@@ -21,7 +21,7 @@ from anyio.lowlevel import checkpoint
 from attrs import frozen
 
 from carecloud_async._base.codec import Malformed, UnreadRecords
-from carecloud_async._base.codec.unread import BATCH
+from carecloud_async._base.codec.pages import BATCH
 from carecloud_async.errors import ResponseError
 
 __all__ = ["Page"]

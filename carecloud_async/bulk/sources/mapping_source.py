@@ -9,10 +9,9 @@ from typing import Any, Final
 import anyio.lowlevel
 import attrs
 
-from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.codec.fields import UNSET, api_names
 from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
 from carecloud_async.models.base import Input, Model
-from carecloud_async.models.unset import UNSET
 
 __all__ = ["MappingSource", "row_of"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 import attrs
 
-from carecloud_async._base.codec.unset import UNSET, Unset
+from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.operation import CUSTOMER_ONLY
 from carecloud_async._lists.listings.listing import Listing

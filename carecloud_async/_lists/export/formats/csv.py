@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from carecloud_async._base.codec.tolerant.broken_json import load, load_spelled
+from carecloud_async._base.codec.json_text import load, load_spelled
 from carecloud_async._base.runtime.thread_yield import ThreadYielder
 from carecloud_async._lists.export.formats.csv_columns import Path, RecordDecoder, join_columns
 from carecloud_async._lists.export.formats.pieces import pieces

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from carecloud_async._base.codec.tolerant.broken_json import read_spelled
+from carecloud_async._base.codec.json_text import read_spelled
 from carecloud_async._lists.export.formats.schema import Shape, as_text, is_slot_name
 from carecloud_async._lists.export.formats.sinks import CsvOptions
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async._base.codec.tolerant.broken_json import load_spelled
+from carecloud_async._base.codec.json_text import load_spelled
 from carecloud_async._lists.export.errors import nesting_errors
 from carecloud_async._lists.export.formats.compression import frame_maker
 from carecloud_async._lists.export.formats.pieces import pieces

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async._base.codec.tolerant.scalars import SCALARS
-from carecloud_async._base.codec.tolerant.warnings import FieldWarning
+from carecloud_async._base.codec.field_warnings import FieldWarning
+from carecloud_async._base.codec.scalars import SCALARS
 from carecloud_async._lists.export.formats.schema import Shape, as_text
 
 __all__ = ["UNKNOWN_FIELDS", "LostValues", "is_blank", "row_reader", "unknown_part"]

@@ -10,7 +10,7 @@ import msgspec
 from attrs import define, field
 
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
-from carecloud_async._base.codec.tolerant.broken_json import load
+from carecloud_async._base.codec.json_text import load
 
 __all__ = ["SchemaBuilder", "Shape", "as_text", "is_slot_name", "shape_of"]
 

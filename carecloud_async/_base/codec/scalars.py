@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from carecloud_async._base.codec.tolerant.warnings import FieldWarning
+from carecloud_async._base.codec.field_warnings import FieldWarning
 
 __all__ = ["SCALARS", "Reader"]
 

@@ -1,4 +1,8 @@
-"""Broken JSON, which msgspec refuses: bad UTF-8, lone surrogates, NaN, numbers out of range, a BOM."""
+"""JSON text as it comes, broken JSON too: bad UTF-8, lone surrogates, NaN, numbers out of range, a BOM.
+
+msgspec refuses broken JSON; the standard library reads it when its text is repaired. What cannot be
+read is `Malformed`; the reason never quotes the body.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,59 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from carecloud_async._base.codec.malformed import HTML, BrokenJson, Malformed, why_not_json
-from carecloud_async._base.codec.tolerant.warnings import note_broken_text
+from carecloud_async._base.codec.field_warnings import note_broken_text
 
-__all__ = ["load", "load_broken", "load_spelled", "read_spelled", "sound_text"]
+__all__ = [
+    "HTML",
+    "BrokenJson",
+    "JsonObject",
+    "JsonValue",
+    "Malformed",
+    "json_kind",
+    "load",
+    "load_spelled",
+    "read_spelled",
+    "sound_text",
+]
+
+JsonValue: TypeAlias = Any
+"""Any JSON value: an object (`dict`), a list, text, a number, a boolean or `None`."""
+
+JsonObject: TypeAlias = dict[str, JsonValue]
+"""A JSON object, as plain Python values."""
+
+HTML = "the body looks like HTML, not JSON"
+
+
+class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; users of the SDK get a ResponseError)
+    """A body or value does not have the API's form; the text is a short reason without content."""
+
+
+class BrokenJson(Malformed):
+    """The body is neither JSON nor HTML: it was truncated or damaged in transit. A retry may help."""
+
+
+def json_kind(value: object) -> str:
+    """Name the JSON kind of a Python value, with its article: `an object`, `a list`, `null`.
+
+    A `msgspec.Raw` is a number, see `load_spelled`.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "a string"
+    return "a number" if isinstance(value, (int, float, msgspec.Raw)) else "of an unknown kind"
+
 
 _untyped = msgspec.json.Decoder()
 
@@ -44,7 +93,7 @@ def load(body: bytes | msgspec.Raw) -> Any:
         return _untyped.decode(body)
     except (ValueError, RecursionError):
         pass  # raised below, outside this block: the error's context would keep the whole body
-    return load_broken(bytes(body))
+    return _load_broken(bytes(body))
 
 
 def read_spelled(digits: str) -> msgspec.Raw:
@@ -71,7 +120,7 @@ def load_spelled(body: bytes | msgspec.Raw) -> Any:
         return _spelled.decode(body)
     except (ValueError, RecursionError):
         pass  # as in `load`
-    return load_broken(bytes(body), parse_float=read_spelled)
+    return _load_broken(bytes(body), parse_float=read_spelled)
 
 
 def sound_text(body: bytes) -> bytes:
@@ -91,7 +140,7 @@ def sound_text(body: bytes) -> bytes:
     return body if mended == body else mended
 
 
-def load_broken(body: bytes, *, parse_float: Callable[[str], Any] | None = None) -> Any:
+def _load_broken(body: bytes, *, parse_float: Callable[[str], Any] | None = None) -> Any:
     """Read broken JSON with the standard library; invalid parts become U+FFFD or null.
 
     Args:
@@ -115,7 +164,7 @@ def load_broken(body: bytes, *, parse_float: Callable[[str], Any] | None = None)
         too_deep = False
     if too_deep:
         raise Malformed("the body is nested too deeply")
-    reason = why_not_json(body)
+    reason = _why_not_json(body)
     raise Malformed(reason) if reason == HTML else BrokenJson(reason)
 
 
@@ -130,3 +179,13 @@ def _float(digits: str) -> float | None:
 
 def _nothing(_constant: str) -> None:
     return None
+
+
+def _why_not_json(body: bytes) -> str:
+    """Describe a body that is not JSON."""
+    start = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        return "the body is empty"
+    if start.startswith(b"<"):
+        return HTML
+    return "the body is not JSON"

@@ -13,13 +13,20 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from carecloud_async._base.codec.fields import TOLERANT_IDS, api_names, core_type, element_type, field_types, is_model
-from carecloud_async._base.codec.malformed import Malformed
-from carecloud_async._base.codec.tolerant.scalars import SCALARS, Reader
-from carecloud_async._base.codec.tolerant.warnings import FieldWarning
-from carecloud_async._base.codec.typed_cache import typed_cache
+from carecloud_async._base.codec.field_warnings import FieldWarning
+from carecloud_async._base.codec.fields import (
+    TOLERANT_IDS,
+    api_names,
+    core_type,
+    element_type,
+    field_types,
+    is_model,
+    typed_cache,
+)
+from carecloud_async._base.codec.json_text import Malformed
+from carecloud_async._base.codec.scalars import SCALARS, Reader
 
-__all__ = ["field_reader", "structure"]
+__all__ = ["structure"]
 
 _converter = Converter(detailed_validation=False)
 
@@ -43,14 +50,6 @@ def structure(value: Any, into: Any) -> Any:
     if is_model(into) and type(value) is dict:
         return _compiled(into)(value)
     return _reader(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
-
-
-@typed_cache
-def field_reader(into: Any, name: str) -> Callable[[Any], Any]:
-    """Return the function that reads the value of one field of an attrs class, as `structure` reads it."""
-    cls: Any = getattr(into, "__origin__", into)
-    hook = _hook(cls, attrs.fields_dict(cls)[name], field_types(into)[name])
-    return lambda value: hook(value, None)
 
 
 @typed_cache
