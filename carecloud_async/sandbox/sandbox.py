@@ -16,18 +16,16 @@ import httpx
 
 from carecloud_async.sandbox.client_side import ClientIdentities
 from carecloud_async.sandbox.server import serving
-from carecloud_async.sandbox.server.app import SandboxApp
+from carecloud_async.sandbox.server.app import SandboxApp, in_process
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
-from carecloud_async.sandbox.server.transport import in_process
 from carecloud_async.sandbox.state.clock import SandboxClock
 from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.settings import Overrides, Settings
 from carecloud_async.sandbox.state.table import Table
-from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS
-from carecloud_async.sandbox.state.users import DEFAULT_USERS
+from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, DEFAULT_USERS
 
 if TYPE_CHECKING:
     import httpx2
@@ -187,7 +185,7 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
     # Changing the state
 
     def records(self, resource: str, *, of: str | None = None) -> Table:
-        """Return the records of a list other than customers, to read and to change.
+        """Return the records of a list, to read and to change.
 
         ```python
         cards = sandbox.records("cards")
@@ -200,7 +198,7 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
             of: Id of the parent, for lists of a parent's records.
 
         Raises:
-            KeyError: The API has no such list, or its records need a parent, or have none.
+            KeyError: The API has no such list, or it needs a parent, or it has no parents.
         """
         return self.tables.table(api_plans().named(resource), of)
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
-from carecloud_async.sandbox.api.table_records import created
+from carecloud_async.sandbox.api.records import created
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names
 

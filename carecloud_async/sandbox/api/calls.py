@@ -10,9 +10,9 @@ import attrs
 
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, broken_body
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.device_tokens import DeviceRecord
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
+from carecloud_async.sandbox.state.tokens import DeviceRecord
 
 MOST_VALUES: Final = 1000
 """Values of a list parameter that the API takes at most."""

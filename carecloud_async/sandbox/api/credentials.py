@@ -8,14 +8,14 @@ from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.customer_input import checked_social
+from carecloud_async.sandbox.api.customers import checked_social
 from carecloud_async.sandbox.api.problems import InvalidParam, RefusalError, bad_request, refused_login
 from carecloud_async.sandbox.constants import CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customer_store import CustomerStore
-from carecloud_async.sandbox.state.device_tokens import AuthenticationToken
+from carecloud_async.sandbox.state.tokens import AuthenticationToken
 
-LOOK_UPS: Final[Mapping[str, Callable[[CustomerStore, str], list[int]]]] = {
+LOOK_UPS: Final[Mapping[str, Callable[[CustomerStore, str], list[str]]]] = {
     "email": CustomerStore.by_email,
     "phone": CustomerStore.by_phone,
     "card": CustomerStore.by_card,
@@ -40,9 +40,9 @@ def customer_of_login(call: Call) -> str:
         RefusalError: There is none, or the body is not valid.
     """
     body, customers = arguments(call), call.state.customers
-    for slot in LOOK_UPS[body["login_type"]](customers, body["login_value"]):
-        if customers.account_at(slot).password == body["password"]:
-            return customers.id_of(slot)
+    for customer_id in LOOK_UPS[body["login_type"]](customers, body["login_value"]):
+        if customers.account(customer_id).password == body["password"]:
+            return customer_id
     raise refused(call)
 
 
@@ -53,10 +53,10 @@ def customer_of_social(call: Call) -> str:
         RefusalError: There is none, or the body is not valid.
     """
     social = checked_social(arguments(call))
-    slot = None if social is None else call.state.customers.by_social(*social)
-    if slot is None:
+    found = [] if social is None else call.state.customers.by_social(*social)
+    if not found:
         raise refused(call)
-    return call.state.customers.id_of(slot)
+    return found[0]
 
 
 def customer_of_token(call: Call) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments
@@ -13,10 +14,11 @@ from carecloud_async.sandbox.api.credentials import (
     customer_of_token,
     new_authentication_token,
 )
-from carecloud_async.sandbox.api.customer_filters import CustomerFilters, find_customers
-from carecloud_async.sandbox.api.customer_input import is_strong
+from carecloud_async.sandbox.api.customers import is_strong
+from carecloud_async.sandbox.api.lists import birthdate
 from carecloud_async.sandbox.constants import REFERRAL_CODE
 from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.table import comparable
 
 _SEARCHED: Final = ("first_name", "last_name", "birthdate", "card_number")
 
@@ -59,16 +61,24 @@ def verify_auth_token(call: Call) -> JsonObject:
 def search_customers(call: Call) -> JsonObject:
     """`GET …/search-customers`: the customers that match all of name, date of birth and card number that are given."""
     customers = call.state.customers
-    given = [name for name in _SEARCHED if call.query.one(name) is not None]
+    given = {name: value for name in _SEARCHED if (value := call.query.one(name)) is not None}
     if not given:
         return {"strict": []}
-    slots = list(find_customers(customers, CustomerFilters.of(call.query), sort_field=None))
+    wanted = {name: birthdate(value) if name == "birthdate" else value for name, value in given.items()}
+    wanted.pop("card_number", None)
+    found = [one for one, record in customers.items() if _has(record, wanted)] if wanted else customers.ids()
     number = call.query.one("card_number")
     if number is not None:
-        cards = (card for _, card in call.state.tables.table("/cards").items() if card.get("card_number") == number)
-        holders = {*customers.by_card(number), *(customers.slot(str(card.get("customer_id"))) for card in cards)}
-        slots = [slot for slot in slots if slot in holders]
-    return {"strict": [{"customer_id": customers.id_of(slot), "match": len(given)} for slot in slots]}
+        cards = call.state.tables.table("/cards")
+        holders = {cards.record(one).get("customer_id") for one in cards.find("card_number", number)}
+        holders |= {*customers.by_card(number)}
+        found = [one for one in found if one in holders]
+    return {"strict": [{"customer_id": one, "match": len(given)} for one in found]}
+
+
+def _has(record: JsonObject, wanted: Mapping[str, str]) -> bool:
+    person = record.get("personal_information") or {}
+    return all(comparable(person.get(name)) == comparable(value) for name, value in wanted.items())
 
 
 HANDLERS: Final[dict[str, Handler]] = {

@@ -1,75 +1,24 @@
-"""The operations on customers: list, read, create, replace."""
+"""Customers: what their create and replace check, and what the server sets itself."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Final
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from carecloud_async.sandbox.api.answers import Answer, Page, page_range, window_of
 from carecloud_async.sandbox.api.arguments import check_body
 from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.customer_filters import CustomerFilters, find_customers
-from carecloud_async.sandbox.api.customer_input import (
-    check_customer,
-    checked_password,
-    checked_referral,
-    checked_social,
-)
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, forbidden, not_found
-from carecloud_async.sandbox.json_text import JsonObject, json_bytes
-from carecloud_async.sandbox.state.accounts import Account
-from carecloud_async.sandbox.state.customer_store import SORT_FIELDS, CustomerStore
+from carecloud_async.sandbox.api.lists import ISO_DATE
+from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.records import record_in_path
+from carecloud_async.sandbox.constants import REFERRAL_CODE, SOCIAL_NETWORK_IDS
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.customer_store import Account
 from carecloud_async.sandbox.state.facts import read_only_names
 
-
-def list_(call: Call) -> Page:
-    """`GET /customers`: on the customer interface the logged-in customer alone."""
-    store, settings = call.state.customers, call.state.settings
-    window = window_of(call.query, sortable=SORT_FIELDS, sorts=settings.sorts)
-    filters = CustomerFilters.of(call.query) if settings.filters else CustomerFilters()
-    short = call.query.boolean("customer_short_salutation")
-    slots = _slots(call, filters, window.sort_field)
-    last = len(slots) - 1
-    indexes = page_range(call.state, window, total=len(slots))
-    shown = [slots[last - index] if window.descending else slots[index] for index in indexes]
-    return Page(
-        ids=lambda: [store.id_of(slot) for slot in shown],
-        texts=[_text(store, slot, short=short) for slot in shown],
-        offset=window.offset,
-        total=len(slots),
-    )
-
-
-def _slots(call: Call, filters: CustomerFilters, sort_field: str | None) -> Sequence[int]:
-    store, settings, random = call.state.customers, call.state.settings, call.state.random
-    found: Sequence[int] = find_customers(store, filters, sort_field=sort_field)
-    if call.customer_id is not None:
-        own = store.slot(call.customer_id)
-        found = [slot for slot in found if slot == own]
-    if settings.shuffled:
-        return random.sample(found, len(found))
-    if settings.unstable_ties and sort_field is not None:
-        return sorted(found, key=lambda slot: (store.sort_value(slot, sort_field), random.random()))
-    return found
-
-
-def read(call: Call) -> Answer:
-    """`GET /customers/{customer_id}`."""
-    slot, short = _own_slot(call), call.query.boolean("customer_short_salutation")
-    text = _text(call.state.customers, slot, short=short)
-    return Answer(body=b'{"data":' + text + b"}", content_type="application/json")
-
-
-def _text(store: CustomerStore, slot: int, *, short: bool) -> bytes:
-    """The JSON of a customer, on request with a short salutation."""
-    if short:
-        record = store.record(slot)
-        person = record.get("personal_information") or {}
-        if person.get("first_name"):
-            person = {**person, "salutation": f"Dear {person['first_name']}"}
-            return json_bytes({**record, "personal_information": person})
-    return store.json(slot)
+_EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
+_COMMON_PASSWORDS: Final = frozenset({"password", "passw0rd", "password1", "12345678", "abc12345", "qwerty123"})
 
 
 def create(call: Call) -> JsonObject:
@@ -83,7 +32,7 @@ def create(call: Call) -> JsonObject:
         customer_source=body["customer_source"],
         referral_code=checked_referral(body),
     )
-    _refuse_taken_email(call, customer, except_slot=None)
+    _refuse_taken_email(call, customer, other_than=None)
     record = {name: value for name, value in customer.items() if name not in read_only_names("Customer")}
     record["personal_information"] = _personal_information(call, customer, before={})
     customer_id = call.state.customers.insert(record, account=account)
@@ -96,7 +45,7 @@ def create(call: Call) -> JsonObject:
 
 def replace(call: Call) -> None:
     """`PUT /customers/{customer_id}`: deletes omitted fields, except read-only ones, password and social network."""
-    slot, customer_id = _own_slot(call), call.path["customer_id"]
+    _, customer_id = record_in_path(call)
     body = _checked_body(call)
     customer, store = body["customer"], call.state.customers
     account = {
@@ -104,9 +53,9 @@ def replace(call: Call) -> None:
         "password": checked_password(body, required=False),
         "social": checked_social(body),
     }
-    _refuse_taken_email(call, customer, except_slot=slot)
+    _refuse_taken_email(call, customer, other_than=customer_id)
     read_only = read_only_names("Customer")
-    before = store.record(slot)
+    before = store.record(customer_id)
     after = {name: before[name] for name in before if name in read_only}
     after |= {name: value for name, value in customer.items() if name not in read_only}
     after["personal_information"] = _personal_information(call, customer, before=before)
@@ -118,8 +67,6 @@ def replace(call: Call) -> None:
 
 
 HANDLERS: Final[dict[str, Handler]] = {
-    "getCustomer": read,
-    "getCustomers": list_,
     "postCustomer": create,
     "putCustomer": replace,
 }
@@ -128,24 +75,16 @@ HANDLERS: Final[dict[str, Handler]] = {
 def _checked_body(call: Call) -> JsonObject:
     """The body; of the customer itself only what servers check, since the records that they send are untidy."""
     body = call.json()
-    check_customer(body.get("customer"))
+    invalid = list(_invalid_params(body.get("customer")))
+    if invalid:
+        raise bad_request(*invalid)
     check_body(tuple(field for field in call.api.body if field.name != "customer"), body)
     return body
 
 
-def _own_slot(call: Call) -> int:
-    customer_id = call.path["customer_id"]
-    if call.customer_id not in (None, customer_id):
-        raise forbidden("The customer does not belong to the logged in customer")
-    slot = call.state.customers.slot(customer_id)
-    if slot is None:
-        raise not_found(resource="customers", resource_id=customer_id)
-    return slot
-
-
-def _refuse_taken_email(call: Call, customer: JsonObject, *, except_slot: int | None) -> None:
+def _refuse_taken_email(call: Call, customer: JsonObject, *, other_than: str | None) -> None:
     email = customer["personal_information"].get("email")
-    if email and any(slot != except_slot for slot in call.state.customers.by_email(email)):
+    if email and any(one != other_than for one in call.state.customers.by_email(email)):
         name = "customer.personal_information.email"
         raise bad_request(InvalidParam(name=name, reason="already_exists", value=email))
 
@@ -178,3 +117,75 @@ def _record_source(call: Call, source: JsonObject, *, customer_id: str) -> None:
     if shown:
         record = {**source, "external_id": shown, "customer_id": customer_id, "last_change": call.state.now()}
         call.state.tables.table("/customer-source-records").insert(record)
+
+
+def _invalid_params(customer: Any) -> Iterator[InvalidParam]:
+    if not isinstance(customer, dict):
+        yield InvalidParam(name="customer", reason="required" if customer is None else "invalid_value_format")
+        return
+    person = customer.get("personal_information")
+    prefix = "customer.personal_information"
+    if not isinstance(person, dict):
+        yield InvalidParam(name=prefix, reason="required" if person is None else "invalid_value_format")
+        return
+    if not person.get("language_id"):
+        yield InvalidParam(name=f"{prefix}.language_id", reason="empty" if "language_id" in person else "required")
+    for name, pattern in (("email", _EMAIL), ("birthdate", ISO_DATE)):
+        value = person.get(name)
+        if value not in (None, "") and not (isinstance(value, str) and pattern.match(value)):
+            yield InvalidParam(name=f"{prefix}.{name}", reason="invalid_value_format", value=str(value))
+    phone = person.get("phone")
+    if phone not in (None, "") and not re.match(r"^[1-9][0-9]*$", str(phone)):
+        yield InvalidParam(name=f"{prefix}.phone", reason="invalid_value_format", value=str(phone))
+
+
+def checked_password(body: JsonObject, *, required: bool) -> str | None:
+    """The `password` of a body.
+
+    Raises:
+        RefusalError: 400 if it is missing and must not be, or too weak: eight characters, a digit, a capital, uncommon.
+    """
+    password: str | None = body.get("password")
+    if password is None:
+        if required:
+            raise bad_request(InvalidParam(name="password", reason="required"))
+        return None
+    if not is_strong(password):
+        raise bad_request(InvalidParam(name="password", reason="invalid_value_format"))
+    return password
+
+
+def is_strong(password: str) -> bool:
+    """Whether a password is strong enough."""
+    return (
+        len(password) >= 8
+        and any(letter.isdigit() for letter in password)
+        and any(letter.isupper() for letter in password)
+        and password.lower() not in _COMMON_PASSWORDS
+    )
+
+
+def checked_social(body: JsonObject) -> tuple[str, str] | None:
+    """The `social_network_credentials` of a body as network and token.
+
+    Raises:
+        RefusalError: 400 if the network is unknown.
+    """
+    social = body.get("social_network_credentials")
+    if not social:
+        return None
+    if social["social_network_id"] not in SOCIAL_NETWORK_IDS:
+        raise bad_request(InvalidParam(name="social_network_credentials.social_network_id", reason="not_found"))
+    return str(social["social_network_id"]), str(social["social_network_token"])
+
+
+def checked_referral(body: JsonObject) -> str | None:
+    """The `referral_code` of a body.
+
+    Raises:
+        RefusalError: 400 if it is unknown.
+    """
+    code: str | None = body.get("referral_code")
+    if code not in (None, REFERRAL_CODE):
+        raise bad_request(InvalidParam(name="referral_code", reason="not_found", value=str(code)))
+    return code

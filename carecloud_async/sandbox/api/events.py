@@ -7,7 +7,7 @@ from typing import Final
 from carecloud_async.sandbox.api.arguments import arguments, sent_record
 from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
-from carecloud_async.sandbox.api.table_records import create_below, created, new_record
+from carecloud_async.sandbox.api.records import create_below, created, new_record
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names
 
@@ -41,8 +41,7 @@ def _customer_named(call: Call, event: JsonObject) -> str:
     value = str(event["customer_identifier_value"])
     found: list[str] = []
     if kind in ("email", "phone"):
-        slots = customers.by_email(value) if kind == "email" else customers.by_phone(value)
-        found = [customers.id_of(slot) for slot in slots]
+        found = customers.by_email(value) if kind == "email" else customers.by_phone(value)
     elif kind == "external_id":
         sources = call.state.tables.table("/customer-source-records")
         found = [str(sources.record(one).get("customer_id")) for one in sources.find("external_id", value)]

@@ -103,8 +103,7 @@ def _holder(call: Call, card_number: str | None) -> str:
         return ""
     cards, customers = call.state.tables.table("/cards"), call.state.customers
     holders = [cards.record(one).get("customer_id") for one in cards.find("card_number", card_number)]
-    seeded = [customers.id_of(slot) for slot in customers.by_card(card_number)]
-    return next((str(one) for one in (*holders, *seeded) if one), "")
+    return next((str(one) for one in (*holders, *customers.by_card(card_number)) if one), "")
 
 
 def _item(bill_id: str, number: int, item: JsonObject) -> JsonObject:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from carecloud_async.sandbox.api import table_lists
+from carecloud_async.sandbox.api import lists
 from carecloud_async.sandbox.api.answers import Page
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.table_records import check_path
+from carecloud_async.sandbox.api.records import check_path
 from carecloud_async.sandbox.state.table import Table
 
 _MEMBERS: Final = "/segments/{segment_id}/segment-records"
@@ -39,7 +39,7 @@ def segments_of_customer(call: Call) -> Page:
             own.delete(record_id)
         for record_id in members.find("customer_id", call.path["customer_id"]):
             own.insert(members.get(record_id))
-    return table_lists.page(call)
+    return lists.page(call)
 
 
 def _members(call: Call) -> tuple[Table, str]:

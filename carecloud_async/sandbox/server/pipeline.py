@@ -7,19 +7,40 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from math import ceil
 from threading import Lock
+from typing import Final
 
 import attrs
 
 from carecloud_async.sandbox.api.answers import Answer, Page, answer_of, call_page_hook, json_answer
 from carecloud_async.sandbox.api.calls import Call, Query
 from carecloud_async.sandbox.api.operations import admit, handler_of
-from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, with_uneven_names
+from carecloud_async.sandbox.api.problems import (
+    RefusalError,
+    method_not_allowed,
+    not_found,
+    server_error,
+    with_uneven_names,
+)
 from carecloud_async.sandbox.json_text import indented_json_bytes
 from carecloud_async.sandbox.server.conformance import broken_rules
-from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
-from carecloud_async.sandbox.server.faults import Faults
+from carecloud_async.sandbox.server.faults import ArmedFault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest, RequestLog
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
+
+_HTML: Final = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>nginx</h1></body></html>"
+_WITHOUT_DOCUMENTED_BODY: Final = frozenset({429, 502, 503, 504})
+
+
+class ConnectionCutError(Exception):
+    """The connection must be cut now; the transport that sends the answer does it.
+
+    Args:
+        answer: The answer of which half is sent; `None` sends nothing.
+    """
+
+    def __init__(self, answer: Answer | None) -> None:
+        super().__init__("the sandbox was configured to cut the connection")
+        self.answer = answer
 
 
 class Pipeline:
@@ -86,7 +107,7 @@ class Pipeline:
             await self._sleep(fault.delay)
         if fault.late > 0:
             self._late.append((self._state.clock.now() + fault.late, request))
-        return answer_instead(fault) if fault.instead_of_work else damaged(await self._work(request), fault)
+        return _answer_instead(fault) if fault.instead_of_work else _damaged(await self._work(request), fault)
 
     async def _work_late(self) -> None:
         """Do work that a fault delayed and that is now due."""
@@ -168,3 +189,56 @@ class _RateLimiter:
                 return False
             self._served.append(now)
             return True
+
+
+def _answer_instead(fault: ArmedFault) -> Answer:
+    """The answer of a fault that does no work.
+
+    Raises:
+        ConnectionCutError: The fault cuts the connection.
+    """
+    if fault.cut:
+        raise ConnectionCutError(None)
+    status = fault.status or 200
+    plain = Answer(status=status)
+    if status >= 400 and status not in _WITHOUT_DOCUMENTED_BODY:
+        plain = json_answer({"error": server_error(status).error}, status=status)
+    return _damaged(plain, fault)
+
+
+def _damaged(answer: Answer, fault: ArmedFault) -> Answer:
+    """The answer after the work, changed by the fault.
+
+    Raises:
+        ConnectionCutError: The fault cuts the connection.
+    """
+    if fault.cut == "half":
+        raise ConnectionCutError(answer)
+    if fault.cut:
+        raise ConnectionCutError(None)
+    body, content_type = _damaged_body(answer, fault)
+    headers = list(fault.headers)
+    if fault.retry_after is not None:
+        after = fault.retry_after
+        headers.append(("retry-after", after if isinstance(after, str) else f"{after:g}"))
+    # A 204 cannot have the body that the fault adds.
+    status = 200 if answer.status == 204 and body else answer.status
+    return attrs.evolve(
+        answer,
+        status=fault.status or status,
+        body=body,
+        content_type=content_type,
+        headers=(*answer.headers, *headers),
+    )
+
+
+def _damaged_body(answer: Answer, fault: ArmedFault) -> tuple[bytes, str | None]:
+    if fault.body is not None:
+        return fault.body, answer.content_type or "application/json"
+    if fault.html:
+        return _HTML, "text/html"
+    if fault.garbage:
+        return answer.body[: len(answer.body) // 2] + b"\x00{garbage", "application/json"
+    if fault.no_data:
+        return b'{"result":"ok"}', "application/json"
+    return answer.body, answer.content_type

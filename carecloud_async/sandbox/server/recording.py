@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from carecloud_async.sandbox.api.routes import Route
+from carecloud_async.sandbox.api.operations import Route
 from carecloud_async.sandbox.server.faults import matches
 from carecloud_async.sandbox.state.facts import ApiOperation
 

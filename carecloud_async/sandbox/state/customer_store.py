@@ -1,94 +1,124 @@
-"""The customers. Seeded ones are worked out on demand, those that were changed or added are kept.
-
-Each customer has a number, its slot, in the order in which customers came. A hundred thousand customers take half a
-megabyte until they are changed.
-"""
+"""`CustomerStore`: the table of customers, with what no answer shows of them."""
 
 from __future__ import annotations
 
-import copy
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from threading import RLock
 from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes, merged
-from carecloud_async.sandbox.state.accounts import Account, seeded_account
-from carecloud_async.sandbox.state.identifiers import CustomerIds
-from carecloud_async.sandbox.state.people import person, slot_in_card, slot_in_email, slot_in_phone
-from carecloud_async.sandbox.state.searches import Searches
+from carecloud_async.sandbox.constants import (
+    CUSTOMER_PASSWORD,
+    CUSTOMER_SOURCE_IDS,
+    FIRST_CUSTOMER_ID,
+    SOCIAL_NETWORK_IDS,
+    SOCIAL_TOKEN_PREFIX,
+)
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.people import (
+    card_number,
+    number_in_card,
+    number_in_email,
+    number_in_phone,
+    person,
+)
+from carecloud_async.sandbox.state.plans import CUSTOMERS, TablePlan
+from carecloud_async.sandbox.state.table import Path, Table
 from carecloud_async.sandbox.state.untidy import untidied
 
-SORT_FIELDS: Final = ("customer_id", "doi_email", "doi_phone", "last_change", "state")
-"""First-level fields of a customer that `sort_field` may name."""
+EMAIL: Final = ("personal_information", "email")
+PHONE: Final = ("personal_information", "phone")
+SOURCE: Final = ("customer_source_id",)
+"""The path by which customers are found by their source, which records do not show."""
+
+_HALF: Final = 50
+_MASK: Final = (1 << _HALF) - 1
+_ROUNDS: Final = 4
 
 
-class CustomerStore:
+@attrs.frozen(kw_only=True)
+class Account:
+    """What the server knows of a customer and no answer shows.
+
+    Attributes:
+        password: Password of the customer interface, or `None` if none was ever set.
+        social: Network id and token, or `None`.
+        property_records: As they were sent.
+        customer_source: As it was sent (`CustomerSourceRecord`).
+        card: Number of the customer's card.
+        referral_code: The code that the customer came with, or `None`.
+    """
+
+    password: str | None = attrs.field(default=None, repr=False)
+    social: tuple[str, str] | None = attrs.field(default=None, repr=False)
+    property_records: tuple[JsonObject, ...] = attrs.field(default=(), repr=False)
+    customer_source: JsonObject = attrs.field(factory=dict, repr=False)
+    card: str | None = attrs.field(default=None, repr=False)
+    referral_code: str | None = attrs.field(default=None, repr=False)
+
+
+class CustomerStore(Table):
     """All customers of the sandbox; tests use it to change the state without the client.
 
-    Safe to use from another thread than the server's.
+    Records, ids and e-mails follow from the numbers of customers, so that a million customers need little memory.
 
     Args:
-        count: How many customers are seeded.
+        count: Number of customers at the start.
         seed: Another seed makes other customers.
-        timestamp: Gives the time of a change as the API writes it.
-        untidy: Whether some seeded records are as untidy as real ones.
+        timestamp: Returns the time of a change as the API writes it.
+        untidy: Whether some of the first customers are as untidy as real ones.
     """
 
     def __init__(self, count: int, *, seed: int, timestamp: Callable[[], str], untidy: bool = True) -> None:
         if count < 0:
             raise ValueError("a sandbox cannot have a negative number of customers")
-        self.lock: RLock = RLock()
-        self.searches: Searches[array[int]] = Searches()
         self._seed = seed
-        self._untidy = untidy
-        self._seeded = count
-        self._timestamp = timestamp
-        self._ids = CustomerIds(seed)
-        self._live = array("I", range(count))
-        self._next = count
-        self._changed: dict[int, JsonObject] = {}
         self._accounts: dict[int, Account] = {}
-        self._orderings: dict[str, _Ordering] = {}
 
-    # For tests
+        def make(number: int, customer_id: str) -> JsonObject:
+            record = person(number, seed=seed, customer_id=customer_id)
+            return untidied(record, number=number) if untidy else record
 
-    def __len__(self) -> int:
-        return len(self._live)
+        super().__init__(
+            TablePlan(name=CUSTOMERS, schema="Customer", id_field="customer_id"),
+            count,
+            ids=_CustomerIds(seed),
+            make=make,
+            timestamp=timestamp,
+            lock=RLock(),
+            keeps=False,
+            guesses={EMAIL: number_in_email, PHONE: number_in_phone},
+        )
 
-    def __contains__(self, customer_id: object) -> bool:
-        return isinstance(customer_id, str) and self.slot(customer_id) is not None
+    def insert(self, record: JsonObject | None = None, *, account: Account | None = None) -> str:
+        """Add a customer; its id and `last_change` are the server's.
 
-    def __iter__(self) -> Iterator[JsonObject]:
-        """Copies of all records, oldest first."""
-        return (copy.deepcopy(self.record(slot)) for slot in array("I", self._live))
+        Args:
+            record: The record without id; `None` makes a customer up.
+            account: What no answer shows; `None` makes one with the password of the first customers.
 
-    def ids(self) -> list[str]:
-        """The ids of all customers, oldest first."""
-        return [self._ids.id_of(slot) for slot in self._live]
+        Returns:
+            The new id.
+        """
+        with self.lock:
+            number = self._next
+            made = person(number, seed=self._seed, customer_id=self.id_of(number)) if record is None else record
+            if account is not None:
+                self._accounts[number] = account
+            return super().insert({"state": 1, **made, "last_change": self._timestamp()})
 
-    def id_at(self, index: int) -> str:
-        """The id of the customer at this place among all that are there, oldest first."""
-        return self._ids.id_of(self._live[index])
-
-    def get(self, customer_id: str) -> JsonObject:
-        """A copy of a record.
+    def delete(self, record_id: str) -> None:
+        """Remove a customer.
 
         Raises:
             KeyError: There is no such customer.
         """
-        return copy.deepcopy(self.record(self._known(customer_id)))
-
-    def raw(self, customer_id: str) -> bytes:
-        """A record as compact answers carry it.
-
-        Raises:
-            KeyError: There is no such customer.
-        """
-        return self.json(self._known(customer_id))
+        with self.lock:
+            number = self.known_number(record_id)
+            super().delete(record_id)
+            self._accounts.pop(number, None)
 
     def account(self, customer_id: str) -> Account:
         """Return what no answer shows of a customer, such as the password.
@@ -96,62 +126,7 @@ class CustomerStore:
         Raises:
             KeyError: There is no such customer.
         """
-        return self.account_at(self._known(customer_id))
-
-    def insert(self, customer: JsonObject | None = None, *, account: Account | None = None) -> str:
-        """Add a customer; its id and `last_change` are the server's.
-
-        Args:
-            customer: The record without id; `None` generates a customer.
-            account: What no answer shows; `None` makes one with the seeded password.
-
-        Returns:
-            The new id.
-        """
-        with self.lock:
-            slot = self._next
-            self._next += 1
-            customer_id = self._ids.id_of(slot)
-            record = person(slot, seed=self._seed, customer_id=customer_id) if customer is None else customer
-            fixed = {"customer_id": customer_id, "last_change": self._timestamp()}
-            self._accounts[slot] = account or seeded_account(slot, customer_id=customer_id)
-            self._store(slot, {"customer_id": customer_id, "state": 1, **record, **fixed})
-            self._live.append(slot)
-            return customer_id
-
-    def delete(self, customer_id: str) -> None:
-        """Remove a customer.
-
-        Raises:
-            KeyError: There is no such customer.
-        """
-        with self.lock:
-            slot = self._known(customer_id)
-            self._unsort(slot)
-            del self._live[bisect_left(self._live, slot)]
-            self._changed.pop(slot, None)
-            self._accounts.pop(slot, None)
-            self.searches.clear()
-
-    def update(self, customer_id: str, changes: JsonObject) -> None:
-        """Change some fields of a record, deep; `last_change` becomes now unless it is among them.
-
-        Raises:
-            KeyError: There is no such customer.
-        """
-        record = merged(self.get(customer_id), {"last_change": self._timestamp(), **changes})
-        self.replace(customer_id, record)
-
-    def replace(self, customer_id: str, record: JsonObject) -> None:
-        """Replace a whole record; only the id stays.
-
-        Raises:
-            KeyError: There is no such customer.
-        """
-        with self.lock:
-            slot = self._known(customer_id)
-            self._unsort(slot)
-            self._store(slot, {**record, "customer_id": customer_id})
+        return self._account_at(self.known_number(customer_id))
 
     def set_account(self, customer_id: str, **changes: Any) -> None:
         """Change what no answer shows of a customer: the fields of `Account`.
@@ -159,138 +134,90 @@ class CustomerStore:
         Raises:
             KeyError: There is no such customer.
         """
-        slot = self._known(customer_id)
-        self._accounts[slot] = attrs.evolve(self.account_at(slot), **changes)
+        number = self.known_number(customer_id)
+        self._accounts[number] = attrs.evolve(self._account_at(number), **changes)
 
-    def _unsort(self, slot: int) -> None:
-        for ordering in self._orderings.values():
-            ordering.remove(slot)
+    # For handlers
 
-    def _store(self, slot: int, record: JsonObject) -> None:
-        self._changed[slot] = copy.deepcopy(record)
-        for ordering in self._orderings.values():
-            ordering.add(slot)
-        self.searches.clear()
+    def is_indexed(self, path: Path) -> bool:
+        """See `Table`; the source of a customer is in no record."""
+        return path == SOURCE or super().is_indexed(path)
 
-    # For the handlers: customers by number
+    def with_values(self, path: Path, values: Iterable[object]) -> list[int]:
+        """See `Table`; finds customers by their source too."""
+        if path != SOURCE:
+            return super().with_values(path, values)
+        wanted = {str(value) for value in values}
+        sources = ((number, self._account_at(number).customer_source) for number in self.numbers())
+        return [number for number, source in sources if source.get("customer_source_id") in wanted]
 
-    @property
-    def seeded(self) -> int:
-        """Number of customers at the start."""
-        return self._seeded
+    def by_email(self, email: str) -> list[str]:
+        """The ids of the customers with this e-mail, in any case of its letters."""
+        return [self.id_of(number) for number in self.with_values(EMAIL, [email])]
 
-    def slot(self, customer_id: str) -> int | None:
-        """The number of a customer's id, or `None` if there is no such customer, or no longer."""
-        slot = self._ids.slot_of(customer_id)
-        return slot if slot is not None and self._is_live(slot) else None
+    def by_phone(self, phone: str) -> list[str]:
+        """The ids of the customers with this phone."""
+        return [self.id_of(number) for number in self.with_values(PHONE, [phone])]
 
-    def id_of(self, slot: int) -> str:
-        """The id of a number."""
-        return self._ids.id_of(slot)
+    def by_card(self, number: str) -> list[str]:
+        """The ids of the customers who got this card when they were created."""
+        return self._by_account(number_in_card(number), lambda account: account.card == number)
 
-    def slots(self) -> array[int]:
-        """Numbers of all customers, oldest first; not to be changed."""
-        return self._live
+    def by_social(self, network: str, token: str) -> list[str]:
+        """The ids of the customers with this token at this social network."""
+        return self._by_account(self.number(token[-26:]), lambda account: account.social == (network, token))
 
-    def sorted_slots(self, field: str) -> array[int]:
-        """Numbers of all customers by one of `SORT_FIELDS`, ascending; not to be changed."""
-        ordering = self._orderings.get(field)
-        if ordering is None:
-            ordering = self._orderings[field] = _Ordering(self._live, key=self._key(field))
-        return ordering.slots
+    def _by_account(self, guess: int | None, matches: Callable[[Account], bool]) -> list[str]:
+        likely = sorted({*self._accounts, *(() if guess is None else (guess,))})
+        return [self.id_of(one) for one in likely if self._is_live(one) and matches(self._account_at(one))]
 
-    def sort_value(self, slot: int, field: str) -> Any:
-        """Return the sort key of a customer: absent values first; one type for each field."""
-        if field == "customer_id":
-            return self._ids.number_of(slot)
-        value = self.record(slot).get(field)
-        if field == "state":
-            return value if isinstance(value, int) else -1
-        return "" if value is None else str(value)
-
-    def _key(self, field: str) -> Callable[[int], Any]:
-        # Ids never tie. A bare number is a third of the memory of a pair while a large list is being sorted.
-        if field == "customer_id":
-            return self._ids.number_of
-        return lambda slot: (self.sort_value(slot, field), slot)
-
-    def record(self, slot: int) -> JsonObject:
-        """The record of a number; not to be changed."""
-        changed = self._changed.get(slot)
-        if changed is not None:
-            return changed
-        record = person(slot, seed=self._seed, customer_id=self._ids.id_of(slot))
-        return untidied(record, slot=slot) if self._untidy else record
-
-    def account_at(self, slot: int) -> Account:
-        """The account of a number."""
-        return self._accounts.get(slot) or seeded_account(slot, customer_id=self._ids.id_of(slot))
-
-    def json(self, slot: int) -> bytes:
-        """The compact JSON of a number's record; every eighth is written as PHP servers do."""
-        record = self.record(slot)
-        return escaped_json_bytes(record) if slot % 8 == 5 else json_bytes(record)
-
-    def by_email(self, email: str) -> list[int]:
-        """Numbers with this e-mail, in any case of its letters."""
-        return self._by_person("email", email.casefold(), slot_in_email(email.casefold()))
-
-    def by_phone(self, phone: str) -> list[int]:
-        """Numbers with this phone."""
-        return self._by_person("phone", phone, slot_in_phone(phone))
-
-    def by_card(self, number: str) -> list[int]:
-        """Numbers that have this card."""
-        return [slot for slot in self._likely(slot_in_card(number)) if self.account_at(slot).card == number]
-
-    def by_social(self, network: str, token: str) -> int | None:
-        """The number with this token at this social network."""
-        guess = self.slot(token[-26:])
-        likely = self._likely(guess) if guess is not None else list(self._accounts)
-        return next((slot for slot in likely if self.account_at(slot).social == (network, token)), None)
-
-    def _by_person(self, field: str, wanted: str, guess: int | None) -> list[int]:
-        people = ((slot, self.record(slot).get("personal_information") or {}) for slot in self._likely(guess))
-        return [slot for slot, person in people if str(person.get(field)).casefold() == wanted]
-
-    def _likely(self, guess: int | None) -> list[int]:
-        # A seeded customer's number can be read off its e-mail, phone and card; changed ones are few and all tried.
-        likely = sorted({*self._changed, *self._accounts, *(() if guess is None else (guess,))})
-        return [slot for slot in likely if self._is_live(slot)]
-
-    def _is_live(self, slot: int) -> bool:
-        if slot >= self._next:
-            return False
-        place = bisect_left(self._live, slot)
-        return place < len(self._live) and self._live[place] == slot
-
-    def _known(self, customer_id: str) -> int:
-        slot = self.slot(customer_id)
-        if slot is None:
-            raise KeyError(customer_id)
-        return slot
+    def _account_at(self, number: int) -> Account:
+        return self._accounts.get(number) or Account(
+            password=CUSTOMER_PASSWORD,
+            social=(SOCIAL_NETWORK_IDS[0], SOCIAL_TOKEN_PREFIX + self.id_of(number)),
+            customer_source={"customer_source_id": CUSTOMER_SOURCE_IDS[number % len(CUSTOMER_SOURCE_IDS)]},
+            card=card_number(number),
+        )
 
 
-class _Ordering:
-    """Numbers of customers in the order of one field: four bytes each.
+class _CustomerIds:
+    """Ids of 26 hex digits that look random: a permutation of the numbers (a Feistel network), keyed by the seed.
+
+    A million ids as texts would need 75 MB; computed ids need nothing. Their order does not follow the numbers.
 
     Args:
-        slots: The numbers, in any order.
-        key: Sort key of a number; no two numbers have the same.
+        seed: Another seed makes other ids.
     """
 
-    __slots__ = ("_key", "slots")
+    def __init__(self, seed: int) -> None:
+        self._keys = [f"customer-id:{seed}:{turn}".encode() for turn in range(_ROUNDS)]
 
-    def __init__(self, slots: Iterable[int], *, key: Callable[[int], Any]) -> None:
-        self._key = key
-        self.slots = array("I", sorted(slots, key=key))
+    def id_of(self, number: int) -> str:
+        """See `Ids`."""
+        if number == 0:
+            return FIRST_CUSTOMER_ID
+        left, right = number >> _HALF, number & _MASK
+        for key in self._keys:
+            left, right = right, left ^ _mix(key, right)
+        return f"{(8 << 2 * _HALF) | (left << _HALF) | right:x}"
 
-    def add(self, slot: int) -> None:
-        """Put a number in its place."""
-        self.slots.insert(bisect_left(self.slots, self._key(slot), key=self._key), slot)
+    def number_of(self, record_id: str) -> int | None:
+        """See `Ids`."""
+        if record_id == FIRST_CUSTOMER_ID:
+            return 0
+        if len(record_id) != 26 or record_id[0] != "8":
+            return None
+        try:
+            value = int(record_id[1:], 16)
+        except ValueError:
+            return None
+        left, right = value >> _HALF, value & _MASK
+        for key in reversed(self._keys):
+            left, right = right ^ _mix(key, left), left
+        number = (left << _HALF) | right
+        # Capital letters and underscores read as the same number, but only the text itself is the id.
+        return number if number > 0 and self.id_of(number) == record_id else None
 
-    def remove(self, slot: int) -> None:
-        """Remove a number; its key must be the one with which it was added."""
-        place = bisect_left(self.slots, self._key(slot), key=self._key)
-        if place < len(self.slots) and self.slots[place] == slot:
-            del self.slots[place]
+
+def _mix(key: bytes, half: int) -> int:
+    return int.from_bytes(blake2b(half.to_bytes(7, "big"), key=key, digest_size=7).digest(), "big") & _MASK

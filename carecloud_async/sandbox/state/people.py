@@ -1,4 +1,4 @@
-"""Seeded customers as a tidy server would have them, each worked out from its number alone."""
+"""The people of the sandbox: tidy customers, each computed from its number, and enterprise users."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-from carecloud_async.sandbox.constants import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
+from carecloud_async.sandbox.constants import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, USER_ID, USER_LOGIN
 from carecloud_async.sandbox.json_text import JsonObject
 
 # Name, its ASCII form for the e-mail, and the gender that goes with it.
@@ -45,6 +45,7 @@ _CITIES: Final = (
 )
 LANGUAGES: Final = ("cs", "en", "de", "sk")
 STORE_IDS: Final = ("8bed991c68a4", "86e05affc7a7abecd513ab400", "81eaeea13b8984a169c490a325")
+ROLE_IDS: Final = ("86e05affc7a7befcd513ab400", "89ce2a1b9b01f5c939fb1e20cd")
 CONSENT_IDS: Final = (
     "8fd73167342d06899c4c015320",
     "8fd73167342d06899c4c015321",
@@ -83,24 +84,24 @@ def john_smith() -> JsonObject:
     }
 
 
-def person(slot: int, *, seed: int, customer_id: str) -> JsonObject:
+def person(number: int, *, seed: int, customer_id: str) -> JsonObject:
     """The tidy record of one seeded customer: the same number and seed always give the same.
 
     Args:
-        slot: Number of the customer, from 0.
+        number: Number of the customer, from 0.
         seed: Another seed makes other people.
         customer_id: Its id.
 
     Returns:
         A fresh object in the form of the API's `Customer`.
     """
-    if slot == 0:
+    if number == 0:
         return john_smith()
-    draw = blake2b(slot.to_bytes(8, "big"), key=b"person:%d" % seed, digest_size=16).digest()
+    draw = blake2b(number.to_bytes(8, "big"), key=b"person:%d" % seed, digest_size=16).digest()
     changed = _timestamp(draw[8], draw[9], draw[10])
     return {
         "customer_id": customer_id,
-        "personal_information": _personal(slot, draw, customer_id),
+        "personal_information": _personal(number, draw, customer_id),
         "doi_email": changed if draw[11] & 1 else "",
         "doi_phone": changed if draw[11] & 2 else "",
         "last_change": changed,
@@ -108,7 +109,7 @@ def person(slot: int, *, seed: int, customer_id: str) -> JsonObject:
     }
 
 
-def _personal(slot: int, draw: bytes, customer_id: str) -> JsonObject:
+def _personal(number: int, draw: bytes, customer_id: str) -> JsonObject:
     first, first_ascii, gender = _FIRST[draw[0] % len(_FIRST)]
     last, last_ascii = _LAST[draw[1] % len(_LAST)]
     return {
@@ -119,8 +120,8 @@ def _personal(slot: int, draw: bytes, customer_id: str) -> JsonObject:
         "pre_nominals": ("", "", "", "Ing.", "Dr.")[draw[2] % 5],
         "post_nominals": ("", "", "", "Ph.D.", "MBA")[draw[3] % 5],
         "birthdate": f"{1930 + draw[4] % 80}-{1 + draw[5] % 12:02}-{1 + draw[6] % 28:02}",
-        "email": f"{first_ascii}.{last_ascii}.{slot}@example.com",
-        "phone": str(_FIRST_PHONE + slot),
+        "email": f"{first_ascii}.{last_ascii}.{number}@example.com",
+        "phone": str(_FIRST_PHONE + number),
         "language_id": LANGUAGES[draw[7] % len(LANGUAGES)],
         "store_id": STORE_IDS[draw[13] % len(STORE_IDS)],
         "photo_url": f"https://photos.example.com/{customer_id}.jpg" if draw[14] & 1 else "",
@@ -158,8 +159,8 @@ def _agreement(draw: bytes) -> JsonObject:
 
 def _consents(draw: bytes) -> list[JsonObject]:
     return [
-        {"consent_id": consent_id, "consent_value": draw[number] % 3, "last_change": _timestamp(draw[number], 1, 1)}
-        for number, consent_id in enumerate(CONSENT_IDS[: draw[6] % 3])
+        {"consent_id": consent_id, "consent_value": draw[place] % 3, "last_change": _timestamp(draw[place], 1, 1)}
+        for place, consent_id in enumerate(CONSENT_IDS[: draw[6] % 3])
     ]
 
 
@@ -170,32 +171,68 @@ def _timestamp(day: int, minute: int, second: int) -> str:
     )
 
 
-def slot_in_email(email: str) -> int | None:
-    """The number that a seeded customer's e-mail holds, so that a look-up need not read everyone."""
+def number_in_email(email: str) -> int | None:
+    """The number of the customer whose first e-mail this is."""
     if email == FIRST_CUSTOMER_EMAIL:
         return 0
     match = _EMAIL_NUMBER.match(email)
     return int(match[1]) if match else None
 
 
-def slot_in_phone(phone: str) -> int | None:
-    """The number that a seeded customer's phone holds."""
+def number_in_phone(phone: str) -> int | None:
+    """The number of the customer whose first phone this is."""
     if not (phone.isascii() and phone.isdigit()):
         return None
     if phone == "420523828931":
         return 0
-    slot = int(phone) - _FIRST_PHONE
-    return slot if slot > 0 else None
+    found = int(phone) - _FIRST_PHONE
+    return found if found > 0 else None
 
 
-def card_number(slot: int) -> str:
+def card_number(number: int) -> str:
     """The number of a customer's card."""
-    return str(_FIRST_CARD + slot)
+    return str(_FIRST_CARD + number)
 
 
-def slot_in_card(number: str) -> int | None:
+def number_in_card(card: str) -> int | None:
     """The number of the customer who holds a card."""
-    if not (number.isascii() and number.isdigit()):
+    if not (card.isascii() and card.isdigit()):
         return None
-    slot = int(number) - _FIRST_CARD
-    return slot if slot >= 0 else None
+    found = int(card) - _FIRST_CARD
+    return found if found >= 0 else None
+
+
+def api_user() -> JsonObject:
+    """The API user in the form of the quickstart: a numeric phone and one role."""
+    return {
+        "user_id": USER_ID,
+        "login": USER_LOGIN,
+        "first_name": "Fabulous",
+        "last_name": "Legend",
+        "email": "fabulous.user@example.com",
+        "phone": 420123828931,
+        "user_role_id": ROLE_IDS[0],
+        "store_id": "86e05affc7a7abecd513ab400",
+    }
+
+
+def user_id(number: int) -> str:
+    """The id of a user; number 0 is the API user."""
+    return f"838b73aacb5ac326cec4{number:06x}" if number else USER_ID
+
+
+def user(number: int) -> JsonObject:
+    """A user; number 0 is the API user, and the colleagues have the form of the OpenAPI description."""
+    if number == 0:
+        return api_user()
+    return {
+        "user_id": user_id(number),
+        "login": f"colleague_{number}",
+        "first_name": ("Happy", "Žaneta", "Łucja")[number % 3],
+        "last_name": ("User", "Nováková", "Smith")[number % 3],
+        "email": f"colleague.{number}@example.com" if number % 10 else "",
+        "phone": str(420700000000 + number) if number % 7 else None,
+        "user_role_ids": list(ROLE_IDS[: number % 3]),
+        "store_id": "86e05affc7a7abecd513ab400",
+        "last_login": "2021-04-16 18:22:35.052987" if number % 5 else "0000-00-00 00:00:00",
+    }

@@ -116,8 +116,6 @@ class Plans:
         for template, plan in self.lists.items():
             if re.sub(r"/\{[^}]+\}", "", template).strip("/") == wanted:
                 return plan.table
-        if wanted == "customers":
-            raise KeyError("customers have a store of their own: use sandbox.customers")
         raise KeyError(f"no list is called {wanted!r}; the names are paths such as 'cards' or 'customers/addresses'")
 
 
@@ -145,7 +143,7 @@ def api_plans() -> Plans:
 
 
 def _lists() -> list[ApiOperation]:
-    return [api for api in api_facts().operations if api.key and api.template != CUSTOMERS]
+    return [api for api in api_facts().operations if api.key]
 
 
 def _is_below(api: ApiOperation) -> bool:

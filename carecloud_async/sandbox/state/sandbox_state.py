@@ -11,10 +11,9 @@ from carecloud_async.sandbox.constants import SSO_TOKEN, USER_APPLICATION_ID, US
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
 from carecloud_async.sandbox.state.customer_store import CustomerStore
-from carecloud_async.sandbox.state.device_tokens import DeviceTokens
 from carecloud_async.sandbox.state.settings import Overrides, Settings
 from carecloud_async.sandbox.state.tables import Tables
-from carecloud_async.sandbox.state.user_tokens import UserTokens
+from carecloud_async.sandbox.state.tokens import DeviceTokens, UserTokens
 
 
 @attrs.frozen(kw_only=True)

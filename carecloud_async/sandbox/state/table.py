@@ -1,99 +1,134 @@
-"""`Table`: the records of one list, made when they are first asked for; changed by requests and by tests."""
+"""`Table`: the records of one list, made when they are asked for; changed by requests and by tests."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from threading import RLock
-from typing import Any
+from typing import Any, Final, Protocol, TypeAlias
 
-from carecloud_async.sandbox.json_text import JsonObject, merged
+from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes, merged
+from carecloud_async.sandbox.state.facts import fields_of
 from carecloud_async.sandbox.state.plans import TablePlan
-from carecloud_async.sandbox.state.searches import Searches
+
+Path: TypeAlias = tuple[str, ...]
+"""Where a record holds a value: a field, or a field of the object, or of the objects of a list, in a field."""
+
+_KEPT_SEARCHES: Final = 8
+
+
+class Ids(Protocol):
+    """The ids of a table's records, by number."""
+
+    def id_of(self, number: int) -> str:
+        """The id of a number, whether there is such a record or not."""
+        ...
+
+    def number_of(self, record_id: str) -> int | None:
+        """The number of an id, whether there is such a record or not; `None` for a text that is no id."""
+        ...
+
+
+class ListedIds:
+    """Ids that are kept in memory.
+
+    Args:
+        new_id: Returns the id of the record with this number.
+        size: Number of records at the start.
+    """
+
+    def __init__(self, new_id: Callable[[int], str], size: int) -> None:
+        self._new_id = new_id
+        self._ids: list[str] = [new_id(number) for number in range(size)]
+        self._numbers: dict[str, int] = {record_id: number for number, record_id in enumerate(self._ids)}
+
+    def id_of(self, number: int) -> str:
+        """See `Ids`."""
+        for one in range(len(self._ids), number + 1):
+            self._ids.append(self._new_id(one))
+            self._numbers[self._ids[-1]] = one
+        return self._ids[number]
+
+    def number_of(self, record_id: str) -> int | None:
+        """See `Ids`."""
+        return self._numbers.get(record_id)
 
 
 class Table:
     """The records of one list; tests use it to change the state without the client.
 
-    A record is made when it is first asked for. Safe to use from another thread than the server's.
+    Records are numbered in the order in which they came. Safe to use from another thread than the server's.
 
     Args:
         plan: Its list, schema and id.
-        ids: The ids of the records at the start.
+        size: Number of records at the start.
+        ids: The ids of its records.
         make: Makes the record with this number and id.
-        new_id: Returns the id of the record with this number.
         timestamp: Returns the time of a change as the API writes it.
         lock: Held while a record is changed.
+        keeps: Whether a record that was made is kept. Otherwise it is made each time, which saves memory.
+        guesses: Paths of texts from which the number of an unchanged record follows, each with the function that
+            returns it or `None`. An index of these holds changed records only.
 
     Attributes:
         plan: Its list, schema and id.
-        searches: What searches found in it.
+        lock: Held while a record is changed.
+        seeded: Number of records at the start.
     """
 
     def __init__(
         self,
         plan: TablePlan,
-        ids: Sequence[str],
+        size: int,
         *,
+        ids: Ids,
         make: Callable[[int, str], JsonObject],
-        new_id: Callable[[int], str],
         timestamp: Callable[[], str],
         lock: RLock,
+        keeps: bool = True,
+        guesses: Mapping[Path, Callable[[str], int | None]] | None = None,
     ) -> None:
-        self.plan = plan
-        self.searches: Searches[list[str]] = Searches()
-        self._numbers: dict[str, int] = {record_id: number for number, record_id in enumerate(ids)}
-        self._records: dict[str, JsonObject] = {}
+        self.plan: TablePlan = plan
+        self.lock: RLock = lock
+        self.seeded: int = size
+        self._ids = ids
         self._make = make
-        self._new_id = new_id
         self._timestamp = timestamp
-        self._lock = lock
-        self._seeded = len(ids)
-        self._next = len(ids)
-        self._indexes: dict[str, dict[str, set[str]]] = {}
+        self._keeps = keeps
+        self._guesses = guesses or {}
+        self._live = array("I", range(size))
+        self._next = size
+        self._records: dict[int, JsonObject] = {}
+        self._indexes: dict[Path, dict[str, set[int]]] = {}
+        self._orders: dict[str, array[int]] = {}
+        self._searches: dict[object, Sequence[int]] = {}
 
     def __repr__(self) -> str:
         return f"<Table {self.plan.name} of {len(self)} records>"
 
+    # For tests
+
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._live)
 
     def __contains__(self, record_id: object) -> bool:
-        return record_id in self._numbers
+        return isinstance(record_id, str) and self.number(record_id) is not None
 
     def __iter__(self) -> Iterator[JsonObject]:
         """Copies of all records, oldest first."""
-        return (self.get(record_id) for record_id in self.ids())
+        return (copy.deepcopy(self.record_at(number)) for number in array("I", self._live))
 
     def ids(self) -> list[str]:
         """The ids of all records, oldest first; of records without an id in the API, the sandbox's own."""
-        return list(self._numbers)
+        return [self._ids.id_of(number) for number in self._live]
 
-    def items(self) -> Iterator[tuple[str, JsonObject]]:
-        """The ids of all records and the records themselves, not to be changed; oldest first."""
-        return ((record_id, self.record(record_id)) for record_id in self.ids())
-
-    def find(self, field: str, *values: object) -> list[str]:
-        """The ids of the records whose field has one of these values, or a list with one of them; oldest first.
-
-        Texts are compared without regard to case, numbers as texts.
-        """
-        with self._lock:
-            index = self._indexes.get(field)
-            if index is None:
-                index = self._indexes[field] = {}
-                for record_id, record in self.items():
-                    _add_to_index(index, record_id, record.get(field))
-            found = {record_id for value in values for record_id in index.get(comparable(value), ())}
-            return sorted(found, key=self._numbers.__getitem__)
-
-    def is_seeded(self, record_id: str) -> bool:
-        """Whether a record has been there from the start.
-
-        Raises:
-            KeyError: There is no such record.
-        """
-        return self._numbers[record_id] < self._seeded
+    def id_at(self, index: int) -> str:
+        """The id of the record at this place among all that are there, oldest first."""
+        return self._ids.id_of(self._live[index])
 
     def get(self, record_id: str) -> JsonObject:
         """A copy of a record.
@@ -103,32 +138,29 @@ class Table:
         """
         return copy.deepcopy(self.record(record_id))
 
-    def record(self, record_id: str) -> JsonObject:
-        """A record itself, not to be changed.
+    def raw(self, record_id: str) -> bytes:
+        """A record as compact answers show it.
 
         Raises:
             KeyError: There is no such record.
         """
-        number = self._numbers[record_id]
-        if record_id not in self._records:
-            self._records[record_id] = self._make(number, record_id)
-        return self._records[record_id]
+        return written(self.record(record_id), number=self.known_number(record_id))
 
     def insert(self, record: JsonObject | None = None) -> str:
         """Add a record.
 
         Args:
-            record: Its fields; the id and `last_change` are the server's. `None` makes one up.
+            record: Its fields; the id is the server's. `None` makes a record up.
 
         Returns:
             The new id.
         """
-        with self._lock:
+        with self.lock:
             number = self._next
             self._next += 1
-            record_id = self._new_id(number)
-            self._store(record_id, self._make(number, record_id) if record is None else record, own_id=record_id)
-            self._numbers[record_id] = number
+            record_id = self._ids.id_of(number)
+            self._store(number, self._make(number, record_id) if record is None else record)
+            self._live.append(number)
             return record_id
 
     def update(self, record_id: str, changes: JsonObject) -> None:
@@ -147,10 +179,10 @@ class Table:
         Raises:
             KeyError: There is no such record.
         """
-        with self._lock:
-            before = self.record(record_id)
-            self._forget(record_id)
-            self._store(record_id, record, own_id=before.get(self.plan.id_field or "", record_id))
+        with self.lock:
+            number = self.known_number(record_id)
+            self._forget(number)
+            self._store(number, record)
 
     def delete(self, record_id: str) -> None:
         """Remove a record.
@@ -158,32 +190,179 @@ class Table:
         Raises:
             KeyError: There is no such record.
         """
-        with self._lock:
-            self._forget(record_id)
-            del self._numbers[record_id]
-            self._records.pop(record_id, None)
-            self.searches.clear()
+        with self.lock:
+            number = self.known_number(record_id)
+            self._forget(number)
+            del self._live[bisect_left(self._live, number)]
+            self._records.pop(number, None)
 
     def refill(self, records: Iterable[JsonObject]) -> None:
-        """Put other records in the place of all that are there."""
-        with self._lock:
+        """Replace all records by others."""
+        with self.lock:
             for record_id in self.ids():
                 self.delete(record_id)
             for record in records:
                 self.insert(record)
 
-    def _store(self, record_id: str, record: JsonObject, *, own_id: Any) -> None:
-        own = {} if self.plan.id_field is None else {self.plan.id_field: own_id}
-        self._records[record_id] = {**own, **copy.deepcopy(record), **own}
-        for field, index in self._indexes.items():
-            _add_to_index(index, record_id, self._records[record_id].get(field))
-        self.searches.clear()
+    # For handlers, which must not change the records and arrays that they get
 
-    def _forget(self, record_id: str) -> None:
-        """Take a record out of the indexes."""
-        for field, index in self._indexes.items():
-            for key in _keys(self.record(record_id).get(field)):
-                index[key].discard(record_id)
+    def number(self, record_id: str) -> int | None:
+        """The number of a record, or `None` if there is no such record."""
+        number = self._ids.number_of(record_id)
+        return number if number is not None and self._is_live(number) else None
+
+    def known_number(self, record_id: str) -> int:
+        """The number of a record.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        number = self.number(record_id)
+        if number is None:
+            raise KeyError(record_id)
+        return number
+
+    def id_of(self, number: int) -> str:
+        """The id of the record with this number."""
+        return self._ids.id_of(number)
+
+    def is_seeded(self, record_id: str) -> bool:
+        """Whether a record has been there from the start.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        return self.known_number(record_id) < self.seeded
+
+    def record(self, record_id: str) -> JsonObject:
+        """The record with this id.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        return self.record_at(self.known_number(record_id))
+
+    def record_at(self, number: int) -> JsonObject:
+        """The record with this number."""
+        found = self._records.get(number)
+        if found is None:
+            found = self._make(number, self._ids.id_of(number))
+            if self._keeps:
+                self._records[number] = found
+        return found
+
+    def items(self) -> Iterator[tuple[str, JsonObject]]:
+        """The ids of all records and the records, oldest first."""
+        return ((self._ids.id_of(number), self.record_at(number)) for number in array("I", self._live))
+
+    def numbers(self) -> array[int]:
+        """The numbers of all records, oldest first."""
+        return self._live
+
+    def find(self, field: str, *values: object) -> list[str]:
+        """The ids of the records whose field has one of these values, or a list with one of them; oldest first."""
+        return [self._ids.id_of(number) for number in self.with_values((field,), values)]
+
+    def is_indexed(self, path: Path) -> bool:
+        """Whether records are found by their values at a path without reading all of them each time."""
+        return self._keeps or path in self._guesses or path == (self.plan.id_field,)
+
+    def with_values(self, path: Path, values: Iterable[object]) -> list[int]:
+        """The numbers of the records that have one of these values at a path, oldest first.
+
+        Texts are compared without regard to case, numbers as texts.
+        """
+        if path == (self.plan.id_field,):
+            known = (self.number(str(value)) for value in values)
+            return sorted({number for number in known if number is not None})
+        with self.lock:
+            index = self._index(path)
+            found: set[int] = set()
+            for key in map(comparable, values):
+                found |= index.get(key, set())
+                number = self._guesses[path](key) if path in self._guesses else None
+                unchanged = number is not None and number not in self._records and self._is_live(number)
+                if number is not None and unchanged and key in _keys(self.record_at(number), path):
+                    found.add(number)
+            return sorted(found)
+
+    def sorted_by(self, field: str) -> array[int]:
+        """The numbers of all records in ascending order of a field; absent values come first."""
+        with self.lock:
+            if field not in self._orders:
+                # The order of equal values is that of their numbers, because the sort is stable.
+                self._orders[field] = array("I", sorted(self._live, key=lambda one: self.sort_value(one, field)))
+            return self._orders[field]
+
+    def sort_value(self, number: int, field: str) -> Any:
+        """Return what a record is sorted by: of one type for each field."""
+        if field == self.plan.id_field:
+            return self._ids.id_of(number)
+        value = self.record_at(number).get(field)
+        if field in _texts(self.plan.schema):
+            return "" if value is None else str(value)
+        return value if isinstance(value, int | float) else -1
+
+    def search(self, key: object, find: Callable[[], Sequence[int]]) -> Sequence[int]:
+        """Return the result of a search; the last few are kept until a record changes, for the pages of a list.
+
+        Args:
+            key: Names the search.
+            find: Searches.
+        """
+        if key not in self._searches:
+            while len(self._searches) >= _KEPT_SEARCHES:
+                del self._searches[next(iter(self._searches))]
+            self._searches[key] = find()
+        return self._searches[key]
+
+    def _is_live(self, number: int) -> bool:
+        place = bisect_left(self._live, number)
+        return place < len(self._live) and self._live[place] == number
+
+    def _index(self, path: Path) -> dict[str, set[int]]:
+        index = self._indexes.get(path)
+        if index is None:
+            index = self._indexes[path] = defaultdict(set)
+            for number in sorted(self._records) if path in self._guesses else self._live:
+                for key in _keys(self.record_at(number), path):
+                    index[key].add(number)
+        return index
+
+    def _store(self, number: int, record: JsonObject) -> None:
+        own = {} if self.plan.id_field is None else {self.plan.id_field: self._ids.id_of(number)}
+        stored = self._records[number] = {**own, **copy.deepcopy(record), **own}
+        for path, index in self._indexes.items():
+            for key in _keys(stored, path):
+                index[key].add(number)
+        for field, order in self._orders.items():
+            order.insert(self._place(order, field, number), number)
+        self._searches.clear()
+
+    def _forget(self, number: int) -> None:
+        """Remove a record from indexes and orders, before it changes."""
+        record = self.record_at(number)
+        for path, index in self._indexes.items():
+            for key in _keys(record, path):
+                index[key].discard(number)
+        for field, order in self._orders.items():
+            del order[self._place(order, field, number)]
+        self._searches.clear()
+
+    def _place(self, order: array[int], field: str, number: int) -> int:
+        def key(one: int) -> tuple[Any, int]:
+            return self.sort_value(one, field), one
+
+        return bisect_left(order, key(number), key=key)
+
+
+def values_at(record: JsonObject, path: Path) -> Iterator[Any]:
+    """The values that a record has at a path, through a list on the way and one at its end."""
+    values: list[Any] = [record]
+    for name in path:
+        found = [one.get(name) for one in values if isinstance(one, dict)]
+        values = [item for one in found for item in (one if isinstance(one, list) else (one,))]
+    return iter(values)
 
 
 def comparable(value: object) -> str:
@@ -193,11 +372,15 @@ def comparable(value: object) -> str:
     return str(value).casefold()
 
 
-def _keys(value: object) -> set[str]:
-    values = value if isinstance(value, list) else (value,)
-    return {comparable(one) for one in values if one is not None and not isinstance(one, dict)}
+def written(record: JsonObject, *, number: int) -> bytes:
+    """The compact JSON of the record with this number; every eighth is written as PHP servers do."""
+    return escaped_json_bytes(record) if number % 8 == 5 else json_bytes(record)
 
 
-def _add_to_index(index: dict[str, set[str]], record_id: str, value: object) -> None:
-    for key in _keys(value):
-        index.setdefault(key, set()).add(record_id)
+def _keys(record: JsonObject, path: Path) -> set[str]:
+    return {comparable(one) for one in values_at(record, path) if one is not None and not isinstance(one, dict)}
+
+
+@cache
+def _texts(schema: str) -> frozenset[str]:
+    return frozenset(field.name for field in fields_of(schema) if field.type == "string")

@@ -119,10 +119,10 @@ RULES: Final[tuple[tuple[int, int, _Change], ...]] = (
 )
 
 
-def untidied(record: JsonObject, *, slot: int) -> JsonObject:
+def untidied(record: JsonObject, *, number: int) -> JsonObject:
     """Apply the rules for this number to a tidy customer, in place."""
     for every, at, change in RULES:
-        if slot % every == at:
+        if number % every == at:
             change(record, record["personal_information"])
     return record
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from carecloud_async.sandbox.api.answers import Answer
 from carecloud_async.sandbox.api.arguments import arguments, sent_record
 from carecloud_async.sandbox.api.calls import Call, Handler
+from carecloud_async.sandbox.api.filters import HIDDEN_IDS
 from carecloud_async.sandbox.api.problems import RefusalError, forbidden, not_found
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names, fields_of, read_only_names
 from carecloud_async.sandbox.state.plans import CUSTOMERS, api_plans
-from carecloud_async.sandbox.state.table import Table
+from carecloud_async.sandbox.state.table import Table, written
+
+_ON_REQUEST: Final = {"include_property_records": "property_records", "purchase_items_extension": "purchase_items"}
+"""Parameters of lists, with the field that records show only if they are true."""
 
 
-def read(call: Call) -> JsonObject:
+def read(call: Call) -> Answer:
     """Return one record.
 
     Raises:
         RefusalError: 404 if it does not exist, 403 if it is another customer's.
     """
     table, record_id = record_in_path(call)
-    return table.record(record_id)
+    return Answer(
+        body=b'{"data":' + writer(call, table)(table.known_number(record_id)) + b"}", content_type="application/json"
+    )
 
 
 def replace(call: Call) -> None:
@@ -114,6 +122,29 @@ def record_in_path(call: Call) -> tuple[Table, str]:
     if None not in (call.customer_id, owner) and owner != call.customer_id:
         raise forbidden("The record does not belong to the logged in customer")
     return table, record_id
+
+
+def writer(call: Call, table: Table) -> Callable[[int], bytes]:
+    """Return the function that writes the record with a number as this caller asked for it.
+
+    Raises:
+        RefusalError: 400 for a parameter that is neither true nor false.
+    """
+    optional = ((name, field) for name, field in _ON_REQUEST.items() if name in call.api.query_names)
+    hidden = {HIDDEN_IDS, *(field for name, field in optional if not call.query.boolean(name))}
+    short = "customer_short_salutation" in call.api.query_names and call.query.boolean("customer_short_salutation")
+
+    def write(number: int) -> bytes:
+        record = table.record_at(number)
+        if hidden & record.keys():
+            record = {name: value for name, value in record.items() if name not in hidden}
+        person = record.get("personal_information") or {}
+        if short and person.get("first_name"):
+            person = {**person, "salutation": f"Dear {person['first_name']}"}
+            record = {**record, "personal_information": person}
+        return written(record, number=number)
+
+    return write
 
 
 def _missing(collection: str, record_id: str) -> RefusalError:

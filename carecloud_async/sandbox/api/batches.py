@@ -9,7 +9,7 @@ import attrs
 from carecloud_async.sandbox.api.arguments import arguments, invalid_params_of_rows
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
-from carecloud_async.sandbox.api.table_records import check_path, new_record, table_of
+from carecloud_async.sandbox.api.records import check_path, new_record, table_of
 from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.facts import field_names
 from carecloud_async.sandbox.state.plans import api_plans

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from carecloud_async.sandbox.api.arguments import arguments, sent_record
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.table_records import check_path, created, new_record
+from carecloud_async.sandbox.api.records import check_path, created, new_record
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names, path_to
 from carecloud_async.sandbox.state.plans import api_plans

@@ -1,34 +1,35 @@
-"""Filters of lists that are read from tables: combined with AND, the values of one with OR.
+"""Filters of lists: combined with AND, the values of one with OR.
 
 A filter compares the field of its name: `name=` and other free texts by part of the text, `…_from=` and `…_to=` as
 limits of a timestamp, all others by equality without regard to case. `card_number_list[]` compares `card_number`,
-`tag_ids[]` the `tag_id` of any of the `tags`. A parameter that no field of the records answers to, such as
-`without_stores` or `include_property_records`, is taken and filters nothing.
+`tag_ids[]` the `tag_id` of any of the `tags`. A parameter without such a field, such as `without_stores`, filters
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import Final
 
 import attrs
 
 from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.customer_store import SOURCE
 from carecloud_async.sandbox.state.facts import PAGING, Field, field_names, path_to
-from carecloud_async.sandbox.state.table import comparable
+from carecloud_async.sandbox.state.table import Path, comparable, values_at
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Filter:
     """A filter of a list.
 
     Attributes:
         passes: Whether a record passes: the record, the values that were sent, and the time now as the API writes it.
-        field: The first-level field whose value must be one of those sent; `None` for any other filter.
+        paths: Where a record must have one of the values that were sent; none if the filter compares otherwise.
     """
 
     passes: Callable[[JsonObject, tuple[str, ...], str], bool]
-    field: str | None = None
+    paths: tuple[Path, ...] = ()
 
 
 HIDDEN_IDS: Final = "external_ids"
@@ -36,6 +37,7 @@ HIDDEN_IDS: Final = "external_ids"
 VALIDITY: Final = ("is_valid", "valid_only", "valid_now")
 """Filters that depend on the time."""
 _BY_PART: Final = ("name", "title", "note", "text")
+_EXACT: Final = ("first_name", "last_name")
 _FIELDS: Final = {
     "booking_statuses": "booking_status",
     "country_name": "name",
@@ -64,28 +66,10 @@ def filters_for(schema: str, parameters: Iterable[Field]) -> dict[str, Filter]:
     return {name: made for name, made in found if made is not None}
 
 
-def values_at(record: JsonObject, path: tuple[str, ...]) -> Iterator[Any]:
-    """The values that a record has at a path, through one list on the way and one at its end."""
-    value = record.get(path[0])
-    for one in value if isinstance(value, list) else (value,):
-        if len(path) == 1:
-            yield one
-        elif isinstance(one, dict):
-            yield one.get(path[1])
-
-
-def sort_key(record: JsonObject, field: str) -> tuple[int, float, str]:
-    """Return the sort key of a record: absent values first, then numbers, then texts."""
-    value = record.get(field)
-    if value is None:
-        return 0, 0.0, ""
-    if isinstance(value, int | float):
-        return 1, float(value), ""
-    return 2, 0.0, str(value)
-
-
 def _filter(schema: str, parameter: Field) -> Filter | None:
     name, names = parameter.name, field_names(schema)
+    if (schema, name) == ("Customer", SOURCE[0]):
+        return _compares(SOURCE, by_part=False)
     if name in _FLAGS:
         fields, holds = _FLAGS[name]
         return _flag(holds) if fields & names else None
@@ -103,7 +87,7 @@ def _comparison(schema: str, name: str) -> Filter | None:
         path = path_to(schema, one)
         if path is not None:
             paths = (path, (HIDDEN_IDS,)) if name == "external_ids" else (path,)
-            return _compares(*paths, by_part=one.endswith(_BY_PART))
+            return _compares(*paths, by_part=one.endswith(_BY_PART) and one not in _EXACT)
     return None
 
 
@@ -113,20 +97,20 @@ def _limit(field: str, *, latest: bool) -> Filter:
         value = str(record.get(field) or "")[: len(limit)]  # a limit that is a date means the whole day
         return bool(value) and (value <= limit if latest else value >= limit)
 
-    return Filter(passes)
+    return Filter(passes=passes)
 
 
-def _compares(*paths: tuple[str, ...], by_part: bool) -> Filter:
+def _compares(*paths: Path, by_part: bool) -> Filter:
     def passes(record: JsonObject, values: tuple[str, ...], _now: str) -> bool:
         texts = [comparable(value) for path in paths for value in values_at(record, path) if value is not None]
         wanted = [comparable(value) for value in values]
         return any(one in text if by_part else one == text for one in wanted for text in texts)
 
-    return Filter(passes, None if by_part or [len(path) for path in paths] != [1] else paths[0][0])
+    return Filter(passes=passes, paths=() if by_part else paths)
 
 
 def _flag(holds: Callable[[JsonObject, str], bool]) -> Filter:
-    return Filter(lambda record, values, now: holds(record, now) is (comparable(values[-1]) in ("true", "1")))
+    return Filter(passes=lambda record, values, now: holds(record, now) is (comparable(values[-1]) in ("true", "1")))
 
 
 def _is_valid(record: JsonObject, now: str) -> bool:
