@@ -1,4 +1,4 @@
-"""The one place where the sandbox knows the client: identities that fit it, made of the client's own classes."""
+"""Identities for the client, made of its own classes; the one place where the sandbox imports the client."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ClientIdentities:
         """A seeded customer on a device; logs in by e-mail, or by card if it has no e-mail.
 
         Args:
-            index: Which one among all that are there, oldest first.
+            index: Position of the customer, oldest first.
             device_id: As the application calls the device; `None` makes a random one.
         """
         from carecloud_async._calls.auth.customer import CustomerSession
@@ -80,7 +80,7 @@ class ClientIdentities:
         """A seeded customer who logs in by social network; all seeded customers have one.
 
         Args:
-            index: Which one among all that are there, oldest first.
+            index: Position of the customer, oldest first.
             device_id: As the application calls the device; `None` makes a random one.
         """
         from carecloud_async._calls.auth.customer import SocialNetworkSession

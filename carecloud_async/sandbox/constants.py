@@ -41,7 +41,7 @@ FIRST_CUSTOMER_EMAIL: Final = "john.smith@example.com"
 """E-mail of the first seeded customer."""
 
 SOCIAL_NETWORK_IDS: Final = ("facebook", "twitter", "instagram")
-"""Social networks that the sandbox knows; seeded customers are all at home in the first."""
+"""Social networks that the sandbox knows; all seeded customers use the first."""
 
 SOCIAL_TOKEN_PREFIX: Final = "social-token-of-"  # noqa: S105 - made up
 """A seeded customer's token at the first social network: this, then the customer id."""

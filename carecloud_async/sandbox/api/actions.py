@@ -1,4 +1,4 @@
-"""Actions on tables. Those in `EFFECTS` change or look up records; the others create one, or only answer."""
+"""Actions on tables. Those in `EFFECTS` change records, some others create one, and the rest only answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CANCELLED: Final = 0
 
 
 def act(call: Call) -> JsonObject | None:
-    """Do an action, if it changes a table, and return data of the declared form.
+    """Apply an action to its table, if it has one, and return data of the declared form.
 
     Raises:
         RefusalError: 404 or 403 for a record in the path, 400 for arguments that are not valid.

@@ -138,7 +138,7 @@ def _total_items(state: SandboxState, page: Page) -> int:
 
 
 async def call_page_hook(state: SandboxState, api: ApiOperation, page: Page) -> None:
-    """Let the test's hook change the state while the answer, already written, is on its way."""
+    """Call the test's hook, which may change the state after the answer was written and before it is sent."""
     if state.on_page is None:
         return
     total_items = _total_items(state, page)

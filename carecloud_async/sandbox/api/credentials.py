@@ -37,7 +37,7 @@ def customer_of_login(call: Call) -> str:
     """The customer with this e-mail, phone or card and this password.
 
     Raises:
-        RefusalError: There is none, or the body is not valid.
+        RefusalError: There is no such customer, or the body is not valid.
     """
     body, customers = arguments(call), call.state.customers
     for customer_id in LOOK_UPS[body["login_type"]](customers, body["login_value"]):
@@ -50,7 +50,7 @@ def customer_of_social(call: Call) -> str:
     """The customer with this token at this social network.
 
     Raises:
-        RefusalError: There is none, or the body is not valid.
+        RefusalError: There is no such customer, or the body is not valid.
     """
     social = checked_social(arguments(call))
     found = [] if social is None else call.state.customers.by_social(*social)
@@ -60,7 +60,7 @@ def customer_of_social(call: Call) -> str:
 
 
 def customer_of_token(call: Call) -> str:
-    """The customer of this authentication token, which is used up.
+    """The customer of an authentication token, which is no longer valid afterwards.
 
     Raises:
         RefusalError: There is no such token, or the body is not valid.

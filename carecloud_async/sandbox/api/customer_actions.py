@@ -1,4 +1,4 @@
-"""Actions on customers that check what they get: credentials, tokens for other applications, new data, the search."""
+"""Actions on customers: checks of credentials and of new data, tokens for other applications, the search."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def issue_auth_token(call: Call) -> JsonObject:
 
 
 def verify_auth_token(call: Call) -> JsonObject:
-    """`POST …/verify-auth-token`: whose token it is; uses it up."""
+    """`POST …/verify-auth-token`: the customer of a token, which is no longer valid afterwards."""
     return {"customer_id": customer_of_token(call)}
 
 

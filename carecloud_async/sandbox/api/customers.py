@@ -73,7 +73,7 @@ HANDLERS: Final[dict[str, Handler]] = {
 
 
 def _checked_body(call: Call) -> JsonObject:
-    """The body; of the customer itself only what servers check, since the records that they send are untidy."""
+    """The body; few fields of the customer are checked, because servers accept the untidy records that they send."""
     body = call.json()
     invalid = list(_invalid_params(body.get("customer")))
     if invalid:
@@ -90,7 +90,7 @@ def _refuse_taken_email(call: Call, customer: JsonObject, *, other_than: str | N
 
 
 def _personal_information(call: Call, customer: JsonObject, *, before: JsonObject) -> JsonObject:
-    """What was sent, with what only the server sets: dates of consents, and the photo."""
+    """What was sent, with the fields that only the server sets: dates of consents, and the photo."""
     known = before.get("personal_information") or {}
     after: JsonObject = copy.deepcopy(customer["personal_information"])
     after.pop("photo_url", None)

@@ -1,4 +1,4 @@
-"""Events: whose one is, and that none is recorded twice."""
+"""Events: the customer of an event, and the refusal of a second event of the same ids."""
 
 from __future__ import annotations
 

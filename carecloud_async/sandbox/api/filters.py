@@ -56,7 +56,7 @@ _TIMES: Final = ("created_at", "credit_history_record_time", "point_history_reco
 
 
 def filters_for(schema: str, parameters: Iterable[Field]) -> dict[str, Filter]:
-    """The filters of a list, by parameter; those that a record says nothing of are left out.
+    """The filters of a list, by parameter; parameters without a field in the records are left out.
 
     Args:
         schema: Schema of the records.

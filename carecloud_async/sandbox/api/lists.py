@@ -102,7 +102,7 @@ def _values(call: Call, sent: Mapping[str, object], name: str) -> tuple[str, ...
 
 
 def birthdate(text: str) -> str:
-    """A day as records write it, from a text that may be written as in Czech.
+    """A day in the form of the records, from a text in that form or in the Czech one.
 
     Raises:
         RefusalError: 400 if it is not a date.
@@ -151,7 +151,7 @@ def _of_parent(call: Call, table: Table) -> list[int] | None:
 
 
 def _both(some: Sequence[int] | None, others: Sequence[int]) -> Sequence[int]:
-    """The numbers that are in both, in their order."""
+    """The numbers that are in both sequences, in ascending order."""
     if some is None:
         return others
     smaller, larger = sorted((some, others), key=len)

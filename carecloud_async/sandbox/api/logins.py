@@ -73,7 +73,7 @@ def _user_logged_in(call: Call, login_name: str) -> Answer:
 
 
 def create(call: Call) -> JsonObject:
-    """`POST /tokens`: a new token for a device kills its older one."""
+    """`POST /tokens`: a new token for a device ends the older one."""
     body = arguments(call)
     application = body["external_application_id"]
     check_application(application)
@@ -100,7 +100,7 @@ def social_login(call: Call) -> JsonObject:
 
 
 def authentication_token_login(call: Call) -> JsonObject:
-    """`POST /tokens/{token_id}/actions/authentication-token-login`: uses such a token up."""
+    """`POST /tokens/{token_id}/actions/authentication-token-login`: the token is no longer valid afterwards."""
     return _logged_in(call, customer_of_token(call))
 
 

@@ -1,4 +1,4 @@
-"""From a path to the operations that answer there, their handlers, and who may call them."""
+"""The operations of a path, their handlers, and the check that a caller may use them."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def admit(
 
 @cache
 def _needs_customer(api: ApiOperation) -> bool:
-    """Whether a customer must be logged in on a device's token: where a request or its answer says whose it is."""
+    """Whether a customer must be logged in on a device's token: if the request or the answer has a `customer_id`."""
     fields = {field.name for field in (*api.query, *api.body)}
     inner = field_names(api.result) | (field_names(api.record_field.item) if api.record_field else frozenset())
     return "customer_id" in fields | inner | {*api.path_names} and api.operation_id != "postCustomer"

@@ -64,7 +64,7 @@ def unauthorized(detail: str) -> RefusalError:
 
 
 def refused_login(status: int) -> RefusalError:
-    """The login or the password is wrong; servers differ in the status that they answer."""
+    """The refusal of a wrong login or password; servers differ in its status."""
     detail = "Login or password is not valid"
     if status == 400:
         return bad_request(InvalidParam(name="password", reason="not_found", message=detail), detail=detail)

@@ -1,4 +1,4 @@
-"""The actions on purchases: what may be paid with benefits, the final bill, and whose a purchase is."""
+"""The actions on purchases: payment with benefits, the final bill, the customer of a purchase."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def send_purchase(call: Call) -> JsonObject:
 
 
 def assign_customer(call: Call) -> None:
-    """`POST /purchases/actions/assign-customer`: give a purchase, found by its store and external id, its customer.
+    """`POST /purchases/actions/assign-customer`: set the customer of a purchase, found by its store and external id.
 
     Raises:
         RefusalError: 400 if there is no such purchase or no such card.
@@ -107,7 +107,7 @@ def _holder(call: Call, card_number: str | None) -> str:
 
 
 def _item(bill_id: str, number: int, item: JsonObject) -> JsonObject:
-    """The item of a purchase, of the item of its bill."""
+    """The item of a purchase, made from an item of its bill."""
     return {
         "purchase_item_id": hex_id(f"{bill_id}:{number}"),
         "product_id": item["plu_ids"][0]["code"] if item["plu_ids"] else "",

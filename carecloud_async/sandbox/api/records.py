@@ -125,7 +125,7 @@ def record_in_path(call: Call) -> tuple[Table, str]:
 
 
 def writer(call: Call, table: Table) -> Callable[[int], bytes]:
-    """Return the function that writes the record with a number as this caller asked for it.
+    """Return the function that writes a record, by its number, as the request asked for it.
 
     Raises:
         RefusalError: 400 for a parameter that is neither true nor false.

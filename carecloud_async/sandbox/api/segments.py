@@ -1,4 +1,4 @@
-"""Members of segments: a segment's list is what counts, and a customer's list follows it."""
+"""Members of segments. The segment's list decides, and the customer's list follows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEMBERS: Final = "/segments/{segment_id}/segment-records"
 
 
 def add_customer(call: Call) -> None:
-    """`POST /segments/{segment_id}/actions/add-customer`: a customer who is a member already stays one."""
+    """`POST /segments/{segment_id}/actions/add-customer`: does nothing for a member."""
     members, customer_id = _members(call)
     if not members.find("customer_id", customer_id):
         now = call.state.now()
@@ -24,14 +24,14 @@ def add_customer(call: Call) -> None:
 
 
 def remove_customer(call: Call) -> None:
-    """`POST /segments/{segment_id}/actions/remove-customer`: does nothing for a customer who is no member."""
+    """`POST /segments/{segment_id}/actions/remove-customer`: does nothing for a customer who is not a member."""
     members, customer_id = _members(call)
     for record_id in members.find("customer_id", customer_id):
         members.delete(record_id)
 
 
 def segments_of_customer(call: Call) -> Page:
-    """`GET /customers/{customer_id}/segment-records`: made-up records, except of segments whose members are known."""
+    """`GET /customers/{customer_id}/segment-records`: made up, except where the segment's list exists."""
     check_path(call)
     own = call.state.tables.table(call.api.template, call.path["customer_id"])
     for segment_id, members in call.state.tables.of_parents(_MEMBERS).items():

@@ -192,7 +192,7 @@ class _RateLimiter:
 
 
 def _answer_instead(fault: ArmedFault) -> Answer:
-    """The answer of a fault that does no work.
+    """The answer of a fault that replaces the work.
 
     Raises:
         ConnectionCutError: The fault cuts the connection.
@@ -207,7 +207,7 @@ def _answer_instead(fault: ArmedFault) -> Answer:
 
 
 def _damaged(answer: Answer, fault: ArmedFault) -> Answer:
-    """The answer after the work, changed by the fault.
+    """The answer after the work, as the fault changes it.
 
     Raises:
         ConnectionCutError: The fault cuts the connection.

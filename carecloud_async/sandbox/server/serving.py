@@ -1,4 +1,4 @@
-"""The sandbox on a real socket: uvicorn, taught to close a connection in the middle."""
+"""The sandbox on a real socket: uvicorn, with a protocol that can close a connection in the middle of an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's clock: the one that was handed in, with an offset that tests change."""
+"""The server's clock: a given clock with an offset that tests change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SandboxClock:
         self._offset += seconds
 
     def set(self, instant: datetime) -> None:
-        """Make it this instant now; the clock runs on from there.
+        """Set the clock to an instant, from which it runs on.
 
         Args:
             instant: An aware datetime.

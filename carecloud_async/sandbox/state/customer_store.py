@@ -1,4 +1,4 @@
-"""`CustomerStore`: the table of customers, with what no answer shows of them."""
+"""`CustomerStore`: the table of customers, and their data that no answer shows, such as passwords."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ROUNDS: Final = 4
 
 @attrs.frozen(kw_only=True)
 class Account:
-    """What the server knows of a customer and no answer shows.
+    """Data of a customer that no answer shows.
 
     Attributes:
         password: Password of the customer interface, or `None` if none was ever set.
@@ -97,7 +97,7 @@ class CustomerStore(Table):
 
         Args:
             record: The record without id; `None` makes a customer up.
-            account: What no answer shows; `None` makes one with the password of the first customers.
+            account: Data that no answer shows; `None` makes it up, with the password of all seeded customers.
 
         Returns:
             The new id.
@@ -121,7 +121,7 @@ class CustomerStore(Table):
             self._accounts.pop(number, None)
 
     def account(self, customer_id: str) -> Account:
-        """Return what no answer shows of a customer, such as the password.
+        """Return the data of a customer that no answer shows, such as the password.
 
         Raises:
             KeyError: There is no such customer.
@@ -129,7 +129,7 @@ class CustomerStore(Table):
         return self._account_at(self.known_number(customer_id))
 
     def set_account(self, customer_id: str, **changes: Any) -> None:
-        """Change what no answer shows of a customer: the fields of `Account`.
+        """Change the data of a customer that no answer shows: the fields of `Account`.
 
         Raises:
             KeyError: There is no such customer.

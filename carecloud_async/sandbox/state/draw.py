@@ -1,4 +1,4 @@
-"""Choices that look random and are worked out from a text: the same text always gives the same."""
+"""Choices that look random and are computed from a text: the same text always gives the same choices."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _T = TypeVar("_T")
 
 
 class Draw:
-    """A row of choices.
+    """A sequence of choices.
 
     Args:
-        text: The text that they are worked out from.
+        text: The text from which they are computed.
     """
 
     __slots__ = ("_key", "_pool", "_turn")
@@ -37,5 +37,5 @@ class Draw:
 
 
 def hex_id(text: str) -> str:
-    """An id in the form of the API's: 26 hex digits, worked out from a text."""
+    """An id in the form of the API's: 26 hex digits, computed from a text."""
     return f"8{blake2b(text.encode(), digest_size=13).hexdigest()[:25]}"

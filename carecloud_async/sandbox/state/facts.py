@@ -1,4 +1,4 @@
-"""The facts of the API that the tables stand on: operations, schemas and fields, read from `facts.json` on first use.
+"""The facts of the API: operations, schemas and fields, read from `facts.json` on first use.
 
 The file is the manifest that the tests of the contract write and compare the client with.
 """
@@ -72,7 +72,7 @@ class Field:
 
     @property
     def many(self) -> bool:
-        """Whether it is a list and nothing else."""
+        """Whether it is a list only."""
         return self.type.endswith("[]") and "|" not in self.type
 
 
@@ -226,11 +226,11 @@ def _field(one: Mapping[str, Any]) -> Field:
 
 
 def _asked(operation_id: str, parameter: Field) -> Field:
-    """Let a parameter take a list as well where its text says so."""
+    """Let a parameter take a list too, if its description says so."""
     several = parameter.name in SEVERAL.get(operation_id, ())
     return attrs.evolve(parameter, type="string|string[]") if several else parameter
 
 
 def _sent(operation_id: str, field: Field) -> Field:
-    """Require of a body what servers require."""
+    """Make a field of a body required, or optional, as servers do."""
     return attrs.evolve(field, required=REQUIRED.get((operation_id, field.name), field.required))

@@ -1,4 +1,4 @@
-"""Work out tables from the facts: the table of each list, the id of its records, the fields that refer to it."""
+"""The tables of the API, computed from the facts: their lists, the ids of their records, the fields that name them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Plans:
 
 @cache
 def api_plans() -> Plans:
-    """The tables of the API; worked out once in a process."""
+    """The tables of the API; computed once in a process."""
     tables: dict[str, TablePlan] = {}
     lists: dict[str, ListPlan] = {}
     # Lists of the same records share a table, which the first list without a parent names.

@@ -21,7 +21,7 @@ _DEEPEST: Final = 2
 
 @attrs.frozen
 class _Source:
-    """What the values of one record are worked out from: its table, its number there, and random choices."""
+    """What the values of one record are computed from: its table, its number there, and random choices."""
 
     table: str
     number: int
@@ -65,7 +65,7 @@ class RecordMaker:
             schema: Its schema, or "" if it has only fields.
             fields: Its fields, if it has no schema.
             given: Fields of this name get these values.
-            place: The path template, and the text that the values are worked out from.
+            place: The path template, and the text from which the values are computed.
         """
         source = _Source(f"/{place.split('/')[1]}", 0, Draw(f"{self._seed}:{place}"))
         made: JsonObject = {}

@@ -1,4 +1,4 @@
-"""The whole state of one sandbox, so that handlers are plain functions of it and a request."""
+"""The whole state of one sandbox; handlers are functions of it and a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from carecloud_async.sandbox.state.tokens import DeviceTokens, UserTokens
 
 @attrs.frozen(kw_only=True)
 class ServedPage:
-    """A list page that is about to be sent; the records in it are already decided.
+    """A list page that is about to be sent; its records no longer change.
 
     Attributes:
         template: Path template of the list, such as `/customers`.

@@ -25,11 +25,11 @@ class Ids(Protocol):
     """The ids of a table's records, by number."""
 
     def id_of(self, number: int) -> str:
-        """The id of a number, whether there is such a record or not."""
+        """The id of a number, whether such a record exists or not."""
         ...
 
     def number_of(self, record_id: str) -> int | None:
-        """The number of an id, whether there is such a record or not; `None` for a text that is no id."""
+        """The number of an id, whether such a record exists or not; `None` for a text that is not an id."""
         ...
 
 
@@ -127,7 +127,7 @@ class Table:
         return [self._ids.id_of(number) for number in self._live]
 
     def id_at(self, index: int) -> str:
-        """The id of the record at this place among all that are there, oldest first."""
+        """The id of the record at a position, oldest first."""
         return self._ids.id_of(self._live[index])
 
     def get(self, record_id: str) -> JsonObject:
@@ -295,7 +295,7 @@ class Table:
             return self._orders[field]
 
     def sort_value(self, number: int, field: str) -> Any:
-        """Return what a record is sorted by: of one type for each field."""
+        """Return the sort key of a record; the keys of a field have one type."""
         if field == self.plan.id_field:
             return self._ids.id_of(number)
         value = self.record_at(number).get(field)

@@ -75,7 +75,7 @@ class Tables:
 
         Args:
             name: Path template of its list.
-            parent_id: Id of the parent, for a table that each parent has one of.
+            parent_id: Id of the parent, for a list below a parent.
 
         Raises:
             KeyError: There is no such table.
@@ -87,7 +87,7 @@ class Tables:
             return found
 
     def of_parents(self, name: str) -> dict[str, Table]:
-        """The tables that were made so far of a list that each parent has one of, by the parent's id."""
+        """The tables of a list below a parent that exist so far, by the parent's id."""
         with self.lock:
             return {parent: table for (one, parent), table in self._tables.items() if one == name and parent}
 
@@ -122,25 +122,25 @@ class Tables:
         return self._records if self._seeded_parent(plan, parent_id) else 0
 
     def _seeded_parent(self, plan: TablePlan, parent_id: str | None) -> bool:
-        """Whether a table has no parent, or one that requests and tests did not add: those begin without records."""
+        """Whether a table has no parent, or a parent that was there from the start; others begin without records."""
         if parent_id is None:
             return True
         parents = self._parents(plan)
         return parent_id not in parents or parents.is_seeded(parent_id)
 
     def _sent_with_parent(self, plan: TablePlan, parent_id: str | None) -> list[JsonObject]:
-        """The records that came within the record of their parent, such as the items of a bill."""
+        """The records that were sent within their parent, such as the items of a bill."""
         if plan.id_field is None or parent_id is None or self._seeded_parent(plan, parent_id):
             return []
         rows = self._parents(plan).record(parent_id).get(plan.name.rpartition("/")[2].replace("-", "_"))
         return [row for row in rows if plan.id_field in row] if isinstance(rows, list) else []
 
     def _parents(self, plan: TablePlan) -> Table:
-        """The table of the parents of a list that each of them has one of."""
+        """The table of the parents of a list below a parent."""
         return self.table(api_plans().lists[plan.name.partition("/{")[0]].table)
 
     def _id_of(self, plan: TablePlan, number: int, parent_id: str | None) -> str:
-        """The id of the record with this number in a table, which need not exist."""
+        """The id of the record with this number in a table, whether the record exists or not."""
         if plan.name == USERS:
             return user_id(number)
         first = _FIRST_IDS.get(plan.name, ())
@@ -154,7 +154,7 @@ class Tables:
         return hex_id(f"{self._seed}:{plan.name}:{parent_id or ''}:{number}")
 
     def _refer(self, collection: str, draw: Draw, number: int) -> str:
-        """The id of a record that another one names.
+        """The id of a record for a field that refers to its list.
 
         Args:
             collection: The path of the list that the record is in.

@@ -53,7 +53,7 @@ def text(field: Field, draw: Draw, number: int) -> str:
 
 
 def is_timestamp(field: Field) -> bool:
-    """Whether a field holds a timestamp, though its type may say only that it is a text."""
+    """Whether a field holds a timestamp, even if its type is only a text."""
     return field.format == "timestamp" or (
         field.item == "string" and not field.format and _BY_NAME.get(field.name) in (_past, _from, _to)
     )

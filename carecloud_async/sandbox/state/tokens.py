@@ -62,7 +62,7 @@ class UserTokens:
         return token if token is not None and self._is_valid(token) else None
 
     def revoke(self, value: str) -> bool:
-        """End a token now; says whether there was one."""
+        """End a token now, and return whether it was valid."""
         return self._tokens.pop(value, None) is not None
 
     def revoke_all(self) -> None:
@@ -173,7 +173,7 @@ class DeviceTokens:
         self._authentication_tokens[token.value, token.request_id] = token
 
     def redeem(self, value: str, *, request_id: str, application_id: str, now: float) -> str | None:
-        """Use an authentication token up: the customer it logs in, or `None` if it is not valid."""
+        """End an authentication token and return its customer, or `None` if the token is not valid."""
         token = self._authentication_tokens.get((value, request_id))
         if token is None or token.application_id != application_id or token.ends <= now:
             return None
@@ -181,7 +181,7 @@ class DeviceTokens:
         return token.customer_id
 
     def revoke(self, token_id: str) -> bool:
-        """End a token now; says whether there was one."""
+        """End a token now, and return whether it was valid."""
         return self._tokens.pop(token_id, None) is not None
 
     def revoke_all(self) -> None:
