@@ -4,6 +4,7 @@ import json
 
 import httpx
 import pytest
+from kit import CREDENTIALS
 
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
@@ -103,8 +104,7 @@ async def test_a_server_that_is_not_there_is_named():
     def refuse(request):
         raise httpx.ConnectError("certificate verify failed: secret.host")
 
-    auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
-    async with CareCloud("a.example", auth=auth, transport=httpx.MockTransport(refuse)) as client:
+    async with CareCloud("a.example", auth=CREDENTIALS, transport=httpx.MockTransport(refuse)) as client:
         found = await client.check(seconds=1)
     assert not found.ok
     assert "secret.host" not in found.to_json()

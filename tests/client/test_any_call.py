@@ -7,10 +7,10 @@ from enum import IntEnum
 from typing import TypedDict
 
 import attrs
-import httpx
 import msgspec
 import pydantic
 import pytest
+from kit import connect, cut, served
 
 from carecloud_async import CareCloud, CareCloudError, ConfigurationError, Customer, ResponseError, RetryPolicy
 from carecloud_async._lists.paging.iterators import MAX_EMPTY_PAGES
@@ -75,10 +75,6 @@ TARGETS = [Customer, AttrsRecord, DataclassRecord, StructRecord, TypedRecord, Py
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=7, seed=3)
-
-
-def connect(sandbox, **options):
-    return CareCloud(HOST, auth=sandbox.credentials(), transport=sandbox.transport(), **options)
 
 
 def id_of(record):
@@ -185,13 +181,9 @@ async def test_a_list_without_a_key_is_read_and_exported_alike(suffix, tmp_path)
     things = [{"thing_id": str(number), "size": number} for number in range(7)]
 
     def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
-        start, count = (int(request.url.params[name]) for name in ("offset", "count"))
-        return httpx.Response(200, json={"data": {"gifts": things[start : start + count], "total_items": 7}})
+        return cut("gifts", things, request)
 
-    auth = Sandbox(1).credentials()
-    async with CareCloud(HOST, auth=auth, transport=httpx.MockTransport(answer)) as client:
+    async with served(answer) as client:
         listing = client.listing("things", count=3, id_field="thing_id")
         assert [record async for record in listing] == things
         assert len([line async for line in listing.raw()]) == 7

@@ -5,6 +5,7 @@ import inspect
 import anyio
 import httpx
 import pytest
+from kit import connect
 
 from carecloud_async import (
     AuthenticationError,
@@ -33,11 +34,6 @@ HOST = "sandbox.crmcarecloud.com"
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=40, seed=3)
-
-
-def connect(sandbox, **more):
-    more.setdefault("auth", sandbox.credentials())
-    return CareCloud(HOST, transport=sandbox.transport(), **more)
 
 
 @pytest.mark.anyio

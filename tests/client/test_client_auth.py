@@ -3,9 +3,10 @@
 import anyio
 import httpx
 import httpx2
+import kit
 import pytest
 
-from carecloud_async import AuthenticationError, CareCloud, ClientClosedError, ConfigurationError, EnterpriseCredentials
+from carecloud_async import AuthenticationError, ClientClosedError, ConfigurationError, EnterpriseCredentials
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family: family.__name__)]
@@ -15,8 +16,7 @@ CUSTOMERS = f"https://{HOST}/webservice/rest-api/enterprise-interface/v1.0/custo
 
 
 def connect(sandbox, family, **options):
-    options.setdefault("auth", sandbox.credentials())
-    return CareCloud(HOST, transport=sandbox.transport(family=family.__name__), **options)
+    return kit.connect(sandbox, transport=sandbox.transport(family=family.__name__), **options)
 
 
 def own(sandbox, family, client, **options):

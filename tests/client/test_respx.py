@@ -3,12 +3,12 @@
 import httpx
 import pytest
 import respx
+from kit import CREDENTIALS
 
-from carecloud_async import CareCloud, EnterpriseCredentials, RateLimitError, RetryPolicy
+from carecloud_async import CareCloud, RateLimitError, RetryPolicy
 
 BASE = "https://sandbox.crmcarecloud.com/webservice/rest-api/enterprise-interface/v1.0"
 LOGIN = {"data": {"bearer_token": "09359095c5da43c7", "valid_to": "2023-01-04 10:31:56", "user": {}}}
-CREDENTIALS = EnterpriseCredentials(external_application_id="89d1a611", login="fabulous_user", password="word")
 
 
 @pytest.mark.asyncio

@@ -5,8 +5,9 @@ import json
 
 import httpx
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async import ConfigurationError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.sandbox import Sandbox
 
@@ -16,11 +17,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=230, records=60, untidy=False)
-
-
-def connect(sandbox, **options):
-    options.setdefault("transport", sandbox.transport())
-    return CareCloud("sandbox.example", auth=sandbox.credentials(), **options)
 
 
 def bills(sandbox, count=None):

@@ -5,6 +5,7 @@ import importlib.util
 
 import httpx
 import pytest
+from kit import connect
 
 from carecloud_async import (
     CareCloud,
@@ -25,11 +26,6 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=2_350)
-
-
-def connect(sandbox, **options):
-    options.setdefault("auth", sandbox.credentials())
-    return CareCloud("sandbox.crmcarecloud.com", transport=sandbox.transport(), **options)
 
 
 def by_polars(stream):

@@ -2,8 +2,9 @@
 
 import httpx
 import pytest
+from kit import served
 
-from carecloud_async import BadRequestError, CareCloud, EnterpriseCredentials, NotFoundError, ResponseError
+from carecloud_async import BadRequestError, NotFoundError, ResponseError
 
 pytestmark = pytest.mark.anyio
 
@@ -16,13 +17,10 @@ def empty_server(answer, *, requests):
     """Return a client of a server that answers each list of matches that is empty with `answer`."""
 
     def respond(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
         requests.append(request)
         return answer()
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(respond))
+    return served(respond)
 
 
 @pytest.mark.parametrize("data", [[], {"total_items": 0}, {"customers": [], "total_items": 0}, {"customers": None}])

@@ -5,33 +5,28 @@ import json
 
 import anyio
 import httpx
+import kit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit import connect
 from thorough import examples
 
-from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ResponseError
+from carecloud_async import ConfigurationError, ResponseError
 from carecloud_async._lists.paging.iterators import CycleDetector, Page
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 
-def connect(sandbox, **more):
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), **more)
-
-
 def served(page):
     """Return a client of a server whose pages `page(offset, count)` makes, plainly or as a coroutine."""
 
     async def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
         data = page(int(request.url.params["offset"]), int(request.url.params["count"]))
         return httpx.Response(200, json={"data": await data if inspect.isawaitable(data) else data})
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer))
+    return kit.served(answer)
 
 
 async def ids(iterator):

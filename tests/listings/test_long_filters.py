@@ -8,8 +8,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import connect, cut, served
 
-from carecloud_async import ApiError, CareCloud, ConfigurationError
+from carecloud_async import ApiError, ConfigurationError
 from carecloud_async._calls.call.request_bounds import RequestSize
 from carecloud_async._lists.listings.filter_parts import FilterParts
 from carecloud_async._lists.paging.fetching import PageFetcher
@@ -45,10 +46,6 @@ def sandbox():
     return Sandbox(customers=1200, seed=4)
 
 
-def connect(sandbox, front):
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=front, rate_limit=None)
-
-
 async def ids_of(listing, way):
     if way == "raw":
         return [line.split(b'"', 4)[3].decode() async for line in listing.raw()]
@@ -66,7 +63,7 @@ def some(sandbox, number):
 async def test_a_long_filter_is_asked_in_parts_with_one_result(sandbox, way):
     """A thousand ids make several requests that servers take, and each record comes once."""
     front, wanted = Front(sandbox), some(sandbox, 1000)
-    async with connect(sandbox, front) as client:
+    async with connect(sandbox, transport=front, rate_limit=None) as client:
         found = await ids_of(client.customers.list(customer_ids=wanted), way)
     assert sorted(found) == sorted(wanted)
     assert (front.refused, len(front.lines) > 5, max(front.lines) <= 8000) == (0, True, True)
@@ -77,7 +74,7 @@ async def test_a_long_filter_is_asked_in_parts_with_one_result(sandbox, way):
 async def test_a_server_that_takes_less_is_asked_for_halves(sandbox, way, number):
     """After a 414 a part is halved until it is taken, also where all values had fit one request."""
     front, wanted = Front(sandbox, takes=1500), some(sandbox, number)
-    async with connect(sandbox, front) as client:
+    async with connect(sandbox, transport=front, rate_limit=None) as client:
         listing = client.customers.list(customer_ids=wanted)
         assert sorted(await ids_of(listing, way)) == sorted(wanted)
         assert await listing.total() == number
@@ -88,7 +85,7 @@ async def test_a_server_that_takes_less_is_asked_for_halves(sandbox, way, number
 async def test_a_414_that_no_cutting_helps_is_raised(sandbox):
     """Where one value is too long, or the list is sorted, the server's refusal comes out."""
     front = Front(sandbox, takes=100)
-    async with connect(sandbox, front) as client:
+    async with connect(sandbox, transport=front, rate_limit=None) as client:
         for more in ({}, {"sort_field": "last_change"}):
             with pytest.raises(ApiError, match="the query too long: give fewer values") as caught:
                 await client.customers.list(customer_ids=some(sandbox, 4), **more).collect(limit=5)
@@ -104,20 +101,12 @@ async def test_a_record_that_matches_values_of_several_parts_comes_once(way):
     asked = []
 
     def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
-        params = request.url.params
-        records = sorted({owners[one] for one in params.get_list("external_ids[]")})
+        records = sorted({owners[one] for one in request.url.params.get_list("external_ids[]")})
         asked.append(len(records))
         items = [{"customer_source_record_id": one, "external_id": f"{len(asked)}"} for one in records]
-        start, count = int(params["offset"]), int(params["count"])
-        return httpx.Response(
-            200, json={"data": {"customer_source_records": items[start : start + count], "total_items": len(records)}}
-        )
+        return cut("customer_source_records", items, request)
 
-    async with CareCloud(
-        "sandbox.crmcarecloud.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(answer)
-    ) as client:
+    async with served(answer) as client:
         listing = client.customer_source_records.list(external_ids=list(owners))
         if way == "total":
             assert await listing.total() == 10
@@ -148,7 +137,7 @@ async def test_a_record_that_matches_values_of_several_parts_comes_once(way):
 async def test_what_needs_one_list_names_the_bound(sandbox, ask, tmp_path):
     """Exports, streams, prefetch and single pages refuse a filter that is too long, and say how many values fit."""
     front = Front(sandbox)
-    async with connect(sandbox, front) as client:
+    async with connect(sandbox, transport=front, rate_limit=None) as client:
         with pytest.raises(ConfigurationError, match=r"customer_ids makes a .* and servers take 8,000 bytes") as caught:
             await ask(client.customers.list(customer_ids=some(sandbox, 1000)), tmp_path)
         fits = int(str(caught.value).partition("Give some ")[2].partition(" ")[0])
@@ -163,7 +152,7 @@ async def test_what_needs_one_list_names_the_bound(sandbox, ask, tmp_path):
 async def test_parts_have_no_order(sandbox, more, way):
     """A sorted list, or one with an offset, cannot be put together from parts: it is refused unsent."""
     front = Front(sandbox)
-    async with connect(sandbox, front) as client:
+    async with connect(sandbox, transport=front, rate_limit=None) as client:
         listing = client.customers.list(customer_ids=some(sandbox, 1000), **more)
         with pytest.raises(ConfigurationError, match="a sorted list, or one with an offset"):
             await (getattr(listing, way)() if way in {"total", "first"} else ids_of(listing, way))
@@ -174,7 +163,7 @@ async def test_parts_have_no_order(sandbox, more, way):
 async def test_one_call_with_a_long_query_names_the_bound(sandbox):
     """`request()` refuses a query that servers do not take, and names the listing that asks in parts."""
     front = Front(sandbox)
-    async with connect(sandbox, front) as client:
+    async with connect(sandbox, transport=front, rate_limit=None) as client:
         with pytest.raises(ConfigurationError, match=r"servers take 8,000: give fewer values, or iterate a listing"):
             await client.request("GET", "customers", params={"customer_ids": some(sandbox, 400)})
         with pytest.raises(ConfigurationError, match=r"GET /gifts: .* servers take 8,000"):

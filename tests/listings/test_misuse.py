@@ -1,15 +1,15 @@
 """What a listing says where it is used like a list."""
 
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud
 from carecloud_async.sandbox import Sandbox
 
 
 @pytest.fixture
 def listing():
     sandbox = Sandbox(customers=3)
-    client = CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport())
+    client = connect(sandbox)
     return client.customers.list(email="jane@example.com")
 
 
@@ -33,7 +33,7 @@ def test_collect_needs_a_limit(listing, args):
 async def test_a_direction_is_sent_in_the_apis_spelling(direction):
     """`sort_direction` may be written in small letters, as on the command line."""
     sandbox = Sandbox(customers=3)
-    async with CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+    async with connect(sandbox) as client:
         await client.customers.list(sort_field="last_change", sort_direction=direction).first()
     assert dict(sandbox.requests[-1].query)["sort_direction"] == "DESC"
     assert not sandbox.violations

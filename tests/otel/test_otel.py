@@ -5,6 +5,7 @@ import time
 
 import anyio
 import httpx
+import kit
 import pytest
 from clocks import FakeClock
 from late_logins import LateLogins
@@ -82,9 +83,7 @@ def sandbox():
 
 
 def connect(sandbox, telemetry, /, **options):
-    options = {"retry": RetryPolicy(base=0.001), "telemetry": telemetry.make(), **options}
-    options.setdefault("transport", sandbox.transport())
-    return CareCloud("x.example.com", auth=sandbox.credentials(), **options)
+    return kit.connect(sandbox, **{"retry": RetryPolicy(base=0.001), "telemetry": telemetry.make(), **options})
 
 
 async def test_a_call_is_a_client_span_with_the_stable_names(sandbox, telemetry):

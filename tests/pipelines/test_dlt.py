@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from kit import connect
 
-from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async import ConfigurationError
 from carecloud_async.sandbox import USER_PASSWORD, Sandbox
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
@@ -45,12 +46,9 @@ def pipeline(tmp_path, monkeypatch):
 def night(sandbox, pipeline):
     """Run the pipeline; return the numbers of rows that it loaded, by table, and of requests."""
 
-    def connect():
-        return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
-
     def run(*lists, **options):
         sandbox.forget_requests()
-        pipeline.run(carecloud_source(*lists, client=connect, **options)).raise_on_failed_jobs()
+        pipeline.run(carecloud_source(*lists, client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
         counts = pipeline.last_trace.last_normalize_info.row_counts
         return {name: count for name, count in counts.items() if not name.startswith("_dlt")}, sandbox.count()
 
@@ -208,15 +206,12 @@ def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandb
         pipelines_dir=str(tmp_path / "dlt"),
     )
 
-    def connect():
-        return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
-
     for _ in range(3):
         night("customers", **options)
-        other.run(carecloud_source("customers", client=connect, **options)).raise_on_failed_jobs()
+        other.run(carecloud_source("customers", client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
         sandbox.customers.delete(sandbox.customers.id_at(5))
     night("customers", **options)
-    other.run(carecloud_source("customers", client=connect, **options)).raise_on_failed_jobs()
+    other.run(carecloud_source("customers", client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
     assert ids(pipeline) == ids(other) == sorted(sandbox.customers.ids())
 
 

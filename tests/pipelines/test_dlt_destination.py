@@ -3,8 +3,9 @@
 import tracemalloc
 
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async import ConfigurationError
 from carecloud_async.sandbox import Sandbox
 
 dlt = pytest.importorskip("dlt")
@@ -30,7 +31,7 @@ def pipeline(tmp_path, monkeypatch, sandbox):
 
     def make(**options):
         def client():
-            return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
+            return connect(sandbox)
 
         destination = carecloud_destination("customers", client=client, defaults=SOURCE, **options)
         return dlt.pipeline("into_carecloud", destination=destination, pipelines_dir=str(tmp_path / "dlt"))
@@ -81,9 +82,7 @@ def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeyp
     writer = _Writer(
         family="customers",
         of=(),
-        make_client=lambda: CareCloud(
-            "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
-        ),
+        make_client=lambda: connect(sandbox),
         rejects=None,
         options=options,
     )

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, RateLimit
+from carecloud_async import RateLimit
 from carecloud_async._lists.export.reading.range_scan import RangeScan
 from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -38,10 +39,8 @@ async def test_a_list_takes_its_pages_by_the_rate_however_it_is_split(partitions
     async def accept(lines):
         found.append(len(lines))
 
-    async with CareCloud(
-        "sandbox.crmcarecloud.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
+    async with connect(
+        sandbox,
         rate_limit=RateLimit(requests_per_second=20),
         clock=clock,
     ) as client:

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from kit import connect
 
-from carecloud_async import BadRequestError, CareCloud, ConfigurationError, RetryPolicy
+from carecloud_async import BadRequestError, ConfigurationError, RetryPolicy
 from carecloud_async.models import (
     ErrorProcessing,
     PluIdInput,
@@ -27,9 +28,7 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud(
-        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), retry=RetryPolicy(attempts=1)
-    ) as client:
+    async with connect(sandbox, retry=RetryPolicy(attempts=1)) as client:
         yield client
 
 

@@ -1,11 +1,11 @@
 """`client.customers`: what is written arrives, and nothing else changes."""
 
 import pytest
+from kit import connect
 
 from carecloud_async import (
     AgreementInput,
     BadRequestError,
-    CareCloud,
     ConfigurationError,
     CustomerInput,
     CustomerSourceInput,
@@ -28,9 +28,7 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud(
-        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
-    ) as client:
+    async with connect(sandbox) as client:
         yield client
 
 

@@ -9,11 +9,11 @@ from typing import Unpack
 import attrs
 import pytest
 from every import every
+from kit import connect
 from resource_wire import Wire, answer
 
 from carecloud_async import (
     UNSET,
-    CareCloud,
     ConfigurationError,
     ConflictError,
     CustomerSourceInput,
@@ -49,9 +49,7 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud(
-        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
-    ) as client:
+    async with connect(sandbox) as client:
         yield client
 
 
@@ -252,7 +250,7 @@ def test_a_family_line_says_its_class(name):
     assert Families.__annotations__[name] == f"Family[{family.name}]"
     assert (getattr(Families, name)) is family
     sandbox = Sandbox(customers=1)
-    client = CareCloud("sandbox.example", auth=sandbox.credentials(), transport=sandbox.transport())
+    client = connect(sandbox)
     assert type(getattr(client, name)).__name__ == family.name
     assert isinstance(getattr(client, name), Resource)
 

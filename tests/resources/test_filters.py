@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async import ConfigurationError
 from carecloud_async._calls.call.filters import Kind, check_filters, kind_of
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import Sandbox
@@ -54,9 +55,7 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud(
-        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
-    ) as client:
+    async with connect(sandbox) as client:
         yield client
 
 

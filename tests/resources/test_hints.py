@@ -5,8 +5,9 @@ import pickle
 from datetime import datetime
 
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async import ConfigurationError
 from carecloud_async.models import CardInput, CustomerInput, PersonalInformationInput, VoucherBatchInput
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def client():
     sandbox = Sandbox(customers=3)
-    return CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport())
+    return connect(sandbox)
 
 
 @pytest.mark.parametrize(

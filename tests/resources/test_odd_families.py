@@ -3,9 +3,10 @@
 from datetime import date, datetime
 
 import pytest
+from kit import connect
 from resource_wire import Wire, answer
 
-from carecloud_async import CareCloud, ConfigurationError, ConflictError
+from carecloud_async import ConfigurationError, ConflictError
 from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models import (
     Booking,
@@ -181,9 +182,7 @@ async def test_a_wallet_answers_with_overviews():
 async def test_points_move_without_a_partner(action):
     """`partner_id` may be left out, as in the vendor's own samples; the sandbox does without it too."""
     sandbox = Sandbox(customers=5, seed=5)
-    async with CareCloud(
-        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
-    ) as client:
+    async with connect(sandbox) as client:
         assert await getattr(client.points, action)(amount=5, customer_id=sandbox.customers.ids()[0])
     assert "partner_id" not in sandbox.requests[-1].json()
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 import httpx
 import pytest
 from attrs import evolve
+from kit import connect
 
 from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy
 from carecloud_async._base import codec
@@ -46,7 +47,7 @@ def sandbox():
 
 
 async def fails(sandbox, call):
-    async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()) as one:
+    async with connect(sandbox) as one:
         with pytest.raises((CareCloudError, TypeError)) as caught:
             await call(one)
     shown = list(variables_of(caught.value))

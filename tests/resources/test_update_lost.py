@@ -5,12 +5,11 @@ import json
 import anyio
 import httpx
 import pytest
+from kit import served
 
 from carecloud_async import (
     BadRequestError,
-    CareCloud,
     ConflictError,
-    EnterpriseCredentials,
     OutcomeUnknownError,
     ResponseCache,
     RetryPolicy,
@@ -56,8 +55,6 @@ class Server:
         self.before_get = {}
 
     async def answer(self, request):
-        if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2036-01-01 00:00:00"}})
         if request.method == "GET":
             self.gets += 1
             self.before_get.get(self.gets, lambda: None)()
@@ -95,13 +92,7 @@ class Server:
         self.record["personal_information"] |= person
 
     def client(self, *, retry=None, **options):
-        return CareCloud(
-            "sandbox.example",
-            auth=EnterpriseCredentials(external_application_id="a", login="u", password="p"),
-            transport=httpx.MockTransport(self.answer),
-            retry=retry or RetryPolicy(base=0.001),
-            **options,
-        )
+        return served(self.answer, retry=retry or RetryPolicy(base=0.001), **options)
 
 
 async def update(server, changes=None, **options):

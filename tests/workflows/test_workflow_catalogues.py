@@ -6,9 +6,10 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import connect
 from workflow_server import LostAnswerError, RefusedError, Server
 
-from carecloud_async import ApiError, CareCloud, ConfigurationError, PermissionDeniedError
+from carecloud_async import ApiError, ConfigurationError, PermissionDeniedError
 from carecloud_async.models import PluIdInput, ProductBrandInput, ProductGroupInput, ProductInput
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import RowStatus, sync_product_brands, sync_product_groups, sync_products
@@ -164,9 +165,7 @@ async def test_refused_rows_are_never_called_written(report):
     rows = products(20)
     rows[7] = ProductInput(name="", plu_ids=[])
     rows[13] = ProductInput(name="no code", plu_ids=[PluIdInput(list_code="GLOBAL", code="")])
-    async with CareCloud(
-        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), rate_limit=None
-    ) as client:
+    async with connect(sandbox, rate_limit=None) as client:
         found = await sync_products(client, products=rows)
     kept = [one["name"] for one in sandbox.records("products")]
     assert [one.index for one in found.refused] == [7, 13]

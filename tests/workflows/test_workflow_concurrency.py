@@ -2,8 +2,9 @@
 
 import anyio
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, CustomerInput, PersonalInformationInput, PropertyRecordInput, RetryPolicy
+from carecloud_async import CustomerInput, PersonalInformationInput, PropertyRecordInput, RetryPolicy
 from carecloud_async.models import CardInput
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import (
@@ -28,10 +29,8 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud(
-        "sandbox.example.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
+    async with connect(
+        sandbox,
         retry=RetryPolicy(attempts=1),
         rate_limit=None,
     ) as client:
@@ -91,9 +90,7 @@ async def test_two_processes_of_one_customer_get_one_card(client, sandbox):
     """Clients that share no lock: the server refuses the second assignment, and the card of the first is found."""
     kind = next(iter(sandbox.records("card-types")))["card_type_id"]
     customer_id = sandbox.customers.id_at(1)
-    async with CareCloud(
-        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), rate_limit=None
-    ) as other:
+    async with connect(sandbox, rate_limit=None) as other:
         clients = [client, other]
         done = await at_once(2, lambda n: assign_card(clients[n], customer_id=customer_id, card_type_id=kind))
     assert len({one.card_id for one in done}) == 1

@@ -7,9 +7,10 @@ import os
 import stat
 
 import httpx
+import kit
 import pytest
 
-from carecloud_async import CareCloud, ConfigurationError, NotFoundError, RetryPolicy
+from carecloud_async import ConfigurationError, NotFoundError, RetryPolicy
 from carecloud_async._base.runs import RunKind, WorkFolder
 from carecloud_async.fixes import Fix
 from carecloud_async.lookup.lists import listable
@@ -31,13 +32,8 @@ def sandbox():
     return Sandbox(customers=20, records=30)
 
 
-def connect(sandbox, transport=None):
-    return CareCloud(
-        "sandbox.example.com",
-        auth=sandbox.credentials(),
-        transport=transport or sandbox.transport(),
-        retry=RetryPolicy(attempts=2, base=0.001),
-    )
+def connect(sandbox, **options):
+    return kit.connect(sandbox, retry=RetryPolicy(attempts=2, base=0.001), **options)
 
 
 @pytest.fixture
@@ -125,7 +121,7 @@ def without_filter(sandbox, path):
 
 async def test_no_record_of_another_customer_gets_in(sandbox, tmp_path):
     """A list that the server does not filter is left out whole, and the index says why."""
-    async with connect(sandbox, without_filter(sandbox, "/v1.0/cards")) as client:
+    async with connect(sandbox, transport=without_filter(sandbox, "/v1.0/cards")) as client:
         found = await dossier(client, FIRST_CUSTOMER_ID)
     part = by_name(found)["cards"]
     assert (part.status, part.raw_records, part.exact) == (PartStatus.FILTER_IGNORED, (), None)
@@ -154,7 +150,7 @@ async def test_records_that_name_no_customer_are_left_out(sandbox, odd):
                     found[place] = [] if odd == "no object" else card | {"customer_id": None}
             return httpx.Response(200, json=data)
 
-    async with connect(sandbox, Transport()) as client:
+    async with connect(sandbox, transport=Transport()) as client:
         part = by_name(await dossier(client, FIRST_CUSTOMER_ID))["cards"]
     assert (len(part.raw_records), part.left_out, part.status) == (len(cards) - 1, 1, PartStatus.READ)
 

@@ -1,9 +1,9 @@
 """Every writing workflow against every way in which an answer gets lost: no double, and no success that was none."""
 
 import pytest
+from kit import connect
 
 from carecloud_async import (
-    CareCloud,
     CareCloudError,
     CustomerInput,
     CustomerSourceInput,
@@ -75,10 +75,8 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud(
-        "sandbox.example.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
+    async with connect(
+        sandbox,
         retry=RetryPolicy(attempts=2, base=0.001),
     ) as client:
         yield client

@@ -1,10 +1,10 @@
 """A customer with card, properties and interests, and what a customer can use."""
 
 import pytest
+from kit import connect
 
 from carecloud_async import (
     BadRequestError,
-    CareCloud,
     CareCloudError,
     ConflictError,
     CustomerInput,
@@ -30,9 +30,7 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud(
-        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), retry=RetryPolicy(attempts=1)
-    ) as client:
+    async with connect(sandbox, retry=RetryPolicy(attempts=1)) as client:
         yield client
 
 
@@ -160,7 +158,7 @@ async def test_offers_come_together(client, sandbox):
 async def test_offers_cost_three_requests():
     """Hundreds of campaign products come in one page."""
     sandbox = Sandbox(customers=2)
-    async with CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+    async with connect(sandbox) as client:
         offers = await customer_offers(client, customer_id=FIRST_CUSTOMER_ID)
     assert len(offers.campaign_products) > 100
     assert [one.method for one in sandbox.requests].count("GET") == 3
@@ -171,9 +169,7 @@ async def test_offers_are_asked_for_again(sandbox, fault):
     """The lists only read: a lost answer of one is repeated."""
     sandbox.faults.add("GET /customers/{customer_id}/vouchers", **fault)
     retry = RetryPolicy(base=0.001)
-    async with CareCloud(
-        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), retry=retry
-    ) as client:
+    async with connect(sandbox, retry=retry) as client:
         offers = await customer_offers(client, customer_id=FIRST_CUSTOMER_ID)
     assert isinstance(offers.vouchers, tuple)
 

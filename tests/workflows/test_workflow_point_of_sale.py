@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from kit import connect
 
 from carecloud_async import (
     CareCloud,
@@ -29,7 +30,7 @@ def sandbox():
 
 @pytest.fixture
 async def client(sandbox):
-    async with CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+    async with connect(sandbox) as client:
         yield client
 
 
@@ -149,10 +150,8 @@ def unfiltered(sandbox):
 async def test_a_lost_answer_is_asked_for_again(sandbox, client, jane, operation, fault):
     """Searching only reads: a cut connection or a 504 is repeated."""
     sandbox.faults.add(operation, **fault)
-    async with CareCloud(
-        "sandbox.example.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
+    async with connect(
+        sandbox,
         retry=RetryPolicy(base=0.001),
     ) as quick:
         assert await matches(quick, "420777123456") == [(jane, MatchedBy.PHONE)]

@@ -4,10 +4,9 @@ import json
 import re
 
 import httpx
+from kit import CREDENTIALS, served
 
-from carecloud_async import CareCloud, Device, DeviceSetup, DeviceToken, EnterpriseCredentials, RetryPolicy
-
-CREDENTIALS = EnterpriseCredentials(external_application_id="89d1a611", login="fabulous_user", password="word")
+from carecloud_async import Device, DeviceSetup, DeviceToken, RetryPolicy
 
 DEVICE = DeviceToken(
     external_application_id="81eaeea1",
@@ -82,17 +81,10 @@ class Server:
 
     def client(self, auth=CREDENTIALS):
         """Make a client of it, an enterprise user's if not told otherwise."""
-        return CareCloud(
-            "sandbox.crmcarecloud.com",
-            auth=auth,
-            transport=httpx.MockTransport(self.handle),
-            retry=RetryPolicy(attempts=1),
-        )
+        return served(self.handle, auth=auth, retry=RetryPolicy(attempts=1))
 
     def handle(self, request):
         path = request.url.path.partition("/v1.0")[2]
-        if path == "/users/actions/login":
-            return httpx.Response(201, json={"data": {"bearer_token": "09359095", "valid_to": "2999-01-04 10:31:56"}})
         name = f"{request.method} {path}"
         sent = dict(request.url.params) if request.method == "GET" else json.loads(request.content)
         self.requests.append((name, sent))
