@@ -13,9 +13,10 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import drop_if_equal
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.pages import PAGE, read_some
-from carecloud_async.bulk.references import find_by_reference, note_with_reference, search_text
+from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.models.ids import same_id
 from carecloud_async.outbox.family import CallKind
+from carecloud_async.resources.amounts_in_bulk import CREDITS, POINTS, Kind
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.events import Events
 from carecloud_async.resources.loyalty import CreditHistory, Credits
@@ -79,19 +80,19 @@ class Bills(CallKind):
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """See `CallKind.differences`: a shop that begins to count its bills again would lose them."""
         total, sent = found.get("total_price"), body["bill"]["total_price"]
-        is_known = isinstance(total, (int, float))
-        return ("total_price",) if is_known and abs(abs(total) - abs(sent)) > _ROUNDING else ()
+        if not isinstance(total, (int, float)) or abs(abs(total) - abs(sent)) <= _ROUNDING:
+            return ()
+        return ("total_price",)
 
 
-class _Balance(CallKind):
-    """Points or credits that are given or taken, found by a reference in the note of the customer's history."""
+class _Amounts(CallKind):
+    """Points or credits that are given or taken, found as bulk writes find them: by a reference in the note."""
 
     key = "reference"
     takes_reference = True
-    history: ClassVar[Callable[[Caller, str, str], Listing[Any]]]
-    note_field: ClassVar[str]
-    amount_field: ClassVar[str]
-    gives: ClassVar[bool]
+    amounts: ClassVar[Kind]
+    history: ClassVar[type[PointHistory | CreditHistory]]
+    sign: ClassVar[int] = 1
 
     def prepare(self, body: dict[str, Any], reference: str | None) -> None:
         """See `CallKind.prepare`."""
@@ -107,72 +108,46 @@ class _Balance(CallKind):
 
     async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
         """See `CallKind.find`."""
-        customer_id, reference = key
-        history = type(self).history(caller, customer_id, search_text(reference)).fresh()
-        found = await find_by_reference(history, note_field=self.note_field, reference=reference)
-        return found[0] if found else None
+        found = await self.amounts.find(self.history(caller).list, [key])
+        return self.amounts.joined([line for _, line in found])
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
-        """See `CallKind.differences`. What is taken may be written with a minus, what is given is not."""
-        amount, sent = found.get(self.amount_field), body["amount"]
-        if not isinstance(amount, (int, float)):
-            return ()
-        same = abs(abs(amount) - abs(sent)) < 1e-6 and not (self.gives and amount < 0 < sent)
-        return () if same else ("amount",)
+        """See `CallKind.differences`."""
+        return () if self.amounts.is_amount(found, self.sign * body["amount"]) else ("amount",)
 
 
-def _point_history(caller: Caller, customer_id: str, text: str) -> Listing[Any]:
-    return PointHistory(caller).list(customer_id=customer_id, point_operation_note=text, count=PAGE)
-
-
-def _credit_history(caller: Caller, customer_id: str, text: str) -> Listing[Any]:
-    return CreditHistory(caller).list(customer_id=customer_id, credit_operation_note=text, count=PAGE)
-
-
-class _Points(_Balance):
-    claimed_as = "points"
-    history = staticmethod(_point_history)
-    note_field = "point_operation_note"
-    amount_field = "point_amount"
-
-
-class AssignedPoints(_Points):
+class AssignedPoints(_Amounts):
     """Points that a customer gets."""
 
     name = "points.assign_points"
+    claimed_as = "points"
     method = Points.assign_points
-    gives = True
+    amounts, history = POINTS, PointHistory
 
 
-class ReducedPoints(_Points):
+class ReducedPoints(AssignedPoints):
     """Points that a customer loses."""
 
     name = "points.reduce_points"
     method = Points.reduce_points
-    gives = False
+    sign = -1
 
 
-class _Credits(_Balance):
-    claimed_as = "credits"
-    history = staticmethod(_credit_history)
-    note_field = "credit_operation_note"
-    amount_field = "amount"
-
-
-class DepositedCredits(_Credits):
+class DepositedCredits(_Amounts):
     """Credits that a customer gets."""
 
     name = "credits.deposit_credits"
+    claimed_as = "credits"
     method = Credits.deposit_credits
-    gives = True
+    amounts, history = CREDITS, CreditHistory
 
 
-class ReducedCredits(_Credits):
+class ReducedCredits(DepositedCredits):
     """Credits that a customer loses."""
 
     name = "credits.reduce_credits"
     method = Credits.reduce_credits
-    gives = False
+    sign = -1
 
 
 class NewEvents(CallKind):

@@ -217,7 +217,7 @@ class OutboxQueue:
 
     def lost_keys(self) -> list[tuple[str, str]]:
         """Return kind and key of the entries whose answer was lost."""
-        return self._file.db.execute(f"SELECT kind, key FROM entries WHERE state = {State.LOST}")  # type: ignore[return-value]
+        return self._file.db.execute(f"SELECT kind, key FROM entries WHERE state = {State.LOST}")
 
     # putting
 
@@ -317,7 +317,7 @@ class OutboxQueue:
     def waiting_labels(self, *, limit: int) -> list[tuple[int, str, float]]:
         """Return number, label and time of the first entries that wait."""
         where = f"state < {State.ENDED} ORDER BY id LIMIT ?"
-        return self._file.db.execute(f"SELECT id, label, put_at FROM entries WHERE {where}", (limit,))  # type: ignore[return-value]
+        return self._file.db.execute(f"SELECT id, label, put_at FROM entries WHERE {where}", (limit,))
 
     def retry(self, numbers: Collection[int] | None) -> int:
         """Let failed entries wait again, all of them if none is named; return how many."""

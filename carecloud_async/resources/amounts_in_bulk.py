@@ -90,6 +90,18 @@ class Kind:
             return []
         return [((customer_id, reference), line) for line in found if _is_of(line, customer_id)]
 
+    def joined(self, found: Sequence[bytes]) -> bytes | None:
+        """Return one record with the sum of those found: a server may note one operation in parts."""
+        if not found:
+            return None
+        records = [msgspec.json.decode(one) for one in found]
+        amount = math.fsum(float(one.get(self.amount_field) or 0) for one in records)
+        return msgspec.json.encode({**records[0], self.amount_field: amount})
+
+    def is_amount(self, record: Mapping[str, Any], amount: float) -> bool:
+        """Return whether a record is of an amount, which is negative if it was taken."""
+        return abs(float(record[self.amount_field]) - amount) <= _NOTHING
+
 
 POINTS: Final = Kind(
     row=PointRow,
@@ -122,7 +134,7 @@ class Amounts(ActionFamily):
         self._give, self._take = (getattr(type(resource), name) for name in (kind.give, kind.take))
 
     def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
-        """Return one record with the sum of what was found: a server may note one operation in parts.
+        """Return one record of what was found; see `Kind.joined`.
 
         Raises:
             ValueError: the amount is zero, or the note holds a reference of its own.
@@ -134,11 +146,8 @@ class Amounts(ActionFamily):
             note_with_reference(given.get("note"), given["reference"])
         except ConfigurationError as error:
             raise ValueError(f"note: {error.problem}") from None
-        if not found:
-            return found
-        records = [msgspec.json.decode(one) for one in found]
-        amount = math.fsum(float(one.get(self._kind.amount_field) or 0) for one in records)
-        return [msgspec.json.encode({**records[0], self._kind.amount_field: amount})]
+        one = self._kind.joined(found)
+        return () if one is None else [one]
 
     def turn_of(self, record: JsonObject) -> str | None:
         """Return the customer: what is taken may have to be given before."""
@@ -150,9 +159,8 @@ class Amounts(ActionFamily):
         Raises:
             ValueError: the amount differs.
         """
-        found = msgspec.json.decode(record)[self._kind.amount_field]
         amount = changes.get("amount")
-        if amount is not None and abs(found - amount) > _NOTHING:
+        if amount is not None and not self._kind.is_amount(msgspec.json.decode(record), amount):
             raise ValueError(_OTHER)
         return Merged(body=None, changed=())
 
