@@ -213,7 +213,7 @@ async def test_an_empty_list_is_a_sound_file(tmp_path):
     [
         ("c.parquet", "pyarrow.parquet", "parquet"),
         pytest.param(
-            *("c.csv.zst", "zstandard", "zstd"),
+            *("c.csv.zst", "backports.zstd", "zstd"),
             marks=pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python brings Zstandard"),
         ),
         ("s3://b/c.csv", "fsspec.core", "fsspec"),

@@ -32,7 +32,7 @@ EXTRAS = [
     "fastapi",
     "redis",
     "pyarrow",
-    "zstandard",
+    "backports.zstd",
     "fsspec",
     "httpx2",
     "orjson",

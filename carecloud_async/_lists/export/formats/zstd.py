@@ -1,7 +1,7 @@
-"""Zstandard: the standard library's from Python 3.14 on, before it the package of the extra `zstd`.
+"""Zstandard: the standard library's `compression.zstd` from Python 3.14 on, before it its backport, the extra `zstd`.
 
-Both write one frame at once or a stream of one frame, and read consecutive frames as one stream (RFC 8878, 3.1). A file
-that ends inside a frame is an `EOFError` with both, bytes of another kind are an `OSError`.
+Consecutive frames are one stream (RFC 8878, 3.1). A file that ends inside a frame is an `EOFError`, bytes of another kind
+are an `OSError`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 from carecloud_async._lists.export.errors import BadExportError, missing_extra
@@ -27,9 +28,7 @@ def packing_frames() -> Callable[[bytes], bytes]:
         BadExportError: Zstandard is not installed.
     """
     library = _library()
-    if sys.version_info >= (3, 14):
-        return lambda data: cast("bytes", library.compress(data, _LEVEL))
-    return cast("Callable[[bytes], bytes]", library.ZstdCompressor(level=_LEVEL).compress)
+    return lambda data: cast("bytes", library.compress(data, _LEVEL))
 
 
 def packing(file: BinaryIO) -> BinaryIO:
@@ -38,10 +37,7 @@ def packing(file: BinaryIO) -> BinaryIO:
     Raises:
         BadExportError: Zstandard is not installed.
     """
-    library = _library()
-    if sys.version_info >= (3, 14):
-        return cast("BinaryIO", library.ZstdFile(file, "wb", level=_LEVEL))
-    return cast("BinaryIO", library.ZstdCompressor(level=_LEVEL).stream_writer(file, closefd=False))
+    return cast("BinaryIO", _library().ZstdFile(file, "wb", level=_LEVEL))
 
 
 def unpacking(file: BinaryIO) -> BinaryIO:
@@ -51,10 +47,7 @@ def unpacking(file: BinaryIO) -> BinaryIO:
         BadExportError: Zstandard is not installed.
     """
     library = _library()
-    new_frame = (
-        library.ZstdDecompressor if sys.version_info >= (3, 14) else lambda: library.ZstdDecompressor().decompressobj()
-    )
-    return cast("BinaryIO", io.BufferedReader(_Frames(file, new_frame, library.ZstdError)))
+    return cast("BinaryIO", io.BufferedReader(_Frames(file, library.ZstdDecompressor, library.ZstdError)))
 
 
 class _Frames(io.RawIOBase):
@@ -109,14 +102,10 @@ class _Frames(io.RawIOBase):
 
 
 def _library() -> Any:
-    if sys.version_info >= (3, 14):
-        try:
-            from compression import zstd
-        except ImportError:  # a part that Python can be built without
-            raise BadExportError(".zst: this Python was built without compression.zstd; write .gz") from None
-        return zstd
+    is_builtin = sys.version_info >= (3, 14)
     try:
-        import zstandard  # an extra
+        return import_module("compression.zstd" if is_builtin else "backports.zstd")
     except ImportError:
+        if is_builtin:  # a part that Python can be built without
+            raise BadExportError(".zst: this Python was built without compression.zstd; write .gz") from None
         raise missing_extra(".zst", "zstd") from None
-    return zstandard
