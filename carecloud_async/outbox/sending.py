@@ -137,7 +137,7 @@ class Dispatcher:
                 self._not_before.clear()
                 found = await run_in_thread(partial(take, but={*self._taken}))
             self._is_urgent = False
-        except CareCloudError as error:
+        except Exception as error:  # noqa: BLE001  (as below: such as a disk that cannot be read for a while)
             self._fail(error)
             return []
         self._tried = {one.id for one in found}

@@ -199,6 +199,45 @@ async def test_closing_waits_for_what_is_on_its_way(client, server, path):
     assert server.bills() == ["1", "2"]
 
 
+async def test_a_cancelled_block_waits_for_what_is_on_its_way(client, server, path):
+    """A block that is cancelled ends when the request under way is answered: it is not sent again."""
+    on_way = anyio.Event()
+
+    async def hold(request):
+        if "send-purchase" in request.url.path:
+            on_way.set()
+            await anyio.sleep(0.05)
+
+    server.arrived = hold
+    with anyio.CancelScope() as scope:
+        async with client.outbox(path) as outbox:
+            await put_bill(client, outbox, 1)
+            await on_way.wait()
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert server.bills() == ["1"]
+    assert outbox.waiting == 0
+
+
+async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path):
+    """`put` raises where the disk is full; what was stored before goes out, and `put` works when there is room."""
+    server.away = True
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        database = outbox._queue._file.db
+        ((pages,),) = database.execute("PRAGMA page_count")
+        database.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(OutboxError, match="the disk is full: make room and put it again"):
+            for number in range(2, 200):
+                await put_bill(client, outbox, number)
+        database.execute("PRAGMA max_page_count=100000")
+        assert outbox.waiting == database.execute("SELECT count(*) FROM entries")[0][0]
+        await put_bill(client, outbox, number)
+        server.away = False
+        assert await outbox.flush()
+    assert server.bills() == [str(one) for one in range(1, number + 1)]
+
+
 async def test_one_entry_that_cannot_be_looked_up_holds_up_nobody(client, server, path):
     """Where the look-up of one bill never answers, the others are sent, and it is sent when it answers."""
     broken = True
