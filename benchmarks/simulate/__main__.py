@@ -40,6 +40,7 @@ def main() -> int:
 def _play(options: argparse.Namespace) -> int:
     from benchmarks.simulate.play import play
 
+    sys.unraisablehook = lambda _: None  # coroutines of killed processes end when their memory is collected
     play(0)  # imports and caches
     gc.collect()
     gc.freeze()

@@ -27,7 +27,7 @@ __all__ = ["THEMES", "Drawn", "draw"]
 THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
-    "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4,
+    "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2,
 }  # fmt: skip
 
 
@@ -77,6 +77,8 @@ def draw(
         drawn = _draw_imports(theme, dice, internet, employ)
     elif theme == "a queue":
         drawn = _draw_queue(theme, dice, internet, employ)
+    elif theme == "two keys":
+        drawn = _draw_two_keys(theme, dice, internet, employ)
     elif theme == "tills":
         drawn = _draw_tills(theme, dice, internet, employ)
     elif theme == "all at once":
@@ -235,6 +237,28 @@ def _draw_imports(theme: str, dice: Random, internet: Internet, employ: Callable
         longest=dice.choice([5.0, 60.0]),
         deletes=dice.random() < 0.2,
     )
+    return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
+
+
+def _draw_two_keys(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    """Let runs write the same customers by different keys, each run a field of its own."""
+    number, world = _draw_size(dice, 20), internet.world
+    for one in range(number):
+        customer = person(f"k{one}@x.cz", first_name="Old", last_name="Old")
+        customer_id = world.put("customers", customer, by="beginning")
+        card = {"card_number": f"c{one}", "card_type_id": "type", "state": 1, "customer_id": customer_id}
+        world.put("cards", card, by="beginning")
+    columns = {"by email": ("email", "k{}@x.cz", "first_name"), "by card": ("card_number", "c{}", "last_name")}
+    team = {f"import {theme}": frozenset({column}) for theme, (_, _, column) in columns.items()}
+    actors = []
+    for kind, (key, value, column) in columns.items():
+        actor = employ(Import, f"import {kind}")
+        assert isinstance(actor, Import)
+        actor.kind, actor.team = KINDS[kind], team
+        actor.rows = [{key: value.format(one), column: f"Row {one}"} for one in range(number)]
+        actor.delay = dice.uniform(0, dice.choice([0.1, 1.0, 10.0]))
+        actors.append(actor)
+    other = OtherProgram(world, seed=internet.seed, keys=[], busy=dice.choice([0, 0, 5]), longest=30.0, deletes=False)
     return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -99,13 +100,22 @@ class Finished:
 
 
 class Import(Actor):
-    """A bulk write of rows."""
+    """A bulk write of rows.
+
+    Attributes:
+        kind, rows: what is written.
+        delay: when it begins.
+        times: how often, with the rows of another day.
+        has_decoy: whether the first attempt names another program's file as the journal.
+        team: by the names of those who write the same records by other keys: the columns that their rows name.
+    """
 
     kind: Kind
     rows: list[Row]
     delay: float = 0.0
     times: int = 1
     has_decoy: bool = False
+    team: Mapping[str, frozenset[str]] = MappingProxyType({})
     finished: list[Finished]
 
     async def live(self) -> None:
@@ -330,7 +340,7 @@ def check_kept(actor: Import, run: Finished, world: World) -> None:
     ]
     for row, record_id in written:
         later = [other for other, other_id in written[written.index((row, record_id)) + 1 :] if other_id == record_id]
-        lost = _taken_back(run, row, later, world.history[run.kind.family].get(record_id, []))
+        lost = _taken_back(run, row, later, world.history[run.kind.family].get(record_id, []), actor.team)
         if lost:
             actor.violations.add(
                 f"{run.actor}: the row {run.kind.key_of(row)!r} was written, and {lost}",
@@ -339,18 +349,21 @@ def check_kept(actor: Import, run: Finished, world: World) -> None:
             )
 
 
-def _taken_back(run: Finished, row: Row, later: list[Row], versions: list[Version]) -> str:
+def _taken_back(
+    run: Finished, row: Row, later: list[Row], versions: list[Version], team: Mapping[str, frozenset[str]]
+) -> str:
     for column, path in run.kind.columns.items():
         value = row.get(column)
         if not value or column == run.kind.match or any(other.get(column) for other in later):
             continue
+        ours = {run.actor, *(name for name, columns in team.items() if column not in columns)}
         until_end = [one for one in versions if one.at <= run.ended]
         if not until_end:
             continue
-        if not _says(until_end[-1], path, value) and _first_without(until_end, path, value).actor == run.actor:
+        if not _says(until_end[-1], path, value) and _first_without(until_end, path, value).actor in ours:
             return f"its {column} is not there at the end"
         for before, after in pairwise([*until_end[-1:], *(one for one in versions if one.at > run.ended)]):
-            if _says(before, path, value) and not _says(after, path, value) and after.actor == run.actor:
+            if _says(before, path, value) and not _says(after, path, value) and after.actor in ours:
                 return f"its {column} was taken back at {after.at:.3f} by our request #{after.entry}"
     return ""
 

@@ -78,6 +78,20 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="return own",
     ),
     Fault(
+        name="two runs that find one record by different keys write it at once",
+        theme="two keys",
+        file="bulk/held_keys.py",
+        right="return claim in claimed.busy or 0 <",
+        wrong="return 0 >",
+    ),
+    Fault(
+        name="a base that another run has overwritten is sent",
+        theme="two keys",
+        file="bulk/held_keys.py",
+        right="or 0 < decided.read_at < claimed.free_since.get(claim, 0.0)",
+        wrong="or False",
+    ),
+    Fault(
         name="of two parts with one key the second is sent while another run has it",
         theme="with parts",
         file="bulk/held_keys.py",

@@ -1,8 +1,12 @@
-"""Keys that this user's runs on this machine are writing: two runs never write one key at a time.
+"""Keys and records that this user's runs on this machine are writing: two runs never write one at a time.
 
 A run claims a key before it looks the key up, and releases it when the outcome of the write is known. The claim of a
 write whose outcome is not known stays behind when its run ends, is killed, or gives the row back to its caller. Another
 run may take it over when the settle time has passed, since no request of the first run can take effect any more.
+
+Two keys may lead to one record, such as an e-mail address and a card. So the record that a look-up found is claimed
+too, before it is changed. Another run may have written it between that look-up and the claim: when a record is let go,
+the time is kept for a minute, and a base that was read before is read again.
 
 Keys are kept as digests in one private SQLite file. A run is alive while it holds the lock of one of a few files that
 are never removed, each of which serves one run after another. Times are of the machine's monotonic clock, which all
@@ -14,18 +18,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import sqlite3
-import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from typing import Final, Self
 
-from attrs import frozen
+from attrs import field, frozen
 
+from carecloud_async._base.runs import Database
 from carecloud_async._base.runs.locked_file import LockedFile
 from carecloud_async._base.runtime.clock import Clock
-from carecloud_async._base.runtime.durable_files import claim_folder
-from carecloud_async._base.runtime.sqlite_files import open_database, transaction
+from carecloud_async._base.runtime.durable_files import claim_folder, touch_private
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.errors import BulkWriteError
 
@@ -33,16 +37,22 @@ __all__ = ["Claimed", "Claims"]
 
 #: For how long a claim that was left behind is kept (seconds): longer than any settle time.
 _KEPT: Final = 24 * 3600.0
+#: For how long it is remembered when a record was let go (seconds): longer than a base may wait to be written.
+_REMEMBERED: Final = 60.0
+#: How long to wait for another process that claims or releases (seconds).
+_BUSY: Final = 30.0
 
 #: `claims.left_at` is when the outcome of a write was given up, and `settle` for how long its request may take effect;
-#: `left_at` is null while a run works on it. `owners` has the latest run of each lock file.
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS claims (
-    key BLOB PRIMARY KEY, owner INTEGER NOT NULL, settle REAL NOT NULL, left_at REAL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_owner ON claims (owner);
-CREATE TABLE IF NOT EXISTS owners (owner INTEGER PRIMARY KEY AUTOINCREMENT, slot INTEGER NOT NULL);
-"""
+#: `left_at` is null while a run works on it. A record that was let go has a `settle` of 0. `owners` has the latest run
+#: of each lock file.
+_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS claims (
+        key BLOB PRIMARY KEY, owner INTEGER NOT NULL, settle REAL NOT NULL, left_at REAL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS by_owner ON claims (owner)",
+    "CREATE INDEX IF NOT EXISTS by_end ON claims (left_at) WHERE settle = 0",
+    "CREATE TABLE IF NOT EXISTS owners (owner INTEGER PRIMARY KEY AUTOINCREMENT, slot INTEGER NOT NULL)",
+)
 
 
 @frozen(kw_only=True)
@@ -52,10 +62,13 @@ class Claimed:
     Attributes:
         busy: keys that another run is writing, or left behind a moment ago.
         new: keys that this run did not have before.
+        free_since: of those that were left behind or let go: since when nothing can write them any more, on the
+            monotonic clock.
     """
 
     busy: frozenset[str] = frozenset()
     new: frozenset[str] = frozenset()
+    free_since: Mapping[str, float] = field(factory=dict)
 
 
 class Claims:
@@ -77,23 +90,25 @@ class Claims:
         self._settle_seconds = settle_seconds
         self._folder = state_folder()
         self._lock: LockedFile | None = None
-        self._database: sqlite3.Connection | None = None
-        self._turn = threading.Lock()
+        self._database: Database | None = None
 
     def __enter__(self) -> Self:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             claim_folder(self._folder)
-            self._database = open_database(self._folder / "claims.db", timeout=30)
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.executescript(_SCHEMA)
+            path = self._folder / "claims.db"
+            touch_private(path)
+            self._database = db = Database(path, explain=self._explain, timeout=_BUSY)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            for statement in _SCHEMA:
+                db.execute(statement)
             self._begin()
-        except (OSError, sqlite3.Error) as error:
+        except BaseException as error:
             self.__exit__()
-            raise BulkWriteError(
-                f"{self._folder}: the claims of bulk writes cannot be used ({type(error).__name__}): set "
-                "XDG_STATE_HOME to a folder of your own that can be written to"
-            ) from error
+            if isinstance(error, OSError):
+                raise self._explain(error) from error
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +117,7 @@ class Claims:
         lock, self._lock = self._lock, None
         try:
             if database is not None:
-                with contextlib.closing(database), contextlib.suppress(sqlite3.Error), transaction(database):
+                with contextlib.closing(database), contextlib.suppress(BulkWriteError), database.transaction():
                     self._end_owner(database, self.owner)
         finally:
             if lock is not None:
@@ -114,88 +129,105 @@ class Claims:
         Args:
             keys: the keys.
         """
-        digests = {self._digest(key): key for key in keys}
         busy, new = set[str](), set[str]()
-        query = "SELECT owner, settle, left_at FROM claims WHERE key = ?"
-        with self._turn, transaction(self._db):
-            for digest, key in digests.items():
-                found = self._db.execute(query, (digest,)).fetchone()
-                if found is not None and self._is_busy(digest, *found):
+        free_since: dict[str, float] = {}
+        find = "SELECT owner, settle, left_at FROM claims WHERE key = ?"
+        take = "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, NULL)"
+        with self._db.transaction():
+            for key in keys:
+                digest = self._digest(key)
+                for owner, settle, left_at in self._db.execute(find, (digest,)):
+                    free_since[key] = self._free_since(digest, owner, settle, left_at)
+                since = free_since.get(key, 0.0)
+                if since > self._clock.monotonic():
                     busy.add(key)
-                elif found is None or found[0] != self.owner or found[2] is not None:
+                elif since >= 0.0:
                     new.add(key)
-                    values = (digest, self.owner, self._settle_seconds)
-                    self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, NULL)", values)
-        return Claimed(busy=frozenset(busy), new=frozenset(new))
+                    self._db.execute(take, (digest, self.owner, self._settle_seconds))
+        return Claimed(
+            busy=frozenset(busy),
+            new=frozenset(new),
+            free_since={key: since for key, since in free_since.items() if key in new},
+        )
 
-    def release(self, keys: Iterable[str]) -> None:
-        """Release keys whose writes have their outcome, or were not sent."""
-        rows = [(self._digest(key), self.owner) for key in keys]
-        with self._turn, transaction(self._db):
-            self._db.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", rows)
+    def release(self, keys: Iterable[str], *, records: Iterable[str] = ()) -> None:
+        """Release keys whose writes have their outcome, or were not sent.
+
+        Args:
+            keys: the keys.
+            records: records of such writes, of which it is remembered when they were let go.
+        """
+        now = self._clock.monotonic()
+        of_records = [(now, self._digest(record), self.owner) for record in records]
+        of_keys = [(self._digest(key), self.owner) for key in keys]
+        with self._db.transaction():
+            self._db.execute_many("DELETE FROM claims WHERE key = ? AND owner = ?", of_keys)
+            if of_records:
+                let_go = "UPDATE claims SET settle = 0, left_at = ? WHERE key = ? AND owner = ?"
+                self._db.execute_many(let_go, of_records)
+                self._db.execute("DELETE FROM claims WHERE settle = 0 AND left_at < ?", (now - _REMEMBERED,))
 
     def leave(self, keys: Iterable[str]) -> None:
         """Leave keys behind whose writes may still take effect, and which this run will not look up any more."""
         now = self._clock.monotonic()
         rows = [(now, self._digest(key), self.owner) for key in keys]
-        with self._turn, transaction(self._db):
-            self._db.executemany("UPDATE claims SET left_at = ? WHERE key = ? AND owner = ?", rows)
+        with self._db.transaction():
+            self._db.execute_many("UPDATE claims SET left_at = ? WHERE key = ? AND owner = ?", rows)
 
     def release_all(self) -> None:
         """Release all keys of this run: each of its writes has its outcome."""
-        with self._turn, transaction(self._db):
-            self._db.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
+        self.keep_only(())
 
     def keep_only(self, keys: Collection[str]) -> None:
         """Release all keys of this run but these."""
         kept = {self._digest(key) for key in keys}
-        with self._turn, transaction(self._db):
-            own = self._db.execute("SELECT key FROM claims WHERE owner = ?", (self.owner,)).fetchall()
-            self._db.executemany("DELETE FROM claims WHERE key = ?", [one for one in own if one[0] not in kept])
+        with self._db.transaction():
+            own = self._db.execute("SELECT key FROM claims WHERE owner = ? AND settle > 0", (self.owner,))
+            self._db.execute_many("DELETE FROM claims WHERE key = ?", [one for one in own if one[0] not in kept])
 
     def adopt(self, owner: int) -> None:
         """Take over the claims of the run that this one continues: its journal knows what was sent."""
-        with self._turn, transaction(self._db):
-            self._db.execute("UPDATE claims SET owner = ?, left_at = NULL WHERE owner = ?", (self.owner, owner))
+        with self._db.transaction():
+            adopt = "UPDATE claims SET owner = ?, left_at = NULL WHERE owner = ? AND settle > 0"
+            self._db.execute(adopt, (self.owner, owner))
             self._db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
 
     def _begin(self) -> None:
         """Take a lock file, whose earlier runs have ended."""
         slot, self._lock = next((slot, lock) for slot in count() if (lock := self._lock_slot(slot)) is not None)
-        with transaction(self._db):
-            for (owner,) in self._db.execute("SELECT owner FROM owners WHERE slot = ?", (slot,)).fetchall():
+        with self._db.transaction():
+            for (owner,) in self._db.execute("SELECT owner FROM owners WHERE slot = ?", (slot,)):
                 self._end_owner(self._db, owner)
-            self.owner = self._db.execute("INSERT INTO owners (slot) VALUES (?)", (slot,)).lastrowid or 0
+            self._db.execute("INSERT INTO owners (slot) VALUES (?)", (slot,))
+            self.owner = self._db.execute("SELECT last_insert_rowid()")[0][0]
             now = self._clock.monotonic()
             self._db.execute("UPDATE claims SET left_at = ? WHERE left_at > ?", (now, now))
             self._db.execute("DELETE FROM claims WHERE left_at < ?", (now - _KEPT,))
 
-    def _is_busy(self, digest: bytes, owner: int, settle: float, left_at: float | None) -> bool:
-        """Return whether another run writes a key, or a request of one that left it may still take effect."""
-        if left_at is None:
-            if owner == self.owner:
-                return False
-            if self._is_alive(owner):
-                return True
-            left_at = self._clock.monotonic()
+    def _free_since(self, digest: bytes, owner: int, settle: float, left_at: float | None) -> float:
+        """Return when the last request about a claimed key can take effect; less than 0 if this run has the key."""
         now = self._clock.monotonic()
-        if left_at > now:
-            self._db.execute("UPDATE claims SET left_at = ? WHERE key = ?", (now, digest))
+        if left_at is None and owner == self.owner:
+            return -1.0
+        if left_at is None:
+            left_at = math.inf if self._is_alive(owner) else now
+        elif left_at > now:
             left_at = now
-        return now < left_at + settle
+            self._db.execute("UPDATE claims SET left_at = ? WHERE key = ?", (now, digest))
+        return left_at + settle
 
     def _is_alive(self, owner: int) -> bool:
         """Return whether a run has not ended; if it has, and that was not noted yet, note it."""
-        found = self._db.execute("SELECT slot FROM owners WHERE owner = ?", (owner,)).fetchone()
-        lock = None if found is None else self._lock_slot(found[0])
-        if found is not None and lock is None:
+        found = self._db.execute("SELECT slot FROM owners WHERE owner = ?", (owner,))
+        lock = self._lock_slot(found[0][0]) if found else None
+        if found and lock is None:
             return True
         if lock is not None:
             lock.close()
         self._end_owner(self._db, owner)
         return False
 
-    def _end_owner(self, database: sqlite3.Connection, owner: int) -> None:
+    def _end_owner(self, database: Database, owner: int) -> None:
         now = self._clock.monotonic()  # its last request left before
         database.execute("UPDATE claims SET left_at = ? WHERE owner = ? AND left_at IS NULL", (now, owner))
         database.execute("DELETE FROM owners WHERE owner = ?", (owner,))
@@ -207,8 +239,14 @@ class Claims:
         except BlockingIOError:
             return None
 
+    def _explain(self, error: OSError | sqlite3.Error) -> BulkWriteError:
+        return BulkWriteError(
+            f"{self._folder}: the claims of bulk writes cannot be used ({type(error).__name__}): set XDG_STATE_HOME to "
+            "a folder of your own that can be written to"
+        )
+
     @property
-    def _db(self) -> sqlite3.Connection:
+    def _db(self) -> Database:
         assert self._database is not None  # noqa: S101  (entered first)
         return self._database
 

@@ -105,7 +105,12 @@ class Engine:
         self._concurrency = options.concurrency or family.caller.context.http.max_connections
         self._slots = slots or anyio.Semaphore(self._concurrency)
         self._records = RecordWrites(family, key=key, options=options, concurrency=self._concurrency)
-        self._held = HeldKeys(claims, self._records.claims, {} if records is None else records)
+        self._held = HeldKeys(
+            claims,
+            keys_of=self._records.claims,
+            claim_of=self._records.record_claim,
+            records={} if records is None else records,
+        )
         self._sender = Sender(on_retry=figures.count_retry)
         self._database = anyio.Lock()
         self._turns = anyio.Lock()
@@ -142,7 +147,10 @@ class Engine:
 
     async def keys_in_doubt(self) -> list[str]:
         """Return the keys of the writes that an earlier run lost."""
-        return [key for write in await self._db(self._journal.lost) for key in self._records.claims(write)]
+        lost, records = await self._db(self._journal.lost), self._records
+        of_records = [one.record_id for one in lost if one.kind == RECORD and one.record_id is not None]
+        keys = [key for write in lost for key in records.claims(write)]
+        return [*keys, *map(records.record_claim, of_records)]
 
     async def _begin(self, folder: Path | None) -> None:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
@@ -222,7 +230,7 @@ class Engine:
             return
         if turn.previous is not None:
             await turn.previous.wait()
-        decided, others = self._held.one_write_a_record(decided)
+        decided, others = await self._held.claim_records(decided)
         turn.decided.set()
         await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
         await self._end([(write, one) for write, one in decided if not isinstance(one, Plan)])
@@ -237,7 +245,7 @@ class Engine:
                 ready, busy = await self._held.claim(turn.writes)
                 if not busy:
                     return ready
-                await self._held.release(write.row for write in ready)
+                await self._held.release(ready)
                 await self._pause("rows of another run", BUSY_SECONDS)
             return []
         now = self._clock.monotonic()
@@ -354,8 +362,7 @@ class Engine:
         now = self._clock.monotonic()
         split = (lambda _write, _result: ()) if self._options.dry_run else self._records.parts.split
         ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
-        self._held.stop_writing(write for write, _ in results)
-        await self._held.release(row for row, _ in ended)
+        await self._held.end([write for write, _ in results], rows=[row for row, _ in ended])
         self._figures.add_results(ended)
 
     async def _db(self, work: Callable[[], T]) -> T:

@@ -1,8 +1,13 @@
-"""`HeldKeys`: the keys and records that the rows of one run hold while they are written."""
+"""`HeldKeys`: the keys and records that the writes of one run hold while they are under way.
+
+They are claimed in this order, so that no two runs wait for each other for ever: first all keys of a row at once, while
+it holds nothing; then the record that its look-up found, until this is written; then the key of each part, until that
+is written. A write that does not get what it asks for has another turn later.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -16,29 +21,37 @@ __all__ = ["HeldKeys"]
 
 
 class HeldKeys:
-    """What the rows of one run hold. A key is held by one row of one run; so is a record.
+    """What the writes of one run hold. A key is held by one row of one run; so is a record.
 
     Args:
-        claims: the keys that runs on this machine are writing; `None` in a dry run, which holds none.
+        claims: the keys and records that runs on this machine are writing; `None` in a dry run, which holds none.
         keys_of: returns the keys of a write.
-        records: the records that are being written, with the numbers of their rows; several runs may share them.
+        claim_of: returns the claim of a record, by its id. It may be the key of a row that names the record by its id.
+        records: the records that are being written, with the numbers of their rows; several engines may share them.
     """
 
-    def __init__(self, claims: Claims | None, keys_of: Callable[[Write], list[str]], records: dict[str, int]) -> None:
-        self._records = records
-        self._own_records: set[str] = set()
+    def __init__(
+        self,
+        claims: Claims | None,
+        *,
+        keys_of: Callable[[Write], list[str]],
+        claim_of: Callable[[str], str],
+        records: dict[str, int],
+    ) -> None:
         self._claims = claims
         self._keys_of = keys_of
-        self._holder: dict[str, int] = {}
-        self._of_row: dict[int, set[str]] = {}
-        self._in_doubt: set[int] = set()
+        self._claim_of = claim_of
+        self._records = records
+        self._own_records: set[str] = set()
+        self._row_of: dict[str, int] = {}  # key → row
+        self._keys: dict[int, dict[int, set[str]]] = {}  # row → id of a write → the keys that it holds
+        self._written: dict[str, int] = {}  # claim of a record that is being written → row
+        self._in_doubt: dict[int, int] = {}  # id of a write whose answer was lost → row
         self._family: set[str] = set()
 
     async def claim_family(self, key: str) -> bool:
         """Claim a whole family until the run ends; return whether no other run holds it."""
-        if self._claims is None:
-            return True
-        claimed = await run_in_thread(partial(self._claims.claim, [key]))
+        claimed = await self._claim([key])
         if not claimed.busy:
             self._family.add(key)
         return not claimed.busy
@@ -51,32 +64,39 @@ class HeldKeys:
         asked: dict[int, list[str]] = {}
         for write in writes:
             keys = [key for key in self._keys_of(write) if key not in self._family]
-            if all({self._holder.get(key, write.row), wanted.get(key, write.row)} == {write.row} for key in keys):
-                # Parts of one row may have one key: what another one asks for now is not held yet.
-                asked[write.id] = [key for key in keys if key not in self._holder]
-                wanted.update(dict.fromkeys(asked[write.id], write.row))
-        claimed = await run_in_thread(partial(self._claims.claim, [*wanted])) if wanted else Claimed()
+            # Parts of one row may have one key.
+            if all({self._row_of.get(key, write.row), wanted.get(key, write.row)} == {write.row} for key in keys):
+                asked[write.id] = keys
+                wanted.update({key: write.row for key in keys if key not in self._row_of})
+        claimed = await self._claim(wanted)
         ready, others = [], []
         for write in writes:
             if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):
                 others.append(write)
                 continue
-            self._hold(write.row, asked[write.id])
             ready.append(_let_go(write) if claimed.new.intersection(asked[write.id]) else write)
-        await self._release(key for key in wanted if key not in self._holder and key not in claimed.busy)
+            self._row_of.update(dict.fromkeys(asked[write.id], write.row))
+            self._keys.setdefault(write.row, {})[write.id] = {*asked[write.id]}
+        await self._release(key for key in wanted if key not in self._row_of and key not in claimed.busy)
         return ready, others
 
     def hold_records(self, records: Mapping[str, int]) -> None:
-        """Hold records that rows are writing, whose numbers are given."""
+        """Hold records that rows are writing, whose numbers are given: other rows of this run leave them alone."""
         self._records.update(records)
         self._own_records.update(records)
 
-    def one_write_a_record(
+    async def claim_records(
         self, decided: Sequence[tuple[Write, RowResult | Plan]]
     ) -> tuple[list[tuple[Write, RowResult | Plan]], list[Write]]:
-        """Hold the records that are about to be written; return the writes whose records other rows are writing too."""
+        """Claim the records that are about to be changed.
+
+        Returns:
+            the writes that have their record, or need none; and those that are to be looked up again later: another
+            row or run is writing the record, or has written it since the look-up.
+        """
         ready: list[tuple[Write, RowResult | Plan]] = []
         others: list[Write] = []
+        wanted: dict[str, int] = {}
         for write, one in decided:
             held = one.held if isinstance(one, Plan) else one.record_id
             record = held if write.kind == RECORD else None
@@ -85,57 +105,96 @@ class HeldKeys:
                 continue
             if record is not None and isinstance(one, Plan):
                 self.hold_records({record: write.row})
+            claim = self._claim_for(write, one)
+            if claim is not None:
+                wanted[claim] = write.row
             ready.append((write, one))
-        return ready, others
+        claimed = await self._claim([one for one in wanted if one not in self._row_of and one not in self._written])
+        self._written.update({one: row for one, row in wanted.items() if one not in claimed.busy})
+        others += [write for write, one in ready if self._is_late(write, one, claimed)]
+        late = {write.id for write in others}  # they keep the record in this run, so that no later row overtakes them
+        return [(write, one) for write, one in ready if write.id not in late], others
 
-    def stop_writing(self, writes: Iterable[Write]) -> None:
-        """Let go of the records of writes that are not under way any more."""
-        rows = {write.row for write in writes if write.kind == RECORD}
-        for record in [record for record in self._own_records if self._records.get(record) in rows]:
-            self._drop_record(record)
-        self._in_doubt -= rows
+    def _claim_for(self, write: Write, decided: RowResult | Plan) -> str | None:
+        """Return the claim of the record that a write is about to change; `None` without one."""
+        if write.kind != RECORD or not isinstance(decided, Plan) or decided.record_id is None:
+            return None
+        return self._claim_of(decided.record_id)
+
+    def _is_late(self, write: Write, decided: RowResult | Plan, claimed: Claimed) -> bool:
+        """Return whether another run is writing the record of a write, or has written it since the look-up."""
+        claim = self._claim_for(write, decided)
+        if claim is None or not isinstance(decided, Plan):
+            return False
+        return claim in claimed.busy or 0 < decided.read_at < claimed.free_since.get(claim, 0.0)
 
     def doubt(self, writes: Iterable[Write]) -> None:
         """Note writes whose answer was lost."""
-        self._in_doubt.update(write.row for write in writes)
+        self._in_doubt.update({write.id: write.row for write in writes})
 
-    async def release(self, rows: Iterable[int]) -> None:
-        """Let go of the keys of rows that have their outcome."""
-        keys: list[str] = []
-        for row in rows:
-            found = self._of_row.pop(row, set())
-            self._in_doubt.discard(row)
-            keys += found
-            for key in found:
-                self._holder.pop(key, None)
-        await self._release(keys)
+    async def end(self, writes: Collection[Write], *, rows: Collection[int]) -> None:
+        """Let go of what writes hold that have their outcome.
+
+        Args:
+            writes: records, which let go of the record, and parts, which let go of their keys.
+            rows: the rows that have their outcome, and let go of all their keys.
+        """
+        of_records = {write.row for write in writes if write.kind == RECORD}
+        for record in [one for one in self._own_records if self._records.get(one) in of_records]:
+            self._drop_record(record)
+        claims = [claim for claim, row in self._written.items() if row in of_records and claim not in self._row_of]
+        for write in writes:
+            self._in_doubt.pop(write.id, None)
+        parts = [write for write in writes if write.kind != RECORD]
+        await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
+
+    async def release(self, writes: Iterable[Write]) -> None:
+        """Let go of the keys of writes that do not begin after all."""
+        await self._release(self._forget(writes))
 
     async def leave(self) -> None:
-        """Let go of all keys; those of rows in doubt stay claimed until their requests can take no effect any more."""
-        claims, in_doubt = self._claims, self._in_doubt
+        """Let go of everything; what writes in doubt hold stays claimed until their requests can take no effect."""
         for record in [*self._own_records]:
             self._drop_record(record)
-        if claims is None:
-            return
-        left = [key for row in in_doubt for key in self._of_row.get(row, ())]
-        if left:
-            await run_in_thread(partial(claims.leave, [*left, *self._family]))
-        keys = {key for row, keys in self._of_row.items() if row not in in_doubt for key in keys}
+        rows = {*self._in_doubt.values()}
+        held = {**self._written, **self._row_of}
+        left = [key for key, row in held.items() if row in rows]
+        if left and self._claims is not None:
+            await run_in_thread(partial(self._claims.leave, [*left, *self._family]))
+        keys = {key for key, row in held.items() if row not in rows}
         await self._release(keys if left else keys | self._family)
+
+    async def _claim(self, keys: Collection[str]) -> Claimed:
+        if self._claims is None or not keys:
+            return Claimed()
+        return await run_in_thread(partial(self._claims.claim, [*keys]))
 
     async def _release(self, keys: Iterable[str]) -> None:
         given = [*keys]
+        records = [key for key in given if self._written.pop(key, None) is not None]
         if self._claims is not None and given:
-            await run_in_thread(partial(self._claims.release, given))
+            keys = set(given).difference(records)
+            await run_in_thread(partial(self._claims.release, keys, records=records))
+
+    def _forget(self, writes: Iterable[Write]) -> list[str]:
+        """Forget what writes hold; return the keys that no other write of their rows holds."""
+        keys: list[str] = []
+        for write in writes:
+            of_row = self._keys.get(write.row, {})
+            keys += of_row.pop(write.id, set()).difference(*of_row.values())
+        for key in keys:
+            self._row_of.pop(key, None)
+        return keys
+
+    def _forget_rows(self, rows: Iterable[int]) -> list[str]:
+        keys = [key for row in rows for key in set[str]().union(*self._keys.pop(row, {}).values())]
+        for key in keys:
+            self._row_of.pop(key, None)
+        return keys
 
     def _drop_record(self, record: str) -> None:
         self._own_records.discard(record)
         self._records.pop(record, None)
-
-    def _hold(self, row: int, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._holder[key] = row
-            self._of_row.setdefault(row, set()).add(key)
 
 
 def _let_go(write: Write) -> Write:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import anyio.lowlevel
 import attrs
@@ -20,6 +21,9 @@ from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.bulk.sources.source import BATCH
 
 __all__ = ["RecordWrites"]
+
+#: The key of a family of which no row can name a record by its id.
+_BY_ID: Final = Key(name="id", by_id=True)
 
 
 class RecordWrites:
@@ -47,6 +51,12 @@ class RecordWrites:
         """Return the keys to be claimed before a write is looked up: those of a record's parts too."""
         own = [] if self._key is None or write.key is None else [self._key.claim(self._family.facts.family, write.key)]
         return [*own, *self.parts.claims(write)]
+
+    def record_claim(self, record_id: str) -> str:
+        """Return what is to be claimed before a record is changed: the same by whatever key it was found."""
+        facts = self._family.facts
+        by_id = next((key for key in facts.keys.values() if key.by_id), _BY_ID)
+        return by_id.claim(facts.family, by_id.text((record_id,)))
 
     async def read_list_if_cheaper(self, journal: Journal, folder: Path) -> None:
         """Read the whole list into the journal where that costs fewer requests than look-ups, or nothing else helps."""

@@ -29,16 +29,19 @@ class Database:
     Args:
         path: the file, or `IN_MEMORY` or `TEMPORARY`.
         explain: makes the error to raise from one of SQLite's.
+        timeout: how long to wait for another process that writes (seconds).
 
     Raises:
         Exception: what `explain` made: the file cannot be opened.
     """
 
-    def __init__(self, path: Path | str, *, explain: Callable[[sqlite3.Error], Exception]) -> None:
+    def __init__(
+        self, path: Path | str, *, explain: Callable[[sqlite3.Error], Exception], timeout: float = 0.0
+    ) -> None:
         self._explain = explain
         self._lock = RLock()
         with self._explained():
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=timeout)
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; return all its rows.
