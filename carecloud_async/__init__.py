@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async._calls.call.retry import *
     from carecloud_async._calls.http.timeout import *
     from carecloud_async._calls.rate_limits.rate_limit import *
-    from carecloud_async._calls.rate_limits.redis_rate_limit import *
+    from carecloud_async._calls.rate_limits.shared_pace import *
     from carecloud_async._lists.changes.values import Change as Change
     from carecloud_async._lists.changes.values import ChangesReport as ChangesReport
     from carecloud_async._lists.export.formats.sinks import CsvOptions as CsvOptions
@@ -104,7 +104,7 @@ _NAMES: Final = {
     "_lists.paging.prefetch": "Prefetch",
     "_base.project": "Interface Project",
     "_calls.rate_limits.rate_limit": "RateLimit",
-    "_calls.rate_limits.redis_rate_limit": "RedisRateLimit",
+    "_calls.rate_limits.shared_pace": "RedisRateLimit",
 }
 
 _HOMES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}

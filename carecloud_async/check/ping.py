@@ -5,8 +5,8 @@ from __future__ import annotations
 from carecloud_async._base import codec
 from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._calls.auth.device import DeviceToken
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.declare import declared

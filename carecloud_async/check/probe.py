@@ -10,12 +10,11 @@ from typing import Any, Final
 import anyio
 from attrs import define, evolve, field, frozen
 
-from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart
-from carecloud_async._calls.call.operation import PAGING, Operation
+from carecloud_async._calls.call.operation import PAGING, CallRequest, Operation
 from carecloud_async._calls.call.retry import RetryPolicy
-from carecloud_async._calls.call.wire import server_date
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async.check.replies import Outcome, Reply, failed_reply, read_reply
 from carecloud_async.errors import CareCloudError

@@ -9,9 +9,9 @@ from carecloud_async._base import codec
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.targets import target_reader
 from carecloud_async._base.runtime.secret_text import conceal, conceal_body
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.listings.new_listing import listing
 from carecloud_async._lists.paging.auto import AUTO, Auto, check_count

@@ -11,8 +11,8 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async._base.codec.json_text import JsonObject
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Key, Merged, normal_text
 from carecloud_async.models.base import Input
 from carecloud_async.resources.declare import Declared, declared

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from carecloud_async._base.codec.json_text import JsonObject
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged
 from carecloud_async.models.base import Input

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
-from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.compare import changed_fields
 from carecloud_async.bulk.family import BulkWrites, Merged
 from carecloud_async.bulk.rows import CheckedRow

@@ -12,8 +12,8 @@ from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import UNSET, api_names, element_type
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.raw_json import RawJson
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import changed_fields, known_elements, only_fields

@@ -51,10 +51,9 @@ import attrs
 
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import conceal, conceal_body
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._lists.listings.listing import Comparer, Listing
 from carecloud_async._lists.listings.new_listing import listing
 from carecloud_async._lists.paging.auto import Auto

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from attrs import evolve, frozen
 
 from carecloud_async._base.codec.raw_json import RawJson
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async.errors import CareCloudError, ConflictError
 from carecloud_async.resources.answers import no_content

@@ -14,8 +14,7 @@ from attrs import evolve
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.auth.flow import call_with_token
 from carecloud_async._calls.auth.token import Token
-from carecloud_async._calls.call.call_request import CallRequest
-from carecloud_async._calls.call.operation import CUSTOMER_ONLY
+from carecloud_async._calls.call.operation import CUSTOMER_ONLY, CallRequest
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 from carecloud_async._base import codec
 from carecloud_async._base.codec.raw_json import RawJson, members
 from carecloud_async._base.runtime.secret_text import conceal
-from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Model
 from carecloud_async.resources.bulk_writing import BulkWriting

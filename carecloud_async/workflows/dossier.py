@@ -19,8 +19,7 @@ import msgspec
 from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import is_model
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._calls.call.call_request import CallRequest
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async.errors import (
     AuthenticationError,
     CareCloudError,

@@ -131,7 +131,7 @@ def test_a_token_hides_its_value():
 
 def test_dates_are_read_as_http_writes_them():
     """The format of `Date` used by the sandbox is the one that is understood."""
-    from carecloud_async._calls.call.wire import server_date
+    from carecloud_async._calls.call.call_errors import server_date
 
     moment = datetime(2026, 6, 1, 12, 0, 5, tzinfo=UTC)
     assert server_date({"date": format_datetime(moment, usegmt=True)}) == moment

@@ -74,7 +74,7 @@ async def test_a_throttled_probe_on_a_socket_ends_in_time():
 
 
 async def test_the_bound_of_the_limiter_is_its_own():
-    """A queue at one call a second: with `limiter=4.5` four pass and the rest are told to come back, unsent and counted so."""
+    """At one call a second, `limiter=4.5` lets four pass; the rest are told to come back, unsent and counted so."""
     sandbox = Sandbox(5)
     clock = ManualClock()
     outcomes = []

@@ -20,8 +20,8 @@ from carecloud_async import (
     RetryPolicy,
 )
 from carecloud_async._calls.call import report
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.events import CallObserver
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

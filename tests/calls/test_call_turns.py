@@ -9,8 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, ResponseError, RetryPolicy
 from carecloud_async._base.codec import pages
-from carecloud_async._calls.call.call_request import CallRequest
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation
 
 pytestmark = pytest.mark.anyio
 

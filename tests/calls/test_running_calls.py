@@ -6,7 +6,7 @@ import math
 import anyio
 import pytest
 
-from carecloud_async._calls.call.running_calls import RunningCalls
+from carecloud_async._calls.call.context import RunningCalls
 
 pytestmark = pytest.mark.anyio
 ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -13,7 +13,7 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async._calls.auth.device",
     "carecloud_async._calls.auth.stores.file",
     "carecloud_async._calls.auth.stores.redis",
-    "carecloud_async._calls.rate_limits.redis_rate_limit",
+    "carecloud_async._calls.rate_limits.shared_pace",
     "carecloud_async._base.codec.tolerant",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",

@@ -9,7 +9,7 @@ import pytest
 
 from carecloud_async import AuthProvider, CareCloud, InterfaceError, Token
 from carecloud_async._base.project import Interface
-from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.families import Families
 

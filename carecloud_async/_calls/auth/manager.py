@@ -20,20 +20,19 @@ from attrs import evolve
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.collector import Collector
-from carecloud_async._calls.auth.doubts import TokenDoubts
 from carecloud_async._calls.auth.login_backoff import (
     FIRST_REPLAY_DELAY,
     LoginBackoff,
     RenewalBackoff,
     ReplayBackoff,
+    TokenDoubts,
     UselessRenewals,
     is_refusal,
 )
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
 from carecloud_async._calls.auth.renewal import CONFLICT_SECONDS, TokenRefresher
 from carecloud_async._calls.auth.secret import digest, fetched_digests
-from carecloud_async._calls.auth.token import ActiveToken, Token
-from carecloud_async._calls.auth.token_states import Ended, NoToken, Refresh, copy_for_caller
+from carecloud_async._calls.auth.token import ActiveToken, Ended, NoToken, Refresh, Token, copy_for_caller
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,

@@ -15,7 +15,7 @@ from carecloud_async._calls.auth.provider import AuthProvider, Login
 from carecloud_async._calls.auth.stored_tokens import SAVE_SECONDS, StoredTokenIndex, StoredTokens
 from carecloud_async._calls.auth.stores.base import StoredToken, TokenStore
 from carecloud_async._calls.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
-from carecloud_async._calls.http.network_packages import NETWORK_PACKAGES
+from carecloud_async._calls.http.network import NETWORK_PACKAGES
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError
 
 _log = logging.getLogger("carecloud_async.auth")

@@ -19,14 +19,13 @@ from carecloud_async._calls.auth.flow import UNAUTHORIZED, TokenUse, TokenVerdic
 from carecloud_async._calls.auth.login_backoff import refuses_login
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.token import Token
-from carecloud_async._calls.call.call_errors import invalid_response, transport_error
+from carecloud_async._calls.call.call_errors import invalid_response, parse_error, retry_after, transport_error
 from carecloud_async._calls.call.failures import TransportFailure, classify, is_library_error
 from carecloud_async._calls.call.foreign import SELF_EXPLANATORY, describe_foreign, words_of
 from carecloud_async._calls.call.limiter_turns import LimiterTurns
 from carecloud_async._calls.call.outcomes import RawResponse
 from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.retry import Failure, FailureKind
-from carecloud_async._calls.call.wire import parse_error, retry_after
 from carecloud_async._calls.http.bodies import BodyTooLargeError
 from carecloud_async._calls.http.client import HttpClient
 from carecloud_async._calls.http.departure import Departure

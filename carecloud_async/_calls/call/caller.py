@@ -12,14 +12,18 @@ from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.call.cached_calls import CachedCalls
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.execution import CallExecution
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._calls.call.outcomes import Answer
-from carecloud_async._calls.call.request_bounds import RequestSize, check_request_line, request_size
+from carecloud_async._calls.call.request_line import (
+    RequestSize,
+    check_request_line,
+    encode_query,
+    expand_path,
+    request_size,
+)
 from carecloud_async._calls.call.requests import PreparedCall, RequestBuilder, check_headers
-from carecloud_async._calls.call.wire import encode_query, expand_path
 from carecloud_async.errors import InterfaceError
 
 T = TypeVar("T")
@@ -123,7 +127,7 @@ class Caller:
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]
     ) -> RequestSize:
-        """Return the size of a request before it is made; see `request_bounds.request_size`."""
+        """Return the size of a request before it is made; see `request_line.request_size`."""
         return request_size(
             operation,
             base_path=self._base_path,

@@ -1,4 +1,4 @@
-"""State that all views of one client share, and the options that each view may have of its own."""
+"""State that all views of one client share, its calls under way, and the options that a view may have of its own."""
 
 from __future__ import annotations
 
@@ -15,17 +15,56 @@ from attrs import define, field, frozen
 from carecloud_async._base.project import Project, check_language
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.cooperation import CooperativeScheduler
-from carecloud_async._base.runtime.event_loops import LoopGuard
+from carecloud_async._base.runtime.event_loops import LoopGuard, loop_time
 from carecloud_async._base.runtime.keyed_lock import KeyedLock
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.call.events import CallObserver
 from carecloud_async._calls.call.response_cache import AnswerStore
 from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy, check_policy
-from carecloud_async._calls.call.running_calls import RunningCalls
 from carecloud_async._calls.http.client import HttpClient
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
+
+
+class RunningCalls:
+    """The calls under way, all in one event loop, so that the closing of the client can end them."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+        self._empty: anyio.Event | None = None
+
+    def begin(self, *, seconds: float) -> anyio.CancelScope:
+        """Return the cancel scope of a call that begins, to be entered at once.
+
+        Args:
+            seconds: its deadline, from now.
+        """
+        scope = anyio.CancelScope(deadline=loop_time() + seconds)
+        self._scopes.add(scope)
+        return scope
+
+    def remove(self, scope: anyio.CancelScope) -> None:
+        """Forget the scope of a call that has ended."""
+        self._scopes.discard(scope)
+        if self._empty is not None and not self._scopes:
+            self._empty.set()
+
+    async def end(self, *, seconds: float) -> None:
+        """Cancel the scopes of all calls under way, and wait until the calls have ended.
+
+        Args:
+            seconds: the longest wait.
+        """
+        if not self._scopes:
+            return
+        self._empty = anyio.Event()
+        for scope in list(self._scopes):
+            scope.cancel()
+        # Shielded: the caller may itself be inside a call that was just ended.
+        with anyio.move_on_after(seconds, shield=True):
+            await self._empty.wait()
+
 
 #: How long closing waits for the calls under way, in seconds; they are cancelled at once.
 CLOSING_SECONDS = 2.0

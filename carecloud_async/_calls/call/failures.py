@@ -16,7 +16,7 @@ from attrs import frozen
 
 from carecloud_async import fixes
 from carecloud_async._calls.call.retry import FailureKind
-from carecloud_async._calls.http.network_packages import NETWORK_PACKAGES
+from carecloud_async._calls.http.network import NETWORK_PACKAGES
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import Fix
 

@@ -19,11 +19,10 @@ from carecloud_async._calls.auth.secret import digest
 from carecloud_async._calls.auth.stored_tokens import StoredTokenIndex
 from carecloud_async._calls.auth.stores.base import TokenStore
 from carecloud_async._calls.auth.token import RenewalWindows
-from carecloud_async._calls.call.call_request import CallRequest
+from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
-from carecloud_async._calls.call.operation import Operation
-from carecloud_async._calls.call.wire import server_date
+from carecloud_async._calls.call.operation import CallRequest, Operation
 
 #: The ends of the paths of logins by a token that may be valid only once.
 _BY_TOKEN = ("/actions/sso-login", "/actions/authentication-token-login")

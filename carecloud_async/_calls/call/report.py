@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from carecloud_async._calls.auth.manager import sent_logins
+from carecloud_async._calls.call.call_errors import request_id
 from carecloud_async._calls.call.context import ClientContext
 from carecloud_async._calls.call.events import (
     AnswerHeaders,
@@ -19,7 +20,6 @@ from carecloud_async._calls.call.events import (
 )
 from carecloud_async._calls.call.outcomes import RawResponse
 from carecloud_async._calls.call.requests import PreparedCall
-from carecloud_async._calls.call.wire import request_id
 from carecloud_async.errors import CareCloudError
 
 

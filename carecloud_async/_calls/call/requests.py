@@ -9,9 +9,8 @@ from attrs import field, frozen
 
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.validators import expected
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._calls.http.bodies import ACCEPT_ENCODING
 from carecloud_async._calls.http.outgoing import (
     HEADER_NAME,

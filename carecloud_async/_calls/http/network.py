@@ -1,4 +1,4 @@
-"""The network: which proxy is used, and which certificates are trusted."""
+"""The network: which proxy is used, which certificates are trusted, and whose exceptions are failures of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from carecloud_async.errors import ConfigurationError
+
+#: Packages whose exceptions say that a connection failed, when a request raises them.
+NETWORK_PACKAGES = frozenset({
+    "aiohttp", "anyio", "asyncio", "h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp",
+    "multidict", "ssl", "trio", "yarl",
+})  # fmt: skip
 
 Verify = ssl.SSLContext | str | os.PathLike[str] | bool
 

@@ -1,4 +1,4 @@
-"""`SharedPace`: the part that one process has in a limit that processes share."""
+"""`RedisRateLimit`, a limit that processes share, and `SharedPace`, the part that one process has in it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from collections import deque
 from collections.abc import Callable
 
 import anyio
+from attrs import field, frozen
+from attrs.validators import optional
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_clients, redis_library, running_loop
+from carecloud_async._base.runtime.validators import number
 from carecloud_async._calls.rate_limits.model import FIRST_CALLS, SECOND, TICK
 from carecloud_async._calls.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer, SlowStart, lead_of, sent_at
 from carecloud_async._calls.rate_limits.shared_script import GONE_SECONDS, SCRIPT, Turn
+
+__all__ = ["RedisRateLimit"]
 
 _log = logging.getLogger("carecloud_async.rate_limit")
 
@@ -301,3 +306,33 @@ class SharedPace:
             return ConfiguredPace(self._configured / self._members, clock=self._clock)
         limit = self._turn.limit if self._turn else 0.0
         return AdaptivePace(clock=self._clock, most=limit / self._members or None)
+
+
+@frozen
+class RedisRateLimit:
+    """A rate limit that processes share through Redis; asyncio only. Needs the extra `redis`.
+
+    All clients that name the same Redis, prefix and project share one rate and one pause after a 429. The rate is found
+    by all of them together unless it is configured. While Redis is away there is one warning, and each process goes on
+    with its part.
+
+    Attributes:
+        url: `redis://:password@host:6379/0`, `rediss://…` or `unix://…`.
+        requests_per_second: the most calls that leave per second, of all processes together; the server's own limit is
+            searched for if left out.
+        prefix: what the names of all keys begin with.
+
+    Raises:
+        ConfigurationError: redis-py is not installed, the URL cannot be read, or it is used on trio.
+    """
+
+    url: str = field(repr=False)
+    requests_per_second: float | None = field(default=None, kw_only=True, validator=optional(number()))
+    prefix: str = field(default="carecloud:", kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        own_clients(self.url, timeout=TIMEOUT_SECONDS, owner=NAME)
+
+    def pace(self, clock: Clock) -> SharedPace:
+        """See `RateLimitPolicy.pace`."""
+        return SharedPace(self.url, prefix=self.prefix, configured=self.requests_per_second, clock=clock)

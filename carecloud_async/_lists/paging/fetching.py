@@ -15,9 +15,8 @@ from carecloud_async._base.codec.answers import REFUSED
 from carecloud_async._base.codec.fields import is_read_model
 from carecloud_async._base.codec.lists import key_decoder
 from carecloud_async._calls.call.call_errors import invalid_response
-from carecloud_async._calls.call.call_request import CallRequest
 from carecloud_async._calls.call.caller import Caller
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._lists.paging.iterators import LazyPage, Page, ReceivedPage
 from carecloud_async._lists.paging.page_plan import Fetched
 from carecloud_async.errors import ConfigurationError

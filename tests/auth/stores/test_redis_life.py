@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from carecloud_async import RedisTokenStore, StoredToken, TokenStoreError
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._calls.auth.stores import redis_lock
+from carecloud_async._calls.auth.stores import redis as redis_store
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
 
@@ -41,7 +41,7 @@ async def test_a_block_that_a_cancel_scope_ends_has_given_its_lock_back(redis_se
         async with store.lock("key"):
             scope.cancel()
             await anyio.sleep_forever()
-    assert all(release.done() for release in redis_lock._releases)
+    assert all(release.done() for release in redis_store._releases)
     await store.aclose()
 
 
@@ -126,7 +126,7 @@ async def test_a_lost_lock_is_a_warning_at_the_next_extension(redis_server, anyi
     """The holder need not leave the block first."""
     del anyio_backend
     prefix, warned = f"lost{os.getpid()}:", anyio.Event()
-    monkeypatch.setattr(redis_lock._log, "warning", lambda *_: warned.set())
+    monkeypatch.setattr(redis_store._log, "warning", lambda *_: warned.set())
     store = RedisTokenStore(redis_server.url, prefix=prefix, clock=Sleeps())
     async with Redis.from_url(redis_server.url) as redis, store.lock("key"):
         await redis.set(f"{prefix}key:lock", "another")

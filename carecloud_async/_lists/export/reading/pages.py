@@ -13,7 +13,7 @@ import msgspec
 from attrs import field, frozen
 
 from carecloud_async._base.codec.lists import key_decoder
-from carecloud_async._calls.call.wire import server_date
+from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._lists.export.reading.since import has_changes
 from carecloud_async._lists.export.reading.times import FIELD, ChangeTimes, possible_lag, to_moments
 from carecloud_async._lists.export.source import ExportSource

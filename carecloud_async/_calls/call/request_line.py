@@ -1,0 +1,196 @@
+"""The request line: path and query, and the limits of servers on its bytes and on the variables of the query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from attrs import frozen
+
+from carecloud_async._base.project import Project
+from carecloud_async._base.runtime.validators import is_unicode
+from carecloud_async._calls.call.filters import check_count
+from carecloud_async._calls.call.operation import PAGING, PLACEHOLDER, Operation
+from carecloud_async.errors import (
+    ConfigurationError,
+)
+
+__all__ = ["MAX_REQUEST_LINE", "RequestSize", "check_request_line", "request_size"]
+
+#: The bytes of `GET /path?query HTTP/1.1` that servers accept: 8,192 in nginx (`large_client_header_buffers`), 8,190 in
+#: Apache (`LimitRequestLine`).
+MAX_REQUEST_LINE: Final = 8000
+
+_VERSION: Final = " HTTP/1.1"
+#: Segments that need no escaping in a path, like most ids (RFC 3986, 2.3).
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
+#: PHP reads this many variables of a query (`max_input_vars`) and silently drops the rest.
+MAX_VARIABLES = 1000
+
+
+def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
+    """Return a path template with its placeholders filled; every value becomes exactly one segment.
+
+    Raises:
+        ConfigurationError: a parameter is missing, unknown, empty or not a single segment.
+    """
+    pieces = _pieces(template)
+    names = pieces[1::2]
+    if path_params.keys() != set(names):
+        missing, unknown = set(names) - set(path_params), set(path_params) - set(names)
+        problem = f"is missing {', '.join(sorted(missing))}" if missing else f"has no {', '.join(sorted(unknown))}"
+        raise ConfigurationError(f"the path {template} {problem}: path_params must name exactly its placeholders")
+    if not names:
+        return template
+    filled = list(pieces)
+    filled[1::2] = [_segment(name, path_params[name]) for name in names]
+    return "".join(filled)
+
+
+@lru_cache(maxsize=1000)
+def _pieces(template: str) -> tuple[str, ...]:
+    """Return a path template as text, name, text, name, …, text."""
+    return tuple(PLACEHOLDER.split(template))
+
+
+def _segment(name: str, value: Any) -> str:
+    if type(value) is str and _PLAIN_SEGMENT.fullmatch(value):
+        return value
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not text.strip() or text in {".", ".."} or not is_unicode(text):
+        raise ConfigurationError(f"{name} is empty or not an id: the API's ids are non-empty strings")
+    return quote(text, safe="")
+
+
+def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
+    """Return query parameters as the API reads them; `None` is left out.
+
+    Paging and order come first: a server that drops variables beyond some number then drops filters, never the
+    `offset` of a page. A list-valued filter is sent as `name[]=a&name[]=b`. Dates are `YYYY-MM-DD`,
+    times project-local `YYYY-MM-DD HH:MM:SS` (aware ones are converted), booleans `true` and `false`.
+
+    Raises:
+        ConfigurationError: a list is empty or longer than the API takes, there are too many values, or one cannot be
+            sent.
+    """
+    pairs = query_pairs(params, project=project)
+    if len(pairs) > MAX_VARIABLES:
+        raise ConfigurationError(
+            f"the query has {len(pairs):,} variables, and servers read {MAX_VARIABLES:,}, paging included: give fewer "
+            "values, or iterate a listing, which asks in parts"
+        )
+    try:
+        return urlencode(pairs)
+    except UnicodeEncodeError:
+        raise ConfigurationError("a query parameter holds text that is not Unicode (a lone surrogate)") from None
+
+
+def query_pairs(params: Mapping[str, Any], *, project: Project) -> list[tuple[str, str]]:
+    """Return the variables of a query in their order; see `encode_query`."""
+    if not isinstance(params, Mapping):
+        raise ConfigurationError('params must be a dict; a list is written {"name": [1, 2]}')
+    pairs: list[tuple[str, str]] = []
+    for name, value in ({name: params[name] for name in PAGING if name in params} | {**params}).items():
+        if value is None:
+            continue
+        if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+            values = list(value)
+            check_count(name, values)
+            key = name if name.endswith("[]") else f"{name}[]"
+            pairs += [(key, _scalar(name, item, project)) for item in values]
+        else:
+            pairs.append((name, _scalar(name, value, project)))
+    return pairs
+
+
+def _scalar(name: str, value: Any, project: Project) -> str:
+    match value:
+        case Enum():
+            return _scalar(name, value.value, project)
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value  # unchanged, if it prints as stars
+        case int() | float():
+            return str(value)
+        case datetime():
+            return project.to_local(value).strftime("%Y-%m-%d %H:%M:%S")
+        case date():
+            return value.isoformat()
+    raise ConfigurationError(
+        f"{name} cannot be a {type(value).__name__}: give text, a number, a bool, a date or a list"
+    )
+
+
+@frozen
+class RequestSize:
+    """The size of a request.
+
+    Attributes:
+        line: the bytes of its first line.
+        variables: the variables of its query.
+    """
+
+    line: int
+    variables: int
+
+    def __str__(self) -> str:
+        return f"a request line of {self.line:,} bytes with {self.variables:,} variables"
+
+    @property
+    def fits(self) -> bool:
+        """Whether servers accept it."""
+        return self.line <= MAX_REQUEST_LINE and self.variables <= MAX_VARIABLES
+
+
+def request_size(
+    operation: Operation,
+    *,
+    base_path: str,
+    path_params: Mapping[str, Any],
+    params: Mapping[str, Any],
+    project: Project,
+) -> RequestSize:
+    """Return the size of a request before it is made.
+
+    Args:
+        operation: the operation.
+        base_path: the path of the interface and its version.
+        path_params: values of the path's placeholders.
+        params: the query.
+        project: the project, whose zone decides how times are written.
+
+    Raises:
+        ConfigurationError: a value cannot be sent.
+    """
+    pairs = query_pairs(params, project=project)
+    query = urlencode(pairs, errors="replace")
+    path = expand_path(operation.path, path_params)
+    return RequestSize(_line(operation, f"{base_path}{path}?{query}"), len(pairs))
+
+
+def check_request_line(operation: Operation, target: str) -> None:
+    """Refuse a request line that servers do not accept.
+
+    Args:
+        operation: the operation.
+        target: its path and query.
+
+    Raises:
+        ConfigurationError: the line is too long; the message has the bound.
+    """
+    line = _line(operation, target)
+    if line > MAX_REQUEST_LINE:
+        raise ConfigurationError(
+            f"{operation.title}: its path and query make a request line of {line:,} bytes, and servers take "
+            f"{MAX_REQUEST_LINE:,}: give fewer values, or iterate a listing, which asks in parts"
+        )
+
+
+def _line(operation: Operation, target: str) -> int:
+    return len(operation.method) + 1 + len(target) + len(_VERSION)
