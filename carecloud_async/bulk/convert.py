@@ -337,9 +337,9 @@ def _read_day(text: str) -> date | None:
 
 
 def _read_moment(text: str) -> date:
-    day = _read_day(text)
-    if day is not None:
-        return day
+    alone = _read_day(text)
+    if alone is not None:
+        return alone
     found = _MOMENT.fullmatch(text)
     try:
         if found is None:

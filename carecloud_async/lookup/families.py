@@ -20,7 +20,7 @@ __all__ = ["all_families", "bind", "bulk_families", "open_family", "plain_name",
 def bulk_families() -> Mapping[str, type[BulkWriting]]:
     """Return the families that can be written in bulk by their names from the client, such as `customers.addresses`."""
     len(OPERATIONS)  # imports all families
-    return {cls.operations[0].call.rpartition(".")[0]: cls for cls in _subclasses(BulkWriting) if cls.operations}
+    return {cls._operations[0].call.rpartition(".")[0]: cls for cls in _subclasses(BulkWriting) if cls._operations}
 
 
 @cache

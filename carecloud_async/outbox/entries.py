@@ -78,7 +78,7 @@ class Entries:
 
     def _make_target(self, kind: str) -> Target:
         if kind.startswith(_UPDATE):
-            family = self._families.resource(kind.removeprefix(_UPDATE)).as_family()
+            family = self._families.resource(kind.removeprefix(_UPDATE))._as_family()
             key = _id_key(family)
             mode: Any = "update"
         else:

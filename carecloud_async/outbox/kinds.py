@@ -247,7 +247,7 @@ class _NewCustomers(CallKind):
 
     async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
         """See `CallKind.find`."""
-        family, own = Customers(caller).as_family(), self._bulk_key
+        family, own = Customers(caller)._as_family(), self._bulk_key
         if own.find is not None:
             found = await own.find(family, [key])
         else:
@@ -262,11 +262,11 @@ class _NewCustomers(CallKind):
 
     @property
     def _bulk_key(self) -> Key:
-        return next(key for key in Customers.bulk.keys if key.name == self.key)
+        return next(key for key in Customers._bulk.keys if key.name == self.key)
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:
         """See `CallKind.differences`."""
-        family: Family = Customers(caller).as_family()
+        family: Family = Customers(caller)._as_family()
         changes = dict(body["customer"])
         for path in self._bulk_key.paths:  # the server may spell an e-mail address in its own way
             drop_if_equal(changes, found, path, lambda value: self.normal(str(value)))

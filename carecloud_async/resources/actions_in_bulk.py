@@ -31,7 +31,7 @@ class ActionFamily(Family):
 
     def __init__(self, resource: Resource, *, writes: BulkWrites, row: type[Input]) -> None:
         self.caller: Caller = resource._caller
-        name = resource.operations[0].call.rpartition(".")[0]
+        name = resource._operations[0].call.rpartition(".")[0]
         self.facts: FamilyFacts = FamilyFacts(
             name=name,
             scope=scope_of(self.caller, name),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
     """Customers' bookings of time slots."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="booking_id", by_id=True),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="booking_id", by_id=True),))
 
     @lists("getBookings", "/bookings", id_field="booking_id")
     def list(
@@ -38,6 +38,7 @@ class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
             booking_status: id of the status; the API prefers `booking_statuses`.
             booking_statuses: any of these statuses, up to 1,000.
             add_booking_items: see `BookingItemsDetail`.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts("postBooking", "/bookings", unwrap="booking_id")
@@ -108,6 +109,7 @@ class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
             booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value.
             booking_ticket_property_value: value of that property; ignored without the id.
             customer_id: id of the customer.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
 
@@ -138,6 +140,7 @@ class BookingTickets(Resource, call="booking_tickets"):
             valid_only: only those valid now.
             booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value.
             booking_ticket_property_value: value of that property; ignored without the id.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getBookingTicket", "/booking-tickets/{booking_ticket_id}")
@@ -150,7 +153,10 @@ class BookingTicketProperties(Resource, call="booking_ticket_properties"):
 
     @lists("getBookingTicketProperties", "/booking-ticket-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List booking ticket properties whose name contains `name` (`GET /booking-ticket-properties`)."""
+        """List booking ticket properties whose name contains `name` (`GET /booking-ticket-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getBookingTicketProperty", "/booking-ticket-properties/{booking_ticket_property_id}")
     async def get(self, booking_ticket_property_id: str) -> Property:
@@ -162,7 +168,10 @@ class BookingStatuses(Resource, call="booking_statuses"):
 
     @lists("getBookingStatuses", "/booking-statuses", id_field="booking_status_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[BookingStatus]:
-        """List booking statuses (`GET /booking-statuses`)."""
+        """List booking statuses (`GET /booking-statuses`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getBookingStatus", "/booking-statuses/{booking_status_id}")
     async def get(self, booking_status_id: str) -> BookingStatus:

@@ -22,32 +22,32 @@ __all__ = ["BulkWriting"]
 
 
 class BulkWriting(Resource):
-    """A family that can be written in bulk. It says how in `bulk`: the keys that name its records."""
+    """A family that can be written in bulk. It says how in `_bulk`: the keys that name its records."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites()
+    _bulk: ClassVar[BulkWrites] = BulkWrites()
 
     @classmethod
-    def merge_rules(cls) -> MergeRules | None:
+    def _merge_rules(cls) -> MergeRules | None:
         """Return how a record and its changes become the body of the family's PUT; `None` if it has none."""
         return None
 
-    def as_family(self) -> Family:
+    def _as_family(self) -> Family:
         """Return what bulk writes need of the family."""
-        if self.bulk.family is not None:
-            return self.bulk.family(self)
+        if self._bulk.family is not None:
+            return self._bulk.family(self)
         from carecloud_async.resources.bulk_target import DeclaredFamily  # few programs write in bulk
 
-        return DeclaredFamily(self, self.bulk, self.merge_rules())
+        return DeclaredFamily(self, self._bulk, self._merge_rules())
 
     @property
     def _comparer(self) -> Comparer | None:
-        return self._compare if self.bulk.keys else None
+        return self._compare if self._bulk.keys else None
 
     async def _compare(self, listing: Listing[Any], source: Any, **options: Any) -> CompareReport:
         from carecloud_async._lists.listings.compare_report import CompareOptions  # few programs compare
         from carecloud_async.comparisons.run import compare
 
-        return await compare(listing, self.as_family(), source, CompareOptions(**options))
+        return await compare(listing, self._as_family(), source, CompareOptions(**options))
 
     async def bulk_write(
         self,
@@ -136,7 +136,7 @@ class BulkWriting(Resource):
             encoding=encoding,
             decimal=decimal,
         )
-        return await run(self.as_family(), source, options)
+        return await run(self._as_family(), source, options)
 
     def bulk_writer(self, *, match: str | None, **options: Unpack[RowOptions]) -> BulkWriter:
         """Write the rows of a stream without an end, such as a queue: `async with` it, then `await writer.write(row)`.
@@ -153,6 +153,6 @@ class BulkWriting(Resource):
         from carecloud_async.bulk.run import find_key
         from carecloud_async.bulk.writer import BulkWriter
 
-        family = self.as_family()
+        family = self._as_family()
         key = find_key(family.facts, match)
         return BulkWriter(family, key=key, options=BulkWriteOptions(match=match, **options))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Cards(Updating["CardChanges", "Card"], call="cards"):
     """Customers' cards, and cards that are still free."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="card_id", by_id=True), Key(name="card_number", filter="card_number_list", many=True))
     )
 
@@ -48,6 +48,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
             is_valid: only valid ones, or only those that are not.
             card_number_list: any of these numbers, up to 1,000.
             search_secondary_card_number: whether secondary card numbers are searched too.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts("postCard", "/cards", unwrap="card_id", interfaces=ENTERPRISE_ONLY)
@@ -113,13 +114,16 @@ class CardTypeCards(Resource, call="card_types.cards"):
     def list(
         self, *, customer_id: str | None = None, is_valid: bool | None = None, **paging: Unpack[Paging]
     ) -> Listing[Card]:
-        """List the type's cards by customer and `is_valid` (`GET /card-types/{card_type_id}/cards`)."""
+        """List the type's cards by customer and `is_valid` (`GET /card-types/{card_type_id}/cards`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
     """The kinds of cards, such as a loyalty card."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(
             Key(name="card_type_id", by_id=True),
             Key(name="text_id", filter="text_id"),
@@ -134,7 +138,10 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
     def list(
         self, *, name: str | None = None, text_id: str | Sequence[str] | None = None, **paging: Unpack[Paging]
     ) -> Listing[CardType]:
-        """List card types by part of the `name`, one `text_id` or several (`GET /card-types`)."""
+        """List card types by part of the `name`, one `text_id` or several (`GET /card-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postCardType", "/card-types", unwrap="card_type_id")
     async def create(self, card_type: CardTypeInput) -> str:
@@ -152,7 +159,7 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
 class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_in_record=("entrance_id",)):
     """Customers' entrances to resorts."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="entrance_id", by_id=True), Key(name="external_entrance_id", filter="external_entrance_id"))
     )
 
@@ -199,6 +206,7 @@ class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_i
             product_id: id of the product.
             external_turnstile_permission_id: id of the external turnstile permission.
             order_item_id: id of the order item.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getEntrance", "/entrances/{entrance_id}")

@@ -18,7 +18,10 @@ class CustomerAddressTypes(Resource, call="customer_address_types"):
 
     @lists("getCustomerAddressTypes", "/customer-address-types", id_field="address_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerAddressType]:
-        """List customer address types (`GET /customer-address-types`)."""
+        """List customer address types (`GET /customer-address-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCustomerAddressType", "/customer-address-types/{customer_address_type_id}")
     async def get(self, customer_address_type_id: str) -> CustomerAddressType:
@@ -30,7 +33,10 @@ class CustomerEngagementSetups(Resource, call="customer_engagement_setups"):
 
     @lists("getCustomerEngagementSetups", "/customer-engagement-setups", id_field="setup_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerEngagementSetup]:
-        """List customer engagement setups (`GET /customer-engagement-setups`). Needs no token."""
+        """List customer engagement setups (`GET /customer-engagement-setups`). Needs no token.
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCustomerEngagementSetup", "/customer-engagement-setups/{customer_engagement_setup_id}", authorized=False)
     async def get(self, customer_engagement_setup_id: str) -> CustomerEngagementSetup:
@@ -55,6 +61,8 @@ class CustomerExternalApplications(Resource, call="customer_external_application
         """List customer external applications by one `text_id` or several (`GET /customer-external-applications`).
 
         Needs no token.
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
         """
 
     @gets(
@@ -72,7 +80,10 @@ class CustomerProperties(Resource, call="customer_properties"):
 
     @lists("getCustomerProperties", "/customer-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List customer properties whose name contains `name` (`GET /customer-properties`)."""
+        """List customer properties whose name contains `name` (`GET /customer-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCustomerProperty", "/customer-properties/{customer_property_id}")
     async def get(self, customer_property_id: str) -> Property:
@@ -84,7 +95,10 @@ class CustomerRelationTypes(Resource, call="customer_relation_types"):
 
     @lists("getCustomerRelationTypes", "/customer-relation-types", id_field="customer_relation_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerRelationType]:
-        """List customer relation types (`GET /customer-relation-types`)."""
+        """List customer relation types (`GET /customer-relation-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCustomerRelationType", "/customer-relation-types/{customer_relation_type_id}")
     async def get(self, customer_relation_type_id: str) -> CustomerRelationType:
@@ -96,7 +110,10 @@ class CustomerSources(Resource, call="customer_sources"):
 
     @lists("getCustomerSources", "/customer-sources", id_field="customer_source_id")
     def list(self, *, customer_source_text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[CustomerSource]:
-        """List customer sources with the fixed id `customer_source_text_id` (`GET /customer-sources`)."""
+        """List customer sources with the fixed id `customer_source_text_id` (`GET /customer-sources`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCustomerSource", "/customer-sources/{customer_source_id}")
     async def get(self, customer_source_id: str) -> CustomerSource:
@@ -123,6 +140,7 @@ class CustomerSourceRecords(Resource, call="customer_source_records"):
             external_id: the id in another system.
             customer_source_id: id of the customer source.
             external_ids: any of these ids in other systems, up to 1,000.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
 
@@ -131,7 +149,10 @@ class CustomerTypes(Resource, call="customer_types"):
 
     @lists("getCustomerTypes", "/customer-types", id_field="type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerType]:
-        """List customer types (`GET /customer-types`)."""
+        """List customer types (`GET /customer-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCustomerType", "/customer-types/{customer_type_id}")
     async def get(self, customer_type_id: str) -> CustomerType:

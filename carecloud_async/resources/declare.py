@@ -131,7 +131,7 @@ class Resource:
         **bound: the parents' ids, by the path's names.
     """
 
-    operations: ClassVar[tuple[Operation, ...]] = ()
+    _operations: ClassVar[tuple[Operation, ...]] = ()
 
     def __init__(self, caller: Caller, *, acting: bool = False, **bound: str) -> None:
         self._caller = caller
@@ -143,9 +143,9 @@ class Resource:
         found = [value.declared for value in vars(cls).values() if hasattr(value, "declared")]
         for one in found:
             one.operation = attrs.evolve(one.operation, call=f"{call}.{one.signature.function.__name__}")
-        cls.operations = tuple(one.operation for one in found)
+        cls._operations = tuple(one.operation for one in found)
         if cls.__module__.startswith("carecloud_async."):  # a user's own families are not the API's
-            REGISTRY.update({operation.operation_id: operation for operation in cls.operations})
+            REGISTRY.update({operation.operation_id: operation for operation in cls._operations})
 
     @property
     def _comparer(self) -> Comparer | None:
@@ -170,7 +170,7 @@ class SubResource(Generic[R]):
     """
 
     def __init__(self, resource: type[R]) -> None:
-        name = resource.operations[0].placeholders[0]
+        name = resource._operations[0].placeholders[0]
 
         def bind(family: Resource, parent_id: str, /) -> R:
             return resource(family._caller, acting=family._acting, **{name: parent_id})

@@ -27,7 +27,7 @@ class EventPropertyRecords(Resource, call="events.property_records"):
 class Events(BulkWriting, call="events"):
     """The marketing events of customers, such as an abandoned cart."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
     property_records: SubResource[EventPropertyRecords] = SubResource(EventPropertyRecords)
     """The property records of one event."""
@@ -55,6 +55,7 @@ class Events(BulkWriting, call="events"):
             include_property_records: whether each record comes with its property records.
             time_from: from this time on.
             time_to: until this time.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts("postEvent", "/events", unwrap="event_id")
@@ -73,7 +74,10 @@ class EventGroups(Resource, call="event_groups"):
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[EventGroup]:
-        """List event groups by part of the `name` and by fixed `text_id` (`GET /event-groups`)."""
+        """List event groups by part of the `name` and by fixed `text_id` (`GET /event-groups`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getEventGroup", "/event-groups/{event_group_id}")
     async def get(self, event_group_id: str) -> EventGroup:
@@ -85,7 +89,10 @@ class EventProperties(Resource, call="event_properties"):
 
     @lists("getEventProperties", "/event-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List event properties whose name contains `name` (`GET /event-properties`)."""
+        """List event properties whose name contains `name` (`GET /event-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getEventProperty", "/event-properties/{event_property_id}")
     async def get(self, event_property_id: str) -> Property:
@@ -97,7 +104,10 @@ class EventTypeEventProperties(Resource, call="event_types.event_properties"):
 
     @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", id_field="property_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List event properties of the event type (`GET /event-types/{event_type_id}/event-properties`)."""
+        """List event properties of the event type (`GET /event-types/{event_type_id}/event-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class EventTypes(Resource, call="event_types"):
@@ -121,6 +131,7 @@ class EventTypes(Resource, call="event_types"):
             name: part of the name.
             text_id: the fixed text id.
             event_group_text_id: fixed text id of the event group, or several.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getEventType", "/event-types/{event_type_id}")
@@ -131,13 +142,16 @@ class EventTypes(Resource, call="event_types"):
 class Campaigns(BulkWriting, call="campaigns"):
     """The project's marketing campaigns."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
     @lists("getCampaigns", "/campaigns", id_field="campaign_id")
     def list(
         self, *, name: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Campaign]:
-        """List campaigns by part of the `name` and by the `external_id` of another system (`GET /campaigns`)."""
+        """List campaigns by part of the `name` and by the `external_id` of another system (`GET /campaigns`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postCampaign", "/campaigns", unwrap="campaign_id")
     async def create(self, campaign: CampaignInput) -> str:
@@ -151,7 +165,7 @@ class Campaigns(BulkWriting, call="campaigns"):
 class CampaignProductStoreRecords(BulkWriting, call="campaign_products.campaign_product_store_records"):
     """The campaign product store records of one campaign product."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="store_id"),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="store_id"),))
 
     @lists(
         "getCampaignProductStoreRecords",
@@ -159,7 +173,10 @@ class CampaignProductStoreRecords(BulkWriting, call="campaign_products.campaign_
         id_field="campaign_product_store_record_id",
     )
     def list(self, **paging: Unpack[Paging]) -> Listing[CampaignProductStoreRecord]:
-        """List them (`GET /campaign-products/{campaign_product_id}/campaign-product-store-records`)."""
+        """List them (`GET /campaign-products/{campaign_product_id}/campaign-product-store-records`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts(
         "postCampaignProductStoreRecord",
@@ -210,6 +227,7 @@ class CampaignProducts(BulkWriting, call="campaign_products"):
             valid_to: end of the validity to look for.
             campaign_id: id of the campaign.
             include_property_records: whether each record comes with its property records.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts("postCampaignProduct", "/campaign-products", unwrap="campaign_product_id")

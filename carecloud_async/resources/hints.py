@@ -70,15 +70,24 @@ def why_not_in_bulk(call: str, operations: Iterable[Operation]) -> str:
     return "nothing shows afterwards whether a call whose answer is lost was done: make the calls one by one"
 
 
+#: What the arguments of paging mean.
+_PAGING = {
+    "count": "records per page, a whole number or `auto`; 100 if left out, and whatever is fastest for exports",
+    "offset": "records to skip, a whole number",
+    "sort_field": "a first-level field to sort by, such as `last_change`",
+    "sort_direction": "ASC or DESC",
+}
+
+
 def no_such_method(resource: Any, name: str) -> str:
     """Return the message about a method that a family does not have: what the API does not do, or the nearest name."""
     cls = type(resource)
-    call = cls.operations[0].call.rpartition(".")[0] if cls.operations else cls.__name__
+    call = cls._operations[0].call.rpartition(".")[0] if cls._operations else cls.__name__
     message = f"client.{call} has no {name!r}"
     if name.startswith("_"):
         return message
     if name in {"bulk_write", "bulk_writer"}:
-        return f"{message}: {why_not_in_bulk(call, cls.operations)}"
+        return f"{message}: {why_not_in_bulk(call, cls._operations)}"
     if name in _VERBS:
         return f"{message}: the API {_VERBS[name]} {call.rpartition('.')[2].replace('_', ' ')}"
     close = nearest(name, [method for method in dir(cls) if not method.startswith("_")])
@@ -89,7 +98,7 @@ def with_unpacked(doc: str | None, unpacked: Mapping[str, Kind]) -> str | None:
     """Return a docstring with the arguments that `**paging: Unpack[Paging]` stands for, which `help()` leaves out."""
     if doc is None or not unpacked:
         return doc
-    arguments = "".join(f"\n    {name}: {kind.wanted}" for name, kind in unpacked.items())
+    arguments = "".join(f"\n    {name}: {_PAGING.get(name, kind.wanted)}" for name, kind in unpacked.items())
     return f"{inspect.cleandoc(doc)}\n\nFurther arguments:{arguments}\n"
 
 
@@ -99,7 +108,7 @@ def changes_in_a_dict(update: F) -> F:
     @functools.wraps(update)
     async def checked(self: Any, *args: Any, **kwargs: Any) -> None:
         args, kwargs = conceal_body(args), {name: conceal_body(value) for name, value in kwargs.items()}
-        model = self.merge_rules().model
+        model = self._merge_rules().model
         for name in kwargs:
             path = next(iter(paths_to(name, model)), None)
             if path is None and name not in {field.name for field in model.__attrs_attrs__}:

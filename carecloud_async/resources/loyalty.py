@@ -41,13 +41,13 @@ async def _find(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords
 def _family_of_credits(resource: Credits) -> Family:
     from carecloud_async.resources.amounts_in_bulk import CREDITS, Amounts  # few programs write in bulk
 
-    return Amounts(resource, resource.bulk, CREDITS)
+    return Amounts(resource, resource._bulk, CREDITS)
 
 
 class Credits(BulkWriting, call="credits"):
     """The credits that customers earned."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="reference", fields=("customer_id", "reference"), in_record=False, find=_find),),
         family=_family_of_credits,
     )
@@ -74,6 +74,7 @@ class Credits(BulkWriting, call="credits"):
             create_credit_time_from: from this time on.
             create_credit_time_to: until this time.
             note: part of the note.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getCredit", "/credits/{credit_id}")
@@ -181,6 +182,7 @@ class CreditHistory(Resource, call="credit_history"):
             time_to: until this time.
             credit_operation_type: kind of the operation or a part of it.
             credit_operation_note: note or a part of it.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
 
@@ -189,7 +191,10 @@ class CreditTypes(Resource, call="credit_types"):
 
     @lists("getCreditTypes", "/credit-types", id_field="credit_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CreditType]:
-        """List credit types (`GET /credit-types`)."""
+        """List credit types (`GET /credit-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCreditType", "/credit-types/{credit_type_id}")
     async def get(self, credit_type_id: str) -> CreditType:
@@ -205,19 +210,22 @@ async def _find_statuses(family: Family, keys: Sequence[tuple[str, ...]]) -> Fou
 def _family_of_statuses(resource: Statuses) -> Family:
     from carecloud_async.resources.statuses_in_bulk import StatusWrites  # few programs write in bulk
 
-    return StatusWrites(resource, resource.bulk)
+    return StatusWrites(resource, resource._bulk)
 
 
 class Statuses(BulkWriting, call="statuses"):
     """The loyalty statuses that customers can have. Its bulk writes give them to customers."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="customer_id", in_record=False, find=_find_statuses),), family=_family_of_statuses
     )
 
     @lists("getStatuses", "/statuses", id_field="status_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Status]:
-        """List statuses with the fixed id `text_id` (`GET /statuses`)."""
+        """List statuses with the fixed id `text_id` (`GET /statuses`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getStatus", "/statuses/{status_id}")
     async def get(self, status_id: str) -> Status:

@@ -29,7 +29,7 @@ _EMPTY = frozenset({NULL, RawJson(b"[]"), RawJson(b'""')})
 
 @frozen(kw_only=True)
 class MergeRules:
-    """How one family's records and changes become the body of its PUT; see `Updating.merge_rules`.
+    """How one family's records and changes become the body of its PUT; see `Updating._merge_rules`.
 
     Attributes:
         part: the name of the record in the body.
@@ -98,7 +98,7 @@ def merge(
     Args:
         record: the record, as from `codec.raw_data` or `listing.raw()`: `RawJson(line)`.
         changes: the new values by the API's names; objects merge deeply, lists are replaced whole, `None` is null.
-        rules: of the family: `type(client.customers).merge_rules()`.
+        rules: of the family: `type(client.customers)._merge_rules()`.
         ids: the ids in the path of the PUT, by its names.
         zone: the project's time zone, needed for a datetime with an offset.
         allow_unknown: accept names that the SDK does not know.

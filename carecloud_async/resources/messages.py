@@ -22,7 +22,10 @@ class Agreements(Resource, call="agreements"):
     def list(
         self, *, communication_channel_id: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[AgreementDefinition]:
-        """List agreements by communication channel and fixed `text_id` (`GET /agreements`)."""
+        """List agreements by communication channel and fixed `text_id` (`GET /agreements`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getConsent", "/agreements/{agreement_id}")
     async def get(self, agreement_id: str) -> AgreementDefinition:
@@ -36,7 +39,10 @@ class Audiences(Resource, call="audiences"):
     def list(
         self, *, name: str | None = None, communication_channel_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Audience]:
-        """List audiences by part of the `name` and by communication channel (`GET /audiences`). Enterprise API only."""
+        """List audiences by part of the `name` and by communication channel (`GET /audiences`). Enterprise API only.
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getAudience", "/audiences/{audience_id}", interfaces=ENTERPRISE_ONLY)
     async def get(self, audience_id: str) -> Audience:
@@ -48,7 +54,10 @@ class CommunicationChannels(Resource, call="communication_channels"):
 
     @lists("getCommunicationChannels", "/communication-channels", id_field="communication_channel_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CommunicationChannel]:
-        """List communication channels (`GET /communication-channels`). Needs no token."""
+        """List communication channels (`GET /communication-channels`). Needs no token.
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCommunicationChannel", "/communication-channels/{communication_channel_id}", authorized=False)
     async def get(self, communication_channel_id: str) -> CommunicationChannel:
@@ -80,6 +89,7 @@ class Messages(Resource, call="messages"):
             communication_channel_id: id of the communication channel.
             send_time_from: from this time on.
             send_time_to: until this time.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getMessage", "/messages/{message_id}")
@@ -108,7 +118,10 @@ class MessageTemplates(Resource, call="message_templates"):
     def list(
         self, *, name: str | None = None, communication_channel_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[MessageTemplate]:
-        """List message templates by part of the `name` and by communication channel (`GET /message-templates`)."""
+        """List message templates by part of the `name` and by communication channel (`GET /message-templates`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getMessageTemplate", "/message-templates/{message_template_id}")
     async def get(self, message_template_id: str) -> MessageTemplate:

@@ -48,13 +48,13 @@ async def _find(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords
 def _family(resource: Points) -> Family:
     from carecloud_async.resources.amounts_in_bulk import POINTS, Amounts  # few programs write in bulk
 
-    return Amounts(resource, resource.bulk, POINTS)
+    return Amounts(resource, resource._bulk, POINTS)
 
 
 class Points(BulkWriting, call="points"):
     """The points that customers earned."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="reference", fields=("customer_id", "reference"), in_record=False, find=_find),), family=_family
     )
 
@@ -78,6 +78,7 @@ class Points(BulkWriting, call="points"):
             point_type_id: id of the point type.
             create_point_time_from: from this time on.
             create_point_time_to: until this time.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getPoint", "/points/{point_id}")
@@ -186,6 +187,7 @@ class PointHistory(Resource, call="point_history"):
             point_operation_type: kind of the operation or a part of it.
             point_operation_note: note or a part of it.
             point_type_id: id of the point type.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
 
@@ -196,7 +198,10 @@ class PointReservations(Resource, call="point_reservations"):
     def list(
         self, *, customer_id: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[PointReservation]:
-        """List point reservations by customer and by `external_id` of another system (`GET /point-reservations`)."""
+        """List point reservations by customer and by `external_id` of another system (`GET /point-reservations`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getPointReservation", "/point-reservations/{point_reservation_id}")
     async def get(self, point_reservation_id: str) -> PointReservation:
@@ -230,7 +235,10 @@ class PointTypes(Resource, call="point_types"):
 
     @lists("getPointsTypes", "/point-types", id_field="point_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PointType]:
-        """List point types (`GET /point-types`)."""
+        """List point types (`GET /point-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getPointType", "/point-types/{point_type_id}")
     async def get(self, point_type_id: str) -> PointType:

@@ -40,6 +40,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
             external_reservation_list_type_id: id of the external reservation list type.
             external_reservation_code: code of the reservation in another system.
             include_reservation_progress_history: whether the history of the progress is included.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts("postProductReservation", "/product-reservations", unwrap="product_reservation_id")
@@ -84,7 +85,10 @@ class ProductReservationSources(Resource, call="product_reservation_sources"):
 
     @lists("getProductReservationSources", "/product-reservation-sources", id_field="product_reservation_source_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[ProductReservationSource]:
-        """List product reservation sources (`GET /product-reservation-sources`)."""
+        """List product reservation sources (`GET /product-reservation-sources`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getProductReservationSource", "/product-reservation-sources/{product_reservation_source_id}")
     async def get(self, product_reservation_source_id: str) -> ProductReservationSource:
@@ -100,7 +104,10 @@ class ProductReservationExternalListTypes(Resource, call="product_reservation_ex
         id_field="product_reservation_external_list_type_id",
     )
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductReservationExternalListType]:
-        """List those whose name contains `name` (`GET /product-reservation-external-list-types`)."""
+        """List those whose name contains `name` (`GET /product-reservation-external-list-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets(
         "getProductReservationExternalListType",
@@ -130,6 +137,7 @@ class ReservableProducts(Resource, call="reservable_products"):
             code: the exact code.
             store_id: id of the store.
             tag_ids: any of these ids, up to 1,000.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getReservableProduct", "/reservable-products/{reservable_product_id}")
@@ -144,7 +152,10 @@ class ReservableProducts(Resource, call="reservable_products"):
         method="POST",
     )
     def search_reservable_products(self, *, search_string: str, **paging: Unpack[Paging]) -> Listing[SearchResult]:
-        """Search for the text `search_string` (`POST /reservable-products/actions/search-reservable-products`)."""
+        """Search for the text `search_string` (`POST /reservable-products/actions/search-reservable-products`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class ProductReservationPrices(BulkWriting, call="product_reservation_prices"):
@@ -165,6 +176,7 @@ class ProductReservationPrices(BulkWriting, call="product_reservation_prices"):
             reservable_product_id: the reservable product, or several.
             store_id: id of the store.
             currency_id: id of the currency.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getProductReservationPrice", "/product-reservation-prices/{product_reservation_price_id}")

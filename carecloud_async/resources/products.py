@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Products(BulkWriting, call="products"):
     """The catalogue of products."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(
             Key(name="product_id", by_id=True),
             Key(name="external_id", filter="external_id"),
@@ -50,6 +50,7 @@ class Products(BulkWriting, call="products"):
             external_type_code: code of the list that the external id belongs to.
             tag_ids: any of these ids, up to 1,000.
             partner_id: id of the partner.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getProduct", "/products/{product_id}")
@@ -66,17 +67,23 @@ class Products(BulkWriting, call="products"):
 
     @lists("getSubProductTags", "/products/tags", id_field="tag_id")
     def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
-        """List the tags of products by part of the `name` and by fixed `text_id` (`GET /products/tags`)."""
+        """List the tags of products by part of the `name` and by fixed `text_id` (`GET /products/tags`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class ProductBrands(BulkWriting, call="product_brands"):
     """The brands of products."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id"),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id"),))
 
     @lists("getProductBrands", "/product-brands", id_field="product_brand_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductBrand]:
-        """List product brands whose name contains `name` (`GET /product-brands`)."""
+        """List product brands whose name contains `name` (`GET /product-brands`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getProductBrand", "/product-brands/{product_brand_id}")
     async def get(self, product_brand_id: str) -> ProductBrand:
@@ -94,7 +101,7 @@ class ProductBrands(BulkWriting, call="product_brands"):
 class ProductGroups(BulkWriting, call="product_groups"):
     """The groups of products."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="external_id", filter="external_id"), Key(name="code", filter="code")), batch_updates=True
     )
 
@@ -117,6 +124,7 @@ class ProductGroups(BulkWriting, call="product_groups"):
             code: the exact code.
             external_id: the id in another system.
             partner_id: id of the partner.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getProductGroup", "/product-groups/{product_group_id}")
@@ -137,7 +145,10 @@ class ProductProperties(Resource, call="product_properties"):
 
     @lists("getProductProperties", "/product-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List product properties whose name contains `name` (`GET /product-properties`)."""
+        """List product properties whose name contains `name` (`GET /product-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getProductProperty", "/product-properties/{product_property_id}")
     async def get(self, product_property_id: str) -> Property:
@@ -149,7 +160,10 @@ class Recommendations(Resource, call="recommendations"):
 
     @lists("getRecommendations", "/recommendations", id_field="recommendation_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Recommendation]:
-        """List recommendations whose name contains `name` (`GET /recommendations`)."""
+        """List recommendations whose name contains `name` (`GET /recommendations`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getRecommendation", "/recommendations/{recommendation_id}")
     async def get(self, recommendation_id: str) -> Recommendation:

@@ -23,7 +23,10 @@ class PurchaseItems(Resource, call="purchases.purchase_items"):
 
     @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", id_field="purchase_item_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PurchaseItem]:
-        """List purchase items of the purchase (`GET /purchases/{purchase_id}/purchase-items`)."""
+        """List purchase items of the purchase (`GET /purchases/{purchase_id}/purchase-items`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class PurchaseVouchers(Resource, call="purchases.vouchers"):
@@ -31,7 +34,10 @@ class PurchaseVouchers(Resource, call="purchases.vouchers"):
 
     @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", id_field="voucher_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Voucher]:
-        """List vouchers of the purchase (`GET /purchases/{purchase_id}/vouchers`)."""
+        """List vouchers of the purchase (`GET /purchases/{purchase_id}/vouchers`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class PurchasePoints(Resource, call="purchases.points"):
@@ -39,19 +45,22 @@ class PurchasePoints(Resource, call="purchases.points"):
 
     @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", id_field="point_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Point]:
-        """List points of the purchase (`GET /purchases/{purchase_id}/points`)."""
+        """List points of the purchase (`GET /purchases/{purchase_id}/points`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 def _family(resource: Purchases) -> Family:
     from carecloud_async.resources.bills import Bills  # few programs write in bulk
 
-    return Bills(resource, resource.bulk, resource.merge_rules(), send=type(resource).send_purchase)
+    return Bills(resource, resource._bulk, resource._merge_rules(), send=type(resource).send_purchase)
 
 
 class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     """Customers' purchases; calculates and sends new ones."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="purchase_id", by_id=True), Key(name="external_purchase_id", filter="external_purchase_id")),
         family=_family,
         wrapper="bill",
@@ -200,7 +209,10 @@ class PurchaseItemTypes(Resource, call="purchase_item_types"):
 
     @lists("getPurchaseItemTypes", "/purchase-item-types", id_field="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseItemType]:
-        """List purchase item types with the fixed id `text_id` (`GET /purchase-item-types`)."""
+        """List purchase item types with the fixed id `text_id` (`GET /purchase-item-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class PurchaseTypes(Resource, call="purchase_types"):
@@ -208,7 +220,10 @@ class PurchaseTypes(Resource, call="purchase_types"):
 
     @lists("getPurchaseTypes", "/purchase-types", id_field="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseType]:
-        """List purchase types with the fixed id `text_id` (`GET /purchase-types`)."""
+        """List purchase types with the fixed id `text_id` (`GET /purchase-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class PurchaseProperties(Resource, call="purchase_properties"):
@@ -216,7 +231,10 @@ class PurchaseProperties(Resource, call="purchase_properties"):
 
     @lists("getPurchaseProperties", "/purchase-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List purchase properties whose name contains `name` (`GET /purchase-properties`)."""
+        """List purchase properties whose name contains `name` (`GET /purchase-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getPurchaseProperty", "/purchase-properties/{purchase_property_id}")
     async def get(self, purchase_property_id: str) -> Property:
@@ -228,7 +246,10 @@ class PurchaseItemProperties(Resource, call="purchase_item_properties"):
 
     @lists("getPurchaseItemProperties", "/purchase-item-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List purchase item properties whose name contains `name` (`GET /purchase-item-properties`)."""
+        """List purchase item properties whose name contains `name` (`GET /purchase-item-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getPurchaseItemProperty", "/purchase-item-properties/{purchase_item_property_id}")
     async def get(self, purchase_item_property_id: str) -> Property:

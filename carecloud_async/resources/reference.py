@@ -20,7 +20,10 @@ class Countries(Resource, call="countries"):
     def list(
         self, *, country_id: str | None = None, country_name: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Country]:
-        """List countries by ISO code (`country_id`) and part of the `country_name` (`GET /countries`)."""
+        """List countries by ISO code (`country_id`) and part of the `country_name` (`GET /countries`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class Currencies(Resource, call="currencies"):
@@ -30,7 +33,10 @@ class Currencies(Resource, call="currencies"):
     def list(
         self, *, currency_name: str | None = None, currency_code: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Currency]:
-        """List currencies by part of the `currency_name` and by ISO `currency_code` (`GET /currencies`)."""
+        """List currencies by part of the `currency_name` and by ISO `currency_code` (`GET /currencies`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getCurrency", "/currencies/{currency_id}")
     async def get(self, currency_id: str) -> Currency:
@@ -50,7 +56,10 @@ class PaymentTypes(Resource, call="payment_types"):
 
     @lists("getPaymentTypes", "/payment-types", id_field="payment_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PaymentType]:
-        """List payment types (`GET /payment-types`)."""
+        """List payment types (`GET /payment-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getPaymentType", "/payment-types/{payment_type_id}")
     async def get(self, payment_type_id: str) -> PaymentType:
@@ -75,7 +84,10 @@ class Orders(BulkWriting, call="orders"):
     def list(
         self, *, customer_id: str | None = None, state: int | None = None, **paging: Unpack[Paging]
     ) -> Listing[Order]:
-        """List orders by customer and `RecordState` (`GET /orders`)."""
+        """List orders by customer and `RecordState` (`GET /orders`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postOrder", "/orders", unwrap="order_id")
     async def create(self, order: OrderInput) -> str:
@@ -91,7 +103,10 @@ class Interests(Resource, call="interests"):
 
     @lists("getInterests", "/interests", id_field="interest_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Interest]:
-        """List interests whose name contains `name` (`GET /interests`)."""
+        """List interests whose name contains `name` (`GET /interests`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getInterest", "/interests/{interest_id}")
     async def get(self, interest_id: str) -> Interest:

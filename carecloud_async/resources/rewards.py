@@ -22,7 +22,10 @@ class RewardVouchers(Resource, call="rewards.vouchers"):
     def list(
         self, *, customer_id: str | None = None, store_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Voucher]:
-        """List the reward's vouchers by customer and store (`GET /rewards/{reward_id}/vouchers`)."""
+        """List the reward's vouchers by customer and store (`GET /rewards/{reward_id}/vouchers`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class RewardProducts(Resource, call="rewards.products"):
@@ -32,7 +35,10 @@ class RewardProducts(Resource, call="rewards.products"):
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProduct]:
-        """List the reward's products by `RewardProductRelationType` (`GET /rewards/{reward_id}/products`)."""
+        """List the reward's products by `RewardProductRelationType` (`GET /rewards/{reward_id}/products`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class RewardProductGroups(Resource, call="rewards.product_groups"):
@@ -42,7 +48,10 @@ class RewardProductGroups(Resource, call="rewards.product_groups"):
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProductGroup]:
-        """List its product groups by `RewardProductRelationType` (`GET /rewards/{reward_id}/product-groups`)."""
+        """List its product groups by `RewardProductRelationType` (`GET /rewards/{reward_id}/product-groups`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class RewardProductBrands(Resource, call="rewards.product_brands"):
@@ -52,7 +61,10 @@ class RewardProductBrands(Resource, call="rewards.product_brands"):
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProductBrand]:
-        """List its product brands by `RewardProductRelationType` (`GET /rewards/{reward_id}/product-brands`)."""
+        """List its product brands by `RewardProductRelationType` (`GET /rewards/{reward_id}/product-brands`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class RewardStores(Resource, call="rewards.stores"):
@@ -60,7 +72,10 @@ class RewardStores(Resource, call="rewards.stores"):
 
     @lists("getSubRewardStores", "/rewards/{reward_id}/stores", id_field="store_id")
     def list(self, *, visible_for_customer: int | None = None, **paging: Unpack[Paging]) -> Listing[Store]:
-        """List the reward's stores; `visible_for_customer` is a `Visibility` (`GET /rewards/{reward_id}/stores`)."""
+        """List the reward's stores; `visible_for_customer` is a `Visibility` (`GET /rewards/{reward_id}/stores`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class Rewards(Resource, call="rewards"):
@@ -99,7 +114,10 @@ class Rewards(Resource, call="rewards"):
 
     @lists("getSubRewardTags", "/rewards/tags", id_field="tag_id")
     def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
-        """List the tags of rewards by part of the `name` and by fixed `text_id` (`GET /rewards/tags`)."""
+        """List the tags of rewards by part of the `name` and by fixed `text_id` (`GET /rewards/tags`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postRewardCreateVoucher", "/rewards/{reward_id}/actions/create-voucher", unwrap="voucher_id")
     async def create_voucher(
@@ -183,7 +201,10 @@ class RewardProperties(Resource, call="reward_properties"):
 
     @lists("getRewardProperties", "/reward-properties", "rewards_properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List reward properties whose name contains `name` (`GET /reward-properties`)."""
+        """List reward properties whose name contains `name` (`GET /reward-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getRewardProperty", "/reward-properties/{reward_property_id}")
     async def get(self, reward_property_id: str) -> Property:
@@ -195,7 +216,10 @@ class RewardTypes(Resource, call="reward_types"):
 
     @lists("getRewardTypes", "/reward-types", id_field="reward_type_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[RewardType]:
-        """List reward types whose name contains `name` (`GET /reward-types`)."""
+        """List reward types whose name contains `name` (`GET /reward-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getRewardtype", "/reward-types/{reward_type_id}")
     async def get(self, reward_type_id: str) -> RewardType:

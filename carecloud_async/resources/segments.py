@@ -32,7 +32,10 @@ class Segments(Resource, call="segments"):
 
     @lists("getSegments", "/segments", id_field="segment_id")
     def list(self, *, segment_group_ids: Sequence[str] | None = None, **paging: Unpack[Paging]) -> Listing[Segment]:
-        """List segments in any of up to 1,000 `segment_group_ids` (`GET /segments`)."""
+        """List segments in any of up to 1,000 `segment_group_ids` (`GET /segments`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("PostSegment", "/segments", unwrap="segment_id")
     async def create(self, *, name: str, note: str | None = None, priority: int | None = None) -> str:
@@ -87,7 +90,7 @@ class Segments(Resource, call="segments"):
         from carecloud_async.bulk.segment_sync import Segment, SegmentSyncOptions, sync  # few programs need it
         from carecloud_async.resources.customers.customers import Customers
 
-        family = Customers(self._caller, acting=self._acting).as_family()
+        family = Customers(self._caller, acting=self._acting)._as_family()
         segment = Segment(
             members=self.segment_records(segment_id).list,
             add=lambda customer_id: self.add_customer(segment_id, customer_id=customer_id),
@@ -112,7 +115,10 @@ class SegmentGroups(Resource, call="segment_groups"):
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[SegmentGroup]:
-        """List segment groups by part of the `name` and by fixed `text_id` (`GET /segment-groups`)."""
+        """List segment groups by part of the `name` and by fixed `text_id` (`GET /segment-groups`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getSegmentGroup", "/segment-groups/{segment_group_id}")
     async def get(self, segment_group_id: str) -> SegmentGroup:
@@ -141,6 +147,7 @@ class StamperCampaigns(Resource, call="stamper_campaigns"):
             valid_to: end of the validity to look for.
             partner_id: id of the partner.
             is_valid: only valid ones, or only those that are not.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getStamperCampaign", "/stamper-campaigns/{stamper_campaign_id}")
@@ -168,6 +175,7 @@ class StamperCards(Resource, call="stamper_cards"):
             stamper_campaign_id: the stamper campaign, or several.
             state: see `BlockableState`.
             filled_up: whether cards are full: those that are, those that are not, or all.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getStamperCard", "/stamper-cards/{stamper_card_id}")
@@ -193,6 +201,7 @@ class Stamps(Resource, call="stamps"):
             stamper_card_id: the stamper card, or several.
             customer_id: id of the customer.
             stamper_condition_id: id of the stamper condition.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getStamperStamp", "/stamps/{stamper_stamp_id}")

@@ -20,7 +20,7 @@ class StorePropertyRecords(
 ):
     """The property records of one store."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="property_record_id", by_id=True), Key(name="property_id")))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="property_record_id", by_id=True), Key(name="property_id")))
 
     @lists("getSubStoreProperties", "/stores/{store_id}/property-records", id_field="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
@@ -53,7 +53,7 @@ class StoreGroupRecords(Resource, call="stores.store_group_records"):
 class Stores(Updating["StoreChanges", "Store"], call="stores"):
     """The stores of the project."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="store_id", by_id=True), Key(name="system_id", filter="system_id"))
     )
 
@@ -79,6 +79,7 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
             property_id: id of the property.
             property_value: text, number, boolean, list or object, as the property's data type has it; dates are text.
             system_id: id of the store in another system.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts("postStore", "/stores", unwrap="store_id")
@@ -99,7 +100,10 @@ class StoreGroups(Resource, call="store_groups"):
 
     @lists("getStoreGroups", "/store-groups", id_field="store_group_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[StoreGroup]:
-        """List store groups whose name contains `name` (`GET /store-groups`)."""
+        """List store groups whose name contains `name` (`GET /store-groups`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getStoreGroup", "/store-groups/{store_group_id}")
     async def get(self, store_group_id: str) -> StoreGroup:
@@ -111,7 +115,10 @@ class StoreProperties(Resource, call="store_properties"):
 
     @lists("getStoreProperties", "/store-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List store properties whose name contains `name` (`GET /store-properties`)."""
+        """List store properties whose name contains `name` (`GET /store-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getStoreProperty", "/store-properties/{store_property_id}")
     async def get(self, store_property_id: str) -> Property:
@@ -136,7 +143,10 @@ class Partners(Resource, call="partners"):
 
     @lists("getPartners", "/partners", id_field="partner_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Partner]:
-        """List partners (`GET /partners`)."""
+        """List partners (`GET /partners`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getPartner", "/partners/{partner_id}")
     async def get(self, partner_id: str) -> Partner:
@@ -148,7 +158,10 @@ class PartnerProperties(Resource, call="partner_properties"):
 
     @lists("getPartnerProperties", "/partner-properties", id_field="property_id", interfaces=ENTERPRISE_ONLY)
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List partner properties whose name contains `name` (`GET /partner-properties`). Enterprise API only."""
+        """List partner properties whose name contains `name` (`GET /partner-properties`). Enterprise API only.
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getPartnerProperty", "/partner-properties/{partner_property_id}")
     async def get(self, partner_property_id: str) -> Property:

@@ -23,7 +23,10 @@ class TaskComments(BulkWriting, call="tasks.task_comments"):
 
     @lists("getTaskComments", "/tasks/{task_id}/task-comments", id_field="task_comment_id")
     def list(self, *, task_comment_text: str | None = None, **paging: Unpack[Paging]) -> Listing[TaskComment]:
-        """List the task's comments that contain `task_comment_text` (`GET /tasks/{task_id}/task-comments`)."""
+        """List the task's comments that contain `task_comment_text` (`GET /tasks/{task_id}/task-comments`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postTaskComment", "/tasks/{task_id}/task-comments", unwrap="task_comment_id")
     async def create(self, task_comment: TaskCommentInput) -> str:
@@ -39,7 +42,10 @@ class TaskAssignees(BulkWriting, call="tasks.assignees"):
 
     @lists("getTaskAssignees", "/tasks/{task_id}/assignees", "task_assignees", id_field="task_assignee_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskAssignee]:
-        """List assignees of the task (`GET /tasks/{task_id}/assignees`)."""
+        """List assignees of the task (`GET /tasks/{task_id}/assignees`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postTaskAssignee", "/tasks/{task_id}/assignees", unwrap="task_assignee_id", interfaces=ENTERPRISE_ONLY)
     async def create(self, task_assignee: TaskAssigneeInput) -> str:
@@ -65,7 +71,7 @@ class TaskPropertyRecords(Resource, call="tasks.property_records"):
 class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
     """Tasks for the project's users."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="task_id", by_id=True),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="task_id", by_id=True),))
 
     task_comments: SubResource[TaskComments] = SubResource(TaskComments)
     """The task comments of one task."""
@@ -97,6 +103,7 @@ class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
             due_date: day by which it is due.
             task_title: part of the title.
             task_note: part of the note.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts("postTasks", "/tasks", unwrap="task_id")
@@ -123,7 +130,10 @@ class TaskTypes(Resource, call="task_types"):
 
     @lists("getTaskTypes", "/task-types", id_field="task_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskType]:
-        """List task types (`GET /task-types`)."""
+        """List task types (`GET /task-types`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getTaskType", "/task-types/{task_type_id}")
     async def get(self, task_type_id: str) -> TaskType:
@@ -135,7 +145,10 @@ class TaskStates(Resource, call="task_states"):
 
     @lists("getTaskStates", "/task-states", id_field="task_state_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskState]:
-        """List task states (`GET /task-states`)."""
+        """List task states (`GET /task-states`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getTaskState", "/task-states/{task_state_id}")
     async def get(self, task_state_id: str) -> TaskState:
@@ -147,7 +160,10 @@ class TaskProperties(Resource, call="task_properties"):
 
     @lists("getTaskProperties", "/task-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List task properties whose name contains `name` (`GET /task-properties`)."""
+        """List task properties whose name contains `name` (`GET /task-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getTaskProperty", "/task-properties/{task_property_id}")
     async def get(self, task_property_id: str) -> Property:

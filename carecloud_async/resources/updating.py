@@ -82,8 +82,8 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         changes = conceal(changes)
         if if_unchanged is not None:
             require_record(if_unchanged)
-        write, rules = declared(type(self).replace).operation, self.merge_rules()  # type: ignore[attr-defined]
-        ids = self.path_ids(record_id)
+        write, rules = declared(type(self).replace).operation, self._merge_rules()  # type: ignore[attr-defined]
+        ids = self._path_ids(record_id)
 
         def merge_into(record: RawJson) -> MergedRecord:
             zone = self._caller.context.project.timezone
@@ -108,7 +108,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         ).send()
 
     @classmethod
-    def merge_rules(cls) -> MergeRules:
+    def _merge_rules(cls) -> MergeRules:
         """Return how records and changes of this family become the body of its PUT; see `resources.merge`."""
         how, signature = cls._merging, declared(cls.replace).signature  # type: ignore[attr-defined]
         part = signature.record_argument
@@ -119,7 +119,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             ids_in_record=how.get("ids_in_record", ()),
         )
 
-    def path_ids(self, record_id: str) -> dict[str, str]:
+    def _path_ids(self, record_id: str) -> dict[str, str]:
         """Return the ids in the path of the PUT: those of the parents, and the record's own."""
         (name,) = declared(type(self).replace).signature.in_path.values()  # type: ignore[attr-defined]
         return {**self._bound, name: record_id}

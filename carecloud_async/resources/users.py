@@ -39,6 +39,7 @@ class Users(Resource, call="users"):
             first_name: the first name.
             last_name: the last name.
             store_id: id of the user's store.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @gets("getUser", "/users/{user_id}", interfaces=ENTERPRISE_ONLY)
@@ -94,7 +95,10 @@ class UserRoles(Resource, call="user_roles"):
 
     @lists("getUserRoles", "/user-roles", id_field="user_role_id", interfaces=ENTERPRISE_ONLY)
     def list(self, **paging: Unpack[Paging]) -> Listing[UserRole]:
-        """List user roles (`GET /user-roles`). Enterprise API only."""
+        """List user roles (`GET /user-roles`). Enterprise API only.
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getUserRole", "/user-roles/{user_role_id}", interfaces=ENTERPRISE_ONLY)
     async def get(self, user_role_id: str) -> UserRole:

@@ -32,7 +32,7 @@ class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
 class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     """Customers' vouchers."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="voucher_id", by_id=True), Key(name="code", filter="code")))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="voucher_id", by_id=True), Key(name="code", filter="code")))
 
     property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
     """The property records of one voucher."""
@@ -97,7 +97,10 @@ class VoucherProperties(Resource, call="voucher_properties"):
 
     @lists("getVoucherProperties", "/voucher-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List voucher properties whose name contains `name` (`GET /voucher-properties`)."""
+        """List voucher properties whose name contains `name` (`GET /voucher-properties`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @gets("getVoucherProperty", "/voucher-properties/{voucher_property_id}")
     async def get(self, voucher_property_id: str) -> Property:

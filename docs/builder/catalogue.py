@@ -169,7 +169,7 @@ def _calls() -> dict[str, str]:
 
     for module in family_modules():
         import_module(module)
-    return {f"{cls.__module__}.{cls.__qualname__}": _call(cls) for cls in _below(Resource) if cls.operations}
+    return {f"{cls.__module__}.{cls.__qualname__}": _call(cls) for cls in _below(Resource) if cls._operations}
 
 
 def _identities() -> dict[str, str]:
@@ -192,7 +192,7 @@ def _below(cls: Any) -> Iterator[Any]:
 
 
 def _call(cls: Any) -> str:
-    operation = cls.operations[0]
+    operation = cls._operations[0]
     family, *parts = operation.call.split(".")[:-1]
     ids = re.findall(r"\{(\w+)\}", operation.path)[: len(parts)]
     parts = [f"{part}({one})" if one else part for part, one in zip_longest(parts, ids)]

@@ -26,7 +26,7 @@ def families(root=Resource):
         yield from families(cls)
 
 
-WRITING = {cls for cls in families() if issubclass(cls, BulkWriting) and cls.operations}
+WRITING = {cls for cls in families() if issubclass(cls, BulkWriting) and cls._operations}
 NOT_IN_BULK = {
     "tokens": "credentials are not data",
     "segments": "a segment is a name and a note, not a record with an input class",
@@ -38,7 +38,7 @@ def test_every_family_that_is_written_can_be_written_in_bulk():
     able = {
         cls for cls in families() if any(hasattr(getattr(cls, name, None), "declared") for name in ("create", "batch"))
     }
-    left_out = {cls.operations[0].call.rpartition(".")[0] for cls in able - WRITING}
+    left_out = {cls._operations[0].call.rpartition(".")[0] for cls in able - WRITING}
     assert left_out == set(NOT_IN_BULK)
 
 
@@ -59,14 +59,14 @@ def test_every_other_family_says_why_it_is_not_written():
 def test_the_keys_of_a_family_exist(cls):
     """Each key names a field of the record or of a create, and its filter is one of the list's."""
     client = connect(Sandbox(customers=1))
-    family = cls(client.customers._caller, **dict.fromkeys(re.findall(r"\{(\w+)\}", cls.operations[0].path), "id"))
-    facts = family.as_family().facts
+    family = cls(client.customers._caller, **dict.fromkeys(re.findall(r"\{(\w+)\}", cls._operations[0].path), "id"))
+    facts = family._as_family().facts
     known = set(facts.settable)
     for model in (facts.reads, facts.update_model):
         known |= set() if model is None else field_paths(model)
     if facts.id_field:
         known.add(facts.id_field)
-    for key in family.bulk.keys:
+    for key in family._bulk.keys:
         own = [path for path in key.paths if path not in known]
         assert key.find or not own, (key.name, own)
         if key.filter is not None and key.find is None:
@@ -78,5 +78,7 @@ def test_the_guide_names_the_keys_of_every_family():
     page = (Path(__file__).parents[2] / "docs/bulk_writes.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", page, re.MULTILINE)
     found = {name: tuple(re.findall(r"`(\w+)`", keys)) for name, keys in table if "`=" not in name}
-    declared = {cls.operations[0].call.rpartition(".")[0]: tuple(key.name for key in cls.bulk.keys) for cls in WRITING}
+    declared = {
+        cls._operations[0].call.rpartition(".")[0]: tuple(key.name for key in cls._bulk.keys) for cls in WRITING
+    }
     assert {name: keys for name, keys in found.items() if name in declared} == declared

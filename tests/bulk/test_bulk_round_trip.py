@@ -50,7 +50,7 @@ async def test_an_export_changes_nothing(tmp_path, suffix):
             path = tmp_path / f"{name}.{suffix}"
             dialect = CsvOptions.excel() if "excel" in suffix else CsvOptions()
             report = await family.list().export(path, csv=dialect)
-            key = next(key.name for key in family.bulk.keys if key.by_id)
+            key = next(key.name for key in family._bulk.keys if key.by_id)
             results = tmp_path / "results.jsonl"
             written = await family.bulk_write(path, match=key, results=results)
             odd = [row for row in read(results) if row["outcome"] != "unchanged"]

@@ -333,7 +333,7 @@ async def test_headers_that_cannot_be_added(sandbox, headers, words):
 
     async with connect(sandbox) as client:
         await client.login()
-        operation = client.customers.operations[0]
+        operation = client.customers._operations[0]
         with pytest.raises(ConfigurationError, match=words):
             await client._caller.call(CallRequest(operation, decode=codec.data, headers=headers))
 
@@ -354,7 +354,7 @@ async def test_headers_of_a_callers_own_are_sent():
     async with client:
         await client._caller.call(
             CallRequest(
-                client.customers.operations[0],
+                client.customers._operations[0],
                 decode=codec.data,
                 params={},
                 headers={"X-Trace": "7", "accept-language": "en"},

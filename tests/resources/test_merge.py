@@ -22,7 +22,7 @@ from carecloud_async.resources.stores import Stores
 
 pytestmark = pytest.mark.anyio
 
-RULES = Customers.merge_rules()
+RULES = Customers._merge_rules()
 IDS = {"customer_id": "8ea6"}
 
 #: Values that reading and writing would change.
@@ -122,7 +122,7 @@ def test_the_changed_fields_are_named(changes, changed):
 def test_an_id_that_the_record_repeats_is_no_change():
     """The id of the path is in the body whether or not the record has it, and does not count as changed."""
     for record in (b"{}", b'{"entrance_id":"8ea6"}'):
-        found = merge(RawJson(record), {}, rules=Entrances.merge_rules(), ids={"entrance_id": "8ea6"})
+        found = merge(RawJson(record), {}, rules=Entrances._merge_rules(), ids={"entrance_id": "8ea6"})
         assert found.changed == ()
         assert found.is_sent(RawJson(record))
         assert json.loads(codec.encode(found.body)) == {"entrance": {"entrance_id": "8ea6"}}
@@ -139,7 +139,7 @@ def test_what_is_never_read_back_counts_as_changed():
 def test_objects_in_lists_are_like_others():
     """Also in a list of a list, nulls are left out, texts are texts and the rest is what the server wrote."""
     record = b'{"opening": [{"new": 1.50, "day_id": 3, "time_intervals": [{"from": "8:00", "to": null, "x": 1.0}]}]}'
-    sent = merge(RawJson(record), {}, rules=Stores.merge_rules(), ids={"store_id": "s"})
+    sent = merge(RawJson(record), {}, rules=Stores._merge_rules(), ids={"store_id": "s"})
     day = b'{"new":1.50,"day_id":"3","time_intervals":[{"from":"8:00","x":1.0}]}'
     assert codec.encode(sent.body) == b'{"store":{"opening":[%b]}}' % day
 

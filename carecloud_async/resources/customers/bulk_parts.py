@@ -53,7 +53,7 @@ class _ExternalIds(PartKind):
 
     def family(self, owner: Family, record_id: str) -> Family:
         """See `PartKind.family`."""
-        return CustomerSourceRecords(owner.caller, customer_id=record_id).as_family()
+        return CustomerSourceRecords(owner.caller, customer_id=record_id)._as_family()
 
     def looked_up_in(self, owner: Family, record_id: str) -> Family:
         """See `PartKind.looked_up_in`."""
@@ -83,7 +83,7 @@ class _Cards(PartKind):
 
     def family(self, owner: Family, record_id: str) -> Family:
         """See `PartKind.family`."""
-        return Cards(owner.caller).as_family()
+        return Cards(owner.caller)._as_family()
 
     def decide(
         self, family: Family, record_id: str | None, values: Mapping[str, Any], found: Sequence[bytes]
@@ -117,7 +117,7 @@ class _Properties(PartKind):
 
     def family(self, owner: Family, record_id: str) -> Family:
         """See `PartKind.family`."""
-        return CustomerPropertyRecords(owner.caller, customer_id=record_id).as_family()
+        return CustomerPropertyRecords(owner.caller, customer_id=record_id)._as_family()
 
     def key_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """See `PartKind.key_of`."""

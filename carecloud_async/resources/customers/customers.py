@@ -84,7 +84,7 @@ class Customers(
 ):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(
             Key(name="customer_id", filter="customer_ids", many=True, by_id=True),
             Key(
@@ -190,6 +190,7 @@ class Customers(
             email_list: any of these e-mails, up to 1,000.
             customer_ids: any of these ids, up to 1,000.
             customer_short_salutation: whether the salutation comes in its short form.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
 
         Raises:
             ConfigurationError: a number is out of range, or a filter is of the wrong kind, empty or too long.

@@ -32,7 +32,10 @@ class CustomerPoints(Resource, call="customers.points"):
 
     @lists("getSubCustomerPoints", "/customers/{customer_id}/points", id_field="point_id")
     def list(self, *, point_type_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Point]:
-        """List the customer's points of one `point_type_id` (`GET /customers/{customer_id}/points`)."""
+        """List the customer's points of one `point_type_id` (`GET /customers/{customer_id}/points`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class CustomerVouchers(Resource, call="customers.vouchers"):
@@ -102,4 +105,5 @@ class CustomerCards(Resource, call="customers.cards"):
             card_type_id: id of the card type.
             is_valid: only valid ones, or only those that are not.
             card_number_list: any of these numbers, up to 1,000.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 class CustomerAddresses(Updating["AdditionalAddressChanges", "AdditionalAddress"], call="customers.addresses"):
     """The addresses of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="additional_address_id", by_id=True),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="additional_address_id", by_id=True),))
 
     @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", id_field="additional_address_id")
     def list(
         self, *, customer_address_type_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[AdditionalAddress]:
-        """List the addresses of one `customer_address_type_id` (`GET /customers/{customer_id}/addresses`)."""
+        """List the addresses of one `customer_address_type_id` (`GET /customers/{customer_id}/addresses`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postSubCustomerAddress", "/customers/{customer_id}/addresses", unwrap="additional_address_id")
     async def create(self, additional_address: AdditionalAddressInput) -> str:
@@ -55,7 +58,7 @@ class CustomerAddresses(Updating["AdditionalAddressChanges", "AdditionalAddress"
 class CustomerRelatedCustomers(BulkWriting, call="customers.related_customers"):
     """The related customers of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="related_customer_id", filter="related_customer_id"),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="related_customer_id", filter="related_customer_id"),))
 
     @lists(
         "getSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", id_field="customer_relation_id"
@@ -74,6 +77,7 @@ class CustomerRelatedCustomers(BulkWriting, call="customers.related_customers"):
             related_customer_id: id of the other customer.
             customer_relation_type_id: id of the customer relation type.
             all_customer_relations: past relations too.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts(
@@ -109,6 +113,7 @@ class CustomerReferrals(Resource, call="customers.referrals"):
             is_valid: only valid ones, or only those that are not.
             referral_campaign_id: id of the referral campaign.
             referral_code: code of the customer who referred this one.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
 
@@ -136,4 +141,5 @@ class CustomerEvents(Resource, call="customers.events"):
             include_property_records: whether each record comes with its property records.
             time_from: from this time on.
             time_to: until this time.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """

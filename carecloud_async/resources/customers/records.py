@@ -31,7 +31,10 @@ class CustomerStatusRecords(Resource, call="customers.status_records"):
 
     @lists("getSubCustomerStatus", "/customers/{customer_id}/status-records", id_field="status_record_id")
     def list(self, *, valid_now: bool | None = None, **paging: Unpack[Paging]) -> Listing[StatusRecord]:
-        """List status records, with `valid_now` the present one (`GET /customers/{customer_id}/status-records`)."""
+        """List status records, with `valid_now` the present one (`GET /customers/{customer_id}/status-records`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class CustomerRecommendationRecords(Resource, call="customers.recommendation_records"):
@@ -44,13 +47,16 @@ class CustomerRecommendationRecords(Resource, call="customers.recommendation_rec
         id_field="recommendation_id",
     )
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Recommendation]:
-        """List those whose name contains `name` (`GET /customers/{customer_id}/recommendation-records`)."""
+        """List those whose name contains `name` (`GET /customers/{customer_id}/recommendation-records`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
 
 class CustomerSourceRecords(BulkWriting, call="customers.customer_source_records"):
     """The customer source records of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
+    _bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="external_id", fields=("customer_source_id", "external_id"), filter="external_ids", many=True),)
     )
 
@@ -71,6 +77,7 @@ class CustomerSourceRecords(BulkWriting, call="customers.customer_source_records
             external_id: the id in another system.
             customer_source_id: id of the customer source.
             external_ids: any of these ids in other systems, up to 1,000.
+            **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
 
     @posts(
@@ -87,11 +94,14 @@ class CustomerPropertyRecords(
 ):
     """The property records of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="property_record_id", by_id=True), Key(name="property_id")))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="property_record_id", by_id=True), Key(name="property_id")))
 
     @lists("getSubCustomerProperties", "/customers/{customer_id}/property-records", id_field="property_record_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PropertyRecord]:
-        """List property records of the customer (`GET /customers/{customer_id}/property-records`)."""
+        """List property records of the customer (`GET /customers/{customer_id}/property-records`).
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postSubCustomerProperties", "/customers/{customer_id}/property-records", unwrap="property_record_id")
     async def create(self, property_record: PropertyRecordInput) -> str:
@@ -127,7 +137,7 @@ class CustomerInterestRecords(
 ):
     """The interest records of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="interest_record_id", by_id=True), Key(name="interest_id")))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="interest_record_id", by_id=True), Key(name="interest_id")))
 
     @lists(
         "getSubCustomerInterests",
@@ -157,7 +167,7 @@ class CustomerInterestRecords(
 class CustomerPartnerRecords(BulkWriting, call="customers.partner_records"):
     """The partner records of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="partner_id"),))
+    _bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="partner_id"),))
 
     @lists(
         "getSubCustomerPartners",
@@ -166,7 +176,10 @@ class CustomerPartnerRecords(BulkWriting, call="customers.partner_records"):
         interfaces=ENTERPRISE_ONLY,
     )
     def list(self, **paging: Unpack[Paging]) -> Listing[PartnerRecord]:
-        """List the customer's partner records (`GET /customers/{customer_id}/partner-records`). Enterprise API only."""
+        """List the customer's partner records (`GET /customers/{customer_id}/partner-records`). Enterprise API only.
+
+        Also takes `count`, `offset`, `sort_field` and `sort_direction`; see `Paging`.
+        """
 
     @posts("postSubCustomerPartnerRecord", "/customers/{customer_id}/partner-records", unwrap="partner_record_id")
     async def create(self, partner_record: PartnerRecordInput) -> str:
