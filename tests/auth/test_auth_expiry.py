@@ -145,7 +145,7 @@ async def test_a_provider_that_asks_no_server_may_say_seconds_or_an_aware_end():
             return make()
 
         provider = OwnProvider(obtain)
-        sandbox.user_tokens._tokens["t"] = sandbox.user_tokens.issue("u", lifetime=1e9, reuse_margin=None)
+        sandbox.user_tokens.issue("u", lifetime=1e9, value="t")
         async with CareCloud(HOST, auth=provider, transport=sandbox.transport(), clock=clock) as client:
             await call_for(client, clock, seconds=10_000, every=50)
         assert 10 <= provider.asked <= 15

@@ -93,7 +93,6 @@ async def test_parquet_has_real_types(sandbox, tmp_path):
 async def test_parquet_is_written_in_row_groups(sandbox, tmp_path, monkeypatch):
     """Memory holds one row group."""
     monkeypatch.setattr("carecloud_async._lists.export.formats.parquet.ROW_GROUP", 100)
-    monkeypatch.setattr("carecloud_async._lists.export.storage.journal.batches.__kwdefaults__", {"records": 50})
     await export(sandbox, tmp_path / "c.parquet")
     assert pq.ParquetFile(tmp_path / "c.parquet").num_row_groups == 3
 

@@ -21,7 +21,7 @@ async def test_it_stands_still():
     assert (clock.monotonic(), clock.time()) == (before[0] + 3600, before[1] + 3600)
 
 
-async def test_it_starts_where_it_is_told():
+async def test_it_starts_at_any_time():
     """The clock starts at any aware time; it does not move backwards."""
     clock = FakeClock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
     assert clock.now() == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
@@ -29,7 +29,7 @@ async def test_it_starts_where_it_is_told():
         clock.advance(-1)
 
 
-async def test_sleepers_sleep_side_by_side():
+async def test_concurrent_sleeps_overlap():
     """A hundred concurrent sleeps take as long as the longest one, and end in order."""
     clock = FakeClock()
     woken = []

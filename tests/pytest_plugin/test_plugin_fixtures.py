@@ -19,7 +19,7 @@ filterwarnings = error
 
 @pytest.fixture
 def run(pytester):
-    """Run a file of tests in a pytest of its own, and expect so many to pass."""
+    """Run a file of tests in a pytest of its own, and expect this number to pass."""
 
     def run(code, *options, mode="strict", ini="", **expected):
         pytester.makeini(INI.format(mode=mode) + ini)
@@ -72,7 +72,7 @@ def test_fixtures_in_asyncio_auto_mode(run):
 
 
 def test_settings_and_faults_by_mark(run):
-    """Marks set up the sandbox and order faults; waits cost no time and are on record, calls too."""
+    """Marks configure the sandbox and its faults; waits take no real time, and waits and calls are recorded."""
     run(
         """
         import time
@@ -222,7 +222,7 @@ def test_beside_respx(run):
 
 
 def test_the_guard_in_a_suite(run):
-    """A client that would leave the machine fails its test with the way out named; a mark or an ini option lets it."""
+    """A client of another host fails its test with the fix named; a mark or an ini option allows the host."""
     code = """
         import asyncio
         import pytest

@@ -19,7 +19,7 @@ from carecloud_async.sandbox import Sandbox
 pytest_plugins = ["pytester"]
 
 SANDBOX = Sandbox(customers=3)
-#: Addresses that are reserved for documentation: nobody answers there.
+#: Addresses that are reserved for documentation: no server answers there.
 FAR = "192.0.2.1"
 
 
@@ -38,7 +38,7 @@ def sdk_guard():
 @pytest.mark.usefixtures("guard")
 @pytest.mark.parametrize("host", [FAR, "2001:db8::1", "crm.example.com"])
 def test_other_hosts_are_refused(host):
-    """Names and addresses that are not this machine are refused before anything is sent, with the way out named."""
+    """Names and addresses of other hosts are refused before anything is sent, with the fix named."""
     with pytest.raises(HostRefusedError, match="carecloud_network") as caught:
         socket.create_connection((host, 443), timeout=1)
     assert host in str(caught.value)
@@ -92,7 +92,7 @@ def test_a_forgotten_client_is_refused_at_once(request, guard, backend):
 @pytest.mark.parametrize("http_library", [httpx, httpx2])
 @pytest.mark.parametrize("host", [FAR, "crm.example.com", "[2001:db8::1]"])
 def test_a_clients_own_http_client_is_refused_at_its_socket(http_library, host):
-    """A given `http_client=` or `transport=` is let send, as it may be a mock; a real one reaches no other host."""
+    """A given `http_client=` or `transport=` may send, because it may be a mock; a real one reaches no other host."""
 
     async def through_given_client():
         async with http_library.AsyncClient() as http:
@@ -130,7 +130,7 @@ def test_connections_that_are_not_the_sdks_are_left_alone():
 
 @pytest.mark.usefixtures("sdk_guard")
 def test_a_tests_own_patches_of_sockets_are_undone_first(monkeypatch):
-    """What a test puts in the place of a socket's function stays nowhere after it."""
+    """A test's own patches of socket functions are undone after it."""
     fake = object()
     before = socket.getaddrinfo
     with sdk_guarded(()), pytest.MonkeyPatch.context() as patch:
@@ -180,7 +180,7 @@ def test_hosts_can_be_allowed(monkeypatch):
         socket.create_connection(("other.example.com", 443)).close()
 
 
-def test_names_that_stand_for_nothing(monkeypatch):
+def test_invalid_names_may_be_looked_up(monkeypatch):
     """A `.invalid` name may be looked up, and what a strange resolver makes of it may not be connected to."""
     entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (FAR, 443))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry])

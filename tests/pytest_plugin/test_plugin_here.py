@@ -1,4 +1,4 @@
-"""The plugin in this very suite: an installed package brings it along."""
+"""The plugin in this suite, where the installed package brings it."""
 
 from importlib.metadata import entry_points
 
@@ -24,7 +24,7 @@ async def test_a_limited_project(carecloud_client, carecloud_sandbox, carecloud_
 
 @pytest.mark.carecloud_fault("GET /customers", status=429)
 async def test_options_of_further_clients(carecloud_connect, carecloud_sandbox):
-    """What a test asks for goes before what the fixture would take."""
+    """Options of a test override those of the fixture."""
     client = carecloud_connect(retry=RetryPolicy(attempts=1))
     with pytest.raises(RateLimitError):
         await client.customers.list().total()

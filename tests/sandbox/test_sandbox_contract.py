@@ -1,4 +1,4 @@
-"""The sandbox against the vendor's OpenAPI description, where that is at hand."""
+"""The sandbox against the vendor's OpenAPI description; skipped without it."""
 
 from pathlib import Path
 
@@ -129,7 +129,7 @@ async def test_enterprise_answers_have_the_described_form(vendor, sandbox, enter
 
 @pytest.mark.anyio
 async def test_tidy_customers_have_the_described_form(vendor, enterprise, token, sandbox):
-    """Customers that no rule of untidiness struck match the schema to the letter."""
+    """Customers to which no rule of untidiness applies match the schema exactly."""
     schema = {"$ref": "#/components/schemas/Customer"}
     tidy = [slot for slot in range(300) if not any(slot % every == at for every, at, _ in RULES)]
     customers = (await enterprise.get("/customers", token=token, count=300)).json()["data"]["customers"]

@@ -1,4 +1,4 @@
-"""Actions on customers that check what they get."""
+"""Actions on customers: credentials, tokens for other applications, checks of data, the search."""
 
 import pytest
 
@@ -70,8 +70,8 @@ async def test_passwords_and_referral_codes_are_validated(enterprise, kind, valu
     assert answer.json()["data"] == {"is_valid": valid}
 
 
-async def test_an_authentication_token_is_good_once(enterprise, token):
-    """A token for another application gives its customer once, and only there."""
+async def test_an_authentication_token_is_valid_once(enterprise, token):
+    """A token for another application names its customer once, and only there."""
     goal = {"external_application_id": OTHER_CUSTOMER_APPLICATION_ID, "token_type": 2}
     issued = (await act(enterprise, token, "auth-token", customer_id=FIRST_CUSTOMER_ID, **goal)).json()["data"]
     assert issued["authentication_token"].isdigit()
@@ -86,7 +86,7 @@ async def test_an_authentication_token_is_good_once(enterprise, token):
     assert unknown.json()["error"]["error_data"]["invalid_params"][0]["name"] == "customer_id"
 
 
-async def test_the_search_takes_all_that_is_given(sandbox, enterprise, token):
+async def test_the_search_combines_its_parameters(sandbox, enterprise, token):
     """Name, date of birth and card number narrow the search; without any of them no customer is found."""
     path = "/customers/actions/search-customers"
     smiths = (await enterprise.get(path, token=token, last_name="smith")).json()["data"]["strict"]

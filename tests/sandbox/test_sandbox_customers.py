@@ -100,7 +100,7 @@ async def test_a_hundred_thousand_cost_nothing():
         ("customer_ids[]", [FIRST_CUSTOMER_ID, "nobody"]),
     ],
 )
-async def test_filters_that_find_john(enterprise, token, name, value):
+async def test_each_filter_finds_the_first_customer(enterprise, token, name, value):
     """Each of these filters finds John Smith alone."""
     if value == "12.2.985":
         value = "12.02.985"
@@ -206,7 +206,7 @@ async def test_create_refuses(sandbox, enterprise, token, new_customer, changes,
     assert len(sandbox.customers) == 300
 
 
-async def test_names_of_parameters_are_uneven_now_and_then(enterprise, token):
+async def test_every_fourth_refusal_names_its_parameter_otherwise(enterprise, token):
     """Every fourth refusal names its parameter by a list, a number or an object."""
     kinds = []
     for _ in range(12):
@@ -256,7 +256,7 @@ async def test_replace_notes_read_only_fields(sandbox, enterprise, token):
 
 
 async def test_replace_changes_the_password(sandbox, customer):
-    """A customer changes the own password, and the old one is refused from then on."""
+    """A customer changes the password; the old one is refused afterwards."""
     device = await customer.device_token()
     await customer.customer_login(device)
     body = {

@@ -1,4 +1,4 @@
-"""What goes wrong on order, in process and on a real socket."""
+"""Faults, in process and on a real socket."""
 
 import inspect
 import re
@@ -14,7 +14,7 @@ from carecloud_async.sandbox.server.faults import matches
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_fault_strikes_after_some_and_only_so_often(sandbox, enterprise, token):
+async def test_a_fault_applies_after_some_requests_and_to_some(sandbox, enterprise, token):
     """`after=3, times=2`: three pass, two are refused with `Retry-After`, the rest pass."""
     fault = sandbox.faults.add("GET /customers", status=429, retry_after=1, times=2, after=3)
     answers = [await enterprise.get("/customers", token=token, count=1) for _ in range(7)]
@@ -78,8 +78,8 @@ async def test_faults_mean_templates(sandbox, enterprise, token):
         ({"body": "nonsense", "headers": {"X-Request-Id": "theirs"}}, b"nonsense", 200),
     ],
 )
-async def test_answers_that_are_no_answers(sandbox, enterprise, token, fault, content, status):
-    """Garbage, HTML, no `data`, and any body come as ordered."""
+async def test_damaged_answers(sandbox, enterprise, token, fault, content, status):
+    """A fault makes the body garbage, HTML, JSON without `data`, or any given text."""
     sandbox.faults.add("GET /customers", **fault)
     answer = await enterprise.get("/customers", token=token, count=3)
     assert content in answer.content
@@ -96,8 +96,8 @@ async def test_a_delay_meets_the_read_timeout(sandbox, enterprise, token):
 
 
 @pytest.mark.parametrize("served", [False, True])
-async def test_a_connection_dies_before_the_work_or_after_it(connect, new_customer, served):
-    """`cut=True`: nothing was done; `cut="after"` and `"half"`: the customer exists; the client sees a dead peer."""
+async def test_a_connection_is_cut_before_the_work_or_after_it(connect, new_customer, served):
+    """After `cut=True` nothing was done, after `"after"` and `"half"` the customer exists; the connection is cut."""
     sandbox = Sandbox(10)
 
     async def check(api):
@@ -160,7 +160,7 @@ def test_late_work_is_not_done_twice(more):
         Sandbox(1).faults.add("POST /customers", late=1.0, **more)
 
 
-async def test_latency_and_delays_use_the_sleep_that_was_handed_in(connect):
+async def test_latency_and_delays_use_the_given_sleep(connect):
     """Every answer waits for `latency`, and a fault for its `delay`."""
     slept = []
 
@@ -217,7 +217,7 @@ async def test_customers_come_and_go_between_pages(sandbox, enterprise, token):
 
 
 async def test_the_server_may_lie(sandbox, enterprise, token):
-    """Total, end of a token, repeated and empty pages are as false as ordered, and true again afterwards."""
+    """`lie` falsifies the total, the end of a token and pages; `lie()` without arguments ends it."""
     sandbox.lie(total_items=7, repeat_page=True, empty_from=200)
     first, second = [(await enterprise.get("/customers", token=token, count=5, offset=at)).json() for at in (0, 5)]
     assert first == second

@@ -39,7 +39,7 @@ async def test_login_answers_like_the_quickstart(sandbox, enterprise):
     assert sandbox.violations == []
 
 
-async def test_two_logins_are_good_at_once(enterprise):
+async def test_two_logins_are_valid_at_once(enterprise):
     """A second login of the same user leaves the first token alone."""
     tokens = [await enterprise.user_token(), await enterprise.user_token()]
     assert len(set(tokens)) == 2
@@ -74,7 +74,7 @@ async def test_tokens_expire_are_revoked_and_logged_out(sandbox, enterprise):
 
 @pytest.mark.parametrize("status", [None, 400, 401, 403])
 async def test_a_wrong_password_is_refused(connect, status):
-    """A wrong password is refused with the status that the server is set to, 403 where nothing is said."""
+    """A wrong password is refused with the configured status, by default 403."""
     sandbox = Sandbox(5, login_refusal=status)
     body = {"user_external_application_id": USER_APPLICATION_ID, "login": "fabulous_user", "password": "wrong"}
     async with connect(sandbox, "enterprise") as api:
@@ -104,8 +104,8 @@ async def test_single_sign_on_and_the_auth_token(enterprise):
     assert wrong.status_code == 403
 
 
-async def test_a_new_device_token_kills_the_old_one(customer):
-    """One device and application has one token; another device or application is another matter."""
+async def test_a_new_device_token_ends_the_old_one(customer):
+    """A device has one token for an application; tokens of other devices and applications stay valid."""
     old = await customer.device_token("a")
     other_device = await customer.device_token("b")
     other_application = await customer.device_token("a", OTHER_CUSTOMER_APPLICATION_ID)
@@ -168,8 +168,8 @@ async def test_social_network_login(sandbox, customer):
     assert wrong.status_code == 401
 
 
-async def test_an_authentication_token_works_once_and_not_for_ever(sandbox, customer):
-    """A customer is taken to another application by a token that is used up, and that ends."""
+async def test_an_authentication_token_is_valid_once_and_ends(sandbox, customer):
+    """A token for another application logs its customer in once, and only until it ends."""
     token = await customer.device_token()
     other = await customer.device_token("other", OTHER_CUSTOMER_APPLICATION_ID)
     await customer.customer_login(token)
@@ -202,7 +202,7 @@ async def test_an_authentication_token_works_once_and_not_for_ever(sandbox, cust
     assert (await use(late)).status_code == 401
 
 
-async def test_the_rest_of_a_device_token(sandbox, customer):
+async def test_other_operations_of_a_device_token(sandbox, customer):
     """Setup and push token are replaced, a password e-mail is noted, a test customer logs in."""
     token = await customer.device_token()
     setup = {"language_id": "cs", "allowed_gps": False, "allowed_notifications": True}

@@ -162,7 +162,7 @@ async def test_a_purchase_that_is_not_there_has_no_customer(enterprise, token):
 
 
 async def test_members_of_a_segment(sandbox, act, listed):
-    """A customer who is added is in the segment's and the own list, once; one who is removed is in neither."""
+    """An added customer is once in the lists of the segment and of the customer; a removed one is in neither."""
     segment = await act("/segments", name="Gold")
     path = f"/segments/{segment['segment_id']}"
 

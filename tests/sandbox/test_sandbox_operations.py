@@ -98,7 +98,7 @@ async def test_every_operation_succeeds_in_the_declared_form(connect, operation)
 
 @every("operation", ON_BOTH, **by_id)
 async def test_operations_of_both_interfaces_succeed_for_a_customer(connect, operation):
-    """The logged-in customer gets the same forms for the own records."""
+    """A logged-in customer gets answers of the declared form."""
     sandbox = fresh()
     answer = await called(sandbox, connect, operation, "customer")
     assert wrong(operation, answer) == []

@@ -29,13 +29,13 @@ async def test_unknown_paths_and_verbs(enterprise, token):
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff"])
 async def test_broken_bodies(enterprise, token, body):
-    """A body that is no JSON object is a 400."""
+    """A body that is not a JSON object is a 400."""
     answer = await enterprise.call("POST", "/customers", token=token, content=body)
     assert (answer.status_code, answer.json()["error"]["exception"]) == (400, "invalid_json_exception")
 
 
-async def test_a_good_client_breaks_no_rule(sandbox, enterprise, token):
-    """Right headers leave no violation; the sandbox knows no cookie."""
+async def test_a_correct_client_breaks_no_rule(sandbox, enterprise, token):
+    """A client with the right headers causes no violation."""
     await enterprise.get("/customers", token=token)
     assert (sandbox.violations, sandbox.cookies_received) == ([], [])
 

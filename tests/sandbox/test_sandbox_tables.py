@@ -55,7 +55,7 @@ async def test_read_only_fields_are_noted(sandbox, enterprise, token):
 
 
 async def test_a_record_lives_from_post_to_delete(sandbox, enterprise, token):
-    """A POST answers the one id, GET and the list of the parent show the record, after a DELETE it is gone."""
+    """A POST returns an id; GET and the parent's list show the record until it is deleted."""
     booking = record(FACTS.schemas["Booking"]) | {"customer_id": FIRST_CUSTOMER_ID}
     created = await enterprise.call("POST", "/bookings", token=token, json={"booking": booking})
     assert (created.status_code, list(created.json()["data"])) == (201, ["booking_id"])
@@ -150,8 +150,34 @@ async def test_list_filters_take_any_of_their_values(sandbox, enterprise, token,
     assert sandbox.violations == []
 
 
+async def test_filters_follow_changes(sandbox, enterprise, token):
+    """A filter finds records by their values after inserts, updates and deletes, in a table and among customers."""
+    cards, customers = sandbox.records("cards"), sandbox.customers
+
+    async def found(path, **params):
+        (records, total) = (await enterprise.get(path, token=token, **params)).json()["data"].values()
+        assert len(records) == total
+        return [one.get("card_id") or one["customer_id"] for one in records]
+
+    first, second = cards.ids()[:2]
+    email = customers.get(customers.id_at(2))["personal_information"]["email"]
+    assert await found("/cards", card_number="77") == []
+    assert await found("/customers", email=email) == [customers.id_at(2)]
+    for one in (second, first):
+        cards.update(one, {"card_number": "77"})
+        customers.update(customers.id_at(2), {"personal_information": {"email": "77@example.com"}})
+    made = [cards.insert({"card_number": "77"}), customers.insert({"personal_information": {"email": email}})]
+    assert await found("/cards", card_number="77") == [first, second, made[0]]
+    assert await found("/customers", email="77@EXAMPLE.com") == [customers.id_at(2)]
+    assert await found("/customers", email=email) == [made[1]]
+    cards.delete(second)
+    customers.delete(made[1])
+    assert await found("/cards", card_number="77") == [first, made[0]]
+    assert await found("/customers", email=email) == []
+
+
 async def test_lists_below_a_parent_show_the_records_that_name_it(sandbox, enterprise, token):
-    """`/customers/{customer_id}/cards` and `/card-types/{card_type_id}/cards` are cuts of the same cards."""
+    """`/customers/{customer_id}/cards` and `/card-types/{card_type_id}/cards` show parts of the same table."""
     cards = list(sandbox.records("cards"))
     for parent, field in (("customers", "customer_id"), ("card-types", "card_type_id")):
         for value in {card[field] for card in cards}:
@@ -170,8 +196,8 @@ async def test_references_lead_to_records(sandbox, enterprise, token):
     assert {one["store_id"] for one in people if one.get("store_id")} <= {*sandbox.records("stores").ids()}
 
 
-async def test_a_customer_sees_the_own_records_alone(sandbox, customer):
-    """On the customer interface lists hold the own records, others' are a 403, and writes for others a 400."""
+async def test_a_customer_sees_only_own_records(sandbox, customer):
+    """A logged-in customer lists the own records; records of others are a 403, writes for them a 400."""
     device = await customer.device_token()
     assert (await customer.get("/cards", token=device)).status_code == 401
     await customer.customer_login(device)
@@ -207,7 +233,7 @@ async def test_batches_create_change_and_delete(sandbox, enterprise, token):
 
 
 async def test_actions_show_in_the_tables(sandbox, enterprise, token):
-    """Vouchers that were applied or created and points that were assigned show in what is read next."""
+    """Applied and created vouchers and assigned points show in the lists."""
     voucher_id = sandbox.records("vouchers").ids()[0]
     body = {"date_applied": "2026-01-15 12:00:00"}
     path = f"/vouchers/{voucher_id}/actions/apply-voucher"
@@ -290,7 +316,7 @@ def test_the_first_record_is_tidy_and_others_are_not():
 
 
 def test_tables_are_changed_from_outside():
-    """A test adds, changes and removes records, and asks in vain for what is not there."""
+    """A test adds, changes and removes records; unknown ids are a KeyError."""
     cards = Sandbox(5, records=3).records("/cards")
     added = cards.insert({"card_number": "7"})
     cards.update(added, {"state": 0})
@@ -309,7 +335,7 @@ def test_tables_are_changed_from_outside():
     ("name", "of"), [("unknown", None), ("customers", "x"), ("customers/addresses", None), ("cards", "x")]
 )
 def test_records_of_no_table_are_a_key_error(name, of):
-    """A list that stands on no table, a missing parent and one too many are a KeyError."""
+    """An unknown list, a missing parent and a superfluous one are a KeyError."""
     with pytest.raises(KeyError):
         Sandbox(5).records(name, of=of)
 

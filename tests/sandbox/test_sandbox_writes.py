@@ -43,7 +43,7 @@ async def test_a_customer_gets_one_card_of_a_type(sandbox, enterprise, token):
     assert cards.get(blocked)["customer_id"] is None
 
 
-async def test_the_pool_does_not_run_dry(sandbox, enterprise, token):
+async def test_a_card_is_created_if_none_is_free(sandbox, enterprise, token):
     """Without a free card of the type a new one is assigned; an unknown customer is refused."""
     body = {"card_type_id": "t", "customer_id": FIRST_CUSTOMER_ID}
     answer = await enterprise.call("POST", "/cards/actions/assign-free-card", token=token, json=body)
@@ -65,7 +65,7 @@ async def test_a_new_card_has_a_number_of_its_own(sandbox, enterprise, token):
     assert numbers[0] != numbers[1]
 
 
-async def test_a_customer_assigns_to_nobody_else(sandbox, customer):
+async def test_a_customer_gets_cards_for_itself_only(sandbox, customer):
     """On the customer interface the customer is the logged-in one and need not be named."""
     token = await customer.device_token()
     await customer.customer_login(token)

@@ -40,19 +40,22 @@ class UserTokens:
     def __len__(self) -> int:
         return sum(1 for token in list(self._tokens.values()) if self._is_valid(token))
 
-    def issue(self, user_id: str, *, lifetime: float, reuse_margin: float | None) -> UserToken:
+    def issue(
+        self, user_id: str, *, lifetime: float, reuse_margin: float | None = None, value: str | None = None
+    ) -> UserToken:
         """Log a user in.
 
         Args:
             user_id: The user.
             lifetime: Seconds that a new token is valid.
             reuse_margin: Seconds that an older token must still be valid to be returned again; `None`: it never is.
+            value: The token's text; `None` makes one.
         """
         if reuse_margin is not None:
             for token in self._tokens.values():
                 if token.user_id == user_id and token.ends - self._now() > reuse_margin:
                     return token
-        token = UserToken(value=self._new_value(), user_id=user_id, ends=self._now() + lifetime)
+        token = UserToken(value=value or self._new_value(), user_id=user_id, ends=self._now() + lifetime)
         self._tokens[token.value] = token
         return token
 
