@@ -1,38 +1,47 @@
 """One write: its states, and what leads from one to the next. Everything else in this package serves this machine.
 
 A row of a bulk write is one write or more: its record, then its parts (a card, an external id, values of properties).
-All of them pass through the same states, each with a key, a body and a state of its own.
+All of them pass through the same four states, each with a key, a body and a state of its own, which the journal keeps.
 
 ```text
-                    intend                    (leaves)              end
-    waiting ---------------------> intended -----------> (sent) -----------> ended
-     ^   |                          |    ^                  |                 ^ ^
-     |   |                          |    |                  | lose            | |
-     |   |        take back         |    |                  v                 | |
-     +---|--------------------------+    +---------------- lost --------------+ |
-         |                                     intend              end          |
-         +----------------------------------------------------------------------+
-                                          end
+                  intend                    end
+    waiting ------------------> intended ------------> ended
+     |    ^                      |  |  ^                ^ ^
+     |    |      take back       |  |  |                | |
+     |    +----------------------+  |  |                | |
+     |                              |  |                | |
+     |                         lose |  | intend         | |
+     |                              v  |                | |
+     |                              lost ---------------+ |
+     |                                          end       |
+     +----------------------------------------------------+
+                             end
 
-    intend      its key is claimed, its record looked up, and a request decided and noted
-    take back   the request was stopped before it left
-    lose        the answer was lost, or the run was killed
-    end         it was answered; or the look-up showed that there is nothing to write, or that nothing can be known
+    move        from                      to         when
+    intend      waiting, lost          -> intended   a request was decided: it is noted, and then it leaves
+    take back   intended               -> waiting    the request was stopped before it left
+    lose        intended               -> lost       the answer was lost, or the run was killed
+    end         waiting, lost          -> ended      the look-up showed that nothing is to be sent, or nothing can be
+    end         intended               -> ended      it was answered: written, or refused for good
 ```
 
-A write stays where it is while another run holds its key or another row writes its record, and in `lost` until the
-settle time is over.
+A write leaves `waiting` and `lost` in its turns, each of which is: claim, look up, decide, send. It stays where it is,
+and has another turn a second later, while another run holds its key or its record, or another row of its run writes
+this record. In `lost` it has no turn before the settle time is over. It ends with one of six outcomes: `created`,
+`updated`, `unchanged`, `refused`, `conflict`, `unknown`.
 
 **Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when
-its outcome is known. So what a look-up shows holds until the write has its outcome, whatever other runs on this
-machine do, and there is nothing to remember of writes that are done.
+its outcome is known; a record that is about to be changed is claimed too, since another key may lead to it. So what a
+look-up shows holds until the write has its outcome, whatever other runs on this machine do, and there is nothing to
+remember of writes that are done.
 
-**An intent is durable before its request leaves.** `sent` is therefore not a state of its own: after a kill every
+**An intent is durable before its request leaves.** So there is no state for a request that has left: after a kill every
 intended write may have been sent, and counts as lost.
 
 **A lost write settles before it is looked up.** Until the settle time is over the request may still take effect. After
-it the record shows what happened: equal to the write, it is done; otherwise the write is decided like any other.
-Without a key there is nothing to look up: the outcome is `unknown`, and the write is never sent again.
+it the record shows what happened: equal to the write, it is done (`created` if there was no record when it was sent,
+else `updated`); otherwise the write is decided like any other. Without a key there is nothing to look up: such a write
+is never `lost`. It ends as `unknown` at once, and is never sent again.
 """
 
 from __future__ import annotations

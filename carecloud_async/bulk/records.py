@@ -112,7 +112,9 @@ class RecordWrites:
             same = decide(write.body, records, family=self._family, key=self._key, options=own)
             if not isinstance(same, Plan) and same.outcome is Outcome.UNCHANGED:
                 one = same
-        return attrs.evolve(one, read_at=found.read_at.get(write.key or "", 0.0)) if isinstance(one, Plan) else one
+        if not isinstance(one, Plan) or (one.kind == "batch" and self._key is not None and self._key.needs_list):
+            return one  # reading a long list may take longer than a base may wait, and a batch replaces no record
+        return attrs.evolve(one, read_at=found.read_at.get(write.key or "", 0.0))
 
 
 def _from_list(writes: Sequence[Write]) -> FoundByKey:

@@ -4,7 +4,7 @@ import anyio
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, people, read
+from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import RateLimit, RetryPolicy
 from carecloud_async.bulk import BulkWriteError
@@ -70,6 +70,22 @@ async def test_records_that_cannot_be_replaced_in_time(clock):
         with pytest.raises(BulkWriteError, match="within ten seconds of its look-up"):
             await client.customers.bulk_write(rows, match="customer_id")
     assert server.sent == []
+
+
+async def test_a_key_that_only_a_slow_list_finds(clock, sandbox):
+    """Brands are written though reading their list takes longer than a record may wait for its `PUT`."""
+    server = sandbox.transport()
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.method == "GET":
+                clock.advance(11.0)
+            return await server.handle_async_request(request)
+
+    async with connect(sandbox, clock=clock, transport=Slow()) as client:
+        for outcome in ("created", "unchanged"):
+            report = await client.product_brands.bulk_write([{"external_id": "b1", "name": "One"}], match="external_id")
+            assert counts(report) == {outcome: 1}
 
 
 async def test_one_row_on_which_the_server_fails_holds_up_no_other(clock, tmp_path):

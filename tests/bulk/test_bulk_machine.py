@@ -1,5 +1,7 @@
 """The machine of one write: each arrow of its table, in the journal and in runs, and its drawing."""
 
+import re
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -78,12 +80,26 @@ async def test_runs_walk_each_arrow(monkeypatch, tmp_path):
     assert walked == {(move, before) for move, (sources, _) in TRANSITIONS.items() for before in sources}
 
 
-def test_the_drawing_names_each_state():
-    """The drawing at the top of the file has the states and the moves of the table, and the table no other."""
-    drawing = machine.__doc__.split("```")[1]
-    assert {state for state in State if state.name.lower() in drawing} == {*State}
-    assert {move for move in Move if move.value in drawing} == {*Move} == {*TRANSITIONS}
-    assert {one for sources, target in TRANSITIONS.values() for one in (*sources, target)} == {*State}
+def test_the_drawing_is_the_table():
+    """The drawing at the top of the file has each state once and each arrow of the table; its legend is the table."""
+    drawing, _, legend = machine.__doc__.split("```text")[1].partition("    move ")
+    words = Counter(re.findall("[a-z]+(?: [a-z]+)*", drawing))
+    assert words == {state.name.lower(): 1 for state in State} | {
+        move.value: len(sources) for move, (sources, _) in TRANSITIONS.items()
+    }
+    arrows = [line.split("->") for line in legend.partition("```")[0].splitlines() if "->" in line]
+    told = {
+        (move, before.strip(), after.split()[0])
+        for source, after in arrows
+        for move in Move
+        if source.strip().startswith(f"{move.value} ")
+        for before in source.strip().removeprefix(move.value).split(",")
+    }
+    assert told == {
+        (move, before.name.lower(), target.name.lower())
+        for move, (sources, target) in TRANSITIONS.items()
+        for before in sources
+    }
 
 
 @pytest.mark.parametrize(
