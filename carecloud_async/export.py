@@ -21,8 +21,10 @@ stops changing costs at most five times its requests, or ten passes without an o
 JSON, next to the file.
 
 **When it is exact.** No gap is left between the pages; the order of the records is shown to be stable; the last page
-ends where its own total says; and as many records were read as the list had at first, less what its count fell by. A
-list that fails the last two is read twice more, with all ids remembered, before it is called exact or not.
+ends where its own total says; and as many records were read as the largest total that any answer told. A smaller total
+counts if five answers in a row told no more: the first five, because records were created since, or the last five,
+because records were deleted. A list that fails the last two is read at most twice more, with all ids remembered, before
+it is called exact or not.
 
 **Its limits.** `exact` is false unless the guarantee is shown to hold: it is false if the list kept changing until the
 end, if the server sends one record at a time or shuffles its records for each page (as sorts with ties may do), or if

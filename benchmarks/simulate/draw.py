@@ -194,6 +194,8 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
         pages = dice.choice([2, 3, 6, 12])
         actor.count = dice.choice([None, max(2, len(internet.world.records[family]) // pages)])
         actor.concurrency = dice.choice([1, 1, 3, 8])
+        if isinstance(actor, StateExport):
+            actor.overwrites = dice.random() < 0.5
         if isinstance(actor, Night):
             actor.as_file = theme == "changes as files"
             actor.has_rival = dice.random() < 0.3

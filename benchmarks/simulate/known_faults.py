@@ -217,4 +217,27 @@ KNOWN: Final[Sequence[Fault]] = (
         right="if counts.exact and since is None:",
         wrong="if since is None:",
     ),
+    Fault(
+        name="a total that single answers tell is believed",
+        theme="exports",
+        file="_lists/export/reading/evidence.py",
+        right="_CONFIRMED = 5",
+        wrong="_CONFIRMED = 1",
+    ),
+    Fault(
+        name="deletions are told after one reading",
+        theme="changes",
+        file="_lists/changes/reader.py",
+        right="if since is not None or not counts.exact or not comparison.unseen:",
+        wrong="if counts:",
+    ),
+    Fault(
+        name="the mark of an export moves before its end is reported",
+        theme="exports since",
+        file="_lists/export/job.py",
+        right="    mark, following = report.next_changed_since, None\n",
+        wrong="    mark, following = report.next_changed_since, None\n"
+        "    if report.exact and mark is not None:\n"
+        "        await run_in_thread(lambda: write_last(opened[0], LastRun(changed_since=mark, has_records=True)))\n",
+    ),
 )

@@ -236,7 +236,8 @@ class Export(_Reader):
         for record_id in world.records[self.family]:
             if record_id in ids or not world.lived(self.family, record_id, began, now):
                 continue
-            if self.was_seen_whole(None, began):
+            # A run that begins anew knows nothing of what a killed one was shown.
+            if self.was_seen_whole(None if report.resumed else f"{self.name}.{self.attempts}", began):
                 self.violations.add(
                     f"{self.name}: {record_id} lived all the time and is not in the exact file", record_id
                 )
@@ -253,9 +254,11 @@ class StateExport(_Reader):
 
     Attributes:
         nights: how many.
+        overwrites: whether each night has the same file, which a run replaces, and is applied when the run has ended.
     """
 
     nights: int = 3
+    overwrites: bool = False
 
     async def live(self) -> None:
         """Export each night."""
@@ -279,7 +282,7 @@ class StateExport(_Reader):
 
     async def _one(self) -> Any:
         self.number += 1
-        target = self.folder / f"night{self.number}.jsonl"
+        target = self.folder / f"night{0 if self.overwrites else self.number}.jsonl"
         report = await self.until_done(
             lambda process: self._export(process, target), what=f"an export of what changed in {self.family}"
         )
@@ -294,5 +297,9 @@ class StateExport(_Reader):
     async def _export(self, process: Process, target: Path) -> Any:
         async with self.client(process, sees_hidden=True) as client:
             return await self.listing(client).export(
-                target, resume=True, state=self.folder / "list.state", concurrency=self.concurrency
+                target,
+                resume=not self.overwrites,
+                overwrite=self.overwrites,
+                state=self.folder / "list.state",
+                concurrency=self.concurrency,
             )

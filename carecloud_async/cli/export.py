@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from typing import Annotated
 
@@ -12,6 +12,8 @@ import typer
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.formats.selection import read_fields
+from carecloud_async._lists.export.job import WrittenExport, write_export
+from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
 from carecloud_async.cli.failures import StoppedError, UsageError
@@ -22,10 +24,9 @@ from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.output import Output
 from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.signals import exits_at_once
+from carecloud_async.cli.signals import exits_at_once, ignores_signals
 from carecloud_async.cli.summary import summary, write_report
 from carecloud_async.errors import CareCloudError
-from carecloud_async.export import ExportReport
 
 __all__ = ["export"]
 
@@ -79,7 +80,9 @@ def export(
     since = None if changed_since is None else _moment(changed_since)
     wanted = None if fields is None else split_fields(fields)
 
-    async def work() -> ExportReport:
+    written: list[WrittenExport] = []
+
+    async def work() -> None:
         async with source.open(connection, operation, allow_unknown=allow_unknown) as (client, listing):
             if wanted is not None and not allow_unknown:
                 _check_fields(wanted, listing.export_source().into, target)
@@ -87,8 +90,7 @@ def export(
             if not resume:
                 target.warn_of_discarding(overwrite=source.overwrite)
             with show_progress(resource, quiet=target.is_stdout) as on_progress:
-                return await listing.export(
-                    target.name,
+                options = ExportOptions(
                     concurrency=source.width,
                     resume=resume,
                     overwrite=source.overwrite,
@@ -99,22 +101,31 @@ def export(
                     on_progress=on_progress,
                     **arguments,
                 )
+                written.append(await write_export(listing.export_source(), target.name, options))
 
-    try:
-        with exits_at_once("interrupted: the output is not complete") if target.is_direct else nullcontext():
-            done = anyio.run(work)
-    except KeyboardInterrupt:
-        say(target.interrupted())
-        return INTERRUPTED
-    except CareCloudError as error:
-        if target.is_stdout and isinstance(error.__cause__, BrokenPipeError):
-            raise ReaderGoneError from None
-        if not isinstance(error, UsageError) and target.has_partial():
-            raise StoppedError from error
-        raise
-    say(summary(resource, done, state=state))
-    if source.report is not None:
-        write_report(source.report, resource, done)
+    with ExitStack() as stack:
+        try:
+            with exits_at_once("interrupted: the output is not complete") if target.is_direct else nullcontext():
+                anyio.run(work)
+            done = written[0].report
+            say(summary(resource, done, state=state))
+            if source.report is not None:
+                write_report(source.report, resource, done)
+        except KeyboardInterrupt:
+            say(f"interrupted: {state} is left as it was" if written and state else target.interrupted())
+            return INTERRUPTED
+        except CareCloudError as error:
+            if target.is_stdout and isinstance(error.__cause__, BrokenPipeError):
+                raise ReaderGoneError from None
+            if not isinstance(error, UsageError) and target.has_partial():
+                raise StoppedError from error
+            raise
+        finally:
+            for one in written:
+                stack.callback(one.close)
+        # Last: a scheduler that repeats an interrupted command gets everything again, and not only what is newer.
+        stack.enter_context(ignores_signals())
+        written[0].confirm()
     return 0
 
 

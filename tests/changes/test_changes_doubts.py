@@ -75,6 +75,43 @@ async def test_a_right_that_is_taken_away_while_a_list_is_read_deletes_nothing(m
     assert (await read(machine, state))[0] == []
 
 
+async def test_a_deletion_is_told_after_two_readings(machine, state):
+    """Records that the first reading lacks and the second one shows are unchanged; what both lack is deleted."""
+    await read(machine, state)
+    hidden, deleted = machine.records[200:220], machine.records[50]
+    machine.records = [one for one in machine.records if one not in hidden and one != deleted]
+
+    _, calm = await read(ListMachine(records=list(machine.records)), state.with_name("another"))
+
+    def show(machine):
+        if machine.requests == calm.requests:  # the last one of the first reading
+            machine.records = machine.records + hidden
+
+    machine.requests, machine.churn = 0, show
+    found, report = await read(machine, state)
+    assert found == [("deleted", deleted[0])]
+    assert (report.exact, report.passes, report.unchanged) == (True, 2, 299)
+    machine.churn = None
+    assert (await read(machine, state))[0] == []
+
+
+async def test_a_second_reading_that_is_not_exact_leaves_deletions_to_the_next_run(machine, state):
+    """What the first reading lacks is not deleted while the second one disagrees with its totals."""
+    await read(machine, state)
+    deleted = machine.records.pop(50)
+    _, calm = await read(ListMachine(records=list(machine.records)), state.with_name("another"))
+
+    def lie(machine):
+        if machine.requests == calm.requests:
+            machine.total = "high"
+
+    machine.requests, machine.churn = 0, lie
+    found, report = await read(machine, state)
+    assert (found, report.exact) == ([], False)
+    machine.total, machine.churn = "true", None
+    assert (await read(machine, state))[0] == [("deleted", deleted[0])]
+
+
 async def test_a_page_that_is_forbidden_ends_the_run(sandbox, state):
     """403 from the third page on: the error is raised, and the state is unchanged."""
     async with connect(sandbox) as client:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -171,6 +172,17 @@ def test_nights(carecloud, project, tmp_path):
     project.customers.update(changed, {"personal_information": {"last_name": "Changed"}})
     assert carecloud(*command).line.startswith("1 record of customers in c.jsonl")
     assert json.loads((tmp_path / "c.jsonl").read_bytes())["customer_id"] == changed
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_night_whose_report_cannot_be_written_is_repeated(carecloud, project):
+    """The mark moves last: after a command that failed, the same one writes the night's records again."""
+    command = ("export", "customers", "-o", "c.jsonl", "--overwrite", "--state", "state.json")
+    for _ in range(2):
+        failed = carecloud(*command, "--report", "/dev/full")
+        assert failed.code == 1, failed.err
+    assert carecloud(*command).line.startswith("250 customers in c.jsonl")
+    assert carecloud(*command).line.startswith("0 customers in c.jsonl")
 
 
 def test_a_night_that_is_not_settled_keeps_its_state():

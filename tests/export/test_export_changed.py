@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._base.project import Project
+from carecloud_async._lists.export.job import write_export
+from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async._lists.export.reading.since import OVERLAP, parse_since
 from carecloud_async.sandbox import Sandbox
 
@@ -230,6 +232,27 @@ async def test_a_failed_run_leaves_the_state_as_it_was(tmp_path):
         assert state.read_bytes() == before
         await client.customers.list().export(path, state=state, overwrite=True)
     assert ids(path) == changed
+
+
+async def test_a_run_whose_end_was_not_reported_is_repeated_whole(tmp_path):
+    """Stopped after the file has its name: the mark stays, and a retry with `overwrite=True` has the same records."""
+    sandbox = Sandbox(customers=300, seed=1)
+    options = ExportOptions(state=tmp_path / "state", overwrite=True)
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        await listing.export(tmp_path / "c.jsonl", state=tmp_path / "state")
+        sandbox.advance(3600)
+        changed = change(sandbox, [1, 2])
+        sandbox.advance(3600)
+        stopped = await write_export(listing.export_source(), tmp_path / "c.jsonl", options)
+        assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
+        stopped.close()
+        sandbox.advance(3600)
+        await listing.export(tmp_path / "c.jsonl", state=tmp_path / "state", overwrite=True)
+        assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
+        sandbox.advance(3600)
+        await listing.export(tmp_path / "c.jsonl", state=tmp_path / "state", overwrite=True)
+        assert ids(tmp_path / "c.jsonl") == []
 
 
 @pytest.mark.parametrize("wrong", ["damaged", "other list", "both"])

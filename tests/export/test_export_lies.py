@@ -5,6 +5,7 @@ import random
 import anyio
 import httpx
 import pytest
+from attrs import define
 from change_server import ChangeServer, hexes, old_times
 from export_help import ids
 from list_machine import ListMachine
@@ -75,6 +76,47 @@ def test_deletions_do_not_account_for_what_every_page_leaves_out(tmp_path, lie, 
     for seed in range(examples(3)):
         report, missing, _ = lying(lie, seed, most=most).export(tmp_path / "c.jsonl", count=200)
         assert not (missing and report.exact)
+
+
+@define(kw_only=True)
+class PartlyHidden(ListMachine):
+    """A list of which the answers with some numbers lack records in the middle, which their totals do not count."""
+
+    hides: frozenset
+    block: int = 12
+
+    def page(self, offset, count):
+        whole = self.records
+        if self.requests + 1 in self.hides:
+            middle = len(whole) // 2
+            self.records = whole[:middle] + whole[middle + self.block :]
+        data = super().page(offset, count)
+        self.records = whole
+        return data
+
+
+@pytest.mark.parametrize("hides", [{1}, {2, 3}, {1, 2, 3, 4}, {4, 5, 6}, {5, 6}, {5, 6, 7, 8}, {6}])
+def test_a_total_that_a_few_answers_tell_is_not_believed(tmp_path, hides):
+    """At most four answers in a row lack the same records, anywhere in the pass: they are found, or it is not exact."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(60)))]
+    machine = PartlyHidden(records=records, hides=frozenset(hides))
+    report, missing, twice = machine.export(tmp_path / "c.jsonl", count=12)
+    assert not twice
+    assert not missing or not report.exact
+
+
+def test_records_deleted_in_the_middle_are_confirmed_by_the_answers_after_it(tmp_path):
+    """Twelve of 600 records go while the list is read: no second reading, and exact."""
+    machine = ListMachine(records=[(one, index) for index, one in enumerate(sorted(hexes(600)))])
+
+    def delete(machine):
+        for _ in range(12 if machine.requests == 3 else 0):
+            machine.delete(400)
+
+    machine.churn = delete
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=50)
+    assert (report.exact, report.passes, missing) == (True, 1, set())
+    assert report.records == 588
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])

@@ -169,28 +169,46 @@ class Comparison:
     def _kept(self, line: bytes) -> bytes | None:
         return zlib.compress(line, 6) if self._keeps else None
 
-    def find_deleted(self, *, name: str, left: int | None, allow_shrink: bool) -> None:
-        """Collect the records that an exact reading of the whole list did not find.
+    def recognize(self, lines: list[bytes], identify: Identify) -> None:
+        """Note that known records are there, and nothing else: a second reading before others count as deleted."""
+        keys = list(map(_key, identify(lines)))
+        twins = [_twin(key, _digest(line)) for key, line in zip(keys, lines, strict=True) if isinstance(key, str)]
+        others = [_PREFIXES[key[0]] + key[1:] for key in keys if isinstance(key, str)]
+        before = self._seen.count(1)
+        for record in self._state.find([*keys, *twins, *others]).values():
+            if record.number < self._first_new:
+                self._seen[record.number] = 1
+        self.unchanged += self._seen.count(1) - before
+
+    @property
+    def unseen(self) -> int:
+        """The number of known records that were not found."""
+        return self.known - self._seen.count(1)
+
+    def check_shrink(self, *, name: str, left: int | None) -> None:
+        """Raise if more than half of the list is gone.
 
         Args:
             name: the list's name.
             left: the current length of a list that changed while it was read, as the server reports it; `None` for
                 other lists. A right that is taken away meanwhile hides only the end of the list.
-            allow_shrink: whether more than half may be gone.
 
         Raises:
-            ExportError: more than half of the list is gone, and that is not allowed.
+            ExportError: it is.
         """
-        unseen = self.known - self._seen.count(1)
+        unseen = self.unseen
         gone = unseen if left is None else max(unseen, self.known - left)
-        if unseen and 2 * gone > self.known and not allow_shrink:
+        if unseen and 2 * gone > self.known:
             raise ExportError(
                 f"{name}: {gone:,} of {self.known:,} records are gone, more than half; a filter, a right of this user "
                 "or the server may be at fault, so the state is unchanged",
                 fix=Fix("if they were really deleted, pass {allow_shrink}"),
             )
+
+    def find_deleted(self) -> None:
+        """Collect the records that exact readings of the whole list did not find."""
         seen = self._seen + b"\1" * (self._next - self._first_new)
-        for rows in self._state.numbers() if unseen else ():
+        for rows in self._state.numbers() if self.unseen else ():
             keys = [key for key, number in rows if not seen[number]]
             # Users know a record by its id: it is deleted when no other record has that id.
             ids = {_shown(key): None for key in keys if not self._has_twin(key, seen)}

@@ -239,14 +239,7 @@ class Changes(Generic[T]):
         source, state, pending = self._source, self._files.state, self._files.pending
         since = await run_in_thread(lambda: self._since(state))
         comparison = await run_in_thread(lambda: Comparison(state, pending, keep=self._options.keep))
-        counts = await self._scan(comparison, since)
-        if counts.nulls:
-            _log.warning(
-                "%s: %d entries of the list are null, and may stand for any record: deletions wait for a later run",
-                source.name,
-                counts.nulls,
-            )
-            counts = evolve(counts, exact=False)
+        counts = await self._read(comparison, since)
         read = make_report(source, counts, target="changes", resumed=False)
         await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
         earlier = self._earlier.counts
@@ -265,6 +258,32 @@ class Changes(Generic[T]):
             total=read.total,
         )
 
+    async def _read(self, comparison: Comparison, since: Since | None) -> Counts:
+        """Read the list; if known records are not in it, read it once more before they count as deleted."""
+        counts = await self._scan(comparison, since)
+        if since is not None or not counts.exact or not comparison.unseen:
+            return counts
+        self._check_shrink(comparison, counts)
+        again = await self._scan(comparison, None, again=True)
+        counts = evolve(
+            again,
+            requests=counts.requests + again.requests,
+            retries=counts.retries + again.retries,
+            seconds=counts.seconds + again.seconds,
+            passes=counts.passes + again.passes,
+            list_changed=counts.list_changed or again.list_changed,
+            is_total_wrong=counts.is_total_wrong or again.is_total_wrong,
+            began=counts.began,
+        )
+        if counts.exact:
+            self._check_shrink(comparison, counts)
+        return counts
+
+    def _check_shrink(self, comparison: Comparison, counts: Counts) -> None:
+        left = counts.total if counts.list_changed and not counts.is_total_wrong else None
+        if not self._options.allow_shrink:
+            comparison.check_shrink(name=self._source.name, left=left)
+
     def _since(self, state: StateFile) -> Since | None:
         """Return the time that changes are wanted from; `None` to compare the whole list."""
         every = self._options.compare_every
@@ -275,51 +294,62 @@ class Changes(Generic[T]):
         # If the clock was set back, compare now.
         return parse_since(mark, self._source.project) if 0 <= age < every.total_seconds() else None
 
-    async def _scan(self, comparison: Comparison, since: Since | None) -> Counts:
-        source, options = self._source, self._options
+    async def _scan(self, comparison: Comparison, since: Since | None, *, again: bool = False) -> Counts:
+        """Read the list once.
+
+        Args:
+            comparison: takes the records.
+            since: the time that changes are wanted from; `None` for everything.
+            again: whether known records are recognized, and nothing else is taken.
+        """
+        source, options, identify = self._source, self._options, RawPageFetcher(self._source).identify
+
+        def commit(lines: list[bytes], state: Checkpoint) -> None:
+            with disk_errors(self._path):
+                if again:
+                    comparison.recognize(lines, identify)
+                elif lines:
+                    comparison.take(lines, identify, by_text=state.by_text)
 
         def start_over() -> None:
             with disk_errors(self._path):
                 comparison.restart()
 
         async def restart() -> None:
-            await run_in_thread(start_over)
+            if not again:
+                await run_in_thread(start_over)
 
         async with BackgroundTasks() as tasks:
-            return await scan(
+            counts = await scan(
                 source,
                 Checkpoint(),
                 since=since,
                 concurrency=options.concurrency,
                 on_progress=options.on_progress,
-                # A comparison of the whole list has its own bound (`find_deleted`).
+                # A comparison of the whole list has its own bound (`check_shrink`).
                 expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
-                writer=Writer(self._taking(comparison), tasks=tasks, clock=source.clock),
+                writer=Writer(commit, tasks=tasks, clock=source.clock),
                 restart=restart,
             )
+        if not counts.nulls:
+            return counts
+        _log.warning(
+            "%s: %d entries of the list are null, and may stand for any record: deletions wait for a later run",
+            source.name,
+            counts.nulls,
+        )
+        return evolve(counts, exact=False)
 
     def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
         state = self._files.state
         with disk_errors(self._path):
             if counts.exact and since is None:
-                left = counts.total if counts.list_changed and not counts.is_total_wrong else None
-                comparison.find_deleted(name=self._source.name, left=left, allow_shrink=self._options.allow_shrink)
+                comparison.find_deleted()
                 state.set("compared_at", self._source.clock.time())
             if counts.exact:
                 state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
             comparison.finish()
             self._files.pending.rewind()
-
-    def _taking(self, comparison: Comparison) -> Callable[[list[bytes], Checkpoint], None]:
-        """Return a function that hands the records of a scan to a comparison."""
-        identify = RawPageFetcher(self._source).identify
-
-        def take(lines: list[bytes], state: Checkpoint) -> None:
-            if lines:
-                with disk_errors(self._path):
-                    comparison.take(lines, identify, by_text=state.by_text)
-
-        return take
 
 
 def open_state(path: Path, source: ExportSource, *, remote: RemoteState | None) -> StateFile:

@@ -6,7 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from carecloud_async._base.runs import RunFile
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
@@ -24,7 +24,46 @@ from carecloud_async._lists.export.storage.target import Target, read_target
 from carecloud_async._lists.export.stream_export import export_to_stream
 from carecloud_async.fixes import RESUME, ROOM
 
-__all__ = ["run"]
+__all__ = ["WrittenExport", "run", "write_export"]
+
+
+@frozen(repr=False)
+class WrittenExport:
+    """A finished export. Until it is confirmed, its state is that of the run before: a retry brings all of it again.
+
+    Attributes:
+        report: the report.
+    """
+
+    report: ExportReport
+    _state: RunFile | None = field(default=None, alias="state")
+    _following: LastRun | None = field(default=None, alias="following")
+    _remote: RemoteState | None = field(default=None, alias="remote")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the state lives in a storage service."""
+        return self._remote is not None
+
+    def confirm(self) -> None:
+        """Move the mark of the state: the report was received. Blocks: a local one for a few milliseconds.
+
+        Raises:
+            ExportError: the disk refuses.
+        """
+        if self._state is not None and self._following is not None:
+            write_last(self._state, self._following)
+            if self._remote is not None:
+                self._remote.store(self._state.db)
+
+    def close(self) -> None:
+        """Close the state."""
+        try:
+            if self._state is not None:
+                self._state.close()
+        finally:
+            if self._remote is not None:
+                self._remote.close()
 
 
 async def run(
@@ -48,25 +87,48 @@ async def run(
         ExportError: the export cannot start or continue.
         CareCloudError: the server cannot be read.
     """
+    written = await write_export(source, target, options, timeless=timeless, expects_records=expects_records)
+    try:
+        if written.is_remote:
+            await run_in_thread_regardless(written.confirm)
+        else:
+            # Without awaiting: after a cancellation the caller would repeat an export whose mark has moved.
+            written.confirm()
+    finally:
+        written.close()
+    return written.report
+
+
+async def write_export(
+    source: ExportSource,
+    target: str | os.PathLike[str],
+    options: ExportOptions,
+    *,
+    timeless: TimelessRecords | None = None,
+    expects_records: bool = False,
+) -> WrittenExport:
+    """Export a list, for a caller that confirms it later; see `run`."""
     if source.offset:
         raise BadExportError("an export holds the whole list: leave offset out")
     destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
-        return await _export(source, destination, options, timeless=timeless, expects_records=expects_records)
+        report = await _export(source, destination, options, timeless=timeless, expects_records=expects_records)
+        return WrittenExport(report)
     remote = remote_state(options.state)
     if remote is None:
         return await _export_since_state(source, destination, options, local_state(options.state))
     try:
         await run_in_thread(remote.fetch)
         return await _export_since_state(source, destination, options, remote.path, remote=remote)
-    finally:
+    except BaseException:
         await run_in_thread_regardless(remote.close)
+        raise
 
 
 async def _export_since_state(
     source: ExportSource, target: Target, options: ExportOptions, state: Path, *, remote: RemoteState | None = None
-) -> ExportReport:
-    """Export what changed since the run that wrote the state file, and write the file for the next run."""
+) -> WrittenExport:
+    """Export what changed since the run that wrote the state file."""
     require_changes(source)
     fingerprints = source.fingerprints()
     if await run_in_thread(lambda: target.is_file(state)):
@@ -79,17 +141,15 @@ async def _export_since_state(
         timeless = TimelessRecords(last.timeless)
         since = evolve(options, state=None, changed_since=last.changed_since)
         report = await _export(source, target, since, timeless=timeless, expects_records=last.has_records)
-        mark = report.next_changed_since
-        if report.exact and mark is not None and not report.finished_before:
-            has_records = bool(report.total if report.total is not None else report.records or last.has_records)
-            following = LastRun(changed_since=mark, timeless=timeless.found, has_records=has_records)
-            await run_in_thread(lambda: write_last(opened[0], following))
-            if remote is not None:
-                await run_in_thread(lambda: remote.store(opened[0].db))
-    finally:
+    except BaseException:
         for one in opened:
             await run_in_thread_regardless(one.close)
-    return report
+        raise
+    mark, following = report.next_changed_since, None
+    if report.exact and mark is not None and not report.finished_before:
+        has_records = bool(report.total if report.total is not None else report.records or last.has_records)
+        following = LastRun(changed_since=mark, timeless=timeless.found, has_records=has_records)
+    return WrittenExport(report, opened[0], following, remote)
 
 
 async def _export(

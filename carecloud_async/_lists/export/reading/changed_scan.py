@@ -22,8 +22,7 @@ from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.change_times import FAR_END, NEAR_END, SortProbe
 from carecloud_async._lists.export.reading.deduplicator import Deduplicator
 from carecloud_async._lists.export.reading.full_scan import FullScan
-from carecloud_async._lists.export.reading.list_pass import ListPass
-from carecloud_async._lists.export.reading.page_chain import Accept, PageChain
+from carecloud_async._lists.export.reading.list_pass import Accept, ListPass
 from carecloud_async._lists.export.reading.pages import RawPage
 from carecloud_async._lists.export.reading.since import Since
 from carecloud_async._lists.export.reading.timeless import TimelessRecords
@@ -116,7 +115,7 @@ class ChangedScan:
             await self._require_order()
         known = self._deduplicator.known
         is_stable = not any(one.list_changed for one in passes) or (number > 1 and known == before)
-        is_done = all(one.exact for one in passes) and known >= positions and is_stable and is_whole
+        is_done = all(one.is_whole for one in passes) and known >= positions and is_stable and is_whole
         exact = is_done and not any(one.ambiguous for one in boundaries)
         for one in passes:
             self._full_scan.recorder.end_pass(one, exact=exact, passes=number)
@@ -139,7 +138,7 @@ class ChangedScan:
         await list_pass.run()
         return list_pass, boundary
 
-    async def _accept_newest(self, page: RawPage, _: list[int], chain: PageChain) -> None:
+    async def _accept_newest(self, page: RawPage, _: list[int], list_pass: ListPass) -> None:
         """Take a page of the latest changes, up to the first record that is older."""
         if page.offset == 0:
             self._near = page
@@ -148,15 +147,15 @@ class ChangedScan:
         if any(later > earlier for earlier, later in pairwise(known_times(times))):
             raise _NotByChangeError
         end = next((index for index, time in enumerate(times) if self._is_older(time)), None)
-        await self._record(page, times, end, chain)
+        await self._record(page, times, end, list_pass)
 
-    async def _accept_blanks(self, page: RawPage, _: list[int], chain: PageChain) -> None:
+    async def _accept_blanks(self, page: RawPage, _: list[int], list_pass: ListPass) -> None:
         """Take a page of the other end, up to the first record that has a time."""
         if page.offset == 0:
             self._far = page
         times = await self._read_times(page)
         end = next((index for index, time in enumerate(times) if isinstance(time, datetime)), None)
-        await self._record(page, times, end, chain)
+        await self._record(page, times, end, list_pass)
 
     def _is_older(self, time: ChangeTime) -> bool:
         return isinstance(time, datetime) and time < self._since.local
@@ -168,7 +167,7 @@ class ChangedScan:
             raise _NotByChangeError
         return times
 
-    async def _record(self, page: RawPage, times: Sequence[ChangeTime], end: int | None, chain: PageChain) -> None:
+    async def _record(self, page: RawPage, times: Sequence[ChangeTime], end: int | None, list_pass: ListPass) -> None:
         """Hand over the records of a page before an index; they end the pass if there is one."""
         if end is not None:
             self._positions, self._last_page = page.offset + end, page
@@ -177,8 +176,8 @@ class ChangedScan:
         await self._full_scan.recorder.record(
             lines,
             strategy=Strategy.CHANGED,
-            position=chain.position,
-            list_changed=chain.evidence.list_changed,
+            position=list_pass.position,
+            list_changed=list_pass.list_changed,
             step=self._deduplicator.step,
             known=self._deduplicator.known,
         )

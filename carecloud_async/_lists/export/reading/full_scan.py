@@ -12,11 +12,9 @@ from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.export.errors import CannotStartOverError
 from carecloud_async._lists.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async._lists.export.reading.deduplicator import Deduplicator
-from carecloud_async._lists.export.reading.evidence import sorted_bits
+from carecloud_async._lists.export.reading.evidence import ENOUGH, sorted_bits
 from carecloud_async._lists.export.reading.id_order import IdOrder
-from carecloud_async._lists.export.reading.list_pass import ListPass
-from carecloud_async._lists.export.reading.ordered_passes import MAX_PASSES, read_in_order, shows_order
-from carecloud_async._lists.export.reading.page_chain import Accept, PageChain
+from carecloud_async._lists.export.reading.list_pass import Accept, ListPass
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.recorder import Recorder, boundary_fields
 from carecloud_async._lists.export.source import ExportSource
@@ -24,7 +22,10 @@ from carecloud_async._lists.export.storage.checkpoint import Position, Strategy
 from carecloud_async._lists.paging.page_plan import PagePlan
 from carecloud_async.errors import BadRequestError
 
-__all__ = ["FullScan", "id_sort"]
+__all__ = ["FullScan", "OrderedPasses", "id_sort", "read_in_order"]
+
+#: The largest number of passes over a list.
+_MAX_PASSES = 10
 
 #: So many neighbours that were both seen before show whether the order is stable.
 _ENOUGH_PAIRS = 200
@@ -113,7 +114,8 @@ class FullScan:
         position: Position = _START,
         is_last: Callable[[RawPage], bool] = lambda _: False,
     ) -> ListPass:
-        """Return a pass over the list; see `ListPass`."""
+        """Return a pass over the list, which is held against what earlier ones were told too; see `ListPass`."""
+        position = evolve(position, largest_total=self.fetcher.largest_total)
         return ListPass(
             self.fetcher,
             params=params,
@@ -154,13 +156,13 @@ class FullScan:
             evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # equal page sizes give the least evidence
         )
 
-        async def accept(page: RawPage, new: list[int], chain: PageChain) -> None:
+        async def accept(page: RawPage, new: list[int], list_pass: ListPass) -> None:
             lines = page.lines if len(new) == len(page.lines) else [page.lines[index] for index in new]
             await self.recorder.record(
                 lines,
                 strategy=Strategy.ORDERED,
-                position=chain.position,
-                list_changed=chain.evidence.list_changed,
+                position=list_pass.position,
+                list_changed=list_pass.list_changed,
                 **boundary_fields(boundary),
             )
 
@@ -175,10 +177,11 @@ class FullScan:
         return not (found.exact and is_short)
 
     async def _read_twice(self, params: Mapping[str, Any]) -> None:
-        """Read in the order of ids again, twice, remembering every id: records were missing by the totals."""
+        """Read in the order of ids again, at most twice, remembering every id: records were missing by the totals."""
         deduplicator = await run_in_thread(lambda: self.open_deduplicator(False))
         for number in (2, 3):
-            await self._read_remembering(params, deduplicator, strategy=Strategy.UNORDERED, passes=number)
+            if await self._read_remembering(params, deduplicator, strategy=Strategy.UNORDERED, passes=number):
+                return
 
     async def _read_remembering(
         self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, passes: int | None = None
@@ -187,8 +190,8 @@ class FullScan:
         boundary = Boundary(IdOrder())
         list_pass = self.make_pass(params, boundary, self._accept_new(deduplicator, boundary, strategy=strategy))
         await list_pass.run()
-        is_shown = list_pass.is_one_page or shows_order(boundary.evidence)
-        exact = list_pass.exact and is_shown and not list_pass.falls_short(deduplicator.known)
+        is_shown = list_pass.is_one_page or _shows_order(boundary.evidence)
+        exact = list_pass.is_whole and is_shown and not list_pass.falls_short(deduplicator.known)
         self.recorder.end_pass(list_pass, exact=exact, passes=passes)
         return exact
 
@@ -207,7 +210,7 @@ class FullScan:
         start = self.recorder.start
         first = start.counts.passes if resumed else 1
         place_bits = 0.0
-        for number in range(first, max(first, MAX_PASSES) + 1):
+        for number in range(first, max(first, _MAX_PASSES) + 1):
             continued = resumed and number == first and bool(start.recent_ids)
             boundary = Boundary(recent=start.recent_ids if continued else (), has_forgotten=continued)
             before = deduplicator.known
@@ -219,7 +222,7 @@ class FullScan:
             )
             await list_pass.run()
             place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
-            is_stable = list_pass.is_one_page or shows_order(place_bits + deduplicator.order_bits)
+            is_stable = list_pass.is_one_page or _shows_order(place_bits + deduplicator.order_bits)
             # Another pass has found nothing new; the first pass cannot show that.
             is_confirmed = number > 1 and deduplicator.known == before
             exact = is_stable and _is_exact(list_pass, boundary, deduplicator, is_confirmed=is_confirmed)
@@ -229,7 +232,7 @@ class FullScan:
                 return
 
     def _accept_new(self, deduplicator: Deduplicator, boundary: Boundary, *, strategy: Strategy) -> Accept:
-        async def accept(page: RawPage, _: list[int], chain: PageChain) -> None:
+        async def accept(page: RawPage, _: list[int], list_pass: ListPass) -> None:
             if boundary.ambiguous and not self.fetcher.by_text:
                 raise NotInOrderError(ambiguous=True)
             lines = await deduplicator.select_new(page)
@@ -237,8 +240,8 @@ class FullScan:
             await self.recorder.record(
                 lines,
                 strategy=strategy,
-                position=chain.position,
-                list_changed=chain.evidence.list_changed,
+                position=list_pass.position,
+                list_changed=list_pass.list_changed,
                 by_text=self.fetcher.by_text,
                 step=deduplicator.step,
                 known=deduplicator.known,
@@ -246,6 +249,61 @@ class FullScan:
             )
 
         return accept
+
+
+@frozen(kw_only=True)
+class OrderedPasses:
+    """What passes in the order of ids showed.
+
+    Attributes:
+        last_pass: the last pass.
+        passes: their number.
+        list_changed: whether the list was seen to change in one of them.
+        exact: whether no gap was left, and the order of the records is shown to be stable.
+    """
+
+    last_pass: ListPass
+    passes: int
+    list_changed: bool
+    exact: bool
+
+
+async def read_in_order(
+    make_pass: Callable[[int], ListPass],
+    boundary: Boundary,
+    *,
+    is_one_page: Callable[[ListPass], bool] = lambda list_pass: list_pass.is_one_page,
+) -> OrderedPasses:
+    """Read a list, or a range of it, as often as it takes to show that its order is stable.
+
+    A few short pages may be sorted by chance. Such a list is read again before it is reported as exact.
+
+    Args:
+        make_pass: makes a pass; gets its number, from 1.
+        boundary: the boundary of all passes.
+        is_one_page: returns whether one page held the whole list, so that its order does not matter.
+
+    Raises:
+        NotInOrderError: the server does not keep the order of ids.
+        CareCloudError: a page could not be read.
+    """
+    place_bits, number, changed = 0.0, 1, False
+    while True:
+        list_pass = make_pass(number)
+        await list_pass.run()
+        changed |= list_pass.list_changed
+        place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
+        shown = is_one_page(list_pass) or _shows_order(boundary.evidence + place_bits)
+        if shown or not list_pass.is_whole or number == _MAX_PASSES:
+            return OrderedPasses(
+                last_pass=list_pass, passes=number, list_changed=changed, exact=list_pass.is_whole and shown
+            )
+        number += 1
+
+
+def _shows_order(bits: float) -> bool:
+    """Return whether the evidence shows that the order of the records is stable; see `evidence`."""
+    return bits >= ENOUGH
 
 
 def _is_done(list_pass: ListPass, deduplicator: Deduplicator, *, is_confirmed: bool) -> bool:
@@ -262,7 +320,7 @@ def _is_exact(list_pass: ListPass, boundary: Boundary, deduplicator: Deduplicato
     A pass without a gap proves it if the order of the records is stable. If records appear in another order than
     before, the server shuffles them, and nothing proves it: the records counted may have come and gone.
     """
-    if not list_pass.exact or boundary.ambiguous or list_pass.falls_short(deduplicator.known):
+    if not list_pass.is_whole or boundary.ambiguous or list_pass.falls_short(deduplicator.known):
         return False
     if list_pass.list_changed:
         return is_confirmed and deduplicator.inversions <= deduplicator.pairs // 4

@@ -1,37 +1,49 @@
 """One pass over a list from front to back: several pages in flight, no gap between one page and the next.
 
-Each page overlaps the one before by a record. If nothing changes, that record is the same in both. If records were
-deleted in between, the later page begins too far on and does not connect: earlier pages are read until one connects
-(`gaps`). Each gap widens the overlap of later pages, so that steady change costs wider pages instead of extra requests.
-At the end of the total, single pages are read until one shows that nothing follows (`end_search`).
+A pass is exact if
+
+1. each page shows a record of the pages before it, so that none can be missing in between,
+2. the last page ends where its own total says, and
+3. as many records were read as the totals promise: see `Totals`.
+
+Each page overlaps the one before by a record. If records were deleted in between, the later page begins too far on and
+does not connect: earlier pages are read until one connects. Each gap widens the overlap of later pages, so that steady
+change costs wider pages instead of extra requests. If records moved towards the end of the list and the totals do not
+say why, the page before may have left out one: it is read again. At the end of the total, single pages are read until
+one shows that nothing follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from carecloud_async._base.runtime.background_tasks import BackgroundTasks
 from carecloud_async._lists.export.reading.boundary import Boundary
-from carecloud_async._lists.export.reading.end_search import EndSearch
-from carecloud_async._lists.export.reading.gaps import close_gap
-from carecloud_async._lists.export.reading.page_chain import Accept, PageChain
-from carecloud_async._lists.export.reading.page_requests import PageRequests
+from carecloud_async._lists.export.reading.evidence import Totals, compare
+from carecloud_async._lists.export.reading.page_requests import PageRequests, Probe
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.page_plan import PagePlan
 from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
+from carecloud_async.errors import ExportError
 
-__all__ = ["ListPass"]
+__all__ = ["Accept", "ListPass"]
+
+#: Takes a page, the indexes of its records that are new to the boundary, and the pass that read it.
+Accept: TypeAlias = "Callable[[RawPage, list[int], ListPass], Awaitable[None]]"
 
 _START = Position()
 
-#: How often the end of a list is looked for, if it has become shorter at last.
-_MOST_ENDS = 3
+#: How often the end of a list is looked for while its total is doubtful.
+_MOST_ENDS = 8
+
+#: How often the same page may come in a row at the end, when another one must follow.
+_MAX_REPEATS = 6
 
 
 class ListPass:
-    """Reads a list once.
+    """Reads a list once. It alone changes what is known of the pass.
 
     Args:
         fetcher: fetches the pages.
@@ -42,6 +54,12 @@ class ListPass:
             could not overlap.
         position: the position to begin from.
         is_last: returns whether the records after a page are not wanted.
+
+    Attributes:
+        is_whole: whether no gap was left, and nothing was concluded without proof.
+        list_changed: whether the list was seen to change.
+        place_bits: how strongly records in the same place of two pages show a stable order; see `evidence`.
+        nulls: the number of entries that were null in its pages.
     """
 
     def __init__(
@@ -57,52 +75,63 @@ class ListPass:
     ) -> None:
         self._plan = plan
         self._boundary = boundary
+        self._accept = accept
+        self._is_last = is_last
         self._requests = PageRequests(fetcher, plan, params=params, start=position)
-        self._chain = PageChain(self._requests, boundary, accept=accept, is_last=is_last, start=position)
-
-    @property
-    def list_changed(self) -> bool:
-        """Whether the list was seen to change."""
-        return self._chain.evidence.list_changed
-
-    @property
-    def exact(self) -> bool:
-        """Whether no gap was left."""
-        return self._chain.evidence.exact
-
-    @property
-    def place_bits(self) -> float:
-        """How strongly records in the same place of two pages show a stable order; see `evidence`."""
-        return self._chain.evidence.place_bits
+        self._totals = Totals(first=position.first_total, largest=position.largest_total, last=position.total)
+        self.is_whole: bool = True
+        self.list_changed: bool = False
+        self.place_bits: float = 0.0
+        self.nulls: int = position.nulls
+        self._last = position.end  # the offset of the last known record
+        self._last_page: RawPage | None = None  # the last page that was taken; `None` after known pages were skipped
+        self._is_done = False  # whether no more pages are wanted
+        self._is_stopped = False  # whether that is because of `is_last`: the end of the list was not looked for
+        self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
+        self._ends_early = False  # whether the last page ended before its own total
+        self._leaves_out = False  # whether a page was short of a record that the next one shows to be before it
+        self._has_counted_change = False
+        self._lower_pages: list[RawPage] = []  # the last pages, if their totals were lower than the largest
+        self._empty_from: int | None = None  # the offset of the first page without entries
+        self._unknown_starts = 0  # first pages in a row without a known record
 
     @property
     def position(self) -> Position:
-        """The position of the pass."""
-        return self._chain.position
+        """The position after the last known record."""
+        totals = self._totals
+        return Position(
+            end=self._last,
+            page_size=self._requests.page_size,
+            total=totals.last,
+            first_total=totals.first,
+            largest_total=totals.largest,
+            nulls=self.nulls,
+        )
 
     @property
     def is_one_page(self) -> bool:
         """Whether one page held the whole list, so that its order does not matter."""
-        return not self.list_changed and self._chain.last < self._requests.largest_page
-
-    @property
-    def nulls(self) -> int:
-        """The number of entries that were null in its pages."""
-        return self._chain.evidence.nulls
+        return not self.list_changed and self._last < self._requests.largest_page
 
     @property
     def is_total_wrong(self) -> bool:
         """Whether a page held more records than its own total."""
-        return self._chain.evidence.totals.contradicted
+        return self._totals.contradicted
 
     @property
     def is_doubtful(self) -> bool:
         """Whether a page left out records, or the list ended before its own total."""
-        return self._chain.evidence.is_doubtful(at_end=not self._chain.is_stopped)
+        ends_early = self._ends_early and not self._is_stopped and not self._totals.contradicted
+        return self._leaves_out or ends_early
 
     def falls_short(self, records: int) -> bool:
-        """Return whether fewer records were read than the list has; see `PassEvidence`."""
-        return self._chain.evidence.falls_short(records)
+        """Return whether fewer records were read than the totals promise."""
+        expected = self._totals.expected
+        if expected is None:
+            return False
+        if self._ends_early or records + self.nulls < expected:
+            return True
+        return self._leaves_out and self._has_counted_change  # what was deleted may hide what was left out
 
     async def run(self) -> None:
         """Read the list.
@@ -114,54 +143,258 @@ class ListPass:
         """
         async with BackgroundTasks() as tasks:
             if not self._requests.page_size:
-                await self._read_first_page()
+                page = await self._requests.fetch(max(self._last, 0))
+                self._requests.learn_page_size(page)
+                await self._handle(page)
+                self._requests.continue_after(self._last)
             for _ in range(_MOST_ENDS):
-                while not self._chain.is_done:
+                while not self._is_done:
                     await self._read_ahead(tasks)
-                    if not self._chain.is_done:
-                        await EndSearch(self._chain).run()
-                if self._is_end_confirmed:
+                    if not self._is_done:
+                        await self._find_end()
+                if not self._totals.is_doubtful or not self.is_whole or self._is_stopped:
                     break
-                self._chain.is_done = False
+                self._is_done = False
         if self._boundary.relied_on_order:
-            self._chain.evidence.leave_gap()
+            self.is_whole = False
 
-    @property
-    def _is_end_confirmed(self) -> bool:
-        """Whether enough answers show where the list ends: it may end before the length that was counted."""
-        chain = self._chain
-        return not chain.evidence.totals.is_falling or not chain.evidence.exact or chain.is_stopped
-
-    async def _read_first_page(self) -> None:
-        page = await self._requests.fetch(max(self._chain.last, 0))
-        self._requests.learn_page_size(page)
-        await self._handle_page(page)
-        self._requests.continue_after(self._chain.last)
+    # Pages in the order of the list
 
     async def _read_ahead(self, tasks: BackgroundTasks) -> None:
         """Take pages until none is left to read ahead."""
         ahead = ReadAhead(self._requests.fetch_part, next_part=self._next_part, tasks=tasks, plan=self._plan)
-        while not self._chain.is_done and (page := await ahead.take()) is not None:
-            await self._handle_page(page)
+        while not self._is_done and (page := await ahead.take()) is not None:
+            await self._handle(page)
 
     def _next_part(self) -> ListPart | None:
-        chain, requests = self._chain, self._requests
-        if chain.is_done or not requests.reads_ahead or not chain.may_continue():
+        if self._is_done or not self._requests.reads_ahead or not self._may_continue():
             return None
-        return requests.next_part(last=chain.last, total=chain.evidence.totals.promised)
+        return self._requests.next_part(last=self._last, total=self._totals.last if self._trusts_totals else None)
 
-    async def _handle_page(self, page: RawPage) -> None:
+    async def _handle(self, page: RawPage) -> None:
         """Take the next page after closing the gap before it."""
-        chain, requests = self._chain, self._requests
-        chain.observe(page)
+        self._observe(page)
         if not page.ids:
             # No record is there (any more), in spite of the total: the end of the list is found sequentially.
-            requests.reads_ahead = requests.reads_ahead and page.received > 0
+            self._requests.reads_ahead = self._requests.reads_ahead and page.received > 0
             return
-        requests.learn_lower_cap(page)
-        if chain.connects(page):
-            await chain.take(page)
+        self._requests.learn_lower_cap(page)
+        if self._connects(page):
+            await self._take(page)
         elif self._boundary.is_within(page):
-            chain.skip(page)
-        elif await close_gap(page, chain):
-            await chain.take(page)
+            self._skip(page)
+        elif await self._close_gap(page):
+            await self._take(page)
+
+    async def _fetch(self, offset: int, size: int | None = None) -> RawPage:
+        page = await self._requests.fetch(offset, size)
+        self._observe(page)
+        return page
+
+    def _observe(self, page: RawPage) -> None:
+        """Take into account what a page shows of the list, whether or not it is taken."""
+        self._boundary.check(page)
+        differs = self._totals.observe(page.total, at_least=page.end if page.received else 0)
+        self._has_counted_change |= differs
+        self.list_changed |= differs
+        self._requests.largest_page = max(self._requests.largest_page, page.received)
+        if not page.received and self._empty_from is None:
+            self._empty_from = page.offset
+        if page.received and not page.ids and self._requests.is_endless(has_new=False):
+            raise self._endless("pages without a single record: its list does not end")
+
+    def _connects(self, page: RawPage) -> bool:
+        """Return whether a page continues the pass.
+
+        The first page of the list may hold no known record because all of them were deleted. Or the server sent a wrong
+        page, which it rarely does twice: such a page connects the second time in a row.
+        """
+        if self._boundary.connects(page):
+            self._unknown_starts = 0
+            return True
+        if page.offset == 0 and page.ids:
+            self._unknown_starts += 1
+            return self._unknown_starts > 1
+        return False
+
+    async def _take(self, page: RawPage, *, connected: bool = True) -> None:
+        """Add a page and hand it over; one that does not connect is assumed to be the next one."""
+        before = self._last_page
+        moved_by = compare(before, page).moved_by
+        if before is not None and self._boundary.order is not None and moved_by > self._totals.risen_by:
+            await self._look_again(before, page, moved_by)
+        await self._add(page, connected=connected)
+        is_lower = page.total is not None and page.total < (self._totals.largest or 0)
+        self._lower_pages = [*self._lower_pages[-2:], page] if is_lower else []
+
+    async def _look_again(self, before: RawPage, page: RawPage, moved_by: int) -> None:
+        """Read pages again that may have left out records: those after them moved back, and the total does not say why.
+
+        So are those before it whose totals were lower. The last one is read a second time if its answer agrees with the
+        first one, and not with the page after it.
+        """
+        for one in [*(page for page in self._lower_pages if page is not before), before]:
+            await self._read_again(one, moved_by)
+        if compare(self._last_page, page).moved_by > 0:
+            await self._read_again(before, moved_by)
+        # The same server may leave out others: only that both answers are whole shows that it does not.
+        if before.received < min(before.asked, self._requests.largest_page) and not before.ends_list:
+            self._leaves_out = True
+
+    async def _read_again(self, before: RawPage, more: int) -> None:
+        page = await self._fetch(before.offset, before.received + more)
+        if page.ids and self._boundary.connects(page):
+            await self._add(page)
+
+    async def _add(self, page: RawPage, *, connected: bool = True) -> None:
+        before, self._last_page = self._last_page, page
+        overlap = compare(before, page)
+        self.list_changed |= overlap.changed
+        self.place_bits += overlap.bits
+        self.nulls += page.received - len(page.ids)
+        self._ends_early = page.total is not None and page.end < page.total
+        new = self._boundary.advance(page) if connected else self._boundary.append(page)
+        self._last = page.last
+        if self._requests.is_endless(has_new=self._boundary.has_advanced):
+            if before is not None and before.ids == page.ids:
+                raise self._endless("the same page again and again: it ignores `offset`")
+            self._give_up()
+        await self._accept(page, new, self)
+        self._is_stopped = self._is_stopped or self._is_last(page)
+        self._is_done = self._is_done or self._is_stopped
+
+    def _skip(self, page: RawPage) -> None:
+        """Continue after a page that holds known records only: records were inserted before it."""
+        self.list_changed = True
+        self._last_page, self._last = None, page.end - 1
+
+    def _may_continue(self) -> bool:
+        """Return whether another page may be requested: a list must not be read for ever."""
+        length = None if self._totals.contradicted else self._totals.length
+        if length is None:
+            # Without a total, an endless list cannot be distinguished from a long one.
+            length = self._last + 1 if self._empty_from is None else self._empty_from
+        return self._requests.are_left(length)
+
+    def _give_up(self) -> None:
+        """End the pass without the rest of the list."""
+        self.is_whole = False
+        self._is_done = True
+
+    def _endless(self, problem: str) -> ExportError:
+        return ExportError(f"the server sends {problem}; the last offset was {self._requests.next_offset}")
+
+    # A gap between two pages
+
+    async def _close_gap(self, page: RawPage) -> bool:
+        """Step back until a page connects, then read forward until the page after the gap does.
+
+        Return whether it connects now. If not, the pass is beyond it, and none of its records is needed.
+        """
+        requests, boundary = self._requests, self._boundary
+        self.list_changed = True
+        requests.widen_overlap()
+        probe = Probe(max(self._last - requests.full_size + 1, 0))
+        is_too_early = False  # whether a page was found that lies wholly within what is known
+        while self._may_continue():
+            found = await self._fetch(probe.at)
+            connected = bool(found.ids) and self._connects(found)
+            if not connected and boundary.is_within(found) and found.end - 1 > probe.at:
+                probe.at, is_too_early = found.end - 1, True
+            elif connected or ((is_too_early or probe.back > 1) and boundary.connects_by_order(found)):
+                await self._take(found)
+                if self._is_done or self._connects(page):
+                    return not self._is_done
+                if self._last > page.end:
+                    return False
+                probe.move_to(self._last if self._last > found.offset else found.offset + 1)
+            elif not found.ids and (probe.at == 0 or probe.at > self._last):
+                return False
+            else:
+                probe.step_back(requests.full_size)
+        self._give_up()
+        return False
+
+    # The end of the list
+    #
+    # A short page that ends where its total says is not enough: totals may be wrong, and pages cut short. The last
+    # known record has to be the last one of a page that is shorter than others, or nothing may follow it.
+
+    async def _find_end(self) -> None:
+        """Request pages until one shows the end, or so many new records that reading ahead may go on."""
+        probe = Probe(max(self._last, 0))
+        while self._may_continue():
+            page = await self._fetch(probe.at)
+            probe.observe(page)
+            if not page.ids:
+                if await self._ends_before(page, probe):
+                    return
+            elif await self._take_next(page, probe) and self._is_over(page, probe):
+                return
+        self._give_up()
+
+    async def _ends_before(self, page: RawPage, probe: Probe) -> bool:
+        """Return whether a page without records shows that the list ended before it; if not, move the probe."""
+        if page.received:
+            probe.move_to(page.end)
+        elif probe.at == 0 or probe.at > self._last:
+            if probe.at > 0 and self._requests.shows_no_overlap and self.is_whole:
+                before, again = self._last_page, await self._fetch(self._last)
+                # Nothing else shows that the last known record is still the last one.
+                self.is_whole = before is not None and again.lines == before.lines
+            self._is_done = True
+        else:
+            self.list_changed = True
+            probe.step_back(self._requests.full_size)
+        return self._is_done
+
+    async def _take_next(self, page: RawPage, probe: Probe) -> bool:
+        """Take a page if it is the next one; if not, move the probe and return `False`."""
+        connected = self._connects(page)
+        if probe.at > self._last and self._requests.shows_no_overlap:
+            # The page follows the last known record without showing it: nothing proves that it is the next one.
+            self.is_whole = False
+        elif not connected:
+            connected = self._is_next_by_order(page, probe)
+            if not connected:
+                return False
+        await self._take(page, connected=connected)
+        return True
+
+    def _is_next_by_order(self, page: RawPage, probe: Probe) -> bool:
+        """Return whether the order of ids shows that a page without a known record is next; if not, move the probe."""
+        self.list_changed = True
+        if self._boundary.is_within(page):
+            self._skip(page)
+            probe.move_to(max(page.end - 1, probe.at + 1))
+            return False
+        if probe.back > 1 and self._boundary.connects_by_order(page):
+            return True
+        probe.step_back(self._requests.full_size)
+        return False
+
+    def _is_over(self, page: RawPage, probe: Probe) -> bool:
+        """Return whether a page that was taken ends the search; if not, move the probe."""
+        requests, has_advanced = self._requests, self._boundary.has_advanced
+        is_short = page.received < min(requests.largest_page, page.asked) and page.ends_list
+        if self._is_done or (not has_advanced and is_short and page.ids[-1] == self._boundary.furthest):
+            self._is_done = True
+            return True
+        probe.back = 1
+        if not has_advanced:
+            self._move_beyond(page, probe)
+            return False
+        self._trusts_totals = self._trusts_totals and (page.total or 0) > self._last
+        if page.received > 1:
+            requests.reads_ahead = True
+            requests.continue_after(self._last)
+            return True
+        probe.at = self._last + self._requests.shows_no_overlap
+        return False
+
+    def _move_beyond(self, page: RawPage, probe: Probe) -> None:
+        """Move the probe to the end of a page that showed nothing new."""
+        if probe.repeats > _MAX_REPEATS:
+            raise self._endless("the same page again and again at its end: it ignores `offset`")
+        if probe.repeats != 1:  # the first repeat may be the answer to the previous request: request the page once more
+            probe.at = page.offset + max(page.received - 1, 1)

@@ -1,4 +1,4 @@
-"""`PageRequests`: requests the pages of a pass, each of a known size and overlapping the one before."""
+"""`PageRequests`: requests the pages of a pass, each of a known size and overlapping the one before; and `Probe`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from attrs import define, field
+
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
 from carecloud_async._lists.paging.read_ahead import ListPart, divided
 
-__all__ = ["PageRequests"]
+__all__ = ["PageRequests", "Probe"]
 
 #: The fewest records of a request: pages of one record could not overlap.
 _MIN_COUNT = 2
+
+#: Pages in a row without a new record, in addition to twice those with one, after which the list counts as endless.
+_MAX_IDLE = 32
 
 
 class PageRequests:
@@ -41,6 +46,8 @@ class PageRequests:
         self._params = params
         self._sent = 0
         self._min_asked = sys.maxsize  # the smallest page size that was requested
+        self._idle_pages = 0  # since the last one with a new record
+        self._new_pages = 0
         self.page_size: int = min(start.page_size, self._count) if plan.is_fixed else 0
         self.largest_page: int = self.page_size
         self.overlap: int = 1
@@ -60,6 +67,11 @@ class PageRequests:
     def width(self) -> int:
         """The number of requests at once."""
         return self._plan.width
+
+    @property
+    def shows_no_overlap(self) -> bool:
+        """Whether the server sends one record at a time."""
+        return self.largest_page < 2
 
     async def fetch(self, offset: int, size: int | None = None) -> RawPage:
         """Get a page.
@@ -134,6 +146,12 @@ class PageRequests:
         if self._plan.is_fixed and 1 < page.received < self.full_size and not page.ends_list:
             self.page_size = page.received
 
+    def is_endless(self, *, has_new: bool) -> bool:
+        """Count a page; return whether too many in a row had no new record."""
+        self._idle_pages = 0 if has_new else self._idle_pages + 1
+        self._new_pages += has_new
+        return self._idle_pages > _MAX_IDLE + self.width + 2 * self._new_pages
+
     def are_left(self, length: int) -> bool:
         """Return whether another request may be sent: four times those of an unchanged list, and some more.
 
@@ -142,3 +160,36 @@ class PageRequests:
         """
         advance = max(min(self.full_size, self._min_asked) - 1, 1)  # the least by which a page is beyond the one before
         return self._sent < 64 + 4 * math.ceil(length / advance)
+
+
+@define
+class Probe:
+    """The offset of the next page to try; it steps back in growing steps until a page fits.
+
+    Attributes:
+        at: the offset.
+        back: the length of the next step back in pages: 1 at first, doubled by each step.
+        repeats: the pages in a row that held the same records as the one before.
+    """
+
+    at: int
+    back: int = field(default=1, init=False)
+    repeats: int = field(default=0, init=False)
+    _shown: list[Identity] = field(factory=list, init=False)
+
+    def move_to(self, at: int) -> None:
+        """Move to another offset; the next step back is one page again."""
+        self.at, self.back = at, 1
+
+    def step_back(self, count: int) -> None:
+        """Step back.
+
+        Args:
+            count: the records of a page.
+        """
+        self.at, self.back = max(self.at - count * self.back, 0), self.back * 2
+
+    def observe(self, page: RawPage) -> None:
+        """Take the page that was found at this offset into account."""
+        self.repeats = self.repeats + 1 if page.ids and page.ids == self._shown else 0
+        self._shown = page.ids

@@ -80,6 +80,7 @@ class RawPageFetcher:
         source: the list.
         by_text: whether records are identified by their whole text from the beginning.
         marks: whether a mark for the next reading is wanted, with a warning if the server sends no time.
+        largest_total: the largest total that an earlier run was told.
 
     Attributes:
         by_text: whether records are identified by their whole text, because their ids are not unique.
@@ -87,10 +88,13 @@ class RawPageFetcher:
         retries: the number of these requests that had to be repeated.
         times: reads when records changed.
         is_empty: whether no page had an entry, or a total.
+        largest_total: the largest total so far; `None` if there was none.
         date: the server's clock at its first answer; `None` if it did not show it.
     """
 
-    def __init__(self, source: ExportSource, *, by_text: bool = False, marks: bool = False) -> None:
+    def __init__(
+        self, source: ExportSource, *, by_text: bool = False, marks: bool = False, largest_total: int | None = None
+    ) -> None:
         self._source = source
         self._marks = marks
         self._id_field = source.operation.id_field
@@ -98,6 +102,7 @@ class RawPageFetcher:
         self.requests: int = 0
         self.retries: int = 0
         self.is_empty: bool = True
+        self.largest_total: int | None = largest_total
         self.times: ChangeTimes = ChangeTimes(source.project.timezone)
         self.date: datetime | None = None
         self._answered = False
@@ -144,6 +149,8 @@ class RawPageFetcher:
         response, found = answer.response, answer.data
         self.retries += response.attempts - 1
         self.is_empty = self.is_empty and not found.received and not found.total_items
+        if found.total_items is not None:
+            self.largest_total = max(self.largest_total or 0, found.total_items)
         lines = found.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]

@@ -1,6 +1,6 @@
 """`RangeScan`: reads one range of ids, as exactly as an export reads a whole list.
 
-It reads in the same passes (`ordered_passes`) and with the same evidence of a stable order. It begins with a page that
+It reads in the same passes (`read_in_order`) and with the same evidence of a stable order. It begins with a page that
 shows the id before the range, or the start of the list, and ends with the first page that reaches the end of the range.
 """
 
@@ -11,13 +11,11 @@ from typing import Any
 
 from carecloud_async._lists.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async._lists.export.reading.evidence import ENOUGH, sorted_bits
-from carecloud_async._lists.export.reading.full_scan import id_sort
+from carecloud_async._lists.export.reading.full_scan import id_sort, read_in_order
 from carecloud_async._lists.export.reading.id_order import IdOrder
 from carecloud_async._lists.export.reading.list_pass import ListPass
-from carecloud_async._lists.export.reading.ordered_passes import read_in_order
-from carecloud_async._lists.export.reading.page_chain import PageChain
+from carecloud_async._lists.export.reading.page_requests import Probe
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
-from carecloud_async._lists.export.reading.probe import Probe
 from carecloud_async._lists.export.reading.ranges import IdRange
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Position
@@ -139,7 +137,7 @@ class RangeScan:
         until = self._range.until
         return until is not None and (page.ids[-1] == until or self._is_beyond(page.ids[-1], until))
 
-    async def _accept(self, page: RawPage, new: list[int], _: PageChain) -> None:
+    async def _accept(self, page: RawPage, new: list[int], _: ListPass) -> None:
         lines = [page.lines[index] for index in new if self._is_in_range(page.ids[index])]
         self.records += len(lines)
         if lines:

@@ -55,7 +55,7 @@ async def scan(
     Raises:
         CareCloudError: the server cannot be read.
     """
-    fetcher = RawPageFetcher(source, by_text=start.by_text, marks=True)
+    fetcher = RawPageFetcher(source, by_text=start.by_text, marks=True, largest_total=start.position.largest_total)
     recorder = Recorder(
         start=start,
         count=0 if source.count == AUTO else source.count,

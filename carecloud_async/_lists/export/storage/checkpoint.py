@@ -31,15 +31,16 @@ class Position:
         end: the offset of the last record that is known, -1 at the beginning.
         page_size: the number of records the server sends at most; 0 while unknown.
         total: the length of the list, as the server said last.
-        first_total: the first of its totals.
-        gone: the number of records that the list had at first and lost since, as far as was shown.
+        first_total, largest_total: see `Totals`.
+        nulls: the number of entries that were null.
     """
 
     end: int = -1
     page_size: int = 0
     total: int | None = None
     first_total: int | None = None
-    gone: int = 0
+    largest_total: int | None = None
+    nulls: int = 0
 
 
 @frozen(kw_only=True)
