@@ -1,7 +1,7 @@
 """Zstandard: the standard library's `compression.zstd` from Python 3.14 on, before it its backport, the extra `zstd`.
 
-Consecutive frames are one stream (RFC 8878, 3.1). A file that ends inside a frame is an `EOFError`, bytes of another kind
-are an `OSError`.
+Consecutive frames are one stream (RFC 8878, 3.1). A file that ends inside a frame is an `EOFError`, bytes of another
+kind are an `OSError`.
 """
 
 from __future__ import annotations
