@@ -46,6 +46,7 @@ class CallKind(ABC):
         name: the name of the kind, stored in the file; its first word is the call.
         claimed_as: the family whose bulk writes have the same keys.
         key: what the key is called.
+        method: the declared method.
         takes_reference: whether the key is a reference that `put` is given.
         unseen: arguments that nothing shows afterwards, which a call must not have.
         names_key: whether the key may be shown: an e-mail address may not.
@@ -54,14 +55,10 @@ class CallKind(ABC):
     name: ClassVar[str]
     claimed_as: ClassVar[str]
     key: ClassVar[str]
+    method: ClassVar[Any]
     takes_reference: ClassVar[bool] = False
     unseen: ClassVar[tuple[str, ...]] = ()
     names_key: ClassVar[bool] = True
-
-    @property
-    @abstractmethod
-    def method(self) -> Any:
-        """The declared method."""
 
     @abstractmethod
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:

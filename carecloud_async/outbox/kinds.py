@@ -46,7 +46,7 @@ class Bills(CallKind):
     name = "purchases.send_purchase"
     claimed_as = "purchases"
     key = "external_purchase_id"
-    method = Purchases.send_purchase
+    method: ClassVar[Any] = Purchases.send_purchase
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -121,15 +121,16 @@ class AssignedPoints(_Amounts):
 
     name = "points.assign_points"
     claimed_as = "points"
-    method = Points.assign_points
-    amounts, history = POINTS, PointHistory
+    method: ClassVar[Any] = Points.assign_points
+    amounts: ClassVar[Kind] = POINTS
+    history: ClassVar[type[PointHistory | CreditHistory]] = PointHistory
 
 
 class ReducedPoints(AssignedPoints):
     """Points that a customer loses."""
 
     name = "points.reduce_points"
-    method = Points.reduce_points
+    method: ClassVar[Any] = Points.reduce_points
     sign = -1
 
 
@@ -138,15 +139,16 @@ class DepositedCredits(_Amounts):
 
     name = "credits.deposit_credits"
     claimed_as = "credits"
-    method = Credits.deposit_credits
-    amounts, history = CREDITS, CreditHistory
+    method: ClassVar[Any] = Credits.deposit_credits
+    amounts: ClassVar[Kind] = CREDITS
+    history: ClassVar[type[PointHistory | CreditHistory]] = CreditHistory
 
 
 class ReducedCredits(DepositedCredits):
     """Credits that a customer loses."""
 
     name = "credits.reduce_credits"
-    method = Credits.reduce_credits
+    method: ClassVar[Any] = Credits.reduce_credits
     sign = -1
 
 
@@ -156,7 +158,7 @@ class NewEvents(CallKind):
     name = "events.create"
     claimed_as = "events"
     key = "external_id"
-    method = Events.create
+    method: ClassVar[Any] = Events.create
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -193,7 +195,7 @@ class NewOrders(CallKind):
     name = "orders.create"
     claimed_as = "orders"
     key = "order_number"
-    method = Orders.create
+    method: ClassVar[Any] = Orders.create
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -216,7 +218,7 @@ class ReservedPoints(CallKind):
     name = "point_reservations.reserve_points"
     claimed_as = "point_reservations"
     key = "external_id"
-    method = PointReservations.reserve_points
+    method: ClassVar[Any] = PointReservations.reserve_points
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -237,9 +239,9 @@ class _NewCustomers(CallKind):
     """New customers, found as bulk writes find them."""
 
     claimed_as = "customers"
-    unseen = ("property_records", "social_network_credentials", "autologin")
+    unseen: ClassVar[tuple[str, ...]] = ("property_records", "social_network_credentials", "autologin")
     names_key = False
-    method = Customers.create
+    method: ClassVar[Any] = Customers.create
 
     def lane(self, body: JsonObject) -> str | None:  # noqa: ARG002
         """See `CallKind.lane`."""

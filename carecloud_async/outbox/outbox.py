@@ -150,7 +150,7 @@ class Outbox:
 
     @property
     def problem(self) -> Exception | None:
-        """Why nothing can be sent now, such as a network that is away; `None` otherwise."""
+        """Why entries wait now, such as a network that is away or a right that is missing; `None` otherwise."""
         return None if self._dispatcher is None else self._dispatcher.problem
 
     async def failures(self) -> list[FailedEntry]:

@@ -252,18 +252,19 @@ class OutboxQueue:
 
     # sending
 
-    def take(self, limit: int, *, but: Collection[int], now: float) -> list[QueuedEntry]:
+    def take(self, limit: int, *, but: Collection[int], but_kinds: Collection[str], now: float) -> list[QueuedEntry]:
         """Return the first entries that are ready, in the order in which they were put.
 
         Args:
             limit: the most of them.
             but: entries that are not wanted.
+            but_kinds: kinds of which none is wanted.
             now: when an answer is taken to be lost that was not noted.
         """
         found = self._file.db.execute(
             "SELECT id, kind, key, body, state, intent, lost_at, tries, alone, fault FROM entries "
-            "WHERE ready = 1 ORDER BY id LIMIT ?",
-            (limit + len(but),),
+            f"WHERE ready = 1 AND kind NOT IN ({', '.join('?' * len(but_kinds))}) ORDER BY id LIMIT ?",
+            (*but_kinds, limit + len(but)),
         )
         return [_entry(*columns, now=now) for columns in found if columns[0] not in but][:limit]
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
+from attrs import define
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.threads import run_in_thread
@@ -30,13 +31,32 @@ _SETTLING: Final = 400
 #: Longest wait between two tries (seconds): where the network is away, and where the server refuses the client.
 _AWAY: Final = 30.0
 _REFUSED: Final = 300.0
+#: What is in trouble if the outbox itself cannot be read; no kind is called so.
+_READING: Final = ""
+
+
+@define
+class _Trouble:
+    """Why the entries of a kind cannot be sent.
+
+    Attributes:
+        error: the last failure.
+        failures: how many there were in turn.
+        until: until when none is tried.
+        tried: the entry that is tried now.
+    """
+
+    error: Exception
+    failures: int = 0
+    until: float = 0.0
+    tried: int | None = None
 
 
 class Dispatcher:
     """Sends the entries of a queue.
 
-    After a failure that is not about one entry, everything waits, longer each time, and then one entry is tried. An
-    entry that failed is tried alone, so that one which the server cannot answer holds up nobody else.
+    After a failure that is no outcome of an entry, all entries of its kind wait, longer each time, and then one of them
+    is tried. An entry that failed is tried alone, so that one which the server cannot answer holds up nobody else.
 
     Args:
         queue: the queue.
@@ -44,13 +64,9 @@ class Dispatcher:
         claims: the keys that programs on this machine are writing.
         clock: the clock.
         concurrency: requests under way at once.
-
-    Attributes:
-        problem: why nothing can be sent; `None` while it can.
     """
 
     def __init__(self, queue: OutboxQueue, entries: Entries, claims: Claims, *, clock: Clock, concurrency: int) -> None:
-        self.problem: Exception | None = None
         self._queue = queue
         self._entries = entries
         self._claims = claims
@@ -58,19 +74,17 @@ class Dispatcher:
         self._slots = anyio.Semaphore(concurrency)
         self._records: dict[str, int] = {}
         self._taken: set[int] = set()
-        self._tried: set[int] = set()
         self._settling: set[int] = set()
         self._failures: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
-        self._failed_in_turn = 0
-        self._gate = 0.0
+        self._troubles: dict[str, _Trouble] = {}
         self._is_urgent = False
         self._changed = anyio.Event()
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is on its way."""
-        return not self._taken
+    def problem(self) -> Exception | None:
+        """Why entries wait; `None` while all can be sent."""
+        return next((one.error for one in self._troubles.values()), None)
 
     def wake(self, *, now: bool = False) -> None:
         """Look at the queue again.
@@ -79,8 +93,9 @@ class Dispatcher:
             now: whether to try at once what waits for the server.
         """
         if now:
-            self._gate = 0.0
             self._is_urgent = True
+            for trouble in self._troubles.values():
+                trouble.until = 0.0
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -109,84 +124,83 @@ class Dispatcher:
         while True:
             event = self._changed
             now = self._clock.monotonic()
-            wait = self._gate - now if self.problem is not None else 0.0
-            if wait <= 0:
+            try:
                 groups = await self._next_groups(now)
-                for group in groups:
-                    tasks.start_soon(self._send, group)
-                if groups:
-                    continue
-                wait = min((due - now for due in self._not_before.values() if due > now), default=0.0)
-            if event is self._changed:  # nothing happened meanwhile
-                await self.changed(wait or None)
+            except Exception as error:  # noqa: BLE001  (such as a disk that cannot be read for a while)
+                self._fail(_READING, error)
+                groups = []
+            for group in groups:
+                tasks.start_soon(self._send, group)
+            if not groups and event is self._changed:  # nothing happened meanwhile
+                dues = [*self._not_before.values(), *(one.until for one in self._troubles.values())]
+                await self.changed(min((due - now for due in dues if due > now), default=None))
 
     async def _next_groups(self, now: float) -> list[list[QueuedEntry]]:
         """Take the next entries, in groups of one kind."""
         room = _AT_ONCE - len(self._taken - self._settling)
-        if len(self._settling) >= _SETTLING:
-            room = 0
-        if self.problem is not None:
-            room = min(room, int(self._tried.isdisjoint(self._taken)))
-        if room <= 0:
+        reading = self._troubles.get(_READING)
+        if room <= 0 or len(self._settling) >= _SETTLING or (reading is not None and reading.until > now):
             return []
         self._not_before = {number: due for number, due in self._not_before.items() if due > now}
-        take = partial(self._queue.take, room, now=now)
-        try:
-            found = await run_in_thread(partial(take, but=self._taken | self._not_before.keys()))
-            if not found and self._is_urgent and self._not_before:
-                self._not_before.clear()
-                found = await run_in_thread(partial(take, but={*self._taken}))
-            self._is_urgent = False
-        except Exception as error:  # noqa: BLE001  (as below: such as a disk that cannot be read for a while)
-            self._fail(error)
-            return []
-        self._tried = {one.id for one in found}
-        self._taken |= self._tried
+        blocked = [kind for kind, one in self._troubles.items() if one.until > now or one.tried in self._taken]
+        take = partial(self._queue.take, room, but_kinds=blocked, now=now)
+        found = await run_in_thread(partial(take, but=self._taken | self._not_before.keys()))
+        if not found and self._is_urgent and self._not_before:
+            self._not_before.clear()
+            found = await run_in_thread(partial(take, but={*self._taken}))
+        self._is_urgent = False
+        self._troubles.pop(_READING, None)
         groups: dict[str | int, list[QueuedEntry]] = {}
         for one in found:
+            trouble = self._troubles.get(one.kind)
+            if trouble is not None:
+                if trouble.tried in self._taken:
+                    continue
+                trouble.tried = one.id
+            self._taken.add(one.id)
             groups.setdefault(one.id if one.id in self._failures else one.kind, []).append(one)
         return [*groups.values()]
 
     async def _send(self, group: Sequence[QueuedEntry]) -> None:
+        kind = group[0].kind
         try:
             await send_group(
-                self._entries.target(group[0].kind),
+                self._entries.target(kind),
                 group,
                 queue=self._queue,
                 claims=self._claims,
                 slots=self._slots,
                 records=self._records,
                 on_lost=self._settling.update,
-                on_results=self._note,
+                on_results=partial(self._note, kind),
             )
         except Exception as error:  # noqa: BLE001  (kept as `problem`: what waits must not be lost)
-            left = self._taken.intersection(one.id for one in group)
-            for number in left:
+            for number in self._taken.intersection(one.id for one in group):
                 self._failures[number] = times = self._failures.get(number, 0) + 1
                 self._not_before[number] = self._clock.monotonic() + min(2.0**times, _AWAY)
-            self._fail(error)
+            self._fail(kind, error)
         finally:
             for one in group:
                 self._taken.discard(one.id)
                 self._settling.discard(one.id)
             self.wake()
 
-    def _note(self, results: list[tuple[int, RowResult]]) -> None:
-        if self.problem is not None:
-            _log.info("the outbox sends again")
-        self.problem, self._failed_in_turn, self._gate = None, 0, 0.0
+    def _note(self, kind: str, results: list[tuple[int, RowResult]]) -> None:
+        if self._troubles.pop(kind, None) is not None:
+            _log.info("the outbox sends %s again", kind)
         for number, _ in results:
             self._taken.discard(number)
             self._settling.discard(number)
             self._failures.pop(number, None)
         self.wake()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, kind: str, error: Exception) -> None:
+        trouble = self._troubles.setdefault(kind, _Trouble(error))
         if not isinstance(error, CareCloudError):
-            _log.error("the outbox cannot send an entry", exc_info=error)
-        elif self.problem is None:
-            _log.warning("the outbox waits: %s", error)
+            _log.error("the outbox cannot send %s", kind, exc_info=error)
+        elif not trouble.failures:
+            _log.warning("the outbox waits with %s: %s", kind, error)
         longest = _AWAY if not isinstance(error, CareCloudError) or error.is_retryable else _REFUSED
-        self._gate = self._clock.monotonic() + min(2.0**self._failed_in_turn, longest)
-        self._failed_in_turn += 1
-        self.problem = error
+        trouble.error = error
+        trouble.until = self._clock.monotonic() + min(2.0**trouble.failures, longest)
+        trouble.failures += 1

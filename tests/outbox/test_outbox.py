@@ -199,6 +199,31 @@ async def test_closing_waits_for_what_is_on_its_way(client, server, path):
     assert server.bills() == ["1", "2"]
 
 
+async def test_a_missing_right_holds_up_its_operation_alone(client, server, path):
+    """Points that the user may not give wait, and say why; bills go out meanwhile, and the points when they may."""
+    is_denied = True
+
+    async def deny(request):
+        if is_denied and "point" in request.url.path:
+            raise httpx.ConnectError("stands for a right that is missing", request=request)
+
+    server.arrived = deny
+    async with client.outbox(path) as outbox:
+        for number in range(20):
+            points = {"customer_id": f"p{number}", "amount": 5.0, "reference": "B1"}
+            await outbox.put(client.points.assign_points, **points)
+            await put_bill(client, outbox, number, customer_id=f"c{number}")
+        while outbox.waiting > 20:
+            await outbox.flush(timeout=1)
+        assert len(set(server.bills())) == 20
+        assert outbox.problem is not None
+        assert server.notes() == []
+        is_denied = False
+        assert await outbox.flush()
+        assert outbox.problem is None
+    assert server.notes() == ["[ref: B1]"] * 20
+
+
 async def test_a_cancelled_block_waits_for_what_is_on_its_way(client, server, path):
     """A block that is cancelled ends when the request under way is answered: it is not sent again."""
     on_way = anyio.Event()
