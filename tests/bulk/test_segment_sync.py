@@ -1,8 +1,9 @@
 """`segments.sync()`: a segment gets the members of a source, whatever answers are lost on the way."""
 
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, ConfigurationError, NotFoundError
+from carecloud_async import ConfigurationError, NotFoundError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.sandbox import Sandbox
 
@@ -12,10 +13,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=60, records=5, untidy=False)
-
-
-def connect(sandbox):
-    return CareCloud("sandbox.example", auth=sandbox.credentials(), transport=sandbox.transport())
 
 
 def segment_of(sandbox, ids):

@@ -6,8 +6,9 @@ import anyio
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint
+from kit import served
 
-from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, ResponseError, RetryPolicy
+from carecloud_async import ResponseCache, ResponseError, RetryPolicy
 from carecloud_async._base.codec import pages
 from carecloud_async._calls.call.operation import CallRequest, Operation
 
@@ -25,16 +26,11 @@ def connect(answers, **options):
     sent = []
 
     def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
         sent.append(request.url.path)
         found = answers.pop(0) if len(answers) > 1 else answers[0]
         return httpx.Response(200, content=found, headers={"Cache-Control": "max-age=60"})
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    options = {"retry": RetryPolicy(base=0.001), "rate_limit": None, **options}
-    transport = httpx.MockTransport(answer)
-    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport, **options), sent
+    return served(answer, **{"retry": RetryPolicy(base=0.001), "rate_limit": None, **options}), sent
 
 
 @pytest.fixture

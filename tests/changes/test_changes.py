@@ -7,18 +7,15 @@ from datetime import timedelta
 import anyio
 import pytest
 from attrs import evolve
+from kit import connect
 
-from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
+from carecloud_async import ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async._lists.changes.reader import Changes
 from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-def connect(sandbox, **more):
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), **more)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from kit import connect
 
 from carecloud_async import CareCloud, ExportError
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
@@ -31,10 +32,6 @@ def write(client, path, state, **options):
     return write_changes(
         client.customers.list().export_source(), path, state, ChangesOptions(), ChangesFileOptions(**options)
     )
-
-
-def connect(sandbox):
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
 
 
 def change(sandbox):

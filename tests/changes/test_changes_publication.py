@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from kit import connect
 
 from carecloud_async import CareCloud, ExportError
 from carecloud_async._lists.changes import file as files
@@ -30,10 +31,6 @@ CHILD = Path(__file__).with_name("changes_child.py")
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=30, seed=1)
-
-
-def connect(sandbox):
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
 
 
 async def write(sandbox, path, state, **options):

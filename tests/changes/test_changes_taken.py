@@ -12,8 +12,9 @@ from contextlib import suppress
 import attrs
 import httpx
 import pytest
+from kit import served
 
-from carecloud_async import CareCloud, EnterpriseCredentials, ExportError, ResponseError
+from carecloud_async import ExportError, ResponseError
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
 from carecloud_async._lists.changes.pending import PendingChanges
 from carecloud_async._lists.changes.values import ChangesOptions
@@ -25,14 +26,11 @@ def serve(records):
     """Return a client of a server that sends these records, JSON, as one page."""
 
     def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
         rows = records if request.url.params["offset"] == "0" else []
         body = f'{{"data":{{"customers":[{",".join(rows)}],"total_items":{len(records)}}}}}'
         return httpx.Response(200, content=body.encode())
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer))
+    return served(answer)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -8,8 +8,9 @@ import uuid
 
 import fsspec
 import pytest
+from kit import connect
 
-from carecloud_async import CareCloud, ExportError
+from carecloud_async import ExportError
 from carecloud_async._base.runs import Database
 from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes, write_changes
 from carecloud_async._lists.changes.values import ChangesOptions
@@ -71,10 +72,6 @@ def state(request, temporary):
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=30, seed=1, untidy=False)
-
-
-def connect(sandbox):
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
 
 
 def rename(sandbox, number):

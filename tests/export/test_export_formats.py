@@ -13,8 +13,9 @@ import fsspec
 import httpx
 import pytest
 from export_help import connect, ids, records
+from kit import served
 
-from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
+from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._lists.export.formats import zstd
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.sandbox import Sandbox
@@ -251,13 +252,10 @@ def wild(record):
     """Return a client of a server that sends one record, as it stands."""
 
     def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
         body = b'{"data":{"customers":[%b],"total_items":1}}' % (b"" if request.url.params["offset"] != "0" else record)
         return httpx.Response(200, content=body)
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer))
+    return served(answer)
 
 
 @pytest.mark.parametrize("kind", WILD)

@@ -5,8 +5,9 @@ import json
 import httpx
 import pytest
 from export_help import connect, ids
+from kit import served
 
-from carecloud_async import AuthenticationError, CareCloud, EnterpriseCredentials, ExportError
+from carecloud_async import AuthenticationError, EnterpriseCredentials, ExportError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -62,8 +63,6 @@ async def test_the_body_of_a_list_that_is_a_post_belongs_to_its_export(tmp_path)
     """A finished search is handed out for the same text alone."""
 
     def answer(request):
-        if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
         text = json.loads(request.content)["search_string"]
         found = [{"resource_id": text}] if request.url.params["offset"] == "0" else []
         return httpx.Response(200, json={"data": {"search_results": found, "total_items": 1}})
@@ -72,7 +71,7 @@ async def test_the_body_of_a_list_that_is_a_post_belongs_to_its_export(tmp_path)
         return client.reservable_products.search_reservable_products(search_string=text)
 
     path = tmp_path / "s.jsonl"
-    async with CareCloud("a.example.com", auth=OTHER, transport=httpx.MockTransport(answer)) as client:
+    async with served(answer, auth=OTHER) as client:
         await search("boat").export(path, resume=True)
         assert (await search("boat").export(path, resume=True)).finished_before
         with pytest.raises(ExportError, match="exists already"):

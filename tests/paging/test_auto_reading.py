@@ -12,8 +12,9 @@ import respx
 from erratic_plan import ErraticPlan
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import CREDENTIALS, HOST, login_answer, served
 
-from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, RateLimit, RetryPolicy, ServerError
+from carecloud_async import CareCloud, ConfigurationError, RateLimit, RetryPolicy, ServerError
 from carecloud_async._lists.paging.auto_plan import FIRST
 from carecloud_async._lists.paging.fetching import raw_keys
 from carecloud_async._lists.paging.iterators import Page
@@ -25,8 +26,6 @@ from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
-AUTH = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-LOGIN = {"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}}
 LENGTH = 9000
 
 
@@ -48,8 +47,6 @@ class Server:
         self.most_at_once = 0
 
     async def answer(self, request):
-        if request.method == "POST":
-            return httpx.Response(200, json=LOGIN)
         start, count = int(request.url.params["offset"]), int(request.url.params["count"])
         self.asked.append(count)
         self._under_way += 1
@@ -70,7 +67,7 @@ class Server:
         return httpx.Response(200, json={"data": data}, headers={"Date": formatdate(usegmt=True)})
 
     def connect(self, **more):
-        return CareCloud("sandbox.crmcarecloud.com", auth=AUTH, transport=httpx.MockTransport(self.answer), **more)
+        return served(self.answer, **more)
 
 
 async def prefetched(client, folder, **paging):
@@ -244,11 +241,11 @@ async def test_respx_sees_the_numbers_that_a_user_gives():
     base = "https://sandbox.crmcarecloud.com/webservice/rest-api/enterprise-interface/v1.0"
     server = Server(length=900)
     with respx.mock(base_url=base) as mock:
-        mock.post("/users/actions/login").respond(json=LOGIN)
+        mock.post("/users/actions/login").mock(return_value=login_answer())
         customers = mock.get("/customers").mock(side_effect=server.answer)
         async with (
             httpx.AsyncClient() as http,
-            CareCloud("sandbox.crmcarecloud.com", auth=AUTH, http_client=http, rate_limit=None) as client,
+            CareCloud(HOST, auth=CREDENTIALS, http_client=http, rate_limit=None) as client,
             client.customers.list(count=70).prefetch(4) as found,
         ):
             assert [customer.customer_id async for customer in found] == EVERYBODY[:900]

@@ -8,8 +8,9 @@ import anyio
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint
+from kit import served
 
-from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, ResponseError
+from carecloud_async import CareCloudError, ResponseError
 from carecloud_async._base.codec import Malformed, pages
 from carecloud_async._lists.paging.iterators import BATCH, OnePage, Page, Records
 
@@ -27,8 +28,6 @@ def connect(answering=None, odd=None):
 
     async def answer(request):
         await checkpoint()
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
         if answering is not None:
             await answering.wait()
         start, count = int(request.url.params["offset"]), int(request.url.params["count"])
@@ -36,8 +35,7 @@ def connect(answering=None, odd=None):
         people = [odd.get(number, {"customer_id": f"{number:04}"}) for number in numbers]
         return httpx.Response(200, json={"data": {"customers": people, "total_items": PEOPLE}})
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer))
+    return served(answer)
 
 
 class _Neighbour:
