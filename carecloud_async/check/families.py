@@ -12,7 +12,7 @@ from carecloud_async._calls.call.operation import Operation
 from carecloud_async.check.probe import Probe
 from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
-from carecloud_async.lookup.lists import list_model, listable
+from carecloud_async.resources.lookup.lists import list_model, listable
 
 __all__ = ["FamilyList", "ask_families", "family_findings"]
 

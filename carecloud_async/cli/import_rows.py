@@ -25,7 +25,7 @@ from carecloud_async.cli.parameters import Decimal, Encoding, Of, Rate, Report, 
 from carecloud_async.cli.progress import count_outcomes, counted, show_progress
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
-from carecloud_async.lookup.families import open_family, plain_name, require_bulk
+from carecloud_async.resources.lookup.families import open_family, plain_name, require_bulk
 
 __all__ = ["import_rows", "split_pair"]
 

@@ -18,7 +18,7 @@ from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.cli.filters import read_pairs, read_value
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.records import print_json
-from carecloud_async.lookup.adhoc import find
+from carecloud_async.resources.lookup.adhoc import find
 
 __all__ = ["request"]
 

@@ -13,8 +13,8 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
-from carecloud_async.lookup.families import all_families, plain_name
-from carecloud_async.lookup.lists import find_method, listable, missing_filters
+from carecloud_async.resources.lookup.families import all_families, plain_name
+from carecloud_async.resources.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
 

@@ -5,6 +5,7 @@ import functools
 import re
 
 from project_files import PACKAGE, ROOT
+from satellite_names import NAMES
 
 #: From the lowest layer up. A package is a module or a folder at the top of `carecloud_async` or in a storey.
 DIAGRAM = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
@@ -135,10 +136,16 @@ def loaded_by_name(name, tree):
     return {text.removeprefix("carecloud_async.") for text in texts if re.fullmatch(r"carecloud_async\.[\w.]*", text)}
 
 
+def ended_by_name(start, tree, known):
+    """The modules whose names begin so: those that the file names as texts, or all of them if it names none."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    begun = {one for one in known if one.startswith(start)}
+    return {one for one in begun if one.removeprefix(start) in texts} or begun
+
+
 def submodules(name, tree, known):
     """The modules that a file loads at any time; `from a import b` is `a.b` where that is a module."""
-    begun = tuple(loaded_by_name(name, tree))
-    found = {one for one in known if one.startswith(begun)}
+    found = {one for start in loaded_by_name(name, tree) for one in ended_by_name(start, tree, known)}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
             for alias in node.names:
@@ -168,6 +175,25 @@ def test_the_sandbox_is_separate(package):
             assert others <= {"sandbox"} or name == "sandbox.client_side", name
         elif package_of(name) not in {"cli", "pytest_plugin"}:
             assert "sandbox" not in others, name
+
+
+#: Packages around the core, which could as well be distributions of their own.
+SATELLITES = {"check", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbox", "spark"}
+
+
+def test_satellites_take_from_the_storeys_what_they_are_given(package):
+    """The names of private modules that a satellite imports are those of a list: a change there may break them."""
+    taken = {
+        (node.module.removeprefix("carecloud_async."), alias.name)
+        for name, tree in package.items()
+        if package_of(name) in SATELLITES
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("carecloud_async._")
+        for alias in node.names
+    }
+    given = {(module, name) for module, names in NAMES.items() for name in names.split()}
+    assert sorted(taken - given) == [], "add the name in tests/project/satellite_names.py, or do without it"
+    assert sorted(given - taken) == [], "no satellite needs the name any more: remove it from satellite_names.py"
 
 
 def test_importing_the_package_imports_nothing_heavy(package):

@@ -95,7 +95,7 @@ class AnyCall:
             ResponseError: the answer does not fit `into`.
             CareCloudError: see `carecloud_async.errors`.
         """
-        from carecloud_async.lookup.adhoc import check_query, find  # they load the table of all operations
+        from carecloud_async.resources.lookup.adhoc import check_query, find  # they load the table of all operations
 
         params, json, headers = conceal(params), conceal_body(json), conceal(headers)
         operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
@@ -166,7 +166,7 @@ class AnyCall:
             ConfigurationError: an argument cannot work: a parameter of a known list is unknown or of the wrong kind,
                 or `count` or `offset` is given twice and differs.
         """
-        from carecloud_async.lookup.adhoc import check_query, find_list_by_path  # as above
+        from carecloud_async.resources.lookup.adhoc import check_query, find_list_by_path  # as above
 
         operation, values = find_list_by_path(path, path_params=path_params, list_key=list_key, id_field=id_field)
         params = conceal(params)

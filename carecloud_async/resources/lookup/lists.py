@@ -11,7 +11,7 @@ from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.lookup.families import bind
+from carecloud_async.resources.lookup.families import bind
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.families import Families
