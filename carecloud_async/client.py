@@ -46,8 +46,8 @@ from carecloud_async.config import (
     open_twin,
 )
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.resources.lookup.any_call import AnyCall
 from carecloud_async.resources.families import Families
+from carecloud_async.resources.lookup.any_call import AnyCall
 
 __all__ = ["CareCloud"]
 

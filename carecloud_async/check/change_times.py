@@ -112,7 +112,6 @@ def spelling_of(record: Mapping[str, Any], zone: ZoneInfo) -> Spelling:
     """Return how a record says when it changed.
 
     Args:
-        record: the record.
         zone: the project's zone.
     """
     value = record.get(FIELD)
@@ -151,7 +150,6 @@ class ChangeTimes:
 
         Args:
             name: the name of a list whose records say when they changed, by their model.
-            records: its records.
         """
         self._seen.setdefault(name, set()).update(spelling_of(record, self.zone) for record in records)
 

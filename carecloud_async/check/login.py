@@ -37,7 +37,6 @@ class LoginResult:
     """The result of a login.
 
     Attributes:
-        finding: the finding.
         worked: whether there is a token.
         ends: whether tokens of this identity end by time.
         valid_to: the end of the token, in UTC by the project's time zone, where it could be read.

@@ -140,7 +140,6 @@ def read_reply(body: bytes, *, key: str, offset: int) -> Reply:
     """Read the body of a success answer, which any server may have written; status and headers are not set.
 
     Args:
-        body: the body.
         key: the name of the list under `data`.
         offset: where the page begins.
     """

@@ -37,7 +37,6 @@ class Schema:
 
         Args:
             name: the name of the list.
-            page: the page.
             into: the model of a record.
         """
         for record in page.records[:_MOST_RECORDS]:

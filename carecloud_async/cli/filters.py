@@ -25,7 +25,6 @@ def read_filters(operation: Operation, filters: Iterable[str], *, allow_unknown:
     """Read `name=value` pairs; a filter that takes several values may be repeated, or hold commas.
 
     Args:
-        operation: the operation.
         filters: the pairs.
         allow_unknown: whether a name may be none of the operation's filters; its values are then sent as text.
 

@@ -13,10 +13,10 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
-from carecloud_async.resources.lookup.families import all_families, plain_name
-from carecloud_async.resources.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
+from carecloud_async.resources.lookup.families import all_families, plain_name
+from carecloud_async.resources.lookup.lists import find_method, listable, missing_filters
 
 __all__ = [
     "find_list",
@@ -141,7 +141,6 @@ def open_listing(
     """Make the listing.
 
     Args:
-        client: the client.
         operation: the list operation.
         of: the ids of the parents, outermost first.
         filters: `name=value` each.

@@ -102,7 +102,6 @@ class Inside:
     A `__getattr__` would be asked for each field without a value whenever a record is read.
 
     Args:
-        name: the name.
         place: the field to write instead.
     """
 

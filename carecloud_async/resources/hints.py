@@ -60,7 +60,6 @@ def why_not_in_bulk(call: str, operations: Iterable[Operation]) -> str:
 
     Args:
         call: its name from the client.
-        operations: its operations.
     """
     why = _NOT_IN_BULK.get(call)
     if why is not None:

@@ -128,7 +128,6 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
             store_id: id of the store.
             cashdesk_number: number of the cash desk.
             reward_list_type: see `RewardListType`.
-            bill: the bill.
             card_number: number of the card.
             customer_id: id of the customer.
         """
@@ -155,7 +154,6 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
             store_id: id of the store.
             cashdesk_number: number of the cash desk.
             payment_type: see `CheckoutPaymentType`.
-            bill: the bill.
             card_number: number of the card.
             customer_id: id of the customer.
             max_points: most points to use.
@@ -178,7 +176,6 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
         Args:
             store_id: id of the store.
             cashdesk_number: number of the cash desk.
-            bill: the bill.
             card_number: number of the card.
             customer_id: id of the customer.
         """

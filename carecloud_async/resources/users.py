@@ -36,8 +36,6 @@ class Users(Resource, call="users"):
             email: the exact e-mail.
             phone: the phone number with its international prefix.
             login: the login name.
-            first_name: the first name.
-            last_name: the last name.
             store_id: id of the user's store.
             **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """

@@ -35,7 +35,6 @@ class ReadSettings:
 
     Attributes:
         operation: the list operation.
-        filters: its filters.
         partitions: how many ranges to split it into at most.
         count: records per page.
         concurrency: pages in flight in each task.

@@ -55,7 +55,6 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
     Operations: `GET /cards`, `POST /cards/actions/assign-free-card`.
 
     Args:
-        client: the client.
         customer_id: the customer.
         card_type_id: id of the card type.
 
@@ -95,7 +94,6 @@ async def assign_card_number(
     can see: `POST /cards/actions/validate-free-card`, then `POST /cards/actions/assign-free-card` or `POST /cards`.
 
     Args:
-        client: the client.
         customer_id: the customer.
         card_type_id: id of the card type.
         card_number: the number, for example of a plastic card that was handed out.

@@ -93,7 +93,6 @@ async def accept_payment(
     Operation: `POST /purchases/actions/accept-payment`.
 
     Args:
-        client: the client.
         checkout: the place and the customer.
         bill: the bill so far.
         payment_type: which benefits may be used; see `CheckoutPaymentType`.
@@ -186,7 +185,6 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
     Operations: `POST /purchases/actions/send-purchase`; after a lost answer `GET /purchases`.
 
     Args:
-        client: the client.
         checkout: the place and the customer.
         bill: the final bill; its `bill_id` is unique in the shop. See `close_bill`.
 
@@ -219,7 +217,6 @@ async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalB
     Operations: `GET /purchases`, then as `send_purchase`.
 
     Args:
-        client: the client.
         checkout: the place and the customer.
         bill: the final bill, as it was sent or should have been.
 
@@ -240,7 +237,6 @@ async def cancel_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalB
     Operations: `POST /purchases/actions/send-purchase`; after a lost answer `GET /purchases`.
 
     Args:
-        client: the client.
         checkout: as it was for the purchase.
         bill: the final bill as it was sent.
 
@@ -273,7 +269,6 @@ async def find_purchase(client: CareCloud, *, store_id: str, bill_id: str) -> Se
     Operation: `GET /purchases`.
 
     Args:
-        client: the client.
         store_id: id of the store.
         bill_id: id of the bill in the shop's own system.
     """

@@ -28,9 +28,9 @@ from carecloud_async.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from carecloud_async.resources.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.declare import declared
+from carecloud_async.resources.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.workflows.dossier_files import Dossier, DossierPart, PartStatus
 
 if TYPE_CHECKING:

@@ -43,7 +43,6 @@ async def record_event(
     Operations: `POST /events`; then `GET /events` if the event may have been recorded.
 
     Args:
-        client: the client.
         event: the event, with either `customer_id` or both `customer_identifier_type` and `customer_identifier_value`.
         property_records: values of the event's properties, which the scenario can use.
 

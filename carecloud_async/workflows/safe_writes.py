@@ -21,7 +21,6 @@ async def one_write(client: CareCloud, *key: str) -> AsyncIterator[None]:
     """Lock a key while it is looked up and written, so that tasks of one client and its views write it once.
 
     Args:
-        client: the client.
         *key: the kind of the record, then its ids.
 
     Raises:

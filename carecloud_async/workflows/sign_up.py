@@ -57,10 +57,8 @@ async def check_sign_up(
     turns it on), `POST /customers/actions/validate-customer-data`.
 
     Args:
-        client: the client.
         email: the e-mail address.
         phone: the phone number with its international prefix; only where numbers are unique in the project.
-        password: the password.
         referral_code: the code of the customer who recommended the project.
 
     Raises:
@@ -102,7 +100,6 @@ async def sign_up(
     Operations: `POST /customers`; after a lost answer `POST /customers/actions/verify-credentials`.
 
     Args:
-        client: the client.
         customer: the new customer, without `consents`.
         customer_source: where the customer comes from.
         password: the new password.
@@ -167,7 +164,6 @@ async def sign_up_for_newsletter(
     Operation: `POST /customers/actions/newsletters-sign-up`.
 
     Args:
-        client: the client.
         contact: e-mail address or phone number.
         customer_source_id: id of the customer source.
         language_id: ISO 639-1 code of the language.

@@ -16,7 +16,6 @@ class _Entry:
     """The lock of one key.
 
     Attributes:
-        lock: the lock.
         users: tasks that hold it or wait for it.
     """
 

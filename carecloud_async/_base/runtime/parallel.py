@@ -18,7 +18,6 @@ async def run_all(
     """Run jobs and return their results in order; after an error no further job begins.
 
     Args:
-        jobs: the jobs.
         width: how many run at once; all if left out.
         cancels: whether an error cancels the jobs that run; otherwise they end first.
 

@@ -78,7 +78,6 @@ class CustomerActions(Resource, call="customers"):
 
         Args:
             application_id: id of the application that the token is for.
-            token: the token.
             token_request_id: id of the request that issued the token.
         """
 
@@ -193,7 +192,6 @@ class CustomerActions(Resource, call="customers"):
 
         Args:
             customer_id: id of the customer.
-            device: the device.
             external_application_id: id of the application.
             push_token: token for push notifications, of Apple or Google.
         """

@@ -184,8 +184,6 @@ class Customers(
             email: the exact e-mail.
             phone: the phone number with its international prefix.
             customer_source_id: id of the customer source.
-            first_name: the first name.
-            last_name: the last name.
             birthdate: a date, `YYYY-MM-DD` or `DD.MM.YYYY`.
             email_list: any of these e-mails, up to 1,000.
             customer_ids: any of these ids, up to 1,000.

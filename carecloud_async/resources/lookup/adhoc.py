@@ -85,7 +85,6 @@ def check_query(operation: Operation, params: Mapping[str, Any], *, paged: bool 
     """Check the names of a query; an operation that the SDK does not know takes any.
 
     Args:
-        operation: the operation.
         params: the query.
         paged: whether the call is a listing: `count` and `offset` are then always allowed.
 

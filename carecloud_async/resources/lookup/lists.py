@@ -11,10 +11,10 @@ from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.resources.lookup.families import bind
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.families import Families
+from carecloud_async.resources.lookup.families import bind
 
 __all__ = ["find_list", "find_method", "list_model", "listable", "missing_filters", "open_list"]
 
@@ -55,8 +55,6 @@ def find_method(client: Any, operation: Operation, *, of: Iterable[str] = ()) ->
     """Return the client's method of an operation, and the ids that it takes itself.
 
     Args:
-        client: the client.
-        operation: the operation.
         of: the ids of its path, outermost first.
     """
     ids = list(of)
@@ -73,7 +71,6 @@ def open_list(client: Any, operation: Operation, **params: Any) -> Listing[Any]:
     """Make the listing of a list operation that belongs to no parent.
 
     Args:
-        client: the client.
         operation: the list operation.
         **params: filters and paging, as the method takes them.
 
