@@ -22,6 +22,8 @@ PACKAGE = "carecloud_async"
 SOURCE_LINE = re.compile(rf"^- \[`({PACKAGE}[\w.]*)`\]\(\S+\.py\)$")
 #: Bases that have an entry of their own; what they bring is not repeated for each class.
 _DOCUMENTED_BASES = {"Model", "Input", "Updatable", "Resource", "Updating", "BulkWriting"}
+#: Public members that only other parts of the package call.
+_INTERNAL = {"Faults.take", "Listing.export_source"}
 #: Who may call an operation of these interfaces.
 _CALLERS = {
     frozenset({Interface.ENTERPRISE}): "an API user",
@@ -112,7 +114,7 @@ class Catalogue:
         found: dict[str, Any] = {}
         for owner in (cls, *self.bases(cls)):
             for name, one in owner.members.items():
-                if not one.is_alias and not name.startswith("_"):
+                if not one.is_alias and not name.startswith("_") and f"{owner.name}.{name}" not in _INTERNAL:
                     found.setdefault(name, one)
         return found
 

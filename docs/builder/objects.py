@@ -64,7 +64,7 @@ class Writer:
         rows = [(f"[`{one.name}`](#{anchor}.{one.name})", summary(one)) for one in self.catalogue.methods(cls)]
         if update := self._update(cls):
             rows.append((f"[`update`](#{anchor}.update)", summary(update)))
-        if "bulk" in cls.members:
+        if "_bulk" in cls.members:
             rows.append((f"[`bulk_write`]({self.link('BulkWriting')})", "Write many records, with one outcome each."))
         return f"**`{call}`**: {_lower(summary(cls))}\n\n{table(['Method', 'What it does'], rows)}"
 
