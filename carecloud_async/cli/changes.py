@@ -37,7 +37,8 @@ def changes(
         str,
         typer.Option(
             metavar="FILE",
-            help="Remember the list in FILE. The first run makes FILE, and writes every record as created.",
+            help="Remember the list in FILE, or at a URL such as s3://bucket/name. The first run makes it, and writes "
+            "every record as created.",
         ),
     ],
     keep_records: Annotated[

@@ -50,8 +50,8 @@ def export(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Remember in FILE when a run began: the first run writes all records, each later one those that "
-            "changed since.",
+            help="Remember in FILE, or at a URL such as s3://bucket/name, when a run began: the first run writes all "
+            "records, each later one those that changed since.",
         ),
     ] = None,
     allow_shrink: Annotated[

@@ -10,9 +10,10 @@ from cli_process import wait_until
 from carecloud_async.cli import changes as command_module
 
 
-def test_nights(carecloud, project, tmp_path):
+@pytest.mark.parametrize("state", ["s", "memory://nights/s"])
+def test_nights(carecloud, project, tmp_path, state):
     """The first run creates everything, the next brings an update and a deletion, the third nothing."""
-    command = ("changes", "customers", "-o", "c.jsonl", "--overwrite", "--state", "s", "--report", "r.json")
+    command = ("changes", "customers", "-o", "c.jsonl", "--overwrite", "--state", state, "--report", "r.json")
     first = carecloud(*command)
     assert first.code == 0, first.err
     assert first.line.startswith("customers: 250 created, 0 updated, 0 deleted, 0 unchanged in c.jsonl")
