@@ -16,10 +16,9 @@ from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.auto import Auto
-from carecloud_async._lists.paging.auto_plan import plan_for
 from carecloud_async._lists.paging.fetching import raw_keys
 from carecloud_async._lists.paging.iterators import Page
-from carecloud_async._lists.paging.page_plan import Fetched
+from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
 from carecloud_async._lists.paging.prefetch import Prefetch
 from carecloud_async.resources import OPERATIONS
 
@@ -52,10 +51,9 @@ async def prefetch(simulation: Simulation, width: int | Auto, count: int | Auto)
             sent_at=found.sent_at,
         )
 
-    plan = plan_for(
-        width,
-        count,
-        has_spare=True,
+    plan = PagePlan(
+        width=width,
+        count=count,
         most_requests=MOST_REQUESTS,
         now=anyio.current_time,
         rate=lambda: simulation.limiter.rate,

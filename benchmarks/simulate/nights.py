@@ -301,8 +301,7 @@ class StateExport(_Reader):
     def _plan_harm(self, process: Process) -> None:
         # What a kill does between the mark and the exit code, no run can see: signals are held back there.
         if self.overwrites:
-            step, loop = int(2 ** self.dice.uniform(0, 8.5)), self.machine.loop
-            process.plans[step] = lambda: loop.call_soon(process.cancel)
+            process.plans[int(2 ** self.dice.uniform(0, 8.5))] = lambda: self._cancel_soon(process)
         else:
             super()._plan_harm(process)
 

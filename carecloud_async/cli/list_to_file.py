@@ -61,12 +61,12 @@ class ListToFile:
         str,
         typer.Option(
             metavar="N",
-            help="Records per request; all records are written. auto finds the fastest number up to 5000.",
+            help="Records per request; all records are written. auto asks for up to 1000.",
         ),
     ] = AUTO
-    concurrency: Annotated[
-        str, typer.Option(metavar="N", help="Requests in flight at once; auto finds the fastest number up to 20.")
-    ] = AUTO
+    concurrency: Annotated[str, typer.Option(metavar="N", help="Requests in flight at once; auto sends up to 20.")] = (
+        AUTO
+    )
     rate: Rate = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False
     report: Report = None

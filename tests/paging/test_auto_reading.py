@@ -15,13 +15,10 @@ from hypothesis import strategies as st
 from kit import CREDENTIALS, HOST, login_answer, served
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit, RetryPolicy, ServerError
-from carecloud_async._lists.paging.auto_plan import FIRST
 from carecloud_async._lists.paging.fetching import raw_keys
 from carecloud_async._lists.paging.iterators import Page
-from carecloud_async._lists.paging.page_plan import Fetched
-from carecloud_async._lists.paging.plan_bounds import PAGE_BYTES
+from carecloud_async._lists.paging.page_plan import FIRST, LARGEST, PAGE_BYTES, Fetched
 from carecloud_async._lists.paging.prefetch import Prefetch
-from carecloud_async._lists.paging.trusted_count import MAX_COUNT
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -107,7 +104,7 @@ async def test_pages_grow_and_nothing_is_lost(read, tmp_path):
         found = await read(client, tmp_path)
     assert found == [f"{number:06}" for number in range(40_000)]
     assert server.asked[0] == FIRST
-    assert FIRST < max(server.asked) <= MAX_COUNT
+    assert FIRST < max(server.asked) <= LARGEST
     assert server.most_at_once <= 20
 
 
@@ -197,7 +194,7 @@ async def test_records_of_great_size_keep_pages_small(tmp_path):
 
 
 async def test_a_pace_that_is_told_keeps_the_width_small(tmp_path):
-    """Where the rate limiter holds calls back, requests do not queue: pages are larger instead."""
+    """Where the rate limiter holds calls back, requests do not queue, and pages are the largest."""
     server = Server(length=20_000)
     async with server.connect(rate_limit=RateLimit(requests_per_second=20)) as client:
         assert len(await prefetched(client, tmp_path)) == 20_000

@@ -13,7 +13,6 @@ from carecloud_async._base.project import Project
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.paging.auto import Auto, fixed_count
-from carecloud_async._lists.paging.auto_plan import plan_for
 from carecloud_async._lists.paging.page_plan import PagePlan
 
 if TYPE_CHECKING:
@@ -72,10 +71,9 @@ class ExportSource:
         Args:
             width: pages in flight.
         """
-        return plan_for(
-            width,
-            self.count,
-            has_spare=True,
+        return PagePlan(
+            width=width,
+            count=self.count,
             most_requests=self.most_requests,
             now=self.clock.monotonic,
             rate=self.rate,

@@ -112,7 +112,7 @@ class Listing(NotAList, Generic[T]):
         Raises:
             ConfigurationError: `pages` is not such a number, or the filters are too long for one request.
         """
-        from carecloud_async._lists.paging.auto_plan import plan_for  # most programs never use it
+        from carecloud_async._lists.paging.page_plan import PagePlan  # most programs never use it
         from carecloud_async._lists.paging.prefetch import Prefetch
 
         require_int_or_auto("pages", pages)
@@ -124,9 +124,9 @@ class Listing(NotAList, Generic[T]):
             identity_keys=fetcher.keys,
             paged=fetcher.operation.paged,
             offset=self._offset,
-            plan=plan_for(
-                pages,
-                self._count,
+            plan=PagePlan(
+                width=pages,
+                count=self._count,
                 most_requests=context.http.max_connections,
                 now=context.clock.monotonic,
                 rate=lambda: context.rate_limiter.rate,
