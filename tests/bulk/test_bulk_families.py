@@ -8,11 +8,11 @@ from bulk_tools import connect
 
 from carecloud_async.bulk.family import field_paths
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.resources.lookup.families import all_families, bulk_families, require_bulk
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Resource
 from carecloud_async.resources.hints import _NOT_IN_BULK, why_not_in_bulk
+from carecloud_async.resources.lookup.families import all_families, bulk_families, require_bulk
 from carecloud_async.sandbox import Sandbox
 
 assert OPERATIONS  # loads all families

@@ -12,9 +12,9 @@ from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters, read_value
 from carecloud_async.cli.resources import find_list, find_record, list_path_values, readable
 from carecloud_async.cli.resources import record_path_values as path_of_record
+from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.lookup import lists
 from carecloud_async.resources.lookup.lists import listable
-from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 TIME_SLOTS = "booking_tickets.time_slots"
