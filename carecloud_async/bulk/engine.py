@@ -223,14 +223,14 @@ class Engine:
         return self._concurrency if self._key is None else CHUNK
 
     async def _take_turn(self, turn: _Turn) -> None:
-        ready = await self._claim(turn)
+        ready, let_go = await self._claim(turn), self._held.let_go
         decided = await self._decide(ready)
         if self._options.dry_run:
             await self._end([(write, one.result if isinstance(one, Plan) else one) for write, one in decided])
             return
         if turn.previous is not None:
             await turn.previous.wait()
-        decided, others = await self._held.claim_records(decided)
+        decided, others = await self._held.claim_records(decided, let_go=let_go)
         turn.decided.set()
         await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
         await self._end([(write, one) for write, one in decided if not isinstance(one, Plan)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 import attrs
 
@@ -19,6 +20,9 @@ from carecloud_async.bulk.rows import RECORD, Plan, Write
 
 __all__ = ["HeldKeys"]
 
+#: Records of which it is remembered that a row has let go of them: more than turns under way have.
+_REMEMBERED: Final = 10_000
+
 
 class HeldKeys:
     """What the writes of one run hold. A key is held by one row of one run; so is a record.
@@ -28,6 +32,9 @@ class HeldKeys:
         keys_of: returns the keys of a write.
         claim_of: returns the claim of a record, by its id. It may be the key of a row that names the record by its id.
         records: the records that are being written, with the numbers of their rows; several engines may share them.
+
+    Attributes:
+        let_go: how many records this run has let go of so far.
     """
 
     def __init__(
@@ -48,6 +55,8 @@ class HeldKeys:
         self._written: dict[str, int] = {}  # claim of a record that is being written → row
         self._in_doubt: dict[int, int] = {}  # id of a write whose answer was lost → row
         self._family: set[str] = set()
+        self._let_go: dict[str, int] = {}  # record → how many were let go until then, of the last ones
+        self.let_go: int = 0
 
     async def claim_family(self, key: str) -> bool:
         """Claim a whole family until the run ends; return whether no other run holds it."""
@@ -77,8 +86,23 @@ class HeldKeys:
             ready.append(_let_go(write) if claimed.new.intersection(asked[write.id]) else write)
             self._row_of.update(dict.fromkeys(asked[write.id], write.row))
             self._keys.setdefault(write.row, {})[write.id] = {*asked[write.id]}
-        await self._release(key for key in wanted if key not in self._row_of and key not in claimed.busy)
+        await self._release(
+            [
+                *(key for key in wanted if key not in self._row_of and key not in claimed.busy),
+                *(claim for claim in map(self._claim_left, others) if claim is not None),
+            ]
+        )
         return ready, others
+
+    def _claim_left(self, write: Write) -> str | None:
+        """Return the claim of the record of a lost write that waits for its key: who has the key may need the record.
+
+        The settle time of the write is over, or it would have no turn.
+        """
+        if write.kind != RECORD or write.record_id is None:
+            return None
+        claim = self._claim_of(write.record_id)
+        return None if claim in self._written or claim in self._row_of else claim
 
     def hold_records(self, records: Mapping[str, int]) -> None:
         """Hold records that rows are writing, whose numbers are given: other rows of this run leave them alone."""
@@ -86,9 +110,13 @@ class HeldKeys:
         self._own_records.update(records)
 
     async def claim_records(
-        self, decided: Sequence[tuple[Write, RowResult | Plan]]
+        self, decided: Sequence[tuple[Write, RowResult | Plan]], *, let_go: int
     ) -> tuple[list[tuple[Write, RowResult | Plan]], list[Write]]:
         """Claim the records that are about to be changed.
+
+        Args:
+            decided: the writes, with what was decided from their look-ups.
+            let_go: the attribute, before these look-ups.
 
         Returns:
             the writes that have their record, or need none; and those that are to be looked up again later: another
@@ -100,7 +128,9 @@ class HeldKeys:
         for write, one in decided:
             held = one.held if isinstance(one, Plan) else one.record_id
             record = held if write.kind == RECORD else None
-            if record is not None and self._records.get(record, write.row) != write.row:
+            if record is not None and (
+                self._records.get(record, write.row) != write.row or self._let_go.get(record, 0) > let_go
+            ):
                 others.append(write)
                 continue
             if record is not None and isinstance(one, Plan):
@@ -195,6 +225,11 @@ class HeldKeys:
     def _drop_record(self, record: str) -> None:
         self._own_records.discard(record)
         self._records.pop(record, None)
+        self.let_go += 1
+        self._let_go.pop(record, None)
+        self._let_go[record] = self.let_go
+        if len(self._let_go) > _REMEMBERED:
+            del self._let_go[next(iter(self._let_go))]
 
 
 def _let_go(write: Write) -> Write:

@@ -16,6 +16,7 @@ from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.held_keys import HeldKeys
+from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Intent, Plan, Write
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -188,13 +189,38 @@ async def test_a_record_that_another_run_has_written_is_read_again(clock, read_a
     decided = [(write, Plan(kind="update", body={}, record_id="7", is_new=False, read_at=read_at))]
     with claims_of(clock) as first, claims_of(clock) as second:
         theirs, ours = held_by(first, "a"), held_by(second, "b")
-        assert await theirs.claim_records(decided) == (decided, [])
-        assert await ours.claim_records(decided) == ([], [write])
+        assert await theirs.claim_records(decided, let_go=0) == (decided, [])
+        assert await ours.claim_records(decided, let_go=0) == ([], [write])
         clock.advance(0.5)
         await theirs.end([write], rows=[1])
         clock.advance(1)
-        assert await ours.claim_records(decided) == ((decided, []) if is_ready else ([], [write]))
+        assert await ours.claim_records(decided, let_go=0) == ((decided, []) if is_ready else ([], [write]))
         await ours.end([write], rows=[1])
+
+
+@pytest.mark.anyio
+async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_written():
+    """What a look-up showed before an earlier row of this run has written the record is no outcome."""
+    first, second = (Write(id=one, row=one, body=CheckedRow()) for one in (1, 2))
+    plan = Plan(kind="update", body={}, record_id="7", is_new=False)
+    unchanged = (second, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
+    held = held_by(None, "a")
+    assert await held.claim_records([(first, plan)], let_go=0) == ([(first, plan)], [])
+    before = held.let_go
+    await held.end([first], rows=[1])
+    assert await held.claim_records([unchanged], let_go=before) == ([], [second])
+    assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
+
+
+@pytest.mark.anyio
+async def test_a_lost_write_waits_for_its_key_without_its_record(clock):
+    """A run that was continued lets another one have the record with the key: they do not wait for each other."""
+    write = Write(id=1, row=1, body=CheckedRow(), record_id="7", intent=Intent())
+    with claims_of(clock) as first, claims_of(clock) as second:
+        first.claim(["record 7"])
+        second.claim(["a"])
+        assert await held_by(first, "a").claim([write]) == ([], [write])
+        assert second.claim(["record 7"]).busy == set()
 
 
 @pytest.mark.anyio
