@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names
 from carecloud_async._lists.export.reading.times import FIELD, NEVER, NoTime, ZoneFit, read_time
@@ -134,16 +134,16 @@ def _offset_of(time: datetime, zone: ZoneInfo) -> Spelling:
     return Spelling.UTC if time.utcoffset() == UTC.utcoffset(None) else Spelling.OTHER_OFFSET
 
 
-@define
 class ChangeTimes:
     """The spellings of the times of all pages, by list.
 
-    Attributes:
+    Args:
         zone: the project's zone.
     """
 
-    zone: ZoneInfo
-    _seen: dict[str, set[Spelling]] = field(factory=dict, init=False)
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone = zone
+        self._seen: dict[str, set[Spelling]] = {}
 
     def look(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Look at the records of a page.

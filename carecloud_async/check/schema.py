@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from attrs import define, field
-
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.check.known_values import known_values
 from carecloud_async.check.replies import Reply
@@ -23,14 +21,14 @@ _MOST_SHOWN: Final = 20
 _MOST_RECORDS: Final = 200
 
 
-@define
 class Schema:
     """What the records of all pages had that the models do not know."""
 
-    fields: set[str] = field(factory=set)
-    values: set[str] = field(factory=set)
-    damaged: set[str] = field(factory=set)
-    lists: int = 0
+    def __init__(self) -> None:
+        self.fields: set[str] = set()
+        self.values: set[str] = set()
+        self.damaged: set[str] = set()
+        self.lists = 0
 
     def look(self, name: str, page: Reply, into: Any) -> None:
         """Look at the records of a page.

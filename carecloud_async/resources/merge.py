@@ -10,7 +10,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import Any, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
 from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
@@ -54,13 +54,14 @@ class MergedRecord:
             A field that is never read back counts as changed.
         base: the record without the changes, as it would be sent.
         sent: the record with them.
+        record_of: brings a record that is read later into the form of `sent`.
     """
 
     body: Mapping[str, Any]
     changed: tuple[str, ...]
     base: Tree
     sent: Tree
-    _record_of: Callable[[RawJson], Tree] = field(alias="record_of")
+    record_of: Callable[[RawJson], Tree]
 
     @property
     def is_visible(self) -> bool:
@@ -69,15 +70,15 @@ class MergedRecord:
 
     def is_sent(self, record: RawJson) -> bool:
         """Return whether a record that was read holds what was sent."""
-        return not any(differences(self._record_of(record), self.sent))
+        return not any(differences(self.record_of(record), self.sent))
 
     def is_base(self, record: RawJson) -> bool:
         """Return whether a record that was read is still the one that the changes were merged into."""
-        return not any(differences(self._record_of(record), self.base))
+        return not any(differences(self.record_of(record), self.base))
 
     def fields_unlike_sent(self, record: RawJson) -> tuple[str, ...]:
         """Return the fields in which a record that was read differs from what was sent."""
-        return tuple(differences(self._record_of(record), self.sent))
+        return tuple(differences(self.record_of(record), self.sent))
 
 
 def merge(

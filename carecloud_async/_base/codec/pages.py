@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from attrs import define, frozen
+from attrs import frozen
 
 from carecloud_async._base.codec.answers import REFUSED, structure, value_decoder
 from carecloud_async._base.codec.field_warnings import FieldWarning
@@ -84,7 +84,6 @@ class UnreadPage(Generic[T]):
         return f"UnreadPage(received={self.received}, total_items={self.total_items})"
 
 
-@define
 class ReadHistory:
     """The history of the last records of a type.
 
@@ -92,7 +91,8 @@ class ReadHistory:
         has_misfits: whether the last page held a record with misfits; the next one then most likely does.
     """
 
-    has_misfits: bool = False
+    def __init__(self) -> None:
+        self.has_misfits = False
 
 
 @typed_cache

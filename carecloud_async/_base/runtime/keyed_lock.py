@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 import anyio
-from attrs import define, field
 
 __all__ = ["KeyedLock"]
 
 
-@define(eq=False)
 class _Entry:
     """The lock of one key.
 
@@ -19,8 +17,9 @@ class _Entry:
         users: tasks that hold it or wait for it.
     """
 
-    lock: anyio.Lock = field(factory=anyio.Lock)
-    users: int = 0
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.users = 0
 
 
 class KeyedLock:
