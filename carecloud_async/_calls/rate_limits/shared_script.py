@@ -8,6 +8,12 @@ rate becomes. If a process is gone, only the few slots that it held are lost.
 
 **What is stored** is read as numbers within bounds; anything else counts as missing. Fields that this version does not
 know stay. Calls and growth are counted by clocks of the script's own, which steps of Redis's clock hardly change.
+
+**Why a script**, which says again what `RateModel` says in Python: a report is one round trip and never conflicts. The
+alternatives were tried with the model in Python and as many reports as processes make at 40 calls a second, on a busy
+machine. Under an optimistic transaction (`WATCH`) there were 0.07 repeats for each report of four processes and 0.2 of
+twenty; the slowest report took 1.3 s in place of 0.3. With a lease there were 0.12 and 0.4 waits, and of twenty
+processes one report in a hundred took 0.2 s. No whole limiter was built on either.
 """
 
 from __future__ import annotations
