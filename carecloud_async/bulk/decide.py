@@ -40,15 +40,14 @@ def decide(
     except ValueError as error:
         return refused(str(error))
     if not found:
-        return _create(row, family, key, options)
+        return _create(row, family.facts, key, options)
     assert key is not None  # noqa: S101  (records are found by keys)
     if len(found) > 1:
         return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: {len(found)} records have this key",))
     return _change(row, found[0], family, key, options)
 
 
-def _create(row: CheckedRow, family: Family, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
-    facts = family.facts
+def _create(row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
     if key is not None:
         if options.mode == "update":
             return refused(f"{key.name}: no record has this key")
@@ -70,7 +69,7 @@ def _create(row: CheckedRow, family: Family, key: Key | None, options: BulkWrite
         return refused(*reasons)
     if facts.can_batch:
         return Plan(kind="batch", body=record)
-    return Plan(kind="create", body=record, create_fields=_nested(row, facts), turn=family.turn_of(record))
+    return Plan(kind="create", body=record, create_fields=_nested(row, facts))
 
 
 def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: BulkWriteOptions) -> RowResult | Plan:

@@ -276,10 +276,6 @@ class Family(ABC):
         """
         return found
 
-    def turn_of(self, record: JsonObject) -> str | None:  # noqa: ARG002  (most records stand alone)
-        """Return what a new record changes besides, such as its customer's points: of that one write goes at a time."""
-        return None
-
     @abstractmethod
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """Merge a row's changes into a record; a family without a PUT only compares.

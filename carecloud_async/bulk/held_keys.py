@@ -126,8 +126,7 @@ class HeldKeys:
         others: list[Write] = []
         wanted: dict[str, int] = {}
         for write, one in decided:
-            held = one.held if isinstance(one, Plan) else one.record_id
-            record = held if write.kind == RECORD else None
+            record = one.record_id if write.kind == RECORD else None
             if record is not None and (
                 self._records.get(record, write.row) != write.row or self._let_go.get(record, 0) > let_go
             ):

@@ -223,7 +223,7 @@ class Journal:
 
     def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
         """Note what is about to be sent."""
-        intents = [(json.dumps(attrs.astuple(plan.intent)), plan.held, write.id) for write, plan in plans]
+        intents = [(json.dumps(attrs.astuple(plan.intent)), plan.record_id, write.id) for write, plan in plans]
         of_record = f"record_id = iif(id % {WRITES} = 0, ?, record_id)"
         self._move(Move.INTEND, f"intent = ?, due = NULL, lost_at = NULL, {of_record}", intents)
 

@@ -74,7 +74,6 @@ class Plan:
         changed: the dotted fields that an update changes.
         read_at: when its key was looked up, on the monotonic clock; 0 if it was not, or in the whole list.
         is_new: whether it makes a record.
-        turn: of a new record: what it changes besides, of which one write goes at a time; `None` for nothing.
     """
 
     kind: str
@@ -84,12 +83,6 @@ class Plan:
     changed: tuple[str, ...] = ()
     read_at: float = 0.0
     is_new: bool = True
-    turn: str | None = None
-
-    @property
-    def held(self) -> str | None:
-        """What no other write may change meanwhile."""
-        return self.turn if self.record_id is None else self.record_id
 
     @property
     def intent(self) -> Intent:

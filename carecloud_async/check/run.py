@@ -22,6 +22,7 @@ from carecloud_async.check.connection import connection_findings
 from carecloud_async.check.families import FamilyList, ask_families, family_findings
 from carecloud_async.check.filters import filter_findings
 from carecloud_async.check.login import Login, LoginResult, log_in, login_unfinished, token_life
+from carecloud_async.check.notes import note_findings
 from carecloud_async.check.order import change_order, order_findings
 from carecloud_async.check.paging import LARGE, LargePage, choose_list, end_findings, page_cap, short_pages, totals
 from carecloud_async.check.probe import MAX_REQUESTS, Probe
@@ -109,6 +110,7 @@ class _Survey:
             self._ask_pages,
             self._ask_order,
             self._ask_filters,
+            self._ask_notes,
             self._ask_changes,
             self._ask_tokens,
             self._compare_clocks,
@@ -153,6 +155,9 @@ class _Survey:
 
     async def _ask_filters(self) -> list[CheckFinding]:
         return await filter_findings(self.families, self.target, self.probe.caller.context.random)
+
+    async def _ask_notes(self) -> list[CheckFinding]:
+        return await note_findings(self.families)
 
     async def _ask_changes(self) -> list[CheckFinding]:
         """Ask for the latest changes of the list that is looked at, and of the two that change most."""

@@ -149,10 +149,6 @@ class Amounts(ActionFamily):
         one = self._kind.joined(found)
         return () if one is None else [one]
 
-    def turn_of(self, record: JsonObject) -> str | None:
-        """Return the customer: what is taken may have to be given before."""
-        return str(record["customer_id"]).casefold()
-
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`.
 
@@ -168,7 +164,7 @@ class Amounts(ActionFamily):
         """See `Family.create`."""
         body = {name: value for name, value in record.items() if name not in {"reference", "amount", "note"}}
         amount: Any = record["amount"]
-        note = note_with_reference(record.get("note"), record["reference"])  # type: ignore[arg-type]
+        note = note_with_reference(record.get("note"), record["reference"])
         return await self.call(self._give if amount > 0 else self._take, {**body, "amount": abs(amount), "note": note})
 
 

@@ -75,7 +75,7 @@ class StatusWrites(ActionFamily):
 
     def _is_valid(self, record: Mapping[str, Any]) -> bool:
         """Return whether a record is valid now; what it does not say does not count."""
-        now = self.clock.now().astimezone(self.caller.context.project.timezone)
+        now = datetime.fromtimestamp(self.clock.time(), self.caller.context.project.timezone)
         begin, end = _spelled(record.get("valid_from")), _spelled(record.get("valid_to"))
         is_active = record.get("state") in {None, RecordState.ACTIVE}
         has_begun = begin is None or begin <= f"{now + _CLOCKS_DIFFER:{_SPELLED}}"

@@ -72,14 +72,6 @@ async def test_a_reference_that_is_part_of_another(server, clock):
     assert counts(await write(server, clock, "points", rows)) == {"created": 2}
 
 
-async def test_operations_of_a_customer_go_in_their_order(server, clock):
-    """What is taken from a customer follows what the rows before give, also after a lost answer."""
-    server.faults = ["before"]
-    rows = [{"customer_id": ADA, "reference": f"B{one}", "amount": (-1) ** one * 10} for one in range(6)]
-    assert counts(await write(server, clock, "points", rows)) == {"created": 6}
-    assert [reference_in(one["point_operation_note"]) for one in server.points] == [f"B{one}" for one in range(6)]
-
-
 async def test_rows_of_amounts_that_cannot_be_written(server, clock, tmp_path):
     """No amount, no reference, odd references, a second reference in the note, and another amount are refused."""
     await write(server, clock, "points", [{"customer_id": ADA, "reference": "known", "amount": 5}])

@@ -69,7 +69,7 @@ async def test_a_filter_that_is_ignored_is_named():
     sandbox = make()
     sandbox.settings.filters = False
     found = await check(sandbox)
-    assert broken(found) == {("filters", PROBLEM)}
+    assert broken(found) == {("filters", PROBLEM), ("notes", WARNING)}
     assert "customers by email" in seen(found, "filters")
     assert "cards by customer_id" in seen(found, "filters")
 

