@@ -15,6 +15,7 @@ from carecloud_async.cli.check import check
 from carecloud_async.cli.compare import compare
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
 from carecloud_async.cli.dossier import dossier
+from carecloud_async.cli.duplicates import duplicates
 from carecloud_async.cli.export import export
 from carecloud_async.cli.failures import UsageError, explain
 from carecloud_async.cli.help import Command, Group
@@ -49,6 +50,7 @@ app.command(cls=Command, short_help="Write all records of a list to a file.")(ex
 app.command("import", cls=Command, short_help="Create and update records from the rows of a file.")(import_rows)
 app.command(cls=Command, short_help="Write what changed in a list since the last run.")(changes)
 app.command(cls=Command, short_help="Compare a list with a file.")(compare)
+app.command(cls=Command, short_help="Find records that share a value.")(duplicates)
 app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
 app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)

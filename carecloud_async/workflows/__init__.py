@@ -36,6 +36,7 @@ from carecloud_async.workflows.checkout import (
 )
 from carecloud_async.workflows.customers import SyncedCustomer, find_customer, link_customer, sync_customer
 from carecloud_async.workflows.dossier import Dossier, DossierPart, PartStatus, dossier
+from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 from carecloud_async.workflows.events import RecordedEvent, record_event
 from carecloud_async.workflows.logins import (
     HandoverToken,
@@ -61,6 +62,7 @@ __all__ = [
     "CustomerOffers",
     "Dossier",
     "DossierPart",
+    "DuplicatesReport",
     "FoundCustomer",
     "HandoverToken",
     "LoginCase",
@@ -88,6 +90,7 @@ __all__ = [
     "dossier",
     "find_at_point_of_sale",
     "find_customer",
+    "find_duplicates",
     "find_purchase",
     "link_customer",
     "record_event",

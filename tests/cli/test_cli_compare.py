@@ -41,3 +41,14 @@ def test_a_list_that_cannot_be_compared_is_refused(carecloud, project, tmp_path)
     refused = carecloud("compare", "customers", "rows.csv", "--match", "external_id")
     assert refused.code == 2
     assert "email" in refused.line
+
+
+def test_duplicates_are_written_to_a_file(carecloud, project, tmp_path):
+    """`carecloud duplicates` writes the groups, says how many there are, and refuses an unknown field."""
+    done = carecloud("duplicates", "customers", "--by", "last_name", "-o", "groups.jsonl", "--no-plan")
+    assert done.code == 0, done.err
+    assert "in groups.jsonl" in done.err
+    assert (tmp_path / "groups.jsonl").exists()
+    refused = carecloud("duplicates", "customers", "--by", "nickname", "-o", "groups.jsonl")
+    assert refused.code == 2
+    assert "no field 'nickname'" in refused.err

@@ -1,0 +1,262 @@
+"""Duplicates: records of a list that share an e-mail address, a phone number, a name. Nothing is written or merged."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from attrs import frozen
+
+from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async.bulk.compare import value_at
+from carecloud_async.bulk.family import normal_email, normal_phone
+from carecloud_async.bulk.pages import lines_of
+from carecloud_async.bulk.results import require_writable, write_rows
+from carecloud_async.bulk.sources.files import split_suffix
+from carecloud_async.bulk.sources.source import Dialect
+from carecloud_async.comparisons.groups import Groups, Member
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.paths import meant_field, paths_to
+
+if TYPE_CHECKING:
+    from carecloud_async._lists.listings.listing import Listing
+    from carecloud_async.client import CareCloud
+
+__all__ = ["DuplicatesReport", "find_duplicates"]
+
+#: Records that are taken before other tasks run.
+_TOGETHER: Final = 500
+#: Fields that stand for several.
+_ALIASES: Final = {"name": ("first_name", "last_name")}
+_NORMAL: Final = {"email": normal_email, "phone": normal_phone}
+_COLUMNS: Final = ("group", "record_id", "matched_by", "has", "plan")
+_KEEP: Final = "keep: it has the most"
+
+
+@frozen(kw_only=True)
+class DuplicatesReport:
+    """What `find_duplicates` found.
+
+    Attributes:
+        records: records of the list.
+        groups: groups of records that share a value.
+        duplicates: records in these groups.
+        crowded: values that more records share than `most_shared`; they join nothing.
+        exact: whether the list was read exactly; otherwise a record may be missing, or be there no more.
+        requests: requests made.
+        seconds: duration.
+        file: the file of the groups.
+    """
+
+    records: int
+    groups: int
+    duplicates: int
+    crowded: int
+    exact: bool
+    requests: int
+    seconds: float
+    file: str
+
+
+async def find_duplicates(
+    client: CareCloud,
+    *,
+    listing: Listing[Any],
+    by: Sequence[str],
+    file: str | PathLike[str],
+    most_shared: int = 100,
+    plan: bool = True,
+) -> DuplicatesReport:
+    """Find records that share a value, and write them to a file; nothing is written to the project.
+
+    Records are one group if they share one of the values, directly or by a record between them. E-mail addresses are
+    compared without case, phone numbers by their digits, other values without case and repeated spaces. An empty value
+    is shared by nobody. The list is read exactly, as for an export, and memory does not grow with it.
+
+    For customers the file also says what each of a group has (points, credits, cards, ids in sources), and as a plan
+    what could be moved to the one that has the most. It is for a person to decide: people share addresses and phones,
+    and the API has no merge.
+
+    Operations: the list; for the plan of each customer in a group `GET /points`, `GET /credits`, `GET /cards` and
+    `GET /customers/{customer_id}/customer-source-records`.
+
+    Args:
+        client: the client.
+        listing: the list, with its filters: `client.customers.list()`.
+        by: the values: fields (`email`, or dotted), several joined by `+` (`name+birthdate`); `name` is first and last
+            name.
+        file: a new file of any export format (`.csv`, `.jsonl`, `.parquet`), one line a record.
+        most_shared: the number of records above which a value is nobody's own, such as the telephone of a shop.
+        plan: whether the file says what customers have.
+
+    Raises:
+        ConfigurationError: a field is none of the list's records, or the list has no ids.
+        ExportError: the list cannot be read.
+        CareCloudError: the server is away or refuses the client.
+    """
+    source = listing.export_source()
+    id_field = source.operation.id_field
+    if id_field is None:
+        raise ConfigurationError("the records of this list have no id: duplicates could not be named")
+    keys = {name: _paths(name, source.into) for name in by}
+    if not keys:
+        raise ConfigurationError("by is empty: name at least one field, such as email")
+    target = Path(file)
+    split_suffix(target.name)
+    await run_in_thread(partial(require_writable, target))
+    clock = client._caller.context.clock
+    began = clock.monotonic()
+    folder = tempfile.TemporaryDirectory(prefix="carecloud-duplicates-", ignore_cleanup_errors=True)
+    groups = Groups(Path(folder.name) / "groups.db", most=most_shared)
+    try:
+        read = await listing.export(Path(folder.name) / "list.jsonl")
+        lines = lines_of(Path(folder.name) / "list.jsonl")
+        while some := await run_in_thread(lambda: [*islice(lines, _TOGETHER)]):
+            await run_in_thread(lambda some=some: groups.add([_record(line, id_field, keys) for line in some]))
+        await run_in_thread(groups.link)
+        plans = Path(folder.name) / "plans.jsonl"
+        belongings = _Belongings(client) if plan and source.operation.path == "/customers" else None
+        requests = await _write_plans(groups, belongings, plans)
+        shown = [path for paths in keys.values() for path in paths]
+        write = partial(
+            write_rows, target, _rows(plans), [*dict.fromkeys(shown), *_COLUMNS], dialect=Dialect(), owner=target
+        )
+        await run_in_thread(write)
+        found, duplicates, crowded = await run_in_thread(lambda: groups.counts)
+    finally:
+        await run_in_thread_regardless(groups.close)
+        await run_in_thread_regardless(folder.cleanup)
+    return DuplicatesReport(
+        records=read.records,
+        groups=found,
+        duplicates=duplicates,
+        crowded=crowded,
+        exact=read.exact,
+        requests=read.requests + requests,
+        seconds=clock.monotonic() - began,
+        file=str(target),
+    )
+
+
+def _paths(key: str, model: Any) -> tuple[str, ...]:
+    """Return the dotted fields of a key."""
+    names = [one for name in key.split("+") for one in _ALIASES.get(name.strip(), (name.strip(),))]
+    return tuple(_path(name, model) for name in names)
+
+
+def _path(name: str, model: Any) -> str:
+    head, _, last = name.rpartition(".")
+    if not head and name in api_names(model).values():
+        return name
+    places = [one for one in paths_to(last, model) if not head or one == head or one.endswith(f".{head}")]
+    if not places:
+        raise ConfigurationError(f"records have no field {name!r}{meant_field(last, model)}")
+    return f"{min(places, key=len)}.{last}"
+
+
+def _record(
+    line: bytes, id_field: str, keys: Mapping[str, tuple[str, ...]]
+) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
+    """Return the id of a record, its values, and those of its keys that have all their values."""
+    record = msgspec.json.decode(line)
+    shown = {path: value_at(record, path) for paths in keys.values() for path in paths}
+    own = {}
+    for name, paths in keys.items():
+        values = [_normal(path, shown[path]) for path in paths]
+        if all(values):
+            own[name] = "\x1f".join(values)
+    return str(record.get(id_field) or ""), shown, own
+
+
+def _normal(path: str, value: Any) -> str:
+    text = "" if value is None else str(value)
+    normal = _NORMAL.get(path.rpartition(".")[2])
+    return " ".join(text.casefold().split()) if normal is None else normal(text)
+
+
+class _Belongings:
+    """What customers have that could be moved.
+
+    Args:
+        client: the client.
+    """
+
+    def __init__(self, client: CareCloud) -> None:
+        self._client = client
+        self.requests = 0
+
+    async def of(self, customer_id: str) -> dict[str, Any]:
+        """Return what a customer has; what there is none of is left out."""
+        with self._client.record_calls() as calls:
+            found = await self._read(customer_id)
+        self.requests += sum(one.attempts for one in calls)
+        return {name: value for name, value in found.items() if value}
+
+    async def _read(self, customer_id: str) -> dict[str, Any]:
+        client = self._client
+        points = [one.available_points async for one in client.points.list(customer_id=customer_id).fresh()]
+        credits_ = [one.available_credits async for one in client.credits.list(customer_id=customer_id).fresh()]
+        cards = [one.card_number async for one in client.cards.list(customer_id=customer_id).fresh()]
+        records = client.customers.customer_source_records(customer_id).list().fresh()
+        sources = [f"{one.customer_source_id}:{one.external_id}" async for one in records]
+        return {
+            "points": sum(one or 0 for one in points),
+            "credits": sum(one or 0 for one in credits_),
+            "cards": cards,
+            "sources": sources,
+        }
+
+
+async def _write_plans(groups: Groups, belongings: _Belongings | None, path: Path) -> int:
+    """Write the groups with their plans, line by line; return the number of requests."""
+    found = groups.groups()
+    number = 0
+    with path.open("wb") as file:
+        while (group := await run_in_thread(lambda: next(found, None))) is not None:
+            number += 1
+            owned = [{} if belongings is None else await belongings.of(member.record_id) for member in group]
+            for line in _lines(number, group, owned, has_plan=belongings is not None):
+                file.write(msgspec.json.encode(line) + b"\n")
+    return 0 if belongings is None else belongings.requests
+
+
+def _lines(
+    number: int, group: Sequence[Member], owned: Sequence[Mapping[str, Any]], *, has_plan: bool
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield the records of a group: the one that has the most is kept, the first of equals."""
+    kept = max(range(len(group)), key=lambda place: (*_weight(owned[place]), -place))
+    for place, (member, has) in enumerate(zip(group, owned, strict=True)):
+        moves = [f"{name} to {group[kept].record_id}" for name in has]
+        plan = (_KEEP if place == kept else "; ".join(moves) and f"move {'; '.join(moves)}") if has_plan else ""
+        yield (
+            member.shown,
+            {
+                "group": str(number),
+                "record_id": member.record_id,
+                "matched_by": [*member.matched_by],
+                "has": [f"{name}: {_worded(value)}" for name, value in has.items()],
+                "plan": plan,
+            },
+        )
+
+
+def _weight(has: Mapping[str, Any]) -> tuple[float, ...]:
+    amounts = (has.get("points", 0), has.get("credits", 0))
+    return (*amounts, len(has.get("cards", ())), len(has.get("sources", ())))
+
+
+def _worded(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value:g}"
+
+
+def _rows(path: Path) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    for line in lines_of(path):
+        shown, added = msgspec.json.decode(line)
+        yield shown, added

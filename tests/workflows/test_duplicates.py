@@ -1,0 +1,117 @@
+"""Duplicates: groups of records that share a value, with what could be moved; nothing is written."""
+
+import csv
+
+import pytest
+
+from carecloud_async import CareCloud
+from carecloud_async.comparisons.groups import Groups
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.sandbox import Sandbox
+from carecloud_async.workflows import find_duplicates
+
+pytestmark = pytest.mark.anyio
+
+PARTNER = "86e05affc7a7abefcd513ab400"
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=40, seed=3, untidy=False)
+
+
+def connect(sandbox):
+    return CareCloud(
+        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), rate_limit=None
+    )
+
+
+async def with_values(client, *people):
+    """Give the first customers these values; return their ids."""
+    ids = [one.customer_id async for one in client.customers.list(count=100)][: len(people)]
+    for customer_id, person in zip(ids, people, strict=True):
+        await client.customers.update(customer_id, {"personal_information": person})
+    return ids
+
+
+def read(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return [*csv.DictReader(file)]
+
+
+async def test_records_that_share_a_value_are_one_group(sandbox, tmp_path):
+    """Three customers, of whom one shares a first name with the first and a last name with the third, are one group."""
+    async with connect(sandbox) as client:
+        ids = await with_values(
+            client,
+            {"first_name": "Zoltana", "last_name": "Aa"},
+            {"first_name": " zoltana", "last_name": "Quisquilla  Bb"},
+            {"first_name": "Other", "last_name": "quisquilla bb"},
+        )
+        sent = len(sandbox.requests)
+        report = await find_duplicates(
+            client,
+            listing=client.customers.list(),
+            by=["first_name", "personal_information.last_name"],
+            file=tmp_path / "groups.csv",
+            plan=False,
+        )
+    rows = [row for row in read(tmp_path / "groups.csv") if row["record_id"] in ids]
+    assert (report.exact, report.records) == (True, 40)
+    assert len({row["group"] for row in rows}) == 1
+    matched = {row["record_id"]: set(row["matched_by"].split("; ")) for row in rows}
+    assert "first_name" in matched[ids[0]]
+    assert matched[ids[1]] == {"first_name", "personal_information.last_name"}
+    assert "personal_information.last_name" in matched[ids[2]]
+    assert all(request.method == "GET" for request in [*sandbox.requests][sent:])
+    assert report.requests == len(sandbox.requests) - sent
+
+
+async def test_what_customers_have_stands_beside_them(sandbox, tmp_path):
+    """The customer with the most points is kept, and the other's points could be moved to that one."""
+    async with connect(sandbox) as client:
+        ids = await with_values(client, *[{"first_name": "Ann", "last_name": "Lee", "birthdate": "1990-01-01"}] * 2)
+        await client.points.assign_points(customer_id=ids[0], amount=1_000, partner_id=PARTNER)
+        await client.points.assign_points(customer_id=ids[1], amount=1_000_000, partner_id=PARTNER)
+        report = await find_duplicates(
+            client, listing=client.customers.list(), by=["name+birthdate"], file=tmp_path / "groups.csv"
+        )
+    assert report.groups == 1
+    rows = {row["record_id"]: row for row in read(tmp_path / "groups.csv")}
+    assert rows[ids[1]]["plan"].startswith("keep")
+    assert f"points to {ids[1]}" in rows[ids[0]]["plan"]
+    assert "points: " in rows[ids[0]]["has"]
+
+
+async def test_a_value_of_too_many_records_joins_nothing(sandbox, tmp_path):
+    """A value that more records share than allowed is counted, and joins nothing; empty values are shared by nobody."""
+    async with connect(sandbox) as client:
+        await with_values(client, *[{"phone": "420111111111"}] * 4, *[{"phone": None}] * 3)
+        report = await find_duplicates(
+            client, listing=client.customers.list(), by=["phone"], file=tmp_path / "groups.csv", most_shared=3
+        )
+    assert (report.groups, report.crowded) == (0, 1)
+    assert read(tmp_path / "groups.csv") == []
+
+
+async def test_a_field_that_records_do_not_have(sandbox, tmp_path):
+    """A field that no record has is an error before anything is read."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match=r"no field 'emial': did you mean .*email"):
+            await find_duplicates(client, listing=client.customers.list(), by=["emial"], file=tmp_path / "x.csv")
+    assert not sandbox.requests
+
+
+async def test_a_chain_of_records_is_one_group(tmp_path):
+    """However long a chain of shared values is, its records are one group."""
+    groups = Groups(tmp_path / "groups.db", most=100)
+    try:
+        for number in range(0, 500, 2):  # even ones first: labels have to travel both ways
+            groups.add([(f"{number}", {}, {"a": f"{number}", "b": f"{number + 1}"})])
+        for number in range(1, 500, 2):
+            groups.add([(f"{number}", {}, {"a": f"{number + 1}", "b": f"{number}"})])
+        groups.link()
+        assert groups.counts[:2] == (1, 500)
+        assert [len(one) for one in groups.groups()] == [500]
+    finally:
+        groups.close()
