@@ -10,6 +10,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from benchmarks.simulate.actor import Actor, Violations
+from benchmarks.simulate.bills import BILLS, POINTS, LoyaltyImport, rows_of
 from benchmarks.simulate.foreign import OtherProgram, person
 from benchmarks.simulate.imports import KINDS, SOURCE, Import, Row
 from benchmarks.simulate.loop import SimulatedLoop
@@ -27,7 +28,7 @@ __all__ = ["THEMES", "Drawn", "draw"]
 THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
-    "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2,
+    "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2, BILLS: 2, POINTS: 2,
 }  # fmt: skip
 
 
@@ -79,6 +80,8 @@ def draw(
         drawn = _draw_queue(theme, dice, internet, employ)
     elif theme == "two keys":
         drawn = _draw_two_keys(theme, dice, internet, employ)
+    elif theme in (BILLS, POINTS):
+        drawn = _draw_loyalty(theme, dice, internet, employ)
     elif theme == "tills":
         drawn = _draw_tills(theme, dice, internet, employ)
     elif theme == "all at once":
@@ -157,6 +160,24 @@ def _draw_tills(theme: str, dice: Random, internet: Internet, employ: Callable[[
         longest=60.0, deletes=False,
     )  # fmt: skip
     return Drawn(theme=theme, internet=internet, actors=tills, others=[other])
+
+
+def _draw_loyalty(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    """Let one to three runs write the same bills or points; another program sends some of the bills too."""
+    rows = rows_of(theme, _draw_size(dice, 40))
+    actors = []
+    for number in range(dice.choice([1, 1, 2, 3])):
+        actor = employ(LoyaltyImport, f"import{number + 1}")
+        assert isinstance(actor, LoyaltyImport)
+        actor.kind, actor.rows = theme, rows
+        actor.delay = dice.choice([0.0, 0.0, dice.uniform(0, 1), dice.uniform(0, 30)])
+        actors.append(actor)
+    keys = [row["external_purchase_id"] for row in rows if theme == BILLS]
+    other = OtherProgram(
+        internet.world, seed=internet.seed, family="purchases", keys=keys, busy=dice.choice([0, 0, 5]) if keys else 0,
+        longest=30.0, deletes=False,
+    )  # fmt: skip
+    return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 
 def _draw_troubles(dice: Random) -> Troubles:

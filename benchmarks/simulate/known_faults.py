@@ -240,4 +240,18 @@ KNOWN: Final[Sequence[Fault]] = (
         "    if report.exact and mark is not None:\n"
         "        await run_in_thread(lambda: write_last(opened[0], LastRun(changed_since=mark, has_records=True)))\n",
     ),
+    Fault(
+        name="points are not looked up by their reference",
+        theme="points in bulk",
+        file="resources/amounts_in_bulk.py",
+        right="return [((customer_id, reference), line) for line in found if _is_of(line, customer_id)]",
+        wrong="return []",
+    ),
+    Fault(
+        name="a bill that is there is taken for another store's",
+        theme="bills",
+        file="resources/bills.py",
+        right="if not own or same_id(str(own), str(store))]",
+        wrong="if not own]",
+    ),
 )

@@ -14,16 +14,17 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.compare import value_at
-from carecloud_async.bulk.family import normal_email, normal_phone
+from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_writable, write_rows
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.models.paths import meant_field, paths_to
+from carecloud_async.models.paths import paths_to
 
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
@@ -157,7 +158,8 @@ def _path(name: str, model: Any) -> str:
         return name
     places = [one for one in paths_to(last, model) if not head or one == head or one.endswith(f".{head}")]
     if not places:
-        raise ConfigurationError(f"records have no field {name!r}{meant_field(last, model)}")
+        known = [one.rpartition(".")[2] for one in field_paths(model)]
+        raise ConfigurationError(f"records have no field {name!r}{did_you_mean(name, known)}")
     return f"{min(places, key=len)}.{last}"
 
 
