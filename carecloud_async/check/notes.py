@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
-from carecloud_async.lookup.lists import listable
+from carecloud_async.resources.lookup.lists import listable
 
 __all__ = ["note_findings"]
 
