@@ -242,7 +242,7 @@ class Journal:
         self._move(Move.LOSE, "lost_at = ?, due = ?, tries = tries + 1, alone = ?, fault = ?, most = ?", values)
 
     def take_back(self, writes: Iterable[Write], *, until: float) -> None:
-        """Let writes wait again that were intended and then not sent; without an earlier try, as if never intended."""
+        """Let writes wait again whose request did nothing; without an earlier try, as if never intended."""
         self._move(
             Move.TAKE_BACK,
             "due = ?, listed = 0, intent = iif(tries > 0, intent, NULL)",

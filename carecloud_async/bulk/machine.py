@@ -19,10 +19,10 @@ All of them pass through the same four states, each with a key, a body and a sta
 
     move        from                      to         when
     intend      waiting, lost          -> intended   a request was decided: it is noted, and then it leaves
-    take back   intended               -> waiting    the request was stopped before it left
+    take back   intended               -> waiting    the request did nothing: it never left, or got 401, 403 or 429
     lose        intended               -> lost       the answer was lost, or the run was killed
     end         waiting, lost          -> ended      the look-up showed that nothing is to be sent, or nothing can be
-    end         intended               -> ended      it was answered: written, or refused for good
+    end         intended               -> ended      answered: written, refused, in conflict; or lost, without a key
 ```
 
 A write leaves `waiting` and `lost` in its turns, each of which is: claim, look up, decide, send. It stays where it is,
@@ -39,9 +39,9 @@ remember of writes that are done.
 intended write may have been sent, and counts as lost.
 
 **A lost write settles before it is looked up.** Until the settle time is over the request may still take effect. After
-it the record shows what happened: equal to the write, it is done (`created` if there was no record when it was sent,
-else `updated`); otherwise the write is decided like any other. Without a key there is nothing to look up: such a write
-is never `lost`. It ends as `unknown` at once, and is never sent again.
+it the record shows what happened. If it has every value, the write is done (`created` if no record existed before,
+else `updated`). If not, the write is decided again: a refusal or conflict ends as `unknown`. A record without a key
+is never `lost`, since it cannot be looked up. It ends as `unknown` at once, and is never sent again.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ from carecloud_async.bulk.rows import Plan, Write
 
 __all__ = ["MAX_ALONE", "TRANSITIONS", "Move", "State", "after_a_loss", "before_sending"]
 
-#: A request that fails alone this often with the same status is refused.
+#: A write is refused once the server has answered it, sent alone, with the same 5xx this often in a row.
 MAX_ALONE: Final = 3
-#: A write whose answer was lost this often is refused too. A kill counts, so that one run tries less.
+#: A write whose answer was lost this often is refused too. A kill counts as a loss, even if nothing had left yet.
 MAX_TRIES: Final = 20
 
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"

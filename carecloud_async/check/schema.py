@@ -28,7 +28,7 @@ class Schema:
         self.fields: set[str] = set()
         self.values: set[str] = set()
         self.damaged: set[str] = set()
-        self.lists = 0
+        self.lists: int = 0
 
     def look(self, name: str, page: Reply, into: Any) -> None:
         """Look at the records of a page.

@@ -13,7 +13,7 @@ from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.compare import changed_fields
-from carecloud_async.bulk.family import BulkWrites, Merged
+from carecloud_async.bulk.family import BulkWrites, FamilyFacts, Merged
 from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import API_NAME
 from carecloud_async.models.ids import same_id
@@ -59,7 +59,7 @@ class Bills(DeclaredFamily):
     def __init__(self, resource: Resource, writes: BulkWrites, rules: MergeRules | None, *, send: Any) -> None:
         super().__init__(resource, writes, rules)
         self._send = declared(send)
-        self.facts = attrs.evolve(self.facts, create_model=SentBill, can_create=True)
+        self.facts: FamilyFacts = attrs.evolve(self.facts, create_model=SentBill, can_create=True)
 
     def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
         """Return the purchases of the row's store: ids of bills may be unique in a store only."""

@@ -120,7 +120,7 @@ async def find_duplicates(
         read = await listing.export(Path(folder.name) / "list.jsonl")
         lines = lines_of(Path(folder.name) / "list.jsonl")
         while some := await run_in_thread(lambda: [*islice(lines, _TOGETHER)]):
-            await run_in_thread(lambda some=some: groups.add([_record(line, id_field, keys) for line in some]))
+            await run_in_thread(partial(_add, groups, some, id_field=id_field, keys=keys))
         await run_in_thread(groups.link)
         plans = Path(folder.name) / "plans.jsonl"
         belongings = _Belongings(client) if plan and source.operation.path == "/customers" else None
@@ -161,6 +161,11 @@ def _path(name: str, model: Any) -> str:
         known = [one.rpartition(".")[2] for one in field_paths(model)]
         raise ConfigurationError(f"records have no field {name!r}{did_you_mean(name, known)}")
     return f"{min(places, key=len)}.{last}"
+
+
+def _add(groups: Groups, lines: Sequence[bytes], *, id_field: str, keys: Mapping[str, tuple[str, ...]]) -> None:
+    """Add the records of lines to the groups."""
+    groups.add([_record(line, id_field, keys) for line in lines])
 
 
 def _record(

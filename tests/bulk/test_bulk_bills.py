@@ -153,6 +153,17 @@ async def test_lines_of_a_bill_that_differ(server, clock, tmp_path):
     assert len(server.bills[0]["bill"]["bill_items"]) == 2
 
 
+async def test_a_line_that_differs_names_the_line_that_said_it_first(server, clock, tmp_path):
+    """Where the first line of a bill leaves a cell empty, the message names the line that filled it."""
+    source, rejects = tmp_path / "bills.csv", tmp_path / "rejects.csv"
+    head, one, two, three = LINES.splitlines()[:4]
+    both = [one.replace(";100;", ";;"), two, two.replace(";100;", ";99;")]
+    source.write_text(lines("\n".join([head, *both, three])))
+    report = await write(server, clock, source, rejects=rejects)
+    assert report.refused == 1
+    assert "line 4: total_price is another than in line 3" in rejects.read_text()
+
+
 async def test_lines_of_items_need_the_id_of_their_bill(server, clock, tmp_path):
     """Columns of items without the column that tells whose they are are an error, before anything is sent."""
     source = tmp_path / "bills.csv"

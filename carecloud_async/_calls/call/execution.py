@@ -27,8 +27,8 @@ T = TypeVar("T")
 LARGE_BODY = 32 * 1024
 #: A body from this size on, in bytes, is decoded in slices if possible.
 HUGE_BODY = 256 * 1024
-#: How long a call is repeated (seconds) while CareCloud has answered no call of the client, and none listens at its
-#: address or something else answers there: the address is more likely wrong than the server is away.
+#: How long a call is retried (seconds) if CareCloud has not answered this client yet and, at its address, nothing
+#: listens or something else answers: the address is more likely wrong than the server is away.
 FIRST_CONTACT_SECONDS = 3.0
 
 
@@ -171,7 +171,7 @@ class CallExecution(Generic[T]):
             return self._unreadable(error, response)
 
     def _unreadable(self, error: codec.Malformed, response: RawResponse) -> Failure:
-        # An answer that promises no body has lost none: it would come again.
+        # A 204 has no body, so none was lost: a retry would get the same answer.
         is_damaged = isinstance(error, BrokenJson) and response.status != HTTPStatus.NO_CONTENT
         kind = FailureKind.INVALID_RESPONSE if is_damaged else FailureKind.PERMANENT
         problem = f"{error} (status {response.status}{self.call.page}, id {self._report.correlation_id})"
@@ -195,9 +195,9 @@ class CallExecution(Generic[T]):
         self._may_have_happened |= failure is not None and failure.may_have_happened
 
     def _gone(self, failure: Failure) -> Answer[T] | None:
-        """Return the answer of a DELETE that finds gone the record that an earlier attempt may have deleted.
+        """Return success for a DELETE that gets a 404 because an earlier attempt may have deleted the record.
 
-        With a body it does not count: an id may be a mistake.
+        A DELETE with a body still fails: an id in the body may be wrong.
         """
         call = self.call
         is_delete = call.operation.method == "DELETE" and call.body is None

@@ -1,4 +1,4 @@
-"""Encodings of text files: the one that is named is checked, and of a file without one the likely one is named."""
+"""Encodings of text files: check the one that the user names, and name a likely one for a file that is not UTF-8."""
 
 from __future__ import annotations
 

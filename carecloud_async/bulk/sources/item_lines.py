@@ -110,13 +110,15 @@ class _ItemLines(RowSource):
             return []
         first = group.lines[0]
         values: dict[str, Any] = {}
+        named_in: dict[str, int | None] = {}
         faults = [] if group.stray is None else [_STRAY.format(group.stray)]
         for line in group.lines:
             for name, value in line.values.items():
                 if name in self._fields or value is None or value == "":
                     continue
+                begun = named_in.setdefault(name, line.line)
                 if str(values.setdefault(name, value)).strip() != str(value).strip():
-                    faults.append(f"line {line.line}: {name} is another than in line {first.line}")
+                    faults.append(f"line {line.line}: {name} is another than in line {begun}")
         items = [item for line in group.lines if (item := self._item(line.values))]
         blanks = {name: "" for name in first.values if name not in self._fields and name not in values}
         more = {self._list_name: items} if items else {}
@@ -151,7 +153,7 @@ class _Lines:
     Attributes:
         key: the key; empty before the first line.
         lines: the lines.
-        stray: the number of a line next to them that is of nobody.
+        stray: the number of a neighbouring line that cannot be read or has no key, and so may be one of these items.
     """
 
     key: str = ""

@@ -97,7 +97,7 @@ class RecordFolder:
             self._unswept = names[start:] + names[:start]
         for _ in range(min(SWEPT_PER_SAVE, len(self._unswept))):
             name = self._unswept.pop()
-            # Inside the gate there is no other writer: a new file without its final name belongs to a killed one.
+            # The caller holds the gate, so nobody else writes: a file with a temporary name is a killed writer's.
             if name.endswith(_NEW) or self._is_ended(name, has_ended):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._join(name))
