@@ -51,5 +51,4 @@ def client_of_settings(section: str, *, token_store: TokenStore) -> CareCloud:
 
 
 def _find(key: str) -> str | None:
-    value: object = dlt.secrets.get(key) or dlt.config.get(key)
-    return None if value is None else str(value)
+    return dlt.secrets.get(key, str) or dlt.config.get(key, str)

@@ -213,7 +213,7 @@ def _value(hint: Any, plain: Any, place: _Place) -> Any:
         elif is_model(part):
             if isinstance(plain, (Mapping, part)) or len(parts - {type(None)}) == 1:
                 return _object(part, plain, place)
-        elif part is float and _is_long_number(plain):
+        elif part is float and isinstance(plain, str) and _is_long_number(plain):
             return Decimal(plain)
         elif _is_a(plain, part):
             return plain
@@ -235,10 +235,8 @@ def _is_a(plain: Any, kind: Any) -> bool:
     return isinstance(plain, kind)
 
 
-def _is_long_number(plain: Any) -> bool:
+def _is_long_number(plain: str) -> bool:
     """Return whether a text is a number that `to_dict` wrote as text, since a float would lose digits."""
-    if not isinstance(plain, str):
-        return False
     try:
         number = Decimal(plain)
     except ArithmeticError:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.family import BulkWrites, Family, FoundRecords, Key
+from carecloud_async.bulk.family import BulkWrites, FoundRecords, Key
+from carecloud_async.bulk.family import Family as BulkFamily
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 from carecloud_async.resources.filters import PurchaseFilters
@@ -32,13 +33,13 @@ class CreditPurchases(Resource, call="credits.purchases"):
         """
 
 
-async def _find(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+async def _find(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
     from carecloud_async.resources.amounts_in_bulk import CREDITS  # few programs write in bulk
 
     return await CREDITS.find(CreditHistory(family.caller).list, keys)
 
 
-def _family_of_credits(resource: Credits) -> Family:
+def _family_of_credits(resource: Credits) -> BulkFamily:
     from carecloud_async.resources.amounts_in_bulk import CREDITS, Amounts  # few programs write in bulk
 
     return Amounts(resource, resource._bulk, CREDITS)
@@ -201,13 +202,13 @@ class CreditTypes(Resource, call="credit_types"):
         """Return the credit type with this id (`GET /credit-types/{credit_type_id}`)."""
 
 
-async def _find_statuses(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+async def _find_statuses(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
     from carecloud_async.resources.statuses_in_bulk import find_statuses  # few programs write in bulk
 
     return await find_statuses(family, keys)
 
 
-def _family_of_statuses(resource: Statuses) -> Family:
+def _family_of_statuses(resource: Statuses) -> BulkFamily:
     from carecloud_async.resources.statuses_in_bulk import StatusWrites  # few programs write in bulk
 
     return StatusWrites(resource, resource._bulk)

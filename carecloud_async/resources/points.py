@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.family import BulkWrites, Family, FoundRecords, Key
+from carecloud_async.bulk.family import BulkWrites, FoundRecords, Key
+from carecloud_async.bulk.family import Family as BulkFamily
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 from carecloud_async.resources.filters import PurchaseFilters
@@ -39,13 +40,13 @@ class PointPurchases(Resource, call="points.purchases"):
         """
 
 
-async def _find(family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+async def _find(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
     from carecloud_async.resources.amounts_in_bulk import POINTS  # few programs write in bulk
 
     return await POINTS.find(PointHistory(family.caller).list, keys)
 
 
-def _family(resource: Points) -> Family:
+def _family(resource: Points) -> BulkFamily:
     from carecloud_async.resources.amounts_in_bulk import POINTS, Amounts  # few programs write in bulk
 
     return Amounts(resource, resource._bulk, POINTS)

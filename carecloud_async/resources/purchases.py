@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.family import BulkWrites, Family, Items, Key
+from carecloud_async.bulk.family import BulkWrites, Items, Key
+from carecloud_async.bulk.family import Family as BulkFamily
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts, puts
 from carecloud_async.resources.filters import PurchaseFilters
 from carecloud_async.resources.updating import Updating
@@ -51,7 +52,7 @@ class PurchasePoints(Resource, call="purchases.points"):
         """
 
 
-def _family(resource: Purchases) -> Family:
+def _family(resource: Purchases) -> BulkFamily:
     from carecloud_async.resources.bills import Bills  # few programs write in bulk
 
     return Bills(resource, resource._bulk, resource._merge_rules(), send=type(resource).send_purchase)

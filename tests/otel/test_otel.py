@@ -34,7 +34,7 @@ from carecloud_async.otel import OpenTelemetry
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
-SERVER = {"server.address": "x.example.com", "server.port": 443}
+SERVER = {"server.address": kit.HOST, "server.port": 443}
 LOGIN = "POST /users/actions/login"
 SECRETS = ["planted-secret", "planted@example.com", "c0ffee00c0ffee00c0ffee00", "planted-detail", "Plantedname"]
 

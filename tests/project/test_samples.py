@@ -175,6 +175,10 @@ def _carecloud(arguments, _program, capfd, monkeypatch):
         text = capfd.readouterr().out
         assert [word for word in arguments if word.startswith("-") and word not in text] == []
         return
+    if arguments[0] == "outbox":  # its file comes before the settings
+        assert run(arguments) == 1
+        assert "there is no such file" in capfd.readouterr().err
+        return
     assert run(arguments) == 2
     # What is wrong is only that no project is set.
     assert "set CARECLOUD_PROJECT_URL" in capfd.readouterr().err

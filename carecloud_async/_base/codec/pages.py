@@ -120,7 +120,7 @@ class UnreadRecords(Generic[T]):
         record_size = size // max(len(raws), 1) + 1  # the mean, in bytes
         self._step = (_RAW_SLICE if into is bytes else SLICE) // record_size + 1
         self._raws = raws if into is bytes else _without_nulls(raws, into)
-        self._into = into
+        self._into: type[T] = into
         self._history = history_of(into)
         self._position = 0
         self._misfits = 0

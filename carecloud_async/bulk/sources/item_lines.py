@@ -156,7 +156,7 @@ class _Lines:
         stray: the number of a neighbouring line that cannot be read or has no key, and so may be one of these items.
     """
 
-    key: str = ""
+    key: str = field(default="", repr=False)
     lines: list[SourceRow] = field(factory=list)
     stray: int | None = None
 
