@@ -117,10 +117,10 @@ class UnreadRecords(Generic[T]):
     __slots__ = ("_ahead", "_history", "_into", "_misfits", "_position", "_raws", "_step")
 
     def __init__(self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int) -> None:
+        self._into: type[T] = into
         record_size = size // max(len(raws), 1) + 1  # the mean, in bytes
         self._step = (_RAW_SLICE if into is bytes else SLICE) // record_size + 1
         self._raws = raws if into is bytes else _without_nulls(raws, into)
-        self._into: type[T] = into
         self._history = history_of(into)
         self._position = 0
         self._misfits = 0
