@@ -25,6 +25,8 @@ __all__ = ["RowChecker", "check_row"]
 
 #: Most bytes of a key in a URL; servers take lines of 8 kB by default.
 _LONGEST_KEY: Final = 4000
+#: Most bytes of a character in a URL: four, each as `%F0`.
+_LONGEST_QUOTED: Final = 12
 _TO_THE_MINUTE: Final = re.compile(r"[\d. -]+[ T]\d{1,2}:\d{2}")
 
 
@@ -77,7 +79,7 @@ class RowChecker:
 
     def _unique(self, row: CheckedRow) -> dict[str, str]:
         """Return the parts of a row that only one record can have, by their columns."""
-        if self._parts is None or row.refused:
+        if self._parts is None or row.refused or not (row.create_fields or row.parts):
             return {}
         given = {path: value for path, value in {**row.create_fields, **row.parts}.items() if path not in row.faults}
         found = {}
@@ -108,7 +110,7 @@ class RowChecker:
     def _add_created_part(self, row: CheckedRow) -> None:
         """Let a known record have what a create sends next to the record, such as an id in another system."""
         created = None if self._parts is None else self._parts.created
-        if created is None or (self._key is not None and created.name == self._key.name):
+        if created is None or not row.create_fields or (self._key is not None and created.name == self._key.name):
             return
         given = {path: row.create_fields.get(path) for path in created.paths}
         if all(given.values()):
@@ -121,7 +123,8 @@ class RowChecker:
         if key is None:
             missing = [path for path in self._key.paths if not self._key.normal(_text(given.get(path)))]
             return [f"{path}: the row has no key" for path in missing]
-        is_too_long = len(quote("".join(key), errors="replace")) > _LONGEST_KEY
+        text = "".join(key)
+        is_too_long = len(text) * _LONGEST_QUOTED > _LONGEST_KEY and len(quote(text, errors="replace")) > _LONGEST_KEY
         return [f"{self._key.paths[-1]}: the key is too long to be looked up"] if is_too_long else []
 
     def _add(self, values: Mapping[str, Any], prefix: str, fields: _Fields) -> None:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
+from attrs import frozen
+
+from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
 
 __all__ = [
     "as_text",
@@ -42,23 +44,53 @@ def changed_fields(record: Any, changes: Mapping[str, Any], model: Any, prefix: 
         prefix: put before the names.
     """
     found = []
-    types = {} if model is None else core_types(model)
+    kinds = {} if model is None else _kinds_of(model)
     for name, value in changes.items():
-        now, core = record.get(name) if isinstance(record, Mapping) else None, types.get(name)
-        if _is_of_any_kind(core):
+        now, kind = record.get(name) if isinstance(record, Mapping) else None, kinds.get(name, _UNKNOWN)
+        if kind.is_any:
             is_same = is_same_value(now, value)
         elif isinstance(value, Mapping):
-            found += changed_fields(now, value, core if is_model(core) else None, f"{prefix}{name}.")
+            found += changed_fields(now, value, kind.model, f"{prefix}{name}.")
             continue
         else:
-            is_same = _is_same(now, value, core_type(element_type(core)))
+            is_same = _is_same(now, value, kind.element)
         if not is_same:
             found.append(f"{prefix}{name}")
     return found
 
 
-def _is_of_any_kind(core: Any) -> bool:
-    return core is Any or (typing.get_origin(core) is typing.Union and Any in typing.get_args(core))
+@frozen(kw_only=True)
+class _Kind:
+    """What a field holds.
+
+    Attributes:
+        is_any: whether it may be a value of any kind.
+        model: the class of its object; `None` if it holds none.
+        element: the class of the objects in its list; `None` if it holds no list of objects.
+    """
+
+    is_any: bool = False
+    model: Any = None
+    element: Any = None
+
+
+#: A field that the SDK does not know.
+_UNKNOWN: Final = _Kind()
+
+
+@typed_cache
+def _kinds_of(model: Any) -> Mapping[str, _Kind]:
+    """Return the kinds of a model's fields: found once, since types are slow to take apart."""
+    return {name: _kind_of(core) for name, core in core_types(model).items()}
+
+
+def _kind_of(core: Any) -> _Kind:
+    element = core_type(element_type(core))
+    return _Kind(
+        is_any=core is Any or (typing.get_origin(core) is typing.Union and Any in typing.get_args(core)),
+        model=core if is_model(core) else None,
+        element=element if is_model(element) else None,
+    )
 
 
 def only_fields(changes: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, Any]:
@@ -82,15 +114,13 @@ def known_elements(record: Any, model: Any) -> Any:
     if not isinstance(record, Mapping):
         return record
     made = dict(record)
-    for name, core in core_types(model).items():
-        element = element_type(core)
-        inner = core if element is None else core_type(element)
-        if not is_model(inner) or name not in made:
+    for name, kind in _kinds_of(model).items():
+        if name not in made:
             continue
-        if element is None:
-            made[name] = known_elements(made[name], inner)
-        elif isinstance(made[name], list):
-            known = set(api_names(inner).values())
+        if kind.model is not None:
+            made[name] = known_elements(made[name], kind.model)
+        elif kind.element is not None and isinstance(made[name], list):
+            known = set(api_names(kind.element).values())
             made[name] = [
                 {one: value for one, value in item.items() if one in known} if isinstance(item, Mapping) else item
                 for item in made[name]
@@ -178,7 +208,7 @@ def _is_same_element(old: Any, new: Any, element: Any) -> bool:
         return False
     # A list is replaced whole: fields that an element omits would be deleted.
     omits = any(value is not None for name, value in old.items() if name not in new)
-    return not omits and not changed_fields(old, new, element if is_model(element) else None)
+    return not omits and not changed_fields(old, new, element)
 
 
 def _is_spelled(now: Any, value: Any) -> bool:

@@ -5,25 +5,31 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from carecloud_async._lists.listings.compare_report import Verdict
 from carecloud_async.bulk.results import lines_in
-from carecloud_async.bulk.rows import CheckedRow, LoadedRow, pack, unpack
+from carecloud_async.bulk.rows import LoadedRow
+from carecloud_async.bulk.sources.source import to_json
 
-__all__ = ["Ledger"]
+__all__ = ["Compare", "Ledger", "Listed"]
 
-#: Compares a row with the record that has its key, and returns the fields that differ.
-Compare = Callable[[CheckedRow], Sequence[str]]
+#: A record of the list: its id, its key in the form in which keys are compared (`None` if it has none), and itself.
+Listed = tuple[str | None, str | None, Any]
+#: Compares a record with the fields of a row that has its key, first those that the SDK knows, and returns the fields
+#: that differ.
+Compare = Callable[[Any, Mapping[str, Any], Mapping[str, Any]], Sequence[str]]
 
+#: `rows.checked` is JSON: the fields that a row names, known and unknown ones, or why it cannot be read.
 #: `rows.found` counts the records that have a row's key; `strangers` are records whose key no row has.
 _SCHEMA: Final = """
 CREATE TABLE rows (
-    number INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, source BLOB NOT NULL, checked BLOB,
-    found INTEGER NOT NULL DEFAULT 0, record_id TEXT,
-    fields TEXT NOT NULL DEFAULT '[]', reasons TEXT NOT NULL DEFAULT '[]'
+    number INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, source BLOB NOT NULL, checked BLOB NOT NULL,
+    found INTEGER NOT NULL DEFAULT 0, record_id TEXT, fields TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE strangers (record_id TEXT, key TEXT NOT NULL);
 """
@@ -56,39 +62,44 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
-    def load(self, rows: Sequence[LoadedRow]) -> None:
-        """Keep checked rows of the source."""
+    def load(self, rows: Sequence[tuple[int, bytes, LoadedRow]]) -> None:
+        """Keep rows of the source: for each its line, what the results show of it, and the checked row."""
         self._db.executemany(
-            "INSERT INTO rows (number, line, key, source, checked, reasons) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (one.number, one.line, one.key, one.source, pack(one.checked), json.dumps(one.checked.refused))
-                for one in rows
-            ],
+            "INSERT INTO rows (line, key, source, checked) VALUES (?, ?, ?, ?)",
+            (
+                (line, row.key, source, to_json(row.checked.refused or (row.checked.changes, row.checked.unknown)))
+                for line, source, row in rows
+            ),
         )
 
     def begin(self) -> None:
         """Prepare for records: all rows are loaded."""
         self._db.execute(_INDEX)
 
-    def take(self, record_id: str | None, key: str | None, *, compare: Compare) -> None:
-        """Compare a record with the rows that have its key.
-
-        Args:
-            record_id: the id of the record.
-            key: its key in the form in which keys are compared; `None` if it has none.
-            compare: compares the record with a row.
-        """
-        rows = (
-            [] if key is None else self._db.execute("SELECT number, checked FROM rows WHERE key = ?", (key,)).fetchall()
+    def take(self, records: Sequence[Listed], compare: Compare) -> None:
+        """Compare some hundred records with the rows that have their keys."""
+        rows = self._rows_of({key for _, key, _ in records if key is not None})
+        self._db.executemany(
+            "UPDATE rows SET found = found + 1, record_id = ?, fields = ? WHERE number = ?",
+            (
+                (record_id, msgspec.json.encode(compare(record, *fields)).decode(), number)
+                for record_id, key, record in records
+                for number, fields in rows.get(key, ())
+            ),
         )
-        for number, checked in rows:
-            fields = json.dumps([*compare(unpack(checked))])
-            self._db.execute(
-                "UPDATE rows SET found = found + 1, record_id = ?, fields = ? WHERE number = ?",
-                (record_id, fields, number),
-            )
-        if not rows:
-            self._db.execute("INSERT INTO strangers VALUES (?, ?)", (record_id, key or ""))
+        self._db.executemany(
+            "INSERT INTO strangers VALUES (?, ?)",
+            [(record_id, key or "") for record_id, key, _ in records if key not in rows],
+        )
+
+    def _rows_of(self, keys: Collection[str]) -> Mapping[str | None, Sequence[tuple[int, Any]]]:
+        """Return the rows that have these keys, by key: their numbers and the fields that they name."""
+        found: dict[str | None, list[tuple[int, Any]]] = {}
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, number, checked FROM rows WHERE key IN ({marks})"  # noqa: S608
+        for key, number, checked in self._db.execute(query, [*keys]):
+            found.setdefault(key, []).append((number, json.loads(checked)))
+        return found
 
     def counts(self) -> Mapping[Verdict, int]:
         """Return how many rows and records have each verdict."""
@@ -108,10 +119,10 @@ class Ledger:
             key_path: the column in which the key of a record without a row is shown.
         """
         found = self._db.execute(
-            f"SELECT line, source, {_VERDICT}, found, record_id, fields, reasons FROM rows ORDER BY number"  # noqa: S608
+            f"SELECT line, source, {_VERDICT}, found, record_id, fields, checked FROM rows ORDER BY number"  # noqa: S608
         )
-        for line, source, verdict, records, record_id, fields, reasons in found:
-            known = json.loads(reasons)
+        for line, source, verdict, records, record_id, fields, checked in found:
+            known = json.loads(checked) if verdict == Verdict.UNREADABLE else []
             if verdict == Verdict.TWICE:
                 known = [f"{records} records have this key" if records != 1 else "several rows have this key"]
             added = _added(line, verdict, record_id, json.loads(fields) if verdict == Verdict.DIFFERENT else [], known)

@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
 import msgspec
 
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
@@ -25,14 +24,13 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_writable, write_rows
-from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.bulk.run import find_key
 from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, row_json
-from carecloud_async.comparisons.ledger import Ledger
+from carecloud_async.comparisons.ledger import Ledger, Listed
 from carecloud_async.comparisons.shown_columns import ShownColumns
 
 __all__ = ["compare"]
@@ -141,7 +139,8 @@ class _Comparison:
                     number += 1
                     names.update(dict.fromkeys(row.values))
                     checked = await check_row(checker, columns, row)
-                    loaded.append(attrs.evolve(checked, number=number, line=row.line or number, source=row_json(row)))
+                    source = b"{}" if options.results is None else row_json(row)
+                    loaded.append((row.line or number, source, checked))
                 await run_in_thread(partial(self.ledger.load, loaded))
         await run_in_thread(self.ledger.begin)
         return number, [name for name in names if name not in OUTCOME_COLUMNS]
@@ -152,19 +151,22 @@ class _Comparison:
         while some := await run_in_thread(lambda: [*islice(lines, _TOGETHER)]):
             await run_in_thread(partial(self._take, some))
 
-    def _take(self, records: Sequence[bytes]) -> None:
-        for record in records:
-            base = msgspec.json.decode(record)
-            record_id = self._family.facts.id_of(base)
-            values = (record_id or "",) if self._key.by_id else self._key.values_of(base)
-            key = self._key.text(values) if all(map(self._key.normal, values)) else None
-            self.ledger.take(record_id, key, compare=partial(self._differing, base))
+    def _take(self, lines: Sequence[bytes]) -> None:
+        self.ledger.take([self._listed(msgspec.json.decode(line)) for line in lines], self._differing)
 
-    def _differing(self, base: Any, row: CheckedRow) -> Sequence[str]:
-        """Return the dotted fields in which a record differs from a row."""
-        changes = dict(row.changes)
+    def _listed(self, base: Any) -> Listed:
+        record_id = self._family.facts.id_of(base)
+        values = (record_id or "",) if self._key.by_id else self._key.values_of(base)
+        key = self._key.text(values) if all(map(self._key.normal, values)) else None
+        return record_id, key, base
+
+    def _differing(self, base: Any, named: Mapping[str, Any], unknown_named: Mapping[str, Any]) -> Sequence[str]:
+        """Return the dotted fields in which a record differs from a row; see `Compare`."""
+        model = self._family.facts.reads
+        if not unknown_named and not changed_fields(base, named, model):
+            return ()  # most records: the key is spelled as in the row, and lists have no unknown fields
+        changes = dict(named)
         for path in self._key.paths:
             drop_if_equal(changes, base, path, lambda value: self._key.normal(str(value)))
-        unknown = [path for path, value in row.unknown.items() if not has_value(base, path, value)]
-        model = self._family.facts.reads
+        unknown = [path for path, value in unknown_named.items() if not has_value(base, path, value)]
         return [*changed_fields(known_elements(base, model), changes, model), *unknown]

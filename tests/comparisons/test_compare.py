@@ -81,6 +81,21 @@ async def test_two_records_with_one_key_are_twice(sandbox):
     assert report.missing_here == 58
 
 
+async def test_records_of_one_key_far_apart_are_twice():
+    """Records are compared in portions, and a key is counted over all of them."""
+    sandbox = Sandbox(customers=10, records=1100, untidy=False)
+    purchases = sandbox.records("purchases")
+    ids = purchases.ids()
+    rows = bills(sandbox)
+    purchases.update(ids[-1], {"external_purchase_id": rows[0]["external_purchase_id"]})
+    rows[700]["total_price"] += 1
+    async with connect(sandbox) as client:
+        report = await client.purchases.list().compare(rows, match="external_purchase_id")
+    assert (report.rows, report.records) == (1100, 1100)
+    assert (report.same, report.different, report.twice, report.missing_there) == (1097, 1, 1, 1)
+    assert report.missing_here == 0
+
+
 async def test_keys_are_compared_as_in_bulk_writes(sandbox):
     """Case and spaces of an e-mail address do not count, and spelled numbers equal numbers."""
     emails = [one["personal_information"]["email"] for one in sandbox.customers]

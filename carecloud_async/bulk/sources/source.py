@@ -105,11 +105,9 @@ def _written(row: SourceRow) -> Mapping[str, Any]:
     return {**values, UNREADABLE: row.text} if row.text else values
 
 
-def to_json(values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
+def to_json(values: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """Return a row, or its lines, as JSON, to be kept in the journal and written to the results."""
-    return json.dumps(values, default=_plain, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    return _JSON.encode(values).encode("utf-8", "surrogatepass")
 
 
 def _plain(value: Any) -> Any:
@@ -118,3 +116,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
+
+
+#: Made once: `json.dumps` makes one for each row.
+_JSON: Final = json.JSONEncoder(default=_plain, ensure_ascii=False, separators=(",", ":"))
