@@ -7,6 +7,6 @@
 The list is read exactly, as for an export; nothing is written. If the reading is not exact, `report.exact` is false:
 records that seem to be missing may be there.
 
-**What it costs.** The requests of one export of the list, several times its computing, and room on the disk for its
+**What it costs.** The requests of one export of the list, about ten times its computing, and room on the disk for its
 records and the rows. Memory does not grow with either.
 """
