@@ -28,7 +28,7 @@ def run(*arguments):
     [
         ("changed", "id"),
         ("jsonl", "shuffled"),
-        ("csv", "shuffled"),
+        pytest.param("csv", "shuffled", marks=pytest.mark.thorough),
         ("parquet", "shuffled"),
         pytest.param("gz", "shuffled", marks=pytest.mark.thorough),
         pytest.param("csv", "id", marks=pytest.mark.thorough),

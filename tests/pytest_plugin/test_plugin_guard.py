@@ -21,6 +21,8 @@ pytest_plugins = ["pytester"]
 SANDBOX = Sandbox(customers=3)
 #: Addresses that are reserved for documentation: no server answers there.
 FAR = "192.0.2.1"
+#: Hypothesis takes longer to import than everything else of an inner run together.
+PLAIN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 
 
 @pytest.fixture
@@ -209,12 +211,12 @@ LEAVES = """
 """
 
 
-@pytest.mark.parametrize("sdk", ["", "import carecloud_async.client"])
+@pytest.mark.parametrize("sdk", [pytest.param("", marks=pytest.mark.thorough), "import carecloud_async.client"])
 @pytest.mark.parametrize(
     ("ini", "outcome"),
     [
         ("", "passed"),
-        ("carecloud_guard = sdk", "passed"),
+        pytest.param("carecloud_guard = sdk", "passed", marks=pytest.mark.thorough),
         ("carecloud_guard = all", "failed"),
         ("carecloud_guard = all\ncarecloud_allowed_hosts = 192.0.2.1", "passed"),
     ],
@@ -223,7 +225,7 @@ def test_sockets_of_a_suite_are_guarded_when_asked_for(pytester, sdk, ini, outco
     """`carecloud_guard = all` refuses every connection of the suite, and says so; by default only the SDK's."""
     pytester.makeini(f"[pytest]\n{ini}\n")
     pytester.makepyfile(LEAVES.format(sdk=sdk))
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*PLAIN)
     assert result.parseoutcomes() == {outcome: 1}
     said = result.stdout.str()
     assert ("tests may reach loopback" in said) is ("= all" in ini)
@@ -233,7 +235,7 @@ def test_sockets_of_a_suite_are_guarded_when_asked_for(pytester, sdk, ini, outco
 def test_an_unknown_guard_is_refused(pytester):
     """A misspelled option stops the run."""
     pytester.makeini("[pytest]\ncarecloud_guard = some\n")
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess(*PLAIN)
     assert "carecloud_guard is sdk or all, not 'some'" in result.stderr.str()
 
 
@@ -251,7 +253,7 @@ def test_an_sdk_that_is_loaded_by_a_test_is_guarded(pytester):
                     await client.ping()
             asyncio.run(call())
     """)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*PLAIN)
     result.stdout.fnmatch_lines("*HostRefusedError: this test tried to reach 192.0.2.1*")
 
 
