@@ -101,6 +101,9 @@ class RowChecker:
             if place.path not in fields.given:
                 self._set(place, value, fields, is_default=True)
         row, key = fields.row, None if self._key is None else self._key.values_in(fields.given)
+        for path in row.faults:  # never written, so that no other row with the same value waits for it
+            row.parts.pop(path, None)
+            row.new_parts.pop(path, None)
         self._add_created_part(row)
         reasons = [*self._refuse_key(key, fields.given), *fields.refused]
         if not reasons and (self._key is None or row.faults.keys().isdisjoint(self._key.paths)):
@@ -113,7 +116,7 @@ class RowChecker:
         if created is None or not row.create_fields or (self._key is not None and created.name == self._key.name):
             return
         given = {path: row.create_fields.get(path) for path in created.paths}
-        if all(given.values()):
+        if all(given.values()) and row.faults.keys().isdisjoint(given):
             row.parts.update(given)
 
     def _refuse_key(self, key: tuple[str, ...] | None, given: Mapping[str, Any]) -> list[str]:

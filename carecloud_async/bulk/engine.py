@@ -119,6 +119,11 @@ class Engine:
         self._changed = anyio.Event()
         self._gate = anyio.Event()
         self._gate.set()
+        # Several keys that no record shows may lead to one record, whose rows are written in their order: none
+        # overtakes another, and a row whose key is held keeps those after it from beginning.
+        self._in_order = key is not None and not key.in_record
+        self._begin_at = 0.0  # when new rows have their next turn, after some of them were put back
+        self._put_back = 0
         self._stops = False
         self._size = self._largest_turn
         self._failures = 0
@@ -187,28 +192,34 @@ class Engine:
                 self._stops = True
                 raise
             finally:
-                turn.decided.set()
                 self._working -= 1
-                self._changed.set()
-                self._changed = anyio.Event()
+                self._let_next_begin(turn)
+
+    def _let_next_begin(self, turn: _Turn) -> None:
+        turn.decided.set()
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def _next_turn(self) -> _Turn | None:
         """Return the next turn; wait for it while writes are under way, or have to be left alone for a while."""
         while not self._stops:
-            now = self._clock.monotonic()
-            writes, are_new = await self._db(
-                partial(self._journal.take_turn, now=now, after=self._last, limit=self._size)
-            )
+            now, changed = self._clock.monotonic(), self._changed
+            may_begin = not self._in_order or (self._gate.is_set() and now >= self._begin_at)
+            after = self._last if may_begin else None
+            writes, are_new = await self._db(partial(self._journal.take_turn, now=now, after=after, limit=self._size))
             if writes:
                 turn = _Turn(writes=writes, previous=self._gate if are_new else None)
                 if are_new:
                     self._last, self._gate = writes[-1].id, turn.decided
                 self._working += 1
                 return turn
-            if self._working:
-                await self._changed.wait()
+            if self._working or changed.is_set():
+                await changed.wait()
                 continue
             due, waiting = await self._db(self._journal.waiting)
+            if not may_begin:
+                due = self._begin_at if due is None else min(due, self._begin_at)
+                waiting[State.WAITING] += self._put_back
             if due is None:
                 return None
             lost = waiting[State.LOST]
@@ -231,27 +242,23 @@ class Engine:
         if turn.previous is not None:
             await turn.previous.wait()
         decided, others = await self._held.claim_records(decided, let_go=let_go)
-        turn.decided.set()
+        self._let_next_begin(turn)
         await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
         await self._end([(write, one) for write, one in decided if not isinstance(one, Plan)])
         await self._send([(write, one) for write, one in decided if isinstance(one, Plan)])
 
     async def _claim(self, turn: _Turn) -> Sequence[Write]:
-        """Claim the keys of writes; those whose keys another run holds have another turn."""
-        if self._key is not None and not self._key.in_record and turn.previous is not None:
-            # Several such keys may lead to one record, whose rows are written in their order: none overtakes another.
-            await turn.previous.wait()
-            while not self._stops:
-                ready, busy = await self._held.claim(turn.writes)
-                if not busy:
-                    return ready
-                await self._held.release(ready)
-                await self._pause("rows of another run", BUSY_SECONDS)
-            return []
-        now = self._clock.monotonic()
+        """Claim the keys of writes; those whose keys are held have another turn, in order with all that follow."""
+        until = self._clock.monotonic() + BUSY_SECONDS
         ready, busy = await self._held.claim(turn.writes)
-        await self._postpone(busy, until=now + BUSY_SECONDS)
-        return ready
+        if not busy or not self._in_order or turn.previous is None:
+            await self._postpone(busy, until=until)
+            return ready
+        first = min(write.id for write in busy)
+        before = [write for write in ready if write.id < first]
+        self._last, self._begin_at, self._put_back = first - 1, until, len(turn.writes) - len(before)
+        await self._held.release([write for write in ready if write.id > first])
+        return before
 
     async def _decide(self, writes: Sequence[Write]) -> Decided:
         if not writes:

@@ -191,18 +191,20 @@ class Journal:
 
     # turns
 
-    def take_turn(self, *, now: float, after: int, limit: int) -> tuple[list[Write], bool]:
+    def take_turn(self, *, now: float, after: int | None, limit: int) -> tuple[list[Write], bool]:
         """Return the writes of one kind that have their turn: those whose time has come, or else the next new rows.
 
         Args:
             now: the time. Writes whose time has come are given no further turn.
-            after: the id of the last new row that had a turn: the next ones follow it in their order.
+            after: the id of the last new row that had a turn: the next ones follow it in order; `None` for no new rows.
             limit: the most writes.
 
         Returns:
             the writes, and whether they are new rows.
         """
         first = self._db.execute("SELECT kind FROM writes WHERE due > 0 AND due <= ? ORDER BY due LIMIT 1", (now,))
+        if not first and after is None:
+            return [], False
         if not first:
             where = f"state = {State.WAITING} AND due = 0 AND id > ? ORDER BY id LIMIT ?"
             return self._writes(where, (after, limit)), True

@@ -29,8 +29,8 @@ class CheckedRow:
         create_fields: the fields that a create sends next to the record.
         parts: the fields that are written after the record.
         new_parts: those of a new record that the row does not name itself.
-        faults: dotted field → reason, of values that cannot be converted. The values are kept in `changes`: a record
-            that already has such a value is left unchanged.
+        faults: dotted field → reason, of values that cannot be converted. Those of the record stay in `changes`: one
+            that already has such a value is left unchanged. Parts leave them out.
         unknown: dotted field → value, of fields that the SDK does not know: the record must have exactly this value.
         last_change: the row's `last_change` in the project's zone, if it has one and the run asks for it; without
             seconds if the row has none, as spreadsheets write times.

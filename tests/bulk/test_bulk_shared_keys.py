@@ -1,0 +1,95 @@
+"""Rows that ask for one key: none waits for itself, for a refused one, or after another run let go."""
+
+import anyio
+import pytest
+from bulk_tools import SOURCE, connect, counts, people, read
+
+from carecloud_async import RetryPolicy
+from carecloud_async.bulk import engine
+from carecloud_async.bulk.claims import Claims
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+SPOILED = "7.7E+12"
+TYPE = "8ae51e48dfe94b6575f2f7d9df"
+
+
+class NoSleep(FakeClock):
+    """A clock by which nothing may wait."""
+
+    async def sleep(self, seconds):
+        raise AssertionError(f"waits for {seconds} s")
+
+
+@pytest.mark.parametrize("match", ["external_id", "email", "card_number", None])
+@pytest.mark.parametrize("between", [{}, {"card_number": "7771"}, {"language_id": ""}, {"gender": "none"}])
+async def test_rows_with_one_spoiled_card_number_wait_for_nothing(sandbox, tmp_path, match, between):
+    """A card number that a spreadsheet spoiled refuses each row that has it; a row between them is judged alone."""
+    rows = [{**row, "external_id": f"Z{one}", "card_number": SPOILED} for one, row in enumerate(people(4))]
+    rows[1] |= between
+    text = "\n".join([",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)])
+    (tmp_path / "c.csv").write_text(text)
+    async with connect(sandbox, clock=NoSleep()) as client:
+        report = await client.customers.bulk_write(
+            tmp_path / "c.csv",
+            match=match,
+            defaults={**SOURCE, "card_type_id": TYPE},
+            results=tmp_path / "r.csv",
+        )
+    written = {"created": 1} if between == {"card_number": "7771"} else {}
+    assert counts(report) == written | {"refused": 4 - len(written)}
+    assert "card_number: " in read(tmp_path / "r.csv")[3]["reasons"]
+
+
+@pytest.mark.parametrize("turn", [1, 2, 450])
+async def test_a_row_before_one_whose_key_another_run_holds_ends(sandbox, monkeypatch, turn):
+    """A row's lost answer is settled while a later row waits for another run, which waits for the first one's key."""
+    monkeypatch.setattr(engine, "CHUNK", turn)
+    rows = [{**row, "external_id": f"E{one}"} for one, row in enumerate(people(8))]
+    sandbox.faults.add("POST /customers", status=504, times=1)
+    clock = FakeClock()
+    end = clock.monotonic() + 300.0
+    async with connect(sandbox, clock=clock, retry=RetryPolicy(attempts=1)) as client:
+        with Claims(project=client.project.origin, clock=clock, settle_seconds=35.0) as other:
+            other.claim([f"customers\0external_id\0{SOURCE['customer_source_id']}\x1fE1"])
+
+            def on_progress(progress):
+                assert clock.monotonic() <= end, progress.waits_for
+                if progress.done == 1:
+                    other.release_all()
+
+            arguments = {"match": "external_id", "defaults": SOURCE}
+            report = await client.customers.bulk_write(rows, on_progress=on_progress, **arguments)
+        assert counts(report) == {"created": 8}
+        names = [one.personal_information.last_name async for one in client.customers.list(count=500)]
+    assert sorted(name for name in names if name and name.startswith("No ")) == [f"No {one}" for one in range(8)]
+
+
+@pytest.mark.parametrize("match", ["external_id", "email"])
+@pytest.mark.parametrize("spoiled", [{"card_number": [7]}, {"card_number": "5551", "card_type_id": [7]}])
+async def test_rows_of_a_writer_with_one_unusable_card_wait_for_nothing(sandbox, match, spoiled):
+    """Rows that many tasks write at once, each with the same unusable card, are refused one by one without a pause."""
+    found = []
+    async with (
+        connect(sandbox, clock=NoSleep()) as client,
+        client.customers.bulk_writer(match=match, defaults=SOURCE) as writer,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def write(row):
+            found.append(await writer.write(row))
+
+        for number, row in enumerate(people(5)):
+            tasks.start_soon(write, {**row, "external_id": f"Z{number}", **spoiled})
+    assert [one.outcome for one in found] == ["refused"] * 5
+
+
+async def test_rows_with_one_unusable_external_id_wait_for_nothing(sandbox):
+    """An id of another system that is no text refuses each row that has it, of new and of known customers."""
+    rows = people(4)
+    async with connect(sandbox, clock=NoSleep()) as client:
+        await client.customers.bulk_write(rows[:2], match="email", defaults=SOURCE)
+        rows = [{**row, "external_id": [7]} for row in rows]
+        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(report) == {"refused": 4}
