@@ -26,7 +26,7 @@ from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.phones import phone_paths
 from carecloud_async.bulk.rows import CheckedRow, Plan
 
-__all__ = ["decide"]
+__all__ = ["decide", "missing_fields"]
 
 _UNKNOWN = "a field that the SDK does not know cannot be changed"
 
@@ -58,7 +58,7 @@ def _create(row: CheckedRow, facts: FamilyFacts, key: Key | None, options: BulkW
         if not facts.can_set(key):
             return refused(f"{key.name}: no record has this key, and a new record cannot be given it")
     record = _joined(row.defaults, row.changes)
-    missing = _missing(record, facts.create_model, "")
+    missing = missing_fields(record, facts.create_model, "")
     missing += [name for name in facts.writes.required_create_fields if not row.create_fields.get(name)]
     reasons = [
         *(f"{path}: {reason}" for path, reason in row.faults.items()),
@@ -127,18 +127,18 @@ def _is_newer(last_change: Any, than: str) -> bool:
     return than < changed_at[: len(than)]
 
 
-def _missing(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
+def missing_fields(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
     """List the required fields that a new record lacks."""
     found = []
     for name, is_required, inner in _required_fields(model):
         value = values.get(name)
         if is_required and value is None:
-            found += [f"{prefix}{name}"] if inner is None else _missing({}, inner, f"{prefix}{name}.")
+            found += [f"{prefix}{name}"] if inner is None else missing_fields({}, inner, f"{prefix}{name}.")
         elif inner is not None and isinstance(value, Mapping):
-            found += _missing(value, inner, f"{prefix}{name}.")
+            found += missing_fields(value, inner, f"{prefix}{name}.")
     for name, element in _element_models(model):
         for number, one in enumerate(values.get(name) or (), 1):
-            found += _missing(one or {}, element, f"{prefix}{name}: item {number}: ")
+            found += missing_fields(one or {}, element, f"{prefix}{name}: item {number}: ")
     return found
 
 

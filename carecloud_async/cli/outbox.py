@@ -65,8 +65,12 @@ def outbox(
                 put(f"{line}\n".encode())
         else:
             chosen = None if everything else numbers
+            others = [str(one) for one in chosen or () if not _is_failed(queue, one)]
+            if others:
+                raise UsageError(f"no failed entry has the number {' or '.join(others)}: see carecloud outbox {path}")
             done = queue.retry(chosen) if what == "retry" else queue.drop(chosen)
-            say(f"{counted(done, 'failed entry', 'failed entries')} {'wait again' if what == 'retry' else 'dropped'}")
+            done_to = "dropped" if what == "drop" else "waits again" if done == 1 else "wait again"
+            say(f"{counted(done, 'failed entry', 'failed entries')} {done_to}")
         say(f"{queue.waiting:,} waiting, {queue.failed:,} failed")
     return 0
 
@@ -77,6 +81,10 @@ async def _send(connection: Connection, path: Path, seconds: float | None, rate:
         why = "" if opened.problem is None else f"; it waits: {opened.problem}"
         say(f"{opened.waiting:,} waiting, {opened.failed:,} failed{why}")
     return 0 if is_sent else FAILED
+
+
+def _is_failed(queue: OutboxQueue, number: int) -> bool:
+    return any(one.id == number for one in queue.failures(after=number - 1, limit=1))
 
 
 def _lines(queue: OutboxQueue) -> Iterator[str]:

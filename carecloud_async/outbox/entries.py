@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
 from attrs import frozen
 
 from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import core_type, is_model
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.bulk.decide import missing_fields
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, pack
@@ -46,6 +50,19 @@ class Target:
     family: Family
     key: Key
     options: BulkWriteOptions
+
+
+@frozen(kw_only=True)
+class _ExactConverter(Converter):
+    """Converts arguments of a program, where a text is no number and a number no text, as they may be in a file."""
+
+    def convert(self, value: Any, hint: Any, *, enumeration: str | None = None) -> Any:
+        """See `Converter.convert`."""
+        made = super().convert(value, hint, enumeration=enumeration)
+        takes_any = Any in typing.get_args(core_type(hint))
+        if not takes_any and not isinstance(value, Decimal) and isinstance(made, str) != isinstance(value, str):
+            raise ConversionError("not a text" if isinstance(made, str) else "a text, where the API takes none")
+        return made
 
 
 class Entries:
@@ -121,7 +138,7 @@ class Entries:
         if one is None or not kinds:
             raise NotForOutboxError(_why_not(type(resource), method))
         self._caller.require(one.operation)
-        if args and not one.signature.positional and len(one.inputs) == 1 and isinstance(args[0], Input):
+        if args and not one.signature.positional and len(one.inputs) == 1 and isinstance(args[0], (Input, Mapping)):
             kwargs = {_argument(one): args[0], **kwargs}
             args = args[1:]
         path, _, body = one.bind(resource, args, dict(kwargs))
@@ -176,18 +193,25 @@ class Entries:
             unseen: those that it must not have.
         """
         zone = self._caller.context.project.timezone
-        converter = Converter(timezone=zone, textual=False)
+        converter = _ExactConverter(timezone=zone, textual=False)
         plain: dict[str, Any] = codec.unstructure(given, zone=zone)
         made: dict[str, Any] = {}
+        missing: list[str] = []
         for argument, place in one.signature.outside_path.items():
             value = plain.get(place)
             if value is None:
+                missing += [place] if argument in one.signature.required else []
                 continue
             if place in unseen:
                 if value is not False:
                     raise NotForOutboxError(f"an outbox cannot send {place}: nothing shows afterwards if it was set")
                 continue
-            made[place] = _converted(converter, value, one.signature.hint(argument), place)
+            hint = one.signature.hint(argument)
+            made[place] = _converted(converter, value, hint, place)
+            if is_model(core_type(hint)):
+                missing += missing_fields(made[place], core_type(hint), f"{place}.")
+        if missing:
+            raise NotForOutboxError(f"{one.operation.call} needs {', '.join(missing)}: None is no value of it")
         return made
 
     def _update(

@@ -17,6 +17,7 @@ from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.models.ids import same_id
 from carecloud_async.outbox.family import CallKind
 from carecloud_async.resources.amounts_in_bulk import CREDITS, POINTS, Kind
+from carecloud_async.resources.bills import bill_differences
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.events import Events
 from carecloud_async.resources.loyalty import CreditHistory, Credits
@@ -25,9 +26,6 @@ from carecloud_async.resources.purchases import Purchases
 from carecloud_async.resources.reference import Orders
 
 __all__ = ["KINDS"]
-
-#: Two totals of one bill may differ by what a server rounds.
-_ROUNDING: Final = 0.5
 
 
 async def _first(listing: Listing[Any], is_it: Callable[[Mapping[str, Any]], bool]) -> bytes | None:
@@ -77,12 +75,12 @@ class Bills(CallKind):
 
         return await _first(bills, is_it)
 
-    def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
+    def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:
         """See `CallKind.differences`: a shop that begins to count its bills again would lose them."""
-        total, sent = found.get("total_price"), body["bill"]["total_price"]
-        if not isinstance(total, (int, float)) or abs(abs(total) - abs(sent)) <= _ROUNDING:
-            return ()
-        return ("total_price",)
+        differ = bill_differences(found, body["bill"], timezone=caller.context.project.timezone)
+        owner = "customer_id" if body.get("customer_id") else "card_number"
+        now, sent = found.get(owner), body.get(owner)
+        return [*differ, owner] if now and sent and not same_id(str(now), str(sent)) else differ
 
 
 class _Amounts(CallKind):

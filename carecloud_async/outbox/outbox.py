@@ -110,9 +110,10 @@ class Outbox:
         """
         queue, dispatcher = self._opened()
         entry = self._entries.make(method, args, kwargs, reference)
-        number = await run_in_thread(partial(queue.put, entry, put_at=self._clock.time()), limit=_PUTTING)
-        if number is None:
-            raise NotForOutboxError(f"{entry.label.partition(' ')[0]}: another call with this key waits in the outbox")
+        number, is_own = await run_in_thread(partial(queue.put, entry, put_at=self._clock.time()), limit=_PUTTING)
+        if not is_own:
+            call = entry.label.partition(" ")[0]
+            raise NotForOutboxError(f"{call}: another call with this key is in the outbox already: entry {number}")
         dispatcher.wake()
         return number
 

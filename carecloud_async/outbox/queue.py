@@ -221,21 +221,21 @@ class OutboxQueue:
 
     # putting
 
-    def put(self, entry: NewEntry, *, put_at: float) -> int | None:
-        """Add an entry durably, unless it is there; return its number, or `None` if another one has its key.
+    def put(self, entry: NewEntry, *, put_at: float) -> tuple[int, bool]:
+        """Add an entry durably, unless it is there; return its number, or that of another with its key and `False`.
 
         An entry that failed, and is put once more as it was, waits again.
         """
         return self._commit(partial(self._put, entry, put_at))
 
-    def _put(self, entry: NewEntry, put_at: float, db: Database) -> int | None:
+    def _put(self, entry: NewEntry, put_at: float, db: Database) -> tuple[int, bool]:
         if entry.once is not None:
             for number, state, body in db.execute("SELECT id, state, body FROM entries WHERE once = ?", (entry.once,)):
                 if body != entry.body:
-                    return None
+                    return int(number), False
                 if state == State.ENDED:
                     self._retry([number], db)
-                return int(number)
+                return int(number), True
         lane = entry.lane
         for (found,) in db.execute(
             f"SELECT lane FROM entries WHERE once = ? AND state < {State.ENDED}", (entry.follows,)
@@ -248,7 +248,7 @@ class OutboxQueue:
             (self._last, entry.kind, entry.key, entry.once, lane, entry.label, put_at, entry.body, lane),
         )
         self.waiting += 1
-        return self._last
+        return self._last, True
 
     # sending
 

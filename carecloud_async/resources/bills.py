@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
@@ -13,6 +17,7 @@ from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.compare import changed_fields
+from carecloud_async.bulk.convert import ConversionError, Converter
 from carecloud_async.bulk.family import BulkWrites, FamilyFacts, Merged
 from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import API_NAME
@@ -22,7 +27,7 @@ from carecloud_async.resources.bulk_target import DeclaredFamily
 from carecloud_async.resources.declare import Resource, declared
 from carecloud_async.resources.merge import MergeRules
 
-__all__ = ["Bills"]
+__all__ = ["Bills", "bill_differences"]
 
 #: The fields that stand beside the bill in the body.
 _BESIDE: Final = ("store_id", "cashdesk_number", "card_number", "customer_id")
@@ -34,6 +39,8 @@ _FIXED: Final[Mapping[str, str]] = {
     "currency_id": "currency_id",
     "purchase_type_id": "type_id",
 }
+#: Totals that differ by less are one: a server rounds to the smallest unit of the currency.
+_CENT: Final = Decimal("0.01")
 _OTHER: Final = "the purchase has another, which the API cannot change"
 
 
@@ -76,10 +83,7 @@ class Bills(DeclaredFamily):
             ValueError: the purchase is of another bill.
         """
         base = msgspec.json.decode(record)
-        fixed = {name: changes[name] for name in _FIXED if changes.get(name) is not None}
-        shown = {name: _spelled(name, base.get(_FIXED[name])) for name in fixed}
-        fixed = {name: _spelled(name, value) for name, value in fixed.items() if shown[name] is not None}
-        different = changed_fields(shown, fixed, SentBill)
+        different = bill_differences(base, changes, timezone=self.caller.context.project.timezone)
         if different:
             raise ValueError("; ".join(f"{name}: {_OTHER}" for name in different))
         owner = {name: changes[name] for name in ("customer_id", "card_number") if name in changes}
@@ -97,11 +101,41 @@ class Bills(DeclaredFamily):
         return purchase_id
 
 
-def _spelled(name: str, value: Any) -> Any:
-    """Return a value as it is compared: ids in any case, times without zone and fractions of a second."""
+def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, timezone: ZoneInfo) -> list[str]:
+    """Name the fields in which a purchase is of another bill; what one of them leaves out does not count.
+
+    Args:
+        purchase: the purchase that was found.
+        bill: the bill as it is sent.
+        timezone: the project's zone, for times that name another.
+    """
+    shown: dict[str, Any] = {}
+    given: dict[str, Any] = {}
+    for name, place in _FIXED.items():
+        now, value = purchase.get(place), bill.get(name)
+        if now in {None, ""} or value is None:
+            continue
+        if name == "total_price" and _is_same_total(now, value, is_canceled=bool(bill.get("canceled"))):
+            continue
+        shown[name], given[name] = _spelled(name, now, timezone), _spelled(name, value, timezone)
+    return changed_fields(shown, given, SentBill)
+
+
+def _is_same_total(now: Any, value: Any, *, is_canceled: bool) -> bool:
+    """Return whether two totals differ by less than a cent; a cancellation may be shown with either sign."""
+    try:
+        shown, sent = Decimal(str(now)), Decimal(str(value))
+    except InvalidOperation:
+        return False
+    return abs(abs(shown) - abs(sent) if is_canceled else shown - sent) < _CENT
+
+
+def _spelled(name: str, value: Any, timezone: ZoneInfo) -> Any:
+    """Return a value as it is compared: ids in any case, times in the project's zone without fractions of a second."""
     if isinstance(value, str):
         if name.endswith("_id") and name != "external_purchase_id":
             return value.casefold()
         if name == "payment_time":
-            return value.replace("T", " ")[: len("YYYY-MM-DD HH:MM:SS")]
+            with suppress(ConversionError):
+                return Converter(timezone=timezone, textual=False).convert(value, datetime)
     return value

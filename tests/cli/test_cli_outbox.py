@@ -34,7 +34,11 @@ def test_the_help_desk_retries_and_drops(carecloud, till):
     assert "nobody" not in listed.out
     assert listed.line == "0 waiting, 2 failed"
     assert carecloud("outbox", "till.db", "drop", 1).err.endswith("0 waiting, 1 failed\n")
-    assert carecloud("outbox", "till.db", "retry", "--all").err.endswith("1 waiting, 0 failed\n")
+    retried = carecloud("outbox", "till.db", "retry", "--all")
+    assert "1 failed entry waits again\n" in retried.err
+    assert retried.err.endswith("1 waiting, 0 failed\n")
+    waiting = carecloud("outbox", "till.db", "drop", 2)
+    assert (waiting.code, waiting.line) == (2, "no failed entry has the number 2: see carecloud outbox till.db")
     assert carecloud("outbox", "till.db", "list").out.endswith("\tpoints.assign_points B2\twaiting\n")
 
 
@@ -54,6 +58,8 @@ def test_what_waits_is_sent(carecloud, till, project):
         (["drop"], "drop takes the numbers of failed entries"),
         (["retry", "1", "--all"], "retry takes the numbers"),
         (["list", "1"], "list takes no numbers"),
+        (["retry", "1", "999"], "no failed entry has the number 999"),
+        (["drop", "998", "999"], "no failed entry has the number 998 or 999"),
     ],
 )
 def test_wrong_usage_is_refused(carecloud, till, words, message):

@@ -58,6 +58,7 @@ class TillServer(httpx.AsyncBaseTransport):
         done: what was done, in its order: `(path, body)`.
         faults: faults of the writes to come, one each; `None` is none.
         away: whether nothing can be reached.
+        shown: what purchases show in another way than it was sent.
         refused: bill ids that are refused.
         arrived: called before each request is worked on.
     """
@@ -65,6 +66,7 @@ class TillServer(httpx.AsyncBaseTransport):
     def __init__(self, clock):
         self.done, self.faults, self.refused = [], [], set()
         self.away = False
+        self.shown = {}
         self.arrived = None
         self.requests = []
         self.customers = {}
@@ -119,6 +121,11 @@ class TillServer(httpx.AsyncBaseTransport):
                 "external_purchase_id": one["bill"]["bill_id"],
                 "store_id": one["store_id"].upper(),
                 "total_price": one["bill"]["total_price"],
+                "payment_time": one["bill"]["payment_time"],
+                "currency_id": one["bill"]["currency_id"],
+                "type_id": one["bill"]["purchase_type_id"],
+                "customer_id": one.get("customer_id"),
+                **self.shown,
             }
             for one in found
         ]

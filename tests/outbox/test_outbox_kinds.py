@@ -125,6 +125,8 @@ async def test_a_customer_that_is_there_with_other_values_fails(client, server, 
     assert failed.reasons == ("email: it is taken by another record, which differs in personal_information.first_name",)
 
 
+POINTS = {"customer_id": "c", "amount": 5.0, "reference": "B1"}
+
 REFUSED = [
     (lambda c: (c.customers.get, ["c1"], {}), "customers.get only reads"),
     (lambda c: (c.points.transfer_points, [], {}), "points.transfer_points cannot wait in an outbox: after a lost"),
@@ -139,6 +141,15 @@ REFUSED = [
     (lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": "x", "reference": "B1"}), "^amount: "),
     (lambda c: (c.purchases.send_purchase, [bill(1)], {**PLACE, "reference": "B1"}), "takes no reference="),
     (lambda c: (c.purchases.send_purchase, [bill("")], PLACE), "needs external_purchase_id"),
+    (lambda c: (c.points.assign_points, [], {**POINTS, "amount": "5"}), "^amount: a text"),
+    (lambda c: (c.points.assign_points, [], {**POINTS, "amount": None}), "assign_points needs amount: None"),
+    (lambda c: (c.points.assign_points, [], {**POINTS, "customer_id": 17}), "^customer_id: not a text"),
+    (lambda c: (c.points.assign_points, [], {**POINTS, "customer_id": None}), "assign_points needs customer_id"),
+    (lambda c: (c.purchases.send_purchase, [bill(1)], {**PLACE, "store_id": None}), "send_purchase needs store_id"),
+    (lambda c: (c.purchases.send_purchase, [bill(1, currency_id=None)], PLACE), "needs bill.currency_id"),
+    (lambda c: (c.purchases.send_purchase, [bill(1, bill_items=None)], PLACE), "needs bill.bill_items"),
+    (lambda c: (c.purchases.send_purchase, [bill(1, total="10")], PLACE), "^bill: total_price: a text"),
+    (lambda c: (c.purchases.send_purchase, [{"bill_id": "1"}], PLACE), "FinalBillInput"),
     (lambda c: (c.purchases.send_purchase, ["bill"], PLACE), "send_purchase"),
     (lambda c: (c.purchases.send_purchase, [bill(1)], {"store_id": STORE}), "cashdesk_number"),
     (lambda c: (c.orders.create, [OrderInput(**ORDER)], {}), "needs order_number"),
