@@ -14,7 +14,7 @@ import attrs
 from attrs import evolve, field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.errors import CareCloudError, ConfigurationError
+from carecloud_async.errors import CareCloudError, ConfigurationError, ConflictError
 from carecloud_async.fixes import RESEND_BILL
 from carecloud_async.models.ids import same_id
 from carecloud_async.models.purchases import (
@@ -24,13 +24,14 @@ from carecloud_async.models.purchases import (
     PaymentRecapInput,
     PaymentVoucherInput,
 )
+from carecloud_async.resources.bills import bill_differences
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from carecloud_async.client import CareCloud
-    from carecloud_async.models.purchases import AcceptedPayment
+    from carecloud_async.models.purchases import AcceptedPayment, Purchase
 
 __all__ = [
     "Checkout",
@@ -178,7 +179,7 @@ def _or_unset(value: T | None) -> T | Unset:
 async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
     """Send a bill that is paid: it is recorded, points are counted and vouchers used up.
 
-    If the answer is lost, the bill's id is looked up: a purchase that is there was this one. If it is not there, the
+    If the answer is lost, the bill's id is looked up: if its purchase exists, this call created it. If it does not, the
     server may still be busy with it, and nothing is sent again: call `resend_purchase` some minutes later. That goes
     for a look-up that fails, too: the error is always the `OutcomeUnknownError`, never one that invites a repetition.
 
@@ -202,8 +203,10 @@ async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> 
     except CareCloudError as error:
         if error.may_have_happened:
             error.fix = RESEND_BILL
-        search = partial(find_purchase, client, store_id=checkout.store_id, bill_id=bill.bill_id)
-        return await found_after(error, search)
+        try:
+            return await found_after(error, partial(_purchase_of, client, checkout, bill))
+        except ConflictError:  # of another bill: this one may still come
+            raise error from None
     return SentPurchase(purchase_id=purchase_id, bill_id=bill.bill_id)
 
 
@@ -221,11 +224,34 @@ async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalB
         bill: the final bill, as it was sent or should have been.
 
     Raises:
+        ConflictError: the store has a purchase with this id that differs in total, time, currency or type. It is
+            another bill, as in a shop that counts its bills from 1 every day: nothing was sent.
         CareCloudError: as `send_purchase`.
     """
     async with one_write(client, "bill", checkout.store_id.casefold(), bill.bill_id):
-        found = await find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id)
-        return found or await _send(client, checkout, bill)
+        return await _purchase_of(client, checkout, bill) or await _send(client, checkout, bill)
+
+
+async def _purchase_of(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> SentPurchase | None:
+    """Return the purchase of a bill, or `None` if there is none.
+
+    Raises:
+        ConflictError: the id belongs to other bills only.
+    """
+    sent, zone = bill.to_dict(), client.project.timezone
+    others: list[str] = []
+    for purchase in await _purchases(client, store_id=checkout.store_id, bill_id=bill.bill_id):
+        differences = bill_differences(purchase.to_dict(), sent, timezone=zone)
+        if not differences:
+            return SentPurchase(purchase_id=purchase.purchase_id, bill_id=bill.bill_id, was_there=True)
+        others = others or differences
+    if others:
+        raise ConflictError(
+            f"the store has another bill with this id, which differs in {', '.join(others)}: nothing was sent. Give "
+            "each bill an id of its own, for example with the day in it",
+            fields=tuple(others),
+        )
+    return None
 
 
 async def cancel_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
@@ -272,7 +298,16 @@ async def find_purchase(client: CareCloud, *, store_id: str, bill_id: str) -> Se
         store_id: id of the store.
         bill_id: id of the bill in the shop's own system.
     """
-    async for purchase in client.purchases.list(store_id=store_id, external_purchase_id=bill_id).fresh():
-        if purchase.external_purchase_id == bill_id and (not purchase.store_id or same_id(purchase.store_id, store_id)):
-            return SentPurchase(purchase_id=purchase.purchase_id, bill_id=bill_id, was_there=True)
+    for purchase in await _purchases(client, store_id=store_id, bill_id=bill_id):
+        return SentPurchase(purchase_id=purchase.purchase_id, bill_id=bill_id, was_there=True)
     return None
+
+
+async def _purchases(client: CareCloud, *, store_id: str, bill_id: str) -> list[Purchase]:
+    """Return the purchases of a store with this bill id."""
+    listed = client.purchases.list(store_id=store_id, external_purchase_id=bill_id).fresh()
+    return [
+        purchase
+        async for purchase in listed
+        if purchase.external_purchase_id == bill_id and (not purchase.store_id or same_id(purchase.store_id, store_id))
+    ]

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 from workflow_server import RefusedError, page
 
-from carecloud_async import BadRequestError, ConfigurationError, OutcomeUnknownError
+from carecloud_async import BadRequestError, ConfigurationError, ConflictError, OutcomeUnknownError
 from carecloud_async.models import BillInput, BillItemInput, PluIdInput
 from carecloud_async.workflows import (
     Checkout,
@@ -162,6 +162,37 @@ async def test_a_resent_purchase_is_sent_once(client, server, purchases):
     await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
     again = await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
     assert again.was_there
+    assert len(server.sent(SEND)) == 1
+
+
+OTHER = {
+    "purchase_id": "1",
+    "store_id": "store",
+    "external_purchase_id": "39475X",
+    "payment_time": "2025-11-25 10:00:00",
+    "total_price": 700,
+}
+
+
+async def test_another_bill_with_the_same_id_is_no_proof(client, server, purchases):
+    """A purchase of another day is not taken for the bill: it is refused with the fields, and nothing is sent."""
+    purchases.append(OTHER)
+    with pytest.raises(ConflictError) as caught:
+        await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
+    assert caught.value.fields == ("payment_time",)
+    assert not server.sent(SEND)
+    purchases.append({**OTHER, "purchase_id": "2", "payment_time": "2026-11-25 10:00:00"})
+    sent = await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
+    assert sent == SentPurchase(purchase_id="2", bill_id="39475X", was_there=True)
+
+
+async def test_another_bill_after_a_lost_answer_leaves_it_unknown(client, server, purchases):
+    """After a lost answer a purchase of another day says nothing of the bill that was sent."""
+    server.on(SEND, {"purchase_id": "3"})
+    server.on("GET /purchases", lambda sent: page("purchases", OTHER))
+    server.lose(SEND)
+    with pytest.raises(OutcomeUnknownError):
+        await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
     assert len(server.sent(SEND)) == 1
 
 
