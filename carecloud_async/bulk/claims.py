@@ -40,7 +40,7 @@ _KEPT: Final = 24 * 3600.0
 #: For how long it is remembered when a record was let go (seconds): longer than a base may wait to be written.
 _REMEMBERED: Final = 60.0
 #: How long to wait for another process that claims or releases (seconds).
-_BUSY: Final = 30.0
+_BUSY: Final = 120.0
 
 #: `claims.left_at` is when the outcome of a write was given up, and `settle` for how long its request may take effect;
 #: `left_at` is null while a run works on it. A record that was let go has a `settle` of 0. `owners` has the latest run

@@ -49,7 +49,7 @@ async def test_amounts_are_given_and_taken_once(server, clock, kind):
     report = await write(server, clock, kind, rows, values=PARTNER)
     assert counts(report) == {"created": 3}
     assert given(server, kind) == [("B1", 7), ("B1", 100), ("B10", -30.5)]
-    assert getattr(server, kind)[0][KINDS[kind]] == "[ref: B1] Birthday"
+    assert "[ref: B1] Birthday" in [one[KINDS[kind]] for one in getattr(server, kind)]
     assert counts(await write(server, clock, kind, rows, values=PARTNER)) == {"unchanged": 3}
     assert len(server.sent) == 3
 

@@ -73,7 +73,9 @@ def test_the_extras_are_those_of_the_project():
     """The table of extras has each extra of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     table = README.partition("## Extras")[2].partition("## ")[0]
-    named = {name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    named = {
+        name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`([\w-]+)`", row)
+    }
     assert named == set(project["optional-dependencies"])
 
 

@@ -247,7 +247,9 @@ async def test_closing_the_client_closes_its_connections(own_redis_server):
         async with CareCloud(url, auth=sandbox.credentials(), rate_limit=limit) as client:
             await client.customers.list(count=1).page()
             assert len(await watcher.client_list()) > 1
-        assert len(await watcher.client_list()) == 1
+        with anyio.fail_after(20):  # the server lists a closed connection until it has noticed
+            while len(await watcher.client_list()) > 1:  # noqa: ASYNC110  (no event: the server's own list)
+                await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
