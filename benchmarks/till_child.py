@@ -11,8 +11,8 @@ import time
 from random import Random
 from typing import Any
 
+from benchmarks.sale import bill
 from carecloud_async import CareCloud, EnterpriseCredentials, Timeout
-from carecloud_async.models import BillItemInput, FinalBillInput
 from carecloud_async.outbox import Outbox
 
 __all__ = ["client_of", "put_one"]
@@ -31,18 +31,6 @@ def client_of(port: int) -> CareCloud:
     return CareCloud(
         f"http://127.0.0.1:{port}", auth=auth, rate_limit=None, timeout=Timeout(connect=1, read=3, total=10)
     )
-
-
-def bill(number: str) -> FinalBillInput:
-    """A bill of one item."""
-    item = BillItemInput(
-        bill_item_id="1", plu_ids=[], plu_name="Bread", quantity=1.0, price=10.0, paid_amount=10.0, vat_rate=21.0,
-        loyalty_off=False, purchase_item_type_id="t",
-    )  # fmt: skip
-    return FinalBillInput(
-        bill_id=number, payment_time="2026-03-02 10:00:00", currency_id="czk", total_price=10.0, bill_items=[item],
-        purchase_type_id="p", canceled=False, payment_type="cash",
-    )  # fmt: skip
 
 
 async def put_one(client: CareCloud, outbox: Outbox, till: str, dice: Random, *, customers: int = 20) -> float:

@@ -6,26 +6,15 @@ from typing import Any, Final
 
 import anyio
 
+from benchmarks.sale import bill
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.machine import Process
 from carecloud_async import CareCloudError
 from carecloud_async.bulk.references import reference_in
-from carecloud_async.models import BillItemInput, FinalBillInput
 
 __all__ = ["STORE", "Till"]
 
 STORE: Final = "store"
-
-
-def _bill(number: str) -> FinalBillInput:
-    item = BillItemInput(
-        bill_item_id="1", plu_ids=[], plu_name="Bread", quantity=1.0, price=10.0, paid_amount=10.0, vat_rate=21.0,
-        loyalty_off=False, purchase_item_type_id="t",
-    )  # fmt: skip
-    return FinalBillInput(
-        bill_id=number, payment_time="2026-03-02 10:00:00", currency_id="czk", total_price=10.0, bill_items=[item],
-        purchase_type_id="p", canceled=False, payment_type="cash",
-    )  # fmt: skip
 
 
 class Till(Actor):
@@ -50,7 +39,7 @@ class Till(Actor):
                 kind, number, customer = sale
                 if kind == "bill":
                     place = {"store_id": STORE, "cashdesk_number": 1, "customer_id": customer}
-                    await outbox.put(client.purchases.send_purchase, _bill(number), **place)
+                    await outbox.put(client.purchases.send_purchase, bill(number), **place)
                 else:
                     points = client.points.assign_points
                     await outbox.put(points, amount=5.0, customer_id=customer, reference=number)

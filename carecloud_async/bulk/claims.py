@@ -155,7 +155,7 @@ class Claims:
 
         Args:
             keys: the keys.
-            records: records of such writes, of which it is remembered when they were let go.
+            records: records of such writes; the time at which they were let go is kept.
         """
         now = self._clock.monotonic()
         of_records = [(now, self._digest(record), self.owner) for record in records]

@@ -143,11 +143,11 @@ class Merged:
 
 @frozen(kw_only=True)
 class Items:
-    """A list of objects in a record, each of which has a line of its own in tables such as CSV.
+    """A list of objects in a record. In tables such as CSV, each object is one line.
 
     Attributes:
         name: the field of the list.
-        key: the field by which the lines of one record are told: they are neighbours.
+        key: the field that is equal in all lines of one record, which are neighbours.
     """
 
     name: str

@@ -20,7 +20,7 @@ from carecloud_async.bulk.rows import RECORD, Plan, Write
 
 __all__ = ["HeldKeys"]
 
-#: Records of which it is remembered that a row has let go of them: more than turns under way have.
+#: How many records are remembered after a row has let go of them: more than the turns under way hold.
 _REMEMBERED: Final = 10_000
 
 

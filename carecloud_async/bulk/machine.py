@@ -25,9 +25,9 @@ All of them pass through the same four states, each with a key, a body and a sta
     end         intended               -> ended      answered: written, refused, in conflict; or lost, without a key
 ```
 
-A write leaves `waiting` and `lost` in its turns, each of which is: claim, look up, decide, send. It stays where it is,
-and has another turn a second later, while another run holds its key or its record, or another row of its run writes
-this record. In `lost` it has no turn before the settle time is over. It ends with one of six outcomes: `created`,
+In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent. It stays in its state and has
+another turn a second later while another run holds its key or its record, or another row of the run is writing the same
+record. In `lost` it has no turn before the settle time is over. It ends with one of six outcomes: `created`,
 `updated`, `unchanged`, `refused`, `conflict`, `unknown`.
 
 **Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when

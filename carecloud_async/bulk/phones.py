@@ -19,7 +19,7 @@ _BETWEEN: Final = re.compile("[\\s\u200b\u2010-\u2015()./-]+")
 
 
 def phone_number(text: str) -> str | None:
-    """Return the digits of a phone number; `None` of a text that is none, or that has no international prefix."""
+    """Return the digits of a phone number; `None` if the text is no phone number or has no international prefix."""
     # `.0` is what a data frame adds to a column of numbers with gaps; (0) is left out by who dials the prefix.
     plain = re.sub(r"(?<=\d)\.0$", "", text.strip()).replace("(0)", "")
     found = _NUMBER.fullmatch(_BETWEEN.sub("", plain))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.models.ids import same_id
 from carecloud_async.outbox.family import CallKind
 from carecloud_async.resources.amounts_in_bulk import CREDITS, POINTS, Kind
-from carecloud_async.resources.bills import bill_differences
+from carecloud_async.resources.bills import bill_differences, has_bill_id
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.events import Events
 from carecloud_async.resources.loyalty import CreditHistory, Credits
@@ -68,12 +69,7 @@ class Bills(CallKind):
         """See `CallKind.find`."""
         store_id, bill_id = key
         bills = Purchases(caller).list(store_id=store_id, external_purchase_id=bill_id, count=PAGE)
-
-        def is_it(found: Mapping[str, Any]) -> bool:
-            store = found.get("store_id")
-            return found.get("external_purchase_id") == bill_id and (not store or same_id(str(store), store_id))
-
-        return await _first(bills, is_it)
+        return await _first(bills, partial(has_bill_id, store_id=store_id, bill_id=bill_id))
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:
         """See `CallKind.differences`: a shop that begins to count its bills again would lose them."""

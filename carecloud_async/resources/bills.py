@@ -27,7 +27,7 @@ from carecloud_async.resources.bulk_target import DeclaredFamily
 from carecloud_async.resources.declare import Resource, declared
 from carecloud_async.resources.merge import MergeRules
 
-__all__ = ["Bills", "bill_differences"]
+__all__ = ["Bills", "bill_differences", "has_bill_id"]
 
 #: The fields that stand beside the bill in the body.
 _BESIDE: Final = ("store_id", "cashdesk_number", "card_number", "customer_id")
@@ -99,6 +99,18 @@ class Bills(DeclaredFamily):
         request = CallRequest(self._send.operation, decode=self._send.decode, json={**beside, "bill": bill})
         purchase_id: str = await self._resource._call(request)
         return purchase_id
+
+
+def has_bill_id(purchase: Mapping[str, Any], *, store_id: str, bill_id: str) -> bool:
+    """Return whether a purchase has a bill's id in a store; one that names no store may be of any.
+
+    Args:
+        purchase: the purchase that was listed.
+        store_id: id of the store.
+        bill_id: id of the bill in the shop's own system.
+    """
+    store = purchase.get("store_id")
+    return purchase.get("external_purchase_id") == bill_id and (not store or same_id(str(store), store_id))
 
 
 def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, timezone: ZoneInfo) -> list[str]:

@@ -16,7 +16,6 @@ from attrs import evolve, field, frozen
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.errors import CareCloudError, ConfigurationError, ConflictError
 from carecloud_async.fixes import RESEND_BILL
-from carecloud_async.models.ids import same_id
 from carecloud_async.models.purchases import (
     BillInput,
     DiscountItemInput,
@@ -24,7 +23,7 @@ from carecloud_async.models.purchases import (
     PaymentRecapInput,
     PaymentVoucherInput,
 )
-from carecloud_async.resources.bills import bill_differences
+from carecloud_async.resources.bills import bill_differences, has_bill_id
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
@@ -307,7 +306,5 @@ async def _purchases(client: CareCloud, *, store_id: str, bill_id: str) -> list[
     """Return the purchases of a store with this bill id."""
     listed = client.purchases.list(store_id=store_id, external_purchase_id=bill_id).fresh()
     return [
-        purchase
-        async for purchase in listed
-        if purchase.external_purchase_id == bill_id and (not purchase.store_id or same_id(purchase.store_id, store_id))
+        purchase async for purchase in listed if has_bill_id(purchase.to_dict(), store_id=store_id, bill_id=bill_id)
     ]

@@ -1,4 +1,4 @@
-"""CallReport: what observers and the log are told of one call."""
+"""CallReport: the facts about one call that observers and the log receive."""
 
 from __future__ import annotations
 

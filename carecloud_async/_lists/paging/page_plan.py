@@ -1,6 +1,6 @@
 """`PagePlan`: how many pages are requested at once, and of what size: the user's numbers, or numbers found meanwhile.
 
-`await plan.request(1000, send)` requests 1,000 records, or fewer if the server is known to fail at so many.
+`await plan.request(1000, send)` requests 1,000 records, or fewer if the server is known to fail on pages of that size.
 
 With `"auto"` the first page comes alone and asks for 200 records: a server that caps its pages shows it. Then 20 pages
 of 1,000 records are requested at once. A page that takes too long halves the page size, and then the number of
@@ -66,8 +66,8 @@ class Fetched(Generic[P]):
     sent_at: float | None = None
 
 
-#: Requests a number of records. The second argument, `fail_fast`, is true if the server never sent so many: the request
-#: may fail, and is then retried once at most.
+#: Requests a number of records. The second argument, `fail_fast`, is true if no page of that size has arrived
+#: yet: the request may fail, and is then retried once at most.
 Send: TypeAlias = Callable[[int, bool], Awaitable[Fetched[P]]]
 
 
@@ -140,7 +140,7 @@ class PagePlan:
         return max(self._whole, DEFAULT_COUNT)
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
-        """Request a number of records, or fewer if the server fails at so many; return the number and the page.
+        """Request a number of records, or fewer if the server fails on that many; return the number and the page.
 
         Raises:
             CareCloudError: the server cannot be read.

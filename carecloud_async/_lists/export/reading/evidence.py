@@ -1,8 +1,9 @@
 """What the pages of a list show: how long it is, whether records moved, and whether its order is stable.
 
 **The length.** Some servers leave records out of single answers, and out of their totals as well. So the records read
-are held against the largest total that any pass was told. A smaller one counts instead if five answers in a row told no
-more: the first five, because records were created since, or the last five of a pass, because records were deleted.
+are held against the largest total that an answer of any pass gave. A smaller one counts instead if five answers in a
+row gave no larger one: the first five, because records were created since, or the last five of a pass, because records
+were deleted.
 
 **The order.** Reading a list in pages is exact only if its order is stable; some servers shuffle the records for each
 page. Shuffled pages rarely look ordered: of the n! arrangements of n records, one is sorted. A report calls a list

@@ -321,7 +321,7 @@ class ListPass:
     # known record has to be the last one of a page that is shorter than others, or nothing may follow it.
 
     async def _find_end(self) -> None:
-        """Request pages until one shows the end, or so many new records that reading ahead may go on."""
+        """Request pages until one shows the end or has enough new records to go on reading ahead."""
         probe = Probe(max(self._last, 0))
         while self._may_continue():
             page = await self._fetch(probe.at)

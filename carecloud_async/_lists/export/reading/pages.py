@@ -80,7 +80,7 @@ class RawPageFetcher:
         source: the list.
         by_text: whether records are identified by their whole text from the beginning.
         marks: whether a mark for the next reading is wanted, with a warning if the server sends no time.
-        largest_total: the largest total that an earlier run was told.
+        largest_total: the largest total in the answers of earlier runs.
 
     Attributes:
         by_text: whether records are identified by their whole text, because their ids are not unique.
