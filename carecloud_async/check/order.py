@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from carecloud_async._lists.export.reading.id_order import IdOrder
+from carecloud_async._lists.export.reading.evidence import IdOrder
 from carecloud_async._lists.export.reading.times import FIELD, NEVER, known_times, read_time
 from carecloud_async.check.change_times import says_when_changed
 from carecloud_async.check.families import FamilyList

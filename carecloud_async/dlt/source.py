@@ -39,7 +39,7 @@ from carecloud_async._lists.changes.generations import begin_generation
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.reading.since import has_changes
-from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.listings.blocking import spool, spool_changes
 from carecloud_async._lists.listings.listing import Listing

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from carecloud_async._lists.export.reading.change_times import FAR_END, NEAR_END, SortProbe
+from carecloud_async._lists.export.reading.changed_scan import FAR_END, NEAR_END, SortProbe
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, parse_since, require_changes
-from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.reading import ListReader, Partition, run
 

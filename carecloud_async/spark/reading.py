@@ -12,7 +12,7 @@ from anyio.from_thread import start_blocking_portal
 from attrs import frozen
 
 from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
-from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
+from carecloud_async._lists.export.reading.range_scan import IdRange, find_ranges
 from carecloud_async._lists.export.reading.times import FIELD as LAST_CHANGE
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.blocking import spool, stream

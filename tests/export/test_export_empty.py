@@ -7,14 +7,12 @@ import pytest
 from change_server import ChangeServer, hexes, old_times
 from export_help import ids
 
-from carecloud_async._lists.export.reading import emptiness
-
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(emptiness, "_PAUSE", 0.0)
+    monkeypatch.setattr("carecloud_async._lists.export.reading.scan._PAUSE", 0.0)
 
 
 async def nights(server, folder, **options):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carecloud_async._base.codec.lists import key_decoder
 from carecloud_async._lists.export.reading.boundary import Boundary
-from carecloud_async._lists.export.reading.id_order import IdOrder, _casefold
+from carecloud_async._lists.export.reading.evidence import IdOrder, _casefold
 from carecloud_async._lists.export.reading.pages import RawPage, _identity, _leading_ids
 
 IDS = st.one_of(

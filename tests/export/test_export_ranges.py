@@ -10,8 +10,7 @@ from list_machine import ListMachine
 from thorough import examples
 
 from carecloud_async._lists.export.reading.boundary import NotInOrderError
-from carecloud_async._lists.export.reading.range_scan import RangeScan
-from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
+from carecloud_async._lists.export.reading.range_scan import IdRange, RangeScan, find_ranges
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,7 @@ import pytest
 from kit import connect
 
 from carecloud_async import RateLimit
-from carecloud_async._lists.export.reading.range_scan import RangeScan
-from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
+from carecloud_async._lists.export.reading.range_scan import IdRange, RangeScan, find_ranges
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 

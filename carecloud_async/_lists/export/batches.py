@@ -34,8 +34,7 @@ from carecloud_async._lists.export.formats.schema import SchemaBuilder
 from carecloud_async._lists.export.formats.selection import field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.reading.boundary import NotInOrderError
-from carecloud_async._lists.export.reading.range_scan import RangeScan
-from carecloud_async._lists.export.reading.ranges import IdRange
+from carecloud_async._lists.export.reading.range_scan import IdRange, RangeScan
 from carecloud_async._lists.export.reading.scan import make_report, scan
 from carecloud_async._lists.export.reading.since import parse_since, require_changes
 from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress

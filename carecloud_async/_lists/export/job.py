@@ -14,7 +14,7 @@ from carecloud_async._lists.export.errors import BadExportError, disk_error
 from carecloud_async._lists.export.file_export import export_to_file
 from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async._lists.export.reading.since import require_changes
-from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.request import check_request
 from carecloud_async._lists.export.source import ExportSource

@@ -13,7 +13,7 @@ from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async._lists.export.progress import ProgressCallback
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
-from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.target import Target
 

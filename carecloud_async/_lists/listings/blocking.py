@@ -18,7 +18,7 @@ from attrs import frozen
 from carecloud_async._lists.export.batches import RecordBatches
 from carecloud_async._lists.export.job import run
 from carecloud_async._lists.export.options import ExportOptions
-from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from carecloud_async._lists.export.reading.evidence import sorted_bits
-from carecloud_async._lists.export.reading.id_order import IdOrder
+from carecloud_async._lists.export.reading.evidence import IdOrder, sorted_bits
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
 
 __all__ = ["Boundary", "NotInOrderError"]

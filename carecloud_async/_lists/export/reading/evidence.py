@@ -1,31 +1,39 @@
-"""What the pages of a list show: how long it is, whether records moved, and whether its order is stable.
+"""What the pages of a list show: its length, the order of its ids, and whether that order is stable.
 
-**The length.** Some servers leave records out of single answers, and out of their totals as well. So the records read
-are held against the largest total that an answer of any pass gave. A smaller one counts instead if five answers in a
-row gave no larger one: the first five, because records were created since, or the last five of a pass, because records
-were deleted.
+**The length.** Some servers leave records out of single answers, and out of their totals as well. The number of records
+read is therefore compared with the largest total that an answer of any pass gave. A smaller total counts instead if
+five answers in a row gave no larger one: the first five, because records were created since, or the last five of a
+pass, because records were deleted.
 
-**The order.** Reading a list in pages is exact only if its order is stable; some servers shuffle the records for each
-page. Shuffled pages rarely look ordered: of the n! arrangements of n records, one is sorted. A report calls a list
-exact only if chance alone would make all its pages fit in at most one of `2 ** ENOUGH` lists, or if one page held the
-whole list.
+**The order of ids.** The API does not say how ids are compared, so the usual orders are all candidates: by text, as
+numbers in text, ignoring case, each rising and falling. Every page rules out the orders that it contradicts. Nothing is
+decided while the remaining candidates disagree.
+
+**Whether it is stable.** Reading a list in pages is exact only if its order is stable; some servers shuffle the records
+for each page. Shuffled pages rarely look ordered: of the n! arrangements of n records, one is sorted. A report calls a
+list exact only if chance alone would make all its pages fit in at most one of `2 ** ENOUGH` lists, or if one page held
+the whole list.
 """
 
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from attrs import define, field, frozen
 
-from carecloud_async._lists.export.reading.pages import RawPage
+from carecloud_async._lists.export.reading.pages import Identity, RawPage
 
-__all__ = ["ENOUGH", "Overlap", "Totals", "agreeing_bits", "compare", "place_bits", "sorted_bits"]
+__all__ = ["ENOUGH", "IdOrder", "Overlap", "Totals", "agreeing_bits", "compare", "place_bits", "sorted_bits"]
 
 #: Shuffled lists pass once in 16 million. A single page of 11 sorted records is as much evidence.
 ENOUGH = 24.0
 
 #: Answers in a row that confirm a total.
 _CONFIRMED = 5
+_Keys = Sequence[Any] | None
 
 
 @define(eq=False, kw_only=True)
@@ -155,3 +163,71 @@ def agreeing_bits(pairs: int, inverted: int) -> float:
     part = inverted / pairs
     entropy = -sum(one * math.log2(one) for one in (part, 1 - part) if one)
     return pairs * (1 - entropy)
+
+
+def _text(ids: Sequence[Identity]) -> _Keys:
+    return ids if set(map(type, ids)) <= {str} else None
+
+
+def _number(ids: Sequence[Identity]) -> _Keys:
+    try:
+        return [_to_int(one) for one in ids]
+    except ValueError:
+        return None
+
+
+def _to_int(one: Identity) -> int:
+    if type(one) is int:
+        return one
+    if isinstance(one, str) and one.isascii() and one.isdigit() and len(one) < 40:
+        return int(one)
+    raise ValueError
+
+
+def _casefold(ids: Sequence[Identity]) -> _Keys:
+    texts = _text(ids)
+    if texts is None:
+        return None
+    together = "".join(texts)
+    return texts if together.casefold() == together else [one.casefold() for one in texts]
+
+
+#: The usual orders; a name with `-` before it is the falling order.
+_KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {"text": _text, "number": _number, "casefold": _casefold}
+
+
+_NAMES = (*_KEYS, *(f"-{name}" for name in _KEYS))
+
+
+class IdOrder:
+    """The orders that agree with all pages so far.
+
+    Args:
+        names: the remaining orders; all by default.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self.names: list[str] = [name for name in _NAMES if names is None or name in names]
+
+    def check(self, ids: Sequence[Identity]) -> bool:
+        """Drop the orders that a run of ids contradicts; return whether any remains."""
+        self.names = [name for name in self.names if _is_sorted(name, ids)]
+        return bool(self.names)
+
+    def compare(self, one: Identity, other: Identity) -> int:
+        """Return -1 if an id comes before another, 1 if after it, 0 if the remaining orders disagree."""
+        signs = {_compare(name, one, other) for name in self.names}
+        return signs.pop() if len(signs) == 1 else 0
+
+
+def _is_sorted(name: str, ids: Sequence[Identity]) -> bool:
+    keys = _KEYS[name.removeprefix("-")](ids)
+    before = operator.gt if name.startswith("-") else operator.lt
+    return keys is not None and all(map(before, keys, keys[1:]))
+
+
+def _compare(name: str, one: Identity, other: Identity) -> int:
+    keys = _KEYS[name.removeprefix("-")]([one, other])
+    if keys is None or keys[0] == keys[1]:
+        return 0
+    return -1 if (keys[0] < keys[1]) != name.startswith("-") else 1

@@ -11,12 +11,11 @@ from attrs import evolve, frozen
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.export.errors import CannotStartOverError
 from carecloud_async._lists.export.reading.boundary import Boundary, NotInOrderError
-from carecloud_async._lists.export.reading.deduplicator import Deduplicator
-from carecloud_async._lists.export.reading.evidence import ENOUGH, sorted_bits
-from carecloud_async._lists.export.reading.id_order import IdOrder
+from carecloud_async._lists.export.reading.evidence import ENOUGH, IdOrder, sorted_bits
 from carecloud_async._lists.export.reading.list_pass import Accept, ListPass
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.recorder import Recorder, boundary_fields
+from carecloud_async._lists.export.reading.seen_ids import Deduplicator
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Position, Strategy
 from carecloud_async._lists.paging.page_plan import PagePlan

@@ -12,7 +12,7 @@ from carecloud_async._lists.export.progress import Reporter
 from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.list_pass import ListPass
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
-from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import Counts
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Position, Strategy
 from carecloud_async._lists.export.storage.writer import RecordWriter

@@ -1,28 +1,40 @@
-"""Reads a list, whole or by change, into a writer, and makes the report."""
+"""Reads a list, whole or by change, into a writer, and makes the report.
+
+An empty list that had records is doubted, and asked for again: a right that was withdrawn and a server that is
+starting look the same.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.export.progress import Reporter
 from carecloud_async._lists.export.reading.changed_scan import ChangedScan
-from carecloud_async._lists.export.reading.deduplicator import Deduplicator
-from carecloud_async._lists.export.reading.emptiness import is_believed_empty
 from carecloud_async._lists.export.reading.full_scan import FullScan
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
 from carecloud_async._lists.export.reading.recorder import Recorder
-from carecloud_async._lists.export.reading.seen_ids import SeenIds, TemporarySeenIds
+from carecloud_async._lists.export.reading.seen_ids import Deduplicator, SeenIds, TemporarySeenIds
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
-from carecloud_async._lists.export.reading.timeless import TimelessRecords
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async._lists.export.storage.writer import RecordWriter
 from carecloud_async._lists.paging.auto import AUTO, Auto
+from carecloud_async.errors import BadRequestError
 
 __all__ = ["make_report", "scan"]
+
+_log = logging.getLogger("carecloud_async.export")
+
+#: Seconds before the list is asked again: a server that starts needs a moment.
+_PAUSE = 2.0
+
+#: What decides the order of a list, and not what it holds.
+_SORT = {"sort_field", "sort_direction"}
 
 
 async def scan(
@@ -92,7 +104,7 @@ async def scan(
             )
             deduplicator.wanted = changed_scan.wants
             await changed_scan.read()
-        if expects_records and fetcher.is_empty and recorder.counts.exact and not await is_believed_empty(source):
+        if expects_records and fetcher.is_empty and recorder.counts.exact and not await _is_believed_empty(source):
             recorder.doubt()
         await recorder.finish()
     return recorder.counts
@@ -116,3 +128,36 @@ def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: b
         total=counts.total,
         next_changed_since=following,
     )
+
+
+async def _is_believed_empty(source: ExportSource) -> bool:
+    """Return whether an empty list is believed that had records in the last run; takes at most two small requests.
+
+    It is if its filters hide records that the list has without them. An unfiltered list is never believed to be empty.
+
+    Args:
+        source: the list.
+
+    Raises:
+        CareCloudError: it could not be asked again.
+    """
+    filters = {name: value for name, value in source.params.items() if name not in _SORT and value is not None}
+    await source.clock.sleep(_PAUSE)
+    try:
+        others = bool(filters) and await _has_records(source, {})
+    except BadRequestError:  # a filter that the list needs
+        others = False
+    if others and not await _has_records(source, filters):
+        return True
+    _log.warning(
+        "%s: the list is empty, and had records in the last run: a right of this user or the server may be at fault. "
+        "The report is not exact; if they were really deleted, pass allow_shrink=True (--allow-shrink)",
+        source.name,
+    )
+    return False
+
+
+async def _has_records(source: ExportSource, filters: dict[str, object]) -> bool:
+    page = {"count": 1, "offset": 0} if source.operation.paged else {}
+    found = (await source.fetch({**filters, **page})).data
+    return bool(found.items) or bool(found.total_items)

@@ -8,6 +8,7 @@ of a list is compared with it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ __all__ = [
     "ChangeTime",
     "ChangeTimes",
     "NoTime",
+    "TimelessRecords",
     "ZoneFit",
     "judge_zone",
     "known_times",
@@ -59,6 +61,9 @@ _LATEST = 20
 
 #: The most by which two time zones differ; later times are mistakes.
 _MOST_SHIFT = timedelta(hours=26)
+#: Most records without a time that are remembered, because a state is read as a whole. If a list has more, every run
+#: hands all of them out.
+_MOST = 20_000
 
 
 class NoTime(Enum):
@@ -197,3 +202,29 @@ def to_moments(times: Iterable[ChangeTime], zone: ZoneInfo) -> list[datetime]:
         with contextlib.suppress(OverflowError):
             found.append(one.replace(tzinfo=zone).astimezone(UTC))
     return found
+
+
+class TimelessRecords:
+    """The records without a readable `last_change`, by digests of their text, from one run to the next.
+
+    Such a record may have changed, so each run hands it out. A run that keeps a state remembers the text of those that
+    it handed out, and hands out only those that are new or different.
+
+    Args:
+        known: the digests that the last run found.
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known = frozenset(known)
+        self._found: set[str] = set()
+
+    def take(self, line: bytes) -> bool:
+        """Remember a record; return whether the last run did not have it with this text."""
+        digest = hashlib.blake2b(line, digest_size=8).hexdigest()
+        self._found.add(digest)
+        return digest not in self._known
+
+    @property
+    def found(self) -> list[str]:
+        """The digests that the next run is given; none if there are too many."""
+        return sorted(self._found) if len(self._found) <= _MOST else []
