@@ -217,6 +217,7 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
         actor.concurrency = dice.choice([1, 1, 3, 8])
         if isinstance(actor, StateExport):
             actor.overwrites = dice.random() < 0.5
+            actor.resumes = Random(f"{internet.seed} {actor.name} resumes").random() < 0.5
         if isinstance(actor, Night):
             actor.as_file = theme == "changes as files"
             actor.has_rival = dice.random() < 0.3

@@ -257,10 +257,12 @@ class StateExport(_Reader):
     Attributes:
         nights: how many.
         overwrites: whether each night has the same file, which a run replaces, and is applied when the run has ended.
+        resumes: whether a run continues the one that was killed, where each night has a file of its own.
     """
 
     nights: int = 3
     overwrites: bool = False
+    resumes: bool = True
 
     async def live(self) -> None:
         """Export each night."""
@@ -307,7 +309,7 @@ class StateExport(_Reader):
 
     async def _export(self, process: Process, target: Path) -> Any:
         options = ExportOptions(
-            resume=not self.overwrites,
+            resume=self.resumes and not self.overwrites,
             overwrite=self.overwrites,
             state=self.folder / "list.state",
             concurrency=self.concurrency,
@@ -316,6 +318,8 @@ class StateExport(_Reader):
         try:
             async with self.client(process, sees_hidden=True) as client:
                 written.append(await write_export(self.listing(client).export_source(), target, options))
+            if not self.resumes:
+                process.plans.clear()  # a run that begins anew cannot see that the mark has moved for it
             written[0].confirm()
             return written[0].report
         finally:

@@ -255,6 +255,71 @@ async def test_a_run_whose_end_was_not_reported_is_repeated_whole(tmp_path):
         assert ids(tmp_path / "c.jsonl") == []
 
 
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv"])
+@pytest.mark.parametrize("resume", [False, True])
+async def test_a_run_that_was_killed_before_its_mark_is_finished_by_the_same_call(tmp_path, resume, name):
+    """The file at the target is the one that it noted: nothing is requested, the mark moves, nothing is left."""
+    sandbox, state = Sandbox(customers=300, seed=1), tmp_path / "state"
+    options = ExportOptions(state=state, resume=resume)
+    async with connect(sandbox) as client:
+        listing = client.customers.list(count=100)
+        killed = await write_export(listing.export_source(), tmp_path / name, options)
+        killed.close()
+        requests, content = sandbox.count(), (tmp_path / name).read_bytes()
+        sandbox.advance(3600)
+        report = await listing.export(tmp_path / name, state=state, resume=resume)
+        assert (report.finished_before, report.records, sandbox.count()) == (True, 300, requests)
+        assert (tmp_path / name).read_bytes() == content
+        assert report.next_changed_since == killed.report.next_changed_since
+        assert sorted(one.name for one in tmp_path.iterdir()) == [*([f".{name}.run"] if resume else []), name, "state"]
+        sandbox.advance(3600)
+        changed = change(sandbox, [1, 2])
+        await listing.export(tmp_path / "next.jsonl", state=state)
+    assert sorted(ids(tmp_path / "next.jsonl")) == sorted(changed)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+async def test_a_run_that_was_killed_before_its_mark_takes_no_other_file_for_its_own(tmp_path, resume):
+    """Changed since, or exported with other arguments: the target exists already, and the mark stays."""
+    sandbox, state, path = Sandbox(customers=30, seed=1), tmp_path / "state", tmp_path / "c.jsonl"
+    options = ExportOptions(state=state, resume=resume)
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        (await write_export(listing.export_source(), path, options)).close()
+        with pytest.raises(ExportError, match="exists already"):
+            await listing.export(path, state=state, resume=resume, fields=["customer_id"])
+        path.write_bytes(path.read_bytes() + b"\n")
+        with pytest.raises(ExportError, match="exists already"):
+            await listing.export(path, state=state, resume=resume)
+        report = await listing.export(tmp_path / "other.jsonl", state=state, resume=resume)
+    assert (report.records, report.finished_before) == (30, False)
+
+
+async def test_a_run_that_was_killed_after_its_mark_moved_has_finished(tmp_path):
+    """With `resume=True` the same call returns its report, and the mark stays; other arguments are another export."""
+    sandbox, state, path = Sandbox(customers=30, seed=1), tmp_path / "state", tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        await listing.export(tmp_path / "first.jsonl", state=state, resume=True)
+        sandbox.advance(3600)
+        changed = change(sandbox, [1, 2])
+        sandbox.advance(4 * 3600)  # more than the mark lies before the run
+        await listing.export(path, state=state, resume=True)
+        assert sorted(ids(path)) == sorted(changed)
+        later = change(sandbox, [3])
+        requests = sandbox.count()
+        report = await listing.export(path, state=state, resume=True)
+        assert (report.finished_before, report.records, sandbox.count()) == (True, 2, requests)
+        for other in ({"fields": ["customer_id"]}, {"resume": False}):
+            with pytest.raises(ExportError, match="exists already"):
+                await listing.export(path, state=state, **{"resume": True, **other})
+        with pytest.raises(ExportError, match="exists already"):
+            await listing.export(tmp_path / "first.jsonl", state=state, resume=True)
+        sandbox.advance(3600)
+        await listing.export(tmp_path / "next.jsonl", state=state, resume=True)
+    assert ids(tmp_path / "next.jsonl") == later
+
+
 @pytest.mark.parametrize("wrong", ["damaged", "other list", "both"])
 async def test_a_state_that_does_not_fit_is_refused(tmp_path, wrong):
     """A damaged state, that of another list, and one with `changed_since` are errors before anything is written."""

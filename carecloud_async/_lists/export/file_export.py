@@ -9,6 +9,7 @@ A killed export continues from its checkpoint with `resume=True`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -23,15 +24,15 @@ from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.journal import Journal
 from carecloud_async._lists.export.storage.output import Output
-from carecloud_async._lists.export.storage.workspace import Workspace
+from carecloud_async._lists.export.storage.workspace import Ended, Workspace
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
 
-__all__ = ["export_to_file"]
+__all__ = ["export_to_file", "find_end"]
 
 
-async def export_to_file(request: ExportRequest) -> ExportReport:
-    """Export to a file, which appears when it is whole.
+async def export_to_file(request: ExportRequest) -> Ended:
+    """Export to a file, which appears when it is whole; return the end, whose file may be an earlier run's.
 
     Raises:
         ExportError: the export cannot start or continue.
@@ -42,14 +43,26 @@ async def export_to_file(request: ExportRequest) -> ExportReport:
     try:
         earlier = await run_in_thread(partial(_open, workspace, request))
         if earlier is not None:
-            return evolve(earlier, resumed=True, finished_before=True)
+            return _as_found(earlier)
         return await _FileExport(request, workspace).run()
     finally:
         await run_in_thread_regardless(workspace.close)
 
 
-def _open(workspace: Workspace, request: ExportRequest) -> ExportReport | None:
-    """Open the workspace; return the report of the export that is resumed, if it is done and its file untouched.
+def find_end(request: ExportRequest) -> Ended | None:
+    """Return the end of the export that a request describes, if it is done and its file untouched. Blocks."""
+    workspace = Workspace(request.target)
+    try:
+        found = _end_of(workspace, request) if workspace.directory.is_dir() else None
+        return None if found is None else _as_found(found)
+    except ExportError:  # it is another export's
+        return None
+    finally:
+        workspace.close()
+
+
+def _open(workspace: Workspace, request: ExportRequest) -> Ended | None:
+    """Open the workspace; return the end of the same export, if it is done and its file untouched.
 
     Raises:
         ExportError: the target exists and must not be replaced, or the workspace cannot be opened.
@@ -57,18 +70,35 @@ def _open(workspace: Workspace, request: ExportRequest) -> ExportReport | None:
     target, options = request.target, request.options
     is_taken = not options.overwrite and target.exists()
     exists = ExportError(f"{target.shown} exists already", fix=OVERWRITE)
-    if is_taken and not (options.resume and workspace.directory.is_dir()):
+    if is_taken and not workspace.directory.is_dir():
+        raise exists
+    if is_taken and not options.resume:
+        # The file may be that of this very export, which was killed before anybody had its report.
+        with suppress(ExportError):
+            ended = _end_of(workspace, request)
+            if ended is not None and workspace.run.continues:
+                workspace.finish(ended, resume=False, keep=request.moves_mark)
+                return ended
         raise exists
     workspace.open(request.fingerprints, resume=options.resume)
     ended = workspace.ended
     if ended is not None and not options.overwrite:
         workspace.finish(ended, resume=True)
-        return ended.report
+        return ended
     if is_taken:
         raise exists
     if ended is not None:
         workspace.run.begin()  # there is nothing to continue
     return None
+
+
+def _end_of(workspace: Workspace, request: ExportRequest) -> Ended | None:
+    workspace.open(request.fingerprints, resume=True)
+    return workspace.ended
+
+
+def _as_found(ended: Ended) -> Ended:
+    return evolve(ended, report=evolve(ended.report, resumed=True, finished_before=True))
 
 
 @frozen
@@ -83,7 +113,7 @@ class _FileExport:
     request: ExportRequest
     workspace: Workspace
 
-    async def run(self) -> ExportReport:
+    async def run(self) -> Ended:
         """Read the list, finish the file, and publish it under the target's name."""
         request, clock = self.request, self.request.source.clock
         began = clock.monotonic()
@@ -93,8 +123,7 @@ class _FileExport:
         file = await output.finish(partial(reporter.report, counts, stage="writing"))
         earlier = 0.0 if start is None else start.counts.seconds
         report = evolve(report, seconds=earlier + clock.monotonic() - began, nulls=dict(output.nulls))
-        await run_in_thread(partial(self._publish, file, report))
-        return report
+        return await run_in_thread(partial(self._publish, file, report))
 
     async def _read(self) -> tuple[Checkpoint | None, Counts, Output]:
         """Read the list into the journal and the output.
@@ -134,8 +163,16 @@ class _FileExport:
 
         return await read_list(self.request, start, commit=commit, restart=restart, open_seen=journal.open_seen)
 
-    def _publish(self, file: Path, report: ExportReport) -> None:
+    def _publish(self, file: Path, report: ExportReport) -> Ended:
         """Give the finished file the target's name, and clear the workspace."""
-        options = self.request.options
-        ended = self.workspace.publish(file, report, overwrite=options.overwrite, mode=options.mode)
-        self.workspace.finish(ended, resume=options.resume)
+        options, moves_mark = self.request.options, self.request.moves_mark
+        timeless = self.request.timeless if moves_mark else None
+        ended = self.workspace.publish(
+            file,
+            report,
+            overwrite=options.overwrite,
+            mode=options.mode,
+            timeless=() if timeless is None else timeless.found,
+        )
+        self.workspace.finish(ended, resume=options.resume, keep=moves_mark)
+        return ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,25 +12,43 @@ from attrs import evolve, field, frozen
 from carecloud_async._base.runs import RunFile
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.errors import BadExportError, disk_error
-from carecloud_async._lists.export.file_export import export_to_file
+from carecloud_async._lists.export.file_export import export_to_file, find_end
 from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async._lists.export.reading.since import require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.request import check_request
+from carecloud_async._lists.export.request import ExportRequest, check_request
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
 from carecloud_async._lists.export.storage.state import LastRun, open_state, read_last, write_last
 from carecloud_async._lists.export.storage.target import Target, read_target
+from carecloud_async._lists.export.storage.workspace import Workspace
 from carecloud_async._lists.export.stream_export import export_to_stream
 from carecloud_async.fixes import RESUME, ROOM
 
 __all__ = ["WrittenExport", "run", "write_export"]
 
 
+@frozen(kw_only=True)
+class _Ended:
+    """What an export leaves.
+
+    Attributes:
+        report: the report.
+        timeless: see `LastRun`.
+        is_confirmed: whether the mark has moved already.
+    """
+
+    report: ExportReport
+    timeless: Sequence[str] = ()
+    is_confirmed: bool = False
+
+
 @frozen(repr=False)
 class WrittenExport:
-    """A finished export. Until it is confirmed, its state is that of the run before: a retry brings all of it again.
+    """A finished export. Until it is confirmed, its state is that of the run before.
+
+    The same call finds the file and finishes the export; one that overwrites brings all of it again.
 
     Attributes:
         report: the report.
@@ -39,6 +58,7 @@ class WrittenExport:
     _state: RunFile | None = field(default=None, alias="state")
     _following: LastRun | None = field(default=None, alias="following")
     _remote: RemoteState | None = field(default=None, alias="remote")
+    _kept: Workspace | None = field(default=None, alias="kept")
 
     @property
     def is_remote(self) -> bool:
@@ -55,6 +75,8 @@ class WrittenExport:
             write_last(self._state, self._following)
             if self._remote is not None:
                 self._remote.store(self._state.db)
+        if self._kept is not None:
+            self._kept.discard()
 
     def close(self) -> None:
         """Close the state."""
@@ -112,8 +134,8 @@ async def write_export(
         raise BadExportError("an export holds the whole list: leave offset out")
     destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
-        report = await _export(source, destination, options, timeless=timeless, expects_records=expects_records)
-        return WrittenExport(report)
+        request = await _check(source, destination, options, timeless=timeless, expects_records=expects_records)
+        return WrittenExport((await _export(request)).report)
     remote = remote_state(options.state)
     if remote is None:
         return await _export_since_state(source, destination, options, local_state(options.state))
@@ -140,31 +162,59 @@ async def _export_since_state(
         last = read_last(opened[0])
         timeless = TimelessRecords(last.timeless)
         since = evolve(options, state=None, changed_since=last.changed_since)
-        report = await _export(source, target, since, timeless=timeless, expects_records=last.has_records)
+        request = await _check(
+            source, target, since, timeless=timeless, expects_records=last.has_records, moves_mark=True
+        )
+        ended = await run_in_thread(partial(_reported, request, last)) or await _export(request)
     except BaseException:
         for one in opened:
             await run_in_thread_regardless(one.close)
         raise
-    mark, following = report.next_changed_since, None
-    if report.exact and mark is not None and not report.finished_before:
+    report, following = ended.report, None
+    mark = report.next_changed_since
+    if report.exact and mark is not None and not ended.is_confirmed:
         has_records = bool(report.total if report.total is not None else report.records or last.has_records)
-        following = LastRun(changed_since=mark, timeless=timeless.found, has_records=has_records)
-    return WrittenExport(report, opened[0], following, remote)
+        following = LastRun(
+            changed_since=mark, timeless=ended.timeless, has_records=has_records, began_from=last.changed_since
+        )
+    kept = None if options.resume or target.direct else Workspace(target)
+    return WrittenExport(report, opened[0], following, remote, kept)
 
 
-async def _export(
+def _reported(request: ExportRequest, last: LastRun) -> _Ended | None:
+    """Return the end of the last run if it is the same with `resume=True`: it was killed after the mark moved."""
+    options = request.options
+    if not options.resume or options.overwrite or last.changed_since is None or not request.target.exists():
+        return None
+    before = evolve(options, changed_since=last.began_from)
+    found = find_end(check_request(request.source, request.target, before))
+    return None if found is None else _Ended(report=found.report, is_confirmed=True)
+
+
+async def _check(
     source: ExportSource,
     target: Target,
     options: ExportOptions,
     *,
-    timeless: TimelessRecords | None = None,
-    expects_records: bool = False,
-) -> ExportReport:
+    timeless: TimelessRecords | None,
+    expects_records: bool,
+    moves_mark: bool = False,
+) -> ExportRequest:
     if options.overwrite and not expects_records:
         expects_records = await run_in_thread(target.has_lines)
-    request = check_request(source, target, options, timeless=timeless, expects_records=expects_records)
+    return check_request(
+        source, target, options, timeless=timeless, expects_records=expects_records, moves_mark=moves_mark
+    )
+
+
+async def _export(request: ExportRequest) -> _Ended:
+    target = request.target
     try:
-        return await (export_to_stream(request) if target.direct else export_to_file(request))
+        if not target.direct:
+            ended = await export_to_file(request)
+            return _Ended(report=ended.report, timeless=ended.timeless)
+        report = await export_to_stream(request)
+        return _Ended(report=report, timeless=() if request.timeless is None else request.timeless.found)
     except OSError as error:
         if error.errno is None:  # not the system's: a user's own, or a timeout of the SDK
             raise

@@ -33,6 +33,7 @@ class ExportRequest:
         callback: the user's function for progress; also among the options.
         timeless: the records without a readable `last_change`, where a state keeps them.
         expects_records: whether the list is known to have had records.
+        moves_mark: whether a state's mark moves after the export: until then its end is kept.
     """
 
     source: ExportSource
@@ -43,6 +44,7 @@ class ExportRequest:
     callback: ProgressCallback | None
     timeless: TimelessRecords | None = None
     expects_records: bool = False
+    moves_mark: bool = False
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -82,6 +84,7 @@ def check_request(
     *,
     timeless: TimelessRecords | None = None,
     expects_records: bool = False,
+    moves_mark: bool = False,
 ) -> ExportRequest:
     """Check what a user asked for.
 
@@ -91,6 +94,7 @@ def check_request(
         options: what the user gave.
         timeless: see `ExportRequest`.
         expects_records: see `ExportRequest`.
+        moves_mark: see `ExportRequest`.
 
     Raises:
         BadExportError: an option cannot work with this list or target.
@@ -110,4 +114,5 @@ def check_request(
         callback=callback,
         timeless=timeless,
         expects_records=expects_records,
+        moves_mark=moves_mark,
     )

@@ -39,11 +39,13 @@ class LastRun:
         changed_since: the time to begin from; `None` before the first one.
         timeless: the records without a readable `last_change`; see `TimelessRecords`.
         has_records: whether the list had records.
+        began_from: the time from which it began; `None` if it had everything.
     """
 
     changed_since: datetime | None = None
     timeless: Sequence[str] = ()
     has_records: bool = False
+    began_from: datetime | None = None
 
 
 def open_state(path: Path, fingerprints: Mapping[str, str], *, shown: str | None = None) -> RunFile:

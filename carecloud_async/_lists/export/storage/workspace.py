@@ -10,7 +10,8 @@ for a run with `resume=True`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,11 +52,13 @@ class Ended:
         file: the finished file.
         report: what is reported.
         replaced: the version of the object that an upload replaces, see `StoredObject`.
+        timeless: the records without a readable `last_change`, for the next run; see `TimelessRecords.found`.
     """
 
     file: Publication
     report: ExportReport
     replaced: str | None = None
+    timeless: Sequence[str] = ()
 
 
 class Workspace:
@@ -127,7 +130,15 @@ class Workspace:
         stored = target.stored()
         return stored is not None and stored.version != ended.replaced and stored.size in {None, ended.file.size}
 
-    def publish(self, file: Path, report: ExportReport, *, overwrite: bool, mode: int = PRIVATE) -> Ended:
+    def publish(
+        self,
+        file: Path,
+        report: ExportReport,
+        *,
+        overwrite: bool,
+        mode: int = PRIVATE,
+        timeless: Sequence[str] = (),
+    ) -> Ended:
         """Give a finished file its final name.
 
         Args:
@@ -135,6 +146,7 @@ class Workspace:
             report: what is reported.
             overwrite: whether it may replace another.
             mode: its permissions.
+            timeless: see `Ended`.
 
         Raises:
             ExportError: the name was taken meanwhile.
@@ -146,6 +158,7 @@ class Workspace:
             file=Publication.of(file, target.path),
             report=report,
             replaced=None if replaced is None else replaced.version,
+            timeless=timeless,
         )
         # Noted before: a run that is killed after the file has its name must not be continued from the leftovers.
         with self.run.transaction():
@@ -159,10 +172,24 @@ class Workspace:
             raise ExportError(f"{target.shown} exists already", fix=OVERWRITE) from None
         return ended
 
-    def finish(self, ended: Ended, *, resume: bool) -> None:
-        """Keep the report of a run that may be resumed; remove everything else."""
+    def finish(self, ended: Ended, *, resume: bool, keep: bool = False) -> None:
+        """Keep the report of a run that may be resumed; remove everything else.
+
+        Args:
+            ended: the end.
+            resume: whether the run may be resumed.
+            keep: whether the note of the end stays until `discard`, so that the same run may finish it after a kill.
+        """
         self.clear()
         if resume:
             self.run.finish(ended)
-        else:
+        elif not keep:
             self.run.remove()
+
+    def discard(self) -> None:
+        """Remove the folder of an export whose end was received; one that another run uses stays."""
+        with contextlib.suppress(ExportError, OSError):
+            self.open({}, resume=False)
+            self.clear()
+            self.run.remove()
+        self.close()
