@@ -92,6 +92,13 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="or False",
     ),
     Fault(
+        name="of rows that wait for one record a later one overtakes an earlier one",
+        theme="by card",
+        file="bulk/held_keys.py",
+        right="or first_of.get(record, write.row) < write.row",
+        wrong="or False",
+    ),
+    Fault(
         name="of two parts with one key the second is sent while another run has it",
         theme="with parts",
         file="bulk/held_keys.py",
@@ -239,6 +246,13 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="    mark, following = report.next_changed_since, None\n"
         "    if report.exact and mark is not None:\n"
         "        await run_in_thread(lambda: write_last(opened[0], LastRun(changed_since=mark, has_records=True)))\n",
+    ),
+    Fault(
+        name="an export that was killed before its mark moved is not known again",
+        theme="exports since",
+        file="_lists/export/file_export.py",
+        right="if ended is not None and workspace.run.continues:",
+        wrong="if False:",
     ),
     Fault(
         name="points are not looked up by their reference",

@@ -56,6 +56,7 @@ class HeldKeys:
         self._in_doubt: dict[int, int] = {}  # id of a write whose answer was lost → row
         self._family: set[str] = set()
         self._let_go: dict[str, int] = {}  # record → how many were let go until then, of the last ones
+        self._waiting: dict[int, str] = {}  # row → the record for which it waits: no later row of it overtakes it
         self.let_go: int = 0
 
     async def claim_family(self, key: str) -> bool:
@@ -120,18 +121,27 @@ class HeldKeys:
 
         Returns:
             the writes that have their record, or need none; and those that are to be looked up again later: another
-            row or run is writing the record, or has written it since the look-up.
+            row or run is writing the record, or has written it since the look-up, or an earlier row waits for it.
         """
         ready: list[tuple[Write, RowResult | Plan]] = []
         others: list[Write] = []
         wanted: dict[str, int] = {}
+        first_of: dict[str, int] = {}
+        for row, record in self._waiting.items():
+            first_of[record] = min(row, first_of.get(record, row))
         for write, one in decided:
             record = one.record_id if write.kind == RECORD else None
             if record is not None and (
-                self._records.get(record, write.row) != write.row or self._let_go.get(record, 0) > let_go
+                self._records.get(record, write.row) != write.row
+                or self._let_go.get(record, 0) > let_go
+                or first_of.get(record, write.row) < write.row
             ):
+                self._waiting[write.row] = record
+                first_of[record] = min(write.row, first_of.get(record, write.row))
                 others.append(write)
                 continue
+            if write.kind == RECORD:
+                self._waiting.pop(write.row, None)
             if record is not None and isinstance(one, Plan):
                 self.hold_records({record: write.row})
             claim = self._claim_for(write, one)

@@ -213,6 +213,27 @@ async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("end", ["written", "of no record"])
+async def test_rows_that_wait_for_one_record_keep_their_order(end):
+    """A later row does not overtake an earlier one that waits for the record too, though the record is free."""
+    first, second, third = (Write(id=one, row=one, body=CheckedRow()) for one in (1, 2, 3))
+    plans = [(one, Plan(kind="update", body={}, record_id="7", is_new=False)) for one in (first, second, third)]
+    unchanged = (third, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
+    held = held_by(None, "a")
+    assert await held.claim_records(plans, let_go=0) == (plans[:1], [second, third])
+    await held.end([first], rows=[1])
+    assert await held.claim_records([unchanged], let_go=held.let_go) == ([], [third])
+    if end == "written":
+        assert await held.claim_records(plans[1:2], let_go=held.let_go) == (plans[1:2], [])
+        assert await held.claim_records([unchanged], let_go=held.let_go) == ([], [third])
+    else:
+        refused = (second, RowResult(outcome=Outcome.REFUSED))
+        assert await held.claim_records([refused], let_go=held.let_go) == ([refused], [])
+    await held.end([second], rows=[2])
+    assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
+
+
+@pytest.mark.anyio
 async def test_a_lost_write_waits_for_its_key_without_its_record(clock):
     """A run that was continued lets another one have the record with the key: they do not wait for each other."""
     write = Write(id=1, row=1, body=CheckedRow(), record_id="7", intent=Intent())
