@@ -127,8 +127,8 @@ class HeldKeys:
         others: list[Write] = []
         wanted: dict[str, int] = {}
         first_of: dict[str, int] = {}
-        for row, record in self._waiting.items():
-            first_of[record] = min(row, first_of.get(record, row))
+        for row, wanted_by_it in self._waiting.items():
+            first_of[wanted_by_it] = min(row, first_of.get(wanted_by_it, row))
         for write, one in decided:
             record = one.record_id if write.kind == RECORD else None
             if record is not None and (

@@ -29,7 +29,6 @@ def test_nothing_breaks_a_promise(seeds):
     assert ended.returncode == 0, ended.stdout
 
 
-@pytest.mark.thorough
 def test_known_faults_can_be_put_back():
     """The line of each known fault stands in the package once, so that the table of faults can be made again."""
     texts = {one: (ROOT / "carecloud_async" / one.file).read_text(encoding="utf-8") for one in KNOWN}
