@@ -17,6 +17,7 @@ from carecloud_async.bulk.convert import ZERO_DATE, ConversionError, Converter
 from carecloud_async.bulk.errors import UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.phones import lacks_prefix
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.source import SourceRow
 from carecloud_async.bulk.spoiled import CodeColumn
@@ -41,6 +42,9 @@ class RowChecker:
         textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
         codes: dotted field → its column, which was read as a whole; see `spoiled`.
+
+    Attributes:
+        unprefixed_phones: phone numbers without an international prefix that were taken as they are.
     """
 
     def __init__(
@@ -58,8 +62,13 @@ class RowChecker:
         self._key = key
         self._parts = family.facts.parts
         self._converter = Converter(
-            timezone=family.caller.context.project.timezone, textual=textual, decimal=options.decimal
+            timezone=family.caller.context.project.timezone,
+            textual=textual,
+            decimal=options.decimal,
+            phone_prefix=options.prefix_digits,
         )
+        self._converters = {False: self._converter, True: attrs.evolve(self._converter, as_written=True)}
+        self.unprefixed_phones: int = 0
         self._blanks = blanks
         self._codes = codes or {}
         self._clear = options.blank == "clear"
@@ -166,6 +175,8 @@ class RowChecker:
     def _set(
         self, place: Place, value: Any, fields: _Fields, *, is_default: bool = False, replaces: bool = False
     ) -> None:
+        if place.words and isinstance(value, str):
+            value = place.words.get(value.strip().casefold(), value)
         if place.role == "item":
             fields.refused.append(f"{place.path}: it belongs to one of several items: give them in a list")
             return
@@ -181,19 +192,29 @@ class RowChecker:
         given = value
         if value is not None:
             try:
-                given = self._convert(value, place)
-                value = self._converter.phone(given) if place.is_phone else given
+                plain = self._convert(value, place)
+                value, given = self._phone(plain) if place.is_phone and plain else (plain, plain)
             except ConversionError as error:
                 fields.row.faults[place.path] = str(error)
                 value = given = _as_json(value)
         fields.add(place, value, given=given, is_default=is_default, replaces=replaces)
 
+    def _phone(self, given: str) -> tuple[str, str]:
+        """Return a phone number as the API takes it, and as it is looked up: as given, or with the prefix it lacks."""
+        number = self._converter.phone(given)
+        if not lacks_prefix(given):
+            return number, given
+        if self._converter.phone_prefix:
+            return number, number
+        self.unprefixed_phones += 1
+        return number, given
+
     def _convert(self, value: Any, place: Place) -> Any:
-        column = self._codes.get(place.path)
+        column = None if place.as_written else self._codes.get(place.path)
         problem = None if column is None else column.problem(str(value))
         if problem is not None:
             raise ConversionError(problem)
-        return self._converter.convert(value, place.hint, enumeration=place.enumeration)
+        return self._converters[place.as_written].convert(value, place.hint, enumeration=place.enumeration)
 
 
 async def check_row(checker: RowChecker, columns: Columns, row: SourceRow) -> LoadedRow:

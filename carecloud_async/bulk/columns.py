@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 import anyio
+import attrs
 import msgspec
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, field_types, is_model
 from carecloud_async._base.runtime.suggestions import nearest
-from carecloud_async.bulk.convert import ENUMERATIONS
+from carecloud_async.bulk.column_map import Target
+from carecloud_async.bulk.enumerations import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Family, FamilyFacts, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
@@ -45,6 +47,8 @@ class Place:
             value of such a field and not change it.
         enumeration: the enumeration whose names the field takes.
         is_phone: whether the values are phone numbers.
+        words: word of the column, without its case → the value that it stands for.
+        as_written: whether its values are right although they look as if a spreadsheet had spoiled them.
     """
 
     path: str = ""
@@ -52,6 +56,8 @@ class Place:
     role: Literal["field", "create", "part", "key", "item", "ignored", "unknown"] = "field"
     enumeration: str | None = None
     is_phone: bool = False
+    words: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    as_written: bool = False
 
 
 class Columns:
@@ -59,11 +65,19 @@ class Columns:
 
     Args:
         family: the family.
-        renamed: column → field, as the user gives it.
+        renamed: column → where it leads, as `column_map` returns it.
         ignored: columns to ignore.
+        as_written: columns, or fields, whose values are taken as they are: see `Place`.
     """
 
-    def __init__(self, family: Family, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
+    def __init__(
+        self,
+        family: Family,
+        *,
+        renamed: Mapping[str, Target],
+        ignored: Iterable[str],
+        as_written: Iterable[str] = (),
+    ) -> None:
         self._family = family
         self._facts = facts = family.facts
         self._fields: dict[str, Place] = {}
@@ -79,16 +93,18 @@ class Columns:
         reads = facts.reads
         self._read_only = frozenset() if reads is None else read_only_paths(reads) | field_paths(reads)
         self._short_names = self._find_short_names()
-        self._ignored = frozenset(ignored)
+        self._ignored = frozenset((*ignored, *(column for column, target in renamed.items() if not target.field)))
+        self._as_written = frozenset(as_written)
         self._places: dict[str, Place] = {}
         # What `fetch_names` reads.
         self._fetching = anyio.Lock()
         self._has_fetched = False
         self._shown_by_server: set[str] = set()
         self._part_names: Mapping[str, str] | None = None
-        self._renamed = dict(renamed)
+        self._renamed = {column: target.field for column, target in renamed.items()}
+        self._words = {column: target.words for column, target in renamed.items()}
         for column, name in self._renamed.items():
-            if not self._is_part(name) and self._find(name) is None:
+            if column not in self._ignored and not self._is_part(name) and self._find(name) is None:
                 raise BadSourceError(f"columns: {column!r} leads to {name!r}, which {self._no_field(name)}")
 
     def place(self, column: str, *, is_default: bool = False) -> Place:
@@ -105,6 +121,12 @@ class Columns:
         if place is None:
             place = self._places[column] = self._resolve(column, is_default=is_default)
         return place
+
+    def names_of(self, column: str) -> frozenset[str]:
+        """Return the names of the field that a column leads to: the dotted one and the given one."""
+        name = self._renamed.get(column, column)
+        place = self._find(name)
+        return frozenset() if place is None else frozenset((name, place.path))
 
     async def fetch_names(self) -> None:
         """Read from the server, once, which fields its records show, and the names of parts.
@@ -137,7 +159,8 @@ class Columns:
         name = self._renamed.get(column, column)
         place = self._find(name)
         if place is not None:
-            return place
+            as_written = not self._as_written.isdisjoint((column, name, place.path))
+            return attrs.evolve(place, words=self._words.get(column, {}), as_written=as_written)
         if name in self._shown_by_server:
             return Place(path=name, role="unknown")
         if is_default:

@@ -23,37 +23,12 @@ from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model, typed_cache
 from carecloud_async._base.runtime.validators import is_unicode
-from carecloud_async.bulk.phones import phone_number
+from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of, members_of, truth_of
+from carecloud_async.bulk.phones import lacks_prefix, phone_number
 from carecloud_async.bulk.spoiled import SHORTENED
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["ENUMERATIONS", "ZERO_DATE", "ConversionError", "Converter"]
-
-#: Input class and field → the enumeration that names its values: a row may say `ACTIVE` where the API says 1.
-ENUMERATIONS: Final[Mapping[tuple[str, str], str]] = {
-    ("AgreementInput", "agreement_gtc"): "AgreementValue",
-    ("AgreementInput", "agreement_marketing_communication"): "AgreementValue",
-    ("AgreementInput", "agreement_profiling"): "AgreementValue",
-    ("AttachmentInput", "upload_method"): "UploadMethod",
-    ("BookingTicketInput", "state"): "BlockableState",
-    ("CampaignProductInput", "display_in"): "DisplayPlace",
-    ("CampaignProductInput", "value_type_id"): "DiscountValueType",
-    ("CardInput", "state"): "BlockableState",
-    ("ConsentInput", "consent_value"): "AgreementValue",
-    ("CustomAgreementInput", "agreement_value"): "AgreementValue",
-    ("EntranceInput", "entrance_type_id"): "EntranceType",
-    ("EntranceInput", "pos_id"): "PosSystem",
-    ("EntranceInput", "state"): "EntranceState",
-    ("EventInput", "customer_identifier_type"): "CustomerIdentifierType",
-    ("FinalBillInput", "payment_type"): "CheckoutPaymentType",
-    ("MessageInput", "communication_channel_id"): "ChannelNumber",
-    ("PersonalInformationInput", "gender"): "Gender",
-    ("ProductInput", "state"): "RecordState",
-    ("RewardProductSyncInput", "reward_product_relation_type"): "RewardProductRole",
-    ("SimpleRewardInput", "state"): "SimpleRewardState",
-    ("SimpleRewardInput", "voucher_validity"): "VoucherValidity",
-    ("TaskInput", "task_priority"): "TaskPriority",
-}
+__all__ = ["ZERO_DATE", "ConversionError", "Converter"]
 
 _DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
 _MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -69,8 +44,6 @@ _WITH_SEPARATORS: Final = {
     )
     for sign, other in ((".", ","), (",", "."))
 }
-_TRUE: Final = frozenset({"true", "1", "yes"})
-_FALSE: Final = frozenset({"false", "0", "no"})
 #: Floats from here on do not hold every whole number.
 _INEXACT: Final = 2**53
 #: Whole numbers from here on are none of the API's, in texts as in `_WHOLE`.
@@ -90,11 +63,15 @@ class Converter:
         textual: whether every value is the text of a cell, as in CSV: then `12` is a number in a field of numbers.
         decimal: the decimal sign of numbers that are texts, which may have separators of thousands then; `None` for a
             point, and no separators.
+        phone_prefix: the digits of the prefix that completes phone numbers without one; empty for none.
+        as_written: whether texts are right that look like numbers which a spreadsheet has shortened.
     """
 
     timezone: ZoneInfo
     textual: bool
     decimal: Literal[".", ","] | None = None
+    phone_prefix: str = ""
+    as_written: bool = False
 
     def convert(self, value: Any, hint: Any, *, enumeration: str | None = None) -> Any:
         """Return the plain JSON value of a field.
@@ -177,9 +154,12 @@ class Converter:
         if isinstance(value, str):
             if not is_unicode(value):
                 raise ConversionError("a text that is no Unicode (a lone surrogate)")
-            if SHORTENED.fullmatch(value.strip()):
-                raise ConversionError("a number that a spreadsheet has shortened: export the column again, as text")
-            member = None if enumeration is None else _member_of(enumeration, value)
+            if not self.as_written and SHORTENED.fullmatch(value.strip()):
+                raise ConversionError(
+                    "a number that a spreadsheet has shortened: export the column again, as text; if it is right, "
+                    "name the column in as_written"
+                )
+            member = None if enumeration is None else member_of(enumeration, value)
             return value if member is None else str(member.value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConversionError("not a text")
@@ -204,11 +184,11 @@ class Converter:
             text = self._number(value)
             if _WHOLE.fullmatch(text):
                 return int(text)
-            member = None if enumeration is None else _member_of(enumeration, value)
+            member = None if enumeration is None else member_of(enumeration, value)
             if member is not None:
                 return int(member.value)
         if enumeration is not None:
-            raise ConversionError(f"neither a whole number nor one of {', '.join(_members(enumeration))}")
+            raise ConversionError(f"neither a whole number nor one of {', '.join(members_of(enumeration))}")
         raise ConversionError("not a whole number")
 
     def number(self, value: Any, _enumeration: str | None) -> float | int:
@@ -242,10 +222,16 @@ class Converter:
 
     def phone(self, text: str) -> str:
         """Return a phone number as the API takes it."""
-        number = phone_number(text) if text else text
-        if number is None:
+        number = phone_number(text, prefix=self.phone_prefix) if text else text
+        if number is not None:
+            return number
+        if not lacks_prefix(text):
             raise ConversionError("not a phone number with its international prefix, such as 420603123456")
-        return number
+        if self.phone_prefix:
+            raise ConversionError(
+                "a phone number that begins as phone_prefix does: write + before it if that is its prefix"
+            )
+        raise ConversionError("a phone number without its international prefix: set phone_prefix, such as +420")
 
     def truth(self, value: Any, _enumeration: str | None) -> bool:
         """Return a boolean."""
@@ -254,9 +240,9 @@ class Converter:
         if isinstance(value, int) and value in {0, 1}:
             return bool(value)
         if isinstance(value, str):
-            word = value.strip().casefold()
-            if word in _TRUE or word in _FALSE:
-                return word in _TRUE
+            found = truth_of(value)
+            if found is not None:
+                return found
         raise ConversionError("neither true nor false")
 
     def day(self, value: Any, _enumeration: str | None) -> str:
@@ -382,17 +368,3 @@ def _parsed(text: str, what: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise ConversionError(f"not {what}") from None
-
-
-def _member_of(enumeration: str, word: str) -> Enum | None:
-    """Return a member by its name, in any case and with blanks for underscores; `None` for no member."""
-    wanted = "_".join(word.split()).casefold()
-    return next((one for name, one in _members(enumeration).items() if name.casefold() == wanted), None)
-
-
-def _members(enumeration: str) -> Mapping[str, Enum]:
-    """Return the members of an enumeration by their names."""
-    from carecloud_async import models  # loads the table of names
-
-    kind: type[Enum] = getattr(models, enumeration)
-    return kind.__members__

@@ -10,8 +10,10 @@ from typing import Any
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart
 from carecloud_async.bulk.errors import TooManyRefusedError
+from carecloud_async.bulk.notes import Notes
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.reasons import Reasons
 from carecloud_async.bulk.report import BulkProgress, BulkWriteReport, OnBulkProgress
 from carecloud_async.fixes import ALLOW_REFUSED
 
@@ -50,7 +52,8 @@ class RunFigures(CallObserver):
         self.earlier_seconds: float = 0.0
         self.waited: float = 0.0
         self.waits_for: str = ""
-        self.reasons: Mapping[str, int] = {}
+        self.reasons: Reasons = Reasons()
+        self.notes: Notes = Notes()
 
     def call_ended(self, call: CallStart, record: CallRecord) -> None:
         """Count the requests of a call; logins are not the run's."""
@@ -135,7 +138,10 @@ class RunFigures(CallObserver):
             dry_run=dry_run,
             results=results,
             rejects=rejects,
-            reasons=self.reasons,
+            reasons=self.reasons.counts,
+            reason_lines=self.reasons.lines,
+            unprefixed_phones=self.notes.unprefixed_phones,
+            repeats=self.notes.repeats,
         )
 
     async def report_progress(self, *, always: bool = False) -> None:

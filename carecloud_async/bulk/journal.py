@@ -46,12 +46,14 @@ class Journal:
 
     Attributes:
         path: the run file; empty in memory, where methods take microseconds and need no thread.
+        repeats: rows of this loading that an earlier one refuses, since it has their key or their card.
     """
 
     def __init__(self, file: RunFile | None, *, keep_rows: bool) -> None:
         self.path: Path = Path() if file is None else file.path
         self._file = file
         self._keep_rows = keep_rows
+        self.repeats: int = 0
         self._memory: Database | None = None
         if file is None:
             self._memory = Database(IN_MEMORY, explain=lambda error: BulkWriteError(str(error)))
@@ -118,6 +120,7 @@ class Journal:
             for row in rows:
                 unique = {"": row.key, **{name: unique_value(name, value) for name, value in row.unique.items()}}
                 reasons = row.checked.refused or repeated(unique, lines)
+                self.repeats += bool(reasons and not row.checked.refused)
                 if row.in_lines and row.key is not None and row.key in lines:
                     torn.append((json.dumps([f"more of its lines begin in line {row.line}"]), row.key))
                 if len(row.checked.parts) >= WRITES:

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypedDict
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.validators import require_int
+from carecloud_async.bulk.column_map import Target, column_map
+from carecloud_async.bulk.phones import phone_prefix
 from carecloud_async.bulk.report import OnBulkProgress
 from carecloud_async.errors import ConfigurationError
 
@@ -24,13 +26,15 @@ class RowOptions(TypedDict, total=False):
     """The options of a bulk write that are about each row; see `bulk_write`."""
 
     mode: Literal["upsert", "create", "update"]
-    columns: Mapping[str, str] | None
+    columns: Mapping[str, Any] | str | os.PathLike[str] | None
     ignore_columns: Collection[str]
     defaults: Mapping[str, Any] | None
     values: Mapping[str, Any] | None
     blank: Literal["keep", "clear"]
     if_unchanged: bool
     concurrency: int | None
+    phone_prefix: str | None
+    as_written: Collection[str]
 
 
 def _or_empty(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -43,7 +47,7 @@ class BulkWriteOptions:
 
     match: str | None = None
     mode: Literal["upsert", "create", "update"] = "upsert"
-    columns: Mapping[str, str] = field(factory=dict, converter=_or_empty)
+    columns: Mapping[str, Target] = field(factory=dict, converter=column_map)
     ignore_columns: Collection[str] = ()
     defaults: Mapping[str, Any] = field(factory=dict, converter=_or_empty)
     values: Mapping[str, Any] = field(factory=dict, converter=_or_empty)
@@ -60,6 +64,8 @@ class BulkWriteOptions:
     on_progress: OnBulkProgress | None = None
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
+    phone_prefix: str | None = None
+    as_written: Collection[str] = ()
 
     def __attrs_post_init__(self) -> None:
         for name, allowed in (("mode", ("upsert", "create", "update")), ("blank", ("keep", "clear"))):
@@ -67,12 +73,16 @@ class BulkWriteOptions:
                 raise ConfigurationError(f"{name} is one of {', '.join(allowed)}")
         if self.decimal not in {None, ".", ","}:
             raise ConfigurationError("decimal is '.' or ','")
+        given: object = self.phone_prefix
+        if given is not None and not (isinstance(given, str) and phone_prefix(given)):
+            raise ConfigurationError("phone_prefix is an international prefix, such as '+420'")
         if self.match is None and self.mode == "update":
             raise ConfigurationError("mode='update' needs match=, the key that names a record")
         if self.match is None and self.if_unchanged:
             raise ConfigurationError("if_unchanged needs match=, the key that names a record")
-        if isinstance(self.ignore_columns, str):
-            raise ConfigurationError("ignore_columns takes a list of names")
+        for name in ("ignore_columns", "as_written"):
+            if isinstance(getattr(self, name), str):
+                raise ConfigurationError(f"{name} takes a list of names")
         if self.limit is not None:
             require_int("limit", self.limit, least=1)
         if self.concurrency is not None:
@@ -82,6 +92,11 @@ class BulkWriteOptions:
                 raise ConfigurationError("max_refused is a number of rows, or a part of them between 0 and 1")
             if not self.max_refused >= 0:  # NaN is refused too
                 raise ConfigurationError("max_refused is at least 0")
+
+    @property
+    def prefix_digits(self) -> str:
+        """The digits of `phone_prefix`; empty without it."""
+        return "" if self.phone_prefix is None else phone_prefix(self.phone_prefix) or ""
 
     def too_many(self, refused: int, rows: int) -> bool:
         """Return whether so many refused rows of those seen stop the run."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from carecloud_async._base.codec.fields import core_types, is_model, typed_cache
 
-__all__ = ["PHONES", "phone_number", "phone_paths"]
+__all__ = ["PHONES", "lacks_prefix", "phone_number", "phone_paths", "phone_prefix"]
 
 #: The fields that hold a phone number.
 PHONES: Final = frozenset({"phone", "phone_number"})
@@ -16,14 +16,48 @@ PHONES: Final = frozenset({"phone", "phone_number"})
 _NUMBER: Final = re.compile(r"(?:\+|00)?([1-9]\d{4,14})", re.ASCII)
 #: What people put between digits: any blank, hyphens and dashes, brackets, points and slashes.
 _BETWEEN: Final = re.compile("[\\s\u200b\u2010-\u2015()./-]+")
+_PREFIX: Final = re.compile(r"(?:\+|00)?([1-9]\d{0,3})", re.ASCII)
+#: A national number: with a zero in front, or with at most ten digits, which is too short for most with a prefix.
+_NATIONAL: Final = re.compile(r"0[1-9]\d{4,12}|[1-9]\d{4,9}", re.ASCII)
+#: What is left out of a national number after these prefixes; after others, one zero. Italy, San Marino and the Vatican
+#: keep the zero.
+_TRUNKS: Final = {"36": "06", "39": "", "378": "", "379": ""}
+#: Least digits of a number without its prefix that may have one.
+_LEAST: Final = 7
 
 
-def phone_number(text: str) -> str | None:
-    """Return the digits of a phone number; `None` if the text is no phone number or has no international prefix."""
-    # `.0` is what a data frame adds to a column of numbers with gaps; (0) is left out by who dials the prefix.
-    plain = re.sub(r"(?<=\d)\.0$", "", text.strip()).replace("(0)", "")
-    found = _NUMBER.fullmatch(_BETWEEN.sub("", plain))
+def phone_prefix(text: str) -> str | None:
+    """Return the digits of an international prefix, such as `+420`; `None` if the text is none."""
+    found = _PREFIX.fullmatch(text)
     return None if found is None else found[1]
+
+
+def lacks_prefix(text: str) -> bool:
+    """Return whether a text is a phone number without an international prefix."""
+    return _NATIONAL.fullmatch(_plain(text)) is not None
+
+
+def phone_number(text: str, *, prefix: str = "") -> str | None:
+    """Return the digits of a phone number; `None` if the text is no phone number or its prefix is not known.
+
+    Args:
+        text: the number as people write it.
+        prefix: the digits of the prefix that completes a number without one. A number that begins with them and is
+            long enough to have them already is taken for none: which is meant is not known.
+    """
+    plain = _plain(text)
+    if prefix and _NATIONAL.fullmatch(plain):
+        if plain.startswith(prefix) and len(plain) - len(prefix) >= _LEAST:
+            return None
+        plain = prefix + plain.removeprefix(_TRUNKS.get(prefix, "0"))
+    found = _NUMBER.fullmatch(plain)
+    return None if found is None else found[1]
+
+
+def _plain(text: str) -> str:
+    """Return a number without what people put between its digits."""
+    # `.0` is what a data frame adds to a column of numbers with gaps; (0) is left out by who dials the prefix.
+    return _BETWEEN.sub("", re.sub(r"(?<=\d)\.0$", "", text.strip()).replace("(0)", ""))
 
 
 @typed_cache

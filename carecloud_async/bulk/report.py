@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -50,6 +50,9 @@ class BulkWriteReport(BulkFigures):
         rejects: the file with the refused rows, if one was asked for.
         reasons: the most common reasons of rows that were not written, each with the number of its rows, the most
             common first; ten at most, and none of them shows a value.
+        reason_lines: the first lines of the source with each of these reasons; ten at most.
+        unprefixed_phones: phone numbers without an international prefix that were taken as they are.
+        repeats: rows that were refused because an earlier row has their key, or their card.
     """
 
     retries: int = 0
@@ -59,6 +62,9 @@ class BulkWriteReport(BulkFigures):
     results: str | None = None
     rejects: str | None = None
     reasons: Mapping[str, int] = field(factory=dict)
+    reason_lines: Mapping[str, Sequence[int]] = field(factory=dict)
+    unprefixed_phones: int = 0
+    repeats: int = 0
 
     @property
     def complete(self) -> bool:

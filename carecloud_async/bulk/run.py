@@ -24,9 +24,10 @@ from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyR
 from carecloud_async.bulk.family import Family, FamilyFacts, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.notes import Notes
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
-from carecloud_async.bulk.reasons import common_reasons
+from carecloud_async.bulk.reasons import Reasons, common_reasons
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow
@@ -37,7 +38,7 @@ from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
 from carecloud_async.bulk.tables import KIND
 from carecloud_async.fixes import GO_ON
 
-__all__ = ["claims_of", "find_key", "run"]
+__all__ = ["claims_of", "columns_of", "find_key", "run"]
 
 #: Most columns that the results of rows with names of their own have.
 _MAX_COLUMNS = 2000
@@ -60,6 +61,11 @@ def find_key(facts: FamilyFacts, match: str | None) -> Key | None:
             f"match={match!r} is no key of {facts.name}{did_you_mean(match, facts.keys)}; keys: {known}"
         )
     return key
+
+
+def columns_of(family: Family, options: BulkWriteOptions) -> Columns:
+    """Return where the columns of the rows lead."""
+    return Columns(family, renamed=options.columns, ignored=options.ignore_columns, as_written=options.as_written)
 
 
 async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWriteReport:
@@ -109,19 +115,21 @@ class _Run:
     async def run(self, source: Any) -> BulkWriteReport:
         """Load the rows, write them, and make the files."""
         rows = await run_in_thread(partial(self._open_source, source))
-        columns = Columns(self.family, renamed=self.options.columns, ignored=self.options.ignore_columns)
+        columns = columns_of(self.family, self.options)
         rows = with_items(rows, self.family.facts.writes.items, columns)
         file, journal = await run_in_thread(partial(self._open_journal, rows))
         figures = self.figures
         if file.report is not None and await self._is_finished(file, journal, rows, columns):
             figures.resume(file.report["outcomes"], file.report["kept"])
-            figures.reasons = file.report.get("reasons", {})
+            figures.reasons = Reasons(**file.report["reasons"])
+            figures.notes = Notes(**file.report["notes"])
             return self._report(resumed=True)
         resumed = file.continues
         try:
             if resumed:
                 await self._compare(journal, rows)
                 figures.resume(await run_in_thread(journal.counts), journal.get("kept"))
+                figures.notes = Notes(**(journal.get("notes") or {}))
                 settle = partial(journal.recover, now=figures.now, settle_seconds=self.family.settle_seconds)
                 await run_in_thread(settle)
             elif not journal.get("loaded"):
@@ -130,7 +138,8 @@ class _Run:
         except TooManyRefusedError as error:
             await self._write_files(journal, rows)
             if error.report is not None:
-                error.report = attrs.evolve(error.report, reasons=figures.reasons)
+                found = figures.reasons
+                error.report = attrs.evolve(error.report, reasons=found.counts, reason_lines=found.lines)
             raise
         figures.stage = "finishing"
         await figures.report_progress(always=True)
@@ -138,7 +147,8 @@ class _Run:
         if self.key is None and self.files.folder is None:
             # Begun again, the run would make every record a second time: a kill may come before its end is known.
             report = {"outcomes": dict(figures.outcomes), "kept": figures.to_keep, "digest": journal.get("digest")}
-            await run_in_thread(partial(file.finish, {**report, "reasons": figures.reasons}))
+            more = {"reasons": attrs.asdict(figures.reasons), "notes": attrs.asdict(figures.notes)}
+            await run_in_thread(partial(file.finish, {**report, **more}))
         else:
             await run_in_thread(file.remove)
         return self._report(resumed=resumed)
@@ -203,10 +213,10 @@ class _Run:
         what = {
             "match": options.match,
             "mode": options.mode,
-            "columns": [dict(options.columns), sorted(options.ignore_columns)],
+            "columns": [dict(options.columns), sorted(options.ignore_columns), sorted(options.as_written)],
             "defaults": [dict(options.defaults), dict(options.values)],
             "blank": [options.blank, options.if_unchanged],
-            "decimal": [options.encoding, options.decimal],
+            "decimal": [options.encoding, options.decimal, options.prefix_digits],
             "results": bool(self.files.files),
             "limit": options.limit,
         }
@@ -248,7 +258,10 @@ class _Run:
                 await figures.report_progress()
         digest = seen.hexdigest()
         if digest != other_than:
-            await run_in_thread(partial(journal.finish_loading, loaded=True, columns=[*names], digest=digest))
+            figures.notes = Notes(unprefixed_phones=checker.unprefixed_phones, repeats=journal.repeats)
+            figures.notes.warn()
+            facts = {"columns": [*names], "digest": digest, "notes": attrs.asdict(figures.notes)}
+            await run_in_thread(partial(journal.finish_loading, loaded=True, **facts))
 
     async def _batches(self, rows: RowSource) -> AsyncGenerator[list[SourceRow], None]:
         """Yield the rows in batches, up to the limit: rows may have no end."""

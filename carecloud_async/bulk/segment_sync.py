@@ -17,6 +17,7 @@ from attrs import field, frozen
 from carecloud_async._base.runtime.parallel import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
@@ -207,7 +208,7 @@ class _Sync:
 
     async def _wanted(self, rows: RowSource, members: Collection[str]) -> set[str]:
         """Return the ids of the source's customers. Members are known to exist and are not looked up by their ids."""
-        columns = Columns(self._customers, renamed=self._options.columns, ignored=())
+        columns = Columns(self._customers, renamed=column_map(self._options.columns), ignored=())
         self._require_key(rows, columns)
         finder = Finder(self._customers, self._key, concurrency=self._options.concurrency)
         wanted = set[str]()

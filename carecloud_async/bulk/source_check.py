@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import aclosing
 
+from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
@@ -37,6 +38,7 @@ async def checker_of(
     """
     objects = _object_columns(rows, columns)
     names = [name for name in rows.columns or () if name not in objects]
+    _require_columns(rows, options.as_written, columns)
     await _require_known(columns, names, defaults=(*options.defaults, *options.values), label=rows.label)
     first: dict[str, str] = {}
     for name in names:
@@ -55,15 +57,23 @@ async def checker_of(
                 f"{rows.label}: the key {key.name} needs the column {missing[0]}, which is missing",
                 fix=Fix(f"name the column in {{columns}}, or give all rows one value, {{default}}{missing[0]}=…"),
             )
-    codes = await _read_codes(rows, columns)
+    codes = await _read_codes(rows, columns, family)
     return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks, codes=codes)
 
 
-async def _read_codes(rows: RowSource, columns: Columns) -> dict[str, CodeColumn]:
+async def _read_codes(rows: RowSource, columns: Columns, family: Family) -> dict[str, CodeColumn]:
     """Read the columns that hold numbers of cards as a whole: see `spoiled`."""
     if rows.again is None:
         return {}
-    codes = {name: CodeColumn() for name in rows.columns or () if columns.place(name).path == _CARD_NUMBER}
+    facts = family.facts
+    unique = (*facts.keys.values(), *(() if facts.parts is None else facts.parts.unique))
+    is_unique = any(_CARD_NUMBER in key.paths for key in unique)
+    places = {name: columns.place(name) for name in rows.columns or ()}
+    codes = {
+        name: CodeColumn(is_unique=is_unique)
+        for name, place in places.items()
+        if place.path == _CARD_NUMBER and not place.as_written
+    }
     if not codes:
         return {}
     second = await run_in_thread(rows.again)
@@ -76,6 +86,15 @@ async def _read_codes(rows: RowSource, columns: Columns) -> dict[str, CodeColumn
     finally:
         await run_in_thread_regardless(second.close)
     return {columns.place(name).path: column for name, column in codes.items()}
+
+
+def _require_columns(rows: RowSource, names: Collection[str], columns: Columns) -> None:
+    """Raise if `as_written=` names something else than a column of the source, or its field."""
+    if rows.columns is None:
+        return
+    for name in names:
+        if name not in rows.columns and not any(name in columns.names_of(column) for column in rows.columns):
+            raise BadSourceError(f"as_written: {rows.label} has no column {name!r}{did_you_mean(name, rows.columns)}")
 
 
 def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Numbers that a spreadsheet has spoiled: shortened to `7.7E+12`, without their zeros in front, or rounded.
 
-A cell that looks like a number becomes one when a spreadsheet opens a CSV file, and a number has no zeros in front and
-fifteen digits. Of one cell alone only the first can be told; for the others a column is read as a whole.
+A cell that looks like a number becomes one when a spreadsheet opens a CSV file. A number has no zeros in front and
+fifteen digits, and a long one is shown, and saved, with six digits and a power of ten. Of one cell alone only that can
+be told; for the others a column is read as a whole.
 """
 
 from __future__ import annotations
@@ -13,50 +14,84 @@ from typing import Final
 __all__ = ["SHORTENED", "CodeColumn"]
 
 #: How spreadsheets show large numbers, with a point or a comma.
-SHORTENED: Final = re.compile(r"\d([.,]\d+)?E\+\d{1,3}", re.ASCII)
+SHORTENED: Final = re.compile(r"\d([.,]\d+)?[Ee]\+\d{1,3}", re.ASCII)
 
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
+#: A whole number as tables of numbers write it.
+_WITH_DECIMALS: Final = re.compile(r"\d+[.,]0+", re.ASCII)
 #: From so many numbers on a column shows a length of its own.
-_ENOUGH: Final = 20
-#: The part of them that must have this length.
+_ENOUGH: Final = 5
+#: The part of them that must have this length; a half if it is the largest one, since zeros are lost and not added.
 _MOST: Final = 0.8
+_HALF: Final = 0.5
 #: Of ten numbers one begins with a zero, of a hundred one with two; a still shorter number is of another kind.
 _MOST_ZEROS: Final = 3
-#: Digits that a spreadsheet keeps.
+#: Digits that a spreadsheet keeps, and that it shows of numbers from `_SHOWN_SHORT` digits on.
 _KEPT: Final = 15
+_SHOWN: Final = 6
+_SHOWN_SHORT: Final = 12
+#: So many zeros in the place of digits that a spreadsheet does not keep are no chance: one in ten thousand.
+_NO_CHANCE: Final = 4
+#: From so many rows on a number that few rows, or one, should have was not typed.
+_SEVERAL: Final = 3
+#: Least digits of a number that is unlikely to be the same in all rows.
+_LONG: Final = 8
+_RIGHT: Final = "; if they are right, name the column in as_written"
+_AGAIN: Final = "export the column again, as text"
 
 
 class CodeColumn:
-    """A column of numbers such as those of cards: what it shows as a whole, once all its values were added."""
+    """A column of numbers such as those of cards: what it shows as a whole, once all its values were added.
 
-    def __init__(self) -> None:
+    Args:
+        is_unique: whether each number stands in one row only.
+    """
+
+    def __init__(self, *, is_unique: bool = False) -> None:
+        self._is_unique = is_unique
         self._lengths: Counter[int] = Counter()
         self._with_zeros: Counter[int] = Counter()
-        self._long = 0
+        self._rounded = 0
         self._has_exact = False
+        self._short = 0
+        self._first = ""
+        self._all_alike = True
 
     def add(self, value: str) -> None:
         """Look at a value."""
         value = value.strip()
-        if _DIGITS.fullmatch(value):
-            self._lengths[len(value)] += 1
-            self._with_zeros[len(value)] += value.startswith("0")
-            self._long += len(value) > _KEPT
-            self._has_exact = self._has_exact or value[_KEPT:].strip("0") != ""
+        if not _DIGITS.fullmatch(value):
+            return
+        self._first = self._first or value
+        self._all_alike = self._all_alike and value == self._first
+        self._lengths[len(value)] += 1
+        self._with_zeros[len(value)] += value.startswith("0")
+        self._rounded += len(value[_KEPT:])
+        self._has_exact = self._has_exact or value[_KEPT:].strip("0") != ""
+        self._short += _is_short(value)
 
     def problem(self, value: str) -> str | None:
         """Return why a value of the column is not what it was; `None` if it may be."""
         value = value.strip()
+        if SHORTENED.fullmatch(value):
+            return f"a number that a spreadsheet has shortened: {_AGAIN}"
+        if _WITH_DECIMALS.fullmatch(value):
+            return f"a number with decimals, as a table of numbers writes it: {_AGAIN}"
         if not _DIGITS.fullmatch(value):
             return None
-        if len(value) > _KEPT and self._long >= _ENOUGH and not self._has_exact:
-            return f"a number that a spreadsheet has rounded to {_KEPT} digits: export the column again, as text"
+        total = self._lengths.total()
+        if self._is_unique and self._all_alike and total >= _SEVERAL and len(value) >= _LONG:
+            return f"all rows have the same number, as after a spreadsheet has shortened them: {_AGAIN}{_RIGHT}"
+        if len(value) > _KEPT and self._rounded >= _NO_CHANCE and not self._has_exact:
+            return f"a number that a spreadsheet has rounded to {_KEPT} digits: {_AGAIN}{_RIGHT}"
+        if _is_short(value) and (self._short >= _SEVERAL or self._short == total > 1):
+            return f"a number of which a spreadsheet has kept {_SHOWN} digits: {_AGAIN}{_RIGHT}"
         usual = self._usual_length()
         lost = usual - len(value)
         if lost > 0 and (self._with_zeros[usual] or lost <= _MOST_ZEROS):
             return (
                 f"{len(value)} digits where most rows have {usual}: a spreadsheet has probably removed the zeros in "
-                "front; write them again, or export the column as text"
+                f"front; write them again, or {_AGAIN}{_RIGHT}"
             )
         return None
 
@@ -64,4 +99,10 @@ class CodeColumn:
         """Return the digits that most numbers have; 0 if their lengths differ."""
         total = self._lengths.total()
         length, count = max(self._lengths.items(), key=lambda one: one[1], default=(0, 0))
-        return length if total >= _ENOUGH and count >= _MOST * total else 0
+        is_most = count > _HALF * total if length == max(self._lengths, default=0) else count >= _MOST * total
+        return length if total >= _ENOUGH and is_most else 0
+
+
+def _is_short(value: str) -> bool:
+    """Return whether a long number has no more digits than a spreadsheet shows of one."""
+    return len(value) >= _SHOWN_SHORT and len(value.rstrip("0")) <= _SHOWN

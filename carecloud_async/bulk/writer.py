@@ -17,7 +17,6 @@ from attrs import define, field
 
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker, check_row
-from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import Family, Key
@@ -27,7 +26,7 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.rows import LoadedRow
-from carecloud_async.bulk.run import claims_of
+from carecloud_async.bulk.run import claims_of, columns_of
 from carecloud_async.bulk.sources.mapping_source import row_of
 
 __all__ = ["BulkWriter"]
@@ -82,7 +81,7 @@ class BulkWriter:
         self._family = family = family.by_record()
         self._key = key
         self._options = options
-        self._columns = Columns(family, renamed=options.columns, ignored=options.ignore_columns)
+        self._columns = columns_of(family, options)
         self._slots = anyio.Semaphore(options.concurrency or family.caller.context.http.max_connections)
         self._claims = claims_of(family)
         self._numbers = count(1)

@@ -11,9 +11,20 @@ from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
-from carecloud_async.cli.import_rows import split_pair
+from carecloud_async.cli.import_rows import columns_of
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import ColumnFields, Decimal, Encoding, Filters, Of, Rate, Report, Resource
+from carecloud_async.cli.parameters import (
+    ColumnFields,
+    ColumnsFile,
+    Decimal,
+    Encoding,
+    Filters,
+    Of,
+    PhonePrefix,
+    Rate,
+    Report,
+    Resource,
+)
 from carecloud_async.cli.progress import counted
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.cli.summary import write_report
@@ -45,6 +56,8 @@ def compare(
     of: Of = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
+    phone_prefix: PhonePrefix = None,
+    columns: ColumnsFile = None,
     column: ColumnFields = None,
     ignore_column: Annotated[
         list[str] | None,
@@ -70,7 +83,7 @@ def compare(
     """
     operation = find_list(resource)
     list_path_values(operation, of or [])
-    columns = dict(split_pair("--column", one) for one in column or [])
+    fields = columns_of(columns, column)
 
     async def work() -> CompareReport:
         async with connection.open(rate=rate) as client:
@@ -80,7 +93,8 @@ def compare(
                 match=match,
                 encoding=encoding,
                 decimal=decimal,
-                columns=columns,
+                phone_prefix=phone_prefix,
+                columns=fields,
                 ignore_columns=ignore_column or [],
                 results=results,
             )

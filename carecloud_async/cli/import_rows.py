@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,23 +16,26 @@ import attrs
 import typer
 
 from carecloud_async.bulk import BulkWriteReport
+from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import Decimal, Encoding, Of, Rate, Report, Resume
+from carecloud_async.cli.parameters import ColumnsFile, Decimal, Encoding, Of, PhonePrefix, Rate, Report, Resume
 from carecloud_async.cli.progress import count_outcomes, counted, show_progress
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.families import open_family, plain_name, require_bulk
 
-__all__ = ["import_rows", "split_pair"]
+__all__ = ["columns_of", "import_rows", "split_pair"]
 
 #: Rows whose outcome is shown before the question on a terminal.
 _FIRST = 100
 #: The most common reasons that are printed at the end.
 _REASONS = 3
+#: The lines that are named of each.
+_LINES_SHOWN = 5
 #: Fields and reasons that are shown of them.
 _SHOWN = 5
 
@@ -53,6 +56,16 @@ class ImportOptions:
     ] = "upsert"
     encoding: Encoding = None
     decimal: Decimal = None
+    phone_prefix: PhonePrefix = None
+    as_written: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as-written",
+            metavar="COLUMN",
+            help="A column whose values are right, though a spreadsheet seems to have spoiled them; may be repeated.",
+        ),
+    ] = None
+    columns: ColumnsFile = None
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,7 +136,8 @@ class ImportOptions:
         columns, ignored, defaults, of_all = (values.pop(name) or [] for name in names)
         return values | {
             "match": None if self.match == "none" else self.match,
-            "columns": dict(split_pair("--column", one) for one in columns),
+            "columns": columns_of(self.columns, columns),
+            "as_written": self.as_written or [],
             "ignore_columns": ignored,
             "defaults": dict(split_pair("--default", one) for one in defaults),
             "values": dict(split_pair("--value", one) for one in of_all),
@@ -208,7 +222,15 @@ def describe(resource: str, report: BulkWriteReport) -> str:
 
 def _say_reasons(report: BulkWriteReport) -> None:
     for reason, rows in islice(report.reasons.items(), _REASONS):
-        say(f"{counted(rows, 'row', 'rows')}: {reason}")
+        say(f"{counted(rows, 'row', 'rows')}{_lines(report.reason_lines.get(reason, ()), rows)}: {reason}")
+
+
+def _lines(lines: Sequence[int], rows: int) -> str:
+    """Return the first lines of a reason in brackets, such as ` (lines 2, 5, 9 and more)`."""
+    if not lines:
+        return ""
+    more = " and more" if rows > _LINES_SHOWN else ""
+    return f" ({'line' if rows == 1 else 'lines'} {', '.join(map(str, lines[:_LINES_SHOWN]))}{more})"
 
 
 async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
@@ -237,6 +259,16 @@ def _check_family(resource: str, of: Sequence[str]) -> None:
     if len(of) != wanted:
         what = f"the ids of its {wanted} parents" if wanted > 1 else "the id of its parent" if wanted else "no --of"
         raise UsageError(f"{resource} takes {what}" + (" with --of" if wanted else ""))
+
+
+def columns_of(file: str | None, pairs: Sequence[str] | None) -> Mapping[str, Any]:
+    """Return where columns lead: what a file says, then each `COLUMN=FIELD`.
+
+    Raises:
+        BulkWriteError: the file cannot be read.
+        UsageError: a pair is written in another way.
+    """
+    return {**column_map(file), **dict(split_pair("--column", one) for one in pairs or ())}
 
 
 def split_pair(option: str, text: str) -> tuple[str, str]:

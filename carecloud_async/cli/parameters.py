@@ -11,11 +11,13 @@ from carecloud_async.cli.completion import complete_filter, complete_list
 __all__ = [
     "AllowUnknown",
     "ColumnFields",
+    "ColumnsFile",
     "Decimal",
     "Encoding",
     "Fields",
     "Filters",
     "Of",
+    "PhonePrefix",
     "Rate",
     "Report",
     "Resource",
@@ -55,6 +57,12 @@ ColumnFields = Annotated[
     list[str] | None,
     typer.Option("--column", metavar="COLUMN=FIELD", help="The field of a column with another name."),
 ]
+ColumnsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--columns", metavar="FILE", help="A .toml or .json file: column = field, and what its words stand for."
+    ),
+]
 Encoding = Annotated[
     str | None,
     typer.Option("--encoding", metavar="NAME", help="Encoding of a CSV file that is not UTF-8, such as cp1250."),
@@ -64,6 +72,10 @@ Decimal = Annotated[
     typer.Option(
         "--decimal", metavar="SIGN", help="Decimal sign of the numbers, such as ','; thousands may be separated then."
     ),
+]
+PhonePrefix = Annotated[
+    str | None,
+    typer.Option("--phone-prefix", metavar="PREFIX", help="Prefix of phone numbers that have none, such as +420."),
 ]
 Rate = Annotated[
     float | None,

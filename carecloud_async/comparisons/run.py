@@ -126,9 +126,15 @@ class _Comparison:
     async def load(self, rows: RowSource) -> tuple[int, Sequence[str]]:
         """Read and check all rows; return how many there are, and the names of their columns."""
         options, facts = self._options, self._family.facts
-        columns = ShownColumns(self._family, renamed=options.columns, ignored=options.ignore_columns)
+        checking = BulkWriteOptions(
+            match=options.match,
+            decimal=options.decimal,
+            phone_prefix=options.phone_prefix,
+            columns=options.columns,
+            ignore_columns=options.ignore_columns,
+        )
+        columns = ShownColumns(self._family, renamed=checking.columns, ignored=checking.ignore_columns)
         rows = with_items(rows, facts.writes.items, columns)
-        checking = BulkWriteOptions(match=options.match, decimal=options.decimal)
         checker = await checker_of(self._family, rows, columns, key=self._key, options=checking)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         number = 0

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async.bulk.column_map import Target
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.family import Family, field_paths
 
@@ -17,7 +18,7 @@ __all__ = ["ShownColumns"]
 class ShownColumns(Columns):
     """The fields that the rows of a comparison may name; see `Columns`."""
 
-    def __init__(self, family: Family, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
+    def __init__(self, family: Family, *, renamed: Mapping[str, Target], ignored: Iterable[str]) -> None:
         super().__init__(family, renamed=renamed, ignored=ignored)
         shown = field_paths(family.facts.reads)
         for path, place in self._fields.items():

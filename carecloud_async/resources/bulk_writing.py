@@ -57,7 +57,9 @@ class BulkWriting(Resource):
         mode: Literal["upsert", "create", "update"] = "upsert",
         encoding: str | None = None,
         decimal: Literal[".", ","] | None = None,
-        columns: Mapping[str, str] | None = None,
+        phone_prefix: str | None = None,
+        as_written: Collection[str] = (),
+        columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         ignore_columns: Collection[str] = (),
         defaults: Mapping[str, Any] | None = None,
         values: Mapping[str, Any] | None = None,
@@ -88,7 +90,13 @@ class BulkWriting(Resource):
                 Results and rejects in CSV are written in it too.
             decimal: the decimal sign of numbers that are texts, as in CSV; with it thousands may be separated
                 (`1 234,50`). Left out, numbers have a point and no separators.
-            columns: column → field, where a column does not have the field's name (dotted, or its last part).
+            phone_prefix: the international prefix of phone numbers that have none, such as `+420`. A zero in front is
+                left out then. Without it such numbers are sent as they are, with one warning, and those with a zero in
+                front are refused; no country is ever guessed.
+            as_written: columns whose values are right although they look as if a spreadsheet had spoiled them.
+            columns: column → field, where a column does not have the field's name (dotted, or its last part). In the
+                place of the field also `{"field": …, "words": {…}}`, whose words stand for values of the field
+                (`{"F": "FEMALE"}`), or `""` for a column to pass over. Or the path of a TOML or JSON file that says so.
             ignore_columns: columns to pass over. Any other that leads to no field is an error before anything is sent.
             defaults: fields of new records, for rows that lack them. A known record keeps what it has.
             values: fields of every row; they replace what the rows have.
@@ -135,6 +143,8 @@ class BulkWriting(Resource):
             on_progress=on_progress,
             encoding=encoding,
             decimal=decimal,
+            phone_prefix=phone_prefix,
+            as_written=as_written,
         )
         return await run(self._as_family(), source, options)
 
@@ -146,8 +156,8 @@ class BulkWriting(Resource):
 
         Args:
             match: as for `bulk_write`.
-            **options: `mode`, `columns`, `ignore_columns`, `defaults`, `values`, `blank`, `if_unchanged` and
-                `concurrency`, as for `bulk_write`.
+            **options: `mode`, `columns`, `ignore_columns`, `defaults`, `values`, `blank`,
+                `phone_prefix`, `as_written`, `if_unchanged` and `concurrency`, as for `bulk_write`.
         """
         from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
         from carecloud_async.bulk.run import find_key

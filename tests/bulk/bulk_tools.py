@@ -42,6 +42,15 @@ def read(path):
         return [json.loads(line) for line in file] if str(path).endswith("jsonl") else list(csv.DictReader(file))
 
 
+def write_csv(path, rows, *, encoding="utf-8", delimiter=";"):
+    """Write rows as a CSV file, and return its path."""
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
 def counts(report):
     """The outcomes of a report that are not zero."""
     names = ("created", "updated", "unchanged", "refused", "conflict", "unknown")

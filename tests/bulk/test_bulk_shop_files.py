@@ -1,30 +1,21 @@
 """Files as shops have them: encodings, decimal commas, phones as people write them, spoiled numbers of cards."""
 
-import csv
 from zoneinfo import ZoneInfo
 
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import SOURCE, connect, counts, people, read, write_csv
 
-from carecloud_async import CsvOptions
+from carecloud_async import ConfigurationError, CsvOptions
 from carecloud_async.bulk.convert import ConversionError, Converter
-from carecloud_async.bulk.errors import TooManyRefusedError
 from carecloud_async.bulk.phones import phone_number
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 PRAGUE = ZoneInfo("Europe/Prague")
-NOT_A_PHONE = "personal_information.phone: not a phone number with its international prefix, such as 420603123456"
-
-
-def write(path, rows, *, encoding="utf-8", delimiter=";"):
-    """Write rows as a CSV file."""
-    with path.open("w", encoding=encoding, newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+NO_PREFIX = (
+    "personal_information.phone: a phone number without its international prefix: set phone_prefix, such as +420"
+)
 
 
 async def test_a_file_of_a_shop(sandbox, tmp_path):
@@ -33,7 +24,7 @@ async def test_a_file_of_a_shop(sandbox, tmp_path):
         {"email": "a@example.com", "last_name": "Řehořová", "phone": "+420 603 123 456", "birthdate": "1.2.1990"},
         {"email": "b@example.com", "last_name": "Žák", "phone": "00420-603-123-457", "birthdate": "31. 12. 1999"},
     ]
-    path, results = write(tmp_path / "c.csv", rows, encoding="cp1250"), tmp_path / "r.csv"
+    path, results = write_csv(tmp_path / "c.csv", rows, encoding="cp1250"), tmp_path / "r.csv"
     arguments = {"match": "email", "defaults": {**SOURCE, "language_id": "cs"}, "encoding": "cp1250"}
     async with connect(sandbox) as client:
         report = await client.customers.bulk_write(path, results=results, **arguments)
@@ -67,16 +58,72 @@ def test_phone_numbers(written, digits):
     assert phone_number(written) == digits
 
 
+@pytest.mark.parametrize(
+    ("prefix", "written", "digits"),
+    [
+        ("420", "603 123 456", "420603123456"),
+        ("420", "(603) 123-456", "420603123456"),
+        ("420", "603123456.0", "420603123456"),
+        ("420", "+421 905 123 456", "421905123456"),
+        ("420", "00421905123456", "421905123456"),
+        ("420", "421905123456", "421905123456"),
+        ("420", "420 123 456", "420420123456"),
+        ("421", "0905 123 456", "421905123456"),
+        ("49", "0151 23456789", "4915123456789"),
+        ("39", "06 1234 5678", "390612345678"),
+        ("36", "06 30 123 4567", "36301234567"),
+        ("47", "47 12 34 56", "4747123456"),
+        ("47", "47 12 34 56 78", None),
+        ("420", "none", None),
+    ],
+)
+def test_phone_numbers_are_completed(prefix, written, digits):
+    """A number without a prefix gets the one that was named; where it may have it already, it is refused."""
+    assert phone_number(written, prefix=prefix) == digits
+
+
+async def test_phones_without_a_prefix(sandbox, tmp_path, caplog):
+    """They are sent as they are with one warning that counts them; `phone_prefix=` completes them."""
+    rows = [{**one, "phone": f"603 123 {number:03}"} for number, one in enumerate(people(40))]
+    rows[0]["phone"] = "+421 905 123 456"
+    path = write_csv(tmp_path / "c.csv", rows)
+    async with connect(sandbox) as client:
+        trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
+        assert (counts(trial), trial.unprefixed_phones) == ({"created": 40}, 39)
+        assert [one.message for one in caplog.records if one.name == "carecloud_async.bulk"] == [
+            "39 phone numbers have no international prefix: set phone_prefix, such as +420, to complete them; "
+            "without it they are sent as they are"
+        ]
+        caplog.clear()
+        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
+        assert (counts(report), report.unprefixed_phones, caplog.records) == ({"created": 40}, 0, [])
+        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in (0, 39)]
+        assert [one.personal_information.phone for one in made] == ["421905123456", "420603123039"]
+        again = await client.customers.bulk_write(path, match="phone", phone_prefix="00420", mode="update")
+        assert counts(again) == {"unchanged": 40}
+        compared = await client.customers.list().compare(path, match="email", phone_prefix="420")
+        assert (compared.same, compared.rows) == (40, 40)
+
+
+async def test_a_phone_prefix_is_a_prefix(sandbox):
+    """Another text is refused before anything is read."""
+    async with connect(sandbox) as client:
+        for wrong in ("CZ", "", "+42 0", 420):
+            with pytest.raises(ConfigurationError, match="phone_prefix is an international prefix, such as"):
+                await client.customers.bulk_write([], match="email", phone_prefix=wrong)
+
+
 async def test_a_dry_run_refuses_the_phones_that_the_server_would(sandbox, tmp_path):
     """What the API does not take as a phone number is refused without the server; the report counts the reasons."""
     rows = [{**one, "phone": "0603 123 456" if number else "603 123"} for number, one in enumerate(people(40))]
-    path = write(tmp_path / "c.csv", rows)
+    path = write_csv(tmp_path / "c.csv", rows)
     async with connect(sandbox) as client:
         trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
         assert counts(trial) == {"created": 1, "refused": 39}
         report = await client.customers.bulk_write(path, match="email", defaults=SOURCE)
         assert counts(report) == counts(trial)
-    assert trial.reasons == report.reasons == {NOT_A_PHONE: 39}
+    assert trial.reasons == report.reasons == {NO_PREFIX: 39}
+    assert report.reason_lines == {NO_PREFIX: [*range(3, 13)]}
 
 
 async def test_a_phone_in_another_spelling_is_no_change(sandbox):
@@ -129,7 +176,7 @@ async def test_amounts_of_a_file(sandbox, tmp_path):
         bad = await client.campaign_products.bulk_write([{"value": "1,5"}], match=None, dry_run=True)
         assert counts(bad) == {"refused": 1}
         rows = [{"campaign_id": product.campaign_id, "value": "1 250,5", "value_type_id": "PERCENT"}]
-        path, results = write(tmp_path / "c.csv", rows), tmp_path / "r.jsonl"
+        path, results = write_csv(tmp_path / "c.csv", rows), tmp_path / "r.jsonl"
         await client.campaign_products.bulk_write(path, match=None, decimal=",", dry_run=True, results=results)
     assert not any("value:" in reason for reason in read(results)[0]["reasons"])
 
@@ -179,51 +226,29 @@ def test_enumerations_of_texts_by_name():
     assert converter.convert('["EMAIL"]', list[str], enumeration="CustomerIdentifierType") == ["email"]
 
 
-@pytest.mark.parametrize(
-    ("good", "bad", "problem"),
-    [
-        ([f"77{one:011}" for one in range(30)], "7.7E+12", "a number that a spreadsheet has shortened"),
-        ([f"77{one:011}" for one in range(30)], "7,70001E+12", "a number that a spreadsheet has shortened"),
-        ([f"0077{one:09}" for one in range(30)], "77000000031", "11 digits where most rows have 13"),
-        ([f"77{one:011}" for one in range(30)], "700000000031", "12 digits where most rows have 13"),
-    ],
-)
-async def test_card_numbers_that_a_spreadsheet_spoiled(sandbox, tmp_path, good, bad, problem):
-    """A number that was shortened, or lost zeros by the length of the others, is refused before anything is sent."""
+async def test_a_key_in_several_rows(sandbox, tmp_path, caplog):
+    """A dry run counts the rows that repeat a key, and says what happens to them; the real run does so."""
+    rows = people(6)
+    rows[3]["email"] = rows[5]["email"] = "NEW0@example.com"
+    path = write_csv(tmp_path / "c.csv", rows)
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        path = write(
-            tmp_path / "c.csv",
-            [{"card_number": one, "card_type_id": card_type, "state": "ACTIVE"} for one in [bad, *good]],
-        )
-        report = await client.cards.bulk_write(path, match="card_number", dry_run=True)
-        assert counts(report) == {"created": 30, "refused": 1}
-        (reason,) = report.reasons
-        assert reason.startswith(f"card_number: {problem}")
-        with pytest.raises(TooManyRefusedError, match="none was sent") as caught:
-            await client.cards.bulk_write(path, match="card_number", max_refused=0)
-        assert caught.value.report.requests == 0
+        for dry_run in (True, False):
+            caplog.clear()
+            report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=dry_run)
+            assert (counts(report), report.repeats) == ({"created": 4, "refused": 2}, 2)
+            assert "2 rows have the key or the card of an earlier row: only the first row of each key is written" in (
+                caplog.text
+            )
+    assert report.reason_lines == {"the key stands in a line already": [5, 7]}
 
 
-async def test_card_numbers_that_were_rounded(sandbox, tmp_path):
-    """Of numbers of sixteen digits a spreadsheet keeps fifteen: where all end with zeros, all are refused."""
+async def test_what_was_noticed_is_in_the_report_of_a_resumed_run(sandbox, tmp_path):
+    """A run that continues, or was finished before, reports the phones and repeats that were noticed at first."""
+    rows = [{"first_name": "A", "phone": "603123456", "language_id": "cs"}] * 2
+    path, journal = write_csv(tmp_path / "c.csv", rows), tmp_path / "j.db"
     async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        rows = [
-            {"card_number": f"770012345678{one:03}0", "card_type_id": card_type, "state": "ACTIVE"} for one in range(30)
-        ]
-        report = await client.cards.bulk_write(write(tmp_path / "c.csv", rows), match="card_number", dry_run=True)
-        assert counts(report) == {"refused": 30}
-        rows[7]["card_number"] = "7700123456780071"
-        report = await client.cards.bulk_write(write(tmp_path / "d.csv", rows), match="card_number", dry_run=True)
-        assert counts(report) == {"created": 30}
-
-
-async def test_card_numbers_of_two_kinds(sandbox, tmp_path):
-    """Numbers of several lengths, such as cards of two series, are taken as they are."""
-    async with connect(sandbox) as client:
-        card_type = (await client.card_types.list().first()).card_type_id
-        numbers = [*(f"77{one:011}" for one in range(30)), *(f"77{one:06}" for one in range(8)), "A-1"]
-        rows = [{"card_number": one, "card_type_id": card_type, "state": "ACTIVE"} for one in numbers]
-        report = await client.cards.bulk_write(write(tmp_path / "c.csv", rows), match="card_number", dry_run=True)
-    assert counts(report) == {"created": len(rows)}
+        arguments = {"match": None, "defaults": SOURCE, "journal": journal}
+        first = await client.customers.bulk_write(path, **arguments)
+        again = await client.customers.bulk_write(path, **arguments, resume=True)
+    assert (first.unprefixed_phones, again.unprefixed_phones, again.resumed) == (2, 2, True)
+    assert (again.reasons, again.reason_lines) == (first.reasons, first.reason_lines)

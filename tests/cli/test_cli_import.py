@@ -59,13 +59,13 @@ def test_the_most_common_reasons_are_printed(carecloud, project, tmp_path):
     stopped = carecloud(*command, "--max-refused", "0")
     done = carecloud(*command, "--report", "r.json")
     assert stopped.code == done.code == 1
-    assert "1 row: personal_information.email: the row has no key" in stopped.err
+    assert "1 row (line 14): personal_information.email: the row has no key" in stopped.err
     phones, days, genders = [
         line.removeprefix("carecloud: ") for line in done.err.splitlines() if ": personal_information." in line
     ]
-    assert phones.startswith("5 rows: personal_information.phone: not a phone number")
-    assert days.startswith("4 rows: personal_information.birthdate: not a date")
-    assert genders.startswith("3 rows: personal_information.gender: neither a whole number nor one of MALE")
+    assert phones.startswith("5 rows (lines 2, 3, 4, 5, 6): personal_information.phone: a phone number without its")
+    assert days.startswith("4 rows (lines 7, 8, 9, 10): personal_information.birthdate: not a date")
+    assert genders.startswith("3 rows (lines 11, 12, 13): personal_information.gender: neither a whole")
     assert [*json.loads((tmp_path / "r.json").read_text())["reasons"].values()] == [5, 4, 3, 1]
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import frozen
 
 __all__ = ["CompareOptions", "CompareReport", "Verdict"]
-
-
-def _or_empty(given: Mapping[str, str] | None) -> Mapping[str, str]:
-    return given or {}
 
 
 class Verdict(StrEnum):
@@ -40,7 +36,8 @@ class CompareOptions:
     match: str
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
-    columns: Mapping[str, str] = field(factory=dict, converter=_or_empty)
+    phone_prefix: str | None = None
+    columns: Mapping[str, Any] | str | os.PathLike[str] | None = None
     ignore_columns: Collection[str] = ()
     results: str | os.PathLike[str] | None = None
 

@@ -337,7 +337,8 @@ class Listing(NotAList, Generic[T]):
         match: str,
         encoding: str | None = None,
         decimal: Literal[".", ","] | None = None,
-        columns: Mapping[str, str] | None = None,
+        phone_prefix: str | None = None,
+        columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         ignore_columns: Collection[str] = (),
         results: str | os.PathLike[str] | None = None,
     ) -> CompareReport:
@@ -351,6 +352,7 @@ class Listing(NotAList, Generic[T]):
             match: the key that names a record, such as `external_purchase_id`; a field that the list shows.
             encoding: as for `bulk_write`.
             decimal: as for `bulk_write`.
+            phone_prefix: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
             ignore_columns: columns to pass over.
             results: a file of any export format with a line for each row, and for each record without one: the source's
@@ -365,8 +367,9 @@ class Listing(NotAList, Generic[T]):
 
         if self._comparer is None:
             raise ConfigurationError(f"{self._fetcher.operation.call} cannot be compared: its records have no keys")
+        reading = {"encoding": encoding, "decimal": decimal, "phone_prefix": phone_prefix}
         more = {"columns": columns, "ignore_columns": ignore_columns, "results": results}
-        return await self._comparer(self, source, match=match, encoding=encoding, decimal=decimal, **more)
+        return await self._comparer(self, source, match=match, **reading, **more)
 
     def export_source(self) -> ExportSource:
         """Return the source that exports and scans read.

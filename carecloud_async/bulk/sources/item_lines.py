@@ -40,7 +40,8 @@ def with_items(lines: RowSource, items: Items | None, columns: Columns) -> RowSo
     key = next((name for name, path in paths.items() if path == items.key), None)
     if key is None:
         raise BadSourceError(f"{lines.label}: lines of items need the column {items.key}, which tells whose they are")
-    return _ItemLines(lines, key=key, list_name=items.name, fields=fields)
+    words = {name: columns.place(name).words for name in fields}
+    return _ItemLines(lines, key=key, list_name=items.name, fields=fields, words=words)
 
 
 def _path(columns: Columns, name: str) -> str | None:
@@ -65,9 +66,18 @@ class _ItemLines(RowSource):
         key: the column of the key.
         list_name: the field of the list.
         fields: column → field of an item, of the columns of items.
+        words: column → what its words stand for; see `Place`.
     """
 
-    def __init__(self, lines: RowSource, *, key: str, list_name: str, fields: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        lines: RowSource,
+        *,
+        key: str,
+        list_name: str,
+        fields: Mapping[str, str],
+        words: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         super().__init__(label=lines.label, identity=lines.identity)
         self.columns, self.textual, self.blanks = lines.columns, lines.textual, lines.blanks
         self.dialect = lines.dialect
@@ -75,6 +85,7 @@ class _ItemLines(RowSource):
         self._key = key
         self._list_name = list_name
         self._fields = fields
+        self._words = words
 
     def close(self) -> None:
         """Close the lines."""
@@ -136,6 +147,8 @@ class _ItemLines(RowSource):
         item: dict[str, Any] = {}
         for name, path in self._fields.items():
             value = values.get(name)
+            if isinstance(value, str):
+                value = self._words[name].get(value.strip().casefold(), value)
             if value is None or value == "":
                 continue
             list_name, _, inner = path.partition(".")

@@ -1,0 +1,41 @@
+"""`Notes`: what a run notices in its rows that refuses none of them by itself."""
+
+from __future__ import annotations
+
+import logging
+
+from attrs import frozen
+
+__all__ = ["Notes"]
+
+_log = logging.getLogger("carecloud_async.bulk")
+
+
+@frozen(kw_only=True)
+class Notes:
+    """What was noticed while the rows were read, before any is sent.
+
+    Attributes:
+        unprefixed_phones: phone numbers without an international prefix that were taken as they are.
+        repeats: rows that are refused because an earlier row has their key, or their card.
+    """
+
+    unprefixed_phones: int = 0
+    repeats: int = 0
+
+    def warn(self) -> None:
+        """Warn of each, once, with its number."""
+        if self.unprefixed_phones:
+            _log.warning(
+                "%s: set phone_prefix, such as +420, to complete them; without it they are sent as they are",
+                _counted(self.unprefixed_phones, "phone number has", "phone numbers have", "no international prefix"),
+            )
+        if self.repeats:
+            _log.warning(
+                "%s: only the first row of each key is written, the others are refused",
+                _counted(self.repeats, "row has", "rows have", "the key or the card of an earlier row"),
+            )
+
+
+def _counted(count: int, one: str, several: str, what: str) -> str:
+    return f"{count:,} {one if count == 1 else several} {what}"

@@ -1,0 +1,98 @@
+"""`columns=`: where columns lead and what their words mean, as a mapping or a file."""
+
+import json
+import tomllib
+from zoneinfo import ZoneInfo
+
+import pytest
+from bulk_tools import SOURCE, connect, counts, write_csv
+
+from carecloud_async.bulk.column_map import column_map
+from carecloud_async.bulk.convert import Converter
+from carecloud_async.bulk.errors import BadSourceError
+
+pytestmark = pytest.mark.anyio
+
+PRAGUE = ZoneInfo("Europe/Prague")
+
+
+TOML = """
+"E-mail" = "email"
+"Poznámka" = ""
+"Jméno" = "first_name"
+language_id = { words = { "česky" = "cs", "-" = "" } }
+
+["Pohlaví"]
+field = "gender"
+words = { "Muž" = "MALE", "žena" = "FEMALE" }
+"""
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".json", ""])
+async def test_a_file_says_where_columns_lead(sandbox, tmp_path, suffix):
+    """`columns=` takes a TOML or JSON file, or a mapping: fields, columns to pass over, and what words stand for."""
+    given = tomllib.loads(TOML)
+    if suffix:
+        given = tmp_path / f"columns{suffix}"
+        given.write_text(TOML if suffix == ".toml" else json.dumps(tomllib.loads(TOML)), encoding="utf-8")
+    rows = [
+        {
+            "E-mail": f"shop{number}@example.com", "Poznámka": "stálá", "Jméno": "Eva", "Pohlaví": gender,
+            "language_id": language, "agreement_gtc": agreement,
+        }
+        for number, (gender, language, agreement) in enumerate(
+            [("žena", "česky", "ANO"), (" MUŽ ", "Česky", "ne"), ("FEMALE", "-", "0"), ("jiné", "cs", "asi")]
+        )
+    ]  # fmt: skip
+    path = write_csv(tmp_path / "c.csv", rows, encoding="cp1250")
+    defaults = {**SOURCE, "language_id": "en"}
+    async with connect(sandbox) as client:
+        report = await client.customers.bulk_write(
+            path, match="email", columns=given, encoding="cp1250", defaults=defaults
+        )
+        assert counts(report) == {"created": 3, "refused": 1}
+        made = [await client.customers.list(email=f"shop{one}@example.com").first() for one in range(3)]
+    found = [(one.personal_information.gender, one.personal_information.language_id) for one in made]
+    assert found == [(2, "cs"), (1, "cs"), (2, "en")]
+    assert [one.personal_information.agreement.agreement_gtc for one in made] == [1, 0, 0]
+    agreement, gender = sorted(report.reasons)
+    assert agreement.endswith("agreement_gtc: neither a whole number nor one of NO, YES, NOT_SET")
+    assert gender.startswith("personal_information.gender: neither a whole number nor one of MALE")
+
+
+def test_truth_values_in_czech():
+    """`ANO` and `NE` are true and false, as `yes` and `no` are."""
+    converter = Converter(timezone=PRAGUE, textual=True)
+    assert [converter.convert(one, bool) for one in ("ANO", " ne", "yes", "No", "Nie")] == [
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("c.yaml", "", "ends with .toml or .json"),
+        ("c.toml", "E-mail: email", "cannot be read: .*line 1"),
+        ("c.json", "{}", None),
+        ("c.json", "[1]", "no mapping of columns to fields"),
+        ("c.json", '{"a": 1}', "'a' takes the name of a field"),
+        ("c.json", '{"a": {"filed": "x"}}', "'a' takes the name of a field"),
+        ("c.json", '{"a": {"words": []}}', "'a' takes the name of a field"),
+    ],
+)
+def test_a_file_of_columns_that_is_wrong(tmp_path, name, text, problem):
+    """A file that cannot be read, or says something else, is refused with its name."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    if problem is None:
+        assert column_map(path) == {}
+        return
+    with pytest.raises(BadSourceError, match=problem) as caught:
+        column_map(path)
+    assert str(path) in str(caught.value)
+    with pytest.raises(BadSourceError, match="No such file"):
+        column_map(tmp_path / "missing.toml")
