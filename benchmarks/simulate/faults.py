@@ -28,7 +28,7 @@ __all__ = ["Change", "operator_changes", "seeds_until_found"]
 
 ROOT: Final = Path(__file__).parents[2]
 #: The packages and files in which operators are changed.
-ENGINE: Final = ("bulk", "_base/runs", "_lists/changes", "_lists/export/file_export.py", "_lists/export/storage")
+ENGINE: Final = ("bulk", "_base/runs", "_lists/changes", "_lists/export/to_target.py", "_lists/export/storage")
 #: Files of them that are about reading and converting rows, which the simulation does not draw.
 _LEFT_OUT: Final = re.compile(r"sources/|convert|columns|check\.py|compare|sink|parquet|urls|stoppable|errors|kinds")
 _SWAPS: Final = {

@@ -250,7 +250,7 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="an export that was killed before its mark moved is not known again",
         theme="exports since",
-        file="_lists/export/file_export.py",
+        file="_lists/export/to_target.py",
         right="if ended is not None and workspace.run.continues:",
         wrong="if False:",
     ),

@@ -11,7 +11,7 @@ from benchmarks.simulate.machine import Process
 from benchmarks.simulate.world import FAMILIES, Json
 from carecloud_async import ExportError
 from carecloud_async._lists.export.job import WrittenExport, write_export
-from carecloud_async._lists.export.options import ExportOptions
+from carecloud_async._lists.export.request import ExportOptions
 
 __all__ = ["Export", "Night", "StateExport"]
 

@@ -13,7 +13,7 @@ from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.formats.selection import read_fields
 from carecloud_async._lists.export.job import WrittenExport, write_export
-from carecloud_async._lists.export.options import ExportOptions
+from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
 from carecloud_async.cli.failures import StoppedError, UsageError

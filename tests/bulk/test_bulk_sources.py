@@ -12,7 +12,7 @@ import pytest
 from bulk_tools import SOURCE, counts, outcomes, people, read
 
 from carecloud_async import ConfigurationError
-from carecloud_async._lists.export.formats.csv_columns import FORMULA_STARTS
+from carecloud_async._lists.export.formats.csv import FORMULA_STARTS
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import normal_phone

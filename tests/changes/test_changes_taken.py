@@ -86,7 +86,7 @@ async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "mine"), sqlite3.DatabaseError("mine")])
 async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(tmp_path, monkeypatch, error):
     """What `on_progress` raises, or the block, arrives as it is, and says nothing of a disk or a damaged file."""
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
 
     def fail(*_):
         raise error

@@ -11,7 +11,7 @@ from carecloud_async._base.project import Project
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._calls.call.outcomes import Answer, RawResponse
 from carecloud_async._lists.export.job import run
-from carecloud_async._lists.export.options import ExportOptions
+from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources import OPERATIONS

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._base.project import Project
 from carecloud_async._lists.export.job import write_export
-from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async._lists.export.reading.since import OVERLAP, parse_since
+from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -115,7 +115,7 @@ async def test_ties_dealt_anew_are_counted_and_read_whole(tmp_path):
 
 async def test_resumes_too(tmp_path, monkeypatch):
     """What was written before the stop is not written again."""
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1000, seed=1)
     changed = change(sandbox, range(500), "2026-11-10 12:00:00")
     path = tmp_path / "c.jsonl"

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
     """A plain or an async function gets the progress; the last call has the final figures."""
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1000, seed=1)
     told = []
 
@@ -45,7 +45,7 @@ async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
 
 async def test_what_had_to_be_asked_for_again_is_told(tmp_path, monkeypatch):
     """Pages that a struggling server sent only when asked again count as retries, while it runs and in the report."""
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1000, seed=1)
     told = []
     async with connect(sandbox, retry=RetryPolicy(base=0.001)) as client:

@@ -16,7 +16,7 @@ from export_help import connect, ids, records
 from kit import served
 
 from carecloud_async import ConfigurationError, ExportError
-from carecloud_async._lists.export.formats import zstd
+from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.sandbox import Sandbox
 
@@ -108,7 +108,7 @@ async def test_compressed_files_hold_the_same(sandbox, tmp_path, suffix):
     if suffix.endswith(".gz"):
         data = gzip.decompress(packed.read_bytes())
     else:
-        with zstd.unpacking(packed.open("rb")) as file:
+        with zstd_unpacking(packed.open("rb")) as file:
             data = file.read()
     assert data == plain.read_bytes()
     reader = "read_json" if "jsonl" in suffix else "read_csv"
@@ -320,7 +320,7 @@ async def test_a_parquet_export_that_is_stopped_leaves_no_noise(tmp_path):
 @pytest.mark.parametrize("name", ["c.csv", "c.csv.gz", "c.parquet"])
 async def test_a_resumed_file_is_the_same(tmp_path, name, monkeypatch):
     """Written from the journal after a stop, or as the records come: the bytes are the same."""
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1200, seed=1)
     async with connect(sandbox) as client:
         await client.customers.list(count=100).export(tmp_path / name)

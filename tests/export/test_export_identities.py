@@ -35,7 +35,7 @@ async def stop_early(listing, path):
 
 async def test_the_checkpoint_of_another_identity_is_refused(tmp_path, sandbox, monkeypatch):
     """`resume=True` on a target that another identity began is an error with the fix and without names."""
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     path = tmp_path / "c.jsonl"
     async with connect(sandbox) as client:
         await stop_early(client.customers.list(count=50), path)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async._lists.export.formats.pieces import pieces
+from carecloud_async._lists.export.formats.sinks import pieces
 
 
 @given(st.lists(st.integers(0, 300_000), max_size=40))

@@ -45,7 +45,7 @@ async def stop_early(path):
 
 @pytest.fixture(autouse=True)
 def every_page(monkeypatch):
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
 
 
 @pytest.mark.parametrize("name", ["run.db", "run.db-wal", "records", "output"])

@@ -127,7 +127,7 @@ async def stop_after(listing, path, pages, **more):
 @pytest.fixture
 def every_page(monkeypatch):
     """Progress is reported for every page."""
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
 
 
 @pytest.mark.usefixtures("every_page")

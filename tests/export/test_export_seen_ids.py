@@ -17,7 +17,7 @@ MANY = [f"{one:08x}" for one in range(20_000)]
 
 @pytest.fixture(autouse=True)
 def every_page(monkeypatch):
-    monkeypatch.setattr("carecloud_async._lists.export.progress._EVERY", 0)
+    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
 
 
 @pytest.mark.anyio

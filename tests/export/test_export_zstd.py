@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from carecloud_async import ConfigurationError
-from carecloud_async._lists.export.formats import zstd
-from carecloud_async._lists.export.formats.compression import compressing
+from carecloud_async._lists.export.formats.compression import compressing, zstd_frames, zstd_unpacking
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.sources import open_source
 
@@ -15,14 +14,14 @@ LINES = b'{"email": "a@example.com"}\n' * 2000
 
 
 def frames(number):
-    return zstd.packing_frames()(LINES) * number
+    return zstd_frames()(LINES) * number
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])
 def test_all_frames_are_one_stream(number):
     """Consecutive frames are read as one stream, to the end; closing it closes the file below."""
     below = io.BytesIO(frames(number))
-    with zstd.unpacking(below) as stream:
+    with zstd_unpacking(below) as stream:
         assert stream.read() == LINES * number
     assert below.closed
 
@@ -34,7 +33,7 @@ def test_a_stream_is_written_as_one_frame():
     for line in LINES.splitlines(keepends=True):
         stream.write(line)
     stream.close()
-    assert zstd.unpacking(io.BytesIO(below.getvalue())).read() == LINES
+    assert zstd_unpacking(io.BytesIO(below.getvalue())).read() == LINES
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_a_stream_is_written_as_one_frame():
 def test_a_damaged_file_is_an_error(packed, error):
     """A file that ends inside a frame, and bytes of another kind, are errors and not a shorter file."""
     with pytest.raises(error, match="Zstandard"):
-        zstd.unpacking(io.BytesIO(packed)).read()
+        zstd_unpacking(io.BytesIO(packed)).read()
 
 
 @pytest.mark.asyncio
@@ -67,4 +66,4 @@ def test_a_python_built_without_zstandard_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
     monkeypatch.delattr(sys.modules["compression"], "zstd", raising=False)
     with pytest.raises(ConfigurationError, match=r"write \.gz"):
-        zstd.packing_frames()
+        zstd_frames()

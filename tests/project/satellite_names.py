@@ -47,7 +47,6 @@ NAMES = {
     "_lists.export.formats.schema": "shape_of",
     "_lists.export.formats.selection": "Selection read_fields",
     "_lists.export.job": "WrittenExport write_export",
-    "_lists.export.options": "ExportOptions",
     "_lists.export.reading.changed_scan": "FAR_END NEAR_END SortProbe",
     "_lists.export.reading.evidence": "IdOrder",
     "_lists.export.reading.pages": "RawPage RawPageFetcher",
@@ -57,6 +56,7 @@ NAMES = {
         "FIELD NEVER NoTime TimelessRecords ZoneFit judge_zone known_times read_time to_moments"
     ),
     "_lists.export.report": "ExportReport",
+    "_lists.export.request": "ExportOptions",
     "_lists.export.source": "ExportSource",
     "_lists.export.storage.target": "read_target",
     "_lists.export.storage.workspace": "Workspace",

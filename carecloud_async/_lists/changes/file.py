@@ -31,10 +31,10 @@ from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.compression import compressing
+from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
-from carecloud_async._lists.export.storage.sink_stream import SinkStream
 from carecloud_async._lists.export.storage.target import Target, read_target
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
@@ -88,17 +88,22 @@ async def write_changes(
     return written.report
 
 
-@frozen(repr=False)
 class WrittenChanges:
     """A file of changes that has its name. Until it is confirmed, the next run returns it again, and reads nothing.
 
+    Args:
+        report: what the file holds.
+        state: the open state file, which remembers the unconfirmed file.
+        remote: the place of the state in a storage service.
+
     Attributes:
-        report: the report.
+        report: see above.
     """
 
-    report: ChangesReport
-    _state: StateFile = field(alias="state")
-    _remote: RemoteState | None = field(default=None, alias="remote")
+    def __init__(self, report: ChangesReport, state: StateFile, remote: RemoteState | None) -> None:
+        self.report: ChangesReport = report
+        self._state = state
+        self._remote = remote
 
     def confirm(self) -> None:
         """Note that the report was received: the next run brings what changed since. Blocks for a few milliseconds.

@@ -1,32 +1,45 @@
-"""One export, from its options to its report."""
+"""One export, from its options to its report, and the state file from which the next one knows when this one began."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
-from carecloud_async._base.runs import RunFile
+from carecloud_async._base.runs import RunFile, RunKind
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.errors import BadExportError, disk_error
-from carecloud_async._lists.export.file_export import export_to_file, find_end
-from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async._lists.export.reading.since import require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.request import ExportRequest, check_request
+from carecloud_async._lists.export.request import ExportOptions, ExportRequest, check_request
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
-from carecloud_async._lists.export.storage.state import LastRun, open_state, read_last, write_last
 from carecloud_async._lists.export.storage.target import Target, read_target
 from carecloud_async._lists.export.storage.workspace import Workspace
-from carecloud_async._lists.export.stream_export import export_to_stream
-from carecloud_async.fixes import RESUME, ROOM
+from carecloud_async._lists.export.to_target import export_to_file, export_to_stream, find_end
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import DELETE, RESUME, ROOM
 
-__all__ = ["WrittenExport", "run", "write_export"]
+__all__ = ["LastRun", "WrittenExport", "open_state", "read_last", "run", "write_export", "write_last"]
+
+_KIND: Final = RunKind(
+    name="nightly export",
+    file="a state file of an export",
+    each="list",
+    own="a state file",
+    version=1,
+    tables=(),
+    error=ExportError,
+    begin_again=DELETE,
+    full=ROOM,
+)
+_LAST = "last"
 
 
 @frozen(kw_only=True)
@@ -44,21 +57,35 @@ class _Ended:
     is_confirmed: bool = False
 
 
-@frozen(repr=False)
 class WrittenExport:
     """A finished export. Until it is confirmed, its state is that of the run before.
 
     The same call finds the file and finishes the export; one that overwrites brings all of it again.
 
+    Args:
+        report: what was exported.
+        state: the open state file; `None` for an export without one.
+        following: what the state must hold for the next run; `None` if its mark must not move.
+        remote: the place of the state in a storage service.
+        kept: the folder that notes the end until it is confirmed; `None` if nothing is noted, or the note stays.
+
     Attributes:
-        report: the report.
+        report: see above.
     """
 
-    report: ExportReport
-    _state: RunFile | None = field(default=None, alias="state")
-    _following: LastRun | None = field(default=None, alias="following")
-    _remote: RemoteState | None = field(default=None, alias="remote")
-    _kept: Workspace | None = field(default=None, alias="kept")
+    def __init__(
+        self,
+        report: ExportReport,
+        state: RunFile | None = None,
+        following: LastRun | None = None,
+        remote: RemoteState | None = None,
+        kept: Workspace | None = None,
+    ) -> None:
+        self.report: ExportReport = report
+        self._state = state
+        self._following = following
+        self._remote = remote
+        self._kept = kept
 
     @property
     def is_remote(self) -> bool:
@@ -221,3 +248,58 @@ async def _export(request: ExportRequest) -> _Ended:
         if request.callback is not None and error is request.callback.error:
             raise
         raise disk_error(target.shown, error, full=ROOM if target.direct else RESUME) from error
+
+
+@frozen(kw_only=True)
+class LastRun:
+    """The last complete export.
+
+    Attributes:
+        changed_since: the time to begin from; `None` before the first one.
+        timeless: the records without a readable `last_change`; see `TimelessRecords`.
+        has_records: whether the list had records.
+        began_from: the time from which it began; `None` if it had everything.
+    """
+
+    changed_since: datetime | None = None
+    timeless: Sequence[str] = ()
+    has_records: bool = False
+    began_from: datetime | None = None
+
+
+def open_state(path: Path, fingerprints: Mapping[str, str], *, shown: str | None = None) -> RunFile:
+    """Open the state of a nightly job, or begin one; no other export uses it until it is closed.
+
+    Args:
+        path: the state file.
+        fingerprints: digests of the list that is exported.
+        shown: what messages call it; its path if left out.
+
+    Raises:
+        ExportError: the file is in use, cannot be read, is damaged, or belongs to another list, or its folder cannot be
+            written.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise BadExportError(f"{path}: there is no folder {folder}: make it first, or choose another place")
+    if not os.access(folder, os.W_OK):
+        raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
+    state = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True, shown=shown)
+    if not state.continues:
+        state.begin()
+    return state
+
+
+def read_last(state: RunFile) -> LastRun:
+    """Return what is known of the last complete export."""
+    return state.get(_LAST, LastRun) or LastRun()
+
+
+def write_last(state: RunFile, last: LastRun) -> None:
+    """Store what the next export must know.
+
+    Raises:
+        ExportError: the disk refuses; what was stored before still holds.
+    """
+    with state.transaction():
+        state.set(_LAST, last)

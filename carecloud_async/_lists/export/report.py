@@ -1,15 +1,22 @@
-"""The figures of an export: `Progress` while it runs, `ExportReport` when it is done, `Counts` inside."""
+"""The figures of an export: `Progress` while it runs, `ExportReport` when it is done, `Counts` inside.
+
+Progress is reported ten times a second at most.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.clock import Clock
 from carecloud_async.models.field_docs import with_field_docs
 
-__all__ = ["Counts", "ExportReport", "OnProgress", "Progress"]
+__all__ = ["Counts", "ExportReport", "OnProgress", "Progress", "ProgressCallback", "Reporter"]
+
+_EVERY = 0.1
 
 
 @frozen(kw_only=True)
@@ -106,3 +113,86 @@ class ExportReport:
 
 
 OnProgress = Callable[[Progress], Awaitable[object] | object]
+
+
+class ProgressCallback:
+    """The user's function; remembers its `OSError`, so that its broken pipe is not taken for an error of the disk.
+
+    Args:
+        function: the function.
+
+    Attributes:
+        error: the error of the system that it raised, if it did.
+    """
+
+    def __init__(self, function: OnProgress) -> None:
+        self._function = function
+        self.error: OSError | None = None
+
+    async def __call__(self, progress: Progress) -> None:
+        """Call it."""
+        try:
+            result = self._function(progress)
+            if inspect.isawaitable(result):
+                await result
+        except OSError as error:
+            self.error = error
+            raise
+
+
+class Reporter:
+    """Calls the user's function in the export's own task: an exception it raises ends the export, unchanged.
+
+    Args:
+        on_progress: the function; `None` for none.
+        clock: measures the duration of this run, which begins now.
+        before: the counts of earlier runs.
+        bounded: whether the server's total is what will be written.
+    """
+
+    def __init__(self, on_progress: OnProgress | None, *, clock: Clock, before: Counts, bounded: bool) -> None:
+        self._on_progress = on_progress
+        self._clock = clock
+        self._before = before
+        self._bounded = bounded
+        self._started = clock.monotonic()
+        self._reported_at = -1.0
+
+    @property
+    def seconds(self) -> float:
+        """The duration of this run."""
+        return self._clock.monotonic() - self._started
+
+    async def report(self, counts: Counts, *, stage: str = "reading", now: bool = False) -> None:
+        """Report, unless the last report was a moment ago.
+
+        Args:
+            counts: the counts so far.
+            stage: see `Progress.stage`.
+            now: report in any case.
+        """
+        if self._on_progress is None:
+            return
+        seconds = self.seconds
+        if not now and 0 <= self._reported_at > seconds - _EVERY:
+            return
+        self._reported_at = seconds
+        result = self._on_progress(self._progress(counts, seconds, stage))
+        if inspect.isawaitable(result):
+            await result
+
+    def _progress(self, counts: Counts, seconds: float, stage: str) -> Progress:
+        rate = max(counts.records - self._before.records, 0) / seconds if seconds > 0 else 0.0
+        total = counts.total if self._bounded else None
+        remaining = None if total is None or not rate else max(total - counts.records, 0) / rate
+        return Progress(
+            records=counts.records,
+            total=total,
+            requests=counts.requests - self._before.requests,
+            retries=counts.retries - self._before.retries,
+            pages=counts.pages,
+            seconds=seconds,
+            rate=rate,
+            remaining=remaining,
+            stage=stage,
+        )

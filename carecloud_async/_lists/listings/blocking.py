@@ -17,9 +17,9 @@ from attrs import frozen
 
 from carecloud_async._lists.export.batches import RecordBatches
 from carecloud_async._lists.export.job import run
-from carecloud_async._lists.export.options import ExportOptions
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import ExportReport
+from carecloud_async._lists.export.request import ExportOptions
 
 if TYPE_CHECKING:
     import pyarrow

@@ -188,7 +188,7 @@ class Listing(NotAList, Generic[T]):
         """
         from carecloud_async._lists.export.formats.sinks import CsvOptions
         from carecloud_async._lists.export.job import run  # few programs export
-        from carecloud_async._lists.export.options import ExportOptions
+        from carecloud_async._lists.export.request import ExportOptions
 
         options = ExportOptions(
             concurrency=concurrency,

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import anyio.lowlevel
 
-from carecloud_async._lists.export.formats.csv_columns import FORMULA_STARTS
+from carecloud_async._lists.export.formats.csv import FORMULA_STARTS
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.encodings import encoding_of, name_encoding
 from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines

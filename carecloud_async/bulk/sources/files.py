@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from carecloud_async._lists.export.errors import missing_extra
-from carecloud_async._lists.export.formats import zstd
+from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
 
@@ -76,7 +76,7 @@ def open_file(path: str, *, packing: str = "") -> BinaryIO:
     if packing == ".gz":
         return cast("BinaryIO", _Gzip(fileobj=raw))
     if packing == ".zst":
-        return zstd.unpacking(raw)
+        return zstd_unpacking(raw)
     return raw
 
 

@@ -2,6 +2,8 @@
 
 One frame for each commit makes a compressed file resumable: cut after any frame it is still a valid file, and readers
 treat consecutive frames as one stream (RFC 1952, 2.2; RFC 8878, 3.1).
+
+Zstandard is the standard library's `compression.zstd` from Python 3.14 on; before that its backport, the extra `zstd`.
 """
 
 from __future__ import annotations
@@ -9,16 +11,21 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, BinaryIO, cast
 
-from carecloud_async._lists.export.formats import zstd
+from carecloud_async._lists.export.errors import BadExportError, missing_extra
 
-__all__ = ["COMPRESSIONS", "abandon", "compressing", "frame_maker"]
+__all__ = ["COMPRESSIONS", "abandon", "compressing", "frame_maker", "zstd_frames", "zstd_packing", "zstd_unpacking"]
 
 COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6
+_ZSTD_LEVEL = 3
+#: Bytes read at once: even the most repetitive file is unpacked in small pieces.
+_CHUNK = 4096
 
 
 def frame_maker(compression: str) -> Callable[[bytes], bytes]:
@@ -33,7 +40,7 @@ def frame_maker(compression: str) -> Callable[[bytes], bytes]:
     if compression == ".gz":
         return lambda data: gzip.compress(data, _GZIP_LEVEL, mtime=0)
     if compression == ".zst":
-        return zstd.packing_frames()
+        return zstd_frames()
     return lambda data: data
 
 
@@ -42,7 +49,7 @@ def compressing(file: BinaryIO, compression: str) -> BinaryIO:
     if compression == ".gz":
         return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL, filename="", mtime=0))
     if compression == ".zst":
-        return zstd.packing(file)
+        return zstd_packing(file)
     return cast("BinaryIO", _Open(file))
 
 
@@ -65,3 +72,95 @@ class _Open:
 
     def close(self) -> None:
         self._file.flush()
+
+
+def zstd_frames() -> Callable[[bytes], bytes]:
+    """Return a function that compresses bytes into one frame.
+
+    Raises:
+        BadExportError: Zstandard is not installed.
+    """
+    library = _zstd()
+    return lambda data: cast("bytes", library.compress(data, _ZSTD_LEVEL))
+
+
+def zstd_packing(file: BinaryIO) -> BinaryIO:
+    """Return a file that compresses into `file`; closing it ends the frame and leaves `file` open.
+
+    Raises:
+        BadExportError: Zstandard is not installed.
+    """
+    return cast("BinaryIO", _zstd().ZstdFile(file, "wb", level=_ZSTD_LEVEL))
+
+
+def zstd_unpacking(file: BinaryIO) -> BinaryIO:
+    """Return a file that reads all frames of `file`; closing it closes `file`.
+
+    Reading raises `EOFError` if the file ends inside a frame, and `OSError` if its bytes are something else.
+
+    Raises:
+        BadExportError: Zstandard is not installed.
+    """
+    library = _zstd()
+    return cast("BinaryIO", io.BufferedReader(_Frames(file, library.ZstdDecompressor, library.ZstdError)))
+
+
+class _Frames(io.RawIOBase):
+    """The frames of a file, unpacked.
+
+    Args:
+        file: the packed bytes; closed with this one.
+        new_frame: makes the decompressor of a frame, which has `decompress`, `eof` and `unused_data`.
+        broken: what the decompressor raises for bytes that are not Zstandard.
+    """
+
+    def __init__(self, file: BinaryIO, new_frame: Callable[[], Any], broken: type[Exception]) -> None:
+        self._file = file
+        self._new_frame = new_frame
+        self._broken = broken
+        self._frame: Any = None
+        self._packed = b""
+        self._unpacked = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacked:
+            if not self._unpack():
+                return 0
+        size = min(len(buffer), len(self._unpacked))
+        buffer[:size] = self._unpacked[:size]
+        self._unpacked = self._unpacked[size:]
+        return size
+
+    def _unpack(self) -> bool:
+        packed = self._packed or self._file.read(_CHUNK)
+        if not packed:
+            if self._frame is not None:
+                raise EOFError("the file ends inside a Zstandard frame")
+            return False
+        self._frame = self._frame or self._new_frame()
+        try:
+            self._unpacked = memoryview(self._frame.decompress(packed))
+        except self._broken as error:
+            raise OSError("the file is not Zstandard, or damaged") from error
+        self._packed = b""
+        if self._frame.eof:
+            self._packed, self._frame = self._frame.unused_data, None
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def _zstd() -> Any:
+    is_builtin = sys.version_info >= (3, 14)
+    try:
+        return import_module("compression.zstd" if is_builtin else "backports.zstd")
+    except ImportError:
+        if is_builtin:  # a part that Python can be built without
+            raise BadExportError(".zst: this Python was built without compression.zstd; write .gz") from None
+        raise missing_extra(".zst", "zstd") from None

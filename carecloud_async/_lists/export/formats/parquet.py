@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
-from carecloud_async._lists.export.formats.pieces import pieces
 from carecloud_async._lists.export.formats.schema import SchemaBuilder
-from carecloud_async._lists.export.formats.sinks import IncrementalSink, Layout, SinkFactory
+from carecloud_async._lists.export.formats.sinks import IncrementalSink, Layout, SinkFactory, pieces
 
 __all__ = ["ROW_GROUP", "parquet_sink"]
 

@@ -7,7 +7,6 @@ from datetime import date, datetime, time
 from typing import Any
 
 import msgspec
-from attrs import define, field
 
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async._base.codec.json_text import load
@@ -18,22 +17,32 @@ _SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", 
 _INT64 = 2**63
 
 
-@define(eq=False)
 class Shape:
     """One node of a schema: a field, an object or the elements of a list.
 
-    Attributes:
+    Args:
         kind: `object`, `list`, a scalar (`str`, `int`, `float`, `bool`, `date`, `datetime`), `json` for what has no one
             type, or `unknown` where only nulls were seen.
         fixed: whether the kind comes from the model; the data does not change it then.
         children: the fields of an object.
         element: the node of every element of a list.
+
+    Attributes:
+        kind, fixed, children, element: see above.
     """
 
-    kind: str = "unknown"
-    fixed: bool = False
-    children: dict[str, Shape] = field(factory=dict)
-    element: Shape | None = None
+    def __init__(
+        self,
+        *,
+        kind: str = "unknown",
+        fixed: bool = False,
+        children: dict[str, Shape] | None = None,
+        element: Shape | None = None,
+    ) -> None:
+        self.kind: str = kind
+        self.fixed: bool = fixed
+        self.children: dict[str, Shape] = {} if children is None else children
+        self.element: Shape | None = element
 
     def learn(self, value: Any) -> None:
         """Take a value into account."""

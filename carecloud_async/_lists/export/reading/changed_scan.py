@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from attrs import define, field
-
 from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.full_scan import FullScan
 from carecloud_async._lists.export.reading.list_pass import Accept, ListPass
@@ -54,28 +52,30 @@ NEAR_END = {"sort_field": FIELD, "sort_direction": "DESC"}
 FAR_END = {"sort_field": FIELD, "sort_direction": "ASC"}
 
 
-@define(eq=False, repr=False, kw_only=True)
 class ChangedScan:
     """Reads the records of a list that changed at or after a time.
 
-    Attributes:
+    Args:
         full_scan: reads the whole list, if necessary; this reads with its parts.
         deduplicator: knows what was written, and selects only what is wanted.
-        since: the time.
+        since: the start of the wanted changes.
         timeless: the records without a readable time that the last run handed out.
     """
 
-    _full_scan: FullScan = field(alias="full_scan")
-    _deduplicator: Deduplicator = field(alias="deduplicator")
-    _since: Since = field(alias="since")
-    _timeless: TimelessRecords = field(alias="timeless")
-    _near: RawPage | None = field(default=None, init=False)  # the first page, the latest changes first
-    _far: RawPage | None = field(default=None, init=False)  # the first page, the latest changes last
-    _last_page: RawPage | None = field(default=None, init=False)
-    _positions: int | None = field(default=None, init=False)  # those before the first record that is not wanted
-    _is_sorted: bool = field(default=False, init=False)
-    _is_looked_at: bool = field(default=False, init=False)
-    _is_warned: bool = field(default=False, init=False)
+    def __init__(
+        self, *, full_scan: FullScan, deduplicator: Deduplicator, since: Since, timeless: TimelessRecords
+    ) -> None:
+        self._full_scan = full_scan
+        self._deduplicator = deduplicator
+        self._since = since
+        self._timeless = timeless
+        self._near: RawPage | None = None  # the first page, the latest changes first
+        self._far: RawPage | None = None  # the first page, the latest changes last
+        self._last_page: RawPage | None = None
+        self._positions: int | None = None  # those before the first record that is not wanted
+        self._is_sorted = False
+        self._is_looked_at = False
+        self._is_warned = False
 
     def wants(self, line: bytes) -> bool:
         """Return whether a record may have changed since."""

@@ -22,7 +22,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
 
@@ -36,28 +36,28 @@ _CONFIRMED = 5
 _Keys = Sequence[Any] | None
 
 
-@define(eq=False, kw_only=True)
 class Totals:
     """The length of a list, as the answers of a pass report it.
 
-    Attributes:
+    Args:
         first: the largest of the first five totals; `None` before there are five.
         largest: the largest total.
         last: the last total.
+
+    Attributes:
+        first, largest, last: see above.
         length: the first total: what a pass over a list that grows as fast as it is read is measured by.
         contradicted: whether a page held more records than its own total.
     """
 
-    first: int | None = None
-    largest: int | None = None
-    last: int | None = None
-    length: int | None = field(init=False)
-    contradicted: bool = field(default=False, init=False)
-    _is_at_start: bool = field(init=False)
-    _recent: list[int] = field(factory=list, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._is_at_start, self.length = self.largest is None, self.largest
+    def __init__(self, *, first: int | None = None, largest: int | None = None, last: int | None = None) -> None:
+        self.first: int | None = first
+        self.largest: int | None = largest
+        self.last: int | None = last
+        self.length: int | None = largest
+        self.contradicted: bool = False
+        self._is_at_start = largest is None
+        self._recent: list[int] = []
 
     @property
     def expected(self) -> int | None:

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
-
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
@@ -162,20 +160,23 @@ class PageRequests:
         return self._sent < 64 + 4 * math.ceil(length / advance)
 
 
-@define
 class Probe:
     """The offset of the next page to try; it steps back in growing steps until a page fits.
 
-    Attributes:
+    Args:
         at: the offset.
+
+    Attributes:
+        at: see above.
         back: the length of the next step back in pages: 1 at first, doubled by each step.
         repeats: the pages in a row that held the same records as the one before.
     """
 
-    at: int
-    back: int = field(default=1, init=False)
-    repeats: int = field(default=0, init=False)
-    _shown: list[Identity] = field(factory=list, init=False)
+    def __init__(self, at: int) -> None:
+        self.at: int = at
+        self.back: int = 1
+        self.repeats: int = 0
+        self._shown: list[Identity] = []
 
     def move_to(self, at: int) -> None:
         """Move to another offset; the next step back is one page again."""

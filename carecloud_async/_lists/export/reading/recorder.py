@@ -6,25 +6,23 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve
 
-from carecloud_async._lists.export.progress import Reporter
 from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.list_pass import ListPass
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.times import TimelessRecords
-from carecloud_async._lists.export.report import Counts
+from carecloud_async._lists.export.report import Counts, Reporter
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Position, Strategy
 from carecloud_async._lists.export.storage.writer import RecordWriter
 
 __all__ = ["Recorder", "boundary_fields"]
 
 
-@define(eq=False, repr=False, kw_only=True)
 class Recorder:
     """Counts and writes, over all runs of an export.
 
-    Attributes:
+    Args:
         start: the checkpoint to continue from; an empty one for a new export.
         count: the page size that is requested; 0 if it is found.
         fetcher: fetches the pages, and counts its requests.
@@ -32,21 +30,32 @@ class Recorder:
         reporter: reports progress.
         restart: drops the records written so far.
         timeless: takes the records without a readable `last_change`; `None` if they need not be remembered.
+
+    Attributes:
+        start, count: see above.
         counts: the counts so far.
     """
 
-    start: Checkpoint
-    count: int
-    _fetcher: RawPageFetcher = field(alias="fetcher")
-    _writer: RecordWriter[Checkpoint] = field(alias="writer")
-    _reporter: Reporter = field(alias="reporter")
-    _restart: Callable[[], Awaitable[None]] = field(alias="restart")
-    _timeless: TimelessRecords | None = field(default=None, alias="timeless")
-    counts: Counts = field(init=False)
-    _last: Checkpoint = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.counts, self._last = self.start.counts, self.start
+    def __init__(
+        self,
+        *,
+        start: Checkpoint,
+        count: int,
+        fetcher: RawPageFetcher,
+        writer: RecordWriter[Checkpoint],
+        reporter: Reporter,
+        restart: Callable[[], Awaitable[None]],
+        timeless: TimelessRecords | None = None,
+    ) -> None:
+        self.start: Checkpoint = start
+        self.count: int = count
+        self.counts: Counts = start.counts
+        self._fetcher = fetcher
+        self._writer = writer
+        self._reporter = reporter
+        self._restart = restart
+        self._timeless = timeless
+        self._last = start
 
     async def record(
         self, lines: list[bytes], *, strategy: Strategy, position: Position, list_changed: bool, **more: Any

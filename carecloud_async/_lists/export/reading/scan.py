@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
 from carecloud_async._base.runtime.threads import run_in_thread
-from carecloud_async._lists.export.progress import Reporter
 from carecloud_async._lists.export.reading.changed_scan import ChangedScan
 from carecloud_async._lists.export.reading.full_scan import FullScan
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
@@ -19,7 +18,7 @@ from carecloud_async._lists.export.reading.recorder import Recorder
 from carecloud_async._lists.export.reading.seen_ids import Deduplicator, SeenIds, TemporarySeenIds
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
-from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
+from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress, Reporter
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async._lists.export.storage.writer import RecordWriter

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from attrs import define, field
-
 from carecloud_async._base.runs import TEMPORARY, Database
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.export.reading.evidence import agreeing_bits
@@ -142,28 +140,31 @@ def _key(one: Identity) -> str | bytes:
     return f"#{one}" if isinstance(one, int) else f"${one}"
 
 
-@define(eq=False, repr=False, kw_only=True)
 class Deduplicator:
-    """Remembers every record by its identity.
+    """Selects the records of a page to write: those that no page before showed.
 
-    Attributes:
-        seen: their ids.
-        wanted: returns whether to write a record; by default all are written.
+    Args:
+        seen: the ids of the records seen.
         step: the last step in which ids were added.
         known: the number of records seen, wanted or not.
+
+    Attributes:
+        step, known: see above.
+        wanted: returns whether to write a record; `None` for all.
         pairs: the number of neighbours in pages, all passes together.
         inversions: the number of these that have another order than when they were first seen.
         repeated_pairs: the number of neighbours that had both been seen before.
     """
 
-    _seen: SeenIds = field(alias="seen")
-    wanted: Callable[[bytes], bool] | None = None
-    step: int = 0
-    known: int = 0
-    pairs: int = field(default=0, init=False)
-    inversions: int = field(default=0, init=False)
-    repeated_pairs: int = field(default=0, init=False)
-    _repeated_inversions: int = field(default=0, init=False)
+    def __init__(self, *, seen: SeenIds, step: int = 0, known: int = 0) -> None:
+        self._seen = seen
+        self.step: int = step
+        self.known: int = known
+        self.wanted: Callable[[bytes], bool] | None = None
+        self.pairs: int = 0
+        self.inversions: int = 0
+        self.repeated_pairs: int = 0
+        self._repeated_inversions = 0
 
     @property
     def order_bits(self) -> float:

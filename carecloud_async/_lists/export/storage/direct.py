@@ -1,25 +1,40 @@
-"""Targets that are not regular files (pipes, terminals, `/dev/stdout`): written as the records arrive, irrevocably."""
+"""Targets that are not regular files (pipes, terminals, `/dev/stdout`): written as the records arrive, irrevocably.
+
+A write to a pipe without a reader blocks forever. A thread that is blocked so cannot be ended from outside, and Python
+waits for it at exit. `StoppableFile` therefore waits with `poll` until the descriptor takes bytes, and looks now and
+then whether it was stopped.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
+import os
+import select
+import stat
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import BinaryIO, cast
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from carecloud_async._base.runtime.thread_yield import ThreadYielder
+from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
-from carecloud_async._lists.export.storage.sink_stream import SinkStream
-from carecloud_async._lists.export.storage.stoppable_file import FileStoppedError
 from carecloud_async._lists.export.storage.target import Target
 
-__all__ = ["DirectFile"]
+__all__ = ["DirectFile", "FileStoppedError", "StoppableFile"]
 
 #: Bytes that are collected before they are written.
 _BUFFER = 1 << 16
 _log = logging.getLogger("carecloud_async.export")
+
+#: Seconds between two looks at whether the file was stopped.
+_LOOK = 0.05
+#: A pipe that `poll` calls writable takes so many bytes without blocking (POSIX, `pipe`).
+_PIPE_BUF = getattr(select, "PIPE_BUF", 512)
 
 
 class DirectFile:
@@ -39,7 +54,7 @@ class DirectFile:
         self._layout = layout
         self._encode = encode
         self._yielder = ThreadYielder()
-        self._file = target.stoppable_file()
+        self._file = StoppableFile(target.opened_as)
         self._buffer = cast("BinaryIO", io.BufferedWriter(self._file, _BUFFER))
         self._sink: SinkStream | None = None
         self._warned = False
@@ -102,3 +117,104 @@ class DirectFile:
             self._buffer.close()
         if self._sink is not None:
             self._sink.abandon()
+
+
+class FileStoppedError(Exception):
+    """The file was stopped while it waited for its reader."""
+
+
+class StoppableFile(io.RawIOBase):
+    """Writes to a target that is not a regular file. `open` and `write` block until the reader comes or reads.
+
+    Args:
+        target: a path, or a descriptor, which is duplicated and stays open.
+    """
+
+    def __init__(self, target: Path | int) -> None:
+        super().__init__()
+        self._target = target
+        self._stopped = threading.Event()
+        self._descriptor: int | None = None
+        self._most = _PIPE_BUF
+
+    def stop(self) -> None:
+        """Make `open` and `write` raise `FileStoppedError`, in other threads too."""
+        self._stopped.set()
+
+    def open(self) -> None:
+        """Open the target.
+
+        Raises:
+            FileStoppedError: see `stop`.
+            OSError: it cannot be opened.
+        """
+        if isinstance(self._target, int):
+            self._descriptor = os.dup(self._target)
+        elif self._target.is_fifo():
+            self._descriptor = self._open_pipe(self._target)
+            self._most = 1 << 20  # the descriptor never blocks and belongs to no other process
+        else:
+            self._descriptor = os.open(self._target, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            self._most = 1 << 30
+
+    def _open_pipe(self, path: Path) -> int:
+        while not self._stopped.is_set():
+            try:
+                return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # it has no reader yet
+                    raise
+            self._stopped.wait(_LOOK)
+        raise FileStoppedError
+
+    def writable(self) -> bool:
+        """Return true."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write all of `data` and return its length.
+
+        Args:
+            data: bytes, or anything with their interface.
+
+        Raises:
+            FileStoppedError: see `stop`.
+            OSError: the reader has gone.
+        """
+        view = memoryview(data).cast("B")
+        written = 0
+        while written < len(view):
+            self._wait()
+            try:
+                written += os.write(self.fileno(), view[written : written + self._most])
+            except BlockingIOError:  # another process filled the pipe
+                self._stopped.wait(_LOOK)
+        return written
+
+    def fileno(self) -> int:
+        """Return the descriptor.
+
+        Raises:
+            ValueError: the file is not open.
+        """
+        if self._descriptor is None:
+            raise ValueError("the file is not open")
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close the descriptor; call it when no other thread uses the file."""
+        super().close()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _wait(self) -> None:
+        if not hasattr(select, "poll"):  # Windows: writes block
+            return
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLOUT)
+        while not self._stopped.is_set():
+            if poll.poll(_LOOK * 1000):
+                return
+        raise FileStoppedError

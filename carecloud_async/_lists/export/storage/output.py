@@ -10,9 +10,9 @@ from pathlib import Path
 
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import IncrementalSink, Layout
 from carecloud_async._lists.export.storage.journal import batches
-from carecloud_async._lists.export.storage.sink_stream import SinkStream
 from carecloud_async._lists.export.storage.target import Target
 from carecloud_async._lists.export.storage.workspace import Workspace
 

@@ -14,7 +14,6 @@ from attrs import field, frozen
 from carecloud_async._base.runtime.durable_files import is_same_file
 from carecloud_async._lists.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async._lists.export.formats.registry import Format, format_of
-from carecloud_async._lists.export.storage.stoppable_file import StoppableFile
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
@@ -122,14 +121,16 @@ class Target:
         """Return whether a path names the same file. Blocks."""
         if self.url is not None:
             return False
-        number = _descriptor(self.shown)
-        return is_same_file(self.path if number is None else number, path)
+        return is_same_file(self.opened_as, path)
 
-    def stoppable_file(self) -> StoppableFile:
-        """Return the file of a target that is not a regular file; it is not open yet."""
-        # If `/dev/stdout` is a file, opening it again would truncate it: its descriptor is used.
+    @property
+    def opened_as(self) -> Path | int:
+        """The path, or the descriptor that a name such as `/dev/stdout` stands for.
+
+        If that is a file, opening its path again would truncate it.
+        """
         number = _descriptor(self.shown)
-        return StoppableFile(self.path if number is None else number)
+        return self.path if number is None else number
 
 
 def read_target(target: str | os.PathLike[str], *, format: str | None = None) -> Target:  # noqa: A002  (as users call it)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, cast
 
 import anyio
-from attrs import define, field
 
 from carecloud_async._base.runtime.background_tasks import BackgroundTasks
 from carecloud_async._base.runtime.clock import Clock
@@ -39,35 +38,40 @@ class RecordWriter(Protocol[State_contra]):
         ...
 
 
-@define(eq=False, repr=False)
 class Writer(Generic[State]):
     """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
-    Attributes:
+    Args:
         commit: writes records and the state that includes them; blocks.
         tasks: where the work runs.
-        clock: the clock.
+        clock: measures the interval.
         interval: the least seconds between the beginnings of two commits, while only a few pages wait.
         stop: ends a commit that blocks forever (a pipe without a reader); called when the commit is cancelled. Without
             it, a commit is awaited even if it is cancelled.
     """
 
-    _commit: Callable[[list[bytes], State], None] = field(alias="commit")
-    _tasks: BackgroundTasks = field(alias="tasks", kw_only=True)
-    _clock: Clock = field(alias="clock", kw_only=True)
-    _interval: float = field(default=INTERVAL, alias="interval", kw_only=True)
-    _stop: Callable[[], None] | None = field(default=None, alias="stop", kw_only=True)
-    _not_before: float = field(init=False)
-    _lines: list[bytes] = field(factory=list, init=False)
-    _state: State | None = field(default=None, init=False)
-    _pages: int = field(default=0, init=False)
-    _busy: bool = field(default=False, init=False)
-    _draining: bool = field(default=False, init=False)
-    _error: Exception | None = field(default=None, init=False)
-    _changed: anyio.Event = field(factory=anyio.Event, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._not_before = self._clock.monotonic()
+    def __init__(
+        self,
+        commit: Callable[[list[bytes], State], None],
+        *,
+        tasks: BackgroundTasks,
+        clock: Clock,
+        interval: float = INTERVAL,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
+        self._commit = commit
+        self._tasks = tasks
+        self._clock = clock
+        self._interval = interval
+        self._stop = stop
+        self._not_before = clock.monotonic()
+        self._lines: list[bytes] = []
+        self._state: State | None = None
+        self._pages = 0
+        self._busy = False
+        self._draining = False
+        self._error: Exception | None = None
+        self._changed = anyio.Event()
 
     async def put(self, lines: list[bytes], state: State) -> None:
         """Hand over a page; waits while the disk is slower.

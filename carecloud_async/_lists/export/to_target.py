@@ -1,34 +1,46 @@
-"""An export to a file: read into a journal and an output next to the target, which get its name when they are whole.
+"""The two ways of an export: to a file, or to a pipe, a terminal or another target that is not a regular file.
+
+To a file, the list is read into a journal and an output next to the target. The output gets the target's name when it
+is whole. A killed export continues from its checkpoint with `resume=True`.
 
     workspace   the folder next to the target with the run file, which an export keeps locked
     journal     the records, durable before the checkpoint that includes them
     output      the same records in the target's format
 
-A killed export continues from its checkpoint with `resume=True`.
+What is written to a pipe cannot be taken back: the records are written as they arrive, and nothing is resumed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from attrs import evolve, frozen
 
-from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless, run_with
-from carecloud_async._lists.export.progress import Reporter
-from carecloud_async._lists.export.read_list import read_list
-from carecloud_async._lists.export.reading.scan import make_report
-from carecloud_async._lists.export.report import Counts, ExportReport
+from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.threads import (
+    run_in_thread,
+    run_in_thread_regardless,
+    run_in_thread_until_stopped,
+    run_with,
+)
+from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError
+from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.seen_ids import SeenIds, TemporarySeenIds
+from carecloud_async._lists.export.report import Counts, ExportReport, Reporter
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.export.storage.direct import DirectFile
 from carecloud_async._lists.export.storage.journal import Journal
 from carecloud_async._lists.export.storage.output import Output
 from carecloud_async._lists.export.storage.workspace import Ended, Workspace
+from carecloud_async._lists.export.storage.writer import INTERVAL, Writer
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
 
-__all__ = ["export_to_file", "find_end"]
+__all__ = ["export_to_file", "export_to_stream", "find_end"]
 
 
 async def export_to_file(request: ExportRequest) -> Ended:
@@ -103,12 +115,7 @@ def _as_found(ended: Ended) -> Ended:
 
 @frozen
 class _FileExport:
-    """An export into an open workspace.
-
-    Attributes:
-        request: what is wanted.
-        workspace: the folder.
-    """
+    """An export into an open workspace."""
 
     request: ExportRequest
     workspace: Workspace
@@ -161,7 +168,7 @@ class _FileExport:
             await run_in_thread(output.close)
             await run_in_thread(journal.restart)
 
-        return await read_list(self.request, start, commit=commit, restart=restart, open_seen=journal.open_seen)
+        return await _read_list(self.request, start, commit=commit, restart=restart, open_seen=journal.open_seen)
 
     def _publish(self, file: Path, report: ExportReport) -> Ended:
         """Give the finished file the target's name, and clear the workspace."""
@@ -176,3 +183,81 @@ class _FileExport:
         )
         self.workspace.finish(ended, resume=options.resume, keep=moves_mark)
         return ended
+
+
+async def _read_list(
+    request: ExportRequest,
+    start: Checkpoint,
+    *,
+    commit: Callable[[list[bytes], Checkpoint], None],
+    restart: Callable[[], Awaitable[None]],
+    open_seen: Callable[[bool], SeenIds] = lambda _: TemporarySeenIds(),
+    interval: float = INTERVAL,
+    stop: Callable[[], None] | None = None,
+) -> Counts:
+    """Read a list, from a checkpoint on, into a commit function, which a writer calls in the background.
+
+    Args:
+        request: what is wanted, from which list.
+        start: where to begin; an empty checkpoint for the start of the list.
+        commit: makes records durable, then the checkpoint that names them. Runs in a worker thread.
+        restart: drops what was committed, or raises if that cannot be taken back.
+        open_seen: opens the memory of ids for a list without an order: the checkpoint's, or an empty one. Blocks.
+        interval: the seconds between commits.
+        stop: ends a commit that blocks for ever, when the export fails; without it, the last records are committed.
+
+    Raises:
+        CareCloudError: the list cannot be read or written.
+    """
+    source, options = request.source, request.options
+    tasks = BackgroundTasks()
+    writer = Writer(commit, tasks=tasks, clock=source.clock, interval=interval, stop=stop)
+    try:
+        async with tasks:
+            return await scan(
+                source,
+                start,
+                since=request.since,
+                concurrency=options.concurrency,
+                on_progress=options.on_progress,
+                writer=writer,
+                timeless=request.timeless,
+                expects_records=not options.allow_shrink and (request.expects_records or start.counts.records > 0),
+                restart=restart,
+                open_seen=open_seen,
+            )
+    except BaseException:
+        if stop is None:
+            await writer.leave()  # keeps what was accepted for a resume
+        raise
+
+
+async def export_to_stream(request: ExportRequest) -> ExportReport:
+    """Export to a target that is not a regular file: what was written cannot be taken back, and nothing is resumed.
+
+    Raises:
+        ExportError: the export cannot start or continue.
+        CareCloudError: the server cannot be read.
+        OSError: the target cannot be written.
+    """
+    source, target = request.source, request.target
+    if request.options.resume:
+        raise BadExportError(f"{target.shown} is not a regular file: an export to it cannot be resumed")
+    file = DirectFile(target, layout=request.layout, encode=request.encode)
+
+    async def refuse() -> None:
+        raise CannotStartOverError(
+            f"the server does not keep {source.name} in the order of ids, and what was written to "
+            f"{target.shown} cannot be taken back: export to a file"
+        )
+
+    try:
+        await run_in_thread_until_stopped(file.open, stop=file.stop)
+        counts = await _read_list(
+            request, Checkpoint(), commit=file.commit, restart=refuse, interval=0.0, stop=file.stop
+        )
+        await run_in_thread_until_stopped(file.finish, stop=file.stop)
+    finally:
+        file.close()
+    report = make_report(source, counts, target=target.shown, resumed=False)
+    return evolve(report, nulls=dict(file.nulls))
