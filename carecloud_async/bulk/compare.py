@@ -11,6 +11,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from attrs import frozen
@@ -18,6 +19,7 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
 
 __all__ = [
+    "as_decimal",
     "as_text",
     "changed_fields",
     "drop_if_equal",
@@ -228,6 +230,15 @@ def _scalar_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def as_decimal(value: Any) -> Decimal | None:
+    """Return an amount that is a number or a text, with a decimal point or comma; `None` if it is none."""
+    try:
+        number = Decimal(str(value).strip().replace(",", "."))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def as_text(value: Any) -> str:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["same_id"]
+from typing import Any
+
+__all__ = ["same_id", "same_key"]
 
 
 def same_id(one: str | None, other: str | None) -> bool:
     """Return whether two ids of the server are the same; a server may write its ids in another case."""
     return one is not None and other is not None and one.casefold() == other.casefold()
+
+
+def same_key(shown: Any, sent: str) -> bool:
+    """Return whether a record has the id of another system that was sent.
+
+    A server may show such an id as a number, or with spaces around it. Upper and lower case differ.
+
+    Args:
+        shown: the value in the record.
+        sent: the id as it was sent.
+    """
+    return shown is not None and str(shown).strip() == sent.strip()

@@ -15,7 +15,7 @@ from carecloud_async.bulk.compare import drop_if_equal
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.pages import PAGE, read_some
 from carecloud_async.bulk.references import note_with_reference
-from carecloud_async.models.ids import same_id
+from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.outbox.family import CallKind
 from carecloud_async.resources.amounts_in_bulk import CREDITS, POINTS, Kind
 from carecloud_async.resources.bills import bill_differences, has_bill_id
@@ -177,7 +177,7 @@ class NewEvents(CallKind):
 
         def is_it(found: Mapping[str, Any]) -> bool:
             kind, other = found.get("event_type_id"), found.get("secondary_external_id") or "-"
-            is_same = found.get("external_id") == external_id and other in {second, "-"}
+            is_same = same_key(found.get("external_id"), external_id) and (other == "-" or same_key(other, second))
             return is_same and (not kind or same_id(str(kind), event_type_id))
 
         return await _first(Events(caller).list(external_id=external_id, count=PAGE), is_it)
@@ -203,7 +203,7 @@ class NewOrders(CallKind):
         """See `CallKind.find`."""
         customer_id, number = key
         orders = Orders(caller).list(customer_id=customer_id, count=PAGE)
-        return await _first(orders, lambda found: found.get("order_number") == number)
+        return await _first(orders, lambda found: same_key(found.get("order_number"), number))
 
 
 class ReservedPoints(CallKind):
@@ -226,7 +226,7 @@ class ReservedPoints(CallKind):
         """See `CallKind.find`."""
         (external_id,) = key
         found = PointReservations(caller).list(external_id=external_id, count=PAGE)
-        return await _first(found, lambda one: one.get("external_id") == external_id)
+        return await _first(found, lambda one: same_key(one.get("external_id"), external_id))
 
 
 class _NewCustomers(CallKind):

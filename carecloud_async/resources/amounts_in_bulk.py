@@ -12,6 +12,7 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.bulk.compare import as_decimal
 from carecloud_async.bulk.family import BulkWrites, FoundRecords, Merged
 from carecloud_async.bulk.pages import PAGE
 from carecloud_async.bulk.references import find_by_reference, note_with_reference, search_text
@@ -95,12 +96,14 @@ class Kind:
         if not found:
             return None
         records = [msgspec.json.decode(one) for one in found]
-        amount = math.fsum(float(one.get(self.amount_field) or 0) for one in records)
+        amounts = [as_decimal(one.get(self.amount_field) or 0) for one in records]
+        amount = None if None in amounts else math.fsum(map(float, filter(None, amounts)))
         return msgspec.json.encode({**records[0], self.amount_field: amount})
 
     def is_amount(self, record: Mapping[str, Any], amount: float) -> bool:
         """Return whether a record is of an amount, which is negative if it was taken."""
-        return abs(float(record[self.amount_field]) - amount) <= _NOTHING
+        shown = as_decimal(record[self.amount_field])
+        return shown is not None and abs(float(shown) - amount) <= _NOTHING
 
 
 POINTS: Final = Kind(

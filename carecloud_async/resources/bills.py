@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,12 +16,12 @@ from attrs import field, frozen
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.operation import CallRequest
-from carecloud_async.bulk.compare import changed_fields
+from carecloud_async.bulk.compare import as_decimal, changed_fields
 from carecloud_async.bulk.convert import ConversionError, Converter
 from carecloud_async.bulk.family import BulkWrites, FamilyFacts, Merged
 from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import API_NAME
-from carecloud_async.models.ids import same_id
+from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.models.purchases import FinalBillInput, Purchase
 from carecloud_async.resources.bulk_target import DeclaredFamily
 from carecloud_async.resources.declare import Resource, declared
@@ -87,6 +87,8 @@ class Bills(DeclaredFamily):
         if different:
             raise ValueError("; ".join(f"{name}: {_OTHER}" for name in different))
         owner = {name: changes[name] for name in ("customer_id", "card_number") if name in changes}
+        if same_id(base.get("customer_id"), owner.get("customer_id")):
+            del owner["customer_id"]  # a server may write ids in another case
         if base.get("customer_id") and not base.get("card_number"):
             owner.pop("card_number", None)  # not every server shows the card by which it found the customer
         return super().merge(record, owner)
@@ -110,7 +112,7 @@ def has_bill_id(purchase: Mapping[str, Any], *, store_id: str, bill_id: str) -> 
         bill_id: id of the bill in the shop's own system.
     """
     store = purchase.get("store_id")
-    return purchase.get("external_purchase_id") == bill_id and (not store or same_id(str(store), store_id))
+    return same_key(purchase.get("external_purchase_id"), bill_id) and (not store or same_id(str(store), store_id))
 
 
 def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, timezone: ZoneInfo) -> list[str]:
@@ -135,9 +137,8 @@ def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, ti
 
 def _is_same_total(now: Any, value: Any, *, is_canceled: bool) -> bool:
     """Return whether two totals differ by less than a cent; a cancellation may be shown with either sign."""
-    try:
-        shown, sent = Decimal(str(now)), Decimal(str(value))
-    except InvalidOperation:
+    shown, sent = as_decimal(now), as_decimal(value)
+    if shown is None or sent is None:
         return False
     return abs(abs(shown) - abs(sent) if is_canceled else shown - sent) < _CENT
 

@@ -213,6 +213,15 @@ async def test_a_known_bill_with_another_total_is_refused(server, clock, tmp_pat
     assert len(server.bills) == 2
 
 
+async def test_a_bill_is_unchanged_as_the_server_spells_it(server, clock):
+    """An id of the customer in capital letters, and a total as a text with a comma, change nothing."""
+    rows = [bill(1, customer_id="8ea6abece4cd0a4ded0a29f093")]
+    assert counts(await write(server, clock, rows)) == {"created": 1}
+    server.purchases[0] |= {"customer_id": rows[0]["customer_id"].upper(), "total_price": "50,00"}
+    assert counts(await write(server, clock, rows)) == {"unchanged": 1}
+    assert len(server.sent) == 1
+
+
 async def test_the_same_id_in_another_store_is_another_bill(server, clock):
     """Ids of bills may be unique in a store only: a bill of another store is another."""
     assert counts(await write(server, clock, [bill(1)])) == {"created": 1}

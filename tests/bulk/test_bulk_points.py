@@ -105,6 +105,17 @@ async def test_an_operation_that_is_noted_in_parts(server, clock):
     assert counts(await write(server, clock, "points", rows)) == {"unchanged": 1}
 
 
+@pytest.mark.parametrize(("shown", "outcome"), [("50,00", "unchanged"), ("50 points", "refused")])
+async def test_an_amount_that_is_shown_as_a_text(server, clock, shown, outcome, tmp_path):
+    """An amount may be a text with a decimal comma; one that cannot be read is another amount."""
+    server.points += [{"customer_id": ADA, "point_amount": shown, "point_operation_note": "[ref: B1]"}]
+    rows = [{"customer_id": ADA, "reference": "B1", "amount": 50}]
+    report = await write(server, clock, "points", rows, results=tmp_path / "results.jsonl")
+    assert counts(report) == {outcome: 1}
+    reasons = {"refused": ["amount: the history has another amount with this reference"]}
+    assert read(tmp_path / "results.jsonl")[0]["reasons"] == reasons.get(outcome, [])
+
+
 async def test_a_status_is_given_once(server, clock):
     """A customer who has the status is left alone, another one gets it; a lost answer gives none twice."""
     server.faults = [20.0, "after", "before"]

@@ -59,6 +59,7 @@ class TillServer(httpx.AsyncBaseTransport):
         faults: faults of the writes to come, one each; `None` is none.
         away: whether nothing can be reached.
         shown: what purchases show in another way than it was sent.
+        spelled, amounts: how ids of other systems, and amounts of histories, are shown.
         refused: bill ids that are refused.
         arrived: called before each request is worked on.
     """
@@ -67,6 +68,7 @@ class TillServer(httpx.AsyncBaseTransport):
         self.done, self.faults, self.refused = [], [], set()
         self.away = False
         self.shown = {}
+        self.spelled = self.amounts = lambda value: value
         self.arrived = None
         self.requests = []
         self.customers = {}
@@ -118,7 +120,7 @@ class TillServer(httpx.AsyncBaseTransport):
         return [
             {
                 "purchase_id": f"p{one['bill']['bill_id']}",
-                "external_purchase_id": one["bill"]["bill_id"],
+                "external_purchase_id": self.spelled(one["bill"]["bill_id"]),
                 "store_id": one["store_id"].upper(),
                 "total_price": one["bill"]["total_price"],
                 "payment_time": one["bill"]["payment_time"],
@@ -135,7 +137,7 @@ class TillServer(httpx.AsyncBaseTransport):
         for path, body in self.done:
             if kind in path and body["customer_id"] == query["customer_id"] and "actions" in path:
                 sign = -1 if "reduce" in path else 1
-                found.append({amount: sign * body["amount"], f"{kind[:-1]}_operation_note": body["note"]})
+                found.append({amount: self.amounts(sign * body["amount"]), f"{kind[:-1]}_operation_note": body["note"]})
         return [one for one in found if query[f"{kind[:-1]}_operation_note"] in one[f"{kind[:-1]}_operation_note"]]
 
     def _point_history(self, query):
@@ -146,15 +148,18 @@ class TillServer(httpx.AsyncBaseTransport):
 
     def _events(self, query):
         events = [body["event"] for path, body in self.done if path == "/events"]
-        return [{"event_id": "e", **one} for one in events if one["external_id"] == query["external_id"]]
+        found = [one for one in events if one["external_id"] == query["external_id"]]
+        return [{"event_id": "e", **one, "external_id": self.spelled(one["external_id"])} for one in found]
 
     def _orders(self, query):
         orders = [body["order"] for path, body in self.done if path == "/orders"]
-        return [{"order_id": "o", **one} for one in orders if one["customer_id"] == query["customer_id"]]
+        found = [one for one in orders if one["customer_id"] == query["customer_id"]]
+        return [{"order_id": "o", **one, "order_number": self.spelled(one["order_number"])} for one in found]
 
     def _point_reservations(self, query):
-        found = [body for path, body in self.done if path.endswith("reserve-points")]
-        return [{"points_reservation_id": "r", **one} for one in found if one["external_id"] == query["external_id"]]
+        reserved = [body for path, body in self.done if path.endswith("reserve-points")]
+        found = [one for one in reserved if one["external_id"] == query["external_id"]]
+        return [{"points_reservation_id": "r", **one, "external_id": self.spelled(one["external_id"])} for one in found]
 
     def _customers(self, query):
         wanted = {*map(str.lower, query.get_list("email_list[]")), *query.get_list("customer_ids[]")}

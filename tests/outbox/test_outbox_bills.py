@@ -60,6 +60,7 @@ async def test_another_bill_with_a_used_id_fails(client, server, path, what):
 
 SPELLINGS = [
     {"payment_time": "2026-03-02T09:00:00Z"},
+    {"total_price": "10,125"},
     {"payment_time": "2026-03-02T10:00:00.000+01:00"},
     {"total_price": 10.129, "currency_id": "CZK", "customer_id": "C"},
     {"total_price": 10.12, "payment_time": "", "customer_id": None, "type_id": None},

@@ -75,6 +75,40 @@ async def test_each_kind_is_done_once_after_a_lost_answer(client, server, path, 
     assert len(server.done) == 1
 
 
+SPELLINGS = {
+    "numbers": (lambda key: int(key) if key.isdigit() else key, float),
+    "spaces": (lambda key: f" {key} ", lambda amount: f"{amount:.4f}"),
+    "commas": (lambda key: key, lambda amount: f"{amount:.2f}".replace(".", ",")),
+}
+
+
+@pytest.mark.parametrize("what", KINDS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_each_kind_is_found_as_the_server_spells_it(client, server, path, what, spelling):
+    """A key that is shown as a number or with spaces is the key, and an amount may be a text with a comma."""
+    method, args, named = KINDS[what](client)
+    server.faults = ["cut"]
+    server.spelled, server.amounts = SPELLINGS[spelling]
+    async with client.outbox(path) as outbox:
+        for _ in range(2):
+            await outbox.put(method, *args, **named)
+            assert await outbox.flush()
+    assert len(server.done) == 1
+
+
+async def test_an_amount_that_cannot_be_read_fails_its_entry(client, server, path):
+    """Points whose amount the history shows in an unknown form fail with a reason, and hold up nothing."""
+    server.faults, server.amounts = ["cut"], lambda amount: f"{amount} points"
+    points = client.points.assign_points
+    async with client.outbox(path) as outbox:
+        await outbox.put(points, customer_id="c", amount=5, reference="B1")
+        await outbox.put(points, customer_id="c", amount=5, reference="B2")
+        assert not await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert failed.reasons[0] == "reference: it is taken by another record, which differs in amount"
+    assert server.notes() == ["[ref: B1]", "[ref: B2]"]
+
+
 async def test_a_part_of_a_reference_is_another_operation(client, server, path):
     """Points with the reference `B1` are given although `B10` is there."""
     async with client.outbox(path) as outbox:
