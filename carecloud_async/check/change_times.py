@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names
-from carecloud_async._lists.export.reading.times import FIELD, NEVER, NoTime, ZoneFit, read_time
+from carecloud_async._lists.export.reading.times import FIELD, NEVER, NoTime, ZoneFit, parse_time, read_time
+from carecloud_async.check.replies import Record
 from carecloud_async.check.report import CheckFinding, good, not_known, warning
+from carecloud_async.models.base import Model
 
-__all__ = ["DECIDE", "ChangeTimes", "Spelling", "says_when_changed", "spelling_of", "zone_findings"]
+__all__ = ["DECIDE", "Spelling", "TimeSpellings", "says_when_changed", "spelling_of", "zone_findings"]
 
 DECIDE: Final = (
     "to decide it yourself, change a record in CareCloud and run the check again within ten minutes: it compares the "
@@ -27,7 +29,7 @@ DECIDE: Final = (
 _MEANS: Final = "changed_since, state= and changes read and compare these times"
 
 
-def says_when_changed(into: Any) -> bool:
+def says_when_changed(into: type[Model]) -> bool:
     """Return whether the records of a model say when they changed."""
     return FIELD in api_names(into).values()
 
@@ -108,22 +110,20 @@ _KINDS: Final = (
 )
 
 
-def spelling_of(record: Mapping[str, Any], zone: ZoneInfo) -> Spelling:
+def spelling_of(record: Record, zone: ZoneInfo) -> Spelling:
     """Return how a record says when it changed.
 
     Args:
         zone: the project's zone.
     """
     value = record.get(FIELD)
-    time = read_time(value, zone)
+    written, time = parse_time(value), read_time(value, zone)
     if time is NoTime.BLANK:
         blank = Spelling.NULL if FIELD in record else Spelling.MISSING
         return Spelling.EMPTY if isinstance(value, str) else blank
-    if not isinstance(value, str) or time is NoTime.FOREIGN:
+    if isinstance(written, NoTime) or time is NoTime.FOREIGN:
         return Spelling.NUMBER if isinstance(value, int | float) else Spelling.TEXT
-    if time == NEVER:
-        return Spelling.ZERO
-    return _offset_of(datetime.fromisoformat(value), zone)
+    return Spelling.ZERO if time == NEVER else _offset_of(written, zone)
 
 
 def _offset_of(time: datetime, zone: ZoneInfo) -> Spelling:
@@ -134,7 +134,7 @@ def _offset_of(time: datetime, zone: ZoneInfo) -> Spelling:
     return Spelling.UTC if time.utcoffset() == UTC.utcoffset(None) else Spelling.OTHER_OFFSET
 
 
-class ChangeTimes:
+class TimeSpellings:
     """The spellings of the times of all pages, by list.
 
     Args:
@@ -145,7 +145,7 @@ class ChangeTimes:
         self.zone = zone
         self._seen: dict[str, set[Spelling]] = {}
 
-    def look(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
+    def look(self, name: str, records: Iterable[Record]) -> None:
         """Look at the records of a page.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from carecloud_async._base.runtime.validators import require_number
 
@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["Checks"]
 
 
+class Checked(Protocol):
+    """The part of a client that the checks use."""
+
+    @property
+    def _caller(self) -> Caller: ...
+
+    async def login(self) -> LoggedIn:
+        """Log in now; see `CareCloud.login`."""
+        ...
+
+
 class Checks:
-    """The checks of a client."""
+    """The checks of a client, which is a `Checked`: the client inherits them, so they know nothing of its class."""
 
-    if TYPE_CHECKING:
-
-        @property
-        def _caller(self) -> Caller: ...
-
-        async def login(self) -> LoggedIn:
-            """Log in."""
-            ...
-
-    async def ping(self) -> None:
+    async def ping(self: Checked) -> None:
         """Check that the project answers and takes this identity's token; one small request.
 
         A device token can be checked only while a customer is logged in on it; otherwise any answer counts.
@@ -38,7 +40,7 @@ class Checks:
 
         await ping(self._caller)
 
-    async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
+    async def check(self: Checked, *, seconds: float = 120.0) -> ProjectCheck:
         """Check whether the project behaves as this SDK assumes.
 
         Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, rights,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from attrs import evolve, field, frozen
 
 from carecloud_async._calls.call.operation import Operation
-from carecloud_async.check.probe import Probe
+from carecloud_async.check.probe import Param, Probe
 from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
+from carecloud_async.models.base import Model
 from carecloud_async.resources.lookup.lists import list_model, listable
 
 __all__ = ["FamilyList", "ask_families", "family_findings"]
@@ -66,7 +67,7 @@ class FamilyList:
 
     name: str
     operation: Operation
-    into: Any
+    into: type[Model]
     probe: Probe = field(repr=False)
     reply: Reply
 
@@ -75,7 +76,7 @@ class FamilyList:
         """The field that names a record."""
         return self.operation.id_field or ""
 
-    async def ask(self, **params: Any) -> Reply:
+    async def ask(self, **params: Param) -> Reply:
         """Ask for a page. A refusal counts only while the plain list comes: rights and tokens can end meanwhile."""
         reply = await self.probe.ask(self.operation, **params)
         if reply.is_page or not reply.is_evidence or await self.still_comes():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from attrs import field, frozen
 
 from carecloud_async._base.project import Interface
 from carecloud_async.check.families import FamilyList
+from carecloud_async.check.probe import Param
 from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, CheckStatus, good, not_known, problem, warning
 
@@ -37,7 +38,7 @@ class _Asked:
     """
 
     family: FamilyList
-    params: Mapping[str, Any] = field(repr=False)
+    params: Mapping[str, Param] = field(repr=False)
     reply: Reply
 
     @property
@@ -67,11 +68,11 @@ async def filter_findings(
     return [*found, empty, *([] if empty.status is CheckStatus.PROBLEM else _refused(asked))]
 
 
-def _empty_filters(families: Sequence[FamilyList], random: Random) -> list[tuple[FamilyList, Mapping[str, Any]]]:
+def _empty_filters(families: Sequence[FamilyList], random: Random) -> list[tuple[FamilyList, Mapping[str, Param]]]:
     """Return filters with values that no record has."""
     nowhere = f"{random.getrandbits(104):026x}"
     readable = [one for one in families if one.reply.records]
-    wanted: list[tuple[FamilyList, Mapping[str, Any]]] = []
+    wanted: list[tuple[FamilyList, Mapping[str, Param]]] = []
     for one in readable:
         if one.name == "customers":
             wanted += [

@@ -49,7 +49,7 @@ class LoginResult:
     ends: bool = False
     valid_to: datetime | None = None
     date: datetime | None = None
-    last_login: object = None
+    last_login: datetime | None = None
 
 
 async def log_in(probe: Probe, login: Login) -> LoginResult:

@@ -5,10 +5,11 @@ Bulk writes and outboxes find an operation again by the reference in its note.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from carecloud_async.check.families import FamilyList
+from carecloud_async.check.replies import Record
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.resources.lookup.lists import listable
 
@@ -51,14 +52,14 @@ async def _finding(family: FamilyList) -> CheckFinding:
             "notes", seen, f"{_MEANS}: whether these are searched is not known", "run it again when there are some"
         )
     part = note[len(note) // 4 : len(note) // 4 + max(4, len(note) // 2)]
-    by_part = await family.probe.ask(history, **{"customer_id": customer_id, "count": 20, note_field: part})
+    by_part = await family.probe.ask(history, customer_id=customer_id, count=20, **{note_field: part})
     if not by_part.is_evidence:
         seen = f"the {name} of a customer could not be searched by note: {by_part}"
         return not_known("notes", seen, f"{_MEANS}: whether these are searched is not known", "run it again")
     if note not in {_text(one, note_field) for one in by_part.records}:
         seen = f"the {name} of a customer, searched by a part of a note, does not find that note"
         return problem("notes", seen, f"{_MEANS}: here it is not found, and could be made twice", _FIX)
-    if any(part not in (one.get(note_field) or "") for one in by_part.records):
+    if any(part not in str(one.get(note_field) or "") for one in by_part.records):
         seen = f"the {name} of a customer is not searched by note: a part of a note finds other records too"
         return warning(
             "notes",
@@ -69,7 +70,7 @@ async def _finding(family: FamilyList) -> CheckFinding:
     return good("notes", f"the {name} of a customer is searched by a part of the note", _MEANS)
 
 
-def _text(record: Mapping[str, Any], note_field: str) -> str | None:
+def _text(record: Record, note_field: str) -> str | None:
     """Return the note of a record that is long enough to be searched for."""
     note = record.get(note_field)
     return note if isinstance(note, str) and len(note.strip()) >= 8 else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import anyio
 from attrs import define, evolve, field, frozen
@@ -19,7 +19,10 @@ from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async.check.replies import Outcome, Reply, failed_reply, read_reply
 from carecloud_async.errors import CareCloudError
 
-__all__ = ["MAX_REQUESTS", "AskedPage", "Probe", "SentRequest", "ServerTime"]
+__all__ = ["MAX_REQUESTS", "AskedPage", "Param", "Probe", "SentRequest", "ServerTime"]
+
+#: A value of the query of a list.
+Param: TypeAlias = str | int | Sequence[str]
 
 #: The most requests of a check, logins and repeats included.
 MAX_REQUESTS: Final = 80
@@ -88,7 +91,7 @@ class AskedPage:
     """
 
     operation: Operation
-    params: Mapping[str, Any] = field(repr=False)
+    params: Mapping[str, Param] = field(repr=False)
     length: int
     total: int | None
 
@@ -100,8 +103,12 @@ class AskedPage:
         """
         if not self.operation.paged or self.total is None or self.params.keys() - set(PAGING):
             return False
-        count, offset = int(self.params["count"]), int(self.params.get("offset", 0))
-        return self.length < min(count, cap, self.total - offset)
+        return self.length < min(_number(self.params, "count"), cap, self.total - _number(self.params, "offset"))
+
+
+def _number(params: Mapping[str, Param], name: str) -> int:
+    value = params.get(name, 0)
+    return value if isinstance(value, int) else 0
 
 
 @define(eq=False)
@@ -146,7 +153,7 @@ class Probe(CallObserver):
         quick = evolve(self.caller.options, retry=RetryPolicy(attempts=1), timeout=_TIMEOUT)
         self.caller = self.caller.with_options(quick, self.caller.manager).fresh
 
-    async def ask(self, operation: Operation, **params: Any) -> Reply:
+    async def ask(self, operation: Operation, **params: Param) -> Reply:
         """Ask for a page; after an answer that may pass, ask again.
 
         Args:
@@ -161,7 +168,7 @@ class Probe(CallObserver):
             self._last = reply.outcome
         return reply
 
-    async def ask_with(self, bearer: str, operation: Operation, **params: Any) -> Reply:
+    async def ask_with(self, bearer: str, operation: Operation, **params: Param) -> Reply:
         """Ask for a page as `ask` does, with another token than the identity's; a 401 renews nothing.
 
         Args:
@@ -175,7 +182,7 @@ class Probe(CallObserver):
         """Return whether one more question fits into the requests of the check."""
         return self.requests + _MOST_PER_QUESTION * (self._under_way + 1) <= MAX_REQUESTS
 
-    async def _ask_again(self, operation: Operation, params: Mapping[str, Any], bearer: str | None) -> Reply:
+    async def _ask_again(self, operation: Operation, params: Mapping[str, Param], bearer: str | None) -> Reply:
         reply, repeats = await self._ask_in_bounds(operation, params, bearer), 0
         while self._may_pass(reply, repeats):
             await self.caller.context.clock.sleep(max(reply.retry_after or 0, _LEAST_WAIT))
@@ -195,7 +202,7 @@ class Probe(CallObserver):
         may_pass = repeats < _REPEATS.get(reply.outcome, 0) and self._repeats < _MOST_REPEATS
         return may_pass and (reply.retry_after or 0) <= _MOST_WAIT
 
-    async def _ask_in_bounds(self, operation: Operation, params: Mapping[str, Any], bearer: str | None) -> Reply:
+    async def _ask_in_bounds(self, operation: Operation, params: Mapping[str, Param], bearer: str | None) -> Reply:
         if not self.has_room():
             return Reply.unsent()
         self._under_way += 1
@@ -209,8 +216,8 @@ class Probe(CallObserver):
             self.pages.append(AskedPage(operation, params, len(reply.records), reply.total))
         return reply
 
-    async def _ask_once(self, operation: Operation, params: Mapping[str, Any], bearer: str | None) -> Reply:
-        decode = partial(read_reply, key=operation.result_key or "", offset=params.get("offset", 0))
+    async def _ask_once(self, operation: Operation, params: Mapping[str, Param], bearer: str | None) -> Reply:
+        decode = partial(read_reply, key=operation.result_key or "", offset=_number(params, "offset"))
         try:
             answer = await self.caller.execute(CallRequest(operation, decode=decode, params=params, bearer=bearer))
         except CareCloudError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
@@ -26,7 +26,10 @@ from carecloud_async.errors import (
     ServerError,
 )
 
-__all__ = ["Outcome", "Reply", "failed_reply", "read_reply"]
+__all__ = ["Outcome", "Record", "Reply", "failed_reply", "read_reply"]
+
+#: A record as the server wrote it: nothing is known of its values.
+Record: TypeAlias = Mapping[str, object]
 
 
 class Outcome(Enum):
@@ -83,7 +86,7 @@ class Reply:
 
     outcome: Outcome
     status: int | None = None
-    records: tuple[Mapping[str, Any], ...] = ()
+    records: tuple[Record, ...] = ()
     length: int = 0
     total: int | None = None
     has_total: bool = False

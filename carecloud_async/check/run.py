@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,8 +15,8 @@ from carecloud_async._calls.auth.device import DeviceToken
 from carecloud_async._calls.auth.token import valid_to_utc
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.events import watched
-from carecloud_async._lists.export.reading.times import FIELD, judge_zone, read_time, to_moments
-from carecloud_async.check.change_times import ChangeTimes, says_when_changed, zone_findings
+from carecloud_async._lists.export.reading.times import FIELD, judge_zone, latest_moment, read_time
+from carecloud_async.check.change_times import TimeSpellings, says_when_changed, zone_findings
 from carecloud_async.check.clock import clock_findings, server_now
 from carecloud_async.check.connection import connection_findings
 from carecloud_async.check.families import FamilyList, ask_families, family_findings
@@ -35,8 +35,6 @@ from carecloud_async.check.zone import ZoneEvidence
 
 __all__ = ["run_check"]
 
-#: The most by which a wrong zone shifts a time; later ones are data, not clocks.
-_MOST_SHIFT: Final = timedelta(hours=26)
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = frozenset({"customers", "purchases"})
 
@@ -169,7 +167,7 @@ class _Survey:
         for one in self.families:
             if one.name in _OFTEN_CHANGED and one is not self.target and one.reply.records:
                 self.latest.append((one, await one.ask(count=5, sort_field=FIELD, sort_direction="DESC")))
-        times = ChangeTimes(self.probe.caller.context.project.timezone)
+        times = TimeSpellings(self.probe.caller.context.project.timezone)
         for family, reply in self._all_pages():
             if says_when_changed(family.into):
                 times.look(family.name, reply.records)
@@ -187,11 +185,11 @@ class _Survey:
         if login is None:
             return []
         times = [read_time(record.get(FIELD), zone) for _, reply in self._all_pages() for record in reply.records]
-        fit, moments = judge_zone(times, date=now, zone=zone), to_moments(times, zone)
+        fit = judge_zone(times, date=now, zone=zone)
         evidence = ZoneEvidence(
             zone=zone,
             now=now,
-            newest=max((one for one in moments if one <= now + _MOST_SHIFT), default=None),
+            newest=latest_moment(times, date=now, zone=zone),
             fit=fit,
             login=self._second_login_time(zone),
             valid_to=login.valid_to if login.ends else None,
@@ -206,7 +204,7 @@ class _Survey:
         """
         first = None if self.logged_in is None else self.logged_in.last_login
         second = None if self.second is None else self.second.last_login
-        return valid_to_utc(second, zone=zone, after=None) if isinstance(second, datetime) and first != second else None
+        return None if second is None or first == second else valid_to_utc(second, zone=zone, after=None)
 
     async def _compare_schema(self) -> list[CheckFinding]:
         schema = Schema()

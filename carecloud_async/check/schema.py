@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.check.known_values import known_values
-from carecloud_async.check.replies import Reply
+from carecloud_async.check.replies import Record, Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
+from carecloud_async.models.base import Model
 
 __all__ = ["Schema"]
 
@@ -30,7 +31,7 @@ class Schema:
         self.damaged: set[str] = set()
         self.lists: int = 0
 
-    def look(self, name: str, page: Reply, into: Any) -> None:
+    def look(self, name: str, page: Reply, into: type[Model]) -> None:
         """Look at the records of a page.
 
         Args:
@@ -43,7 +44,7 @@ class Schema:
         if page.is_damaged:
             self.damaged.add(name)
 
-    def _object(self, value: Mapping[str, Any], into: Any, path: str) -> None:
+    def _object(self, value: Record, into: type, path: str) -> None:
         names = {api: name for name, api in api_names(into).items()}
         types, known = field_types(into), known_values()
         for key, one in value.items():
@@ -55,7 +56,7 @@ class Schema:
                 self.values.add(f"{path}.{key}")
             self._inner(one, types[names[key]], f"{path}.{key}")
 
-    def _inner(self, value: Any, hint: Any, path: str) -> None:
+    def _inner(self, value: object, hint: object, path: str) -> None:
         core = core_type(hint)
         if is_model(core):
             if isinstance(value, dict):
@@ -110,7 +111,7 @@ class Schema:
         return found
 
 
-def _scalars(value: Any) -> Iterable[str]:
+def _scalars(value: object) -> Iterable[str]:
     """Return the values of a field as text; null, an empty text and an object say nothing."""
     values = value if isinstance(value, list) else [value]
     return [

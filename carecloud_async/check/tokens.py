@@ -7,6 +7,7 @@ login before, where a login of this identity ends no other by the vendor's own d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from random import Random
 from typing import Final
@@ -113,7 +114,7 @@ class SecondLogin:
     """
 
     finding: CheckFinding
-    last_login: object = None
+    last_login: datetime | None = None
 
 
 async def log_in_again(probe: Probe, family: FamilyList | None, dead: Reply | None) -> SecondLogin:

@@ -13,16 +13,12 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from carecloud_async._calls.auth.token import DEFAULT_LIFETIME
-from carecloud_async._lists.export.reading.times import ZoneFit
+from carecloud_async._lists.export.reading.times import CLOCK_SLACK, FRESH, ZoneFit
 from carecloud_async.check.change_times import DECIDE
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 
 __all__ = ["ZoneEvidence"]
 
-#: Differences that slow answers, whole seconds and clocks of several servers explain.
-_SLACK: Final = timedelta(minutes=2)
-#: A change so shortly before the server's now is one of a moment ago.
-_FRESH: Final = timedelta(minutes=10)
 #: Zones differ by whole steps of this length; the few by quarters are not told apart from other causes.
 _STEP: Final = timedelta(minutes=30)
 _NONE: Final = timedelta()
@@ -65,16 +61,16 @@ class ZoneEvidence:
             return self._ahead(f"records changed {_hours(self.newest - self.now)} after the server's now")
         if life is not None and life <= _NONE:
             return self._wrong("the token ends before it begins")
-        login_shift = None if self.login is None else self._shift(self.login - self.now, within=_SLACK)
+        login_shift = None if self.login is None else self._shift(self.login - self.now, within=CLOCK_SLACK)
         if login_shift:
             return self._wrong(
                 f"the login of a moment ago is {_hours(abs(login_shift))} away", ahead=login_shift > _NONE
             )
-        if self.login is not None and abs(self.login - self.now) <= _SLACK:
+        if self.login is not None and abs(self.login - self.now) <= CLOCK_SLACK:
             return good("timezone", f"the time of the login fits {name} and the server's clock", _MEANS)
         if self.fit is ZoneFit.SHOWN:
             return good("timezone", f"the latest change fits {name} and the server's clock", _MEANS)
-        shift = None if life is None else self._shift(life - _USUAL_LIFE, within=_SLACK)
+        shift = None if life is None else self._shift(life - _USUAL_LIFE, within=CLOCK_SLACK)
         if life is None or shift is None:
             return not_known(
                 "timezone", f"nothing seen speaks against {name}, and nothing shows it", _MEANS, f"{_FIX}; {DECIDE}"
@@ -86,7 +82,7 @@ class ZoneEvidence:
     def _ahead(self, seen: str) -> CheckFinding:
         """Return the finding on changes in the future: a wrong zone, or single records, if the end of a token fits."""
         life = self._life()
-        if life is None or abs(life - _USUAL_LIFE) > _SLACK:
+        if life is None or abs(life - _USUAL_LIFE) > CLOCK_SLACK:
             return self._wrong(seen, ahead=True)
         return warning(
             "timezone",
@@ -103,7 +99,7 @@ class ZoneEvidence:
             f"is {_hours(abs(shift))} {'ahead of' if shift > _NONE else 'behind'} {self.zone.key}"
         )
         gap = None if self.newest is None else self.now - self.newest + shift
-        if gap is not None and _NONE <= gap + _SLACK <= _FRESH + _SLACK:
+        if gap is not None and _NONE <= gap + CLOCK_SLACK <= FRESH + CLOCK_SLACK:
             return problem("timezone", f"{seen}, where the latest change would be of a moment ago", _MEANS, _FIX)
         level = warning if (_USUAL_LIFE + shift) / timedelta(hours=1) in _OTHER_LIVES else problem
         return level("timezone", seen, _MEANS, f"{_FIX}; if tokens live that long here, the zone is right; {DECIDE}")

@@ -163,8 +163,7 @@ def open_listing(
         needed = " ".join(f"--filter {name}=…" for name in missing)
         raise UsageError(f"{_short(operation)} can be listed only for one of its owners: add {needed}")
     if values.keys() <= set(operation.parameters):
-        listing: Listing[Any] = method(*ids, **values, **given)
-        return listing
+        return method(*ids, **values, **given)
     params = values | given
     into = declared(method).into
     return client.listing(operation.path, into=into, path_params=path_values, params=params, allow_unknown=True)

@@ -99,7 +99,7 @@ def _open(client: CareCloud, operation: Operation, customer_id: str) -> Listing[
         return None
     params |= {name: True for name in operation.parameters if name.startswith(_MORE)}
     params |= {name: False for name in operation.parameters if name == _LESS}
-    listing: Listing[Any] = method(**params)
+    listing = method(**params)
     return listing if is_under or _names_customer(listing.export_source().into) else None
 
 

@@ -53,7 +53,8 @@ NAMES = {
     "_lists.export.reading.range_scan": "IdRange find_ranges",
     "_lists.export.reading.since": "OVERLAP Since has_changes parse_since require_changes",
     "_lists.export.reading.times": (
-        "FIELD NEVER NoTime TimelessRecords ZoneFit judge_zone known_times read_time to_moments"
+        "CLOCK_SLACK FIELD FRESH NEVER NoTime TimelessRecords ZoneFit judge_zone known_times latest_moment parse_time "
+        "read_time"
     ),
     "_lists.export.report": "ExportReport",
     "_lists.export.request": "ExportOptions",

@@ -11,6 +11,7 @@ from carecloud_async._calls.call.operation import Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.bulk_writing import BulkWriting
+from carecloud_async.resources.families import Families
 from carecloud_async.resources.hints import why_not_in_bulk
 
 __all__ = ["all_families", "bind", "bulk_families", "open_family", "plain_name", "require_bulk"]
@@ -59,14 +60,15 @@ def _subclasses(cls: type[BulkWriting]) -> Iterator[type[BulkWriting]]:
         yield from _subclasses(one)
 
 
-def open_family(client: Any, name: str, of: Sequence[str]) -> Any:
-    """Return a family of the client, bound to its parents' ids, outermost first."""
-    return bind(client, name.split("."), list(of))
+def open_family(client: Families, name: str, of: Sequence[str]) -> BulkWriting:
+    """Return a family of the client that can be written in bulk, bound to its parents' ids, outermost first."""
+    family: BulkWriting = bind(client, name.split("."), list(of))
+    return family
 
 
-def bind(client: Any, names: Sequence[str], ids: list[str]) -> Any:
+def bind(client: Families, names: Sequence[str], ids: list[str]) -> Any:
     """Return what the client has under a dotted name, bound to its parents' ids, which are taken off the list."""
-    found = client
+    found: Any = client
     for name in names:
         found = getattr(found, name)
         if callable(found):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.base import Model
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.families import Families
 from carecloud_async.resources.lookup.families import bind
 
 __all__ = ["find_list", "find_method", "list_model", "listable", "missing_filters", "open_list"]
+
+#: A method of a family that returns a listing, such as `client.cards.list`.
+ListMethod: TypeAlias = Callable[..., Listing[Any]]
 
 
 @cache
@@ -45,13 +49,14 @@ def find_list(name: object) -> Operation:
     return operation
 
 
-def list_model(operation: Operation) -> Any:
+def list_model(operation: Operation) -> type[Model]:
     """Return the model of the records of a family's own list, such as `cards.list`."""
     family, _, method = operation.call.partition(".")
-    return declared(getattr(getattr(Families, family).resource, method)).into
+    model: type[Model] = declared(getattr(getattr(Families, family).resource, method)).into
+    return model
 
 
-def find_method(client: Any, operation: Operation, *, of: Iterable[str] = ()) -> tuple[Any, list[str]]:
+def find_method(client: Families, operation: Operation, *, of: Iterable[str] = ()) -> tuple[ListMethod, list[str]]:
     """Return the client's method of an operation, and the ids that it takes itself.
 
     Args:
@@ -62,12 +67,12 @@ def find_method(client: Any, operation: Operation, *, of: Iterable[str] = ()) ->
     return getattr(bind(client, owners, ids), last), ids
 
 
-def missing_filters(operation: Operation, method: Any, given: Iterable[str]) -> list[str]:
+def missing_filters(operation: Operation, method: ListMethod, given: Iterable[str]) -> list[str]:
     """Return the filters without which a list cannot be asked for, and that are not given."""
     return [name for name in declared(method).signature.required if name in operation.parameters and name not in given]
 
 
-def open_list(client: Any, operation: Operation, **params: Any) -> Listing[Any]:
+def open_list(client: Families, operation: Operation, **params: Any) -> Listing[Any]:
     """Make the listing of a list operation that belongs to no parent.
 
     Args:
@@ -87,5 +92,4 @@ def open_list(client: Any, operation: Operation, **params: Any) -> Listing[Any]:
     unknown = sorted(one for one in params if one not in operation.parameters)
     if unknown:
         raise ConfigurationError(f"{name} has no filter {unknown[0]}{did_you_mean(unknown[0], operation.parameters)}")
-    listing: Listing[Any] = method(**params)
-    return listing
+    return method(**params)

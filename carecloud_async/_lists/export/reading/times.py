@@ -20,7 +20,9 @@ from carecloud_async._base.codec.lists import key_decoder
 from carecloud_async._base.runtime.threads import run_in_thread
 
 __all__ = [
+    "CLOCK_SLACK",
     "FIELD",
+    "FRESH",
     "NEVER",
     "ChangeTime",
     "ChangeTimes",
@@ -29,6 +31,8 @@ __all__ = [
     "ZoneFit",
     "judge_zone",
     "known_times",
+    "latest_moment",
+    "parse_time",
     "possible_lag",
     "read_time",
     "to_moments",
@@ -48,10 +52,10 @@ _ZERO = re.compile(r"0000-00-00([T ][0:.]*)?Z?")
 NEVER = datetime.fromisoformat("0001-01-01")
 
 #: Clocks of one installation differ by no more.
-_SLACK = timedelta(minutes=2)
+CLOCK_SLACK = timedelta(minutes=2)
 
 #: Read in its own zone, a change so short before the server's now shows that the zone is right.
-_FRESH = timedelta(minutes=10)
+FRESH = timedelta(minutes=10)
 
 #: The pages whose times are kept: the two ends of a list are compared with each other.
 _PAGES = 3
@@ -77,7 +81,7 @@ class NoTime(Enum):
     FOREIGN = auto()
 
 
-#: A naive time in the project's zone, or why there is none.
+#: A time, or why there is none: naive and in the project's zone, if nothing else is said.
 ChangeTime = datetime | NoTime
 
 
@@ -101,14 +105,22 @@ def read_time(value: object, zone: ZoneInfo) -> ChangeTime:
         value: the value.
         zone: the project's zone, for values with an offset.
     """
+    found = parse_time(value)
+    if isinstance(found, NoTime) or found.tzinfo is None:
+        return found
+    try:
+        return found.astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        return NoTime.FOREIGN
+
+
+def parse_time(value: object) -> ChangeTime:
+    """Read a `last_change` as it is written: aware if it has an offset, and naive otherwise."""
     if not isinstance(value, str):
         return NoTime.BLANK if value is None else NoTime.FOREIGN
     if _TIME.match(value):
-        try:
-            found = datetime.fromisoformat(value)
-            return found if found.tzinfo is None else found.astimezone(zone).replace(tzinfo=None)
-        except (ValueError, OverflowError):
-            pass
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(value)
     if _ZERO.fullmatch(value):
         return NEVER
     return NoTime.FOREIGN if value.strip() else NoTime.BLANK
@@ -128,14 +140,14 @@ def judge_zone(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -
         zone: the project's zone.
     """
     moments = to_moments(times, zone)
-    if any(date + _SLACK < one <= date + _MOST_SHIFT for one in moments):
+    if any(date + CLOCK_SLACK < one <= date + _MOST_SHIFT for one in moments):
         return ZoneFit.AHEAD
     newest, lag = _newest(moments, date), utc_lag(date, zone)
     if newest is None:
         return ZoneFit.UNKNOWN
-    if lag and date - _FRESH < newest + lag <= date + _SLACK:
+    if lag and date - FRESH < newest + lag <= date + CLOCK_SLACK:
         return ZoneFit.UTC
-    return ZoneFit.SHOWN if newest > date - max(lag, _FRESH) else ZoneFit.UNKNOWN
+    return ZoneFit.SHOWN if newest > date - max(lag, FRESH) else ZoneFit.UNKNOWN
 
 
 def possible_lag(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> timedelta:
@@ -148,7 +160,7 @@ def possible_lag(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo)
     """
     newest, lag = _newest(to_moments(times, zone), date), utc_lag(date, zone)
     # As UTC, this change would lie in the future.
-    return timedelta() if newest is not None and newest + lag > date + _SLACK else lag
+    return timedelta() if newest is not None and newest + lag > date + CLOCK_SLACK else lag
 
 
 class ChangeTimes:
@@ -191,8 +203,19 @@ def utc_lag(date: datetime, zone: ZoneInfo) -> timedelta:
     return max(date.astimezone(zone).utcoffset() or timedelta(), timedelta())
 
 
+def latest_moment(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> datetime | None:
+    """Return the latest change in UTC that is a fact, or that a wrong zone puts into the future; `None` without one.
+
+    Args:
+        times: see `judge_zone`.
+        date: see `judge_zone`.
+        zone: the project's zone.
+    """
+    return max((one for one in to_moments(times, zone) if one <= date + _MOST_SHIFT), default=None)
+
+
 def _newest(moments: Iterable[datetime], date: datetime) -> datetime | None:
-    return max((one for one in moments if one <= date + _SLACK), default=None)
+    return max((one for one in moments if one <= date + CLOCK_SLACK), default=None)
 
 
 def to_moments(times: Iterable[ChangeTime], zone: ZoneInfo) -> list[datetime]:
