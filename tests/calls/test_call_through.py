@@ -7,7 +7,8 @@ from email.utils import formatdate
 import anyio
 import httpx
 import pytest
-from call_doors import DOORS, ManualClock, answer, create, passing_time, serving
+from call_doors import DOORS, answer, create, passing_time, serving
+from clocks import ManualClock
 
 from carecloud_async import (
     CareCloud,

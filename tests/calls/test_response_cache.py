@@ -7,7 +7,7 @@ import anyio
 import httpx
 import pytest
 from cache_server import Server, connect, credentials
-from call_doors import ManualClock
+from clocks import ManualClock
 
 from carecloud_async import (
     CareCloud,

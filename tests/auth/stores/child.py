@@ -14,7 +14,7 @@ from carecloud_async import FileTokenStore, RedisTokenStore, StoredToken
 def make(kind, where):
     if kind == "file":
         return FileTokenStore(where)
-    return RedisTokenStore(where, prefix="child:", lock_life=1.5)
+    return RedisTokenStore(where, prefix="child:", lock_life=60)
 
 
 def say(word):
