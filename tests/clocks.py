@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
@@ -89,6 +90,15 @@ class ManualClock:
         while True:
             await self.run(self._sleepers[0][0] if self._sleepers else self.now)
             await anyio.sleep(0.001)
+
+
+@asynccontextmanager
+async def passing_time(clock):
+    """Let the clock run by itself while the block does."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(clock.drive)
+        yield clock
+        group.cancel_scope.cancel()
 
 
 class SlowClock(SystemClock):

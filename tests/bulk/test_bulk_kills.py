@@ -57,7 +57,7 @@ def run_with_kills(tmp_path, *, kills, seed, match):
 FAULTS = [
     {"status": 504, "worked": True},
     {"status": 503},
-    {"status": 504, "late": 0.3},
+    {"status": 504, "late": 0.1},
     {"cut": "after"},
     {"cut": True},
     {"cut": "half"},

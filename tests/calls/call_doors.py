@@ -98,15 +98,6 @@ async def create(client, email="new@example.com"):
     )
 
 
-@asynccontextmanager
-async def passing_time(clock):
-    """Let the clock run by itself while the block does."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(clock.drive)
-        yield clock
-        group.cancel_scope.cancel()
-
-
 class Server:
     """A server of bytes: for each connection, `behave(stream, head)` is called with each request's head.
 

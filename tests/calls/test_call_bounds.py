@@ -3,8 +3,8 @@
 import anyio
 import httpx
 import pytest
-from call_doors import LOGIN, answer, default, passing_time, serving
-from clocks import ManualClock
+from call_doors import LOGIN, answer, default, serving
+from clocks import ManualClock, passing_time
 
 from carecloud_async import (
     CareCloud,

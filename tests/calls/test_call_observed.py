@@ -9,6 +9,7 @@ import traceback
 import anyio
 import httpx
 import pytest
+from clocks import FakeClock
 
 from carecloud_async import (
     CareCloud,
@@ -167,19 +168,25 @@ async def test_a_task_that_outlives_the_block_adds_nothing(sandbox):
     """The list is done when the block is."""
     async with connect(sandbox) as client, anyio.create_task_group() as group:
         await client.ping()
-        sandbox.faults.add("GET /customers", delay=0.05)
+        arrived, answered = anyio.Event(), anyio.Event()
+
+        async def hold(_request):
+            arrived.set()
+            await answered.wait()
+
+        sandbox.on_request = hold
         with client.record_calls() as calls:
             group.start_soon(client.ping)
-            await anyio.sleep(0.01)
+            await arrived.wait()
+        answered.set()
     assert calls == []
 
 
 async def test_a_record_tells_what_a_service_wants_to_know(sandbox):
     """Operation, headers without secrets, request id, page, statuses of all attempts, time at the limiter."""
     limit = RateLimit(requests_per_second=10)
-    async with connect(sandbox, rate_limit=limit) as client:
-        for _ in range(2):  # the first loads modules, and what it took may be caught up
-            await client.ping()
+    async with connect(sandbox, rate_limit=limit, clock=FakeClock()) as client:
+        await client.ping()
         headers = {"X-Request-Id": "req-7", "Set-Cookie": "s=1", "X-Odd": "yes"}
         sandbox.faults.add("GET /customers", status=503)
         sandbox.faults.add("GET /customers", status=404, headers=headers)

@@ -7,8 +7,8 @@ from email.utils import formatdate
 import anyio
 import httpx
 import pytest
-from call_doors import DOORS, answer, create, passing_time, serving
-from clocks import ManualClock
+from call_doors import DOORS, answer, create, serving
+from clocks import ManualClock, passing_time
 
 from carecloud_async import (
     CareCloud,

@@ -123,12 +123,13 @@ def test_a_stream_ends_with_its_reader(sandbox, app, serve):
     with serve(app) as address:
         for after in (0, 3):
             sandbox.forget_requests()
-            sandbox.settings.latency = 0.05
+            hanging = sandbox.faults.add("GET /customers", delay=600, after=after)
             sock = ask(address, "/export")
             until(lambda after=after: sandbox.count("GET /customers") > after)
             sock.close()
-            time.sleep(0.3)
-            assert sandbox.count("GET /customers") <= after + 3
+            until(lambda: sandbox.connections.now == 0)
+            sandbox.faults.remove(hanging)
+            assert sandbox.count("GET /customers") == after + 1
 
 
 @pytest.mark.anyio

@@ -139,7 +139,7 @@ async def test_refused_input(app, enter):
 )
 async def test_faults_of_the_server_behind(sandbox, make, enter, app, fault, status, retry_after, caplog):
     """A failure of CareCloud is answered by the table, with the call's id, and logged with the route's template."""
-    app.router.lifespan_context = carecloud_lifespan(lambda: make(timeout=0.2))
+    app.router.lifespan_context = carecloud_lifespan(lambda: make(timeout=0.2 if "delay" in fault else 60))
     sandbox.faults.add("GET /customers/{customer_id}", **fault)
     async with enter(app) as http:
         answer = await http.get("/customers/8ea6abece4cd0a4ded0a29f093")

@@ -5,6 +5,7 @@ import signal
 
 import httpx
 import pytest
+from redis_servers import wait_until
 from server_processes import serving
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
@@ -58,10 +59,17 @@ def test_one_login_and_one_device_token_each(workers, sandbox):
             emails.append(email)
     emails = emails[:5]
     paths = [f"/customers/{FIRST_CUSTOMER_ID}", *(f"/me?email={email}" for email in emails)] * 30
-    answers = asyncio.run(load(base, paths, at_once=60))
-    assert {answer.status_code for answer in answers.values()} == {200}
-    assert len({answer.json()[0] for answer in answers.values()}) > 1, "one worker did it all"
-    assert len({tuple(answers[n].json()[1:]) for n in range(len(paths))}) == 1 + len(emails)
+    pids, customers = set(), set()
+
+    def answered_by_several():
+        answers = asyncio.run(load(base, paths, at_once=60))
+        assert {answer.status_code for answer in answers.values()} == {200}
+        pids.update(answer.json()[0] for answer in answers.values())
+        customers.update(answer.json()[1] for answer in answers.values())
+        return len(pids) > 1
+
+    wait_until(answered_by_several, seconds=60)  # on a busy machine, workers start long after the first one
+    assert len(customers) == 1 + len(emails)
     assert sandbox.logins == 1
     assert sandbox.count("POST /tokens") == len(emails)
     assert sandbox.count("POST /tokens/{token_id}/actions/login") == len(emails)

@@ -6,6 +6,7 @@ import anyio
 import httpx
 import httpx2
 import pytest
+from clocks import FakeClock, ManualClock, passing_time
 from exchange_server import BODY, answer, serving
 
 from carecloud_async import CareCloud, RateLimit, RateLimitError, Timeout
@@ -64,7 +65,7 @@ async def call_at_once(client, number):
 
 
 async def test_calls_that_waited_for_a_login_leave_evenly_spaced(http_client, monkeypatch):
-    """The slots are taken after the login, so that sixty calls are no burst after it."""
+    """The slots are taken after the login, so that the calls are no burst after it."""
     arrivals = Arrivals()
     async with serving(arrivals) as server:
         quick = server.answer
@@ -75,50 +76,53 @@ async def test_calls_that_waited_for_a_login_leave_evenly_spaced(http_client, mo
 
         monkeypatch.setattr(server, "answer", slow_login)
         async with connect(server, http_client) as client:
-            await call_at_once(client, 40)
-    assert len(arrivals.times) == 40
+            await call_at_once(client, 24)
+    assert len(arrivals.times) == 24
     assert arrivals.busiest <= MOST
 
 
 async def test_calls_that_waited_for_a_connection_leave_evenly_spaced(http_client):
-    """Forty calls share few connections to a server that hangs for a second: none of their slots is old after that."""
-    arrivals = Arrivals(slow=20)
+    """Calls share few connections to a server that hangs for a second: none of their slots is old after that."""
+    arrivals = Arrivals(slow=6)
     options = {"max_connections": 3} if http_client is None else {}
     async with serving(arrivals) as server, connect(server, http_client, **options) as client:
-        await call_at_once(client, 50)
-    assert len(arrivals.times) == 50
+        await call_at_once(client, 30)
+    assert len(arrivals.times) == 30
     assert arrivals.busiest <= MOST
 
 
 async def test_the_replay_after_a_401_has_a_slot_of_its_own(http_client):
     """Each request on the wire counts at the limiter."""
-    times = []
+    clock, times = FakeClock(), []
 
     def refuse_once(number, request):
-        times.append(time.monotonic())
+        times.append(clock.now)
         return (answer(REFUSED, b"401 Unauthorized") if number == 2 else answer(BODY),)
 
-    async with serving(refuse_once) as server, connect(server, http_client, rate=4) as client:
+    async with serving(refuse_once) as server, connect(server, http_client, rate=4, clock=clock) as client:
         await client.ping()
         await client.ping()
     assert len(times) == 3
-    assert times[2] - times[1] > 0.4  # the login and the replay, a quarter of a second each
+    assert times[2] - times[1] == pytest.approx(0.5)  # the login and the replay, a quarter of a second each
 
 
 async def test_calls_that_are_cancelled_give_back_slots_and_connections(http_client):
     """After a hundred calls that gave up in both queues, the next one is served at once, on the only connection."""
+    clock = ManualClock()
     options = {"max_connections": 1} if http_client is None else {}
-    async with serving(Arrivals()) as server, connect(server, http_client, rate=5, **options) as client:
-        await client.ping()
+    async with serving(Arrivals()) as server, connect(server, http_client, rate=5, clock=clock, **options) as client:
+        async with passing_time(clock):
+            await client.ping()
         async with anyio.create_task_group() as group:
             for _ in range(100):
                 group.start_soon(client.ping)
-            await anyio.sleep(0.5)
+            await clock.run(clock.now + 0.5)
             group.cancel_scope.cancel()
-        began = time.monotonic()
-        await client.ping()
-        await client.ping()
-    assert time.monotonic() - began < 10  # the slots of all would last 20 seconds
+        began = clock.now
+        async with passing_time(clock):
+            await client.ping()
+            await client.ping()
+    assert clock.now - began < 10  # the slots of all would last 20 seconds
 
 
 async def test_a_login_passes_calls_that_hold_all_connections():
@@ -152,7 +156,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(http_cl
         requests.append(request)
         return (answer(BODY), 0.2, b"")  # the server closes it, while the next call waits
 
-    async with serving(answer_and_hang_up) as server, connect(server, http_client, rate=0.6) as client:
+    async with serving(answer_and_hang_up) as server, connect(server, http_client, rate=1.5) as client:
         await client.login()
         await client.ping()
         await client.request("POST", "/customers", json={"a": 1})
@@ -161,18 +165,21 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(http_cl
 
 async def test_a_transport_that_does_not_report_gets_its_requests_in_time():
     """A user's own transport is called when the slot is there."""
-    times = []
+    clock, times = ManualClock(), []
 
     def handle(request):
-        times.append(time.monotonic())
+        times.append(clock.now)
         if request.url.path.endswith("/login"):
             return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
         return httpx.Response(200, content=BODY)
 
     limit = RateLimit(requests_per_second=RATE)
     transport = httpx.MockTransport(handle)
-    async with CareCloud(
-        "x.example.com", auth=Sandbox(1).credentials(), transport=transport, rate_limit=limit
-    ) as client:
+    async with (
+        CareCloud(
+            "x.example.com", auth=Sandbox(1).credentials(), transport=transport, rate_limit=limit, clock=clock
+        ) as client,
+        passing_time(clock),
+    ):
         await call_at_once(client, 20)
     assert times[-1] - times[0] > 0.8

@@ -170,13 +170,13 @@ async def test_what_of_a_users_client_counts(family):
 async def test_a_users_timeouts_count_unless_a_view_says_more(family):
     """The read timeout of the given client ends a call; `with_options(timeout=…)` overrules it."""
     sandbox = Sandbox(5)
-    http = family.AsyncClient(transport=sandbox.transport(family=names(family)), timeout=0.05)
+    http = family.AsyncClient(transport=sandbox.transport(family=names(family)), timeout=0.5)
     async with http, connect(http_client=http, retry=RetryPolicy(attempts=1)) as client:
         await client.ping()
-        sandbox.settings.latency = 0.2
+        sandbox.settings.latency = 0.6
         with pytest.raises(RequestTimeoutError):
             await client.ping()
-        await client.with_options(timeout=Timeout(read=5)).ping()
+        await client.with_options(timeout=Timeout(read=60)).ping()
 
 
 async def test_a_users_exception_in_a_hook_comes_out_as_itself():

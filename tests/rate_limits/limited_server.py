@@ -37,23 +37,10 @@ class LimitedServer:
                 writer.write(b"1\n" if admitted else b"0\n")
         writer.close()
 
-    def share(self, since, until, rate):
-        """Return the calls served per second between two times, as a part of this rate."""
-        return sum(served and since <= at < until for at, _, served in self.calls) / (until - since) / rate
-
     def refused(self, since, until):
         """Return the part of the calls that was refused."""
         got = [served for at, _, served in self.calls if since <= at < until]
         return 1 - sum(got) / max(len(got), 1)
-
-    def longest_wait(self, since, until):
-        """Return the longest time that a process was not served."""
-        last, longest = {}, 0.0
-        for at, name, served in self.calls:
-            if served and since <= at < until:
-                longest = max(longest, at - last.get(name, since))
-                last[name] = at
-        return longest
 
     def names(self, since, until):
         return Counter(name for at, name, served in self.calls if served and since <= at < until)

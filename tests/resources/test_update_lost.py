@@ -190,7 +190,7 @@ async def test_repeats_end_with_the_time():
     server = Server()
     server.script = [lambda: HANG]
     with pytest.raises(OutcomeUnknownError):
-        await update(server, timeout=Timeout(total=0.5))
+        await update(server, timeout=Timeout(total=2))
     assert (len(server.puts), server.gets) == (1, 2)
 
 
