@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from call_doors import default, serving
 from kit import connect
+from thorough import examples
 
 from carecloud_async import CareCloud, RateLimit, ResponseError, ServerError
 
@@ -56,12 +57,12 @@ async def require_int(client):
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
-    """100 rounds of 40 calls on five connections, 80 % cancelled: afterwards 40 of 40 succeed."""
+    """After rounds of 40 calls on five connections, of which 80 % are cancelled, 40 of 40 succeed."""
     async with (
         sandbox.serving() as url,
         CareCloud(url, auth=sandbox.credentials(), max_connections=5, rate_limit=None) as client,
     ):
-        await storm(client, rounds=100)
+        await storm(client, rounds=examples(100))
         await require_int(client)
         assert sandbox.connections.now <= 5
 

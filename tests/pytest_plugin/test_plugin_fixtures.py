@@ -1,9 +1,13 @@
-"""The fixtures of the pytest plugin, as users' tests see them: run by pytest inside pytest."""
+"""The fixtures of the pytest plugin, as users' tests see them: run by a pytest within this one."""
 
 import textwrap
 from importlib.metadata import entry_points
 
+import anyio
 import pytest
+from kit import connect
+
+from carecloud_async.sandbox import Sandbox
 
 pytest_plugins = ["pytester"]
 
@@ -17,17 +21,29 @@ filterwarnings = error
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sdk_loaded():
+    """An inner run unloads the modules that it imports first: load them before, so that they are loaded once."""
+
+    async def call():
+        async with connect(Sandbox(customers=1)) as client:
+            await client.customers.list().first()
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(call, backend=backend)
+
+
 @pytest.fixture
 def run(pytester):
-    """Run a file of tests in a pytest of its own, and expect this number to pass."""
+    """Run a file of tests in a pytest within this one or in a process apart, and expect this number to pass."""
 
-    def run(code, *options, mode="strict", ini="", **expected):
+    def run(code, *options, mode="strict", ini="", apart=False, **expected):
         pytester.makeini(INI.format(mode=mode) + ini)
         pytester.makepyfile(textwrap.dedent(code))
         plugin = () if INSTALLED else ("-p", PLUGIN)
-        # Hypothesis takes longer to import than everything else here together.
         less = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-        result = pytester.runpytest_subprocess(*less, *plugin, *options)
+        start = pytester.runpytest_subprocess if apart else pytester.runpytest_inprocess
+        result = start(*less, *plugin, *options)
         if any(expected.values()):
             result.assert_outcomes(**expected)
         return result
@@ -248,5 +264,7 @@ def test_the_guard_in_a_suite(run):
         def test_named(carecloud_sandbox):
             reach(carecloud_sandbox)
     """
-    run(code, passed=2, failed=1).stdout.fnmatch_lines("*HostRefusedError: this test tried to reach 192.0.2.1*")
-    run(code, ini="carecloud_allowed_hosts = other.example.com 192.0.2.1", passed=3)
+    # The guard of this run would refuse what the inner one allows.
+    refused = run(code, apart=True, passed=2, failed=1)
+    refused.stdout.fnmatch_lines("*HostRefusedError: this test tried to reach 192.0.2.1*")
+    run(code, ini="carecloud_allowed_hosts = other.example.com 192.0.2.1", apart=True, passed=3)
