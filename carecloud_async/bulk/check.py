@@ -35,10 +35,8 @@ class RowChecker:
     """Checks the rows of one source.
 
     Args:
-        family: the family.
         columns: where columns lead.
         key: the key that names a record; `None` if every row is created.
-        options: the options.
         textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
         codes: dotted field → its column, which was read as a whole; see `spoiled`.
@@ -249,7 +247,6 @@ class _Fields:
 
         Args:
             place: where it goes.
-            value: the value.
             given: the value as the row spells it, by which a key is looked up; the same if left out.
             is_default: whether only a new record gets it.
             replaces: whether it replaces the value that the row has.

@@ -76,7 +76,6 @@ class Claims:
 
     Args:
         project: the project whose keys are claimed.
-        clock: the clock.
         settle_seconds: how long a request may take effect after its answer was lost.
 
     Attributes:
@@ -124,11 +123,7 @@ class Claims:
                 lock.close()
 
     def claim(self, keys: Collection[str]) -> Claimed:
-        """Claim keys.
-
-        Args:
-            keys: the keys.
-        """
+        """Claim keys."""
         busy, new = set[str](), set[str]()
         free_since: dict[str, float] = {}
         find = "SELECT owner, settle, left_at FROM claims WHERE key = ?"
@@ -154,7 +149,6 @@ class Claims:
         """Release keys whose writes have their outcome, or were not sent.
 
         Args:
-            keys: the keys.
             records: records of such writes; the time at which they were let go is kept.
         """
         now = self._clock.monotonic()

@@ -64,7 +64,6 @@ class Columns:
     """The fields that the rows of a family may name.
 
     Args:
-        family: the family.
         renamed: column → where it leads, as `column_map` returns it.
         ignored: columns to ignore.
         as_written: columns, or fields, whose values are taken as they are: see `Place`.

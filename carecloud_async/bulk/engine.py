@@ -59,7 +59,6 @@ class _Turn:
     """Writes of one kind that have their turn.
 
     Attributes:
-        writes: the writes.
         previous: of new rows: set when the rows before these are decided. A record that they write is not written by
             these at the same time.
         decided: set when these are.
@@ -74,11 +73,9 @@ class Engine:
     """Writes the rows of one run.
 
     Args:
-        family: the family.
         journal: the rows.
         claims: the keys that runs on this machine are writing; `None` in a dry run.
         key: the key that names a record; `None` if every row is created.
-        options: the options.
         figures: the figures of the run.
         slots: requests under way at once, where several engines share them.
         records: the records that are being written, where several engines share them.

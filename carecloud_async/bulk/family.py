@@ -293,7 +293,6 @@ class Family(ABC):
         """Replace the record of an id by a body, once; nothing is sent if the limiter lets it wait for longer.
 
         Args:
-            record_id: the id.
             body: the body of the PUT.
             within: the longest wait at the rate limiter (seconds).
         """

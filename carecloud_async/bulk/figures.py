@@ -27,7 +27,6 @@ class RunFigures(CallObserver):
     """The figures of one run; as the observer of its calls it counts the requests.
 
     Args:
-        clock: the clock.
         on_progress: called with the progress, ten times a second at most.
         on_results: called with outcomes when they are durable.
     """
@@ -110,7 +109,6 @@ class RunFigures(CallObserver):
         """Check that no more rows are refused than the options allow.
 
         Args:
-            options: the options.
             rows: rows that were looked at.
             sent: what the error says of the rows that were not sent.
 

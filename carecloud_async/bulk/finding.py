@@ -58,7 +58,6 @@ class Finder:
     """Finds records of a family by one key.
 
     Args:
-        family: the family.
         key: the key that names a record.
         concurrency: look-ups under way at once.
     """

@@ -51,7 +51,6 @@ class PartKind(ABC):
         Args:
             family: the family that it is written to.
             record_id: the record that it belongs to; `None` for one that is not created yet.
-            values: its values.
             found: what its key finds.
         """
 
@@ -189,7 +188,6 @@ class PartWrites:
         """Look parts up by their keys, and return what was found for each.
 
         Args:
-            kind: their kind.
             parts: the values of each, and its record if that is where it is looked up.
         """
         wanted: dict[str, dict[str, tuple[str, ...]]] = {}

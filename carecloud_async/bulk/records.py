@@ -30,9 +30,7 @@ class RecordWrites:
     """The records of the rows of one run.
 
     Args:
-        family: the family.
         key: the key that names a record; `None` if every row is created.
-        options: the options.
         concurrency: look-ups under way at once.
 
     Attributes:

@@ -65,7 +65,6 @@ async def find_by_reference(history: Listing[Any], *, note_field: str, reference
     Args:
         history: the history of one customer, filtered by `search_text(reference)` as a part of the note.
         note_field: the field of a record that is its note.
-        reference: the reference.
 
     Raises:
         ExportError: the server found more than a page, which cannot be read exactly.

@@ -63,7 +63,6 @@ class RunFiles:
     """The files of a run.
 
     Attributes:
-        journal: the journal.
         folder: the temporary folder of a journal that cannot be resumed, to be removed in any case; `None` otherwise.
         files: the results and the rejects.
     """
@@ -122,9 +121,7 @@ def write_results(journal: Journal, columns: Sequence[str], files: Iterable[Resu
     """Write files from the journal; each appears whole. Blocks.
 
     Args:
-        journal: the journal.
         columns: the source's columns.
-        files: the files.
         dialect: the dialect of CSV files.
 
     Raises:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import attrs
-from attrs import define
 
 from carecloud_async._base.runs import Earlier, RunFile
 from carecloud_async._base.runtime.suggestions import did_you_mean
@@ -90,18 +89,20 @@ async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWri
         await run_in_thread_regardless(one.close)
 
 
-@define(kw_only=True)
 class _Run:
     """The parts of one run. What is opened is kept here, also if the waiting task is cancelled meanwhile."""
 
-    family: Family
-    key: Key | None
-    options: BulkWriteOptions
-    files: RunFiles
-    figures: RunFigures
-    source: RowSource | None = None
-    file: RunFile | None = None
-    journal: Journal | None = None
+    def __init__(
+        self, *, family: Family, key: Key | None, options: BulkWriteOptions, files: RunFiles, figures: RunFigures
+    ) -> None:
+        self.family = family
+        self.key = key
+        self.options = options
+        self.files = files
+        self.figures = figures
+        self.source: RowSource | None = None
+        self.file: RunFile | None = None
+        self.journal: Journal | None = None
 
     def close(self) -> None:
         """Close what was opened."""
@@ -229,7 +230,6 @@ class _Run:
         """Read and check all rows, without the server, into the journal.
 
         Args:
-            journal: the journal.
             rows: the source.
             columns: where its columns lead.
             other_than: the digest of rows that are written already and are not loaded.

@@ -90,7 +90,6 @@ class Sender:
         """Send one write, or records to the batch endpoint, these in parts if some are refused.
 
         Args:
-            family: the family.
             plans: what is sent, by the id of the write: one plan, or plans for the batch endpoint.
             note: called for each write with its answer. If this raises, writes for which it was not called were
                 certainly not made.

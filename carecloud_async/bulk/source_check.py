@@ -27,11 +27,9 @@ async def checker_of(
     """Check the columns of a source, and return what checks its rows.
 
     Args:
-        family: the family.
         rows: the source.
         columns: where columns lead.
         key: the key that names a record; `None` if every row is created.
-        options: the options.
 
     Raises:
         BadSourceError: a column leads to no field, two lead to one, or the key has none.

@@ -13,7 +13,6 @@ from typing import Any, Final, Self
 import anyio
 import attrs
 from anyio.abc import TaskGroup
-from attrs import define, field
 
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker, check_row
@@ -46,23 +45,26 @@ def _log_wait(progress: BulkProgress) -> None:
         _log.info("a bulk writer waits for %s", progress.waits_for)
 
 
-@define(eq=False)
 class _Waiting:
     """A row that waits for its outcome.
 
-    Attributes:
-        row: the row.
+    Args:
+        row: the checked row.
         claims: its key and its unique parts: two rows with the same one are not written at once.
-        done: set when it has its outcome.
-        result: its outcome.
+
+    Attributes:
+        row, claims: see above.
+        done: set when the row has its outcome.
+        result: its outcome; `None` before it has one, and after an error.
         error: why it has none.
     """
 
-    row: LoadedRow
-    claims: frozenset[tuple[str, str]] = field(repr=False)
-    done: anyio.Event = field(factory=anyio.Event)
-    result: RowResult | None = None
-    error: BaseException | None = None
+    def __init__(self, row: LoadedRow, claims: frozenset[tuple[str, str]]) -> None:
+        self.row = row
+        self.claims = claims
+        self.done = anyio.Event()
+        self.result: RowResult | None = None
+        self.error: BaseException | None = None
 
 
 class BulkWriter:
@@ -72,9 +74,7 @@ class BulkWriter:
     that were given have their outcome.
 
     Args:
-        family: the family.
         key: the key that names a record; `None` if every row is created.
-        options: the options.
     """
 
     def __init__(self, family: Family, *, key: Key | None, options: BulkWriteOptions) -> None:

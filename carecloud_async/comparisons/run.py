@@ -100,7 +100,6 @@ class _Comparison:
     Args:
         family: the family of the records.
         key: the key that names a record.
-        options: the options.
         folder: a private folder for rows and records.
     """
 

@@ -35,7 +35,7 @@ from carecloud_async._base.runtime.validators import require_int
 from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.changes.file import CHANGE
-from carecloud_async._lists.changes.generations import begin_generation
+from carecloud_async._lists.changes.state_file import begin_generation
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.reading.since import has_changes

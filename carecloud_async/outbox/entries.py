@@ -42,7 +42,6 @@ class Target:
     """Where the entries of one kind are written.
 
     Attributes:
-        family: the family.
         key: the key that finds what an entry has made, or the record that it changes.
         options: the options of the engine.
     """

@@ -104,7 +104,6 @@ class CallFamily(Family):
     """The calls of one kind. A row's changes are `{"path": …, "body": …}`.
 
     Args:
-        kind: the kind.
         caller: makes the calls.
     """
 
@@ -182,11 +181,7 @@ class CallFamily(Family):
 
 
 class Uninterrupted(Family):
-    """A family whose requests that write are finished when the outbox closes.
-
-    Args:
-        family: the family.
-    """
+    """A family whose requests that write are finished when the outbox closes."""
 
     def __init__(self, family: Family) -> None:
         self.facts: FamilyFacts = family.facts

@@ -31,7 +31,6 @@ class _QueueJournal(Journal):
     """The journal of a group: each step is durable in the queue before the engine relies on it.
 
     Args:
-        queue: the queue.
         entries: the group.
         settle_seconds: how long a lost request may still take effect.
         on_lost: called with entries whose answer was lost.

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Generic, Self, TypeVar
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from carecloud_async._base.runs import Database, RunFile, RunKind
 from carecloud_async.bulk.machine import State
@@ -133,14 +133,14 @@ class FailedEntry:
     reasons: tuple[str, ...]
 
 
-@define(eq=False)
 class _Work(Generic[T]):
     """Statements that wait for a transaction."""
 
-    run: Callable[[Database], T]
-    done: bool = False
-    result: Any = None
-    error: BaseException | None = None
+    def __init__(self, run: Callable[[Database], T]) -> None:
+        self.run = run
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
 
 
 class OutboxQueue:

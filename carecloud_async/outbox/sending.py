@@ -9,7 +9,6 @@ from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.threads import run_in_thread
@@ -35,21 +34,24 @@ _REFUSED: Final = 300.0
 _READING: Final = ""
 
 
-@define
 class _Trouble:
     """Why the entries of a kind cannot be sent.
 
-    Attributes:
+    Args:
         error: the last failure.
+
+    Attributes:
+        error: see above.
         failures: how many there were in turn.
         until: until when none is tried.
         tried: the entry that is tried now.
     """
 
-    error: Exception
-    failures: int = 0
-    until: float = 0.0
-    tried: int | None = None
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.failures = 0
+        self.until = 0.0
+        self.tried: int | None = None
 
 
 class Dispatcher:
@@ -59,10 +61,8 @@ class Dispatcher:
     is tried. An entry that failed is tried alone, so that one which the server cannot answer holds up nobody else.
 
     Args:
-        queue: the queue.
         entries: knows where each entry is written.
         claims: the keys that programs on this machine are writing.
-        clock: the clock.
         concurrency: requests under way at once.
     """
 

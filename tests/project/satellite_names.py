@@ -38,7 +38,7 @@ NAMES = {
     "_calls.rate_limits.rate_limit": "AdaptiveRateLimit RateLimit",
     "_calls.rate_limits.shared_pace": "RedisRateLimit",
     "_lists.changes.file": "CHANGE ChangesFileOptions WrittenChanges publish_changes",
-    "_lists.changes.generations": "begin_generation",
+    "_lists.changes.state_file": "begin_generation",
     "_lists.changes.values": "ChangesOptions",
     "_lists.export.batches": "BatchOptions RecordBatches",
     "_lists.export.formats.arrow": "arrow_type",

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from carecloud_async._base.runs import RunFile, RunKind
+from carecloud_async._base.runtime.durable_files import copy_private, sync_folder
+from carecloud_async._lists.export.errors import disk_error
 from carecloud_async._lists.export.storage.remote_state import RemoteState
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, ROOM
 
-__all__ = ["UNFINISHED", "KnownRecord", "NewRecord", "StateFile", "pending_path", "remove_state"]
+__all__ = ["UNFINISHED", "KnownRecord", "NewRecord", "StateFile", "begin_generation", "pending_path"]
 
 T = TypeVar("T")
 
@@ -207,7 +209,7 @@ def pending_path(state: Path) -> Path:
     return state.with_name(f"{state.name}-pending")
 
 
-def remove_state(path: Path) -> None:
+def _remove(path: Path) -> None:
     """Remove a state and its pending changes.
 
     Raises:
@@ -215,3 +217,40 @@ def remove_state(path: Path) -> None:
     """
     pending_path(path).unlink(missing_ok=True)
     RunFile.discard(path, kind=_KIND)
+
+
+def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path, int]:
+    """Return the state file of a run, and its generation: a copy of the last one that counts.
+
+    For pipelines that may roll a run back: the state before it then counts again.
+
+    Args:
+        folder: the folder of the states of one pipeline.
+        name: the list's name.
+        last: the generation that the pipeline remembers; `None` to begin with an empty state.
+
+    Raises:
+        ExportError: that generation is missing, another run is using the new one, or the disk refuses.
+    """
+    generation = (last or 0) + 1
+    new, old = _path(folder, name, generation), _path(folder, name, last or 0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for other in folder.glob(f"{name}.*.state"):
+            if other != old or last is None:
+                _remove(other)
+        if last is not None:
+            copy_private(old, new)
+            sync_folder(folder)
+    except FileNotFoundError:
+        raise ExportError(
+            f"the state of {name}, {old}, is gone: what was deleted since is unknown. Run once with full=True, and "
+            "name a state_folder that stays"
+        ) from None
+    except OSError as error:
+        raise disk_error(new, error, full=ROOM) from error
+    return new, generation
+
+
+def _path(folder: Path, name: str, generation: int) -> Path:
+    return folder / f"{name}.{generation}.state"

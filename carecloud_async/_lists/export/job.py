@@ -47,7 +47,6 @@ class _Ended:
     """What an export leaves.
 
     Attributes:
-        report: the report.
         timeless: see `LastRun`.
         is_confirmed: whether the mark has moved already.
     """

@@ -118,9 +118,6 @@ OnProgress = Callable[[Progress], Awaitable[object] | object]
 class ProgressCallback:
     """The user's function; remembers its `OSError`, so that its broken pipe is not taken for an error of the disk.
 
-    Args:
-        function: the function.
-
     Attributes:
         error: the error of the system that it raised, if it did.
     """

@@ -29,7 +29,6 @@ class PartedPages(ClosableIterator[R], Generic[R]):
     If the filters fit one request, its pages are unchanged. A part that the server finds too long (414) is halved.
 
     Attributes:
-        filters: the filters.
         open_part: returns the pages of a part.
         ids: returns the identities of a page's records.
     """

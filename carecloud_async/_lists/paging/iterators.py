@@ -356,11 +356,7 @@ class RecordIterator(AsyncIterator[T]):
 
 
 class Records(RecordIterator[T], ClosableIterator[T]):
-    """The records of pages, one by one.
-
-    Args:
-        pages: the pages.
-    """
+    """The records of pages, one by one."""
 
     def __init__(self, pages: ClosableIterator[ReceivedPage[T]]) -> None:
         super().__init__()

@@ -52,7 +52,6 @@ class Fetched(Generic[P]):
     """A page with its measurements.
 
     Attributes:
-        page: the page.
         received: the number of entries that the server sent.
         at_end: whether it ends at the total that the server reports.
         size: the bytes of its body; 0 if unknown.

@@ -18,7 +18,6 @@ class ArrowSource(RowSource):
     """Record batches.
 
     Args:
-        batches: the record batches.
         names: the names of the columns.
         label, identity, stream: see `RowSource`; without a stream, a program made the batches.
     """

@@ -7,9 +7,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
-import attrs
-from attrs import define, field
-
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Items
@@ -62,7 +59,6 @@ class _ItemLines(RowSource):
     bill could lack an item.
 
     Args:
-        lines: the lines.
         key: the column of the key.
         list_name: the field of the list.
         fields: column → field of an item, of the columns of items.
@@ -103,12 +99,13 @@ class _ItemLines(RowSource):
                         current.lines.append(line)
                     elif key:
                         ready += self._row(current)
-                        current = _Lines(key=key, lines=[line], stray=stray)
+                        current = _Lines(line, key=key, stray=stray)
                         stray = None
                     else:
                         stray = line.line
-                        ready += self._row(attrs.evolve(current, stray=current.stray or stray))
-                        ready += [line] if line.fault is not None else self._row(_Lines(lines=[line]))
+                        current.stray = current.stray or stray
+                        ready += self._row(current)
+                        ready += [line] if line.fault is not None else self._row(_Lines(line))
                         current = _Lines()
                 if len(ready) >= BATCH:
                     yield ready
@@ -159,19 +156,19 @@ class _ItemLines(RowSource):
         return item
 
 
-@define
 class _Lines:
     """Neighbouring lines of one key.
 
-    Attributes:
+    Args:
+        first: the first of them; `None` before it.
         key: the key; empty before the first line.
-        lines: the lines.
         stray: the number of a neighbouring line that cannot be read or has no key, and so may be one of these items.
     """
 
-    key: str = field(default="", repr=False)
-    lines: list[SourceRow] = field(factory=list)
-    stray: int | None = None
+    def __init__(self, first: SourceRow | None = None, *, key: str = "", stray: int | None = None) -> None:
+        self.key = key
+        self.lines: list[SourceRow] = [] if first is None else [first]
+        self.stray = stray
 
 
 def _parsed(value: Any) -> Any:

@@ -21,11 +21,7 @@ _RECORD: Final = (
 
 
 class MappingSource(RowSource):
-    """Rows that a program makes.
-
-    Args:
-        rows: the rows.
-    """
+    """Rows that a program makes."""
 
     def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
         super().__init__()

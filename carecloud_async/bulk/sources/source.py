@@ -26,7 +26,7 @@ class Dialect:
 
     Attributes:
         delimiter: the character between cells.
-        encoding: the encoding.
+        encoding: the encoding of its text, such as `utf-8`.
     """
 
     delimiter: str = ","

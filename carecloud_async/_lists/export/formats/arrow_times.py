@@ -102,7 +102,6 @@ def _read(
     """Read the leaves of dates, or those of timestamps, as one array.
 
     Args:
-        leaves: the leaves.
         kind: the type to read.
         is_wanted: returns whether a leaf of a type is one of them.
         unit: the length of a day in the numbers of this type.

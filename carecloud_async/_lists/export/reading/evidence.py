@@ -85,7 +85,6 @@ class Totals:
         """Take the total of a page into account; return whether it differs from the total of the page before.
 
         Args:
-            total: the total.
             at_least: the length that the page itself proves.
         """
         if total is None:

@@ -255,7 +255,6 @@ class OrderedPasses:
     """What passes in the order of ids showed.
 
     Attributes:
-        last_pass: the last pass.
         passes: their number.
         list_changed: whether the list was seen to change in one of them.
         exact: whether no gap was left, and the order of the records is shown to be stable.

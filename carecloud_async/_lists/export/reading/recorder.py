@@ -97,7 +97,6 @@ class Recorder:
         """Write records of a list that is one page.
 
         Args:
-            page: the page.
             lines: the records.
             strategy: the way the list is read.
         """

@@ -177,7 +177,6 @@ class Deduplicator:
         """Return the records of a page to write.
 
         Args:
-            page: the page.
             end: the index after the last record to look at; `None` for the whole page.
             wanted: whether to write each record, if known already.
         """

@@ -102,7 +102,6 @@ def read_time(value: object, zone: ZoneInfo) -> ChangeTime:
     """Read a `last_change`, as JSON has it.
 
     Args:
-        value: the value.
         zone: the project's zone, for values with an offset.
     """
     found = parse_time(value)

@@ -41,7 +41,6 @@ class DirectFile:
     """Writes straight to a target. A method can block forever (a pipe may have no reader); `stop` ends it.
 
     Args:
-        target: the target.
         layout: the layout for the sink.
         encode: turns records into bytes, a piece at a time, for formats without a sink.
 

@@ -49,7 +49,6 @@ class Ended:
     """The end of an export, noted before its file gets the final name.
 
     Attributes:
-        file: the finished file.
         report: what is reported.
         replaced: the version of the object that an upload replaces, see `StoredObject`.
         timeless: the records without a readable `last_change`, for the next run; see `TimelessRecords.found`.
@@ -142,7 +141,6 @@ class Workspace:
         """Give a finished file its final name.
 
         Args:
-            file: the file.
             report: what is reported.
             overwrite: whether it may replace another.
             mode: its permissions.
