@@ -206,7 +206,9 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
         internet.world.put(family, record, by="beginning")
     if dice.random() < 0.15:
         internet.server.numbers_from = dice.uniform(0, 9000)
-    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]))
+    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]), lags=_draw_lags(internet))
+    if internet.troubles.hides or internet.troubles.lags:
+        _add_many(family, internet)
     actors: list[Actor] = []
     for number in range(dice.choice([1, 1, 2])):
         actor = employ(_READERS.get(theme, Night), f"reader{number + 1}")
@@ -231,11 +233,37 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
     return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 
+def _draw_lags(internet: Internet) -> tuple[tuple[float, float], ...]:
+    """Return the times in which pages lack some records that the total counts."""
+    dice = Random(f"{internet.seed} lags")
+    if dice.random() < 0.8:
+        return ()
+    begins = [dice.uniform(0, dice.choice([1, 100, 8000])) for _ in range(3)]
+    return tuple((begin, begin + dice.choice([3, 200, 2000])) for begin in begins)
+
+
+def _add_many(family: str, internet: Internet) -> None:
+    """Let a list be longer now and then: only of many records does the order of a few pages tell that they are all."""
+    dice = Random(f"{internet.seed} many")
+    if dice.random() < 0.5:
+        return
+    for number in range(dice.randint(12, 40)):
+        record = person(f"many{number}@x.cz", first_name="A", last_name=f"Many {number}")
+        if family == "purchases":
+            record = {"purchase_id": f"{5000 + number}", "external_purchase_id": f"many{number}"}
+            record["payment_time"] = "2026-01-01 10:00:00"
+        internet.world.put(family, record, by="beginning")
+
+
 def _draw_imports(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
     kind = KINDS[theme]
     world = internet.world
     number = _draw_size(dice, 40)
     rows = [_row(theme, one, dice) for one in range(number)]
+    if theme == "by card":
+        colours = Random(f"{internet.seed} colours")
+        has_some = colours.random() < 0.5
+        rows = [{**row, "property.p1": colours.choice(["red", "blue", ""]) if has_some else ""} for row in rows]
     _known(theme, rows, internet, dice)
     actors = []
     is_rush = kind.match is not None and dice.random() < 0.1
@@ -325,7 +353,7 @@ def _known(theme: str, rows: list[Row], internet: Internet, dice: Random) -> Non
             continue
         if theme == "without a key":
             continue
-        if theme == "by card" and dice.random() < 0.15 and (cards := [*world.records["cards"].values()]):
+        if theme == "by card" and dice.random() < 0.3 and (cards := [*world.records["cards"].values()]):
             # Two cards of one customer: two rows lead to one record.
             card = {"card_number": row["card_number"], "card_type_id": "type", "state": 1}
             world.put("cards", {**card, "customer_id": cards[-1]["customer_id"]}, by="beginning")

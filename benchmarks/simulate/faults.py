@@ -2,6 +2,8 @@
 
 python -m benchmarks.simulate.faults              # known faults, put back
 python -m benchmarks.simulate.faults --random 50  # so many random changes of operators in the engine
+
+A change of an operator is looked for in the simulations that pass its code, `--most` seeds of each theme.
 """
 
 from __future__ import annotations
@@ -31,6 +33,16 @@ ROOT: Final = Path(__file__).parents[2]
 ENGINE: Final = ("bulk", "_base/runs", "_lists/changes", "_lists/export/to_target.py", "_lists/export/storage")
 #: Files of them that are about reading and converting rows, which the simulation does not draw.
 _LEFT_OUT: Final = re.compile(r"sources/|convert|columns|check\.py|compare|sink|parquet|urls|stoppable|errors|kinds")
+#: The themes that pass the code of a part of the engine.
+_THEMES: Final = {
+    "bulk": (
+        "by email", "by card", "with parts", "products by code", "two keys", "a queue", "without a key", "tills",
+        "points in bulk",
+    ),
+    "_base": ("tills", "changes as files", "by email", "exports since"),
+    "_lists/changes": ("changes", "changes as files"),
+    "_lists/export": ("exports", "exports since"),
+}  # fmt: skip
 _SWAPS: Final = {
     "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "and": "or", "or": "and", "not": "", "+": "-",
     "-": "+", "True": "False", "False": "True",
@@ -92,9 +104,22 @@ def _is_signature(line: str) -> bool:
 
 
 def seeds_until_found(
-    changes: Sequence[Fault | Change], *, most: int, theme: str | None = None, first: int = 0
+    changes: Sequence[Fault | Change],
+    *,
+    most: int,
+    theme: str | None = None,
+    first: int = 0,
+    seconds: float | None = None,
 ) -> tuple[int | None, str]:
-    """Return the number of seeds until the simulation finds changes, `None` if it does not, and what it says."""
+    """Return the number of seeds until the simulation finds changes, `None` if it does not, and what it says.
+
+    Args:
+        changes: the changes, made together.
+        most: seeds that are played at most.
+        theme: the simulations in which they are looked for; all if left out.
+        first: the first seed.
+        seconds: how long they are looked for.
+    """
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         package = Path(folder, "carecloud_async")
         shutil.copytree(ROOT / "carecloud_async", package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -104,7 +129,12 @@ def seeds_until_found(
         command += ["--seeds", f"{first}-{first + most - 1}", *(["--theme", theme] if theme else [])]
         paths = os.pathsep.join([folder, str(ROOT)])
         environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
-        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        try:
+            ended = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            return None, f"not found in {seconds:.0f} s"
     found = re.search(r"^seed (\d+) \(.*", ended.stdout, re.MULTILINE)
     if found is not None:
         return int(found[1]) - first + 1, found[0]
@@ -113,26 +143,38 @@ def seeds_until_found(
     return None, "not found"
 
 
+def _look_for(change: Change, *, most: int, seconds: float | None) -> tuple[int | None, str]:
+    """Look for a change of an operator in the themes that pass it; return the seeds of all themes until it is found."""
+    themes = next(themes for part, themes in _THEMES.items() if change.file.startswith(part))
+    what = ""
+    for number, theme in enumerate(themes):
+        seeds, what = seeds_until_found([change], most=most, theme=theme, seconds=seconds)
+        if seeds is not None:
+            return number * most + seeds, what
+    return None, what
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate.faults", description=__doc__)
     parser.add_argument("--only", help="those whose names contain this")
     parser.add_argument("--random", type=int, help="change so many operators, one at a time")
     parser.add_argument("--from", dest="draw", type=int, default=0, help="draw them from this seed")
-    parser.add_argument("--most", type=int, default=1000, help="seeds that are played at most")
+    parser.add_argument("--most", type=int, default=1000, help="seeds that are played at most, of each theme")
+    parser.add_argument("--seconds", type=float, help="for how long a change is looked for in a theme")
     options = parser.parse_args()
     if options.random is None:
         for fault in KNOWN:
             if options.only and options.only not in fault.name:
                 continue
-            seeds, what = seeds_until_found([fault], most=options.most, theme=fault.theme)
+            seeds, what = seeds_until_found([fault], most=options.most, theme=fault.theme, seconds=options.seconds)
             print(f"| {fault.name} | {fault.theme} | {seeds or '-'} | {what[:150]} |", flush=True)
         return
     changes = [*operator_changes(ROOT / "carecloud_async")]
     chosen = Random(options.draw).sample(changes, min(options.random, len(changes)))
     found = 0
     for change in chosen:
-        seeds, what = seeds_until_found([change], most=options.most)
+        seeds, what = _look_for(change, most=options.most, seconds=options.seconds)
         found += seeds is not None
         print(f"| {change} | {seeds or '-'} | {what[:150]} |", flush=True)
     print(f"{found} of {len(chosen)} found, of {len(changes)} operators")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ from attrs import field, frozen
 
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.machine import Process
+from benchmarks.simulate.server import FAILS, REFUSED
 from benchmarks.simulate.world import Version, World, at_path
 
 __all__ = ["KINDS", "Finished", "Import", "Kind", "Row"]
@@ -49,6 +52,10 @@ class Kind:
         return row.get(self.match or "", "")
 
 
+#: The reason of a row whose answer was lost each time.
+_LOST_TOO_OFTEN: Final = "each time the answer was lost"
+#: How often a row is sent alone on which the server fails.
+_MAX_ALONE: Final = 3
 #: Reasons for which the outcome of a row with a key cannot be known.
 _KNOWS_NOT: Final = ("records have", "the record was created")
 _PERSON: Final = {name: f"personal_information.{name}" for name in ("email", "first_name", "last_name", "language_id")}
@@ -57,7 +64,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "by email": Kind(family="customers", match="email", columns=_PERSON, defaults=_DEFAULTS),
     "by external id": Kind(family="customers", match="external_id", columns=_PERSON, defaults=_DEFAULTS),
     "by card": Kind(
-        family="customers", match="card_number", columns=_PERSON, has_card=True,
+        family="customers", match="card_number", columns=_PERSON, has_card=True, has_property=True,
         defaults={**_DEFAULTS, "card_type_id": "type"},
     ),
     "with parts": Kind(
@@ -230,6 +237,11 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
         return _refuted_without_key(run, row, outcome, world)
     if outcome == "unknown" and not any(one in result.get("reasons", "") for one in _KNOWS_NOT):
         return f"its key says what became of it ({result.get('reasons')})"
+    if outcome == "refused" and _LOST_TOO_OFTEN in result.get("reasons", "") and not _is_bad(row):
+        return "the server fails on another row"
+    failed = _failures_alone(run, row, world)
+    if failed > _MAX_ALONE:
+        return f"the server failed on it alone {failed} times in a row"
     if outcome not in ("created", "updated", "unchanged"):
         return ""
     if not record_id:
@@ -243,6 +255,26 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
     if not any(_had_values(run, row, one, world) for one in candidates):
         return "that record never had the values of the row"
     return _refuted_parts(run, row, record_id, world)
+
+
+def _is_bad(row: Row) -> bool:
+    """Return whether the server cannot take a row."""
+    return any(FAILS in value or REFUSED in value for value in row.values())
+
+
+def _failures_alone(run: Finished, row: Row, world: World) -> int:
+    """Return how often in a row a process heard that the server failed on a row that it had sent alone."""
+    name = row.get("name") or row.get("last_name", "")
+    most, failed = 0, Counter[str]()
+    for entry in world.ledger if FAILS in name else ():
+        text = json.dumps(entry.body)
+        if entry.actor != run.actor or not run.began <= entry.sent_at <= run.ended or json.dumps(name) not in text:
+            continue
+        is_alone = text.count('"name"') <= 1
+        has_heard = entry.heard == "500" and entry.trouble in ("", "slow", "answered late")
+        failed[entry.by] = failed[entry.by] + 1 if is_alone and has_heard else 0
+        most = max(most, failed[entry.by])
+    return most
 
 
 def _was_made_by(run: Finished, record_id: str, world: World) -> bool:

@@ -99,11 +99,11 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="or False",
     ),
     Fault(
-        name="of two parts with one key the second is sent while another run has it",
-        theme="with parts",
+        name="two rows write parts with one key at once",
+        theme="by card",
         file="bulk/held_keys.py",
-        right="if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):",
-        wrong="if write.id in asked and not claimed.busy.isdisjoint(asked[write.id]):",
+        right="if all({self._row_of",
+        wrong="if True or all({self._row_of",
     ),
     Fault(
         name="a lost batch is sent again whole",
@@ -228,8 +228,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a total that single answers tell is believed",
         theme="exports",
         file="_lists/export/reading/evidence.py",
-        right="_CONFIRMED = 5",
-        wrong="_CONFIRMED = 1",
+        right="return max(self._recent) if len(self._recent) == _CONFIRMED else None",
+        wrong="return min(self._recent) if self._recent else None",
     ),
     Fault(
         name="deletions are told after one reading",

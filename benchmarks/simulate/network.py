@@ -50,6 +50,7 @@ class Troubles:
         writes, reads: the part of the requests that have a trouble.
         late: the part of the reads whose answers are old when they arrive.
         hides: the part of the pages that lack neighbouring records.
+        lags: the times, from and to, in which pages lack some records that the total counts.
         denials: the times, from and to, at which a right is missing.
         restarts: the times at which the server forgets all tokens.
     """
@@ -58,6 +59,7 @@ class Troubles:
     reads: float = 0.0
     late: float = 0.0
     hides: float = 0.0
+    lags: tuple[tuple[float, float], ...] = ()
     denials: tuple[tuple[float, float], ...] = ()
     restarts: tuple[float, ...] = ()
 
@@ -295,6 +297,8 @@ class _Exchange:
             return answer
         hides = not internet.calm and self.sees_hidden and self.dice.random() < internet.troubles.hides
         internet.server.hide = self._hide
+        lags = not internet.calm and self.sees_hidden
+        internet.server.lags = lags and any(begin <= internet.loop.now < end for begin, end in internet.troubles.lags)
         answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
         if seen:
             internet.sights.append(Sight(at=internet.loop.now, by=self.process.name, path=path, **seen))

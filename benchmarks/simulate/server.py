@@ -43,6 +43,8 @@ _FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 #: A name with this makes the server fail: with 500 for the request that has it.
 FAILS: Final = "!500"
+#: The part of the records that pages show while they lag.
+_UP_TO_DATE: Final = 0.8
 #: A name with this is refused.
 REFUSED: Final = "!400"
 
@@ -89,6 +91,7 @@ class Server:
         ignores_sort: whether orders that are asked for are ignored.
         numbers_from: the time from which ids that are numbers are sent as numbers, and no longer as texts.
         hide: returns the ids that an answer lacks though they are there, by family and ids; draws for each request.
+        lags: whether pages lack some records that the total counts.
     """
 
     world: World
@@ -98,6 +101,7 @@ class Server:
     odd_times: float = 0.0
     odd_style: str = "null"
     hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
+    lags: bool = False
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
         """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
@@ -138,10 +142,13 @@ class Server:
             records = [one for one in records if one[id_field] not in hidden]
         count = min(int(query.get("count", ["100"])[0]), self.page_cap)
         offset = int(query.get("offset", ["0"])[0])
+        total = len(records)
+        if self.lags:
+            records = [one for one in records if Random(f"lag {one[id_field]}").random() < _UP_TO_DATE]
         page = records[offset : offset + count]
-        seen = {"ids": [one[id_field] for one in page], "hidden": hidden, "total": len(records)}
+        seen = {"ids": [one[id_field] for one in page], "hidden": hidden, "total": total}
         return Answer(
-            status=200, data={family: [self.shown(one, id_field) for one in page], "total_items": len(records)}
+            status=200, data={family: [self.shown(one, id_field) for one in page], "total_items": total}
         ), seen
 
     def shown(self, record: Json, id_field: str) -> Json:
