@@ -169,14 +169,14 @@ class Claims:
             self._db.execute_many("UPDATE claims SET left_at = ? WHERE key = ? AND owner = ?", rows)
 
     def release_all(self) -> None:
-        """Release all keys of this run: each of its writes has its outcome."""
+        """Release all keys of this run but those that it left behind: each of its writes has its outcome."""
         self.keep_only(())
 
     def keep_only(self, keys: Collection[str]) -> None:
         """Release all keys of this run but these."""
         kept = {self._digest(key) for key in keys}
         with self._db.transaction():
-            own = self._db.execute("SELECT key FROM claims WHERE owner = ? AND settle > 0", (self.owner,))
+            own = self._db.execute("SELECT key FROM claims WHERE owner = ? AND left_at IS NULL", (self.owner,))
             self._db.execute_many("DELETE FROM claims WHERE key = ?", [one for one in own if one[0] not in kept])
 
     def adopt(self, owner: int) -> None:

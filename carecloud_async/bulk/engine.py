@@ -107,6 +107,7 @@ class Engine:
             keys_of=self._records.claims,
             claim_of=self._records.record_claim,
             records={} if records is None else records,
+            shows_lost_creates=self._records.shows_lost_creates,
         )
         self._sender = Sender(on_retry=figures.count_retry)
         self._database = anyio.Lock()
@@ -140,8 +141,9 @@ class Engine:
         try:
             await self._begin(folder)
             figures.stage = "writing"
-            # A kill makes every intended row without a key unknown, so as few as possible are intended at a time.
-            width = 1 if self._key is None else CHUNKS
+            # A kill makes every intended create unknown that no look-up shows, so as few as possible are intended at a
+            # time.
+            width = CHUNKS if self._records.shows_lost_creates else 1
             await run_all([self._work] * width, width=width)
         finally:
             with anyio.CancelScope(shield=True):
@@ -228,7 +230,7 @@ class Engine:
     def _largest_turn(self) -> int:
         if self._family.facts.can_batch:
             return MAX_BATCH
-        return self._concurrency if self._key is None else CHUNK
+        return CHUNK if self._records.shows_lost_creates else self._concurrency
 
     async def _take_turn(self, turn: _Turn) -> None:
         ready, let_go = await self._claim(turn), self._held.let_go
@@ -366,6 +368,7 @@ class Engine:
         now = self._clock.monotonic()
         split = (lambda _write, _result: ()) if self._options.dry_run else self._records.parts.split
         ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
+        await self._held.leave_rows([write for write, one in results if self._records.may_be_hidden(write, one)])
         await self._held.end([write for write, _ in results], rows=[row for row, _ in ended])
         self._figures.add_results(ended)
 

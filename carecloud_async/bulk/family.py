@@ -243,6 +243,10 @@ class FamilyFacts:
         """Return whether a new record gets the key of its row; else the next run would not find it."""
         return set(key.paths) <= self.settable
 
+    def is_written_later(self, key: Key) -> bool:
+        """Return whether a new record gets a key only after its create, as a part: no look-up shows a lost create."""
+        return self.parts is not None and not self.parts.names.isdisjoint(key.paths)
+
     def id_of(self, record: Mapping[str, Any]) -> str | None:
         """Return the id of a record; `None` if it has none."""
         record_id = record.get(self.id_field) if self.id_field else None

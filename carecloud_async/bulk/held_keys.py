@@ -32,6 +32,8 @@ class HeldKeys:
         keys_of: returns the keys of a write.
         claim_of: returns the claim of a record, by its id. It may be the key of a row that names the record by its id.
         records: the records that are being written, with the numbers of their rows; several engines may share them.
+        shows_lost_creates: whether the keys show what became of lost creates. If not, keys of rows without an outcome
+            are left behind when the run ends.
 
     Attributes:
         let_go: how many records this run has let go of so far.
@@ -44,16 +46,19 @@ class HeldKeys:
         keys_of: Callable[[Write], list[str]],
         claim_of: Callable[[str], str],
         records: dict[str, int],
+        shows_lost_creates: bool,
     ) -> None:
         self._claims = claims
         self._keys_of = keys_of
         self._claim_of = claim_of
         self._records = records
+        self._shows_lost_creates = shows_lost_creates
         self._own_records: set[str] = set()
         self._row_of: dict[str, int] = {}  # key → row
         self._keys: dict[int, dict[int, set[str]]] = {}  # row → id of a write → the keys that it holds
         self._written: dict[str, int] = {}  # claim of a record that is being written → row
         self._in_doubt: dict[int, int] = {}  # id of a write whose answer was lost → row
+        self._doubted: set[str] = set()  # keys that another run had left behind when they were claimed
         self._family: set[str] = set()
         self._let_go: dict[str, int] = {}  # record → how many were let go until then, of the last ones
         self._waiting: dict[int, str] = {}  # row → the record for which it waits: no later row of it overtakes it
@@ -79,12 +84,15 @@ class HeldKeys:
                 asked[write.id] = keys
                 wanted.update({key: write.row for key in keys if key not in self._row_of})
         claimed = await self._claim(wanted)
+        self._doubted.update(claimed.free_since)
         ready, others = [], []
         for write in writes:
             if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):
                 others.append(write)
                 continue
-            ready.append(_let_go(write) if claimed.new.intersection(asked[write.id]) else write)
+            is_new = not claimed.new.isdisjoint(asked[write.id])
+            is_doubted = not self._doubted.isdisjoint(asked[write.id])
+            ready.append(attrs.evolve(_let_go(write) if is_new else write, is_doubted=is_doubted))
             self._row_of.update(dict.fromkeys(asked[write.id], write.row))
             self._keys.setdefault(write.row, {})[write.id] = {*asked[write.id]}
         await self._release(
@@ -187,6 +195,14 @@ class HeldKeys:
         parts = [write for write in writes if write.kind != RECORD]
         await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
 
+    async def leave_rows(self, writes: Sequence[Write]) -> None:
+        """Leave the keys of rows behind whose records may have been created: no look-up by these keys shows it."""
+        for write in writes:
+            self._in_doubt.pop(write.id, None)
+        keys = self._forget_rows({write.row for write in writes})
+        if self._claims is not None and keys:
+            await run_in_thread(partial(self._claims.leave, keys))
+
     async def release(self, writes: Iterable[Write]) -> None:
         """Let go of the keys of writes that do not begin after all."""
         await self._release(self._forget(writes))
@@ -195,8 +211,8 @@ class HeldKeys:
         """Let go of everything; what writes in doubt hold stays claimed until their requests can take no effect."""
         for record in [*self._own_records]:
             self._drop_record(record)
-        rows = {*self._in_doubt.values()}
         held = {**self._written, **self._row_of}
+        rows = {*self._in_doubt.values()} if self._shows_lost_creates else {*held.values()}
         left = [key for key, row in held.items() if row in rows]
         if left and self._claims is not None:
             await run_in_thread(partial(self._claims.leave, [*left, *self._family]))
@@ -221,15 +237,18 @@ class HeldKeys:
         for write in writes:
             of_row = self._keys.get(write.row, {})
             keys += of_row.pop(write.id, set()).difference(*of_row.values())
-        for key in keys:
-            self._row_of.pop(key, None)
+        self._drop_keys(keys)
         return keys
 
     def _forget_rows(self, rows: Iterable[int]) -> list[str]:
         keys = [key for row in rows for key in set[str]().union(*self._keys.pop(row, {}).values())]
+        self._drop_keys(keys)
+        return keys
+
+    def _drop_keys(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._row_of.pop(key, None)
-        return keys
+            self._doubted.discard(key)
 
     def _drop_record(self, record: str) -> None:
         self._own_records.discard(record)

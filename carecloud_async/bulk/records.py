@@ -17,13 +17,14 @@ from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import PartWrites
-from carecloud_async.bulk.rows import Plan, Write
+from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sources.source import BATCH
 
 __all__ = ["RecordWrites"]
 
 #: The key of a family of which no row can name a record by its id.
 _BY_ID: Final = Key(name="id", by_id=True)
+_NOT_SHOWN: Final = "the record may have been created, and the key cannot show it, since it is written after the record"
 
 
 class RecordWrites:
@@ -35,6 +36,7 @@ class RecordWrites:
 
     Attributes:
         parts: the parts of the rows.
+        shows_lost_creates: whether the key shows what became of a create whose answer was lost.
     """
 
     def __init__(self, family: Family, *, key: Key | None, options: BulkWriteOptions, concurrency: int) -> None:
@@ -44,6 +46,9 @@ class RecordWrites:
         self._options = options
         self._finder = None if key is None else Finder(family, key, concurrency=concurrency)
         self._has_list = False
+        self.shows_lost_creates: bool = key is not None and (
+            options.mode == "update" or not family.facts.is_written_later(key)
+        )
 
     def claims(self, write: Write) -> list[str]:
         """Return the keys to be claimed before a write is looked up: those of a record's parts too."""
@@ -81,6 +86,10 @@ class RecordWrites:
         decided.sort(key=lambda one: one[0].id)
         return await self.parts.check(decided, dry_run=self._options.dry_run)
 
+    def may_be_hidden(self, write: Write, result: RowResult) -> bool:
+        """Return whether the record of a write may have been created, and its key does not show it."""
+        return result.outcome is Outcome.UNKNOWN and write.kind == RECORD and not self.shows_lost_creates
+
     def _needs_no_look_up(self, decided: RowResult | Plan) -> bool:
         """Return whether what the whole list showed is enough."""
         if not isinstance(decided, Plan) or self._options.dry_run:
@@ -96,7 +105,11 @@ class RecordWrites:
         for number, write in enumerate(writes):
             if number % BATCH == BATCH - 1:
                 await anyio.lowlevel.checkpoint()
-            decided.append((write, after_a_loss(write, self._decide_one(write, found))))
+            one = after_a_loss(write, self._decide_one(write, found))
+            is_doubted = write.is_doubted or write.intent is not None
+            if is_doubted and isinstance(one, Plan) and one.is_new and not self.shows_lost_creates:
+                one = RowResult(outcome=Outcome.UNKNOWN, reasons=(_NOT_SHOWN,))
+            decided.append((write, one))
         return decided
 
     def _decide_one(self, write: Write, found: FoundByKey) -> RowResult | Plan:

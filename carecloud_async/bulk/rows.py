@@ -137,6 +137,7 @@ class Write:
         alone: how often it was lost to the same fault in a request of its own.
         fault: the server's answer the last time, if it was one.
         most: the largest number of rows of the batch that it may be sent in; 0 for any.
+        is_doubted: whether another run was stopped while it held the key, so that it may have sent this write.
     """
 
     id: int
@@ -152,6 +153,7 @@ class Write:
     alone: int = 0
     fault: str | None = None
     most: int = 0
+    is_doubted: bool = False
 
 
 def pack(row: CheckedRow) -> bytes:

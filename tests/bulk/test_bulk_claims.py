@@ -47,7 +47,13 @@ def claims_of(clock, project="p"):
 
 def held_by(claims, key):
     """What a run holds whose writes all have one key."""
-    return HeldKeys(claims, keys_of=lambda _write: [key], claim_of=lambda record: f"record {record}", records={})
+    return HeldKeys(
+        claims,
+        keys_of=lambda _write: [key],
+        claim_of=lambda record: f"record {record}",
+        records={},
+        shows_lost_creates=True,
+    )
 
 
 def test_a_key_has_one_run(clock):

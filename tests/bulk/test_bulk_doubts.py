@@ -88,6 +88,41 @@ async def test_a_row_without_a_key_is_unknown_after_a_lost_answer(sandbox):
     assert [found[row["email"]] for row in people(5)] == [1] * 5
 
 
+async def test_a_lost_create_is_not_sent_again_if_its_key_is_written_later(sandbox):
+    """The card that names a customer is made after the customer: a lost create is unknown, in the next run too."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{**row, "card_number": f"77{number:06}"} for number, row in enumerate(people(5))]
+        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 1}
+        sandbox.faults.add("POST /customers", status=504, worked=True, after=1, times=2)
+        report = await client.customers.bulk_write(rows, **options)
+        assert counts(report) == {"created": 3, "unknown": 2}
+        again = await client.customers.bulk_write(rows, **options)
+        assert counts(again) == {"unchanged": 3, "unknown": 2}
+        assert again.waited > 0
+        found = await emails(client)
+    assert [found[row["email"]] for row in rows] == [1] * 5
+
+
+async def test_a_run_that_is_stopped_between_customer_and_card(sandbox, tmp_path):
+    """Another run makes no second customer for the card that a stopped run had not written; the first one goes on."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{**row, "card_number": f"78{number:06}"} for number, row in enumerate(people(3))]
+        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 1}
+        fault = sandbox.faults.add("POST /cards", status=403, times=None)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(rows, **options, journal=tmp_path / "first.db")
+        sandbox.faults.remove(fault)
+        other = await client.customers.bulk_write(rows, **options)
+        assert counts(other) == {"created": 2, "unknown": 1}
+        report = await client.customers.bulk_write(rows, **options, journal=tmp_path / "first.db", resume=True)
+        assert counts(report) == {"created": 1, "unchanged": 2}
+        found = await emails(client)
+        assert await client.cards.list(card_number_list=[row["card_number"] for row in rows]).total() == 3
+    assert [found[row["email"]] for row in rows] == [1] * 3
+
+
 async def test_a_lost_create_whose_key_several_records_have_is_unknown(sandbox):
     """If another program created the same key while the answer was lost, the row is not said to have made either."""
     person = PersonalInformationInput(email="till@example.com", language_id="en")
