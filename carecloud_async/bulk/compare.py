@@ -214,13 +214,14 @@ def _is_same_element(old: Any, new: Any, element: Any) -> bool:
 
 
 def _is_spelled(now: Any, value: Any) -> bool:
-    """Return whether a cell spells the number of a record, as CSV exports do with the server's digits: `1.50`."""
-    return (
-        isinstance(now, float)
-        and isinstance(value, str)
-        and _NUMBER.fullmatch(value) is not None
-        and float(value) == now
-    )
+    """Return whether a cell spells the number of a record, as CSV exports do with the server's digits: `1.50`, `1,50`.
+
+    A comma that separates thousands makes another number.
+    """
+    if not (isinstance(now, float) and isinstance(value, str)):
+        return False
+    digits = value if "." in value else value.replace(",", ".", 1)
+    return _NUMBER.fullmatch(digits) is not None and float(digits) == now
 
 
 def _scalar_text(value: Any) -> str:

@@ -28,7 +28,7 @@ class FileOptions:
 
     Attributes:
         format: the format where the target's name does not say it.
-        excel, delimiter, bom, escape_formulas: the dialect of CSV; see `CsvOptions`.
+        excel, delimiter, bom, escape_formulas, decimal: the dialect of CSV; see `CsvOptions`.
         columns, timestamps: the columns and timestamps of Parquet; see `Listing.export`.
     """
 
@@ -47,6 +47,10 @@ class FileOptions:
         bool,
         _option("--escape-formulas", "", "Write text such as =SUM(A1) to CSV so that a spreadsheet does not run it."),
     ] = False
+    decimal: Annotated[
+        Literal[".", ","] | None,
+        _option("--decimal", "SIGN", "Decimal sign of numbers in CSV, such as ',', as carecloud import takes it."),
+    ] = None
     columns: Annotated[
         Literal["model", "found"] | None,
         _option(
@@ -66,7 +70,7 @@ class FileOptions:
         Raises:
             UsageError: an option is for another format, or cannot work.
         """
-        of_csv = [name for name in ("excel", "delimiter", "bom", "escape_formulas") if getattr(self, name)]
+        of_csv = [name for name in ("excel", "delimiter", "bom", "escape_formulas", "decimal") if getattr(self, name)]
         of_parquet = [name for name in ("columns", "timestamps") if getattr(self, name)]
         for names, suffix in ((of_csv, ".csv"), (of_parquet, ".parquet")):
             if names and output.suffix != suffix:
@@ -81,6 +85,8 @@ class FileOptions:
     def _csv(self) -> CsvOptions:
         dialect = CsvOptions.excel() if self.excel else CsvOptions()
         changes: dict[str, Any] = {name: True for name in ("bom", "escape_formulas") if getattr(self, name)}
+        if self.decimal is not None:
+            changes["decimal"] = self.decimal
         if self.delimiter is not None:
             changes["delimiter"] = "\t" if self.delimiter.lower() in _TAB else self.delimiter
         try:

@@ -1,5 +1,6 @@
 """Files as shops have them: encodings, decimal commas, phones as people write them, spoiled numbers of cards."""
 
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -189,6 +190,20 @@ async def test_an_untidy_export_is_imported_again(tmp_path):
             await client.customers.list(count=500).export(path, csv=options)
             report = await client.customers.bulk_write(path, match="customer_id", if_unchanged=True)
         assert (suffix, counts(report), report.reasons) == (suffix, {"unchanged": 1000}, {})
+
+
+async def test_an_export_with_decimal_commas_is_imported_again(sandbox, tmp_path):
+    """A file that was exported with `decimal=","` is imported and compared with it: nothing differs."""
+    path = tmp_path / "edit.csv"
+    async with connect(sandbox) as client:
+        stores = client.stores.list()
+        await stores.export(path, csv=CsvOptions.excel(decimal=","))
+        assert re.search(r";-?\d+,\d+;", path.read_text(encoding="utf-8-sig"))
+        report = await client.stores.bulk_write(path, match="store_id", decimal=",")
+        assert report.reasons == {}
+        assert report.unchanged == report.rows > 0
+        compared = await stores.compare(path, match="store_id", decimal=",")
+        assert compared.all_same
 
 
 async def test_a_row_whose_record_has_a_time_by_now(sandbox):

@@ -230,6 +230,19 @@ def test_a_spreadsheet_opens_it():
     assert {row["personal_information.gender"] for row in rows} == {"-2.5"}
 
 
+def test_numbers_with_a_decimal_comma():
+    """With `decimal=","` numbers have a comma and the server's digits; texts and lists stay as they are."""
+    lines = [b'{"a": 1.50, "b": "1.50", "c": [1.5], "d": 2}', b'{"a": -0.25, "b": "", "c": [], "d": 1.5e3}']
+    lines += [b'{"a": 1e-7, "b": null, "c": null, "d": 1e400}']
+    text, _ = write(lines, into=dict, delimiter=";", decimal=",")
+    assert text.decode().split("\r\n")[1:-1] == ["1,50;1.50;[1.5];2", "-0,25;;[];1500", "0,0000001;;;1e400"]
+    text, _ = write(lines[:1], into=dict, decimal=",")
+    assert text.decode().split("\r\n")[1] == '"1,50",1.50,[1.5],2'
+    assert CsvOptions.excel(decimal=",") == CsvOptions(delimiter=";", bom=True, escape_formulas=True, decimal=",")
+    with pytest.raises(ConfigurationError, match=r"decimal is '\.' or ','"):
+        CsvOptions(decimal=";")
+
+
 def test_a_name_of_a_column_is_no_formula_either():
     """A field that the server invents cannot run anything."""
     text, _ = write(lines_of([{"=1+1": "x"}]), escape_formulas=True)

@@ -94,7 +94,7 @@ class ExportOptions:
     def content_options(self) -> list[object]:
         """The options of CSV and Parquet that change what a file holds; a resume is refused if they differ."""
         csv = self.csv
-        return [self.columns, self.timestamps, csv.delimiter, csv.bom, csv.escape_formulas]
+        return [self.columns, self.timestamps, csv.delimiter, csv.bom, csv.escape_formulas, csv.decimal]
 
     def __attrs_post_init__(self) -> None:
         if self.state is not None and self.changed_since is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import codecs
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, BinaryIO, Final, TypeAlias
 
@@ -36,6 +37,9 @@ Path: TypeAlias = tuple[str, ...]
 FORMULA_STARTS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 _LINE_END = "\r\n"
+
+#: Digits up to which a number with an exponent is written without it where the decimal sign is a comma.
+_MOST_DIGITS = 30
 
 #: The kinds of fields that are text, and the types of fields by their kind, see `Shape`; others may hold anything.
 #: `float` is one of them: the decoder keeps the spelling of a number only where it expects no type.
@@ -203,7 +207,8 @@ def join_columns(columns: Sequence[list[Any]], dialect: CsvOptions, *, rows: int
     Args:
         columns: JSON values, column by column. Text stays as it is, null is empty, other values are written as
             JSON.
-        dialect: the delimiter, and whether text that is a formula to a spreadsheet gets an apostrophe before it.
+        dialect: the delimiter, the decimal sign, and whether text that is a formula to a spreadsheet gets an apostrophe
+            before it.
         rows: how many records they are; without a column, each is an empty line.
     """
     cells = [_cells(values, dialect) for values in columns]
@@ -221,11 +226,22 @@ def _cells(values: list[Any], dialect: CsvOptions) -> list[str]:
     try:
         together = "".join(cells)
     except TypeError:  # not all are text
-        cells = ["" if value is None else as_text(value) for value in cells]
+        write = as_text if dialect.decimal == "." else _with_comma
+        cells = ["" if value is None else write(value) for value in cells]
         together = "".join(cells)
     if not _needs_quotes(together, dialect.delimiter):
         return cells
     return [_quote(cell) if _needs_quotes(cell, dialect.delimiter) else cell for cell in cells]
+
+
+def _with_comma(value: Any) -> str:
+    """Return a value as text, a number with its decimal comma; the digits stay those of the server."""
+    text = as_text(value)
+    if not isinstance(value, (msgspec.Raw, float)):
+        return text
+    if "e" in text.lower() and abs(Decimal(text).adjusted()) <= _MOST_DIGITS:
+        text = format(Decimal(text), "f")
+    return text.replace(".", ",")
 
 
 def _escape(value: Any) -> Any:

@@ -45,14 +45,17 @@ class CsvOptions:
         bom: whether the file begins with a byte order mark, by which Excel recognizes UTF-8.
         escape_formulas: whether text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a
             tab or a line end) is written after an apostrophe (OWASP, CSV injection). Numbers are not changed.
+        decimal: the decimal sign of numbers, `.` or `,`, as `bulk_write` takes it; thousands are never separated.
+            Numbers in lists, which are JSON, keep the point.
 
     Raises:
-        BadExportError: the delimiter is not one character, or one that CSV needs itself.
+        BadExportError: the delimiter is not one character, or CSV needs it, or the decimal sign is another one.
     """
 
     delimiter: str = ","
     bom: bool = False
     escape_formulas: bool = False
+    decimal: Literal[".", ","] = "."
 
     def __attrs_post_init__(self) -> None:
         value: object = self.delimiter
@@ -60,11 +63,17 @@ class CsvOptions:
             raise BadExportError(
                 "CsvOptions: delimiter must be one character other than a quote or line end, such as ';'"
             )
+        if self.decimal not in {".", ","}:
+            raise BadExportError("CsvOptions: decimal is '.' or ','")
 
     @classmethod
-    def excel(cls) -> CsvOptions:
-        """Return options for files that a spreadsheet opens safely: `;`, a byte order mark, formulas escaped."""
-        return cls(delimiter=";", bom=True, escape_formulas=True)
+    def excel(cls, *, decimal: Literal[".", ","] = ".") -> CsvOptions:
+        """Return options for files that a spreadsheet opens safely: `;`, a byte order mark, formulas escaped.
+
+        Args:
+            decimal: the decimal sign of the spreadsheet's country.
+        """
+        return cls(delimiter=";", bom=True, escape_formulas=True, decimal=decimal)
 
 
 @frozen(kw_only=True)
