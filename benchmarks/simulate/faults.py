@@ -3,7 +3,8 @@
 python -m benchmarks.simulate.faults              # known faults, put back
 python -m benchmarks.simulate.faults --random 50  # so many random changes of operators in the engine
 
-A change of an operator is looked for in the simulations that pass its code, `--most` seeds of each theme.
+A change of an operator is looked for in the simulations that pass its code, `--most` seeds of each theme, and for
+`--seconds` at most.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,14 +33,15 @@ __all__ = ["Change", "operator_changes", "seeds_until_found"]
 ROOT: Final = Path(__file__).parents[2]
 #: The packages and files in which operators are changed.
 ENGINE: Final = ("bulk", "_base/runs", "_lists/changes", "_lists/export/to_target.py", "_lists/export/storage")
-#: Files of them that are about reading and converting rows, which the simulation does not draw.
-_LEFT_OUT: Final = re.compile(r"sources/|convert|columns|check\.py|compare|sink|parquet|urls|stoppable|errors|kinds")
+#: Files of them that the simulation does not pass: reading and converting rows, storage services, pipes, reports.
+_LEFT_OUT: Final = re.compile(
+    r"sources/|convert|column|check\.py|compare|sink|parquet|urls|stoppable|errors|kinds|segment_sync|spoiled|options"
+    r"|remote|direct|phones|references|enumerations|reasons|report|figures|/target"
+)
 #: The themes that pass the code of a part of the engine.
 _THEMES: Final = {
-    "bulk": (
-        "by email", "by card", "with parts", "products by code", "two keys", "a queue", "without a key", "tills",
-        "points in bulk",
-    ),
+    "bulk/writer": ("a queue",),
+    "bulk": ("by card", "with parts", "products by code", "two keys", "a queue", "without a key"),
     "_base": ("tills", "changes as files", "by email", "exports since"),
     "_lists/changes": ("changes", "changes as files"),
     "_lists/export": ("exports", "exports since"),
@@ -146,9 +149,12 @@ def seeds_until_found(
 def _look_for(change: Change, *, most: int, seconds: float | None) -> tuple[int | None, str]:
     """Look for a change of an operator in the themes that pass it; return the seeds of all themes until it is found."""
     themes = next(themes for part, themes in _THEMES.items() if change.file.startswith(part))
-    what = ""
+    what, began = "", time.monotonic()
     for number, theme in enumerate(themes):
-        seeds, what = seeds_until_found([change], most=most, theme=theme, seconds=seconds)
+        left = None if seconds is None else began + seconds - time.monotonic()
+        if left is not None and left <= 0:
+            return None, f"not found in {seconds:.0f} s, before {theme!r}"
+        seeds, what = seeds_until_found([change], most=most, theme=theme, seconds=left)
         if seeds is not None:
             return number * most + seeds, what
     return None, what
@@ -161,7 +167,8 @@ def main() -> None:
     parser.add_argument("--random", type=int, help="change so many operators, one at a time")
     parser.add_argument("--from", dest="draw", type=int, default=0, help="draw them from this seed")
     parser.add_argument("--most", type=int, default=1000, help="seeds that are played at most, of each theme")
-    parser.add_argument("--seconds", type=float, help="for how long a change is looked for in a theme")
+    parser.add_argument("--seconds", type=float, help="for how long each is looked for")
+    parser.add_argument("--part", default="1/1", help="which part of the random ones, such as 1/2")
     options = parser.parse_args()
     if options.random is None:
         for fault in KNOWN:
@@ -173,6 +180,8 @@ def main() -> None:
     changes = [*operator_changes(ROOT / "carecloud_async")]
     chosen = Random(options.draw).sample(changes, min(options.random, len(changes)))
     found = 0
+    part, parts = map(int, options.part.split("/"))
+    chosen = chosen[part - 1 :: parts]
     for change in chosen:
         seeds, what = _look_for(change, most=options.most, seconds=options.seconds)
         found += seeds is not None
