@@ -27,7 +27,7 @@ from carecloud_async.resources.bulk_target import DeclaredFamily
 from carecloud_async.resources.declare import Resource, declared
 from carecloud_async.resources.merge import MergeRules
 
-__all__ = ["Bills", "bill_differences", "has_bill_id"]
+__all__ = ["Bills", "bill_differences", "has_bill_id", "sale_differences"]
 
 #: The fields that stand beside the bill in the body.
 _BESIDE: Final = ("store_id", "cashdesk_number", "card_number", "customer_id")
@@ -113,6 +113,20 @@ def has_bill_id(purchase: Mapping[str, Any], *, store_id: str, bill_id: str) -> 
     """
     store = purchase.get("store_id")
     return same_key(purchase.get("external_purchase_id"), bill_id) and (not store or same_id(str(store), store_id))
+
+
+def sale_differences(purchase: Mapping[str, Any], sale: Mapping[str, Any], *, timezone: ZoneInfo) -> list[str]:
+    """Name the fields in which a purchase is of another bill or another customer.
+
+    Args:
+        purchase: the purchase that was found.
+        sale: the body in which the bill is sent; a customer without an id is known by the card.
+        timezone: the project's zone, for times that name another.
+    """
+    differ = bill_differences(purchase, sale["bill"], timezone=timezone)
+    owner = "customer_id" if sale.get("customer_id") else "card_number"
+    now, sent = purchase.get(owner), sale.get(owner)
+    return [*differ, owner] if now and sent and not same_id(str(now), str(sent)) else differ
 
 
 def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, timezone: ZoneInfo) -> list[str]:

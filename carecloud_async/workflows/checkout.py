@@ -23,7 +23,7 @@ from carecloud_async.models.purchases import (
     PaymentRecapInput,
     PaymentVoucherInput,
 )
-from carecloud_async.resources.bills import bill_differences, has_bill_id
+from carecloud_async.resources.bills import has_bill_id, sale_differences
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
@@ -223,8 +223,8 @@ async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalB
         bill: the final bill, as it was sent or should have been.
 
     Raises:
-        ConflictError: the store has a purchase with this id that differs in total, time, currency or type. It is
-            another bill, as in a shop that counts its bills from 1 every day: nothing was sent.
+        ConflictError: the store has a purchase with this id that differs in total, time, currency, type or customer. It
+            is another bill, as in a shop that counts its bills from 1 every day: nothing was sent.
         CareCloudError: as `send_purchase`.
     """
     async with one_write(client, "bill", checkout.store_id.casefold(), bill.bill_id):
@@ -237,10 +237,10 @@ async def _purchase_of(client: CareCloud, checkout: Checkout, bill: FinalBillInp
     Raises:
         ConflictError: the id belongs to other bills only.
     """
-    sent, zone = bill.to_dict(), client.project.timezone
+    sale, zone = {**attrs.asdict(checkout), "bill": bill.to_dict()}, client.project.timezone
     others: list[str] = []
     for purchase in await _purchases(client, store_id=checkout.store_id, bill_id=bill.bill_id):
-        differences = bill_differences(purchase.to_dict(), sent, timezone=zone)
+        differences = sale_differences(purchase.to_dict(), sale, timezone=zone)
         if not differences:
             return SentPurchase(purchase_id=purchase.purchase_id, bill_id=bill.bill_id, was_there=True)
         others = others or differences

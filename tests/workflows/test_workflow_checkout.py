@@ -186,6 +186,29 @@ async def test_another_bill_with_the_same_id_is_no_proof(client, server, purchas
     assert sent == SentPurchase(purchase_id="2", bill_id="39475X", was_there=True)
 
 
+@pytest.mark.parametrize(
+    ("shown", "checkout", "field"),
+    [
+        ({"card_number": "2000"}, {"card_number": "1000"}, "card_number"),
+        ({"customer_id": "john"}, {"customer_id": "jane", "card_number": None}, "customer_id"),
+        ({"customer_id": "JANE", "card_number": "2000"}, {"customer_id": "jane"}, None),
+        ({"card_number": ""}, {"card_number": "1000"}, None),
+        ({"customer_id": "john"}, {"card_number": None}, None),
+    ],
+)
+async def test_the_bill_of_another_customer_is_no_proof(client, server, purchases, shown, checkout, field):
+    """A purchase of another customer, or card where no customer is named, is refused as another bill."""
+    purchases.append({**OTHER, "payment_time": "2026-11-25 10:00:00", **shown})
+    place = evolve(CHECKOUT, **checkout)
+    if field is None:
+        assert (await resend_purchase(client, checkout=place, bill=FINAL)).purchase_id == "1"
+    else:
+        with pytest.raises(ConflictError) as caught:
+            await resend_purchase(client, checkout=place, bill=FINAL)
+        assert caught.value.fields == (field,)
+    assert not server.sent(SEND)
+
+
 async def test_another_bill_after_a_lost_answer_leaves_it_unknown(client, server, purchases):
     """After a lost answer a purchase of another day says nothing of the bill that was sent."""
     server.on(SEND, {"purchase_id": "3"})
