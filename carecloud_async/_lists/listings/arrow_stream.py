@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
-
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
 from carecloud_async._lists.export.report import ExportReport
@@ -84,7 +82,7 @@ class ArrowStream:
     async def _open(self) -> AsyncIterator[RecordBatches]:
         async with (
             self._reopened() as caller,
-            RecordBatches(self._on(caller).export_source(), self._options) as batches,
+            RecordBatches(self._listing._calling(caller).export_source(), self._options) as batches,
         ):
             yield batches
 
@@ -93,9 +91,6 @@ class ArrowStream:
         caller = self._listing._fetcher.caller
         assert caller.context.twin is not None and caller.manager is not None  # noqa: S101, PT018  (a listing has both)
         return caller.context.twin(caller.manager.provider, caller.options)
-
-    def _on(self, caller: Caller) -> Listing[Any]:
-        return evolve(self._listing, fetcher=evolve(self._listing._fetcher, caller=caller))
 
     def _check(self, report: ExportReport) -> None:
         if not report.exact and not self._allow_inexact:

@@ -1,4 +1,4 @@
-"""Splits filters that are too long for one request into parts that each fit one.
+"""Splits filters that are too long for one request into parts that each fit one, and reads the pages of the parts.
 
 The values of a list-valued filter are alternatives: a record matches if it matches any of them. The records of the
 whole filter are therefore the union of the records of its parts.
@@ -6,22 +6,30 @@ whole filter are therefore the union of the records of its parts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from typing import Any, Generic, Self, TypeAlias, TypeVar, cast
 
+import anyio
 from attrs import frozen
 
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.request_line import MAX_REQUEST_LINE, MAX_VARIABLES, RequestSize
 from carecloud_async._lists.paging.fetching import PageFetcher
-from carecloud_async.errors import ConfigurationError
+from carecloud_async._lists.paging.iterators import ClosableIterator, Page, ReceivedPage
+from carecloud_async.errors import ApiError, ConfigurationError
 
-__all__ = ["FilterParts", "Params"]
+__all__ = ["URI_TOO_LONG", "FilterParts", "Params", "PartedPages"]
 
 Params: TypeAlias = Mapping[str, Any]
 
 #: The longest parameters that paging and the order of an export add to a query.
 _PAGING = {"count": 10**6, "offset": 10**9, "sort_field": "x" * 50, "sort_direction": "DESC"}
+
+R = TypeVar("R", bound=ReceivedPage[Any])
+
+#: The status of a request line that the server finds too long.
+URI_TOO_LONG = 414
 
 
 @frozen(kw_only=True, repr=False)
@@ -122,3 +130,100 @@ def _distinct(values: Any) -> list[Any]:
         return []
     distinct: list[Any] = conceal(list(dict.fromkeys(values)))
     return distinct
+
+
+class PartedPages(ClosableIterator[R], Generic[R]):
+    """The pages of each part of the filters in turn; a record of an earlier part does not come again.
+
+    If the filters fit one request, its pages are unchanged. A part that the server finds too long (414) is halved.
+
+    Args:
+        filters: what may be split.
+        open_part: returns the pages of a part.
+        ids: returns the identities of a page's records.
+    """
+
+    def __init__(
+        self,
+        filters: FilterParts,
+        *,
+        open_part: Callable[[Params], ClosableIterator[R]],
+        ids: Callable[[Page[Any]], Iterable[Hashable]],
+    ) -> None:
+        self._filters = filters
+        self._open_part = open_part
+        self._ids = ids
+        self._waiting: deque[Params] | None = None
+        self._part: Params = {}
+        self._pages: ClosableIterator[R] | None = None
+        self._is_begun = False
+        self._is_split = False
+        self._yielded = 0
+        self._earlier: set[Hashable] = set()
+        self._current: set[Hashable] = set()
+        self._turn = anyio.Lock(fast_acquire=True)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> R:
+        async with self._turn:
+            while True:
+                page = await self._next_page()
+                if not self._is_split:
+                    return page
+                new = self._without_earlier(page)
+                if new.items:
+                    return cast("R", new)
+
+    async def aclose(self) -> None:
+        """End the iterator; nothing is open."""
+        self._waiting = deque()
+        self._pages = None
+
+    async def _next_page(self) -> R:
+        while True:
+            pages = self._pages or self._open_next()
+            try:
+                page = await anext(pages)
+            except StopAsyncIteration:
+                self._pages = None
+                self._earlier |= self._current
+                self._current = set()
+            except ApiError as error:
+                if error.status != URI_TOO_LONG or not self._halve():
+                    raise
+            else:
+                self._is_begun = True
+                return page
+
+    def _open_next(self) -> ClosableIterator[R]:
+        if self._waiting is None:
+            self._waiting = deque(self._filters.parts())
+            self._is_split = len(self._waiting) > 1
+        if not self._waiting:
+            raise StopAsyncIteration
+        self._part = self._waiting.popleft()
+        self._is_begun = False
+        self._pages = self._open_part(self._part)
+        return self._pages
+
+    def _halve(self) -> bool:
+        """Put the halves of the part in its place, if nothing of it came yet; return whether that was done."""
+        halves = None if self._is_begun else self._filters.halves(self._part)
+        if halves is None or self._waiting is None:
+            return False
+        self._waiting.extendleft(reversed(halves))
+        self._pages = None
+        self._is_split = True
+        return True
+
+    def _without_earlier(self, page: R) -> Page[Any]:
+        """Return the page without records of earlier parts: a record may match values of several."""
+        items = [item for batch in page.batches() for item in batch]
+        whole = Page(items=items, offset=page.offset, total_items=None, received=page.received)
+        ids = list(self._ids(whole))
+        self._current.update(ids)
+        new = [item for item, one in zip(items, ids, strict=True) if one not in self._earlier]
+        offset, self._yielded = self._yielded, self._yielded + len(new)
+        return Page(items=new, offset=offset, total_items=None, received=len(new))

@@ -9,8 +9,7 @@ from typing import Any, Generic, TypeVar
 from attrs import evolve, frozen
 
 from carecloud_async._calls.call.call_errors import invalid_response
-from carecloud_async._lists.listings.filter_parts import FilterParts, Params
-from carecloud_async._lists.listings.parted_pages import URI_TOO_LONG, PartedPages
+from carecloud_async._lists.listings.filter_parts import URI_TOO_LONG, FilterParts, Params, PartedPages
 from carecloud_async._lists.paging.fetching import PageFetcher
 from carecloud_async._lists.paging.iterators import ClosableIterator, OnePage, Page, Pages, ReceivedPage
 from carecloud_async.errors import ApiError

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from carecloud_async._base.runtime.validators import require_int
 from carecloud_async._lists.listings.list_reader import ListReader
@@ -18,6 +18,7 @@ from carecloud_async._lists.paging.fetching import PageFetcher
 from carecloud_async._lists.paging.iterators import ClosableIterator, Page, Records
 
 if TYPE_CHECKING:
+    from carecloud_async._calls.call.caller import Caller
     from carecloud_async._lists.changes.reader import Changes
     from carecloud_async._lists.export.batches import RecordBatches
     from carecloud_async._lists.export.formats.sinks import CsvOptions
@@ -34,17 +35,19 @@ T = TypeVar("T")
 Comparer = Callable[..., Awaitable["CompareReport"]]
 
 
-@frozen(kw_only=True, repr=False)
 class Listing(NotAList, Generic[T]):
     """A list operation with its filters; no request is sent before it is iterated or a method is awaited.
 
     `async for record in listing` yields every record, one page in memory at a time.
     """
 
-    _fetcher: PageFetcher[T] = field(alias="fetcher")
-    _count: int | Auto = field(alias="count")
-    _offset: int = field(alias="offset")
-    _comparer: Comparer | None = field(alias="comparer", default=None)
+    def __init__(
+        self, *, fetcher: PageFetcher[T], count: int | Auto, offset: int, comparer: Comparer | None = None
+    ) -> None:
+        self._fetcher = fetcher
+        self._count: int | Auto = count
+        self._offset = offset
+        self._comparer = comparer
 
     def __repr__(self) -> str:
         return f"<Listing {self._fetcher.operation.call}>"
@@ -62,7 +65,7 @@ class Listing(NotAList, Generic[T]):
 
     def fresh(self) -> Listing[T]:
         """Return the same listing bypassing the client's `ResponseCache`: every page is requested, and cached again."""
-        return evolve(self, fetcher=evolve(self._fetcher, caller=self._fetcher.caller.fresh))
+        return self._calling(self._fetcher.caller.fresh)
 
     async def page(self) -> Page[T]:
         """Return the one page at `offset`.
@@ -94,8 +97,8 @@ class Listing(NotAList, Generic[T]):
         # Pages, because they show no record: a traceback with local variables would show those of a list of dicts.
         pages: list[Page[T]] = []
         found = 0
-        listing = evolve(self, count=min(fixed_count(self._count), limit))
-        async for page in listing.pages():
+        reader = evolve(self._reader, count=min(fixed_count(self._count), limit))
+        async for page in reader.read():
             pages.append(page)
             found += len(page.items)
             if found >= limit:
@@ -381,6 +384,11 @@ class Listing(NotAList, Generic[T]):
 
         self._reader.filters.require_one("an export or a stream")
         return export_source(self._fetcher, count=self._count, offset=self._offset)
+
+    def _calling(self, caller: Caller) -> Listing[T]:
+        """Return the same listing, whose calls another caller makes."""
+        fetcher = evolve(self._fetcher, caller=caller)
+        return Listing(fetcher=fetcher, count=self._count, offset=self._offset, comparer=self._comparer)
 
     @property
     def _reader(self) -> ListReader[T]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import anyio
-from attrs import define, field, frozen
+from attrs import frozen
 
 from carecloud_async._base.runtime.background_tasks import BackgroundTasks
 from carecloud_async._lists.paging.page_plan import PagePlan
@@ -52,20 +52,19 @@ def divided(offset: int, until: int, *, size: int, overlap: int = 0) -> Iterator
         offset += max(piece.size - overlap, 1)
 
 
-@define(eq=False)
 class PendingPage(Generic[P]):
     """A page that a task fetches; `ready` is set when it has arrived or failed."""
 
-    ready: anyio.Event = field(factory=anyio.Event)
-    page: P | None = None
-    error: Exception | None = None
+    def __init__(self) -> None:
+        self.ready: anyio.Event = anyio.Event()
+        self.page: P | None = None
+        self.error: Exception | None = None
 
 
-@define(eq=False, repr=False)
 class ReadAhead(Generic[P]):
     """Fetches pages before a consumer needs them, a bounded number ahead.
 
-    Attributes:
+    Args:
         fetch: gets the page of a part, and the pieces that are missing from it.
         next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
@@ -73,13 +72,21 @@ class ReadAhead(Generic[P]):
             response does not stop the others.
     """
 
-    _fetch: Callable[[ListPart], Awaitable[tuple[P, Sequence[ListPart]]]] = field(alias="fetch")
-    _next_part: Callable[[], ListPart | None] = field(alias="next_part", kw_only=True)
-    _tasks: BackgroundTasks = field(alias="tasks", kw_only=True)
-    _plan: PagePlan = field(alias="plan", kw_only=True)
-    _pending: deque[PendingPage[P]] = field(factory=deque, init=False)
-    _lacking: deque[tuple[PendingPage[P], ListPart]] = field(factory=deque, init=False)
-    _in_flight: int = field(default=0, init=False)
+    def __init__(
+        self,
+        fetch: Callable[[ListPart], Awaitable[tuple[P, Sequence[ListPart]]]],
+        *,
+        next_part: Callable[[], ListPart | None],
+        tasks: BackgroundTasks,
+        plan: PagePlan,
+    ) -> None:
+        self._fetch = fetch
+        self._next_part = next_part
+        self._tasks = tasks
+        self._plan = plan
+        self._pending: deque[PendingPage[P]] = deque()
+        self._lacking: deque[tuple[PendingPage[P], ListPart]] = deque()
+        self._in_flight = 0
 
     def __len__(self) -> int:
         """Return the number of pages that are in flight or waiting to be taken."""
