@@ -102,7 +102,7 @@ async def passing_time(clock):
 
 
 class SlowClock(SystemClock):
-    """A clock on which every look is so many seconds after the one before."""
+    """A clock that each look moves by `step` seconds: what is done at intervals is due each time."""
 
     def __init__(self, step):
         self._step = step

@@ -13,6 +13,8 @@ settings.register_profile("thorough", parent=settings.get_profile("quick"), max_
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
+#: What one worker runs for longest begins first, so that the others do not wait for it at the end.
+_LONGEST = ("tests/project/", "tests/workflows/test_workflow_dossier.py", "tests/pipelines/test_dlt.py")
 #: Skips that CI lets no test take: it has installed everything.
 _FORBIDDEN = ("is not installed", "could not import", "is not here", "is not running")
 #: Skips for want of the vendor's description; allowed only where it is absent.
@@ -37,6 +39,7 @@ def pytest_report_header(config):
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what is marked thorough, unless it is asked for."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
     if config.getoption("thorough"):
         return
     left_out = [item for item in items if item.get_closest_marker("thorough")]

@@ -67,7 +67,7 @@ def once():
 
 
 async def in_parallel(number, work):
-    """Run `work` so many times at once; return the results, errors among them."""
+    """Run `work` that many times at once; return the results, errors among them."""
     results = []
 
     async def one():

@@ -236,7 +236,7 @@ async def test_a_wrong_password_kills_no_session_of_another_process():
 
 
 async def test_the_device_rule_holds_through_logout_and_login():
-    """After a logout the device is free; whoever was first may not log in on it again while another has it."""
+    """After a logout the device is free; its first customer may not log in on it again while another has it."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device()) as portal:
         one = portal.acting_as(sandbox.customer_session(0, "kiosk"))
@@ -253,7 +253,7 @@ async def test_the_device_rule_holds_through_logout_and_login():
 
 
 async def test_a_dropped_view_frees_its_device():
-    """A view that nobody holds any more does not block the next customer of the kiosk."""
+    """A view that the program has dropped does not block the next customer of the kiosk."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device()) as portal:
         first = await portal.acting_as(sandbox.customer_session(0, "kiosk")).login()

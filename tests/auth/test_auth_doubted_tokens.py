@@ -4,6 +4,7 @@ import httpx
 import pytest
 from auth_tools import in_parallel
 from every import every
+from kit import login_answer
 
 from carecloud_async import (
     ApiError,
@@ -35,9 +36,9 @@ ANSWERS = {
 }
 
 
-def age(client):
+def age(project):
     """Let the token grow older than a fresh one."""
-    client._caller.context.clock.advance(6)
+    project.clock.advance(6)
 
 
 class Project:
@@ -48,12 +49,14 @@ class Project:
         alive: the tokens that are good.
         denied: ends of the paths that no token may call.
         requests: method and path of each request.
+        clock: the clock of its clients.
     """
 
     def __init__(self, answer=(403, DENIED)):
         self.answer = answer
         self.alive, self.denied, self.requests, self.done = set(), (), [], 0
         self.login_status = 200
+        self.clock = FakeClock()
 
     def count(self, method, end):
         return sum(sent == method and path.endswith(end) for sent, path in self.requests)
@@ -70,8 +73,7 @@ class Project:
             if self.login_status != 200:
                 return httpx.Response(self.login_status, json={"error": {"exception": "no"}})
             self.alive.add(f"token-{number}")
-            end = "2999-01-01 00:00:00"
-            return httpx.Response(200, json={"data": {"bearer_token": f"token-{number}", "valid_to": end}})
+            return login_answer(f"token-{number}")
         if path == "/tokens":
             self.alive.add(f"token-{number}")
             return httpx.Response(201, json={"data": {"token_id": f"token-{number}"}})
@@ -91,11 +93,9 @@ class Project:
 USER = EnterpriseCredentials(external_application_id="a" * 24, login="u", password="p")
 
 
-def connect(project, *, auth=USER, clock=None, **options):
+def connect(project, *, auth=USER, **options):
     options = {"rate_limit": None, "retry": RetryPolicy(attempts=1), **options}
-    return CareCloud(
-        "x.example.com", auth=auth, transport=httpx.MockTransport(project), clock=clock or FakeClock(), **options
-    )
+    return CareCloud("x.example.com", auth=auth, transport=httpx.MockTransport(project), clock=project.clock, **options)
 
 
 def password_session():
@@ -114,11 +114,11 @@ async def test_a_dead_token_is_replaced_once_whatever_the_status(name):
     async with connect(project) as client:
         await client.customers.get("c")
         project.alive.clear()
-        age(client)
+        age(project)
         assert (await client.customers.get("c")).customer_id == "c"
         assert project.logins == 2
         project.alive.clear()
-        age(client)
+        age(project)
         found = await in_parallel(30, lambda: client.customers.get("c"))
     assert [one.customer_id for one in found] == ["c"] * 30
     assert project.logins == 3
@@ -131,10 +131,10 @@ async def test_a_write_is_repeated_after_a_refusal_alone():
         for _ in range(2):
             await client.request("POST", "credits/actions/transfer-credits", json={})
             project.alive.clear()
-            age(client)
+            age(project)
         assert (project.done, project.logins) == (2, 2)
         project.answer = ANSWERS["200 with an error"]
-        age(client)
+        age(project)
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.request("POST", "credits/actions/transfer-credits", json={})
     assert isinstance(caught.value.__cause__, ResponseError)
@@ -150,7 +150,7 @@ async def test_a_fresh_token_is_not_doubted():
         with pytest.raises(PermissionDeniedError):
             await client.customers.get("c")
         assert project.logins == 1
-        age(client)
+        age(project)
         assert (await client.customers.get("c")).customer_id == "c"
     assert project.logins == 2
 
@@ -161,7 +161,7 @@ async def test_a_call_that_was_never_allowed_costs_no_login():
     project.denied = "/x"
     async with connect(project) as client:
         await client.customers.get("c")
-        age(client)
+        age(project)
         for _ in range(3):
             with pytest.raises(PermissionDeniedError):
                 await client.bookings.delete("x")
@@ -170,18 +170,18 @@ async def test_a_call_that_was_never_allowed_costs_no_login():
 
 async def test_missing_rights_cost_few_logins():
     """A right that was taken away costs one login, and eleven operations without one cost seven in six hours."""
-    clock, project = FakeClock(), Project()
-    async with connect(project, clock=clock) as client:
+    project = Project()
+    async with connect(project) as client:
         for number in range(100):
             await client.request("GET", f"things-{number}/x")
         project.denied = "/x"
-        age(client)
+        age(project)
         for _ in range(2):
             with pytest.raises(PermissionDeniedError):
                 await client.request("GET", "things-0/x")
         assert project.logins == 2
         for _ in range(6 * 60):
-            clock.advance(60)
+            project.clock.advance(60)
             for number in range(1, 100, 9):
                 with pytest.raises(PermissionDeniedError):
                     await client.request("GET", f"things-{number}/x")
@@ -190,11 +190,11 @@ async def test_missing_rights_cost_few_logins():
 
 async def test_a_right_that_only_some_records_lack_costs_few_logins():
     """Where one record may be read and another not, refusals cost a login an hour at most, after the first ones."""
-    clock, project = FakeClock(), Project()
+    project = Project()
     project.denied = "/secret"
-    async with connect(project, clock=clock) as client:
+    async with connect(project) as client:
         for _ in range(6 * 60):
-            clock.advance(60)
+            project.clock.advance(60)
             await client.customers.get("c")
             with pytest.raises(PermissionDeniedError):
                 await client.customers.get("secret")
@@ -207,7 +207,7 @@ async def test_a_failed_login_leaves_the_refusal_and_the_token():
     async with connect(project) as client:
         await client.customers.get("c")
         project.denied, project.login_status = "/secret", 503
-        age(client)
+        age(project)
         with pytest.raises(PermissionDeniedError):
             await client.customers.get("secret")
         assert (await client.customers.get("c")).customer_id == "c"
@@ -237,7 +237,7 @@ async def test_a_customers_good_token_is_never_replaced():
     async with connect(project, auth=password_session()) as client:
         await client.customers.get("c")
         project.denied = "/secret"
-        age(client)
+        age(project)
         for _ in range(5):
             with pytest.raises(PermissionDeniedError):
                 await client.customers.get("secret")
@@ -245,7 +245,7 @@ async def test_a_customers_good_token_is_never_replaced():
         assert project.count("GET", "/customers") == 1
         project.denied = ()
         await client.customers.get("c")
-        client._caller.context.clock.advance(61)
+        project.clock.advance(61)
         project.alive.clear()
         assert (await client.customers.get("c")).customer_id == "c"
     assert project.count("POST", "/tokens") == 2
@@ -259,7 +259,7 @@ async def test_sessions_and_devices_that_cannot_be_renewed_keep_the_refusal(auth
     async with connect(project, auth=auth) as client:
         await client.customers.get("c")
         project.denied, before = "/secret", len(project.requests)
-        age(client)
+        age(project)
         with pytest.raises(PermissionDeniedError):
             await client.customers.get("secret")
         assert len(project.requests) == before + 1
@@ -280,7 +280,7 @@ async def test_a_refusal_that_names_its_reason_is_not_about_the_token(status, er
     async with connect(project) as client:
         await client.customers.get("c")
         project.alive.clear()
-        age(client)
+        age(project)
         with pytest.raises(ApiError):
             await client.customers.get("c")
     assert project.logins == 1

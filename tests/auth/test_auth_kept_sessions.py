@@ -30,7 +30,7 @@ def records(store):
 
 @pytest.mark.parametrize("remember", [None, True])
 async def test_sessions_of_random_devices_are_stored_only_when_asked(remember):
-    """A device id that nobody else can know leaves nothing in the store, unless `remember=True`."""
+    """A random device id leaves nothing in the store, unless `remember=True`."""
     sandbox, store = make_sandbox(), MemoryTokenStore()
     device = evolve(sandbox.device(), remember=remember)
     async with connect(sandbox, auth=device, token_store=store) as portal:

@@ -31,7 +31,7 @@ async def total(client):
 
 @pytest.mark.anyio
 async def test_three_hundred_cold_callers_make_one_login():
-    """Nobody has a token: one login, all served."""
+    """Calls without a token make one login, and all are served."""
     sandbox = slow_sandbox()
     async with connect(sandbox) as client:
         assert not failures(await in_parallel(CROWD, partial(total, client)))
@@ -54,7 +54,7 @@ async def test_three_hundred_callers_with_a_revoked_token_make_one_login():
 
 @pytest.mark.anyio
 async def test_three_hundred_callers_with_an_expired_token_make_one_login():
-    """The token has ended by the clock: nobody sends it, one logs in."""
+    """A token that has ended by the clock is not sent, and one call logs in."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock)
     async with connect(sandbox, clock=clock) as client:

@@ -1,4 +1,4 @@
-"""The two windows before a token's end: in one nobody waits, in the other everybody does."""
+"""The two windows before a token's end: in the advisory one no call waits, in the mandatory one all do."""
 
 import time
 
@@ -22,7 +22,7 @@ async def warm(sandbox, client):
 
 
 async def test_in_the_advisory_window_one_renews_and_nobody_waits():
-    """While a login hangs, everybody but its leader is served with the old token."""
+    """While a login hangs, all calls but the one that logs in are served with the old token."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock, token_lifetime=LIFE)
     gate = anyio.Event()
@@ -62,7 +62,7 @@ async def test_in_the_mandatory_window_all_wait_for_one():
 @pytest.mark.parametrize("part", [0.8, 0.97])
 @pytest.mark.parametrize("timeout", [120, 2])
 async def test_a_hanging_login_fails_no_call_while_the_token_is_good(part, timeout):
-    """Whoever leads or waits goes on with the old token within a part of its own time."""
+    """The call that logs in, and those that wait for it, go on with the old token within a part of their own time."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock, token_lifetime=LIFE)
 
@@ -130,7 +130,7 @@ async def test_after_the_end_a_503_is_waited_out():
 
 
 async def test_an_impatient_renewal_that_fails_is_followed_by_a_patient_one():
-    """A token that dies during its advisory renewal: the failure of the one try is nobody's but the leader's."""
+    """If a token dies during its advisory renewal, a failure of that renewal reaches no waiting call."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock, token_lifetime=LIFE)
     gate = anyio.Event()

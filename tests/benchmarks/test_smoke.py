@@ -118,7 +118,7 @@ async def test_neighbour_runs_beside_the_work():
 
 
 def test_percentiles_of_delays():
-    """A percentile is the delay that so many percent do not exceed, in ms; without any delay there is none."""
+    """The 90th percentile is the delay that 90 % do not exceed, in ms; without any delay there is none."""
     delays = [number / 1000 for number in range(100, 0, -1)]
     assert percentile_ms(delays, 50) == pytest.approx(51)
     assert percentile_ms(delays, 99) == pytest.approx(100)

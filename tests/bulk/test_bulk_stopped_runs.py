@@ -11,6 +11,7 @@ from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.journal import Journal
+from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -21,26 +22,22 @@ async def test_a_row_that_was_never_sent_takes_no_credit(sandbox, tmp_path):
     source.write_text(
         "".join(f'{{"email":"k{one}@example.com","language_id":"en","last_name":"X"}}\n' for one in range(6))
     )
-    async with connect(sandbox) as client:
+    clock = FakeClock()
+    async with connect(sandbox, clock=clock) as client:
         fault = sandbox.faults.add("POST /customers", status=403, times=None)
         with pytest.raises(CareCloudError):
             await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
         sandbox.faults.remove(fault)
         others = [{"email": f"k{one}@example.com", "language_id": "en", "last_name": "Y"} for one in range(6)]
         # Nothing was sent: the keys are free at once, for a run of other rows too.
-        before = len(clock_of(client).sleeps)
+        before = len(clock.sleeps)
         assert counts(await client.customers.bulk_write(others, match="email", defaults=SOURCE)) == {"created": 6}
-        assert len(clock_of(client).sleeps) == before
+        assert len(clock.sleeps) == before
         report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
         assert counts(report) == {"updated": 6}
         records = [one async for one in client.customers.list(count=500)]
     names = [one.personal_information.last_name for one in records if (one.personal_information.email or "")[:1] == "k"]
     assert names.count("X") >= 6
-
-
-def clock_of(client):
-    """The clock of a client."""
-    return client.customers._caller.context.clock
 
 
 async def test_an_error_stops_the_other_chunks(sandbox):

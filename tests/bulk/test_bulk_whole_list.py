@@ -23,7 +23,8 @@ def few_values(monkeypatch):
 @pytest.mark.usefixtures("few_values")
 async def test_what_changes_after_the_list_was_read(sandbox):
     """Records that others make half a minute after the list was read are no doubles, and no change is undone."""
-    async with connect(sandbox) as client:
+    clock = FakeClock()
+    async with connect(sandbox, clock=clock) as client:
         known = [one async for one in client.customers.list(count=60)][:10]
         rows = [{"email": one.personal_information.email, "last_name": "Ours"} for one in known] + people(20)
 
@@ -31,7 +32,7 @@ async def test_what_changes_after_the_list_was_read(sandbox):
             if progress.stage != "writing" or done:
                 return
             done.append(progress)
-            client.customers._caller.context.clock.advance(31)
+            clock.advance(31)
             theirs = {"customer_id": known[-1].customer_id, "first_name": "Theirs"}
             await client.customers.bulk_write([theirs], match="customer_id")
             await client.customers.create(

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_addresses_and_phones_are_compared_as_people_write_them(tmp_path):
-    """E-mails are compared without case, phones by their digits; empty ones are shared by nobody."""
+    """E-mails are compared without case, phones by their digits; empty ones are no duplicates."""
     clock = FakeClock()
     server = CustomerServer(clock)
     ids = [

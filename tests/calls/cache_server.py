@@ -1,6 +1,7 @@
 """A server whose answers say who asked and which request it was, and clients of it with a cache."""
 
 import httpx
+from kit import login_answer
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, RetryPolicy
 
@@ -28,8 +29,7 @@ class Server:
     async def __call__(self, request):
         path = request.url.path.partition("/v1.0")[2]
         if path == "/users/actions/login":
-            data = {"bearer_token": "enterprise", "valid_to": "2999-01-01 00:00:00"}
-            return httpx.Response(200, json={"data": data})
+            return login_answer("enterprise")
         self.sent.append(f"{request.method} {path}")
         number, token = len(self.sent), request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.hold is not None:

@@ -178,7 +178,7 @@ def test_no_read_sees_what_a_write_before_it_replaced(backend):
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_slower_read_does_not_bring_the_old_record_back(backend):
-    """A read is answered with the old record, and late: after the write nobody gets that one."""
+    """A read that is answered late with the old record is not kept: calls after the write do not get it."""
     orders = [
         # The slow read is let in before the write and out after it; the next one asks anew, and is kept.
         (3, "read; enter 0; write; serve 1; leave 0; read; serve 0; read"),

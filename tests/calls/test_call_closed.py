@@ -18,7 +18,7 @@ BODY = b'{"data":{"customers":[],"total_items":0}}'
 
 
 def slow(chance):
-    """A server whose answers trickle: heads, bodies and logins are cut at random moments by whoever leaves."""
+    """A server whose answers trickle: heads, bodies and logins are cut at random moments."""
 
     async def behave(stream, head):
         whole = answer(LOGIN if b"/login" in head else BODY)
@@ -117,7 +117,7 @@ async def test_closing_a_client_on_aiohttp_cancels_nobody():
 
 
 async def test_closing_ends_waits_at_the_limiter_and_between_repeats():
-    """Whoever queues, or sleeps before the next attempt, is told at once: no clock has to move."""
+    """Calls that queue, or sleep before the next attempt, fail at once: no clock has to move."""
     sandbox = Sandbox(5)
     found = []
     client = CareCloud(
@@ -164,7 +164,7 @@ async def test_a_write_that_was_sent_says_that_it_may_have_happened():
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_cancelled_task_stays_cancelled_while_the_client_closes():
-    """A task that somebody did cancel ends cancelled, though the client is closed in the same moment."""
+    """A cancelled task ends as cancelled, though the client is closed in the same moment."""
 
     async def silent(stream, head):
         await anyio.sleep(30)

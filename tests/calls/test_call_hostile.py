@@ -92,7 +92,7 @@ async def test_the_text_of_an_error_says_how_many_reasons_it_leaves_out():
 
 @pytest.mark.parametrize("header", ["1" * 400, "9" * 40_000, "1" * 400 + ".5", "-" + "1" * 400])
 async def test_a_retry_after_of_any_length_can_be_computed_with(header):
-    """It becomes a finite number: whoever rounds it gets no OverflowError."""
+    """A Retry-After of any length becomes a finite number, which can be rounded without an OverflowError."""
     async with connect(httpx.Response(429, headers={"Retry-After": header})) as client:
         with pytest.raises(RateLimitError) as caught:
             await client.ping()

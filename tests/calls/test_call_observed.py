@@ -1,4 +1,4 @@
-"""Observers, `record_calls` and the log: what they get of a call, and what it costs when nobody looks."""
+"""Observers, `record_calls` and the log: what they get of a call, and what a call costs without them."""
 
 import contextlib
 import logging
@@ -10,6 +10,7 @@ import anyio
 import httpx
 import pytest
 from clocks import FakeClock
+from kit import login_answer
 
 from carecloud_async import (
     CareCloud,
@@ -113,7 +114,7 @@ async def test_an_observer_may_add_headers_to_an_attempt():
     def handle(request):
         found.append(request.headers.get("traceparent"))
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+            return login_answer()
         return httpx.Response(200, json={"data": {"customers": []}})
 
     client = CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(handle))
@@ -212,7 +213,7 @@ async def test_a_call_without_an_answer_has_an_empty_status():
 
     def handle(request):
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+            return login_answer()
         raise httpx.ReadError("gone")
 
     client = CareCloud(
@@ -301,7 +302,7 @@ async def test_at_most_four_frames_stand_between_the_user_and_httpx(own):
     def handle(request):
         stacks.append([frame.filename for frame in traceback.extract_stack()])
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+            return login_answer()
         return httpx.Response(200, json={"data": {"customer_id": "1"}})
 
     mock = httpx.MockTransport(handle)
@@ -352,7 +353,7 @@ async def test_headers_of_a_callers_own_are_sent():
     def handle(request):
         found.append(request.headers)
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+            return login_answer("t")
         return httpx.Response(200, json={"data": {}})
 
     from carecloud_async._base import codec

@@ -39,7 +39,7 @@ async def test_a_post_whose_answer_is_lost_is_never_repeated(door, sandbox, cut)
 
 
 async def test_a_post_that_was_lost_before_the_work_is_not_repeated_either(door, sandbox):
-    """Nobody can tell whether a server that hung up has worked."""
+    """Whether a server that hung up has done the work cannot be known: the outcome is unknown."""
     async with sandbox.serving() as url, door(url, retry=QUICK) as client:
         sandbox.faults.add("POST /customers", cut="before")
         with pytest.raises(OutcomeUnknownError):
@@ -58,7 +58,7 @@ async def test_a_post_to_a_closed_port_fails_as_not_connected(door):
 
 
 async def test_a_post_waits_for_a_server_that_starts_later(door, sandbox, free_port):
-    """Nothing was sent while nobody listened, so the POST is repeated and gets through: one row."""
+    """A POST whose connection was refused was not sent, so it is repeated until the server is there: one row."""
     policy = RetryPolicy(base=0.05, attempts=100, max_wait=0.1)
     async with (
         door(f"http://127.0.0.1:{free_port}", retry=policy) as client,

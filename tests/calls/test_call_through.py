@@ -9,6 +9,7 @@ import httpx
 import pytest
 from call_doors import DOORS, answer, create, serving
 from clocks import ManualClock, passing_time
+from kit import login_answer
 
 from carecloud_async import (
     CareCloud,
@@ -365,7 +366,7 @@ async def test_the_budget_ends_an_outage_early():
     def refuse(request):
         nonlocal sent, last_sent
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, content=b'{"data":{"bearer_token":"t","valid_to":"2999-01-01 00:00:00"}}')
+            return login_answer()
         sent, last_sent = sent + 1, clock.now
         return httpx.Response(503)
 

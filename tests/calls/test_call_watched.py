@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from call_doors import create
 from clocks import FakeClock
+from kit import login_answer
 
 from carecloud_async import CareCloud, NotFoundError, RateLimit, ResponseError, RetryPolicy
 from carecloud_async._calls.call.execution import CallExecution
@@ -56,7 +57,7 @@ async def test_the_log_has_the_milliseconds_of_the_call_and_of_its_wait_at_the_l
 
     def handle(request):
         if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+            return login_answer()
         clock.advance(1.5)
         return httpx.Response(200, json={"data": {"customers": [], "total_items": 0}})
 

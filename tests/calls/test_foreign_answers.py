@@ -203,7 +203,7 @@ class Unread(httpx.AsyncByteStream):
     [("application/json", NotFoundError), ("text/html", ResponseError), (None, ResponseError)],
 )
 async def test_an_error_that_a_hook_closed_unread_is_judged_by_its_content_type(content_type, error):
-    """After `raise_for_status` in a hook of the user's client nobody can read the body: JSON is taken for the API's."""
+    """After `raise_for_status` in a hook of the user's client the body cannot be read: JSON is taken for the API's."""
 
     def respond(request):
         headers = {} if content_type is None else {"Content-Type": content_type}

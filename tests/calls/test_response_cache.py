@@ -139,7 +139,7 @@ async def test_reference_data_is_shared_by_application():
 
 
 async def test_private_reference_data_is_kept_for_the_one_who_asked():
-    """`Cache-Control: private` on such a list: nobody else gets it, not even while it is under way."""
+    """A list with `Cache-Control: private` is given to no other identity, not even while it is under way."""
     server = Server(**{"Cache-Control": "private, max-age=60"})
     server.hold = anyio.Event()
     seen = []

@@ -13,7 +13,7 @@ ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 async def endure(running, seconds, *, ended, change=None):
-    """Wait for ever in a scope of so many seconds; note whether it was its own deadline that ended it."""
+    """Wait for ever in a scope of some seconds; note whether it was its own deadline that ended it."""
     with running.begin(seconds=seconds) as scope:
         try:
             if change is not None:

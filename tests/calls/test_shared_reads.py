@@ -83,7 +83,7 @@ async def test_a_waiter_may_be_cancelled_alone():
 
 
 async def test_those_who_share_a_read_share_its_404():
-    """Each gets an error of its own, and nobody asks again; an error is not kept."""
+    """Each waiting call gets an error of its own without another request; an error is not kept."""
     server = Server()
     server.status, server.hold = 404, anyio.Event()
     errors = []

@@ -69,7 +69,7 @@ async def read(url, folder, *, as_file, page, concurrency):
 
 
 def kill_after(steps):
-    """Kill this process, as `kill -9` does, after so many calls and returns in all its threads."""
+    """Kill this process, as `kill -9` does, after that many calls and returns in all its threads."""
     counter = count(1)
 
     def step(*_):

@@ -12,6 +12,7 @@ from contextlib import suppress
 import attrs
 import httpx
 import pytest
+from clocks import SlowClock
 from kit import served
 
 from carecloud_async import ExportError, ResponseError
@@ -22,7 +23,7 @@ from carecloud_async._lists.changes.values import ChangesOptions
 pytestmark = pytest.mark.anyio
 
 
-def serve(records):
+def serve(records, **options):
     """Return a client of a server that sends these records, JSON, as one page."""
 
     def answer(request):
@@ -30,7 +31,7 @@ def serve(records):
         body = f'{{"data":{{"customers":[{",".join(rows)}],"total_items":{len(records)}}}}}'
         return httpx.Response(200, content=body.encode())
 
-    return served(answer)
+    return served(answer, **options)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -84,14 +85,13 @@ async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "mine"), sqlite3.DatabaseError("mine")])
-async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(tmp_path, monkeypatch, error):
+async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(tmp_path, error):
     """What `on_progress` raises, or the block, arrives as it is, and says nothing of a disk or a damaged file."""
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
 
     def fail(*_):
         raise error
 
-    async with serve(['{"customer_id":"a"}']) as client:
+    async with serve(['{"customer_id":"a"}'], clock=SlowClock(0.2)) as client:
         listing = client.customers.list()
         with pytest.raises(type(error), match="mine"):
             async with listing.changes(state=tmp_path / "s", on_progress=fail):

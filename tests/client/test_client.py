@@ -190,7 +190,7 @@ async def test_a_view_is_cheap_and_shares_the_pool(sandbox):
 
 @pytest.mark.anyio
 async def test_a_closed_client_says_so(sandbox):
-    """Calls after aclose() raise ClientClosedError; closing twice is fine; closing logs nobody out."""
+    """Calls after aclose() raise ClientClosedError; closing twice is fine; closing logs out no session."""
     client = connect(sandbox)
     await client.ping()
     await client.aclose()

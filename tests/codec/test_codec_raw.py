@@ -57,7 +57,7 @@ def test_a_damaged_text_leaves_the_rest_as_it_is(blank):
 
 
 def test_pretty_and_damaged():
-    """A pretty page with NaN is written anew, still one record a line."""
+    """A pretty page with NaN is written again, still one record a line."""
     page = codec.page(b'{"data": {\n "customers": [\n {"a": NaN, "b": 1}\n ]}}', key="customers", into=bytes)
     assert page.items == [b'{"a":null,"b":1}']
 

@@ -16,14 +16,14 @@ from carecloud_async.models import Customer, Store
 
 
 class Slot(BaseModel):
-    """A class of somebody who uses pydantic."""
+    """A pydantic class of the user's."""
 
     slot_id: str
 
 
 @frozen
 class Row:
-    """A class of somebody who uses attrs."""
+    """An attrs class of the user's."""
 
     a: int
     b: str | None = None
@@ -134,7 +134,7 @@ def test_any_type_is_read_in_slices_as_at_once(into, key):
 @pytest.mark.parametrize("key", ["rows", None])
 @pytest.mark.parametrize("damage", [b'"\\ud800"', b'"\xff"'])
 def test_a_page_with_damaged_text_is_read_in_slices_too(damage, key):
-    """One lone surrogate or bad byte among open records holds nobody up: the page is mended, not read at once."""
+    """A page with one lone surrogate or bad byte among open records is mended in slices, not read at once."""
     body = b'{"data":{"rows":[{"a":%b}%b]}}' % (damage, b',{"a":"x"}' * 50)
     found, slices = sliced(codec.page_slices(body, key=key, into=dict))
     assert found.items == [{"a": "\ufffd"}, *[{"a": "x"}] * 50]

@@ -84,7 +84,7 @@ class Browser:
         self.driver.find_element("css selector", "form[action='/logout'] button").click()
 
     def picture(self, name):
-        """Take a picture, if somebody wants to look at them."""
+        """Take a picture, if the environment names a folder for them."""
         folder = os.environ.get("PORTAL_PICTURES")
         if folder:
             self.driver.save_screenshot(str(Path(folder) / f"{name}.png"))

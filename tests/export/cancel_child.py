@@ -45,7 +45,7 @@ async def export(client, kind, folder):
 
 
 async def cancelled_after(steps, again, work):
-    """Run `work`, cancel it after so many steps and once more after others; return how it ended."""
+    """Run `work`, cancel it after some steps and once more after others; return how it ended."""
     task = asyncio.ensure_future(work)
     for wait in (steps, again):
         for _ in range(wait):
@@ -75,7 +75,7 @@ async def by_task_cancel(kind, order, first, last, step):
 
 
 def by_ctrl_c(kind, order, first, last, step):
-    """Press Ctrl-C once or twice, so many milliseconds after the beginning."""
+    """Press Ctrl-C once or twice, some milliseconds after the beginning."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
     ends = Counter()
     for milliseconds in range(first, last, step):

@@ -15,7 +15,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from export_help import connect
+from kit import connect
 
 from carecloud_async._base.runs import Database
 from carecloud_async._lists.export.formats.registry import format_of

@@ -1,18 +1,19 @@
-"""What the tests of exports share: a client of a sandbox, what a file holds, and a list server that obeys."""
+"""What the tests of exports share: what a file holds, and a list server that obeys."""
 
 import json
 import random
 
 import anyio
 import httpx
-
-from carecloud_async import CareCloud, EnterpriseCredentials
+from clocks import SlowClock
+from kit import served
 
 DATE = {"date": "Tue, 24 Nov 2026 12:00:00 GMT"}
 
 
-def connect(sandbox, **more):
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), **more)
+def every_page():
+    """Make a clock on which each report of progress is due."""
+    return SlowClock(0.2)
 
 
 def records(path):
@@ -52,13 +53,9 @@ class ListServer:
         self._rank = {}
 
     def client(self, **more):
-        auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
-        return CareCloud("a.example.com", auth=auth, transport=httpx.MockTransport(self), **more)
+        return served(self, **more)
 
     async def __call__(self, request):
-        if request.url.path.endswith("/login"):
-            login = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}
-            return httpx.Response(200, json={"data": login}, headers=DATE)
         self.requests += 1
         for _ in range(self._random.randrange(4)):
             await anyio.lowlevel.checkpoint()

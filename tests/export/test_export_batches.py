@@ -5,7 +5,8 @@ import json
 
 import anyio
 import pytest
-from export_help import ListServer, connect, ids
+from export_help import ListServer, ids
+from kit import connect
 
 from carecloud_async import BadRequestError, ConfigurationError, ExportError
 from carecloud_async.sandbox import Sandbox
@@ -54,7 +55,7 @@ async def test_an_empty_list_has_the_schema():
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_stream_is_exact_under_change(seed):
-    """Whoever stays in the list is in exactly one batch while others come and go at every page."""
+    """A record that stays in the list is in exactly one batch while others come and go at every page."""
     import random
 
     chance = random.Random(seed)

@@ -14,6 +14,7 @@ CHILD = Path(__file__).with_name("cancel_child.py")
 def run(*arguments):
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-W", "error::ResourceWarning", CHILD, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=300,

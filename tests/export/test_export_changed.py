@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from export_help import connect, ids, records
+from export_help import every_page, ids, records
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import connect
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._base.project import Project
@@ -113,9 +114,8 @@ async def test_ties_dealt_anew_are_counted_and_read_whole(tmp_path):
     assert report.exact
 
 
-async def test_resumes_too(tmp_path, monkeypatch):
+async def test_resumes_too(tmp_path):
     """What was written before the stop is not written again."""
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1000, seed=1)
     changed = change(sandbox, range(500), "2026-11-10 12:00:00")
     path = tmp_path / "c.jsonl"
@@ -124,7 +124,7 @@ async def test_resumes_too(tmp_path, monkeypatch):
         if progress.records > 100:
             raise KeyError
 
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         listing = client.customers.list(count=30)
         with pytest.raises(KeyError):
             await listing.export(path, changed_since="2026-11-10T12:00", on_progress=stop)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from export_help import connect, ids
+from export_help import ids
 from fsspec.implementations.memory import MemoryFileSystem
+from kit import connect
 
 from carecloud_async import ExportError
 from carecloud_async.sandbox import Sandbox

@@ -4,9 +4,10 @@ import random
 
 import anyio
 import pytest
-from export_help import ListServer, connect, ids
+from export_help import ListServer, ids
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit import connect
 from thorough import examples
 
 from carecloud_async import ExportError

@@ -8,7 +8,8 @@ import threading
 
 import anyio
 import pytest
-from export_help import connect, ids
+from export_help import every_page, ids
+from kit import connect
 
 from benchmarks.hosting import Host, serving
 from carecloud_async import RetryPolicy
@@ -19,9 +20,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
+async def test_progress_tells_how_far_it_is(tmp_path, kind):
     """A plain or an async function gets the progress; the last call has the final figures."""
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1000, seed=1)
     told = []
 
@@ -29,7 +29,7 @@ async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
         await anyio.lowlevel.checkpoint()
         told.append(progress)
 
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await client.customers.list(count=100).export(
             tmp_path / "c.csv", on_progress=told.append if kind == "sync" else later
         )
@@ -43,12 +43,11 @@ async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
     assert told[-1].stage == "writing"
 
 
-async def test_what_had_to_be_asked_for_again_is_told(tmp_path, monkeypatch):
+async def test_what_had_to_be_asked_for_again_is_told(tmp_path):
     """Pages that a struggling server sent only when asked again count as retries, while it runs and in the report."""
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1000, seed=1)
     told = []
-    async with connect(sandbox, retry=RetryPolicy(base=0.001)) as client:
+    async with connect(sandbox, clock=every_page(), retry=RetryPolicy(base=0.001)) as client:
         await client.login()
         sandbox.faults.add("GET /customers", status=503, after=2, times=2)
         report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", on_progress=told.append)

@@ -12,8 +12,8 @@ import anyio
 import fsspec
 import httpx
 import pytest
-from export_help import connect, ids, records
-from kit import served
+from export_help import every_page, ids, records
+from kit import connect, served
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
@@ -318,11 +318,10 @@ async def test_a_parquet_export_that_is_stopped_leaves_no_noise(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["c.csv", "c.csv.gz", "c.parquet"])
-async def test_a_resumed_file_is_the_same(tmp_path, name, monkeypatch):
+async def test_a_resumed_file_is_the_same(tmp_path, name):
     """Written from the journal after a stop, or as the records come: the bytes are the same."""
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     sandbox = Sandbox(customers=1200, seed=1)
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await client.customers.list(count=100).export(tmp_path / name)
         (tmp_path / "again").mkdir()
         with anyio.CancelScope() as scope:

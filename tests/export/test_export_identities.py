@@ -4,8 +4,8 @@ import json
 
 import httpx
 import pytest
-from export_help import connect, ids
-from kit import served
+from export_help import every_page, ids
+from kit import connect, served
 
 from carecloud_async import AuthenticationError, EnterpriseCredentials, ExportError
 from carecloud_async.sandbox import Sandbox
@@ -33,11 +33,10 @@ async def stop_early(listing, path):
         await listing.export(path, concurrency=1, on_progress=stop)
 
 
-async def test_the_checkpoint_of_another_identity_is_refused(tmp_path, sandbox, monkeypatch):
+async def test_the_checkpoint_of_another_identity_is_refused(tmp_path, sandbox):
     """`resume=True` on a target that another identity began is an error with the fix and without names."""
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
     path = tmp_path / "c.jsonl"
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await stop_early(client.customers.list(count=50), path)
         sandbox.forget_requests()
         with pytest.raises(ExportError, match="another identity: connect as the identity") as caught:

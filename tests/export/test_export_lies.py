@@ -16,7 +16,7 @@ SIZE = 2350
 
 
 def churn_of(seed, most):
-    """Return a function that deletes and creates up to so many records after each of the first sixty answers."""
+    """Return a function that deletes and creates up to that many records after each of the first sixty answers."""
     dice, fresh = random.Random(seed), iter(hexes(10_000, seed=seed + 1))
 
     def churn(machine):

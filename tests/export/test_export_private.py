@@ -9,8 +9,9 @@ import traceback
 import anyio
 import fsspec
 import pytest
-from export_help import connect, ids
+from export_help import every_page, ids
 from fsspec.implementations.memory import MemoryFileSystem
+from kit import connect
 
 from carecloud_async import ExportError
 from carecloud_async._base.runtime.durable_files import claim_folder, create_private, open_private
@@ -28,7 +29,7 @@ SECRET = "p@s:s-wörd"  # as it is typed, not escaped
 
 
 async def export(path, **more):
-    async with connect(Sandbox(customers=120, seed=1)) as client:
+    async with connect(Sandbox(customers=120, seed=1), clock=every_page()) as client:
         return await client.customers.list(count=20).export(path, **more)
 
 
@@ -41,11 +42,6 @@ async def stop_early(path):
     with anyio.CancelScope() as scope:
         await export(path, on_progress=lambda progress: progress.pages > 2 and scope.cancel())
     assert (path.parent / f".{path.name}.run" / "run.db").exists()
-
-
-@pytest.fixture(autouse=True)
-def every_page(monkeypatch):
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
 
 
 @pytest.mark.parametrize("name", ["run.db", "run.db-wal", "records", "output"])
@@ -71,8 +67,8 @@ async def test_a_link_in_place_of_the_working_folder_is_refused(tmp_path):
 
 
 @needs_root
-async def test_a_working_folder_of_somebody_else_is_refused(tmp_path):
-    """Whoever owns the folder could exchange the records in it."""
+async def test_a_working_folder_of_another_user_is_refused(tmp_path):
+    """A working folder of another user is refused: its owner could exchange the records in it."""
     (tmp_path / ".c.jsonl.run").mkdir()
     os.chown(tmp_path / ".c.jsonl.run", SOMEBODY, SOMEBODY)
     with pytest.raises(ExportError, match="belongs to another user"):
@@ -81,7 +77,7 @@ async def test_a_working_folder_of_somebody_else_is_refused(tmp_path):
 
 @needs_root
 @pytest.mark.parametrize("name", ["records", "run.db"])
-async def test_a_file_of_somebody_else_is_not_gone_on_from(tmp_path, name):
+async def test_a_file_of_another_user_is_not_gone_on_from(tmp_path, name):
     """A resume takes only what its own user wrote."""
     path = tmp_path / "c.jsonl"
     await stop_early(path)

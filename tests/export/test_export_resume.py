@@ -12,7 +12,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from export_help import ListServer, connect, ids
+from export_help import ListServer, every_page, ids
+from kit import connect
 
 from carecloud_async import CareCloud, ExportError, ServerError
 from carecloud_async._base.runs import AppendFile, Database
@@ -42,9 +43,9 @@ def test_killed_four_times_and_complete(tmp_path):
         for _ in range(4):
             due.clear()
             child = subprocess.Popen([sys.executable, CHILD, url, target, "100"], env=environment)
-            assert due.wait(60)
+            assert due.wait(240)
             child.send_signal(signal.SIGKILL)
-            assert child.wait(60) == -signal.SIGKILL
+            assert child.wait(240) == -signal.SIGKILL
             kills.pop(0)
             assert not target.exists()
         done = subprocess.run(
@@ -113,7 +114,7 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
 
 
 async def stop_after(listing, path, pages, **more):
-    """Export until so many pages are there, and cancel."""
+    """Export until that many pages are there, and cancel."""
     with anyio.CancelScope() as scope:
 
         def look(progress):
@@ -124,18 +125,11 @@ async def stop_after(listing, path, pages, **more):
     assert scope.cancelled_caught
 
 
-@pytest.fixture
-def every_page(monkeypatch):
-    """Progress is reported for every page."""
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
-
-
-@pytest.mark.usefixtures("every_page")
 async def test_cancelled_is_resumable(tmp_path):
     """A cancelled export leaves what it has, and goes on from there with few requests more."""
     sandbox = Sandbox(customers=3000, seed=1)
     path = tmp_path / "c.jsonl"
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await stop_after(client.customers.list(count=100), path, 10)
         assert leftovers(tmp_path) == [".c.jsonl.run"]
         before = sandbox.count("GET /customers")
@@ -146,23 +140,21 @@ async def test_cancelled_is_resumable(tmp_path):
     assert leftovers(tmp_path) == [".c.jsonl.run", "c.jsonl"]
 
 
-@pytest.mark.usefixtures("every_page")
 async def test_a_resume_may_ask_for_other_pages(tmp_path):
     """`count` and `concurrency` may differ from the first run."""
     sandbox = Sandbox(customers=1000, seed=1)
     path = tmp_path / "c.jsonl"
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await stop_after(client.customers.list(count=50), path, 5)
         await client.customers.list(count=300).export(path, resume=True, concurrency=1)
     assert ids(path) == sorted(sandbox.customers.ids())
 
 
-@pytest.mark.usefixtures("every_page")
 async def test_a_list_that_changes_between_the_runs_is_whole(tmp_path):
     """Records that went while nothing ran make no gap."""
     sandbox = Sandbox(customers=1000, seed=1)
     path = tmp_path / "c.jsonl"
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await stop_after(client.customers.list(count=50), path, 8)
         early = sorted(sandbox.customers.ids())[:300]
         for one in early:
@@ -174,7 +166,6 @@ async def test_a_list_that_changes_between_the_runs_is_whole(tmp_path):
     assert report.list_changed
 
 
-@pytest.mark.usefixtures("every_page")
 async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
     """Passes of the run before count: a list without order that never stands still is read ten times in all."""
     fresh = iter(f"{one:06x}" for one in range(10**6, 2 * 10**6))
@@ -188,7 +179,7 @@ async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
 
     server = Server(names, order="shuffled", change=lambda listed: ([], [next(fresh)]))
     path = tmp_path / "c.jsonl"
-    async with server.client() as client:
+    async with server.client(clock=every_page()) as client:
         await stop_after(client.customers.list(count=30), path, 20, concurrency=1)
         report = await client.customers.list(count=30).export(path, resume=True, concurrency=1)
     assert (report.passes, report.exact) == (10, False)
@@ -196,12 +187,11 @@ async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
     assert len(starts) < 10 + 4  # in addition to the passes, two pages show the order at the ends of the list
 
 
-@pytest.mark.usefixtures("every_page")
 async def test_a_list_without_order_goes_on_too(tmp_path):
     """The ids that were seen survive; nothing is written twice."""
     server = ListServer([f"{one:04x}" for one in range(500)], order="shuffled")
     path = tmp_path / "c.jsonl"
-    async with server.client() as client:
+    async with server.client(clock=every_page()) as client:
         await stop_after(client.customers.list(count=25), path, 8)
         before = server.requests
         await client.customers.list(count=25).export(path, resume=True)
@@ -209,7 +199,6 @@ async def test_a_list_without_order_goes_on_too(tmp_path):
     assert server.requests - before <= 20
 
 
-@pytest.mark.usefixtures("every_page")
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -222,7 +211,7 @@ async def test_a_checkpoint_of_another_query_is_refused(tmp_path, change, reason
     """Other filters, fields or marks do not go on from it; the message says what differs, and nothing is lost."""
     sandbox = Sandbox(customers=600, seed=1)
     path = tmp_path / "c.jsonl"
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await stop_after(client.customers.list(count=50), path, 5)
         filters = {name: value for name, value in change.items() if name == "last_name"}
         more = {name: value for name, value in change.items() if name not in filters}
@@ -233,13 +222,12 @@ async def test_a_checkpoint_of_another_query_is_refused(tmp_path, change, reason
     assert report.records == 600
 
 
-@pytest.mark.usefixtures("every_page")
 @pytest.mark.parametrize("damage", ["changed", "short", "gone", "run file"])
 async def test_changed_files_are_refused(tmp_path, damage):
     """Records or a checkpoint that are not what was written are refused; without resume, the export starts over."""
     sandbox = Sandbox(customers=600, seed=1)
     path, place = tmp_path / "c.jsonl", tmp_path / ".c.jsonl.run"
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await stop_after(client.customers.list(count=50), path, 5)
         data = (place / "records").read_bytes()
         if damage == "changed":
@@ -345,11 +333,11 @@ async def test_two_exports_to_one_file_are_refused(tmp_path):
     assert len(ids(path)) == 500
 
 
-async def test_a_run_without_resume_begins_anew(tmp_path, every_page):
+async def test_a_run_without_resume_begins_anew(tmp_path):
     """Without `resume`, what an earlier run left is not used."""
     sandbox = Sandbox(customers=300, seed=1)
     path = tmp_path / "c.jsonl"
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=every_page()) as client:
         await stop_after(client.customers.list(count=50), path, 3)
         report = await client.customers.list(count=50).export(path)
     assert not report.resumed

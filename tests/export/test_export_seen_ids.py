@@ -6,18 +6,13 @@ import threading
 
 import anyio
 import pytest
-from export_help import ListServer, ids
+from export_help import ListServer, every_page, ids
 
 from carecloud_async import ExportError
 from carecloud_async._base.runs import IN_MEMORY, Database
 from carecloud_async._lists.export.reading.seen_ids import SEEN_TABLE, SeenIds, TemporarySeenIds
 
 MANY = [f"{one:08x}" for one in range(20_000)]
-
-
-@pytest.fixture(autouse=True)
-def every_page(monkeypatch):
-    monkeypatch.setattr("carecloud_async._lists.export.report._EVERY", 0)
 
 
 @pytest.mark.anyio
@@ -86,7 +81,7 @@ async def test_damaged_ids_on_resume_are_refused(tmp_path):
     """A resume whose ids are damaged says so; without resume, the export starts over."""
     server = ListServer([f"{one:04x}" for one in range(500)], order="shuffled")
     path, run = tmp_path / "c.jsonl", tmp_path / ".c.jsonl.run" / "run.db"
-    async with server.client() as client:
+    async with server.client(clock=every_page()) as client:
         with anyio.CancelScope() as scope:
             await client.customers.list(count=25).export(
                 path, on_progress=lambda progress: progress.pages > 8 and scope.cancel()

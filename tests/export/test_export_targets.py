@@ -12,7 +12,8 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
-from export_help import ListServer, connect, ids
+from export_help import ListServer, ids
+from kit import connect
 
 from carecloud_async import AuthenticationError, CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async.sandbox import Sandbox

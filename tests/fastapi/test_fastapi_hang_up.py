@@ -65,7 +65,7 @@ def ask(address, target, method="GET"):
 
 
 def hang_up_in_the_middle(address, sandbox, browsers):
-    """Let so many ask, and hang up when calls are under way upstream and others wait for a connection."""
+    """Let that many browsers ask, and hang up when calls are under way upstream and others wait for a connection."""
     sandbox.forget_requests()
     socks = [ask(address, f"/customers/{FIRST_CUSTOMER_ID}") for _ in range(browsers)]
     until(lambda: sandbox.count("GET /customers/{customer_id}") == 20)

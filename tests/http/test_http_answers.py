@@ -82,7 +82,7 @@ async def test_a_hook_sees_a_whole_answer(url, name):
 
 
 async def test_no_cookie_is_kept(url):
-    """The default client has no jar: what a server sets is gone, and so is what somebody puts in."""
+    """The default client keeps no cookies, neither those that a server sets nor those that were put in."""
     async with CareCloud(url, auth=AUTH) as client:
         await client.customers.get("8ea6")
         client.http.cookies.set("mine", "1")

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from clocks import FakeClock, ManualClock, passing_time
 from exchange_server import BODY, answer, serving
+from kit import login_answer
 
 from carecloud_async import CareCloud, RateLimit, RateLimitError, Timeout
 from carecloud_async.sandbox import Sandbox
@@ -170,7 +171,7 @@ async def test_a_transport_that_does_not_report_gets_its_requests_in_time():
     def handle(request):
         times.append(clock.now)
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+            return login_answer()
         return httpx.Response(200, content=BODY)
 
     limit = RateLimit(requests_per_second=RATE)

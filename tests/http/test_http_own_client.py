@@ -1,4 +1,4 @@
-"""Who watches `client.http` is not passed by: the short way to the transport is for calls that nobody looks at."""
+"""Hooks and patches of `client.http` see every request: the short way to the transport is for clients without them."""
 
 import copy
 import pickle
@@ -6,6 +6,7 @@ import pickle
 import httpx
 import httpx2
 import pytest
+from kit import login_answer
 from multidict import CIMultiDict
 
 from carecloud_async import CareCloud
@@ -92,7 +93,7 @@ async def test_a_token_is_replayed_once_by_either_way(sandbox, hooked):
 
 
 async def test_a_transport_in_the_place_of_ours_is_read_to_its_end():
-    """Somebody may put another transport into `client.http`: its stream is read, its redirects are not followed."""
+    """A transport that was put into `client.http` has its stream read, and its redirects are not followed."""
 
     async def body():
         yield b'{"data":{"customer_id":'
@@ -100,7 +101,7 @@ async def test_a_transport_in_the_place_of_ours_is_read_to_its_end():
 
     def handle(request):
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+            return login_answer()
         return httpx.Response(200, content=body())
 
     async with CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=Sandbox(1).transport()) as client:

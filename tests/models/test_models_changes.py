@@ -113,7 +113,7 @@ def test_what_get_never_shows():
 
 
 def test_a_broken_record_is_mended():
-    """An object that the server sent as a list or null is made anew by a change inside it."""
+    """An object that the server sent as a list or null is replaced by a change inside it."""
     for broken in ([], None, ""):
         record = {"personal_information": {"address": broken}}
         assert merged({"personal_information": {"address": {"city": "x"}}}, record) == {

@@ -254,15 +254,9 @@ async def test_a_cached_answer_is_told_and_is_no_request(telemetry):
     """A hit is a span without attempts that says so; it counts as a hit and not in the durations of requests."""
 
     def serve(request):
-        body = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"} if "login" in request.url.path else {
-            "currencies": [],
-            "total_items": 0,
-        }  # fmt: skip
-        return httpx.Response(200, json={"data": body}, headers={"Cache-Control": "max-age=60"})
+        return kit.data({"currencies": [], "total_items": 0}, headers={"Cache-Control": "max-age=60"})
 
-    auth = EnterpriseCredentials(external_application_id="a" * 24, login="u", password="p")
-    options = {"telemetry": telemetry.make(), "cache": ResponseCache(), "transport": httpx.MockTransport(serve)}
-    async with CareCloud("x.example.com", auth=auth, **options) as client:
+    async with kit.served(serve, telemetry=telemetry.make(), cache=ResponseCache()) as client:
         for _ in range(3):
             await client.currencies.list().page()
     spans = telemetry.named("GET /currencies")
@@ -279,8 +273,7 @@ async def test_nothing_planted_is_in_any_span_or_metric(telemetry):
 
     def serve(request):
         if "login" in request.url.path:
-            data = {"bearer_token": "planted-secret", "valid_to": "2999-01-01 00:00:00"}
-            return httpx.Response(200, json={"data": data})
+            return kit.login_answer("planted-secret")
         error = {"detail": "planted-detail", "title": "Plantedname", "type": "planted@example.com"}
         headers = {"X-Request-Id": "planted-secret", "X-Owner": "planted@example.com"}
         return httpx.Response(500, json={"error": error}, headers=headers)

@@ -112,7 +112,7 @@ async def test_another_process_goes_on(client, server, clock, path):
 
 @pytest.mark.parametrize("fault", ["after", "before", 20.0])
 async def test_a_process_that_ends_while_it_sends_sends_nothing_twice(client, server, clock, path, tmp_path, fault):
-    """The file as it was when a request was on its way: whoever opens it looks first, after the settle time."""
+    """A file with a request that was on its way is opened: its purchase is looked up first, after the settle time."""
     copy = tmp_path / "copy.db"
 
     async def keep_file(request):

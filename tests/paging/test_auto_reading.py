@@ -234,7 +234,7 @@ async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
 
 
 async def test_respx_sees_the_numbers_that_a_user_gives():
-    """Both numbers given, every request asks for that count, and no more than so many are under way."""
+    """With both numbers given, every request asks for that count, and no more requests than that are under way."""
     base = "https://sandbox.crmcarecloud.com/webservice/rest-api/enterprise-interface/v1.0"
     server = Server(length=900)
     with respx.mock(base_url=base) as mock:

@@ -62,7 +62,7 @@ async def _most_at_once(records, neighbour):
 @pytest.mark.parametrize("count", [1000, 5000])
 @pytest.mark.parametrize("kind", ["records", "raw", "prefetch"])
 async def test_other_tasks_run_between_batches_of_a_page(kind, count):
-    """However large a page is, another task runs at least every so many records, typed, raw and prefetched."""
+    """However large a page is, another task runs after a bounded number of records, typed, raw and prefetched."""
     neighbour = _Neighbour()
     async with connect() as client, anyio.create_task_group() as group:
         listing = client.customers.list(count=count)

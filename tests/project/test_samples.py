@@ -108,12 +108,16 @@ async def run_page(path):
                 exec(code, names)
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if any(map(is_test, blocks(path, "python")))], ids=page_id)
-def test_tests_that_are_shown_pass(path, tmp_path):
-    """The tests on a page, collected by pytest as a reader's own, pass."""
+def test_tests_that_are_shown_pass(tmp_path):
+    """The tests on the pages, collected by pytest as a reader's own, pass."""
     pytest.importorskip("fastapi", reason="the fastapi extra is not installed")
-    shown = [block["text"] for block in blocks(path, "python") if is_test(block) and not block["why"]]
-    (tmp_path / "test_shown.py").write_text(TEST_PRELUDES[path.name] + "\n\n".join(shown), encoding="utf-8")
+    number = 0
+    for path in PAGES:
+        shown = [block["text"] for block in blocks(path, "python") if is_test(block) and not block["why"]]
+        if shown:
+            text = TEST_PRELUDES[path.name] + "\n\n".join(shown)
+            (tmp_path / f"test_of_{path.stem}.py").write_text(text, encoding="utf-8")
+            number += len(re.findall("def test_", "".join(shown)))
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
@@ -124,7 +128,7 @@ def test_tests_that_are_shown_pass(path, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert f"{len(re.findall('def test_', ''.join(shown)))} passed" in done.stdout
+    assert f"{number} passed" in done.stdout
 
 
 def test_blocks_have_a_language():

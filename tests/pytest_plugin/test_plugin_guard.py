@@ -223,9 +223,11 @@ LEAVES = """
 )
 def test_sockets_of_a_suite_are_guarded_when_asked_for(pytester, sdk, ini, outcome):
     """`carecloud_guard = all` refuses every connection of the suite, and says so; by default only the SDK's."""
-    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makeini(f"[pytest]\nasyncio_default_fixture_loop_scope = function\n{ini}\n")
     pytester.makepyfile(LEAVES.format(sdk=sdk))
-    result = pytester.runpytest_subprocess(*PLAIN)
+    # In process, the SDK is loaded already.
+    run = pytester.runpytest_inprocess if sdk else pytester.runpytest_subprocess
+    result = run(*PLAIN)
     assert result.parseoutcomes() == {outcome: 1}
     said = result.stdout.str()
     assert ("tests may reach loopback" in said) is ("= all" in ini)
@@ -235,7 +237,7 @@ def test_sockets_of_a_suite_are_guarded_when_asked_for(pytester, sdk, ini, outco
 def test_an_unknown_guard_is_refused(pytester):
     """A misspelled option stops the run."""
     pytester.makeini("[pytest]\ncarecloud_guard = some\n")
-    result = pytester.runpytest_subprocess(*PLAIN)
+    result = pytester.runpytest_inprocess(*PLAIN)
     assert "carecloud_guard is sdk or all, not 'some'" in result.stderr.str()
 
 

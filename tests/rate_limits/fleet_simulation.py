@@ -68,7 +68,7 @@ def simulate_fleet(
     events=None,
     later=0.0,
 ):
-    """Let processes with so many callers each call until so many calls were served.
+    """Let processes with these numbers of callers call until `requests` calls were served.
 
     Args:
         url: the Redis.

@@ -13,7 +13,7 @@ def say(word):
 
 
 async def main(url, redis_url, workers, login, password, application):
-    """Call with so many tasks at a time; say when the first call is answered, and at the end how many were."""
+    """Call with `workers` tasks at a time; say when the first call is answered, and at the end how many were."""
     credentials = EnterpriseCredentials(login=login, password=password, external_application_id=application)
     limit = RedisRateLimit(redis_url)
     answered = 0

@@ -57,7 +57,7 @@ async def enter(gate):
 
 
 def test_the_free_way_does_not_await():
-    """Without a limit, and with one that nobody has reached, a ticket is there at once."""
+    """Without a limit, and below one, a ticket is there at once."""
     assert RateLimiter(None, clock=StillClock()).try_acquire() == 0
     gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
     tickets = [gate.try_acquire() for _ in range(FIRST_CALLS)]
@@ -213,7 +213,7 @@ async def test_thousands_of_waiters_pass_or_leave(cancel):
 
 
 async def test_a_429_pauses_everyone_and_doubles_while_it_lasts():
-    """One second, two, four, eight at most; once something is served it begins anew."""
+    """One second, two, four, eight at most; once a call is served it begins again."""
     clock = StillClock()
     gate = RateLimiter(RateLimit(requests_per_second=1e9), clock=clock)
     pauses = []
@@ -232,7 +232,7 @@ async def test_a_429_pauses_everyone_and_doubles_while_it_lasts():
 
 
 async def test_a_limit_that_is_searched_pauses_shortly_at_first():
-    """Without Retry-After nobody is silent for a second, until the server has refused for longer than that."""
+    """Without Retry-After pauses are shorter than a second, until the server has refused for longer than that."""
     clock = StillClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     for _ in range(40):

@@ -24,7 +24,7 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 class QuickClock(SystemClock):
-    """The real clock, with sleeps that are short for whoever waits for Redis to come back."""
+    """The real clock, with short sleeps, so that Redis is soon found to be back."""
 
     async def sleep(self, seconds):
         await anyio.sleep(min(seconds, 0.2))
@@ -151,7 +151,7 @@ async def test_without_redis_calls_go_on(own_redis_server, prefix, caplog):
 @on_asyncio
 @pytest.mark.anyio
 async def test_a_member_that_never_had_redis_works(tmp_path, caplog):
-    """A Redis that nobody has started is a warning, not an error."""
+    """A Redis that is not running is a warning, not an error."""
     async with Fleet(f"unix://{tmp_path}/nobody.sock", "x:", size=1, told=1000) as (limiter,):
         with anyio.fail_after(60):
             ticket = await enter(limiter)
@@ -226,7 +226,7 @@ async def test_closing_ends_the_background_even_if_its_cancellation_is_lost(tmp_
 @on_asyncio
 @pytest.mark.anyio
 async def test_closing_right_behind_an_answer_leaves_no_report_unbegun(redis_server, prefix):
-    """What was to be reported to Redis is dropped whole: no coroutine is left that nobody awaits."""
+    """What was to be reported to Redis is dropped whole: no coroutine is left that is never awaited."""
     async with Fleet(redis_server.url, prefix, size=1) as (limiter,):
         limiter.on_success(await enter(limiter))
         limiter.on_throttled(await enter(limiter), retry_after=None)
@@ -315,7 +315,7 @@ async def fleet(own_redis_server):
 
 
 async def answers(sandbox, number):
-    """Wait until so many calls were answered."""
+    """Wait until that many calls were answered."""
     while sandbox.statuses[200] < number:  # noqa: ASYNC110  (the sandbox has no event for it)
         await anyio.sleep(0.05)
 

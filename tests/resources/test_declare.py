@@ -217,7 +217,7 @@ async def test_if_unchanged_takes_a_record_that_was_read(client, sandbox):
 
 
 async def test_an_update_without_a_get_finds_the_record_in_its_list():
-    """The record comes from the list, the PUT keeps what nobody named and what nobody knows."""
+    """The record comes from the list; the PUT keeps fields that were not named, and those unknown to the SDK."""
     record = {"customer_source_record_id": "2", "customer_source_id": "s", "external_id": "old", "new_field": 1}
     other = {"customer_source_record_id": "1"}
     wire = Wire(answer({"sources": [other, record], "total_items": 2}), b"", answer({"sources": [], "total_items": 0}))

@@ -152,7 +152,7 @@ def test_a_kind_is_read_off_its_annotation(annotation, kind):
 
 
 def test_an_annotation_that_is_no_kind_is_refused():
-    """A declared method cannot have a filter that nobody knows how to check."""
+    """A declared method cannot have a filter of a type without a check."""
     with pytest.raises(TypeError, match="Card"):
         kind_of("Card | None")
 

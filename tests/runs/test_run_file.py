@@ -339,7 +339,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
 
 @posix
 def test_links_are_not_followed(path, tmp_path):
-    """Somebody else's link cannot redirect what a run writes."""
+    """A link that another user made cannot redirect what a run writes."""
     (tmp_path / "victim").touch()
     path.symlink_to(tmp_path / "victim")
     with pytest.raises(ExportError, match="is a link, which is not followed"):

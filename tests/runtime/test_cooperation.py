@@ -109,7 +109,7 @@ async def test_a_single_turn_comes_between_the_slices_of_a_long_computation():
 
 
 async def test_a_turn_cancelled_while_it_waits_is_no_turn():
-    """A task that is cancelled in the queue blocks nobody behind it."""
+    """A task that is cancelled in the queue does not block those behind it."""
     scheduler, reached = CooperativeScheduler(), []
 
     async def compute(name):

@@ -84,7 +84,7 @@ async def test_what_customers_have_stands_beside_them(sandbox, tmp_path):
 
 
 async def test_a_value_of_too_many_records_joins_nothing(sandbox, tmp_path):
-    """A value that more records share than allowed is counted, and joins nothing; empty values are shared by nobody."""
+    """A value that more records share than allowed is counted, and joins nothing; empty values join nothing either."""
     async with connect(sandbox) as client:
         await with_values(client, *[{"phone": "420111111111"}] * 4, *[{"phone": None}] * 3)
         report = await find_duplicates(

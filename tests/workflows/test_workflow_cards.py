@@ -1,4 +1,4 @@
-"""Cards: held, free, new, and never somebody else's."""
+"""Cards: held, free, new, and never another customer's."""
 
 import pytest
 from workflow_server import RefusedError, page
@@ -135,7 +135,7 @@ async def test_a_number_that_nobody_knows_becomes_a_card(client, server, cards):
     ids=["another customer's", "blocked", "blocked own", "another type"],
 )
 async def test_a_card_that_cannot_be_given_is_a_conflict(client, server, cards, found, words):
-    """Nothing is written for somebody else's card, a blocked one or one of another type."""
+    """Nothing is written for another customer's card, a blocked one or one of another type."""
     cards.append(found)
     with pytest.raises(ConflictError, match=words):
         await assign_card_number(client, **JANE, card_number="1000")
@@ -175,7 +175,7 @@ async def test_a_pool_that_cannot_be_looked_up_stays_unknown(client, server, car
 
 
 async def test_a_quicker_till_keeps_its_card(client, server, cards):
-    """If somebody else got the card between the look and the write, the conflict says so."""
+    """If another customer got the card between the look and the write, the conflict says so."""
     cards.append(card("free"))
 
     def read(sent):

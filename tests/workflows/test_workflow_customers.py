@@ -71,7 +71,7 @@ async def test_an_external_id_finds_its_customer(client, server, records):
 
 
 async def test_a_second_id_is_trusted_where_the_filter_is(client, server, records):
-    """A record that shows another id is the customer's only if the server finds nobody by an id that nobody has."""
+    """A record that shows another id is the customer's only if the server finds nothing by a made-up id."""
     records.append(record("jane", external_id="8"))
     assert await find_customer(client, **IDS) is None
     server.on(
@@ -277,7 +277,7 @@ async def test_a_lost_sign_up_is_found_by_its_password(client, server):
 
 
 async def test_a_lost_sign_up_hands_out_nobody_elses_account(client, server):
-    """Somebody who has the e-mail and another password is not the one who signed up."""
+    """An account with the same e-mail and another password is not the one that signed up."""
 
     def refuse(sent):
         raise RefusedError(403)
@@ -291,7 +291,7 @@ async def test_a_lost_sign_up_hands_out_nobody_elses_account(client, server):
 
 @pytest.mark.parametrize("email", ["jane@example.com", UNSET])
 async def test_a_lost_sign_up_on_the_customer_api_stays_unknown(server, email):
-    """There nobody can be verified: the customer logs in, which works if the account was created."""
+    """Without a way to verify the account the customer logs in, which works if it was created."""
     server.on("POST /tokens", {"token_id": "4d8121de"})
     server.on("POST /customers", {"customer_id": "new"})
     server.lose("POST /customers")

@@ -159,7 +159,7 @@ async def test_the_shop_sends_its_own_link(client, server):
 
 
 async def test_an_unknown_address_gets_no_link(client, server):
-    """Nobody is written to, also if the server drops the filter."""
+    """No e-mail is sent, also if the server drops the filter."""
     server.on("GET /customers", customers("other@example.com"))
     found = await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
     assert found is None

@@ -47,7 +47,7 @@ async def matches(client, typed, **options):
 
 @pytest.mark.parametrize("typed", ["jane.roe@EXAMPLE.com", "  Jane.Roe@example.com\n"])
 async def test_an_email_is_found_as_it_is_typed(client, jane, typed):
-    """Case and spaces around an address make no difference, and a part of one finds nobody."""
+    """Case and spaces around an address make no difference, and a part of one finds no customer."""
     assert await matches(client, typed) == [(jane, MatchedBy.EMAIL)]
     assert await matches(client, "roe@example.com") == []
 
@@ -116,7 +116,7 @@ async def test_people_who_share_a_phone_are_all_found(client, jane):
 
 
 async def test_a_card_of_several_customers_is_a_conflict(client, sandbox):
-    """A card has one holder: where the server names more, nobody is guessed."""
+    """A card has one holder: where the server names more, none is chosen."""
     for number in (1, 2):
         holder = sandbox.customers.id_at(number)
         sandbox.records("cards").insert({"card_number": "7", "customer_id": holder, "state": 1})

@@ -28,7 +28,7 @@ def count_login(logins):
 
 
 async def race(kind, where, logins):
-    """Log in (a line in `logins`) if nobody has; print the token."""
+    """Log in (a line in `logins`) if no other process has; print the token."""
     store = make(kind, where)
     say("ready")
     sys.stdin.readline()

@@ -41,7 +41,7 @@ def victim(tmp_path):
 
 
 def somebody_elses(monkeypatch):
-    """Make all that exists belong to another user, whoever runs the tests."""
+    """Make all files belong to another user than the one who runs the tests."""
     owner = os.geteuid() + SOMEBODY
     monkeypatch.setattr(os, "geteuid", lambda: owner)
 
@@ -61,7 +61,7 @@ async def test_a_link_in_a_records_place_is_not_followed(store, folder, victim):
 
 
 async def test_a_link_in_a_new_records_place_is_not_followed(store, folder, victim):
-    """The file that a save writes first is made anew, whatever lies under its name."""
+    """The file that a save writes first is created, and replaces what has its name."""
     await store.save("key", TOKEN)
     (record,) = folder.glob("*.json")
     record.with_name(record.name + ".new").symlink_to(victim)
@@ -122,12 +122,12 @@ async def test_a_folder_that_is_open_to_others_becomes_private(store, folder):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_a_save_writes_one_record_and_looks_at_few(store, folder, monkeypatch):
+async def test_a_save_writes_one_record_and_looks_at_few(store, folder, clock, monkeypatch):
     """Among hundreds of records a save opens its own and a handful, and in time all that have ended go."""
     number = 300
     for one in range(number):
         await store.save(f"key{one}", StoredToken(value=f"t{one}", expires_in=50.0))
-    store._clock.advance(51)
+    clock.advance(51)
     opened = []
     open_file = os.open
 

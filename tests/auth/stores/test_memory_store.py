@@ -46,7 +46,7 @@ async def test_ended_records_do_not_pile_up(clock):
 
 @pytest.mark.anyio
 async def test_locks_do_not_pile_up(clock):
-    """A lock that nobody holds takes no memory."""
+    """A lock that is not held takes no memory."""
     store = MemoryTokenStore(clock=clock)
     for number in range(100):
         async with store.lock(f"key{number}"):

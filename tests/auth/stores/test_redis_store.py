@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import logging
 import os
@@ -84,7 +85,7 @@ async def test_host_clocks_do_not_matter(redis_server, prefix, fake_clock):
 @on_asyncio
 @pytest.mark.anyio
 async def test_key_of_another_kind(store, redis, prefix):
-    """A key that somebody else uses for something else is a TokenStoreError."""
+    """A key that another program uses for something else is a TokenStoreError."""
     await redis.lpush(f"{prefix}key", "x")
     with pytest.raises(TokenStoreError, match="cannot be used: ResponseError"):
         await store.load("key")
@@ -229,7 +230,7 @@ async def test_killed_in_the_middle(own_redis_server, caplog):
 @on_asyncio
 @pytest.mark.anyio
 async def test_a_lock_left_in_the_middle_of_its_extension_is_free(redis_server, redis, prefix):
-    """Whatever of an extension is under way when a lock is left, the lock is free then, and nobody extends it again."""
+    """A lock that is left in any step of its extension is free, and is not extended again."""
     bell = Bell()
     store = RedisTokenStore(redis_server.url, prefix=prefix, lock_life=60, clock=bell)
     for steps in range(20):
@@ -350,7 +351,7 @@ def test_four_processes_log_in_once(redis_server, child, tmp_path):
 @on_asyncio
 @pytest.mark.anyio
 async def test_killed_holder(own_redis_server, child):
-    """A holder that is killed delays the others by what is left of the lock's life, which nobody extends."""
+    """A holder that is killed delays the others by what is left of the lock's life, which is not extended."""
     holder = child("asyncio", "hold", "redis", own_redis_server.url)
     assert await anyio.to_thread.run_sync(holder.stdout.readline) == "held\n"
     store = RedisTokenStore(own_redis_server.url, prefix="child:")
@@ -368,8 +369,8 @@ async def test_killed_holder(own_redis_server, child):
 
 def test_default_life():
     """By default a dead holder delays the others by ten seconds at most, and a dead server by five."""
-    store = RedisTokenStore("redis://127.0.0.1")
-    assert (store._lock_life, store._timeout) == (10.0, 5.0)
+    arguments = inspect.signature(RedisTokenStore).parameters
+    assert (arguments["lock_life"].default, arguments["timeout"].default) == (10.0, 5.0)
     assert redis_library("RedisTokenStore").__name__ == "redis"
 
 

@@ -72,7 +72,7 @@ async def test_saved_is_loaded(store, other):
 
 
 async def test_absent_is_none(store):
-    """A key that nobody saved gives None."""
+    """A key that was never saved gives None."""
     assert await store.load("nobody") is None
 
 
