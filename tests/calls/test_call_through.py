@@ -9,7 +9,7 @@ import httpx
 import pytest
 from call_doors import DOORS, answer, create, serving
 from clocks import ManualClock, passing_time
-from kit import login_answer
+from kit import served
 
 from carecloud_async import (
     CareCloud,
@@ -365,8 +365,6 @@ async def test_the_budget_ends_an_outage_early():
 
     def refuse(request):
         nonlocal sent, last_sent
-        if request.url.path.endswith("/login"):
-            return login_answer()
         sent, last_sent = sent + 1, clock.now
         return httpx.Response(503)
 
@@ -381,14 +379,7 @@ async def test_the_budget_ends_an_outage_early():
                 await client.ping()
             await clock.sleep(20)
 
-    client = CareCloud(
-        "sandbox.example.com",
-        auth=Sandbox(1).credentials(),
-        transport=httpx.MockTransport(refuse),
-        clock=clock,
-        random=random.Random(1),
-    )
-    async with client:
+    async with served(refuse, clock=clock, random=random.Random(1)) as client:
         await client.login()
         async with anyio.create_task_group() as group:
             for _ in range(100):
