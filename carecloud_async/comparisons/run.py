@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import msgspec
 
+from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.check import check_row
+from carecloud_async.bulk.column_map import Target
+from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements
 from carecloud_async.bulk.errors import BadSourceError
-from carecloud_async.bulk.family import Family, Key
+from carecloud_async.bulk.family import Family, Key, field_paths
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
 from carecloud_async.bulk.pages import lines_of
@@ -31,7 +35,6 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.comparisons.ledger import Ledger, Listed
-from carecloud_async.comparisons.shown_columns import ShownColumns
 
 __all__ = ["compare"]
 
@@ -132,7 +135,7 @@ class _Comparison:
             columns=options.columns,
             ignore_columns=options.ignore_columns,
         )
-        columns = ShownColumns(self._family, renamed=checking.columns, ignored=checking.ignore_columns)
+        columns = _ShownColumns(self._family, renamed=checking.columns, ignored=checking.ignore_columns)
         rows = with_items(rows, facts.writes.items, columns)
         checker = await checker_of(self._family, rows, columns, key=self._key, options=checking)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
@@ -175,3 +178,28 @@ class _Comparison:
             drop_if_equal(changes, base, path, lambda value: self._key.normal(str(value)))
         unknown = [path for path, value in unknown_named.items() if not has_value(base, path, value)]
         return [*changed_fields(known_elements(base, model), changes, model), *unknown]
+
+
+class _ShownColumns(Columns):
+    """The fields that the rows of a comparison may name: all that a record shows, read-only ones too; see `Columns`."""
+
+    def __init__(self, family: Family, *, renamed: Mapping[str, Target], ignored: Iterable[str]) -> None:
+        super().__init__(family, renamed=renamed, ignored=ignored)
+        shown = field_paths(family.facts.reads)
+        for path, place in self._fields.items():
+            if path not in shown:  # such as how a bill was paid
+                self._fields[path] = attrs.evolve(place, role="ignored")
+        self._add_shown(family.facts.reads, "")
+        self._short_names = self._find_short_names()
+
+    def _add_shown(self, model: Any, prefix: str) -> None:
+        if model is None:
+            return
+        names = api_names(model)
+        for name, hint in field_types(model).items():
+            path, core = prefix + names[name], core_type(hint)
+            if is_model(core):
+                self._objects.add(path)
+                self._add_shown(core, f"{path}.")
+            else:
+                self._fields.setdefault(path, Place(path=path, hint=hint))

@@ -38,7 +38,8 @@ Comparer = Callable[..., Awaitable["CompareReport"]]
 class Listing(NotAList, Generic[T]):
     """A list operation with its filters; no request is sent before it is iterated or a method is awaited.
 
-    `async for record in listing` yields every record, one page in memory at a time.
+    `async for record in listing` yields every record, one page in memory at a time. Listings are made by the methods
+    `list` of the families, and by others that find many records; iterated again, a listing is read again.
     """
 
     def __init__(

@@ -87,7 +87,7 @@ class Page(ReceivedPage[T]):
         return len(self.items)
 
     def batches(self) -> Iterator[list[T]]:
-        """See `ReceivedPage.batches`."""
+        """Return the records in batches, between which other tasks can run."""
         return (self.items[start : start + BATCH] for start in range(0, len(self.items), BATCH))
 
 

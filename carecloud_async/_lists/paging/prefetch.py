@@ -37,7 +37,9 @@ class _Piece(Generic[T]):
 
 
 class Prefetch(RecordIterator[T]):
-    """An async iterator to be used in `async with`. Several tasks may share it: each record goes to one of them.
+    """The records of a list, with several pages in flight: use it in `async with`, then iterate.
+
+    Several tasks may share it: each record goes to one of them.
 
     Args:
         fetch: gets a page by offset and count.
