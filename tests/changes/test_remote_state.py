@@ -15,6 +15,7 @@ from carecloud_async._base.runs import Database
 from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes, write_changes
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async._lists.export.storage.remote_state import RemoteState
+from carecloud_async._lists.export.storage.urls import storage_errors
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -210,6 +211,20 @@ def test_a_storage_that_refuses(temporary):
         assert "hidden" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(), "memory://b: there is no such bucket or folder"),
+        (PermissionError("Forbidden"), "memory://b: PermissionError: Forbidden: check the credentials of the storage"),
+    ],
+)
+def test_what_a_storage_says_too_shortly(error, said):
+    """A missing bucket and a refusal are put into words."""
+    with pytest.raises(ExportError) as caught, storage_errors("memory://b", frozenset()):
+        raise error
+    assert str(caught.value).startswith(said)
+
+
 class Waits:
     """Counts seconds instead of waiting for them."""
 
@@ -294,3 +309,100 @@ def test_a_server_that_knows_no_conditions(s3, temporary, database, monkeypatch)
     assert calls == ["put_object"] * 2
     assert exists(url)
     assert not exists(f"{url}.lock")
+
+
+def answer_puts_with(monkeypatch, put):
+    """Let a coroutine answer the requests that store a state: `await put(real, **arguments)`."""
+    import s3fs
+
+    real = s3fs.S3FileSystem._call_s3
+
+    async def call(self, method, *args, **kwargs):
+        if method != "put_object":
+            return await real(self, method, *args, **kwargs)
+
+        async def send(**arguments):
+            return await real(self, method, *args, **arguments)
+
+        return await put(send, **kwargs)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", call)
+    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", fsspec.asyn.sync_wrapper(call))
+
+
+class RefusedConditionError(Exception):
+    """What S3 answers to a condition that does not hold."""
+
+    def __init__(self):
+        self.response = {"Error": {"Code": "PreconditionFailed"}}
+
+
+def store(remote, database):
+    """Store a state with another content than before: versions of S3 are hashes of it."""
+    database.execute("INSERT INTO one VALUES (1)")
+    remote.store(database)
+
+
+def two_runs(database):
+    """Two runs that fetched the same state of S3."""
+    url = f"s3://nights/{uuid.uuid4().hex}"
+    first = RemoteState(url)
+    first.fetch()
+    store(first, database)
+    first.close()
+    runs = [RemoteState(url), RemoteState(url)]
+    for one in runs:
+        one.fetch()
+    return runs
+
+
+def refused_then_close(runs, database):
+    """The second run is refused."""
+    with pytest.raises(ExportError, match="another run has stored this state meanwhile"):
+        store(runs[1], database)
+    for one in runs:
+        one.close()
+
+
+def test_a_server_that_compares_versions_without_quotes(s3, temporary, database, monkeypatch):
+    """Ceph's gateway refuses a quoted version: the condition is sent again without quotes, and still holds."""
+
+    async def put(send, *, IfMatch=None, **arguments):  # noqa: N803 (its name in S3)
+        if IfMatch is None:
+            return await send(**arguments)
+        if IfMatch.startswith('"'):
+            raise OSError(22, "refused") from RefusedConditionError()
+        return await send(IfMatch=f'"{IfMatch}"', **arguments)
+
+    answer_puts_with(monkeypatch, put)
+    runs = two_runs(database)
+    store(runs[0], database)
+    store(runs[0], database)
+    refused_then_close(runs, database)
+
+
+def test_a_server_that_ignores_conditions(s3, temporary, database, monkeypatch):
+    """The version is compared before each write too, so a run that has ended before is not overwritten."""
+
+    async def put(send, *, IfMatch=None, IfNoneMatch=None, **arguments):  # noqa: N803 (their names in S3)
+        return await send(**arguments)
+
+    answer_puts_with(monkeypatch, put)
+    runs = two_runs(database)
+    store(runs[0], database)
+    refused_then_close(runs, database)
+
+
+@pytest.mark.parametrize("error", [RefusedConditionError(), TimeoutError("no answer")], ids=["repeated", "given up"])
+def test_a_write_whose_answer_was_lost(s3, temporary, database, monkeypatch, error):
+    """The run finds its own write at the server, and goes on."""
+
+    async def put(send, **arguments):
+        await send(**arguments)
+        raise OSError(22, "refused") from error
+
+    answer_puts_with(monkeypatch, put)
+    runs = two_runs(database)
+    store(runs[0], database)
+    store(runs[0], database)
+    refused_then_close(runs, database)

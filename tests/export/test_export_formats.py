@@ -380,3 +380,11 @@ async def test_lost_values_are_reported(tmp_path):
     assert lost >= 5
     assert report.nulls["personal_information.birthdate"] == lost
     assert (await export(sandbox, tmp_path / "c.csv")).nulls == {}
+
+
+async def test_a_url_needs_a_folder_of_this_machine(sandbox, tmp_path, monkeypatch):
+    """If the folder in which its file is prepared cannot be made, the error names it and the setting."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ExportError, match=r"^memory://b/c.jsonl is prepared in .*exports: .*: set XDG_CACHE_HOME to a"):
+        await export(sandbox, "memory://b/c.jsonl")

@@ -1,4 +1,4 @@
-"""The user's own folders: for state that programs keep, and for configuration that people write."""
+"""The user's own folders: for state that programs keep, configuration that people write, and files in the making."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["config_folder", "state_folder"]
+__all__ = ["cache_folder", "config_folder", "state_folder"]
 
 _NAME = "carecloud-async"
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of state: `$XDG_STATE_HOME` or `~/.local/state`, on Windows `%LOCALAPPDATA%`."""
-    if sys.platform == "win32":
-        root = Path(environ.get("LOCALAPPDATA") or Path.home())
-    else:
-        root = Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return root / _NAME
+    return _folder(environ, "XDG_STATE_HOME", ".local/state", on_windows="LOCALAPPDATA")
 
 
 def config_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of configuration: `$XDG_CONFIG_HOME` or `~/.config`, on Windows `%APPDATA%`."""
+    return _folder(environ, "XDG_CONFIG_HOME", ".config", on_windows="APPDATA")
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of files in the making: `$XDG_CACHE_HOME` or `~/.cache`, on Windows `%LOCALAPPDATA%`."""
+    return _folder(environ, "XDG_CACHE_HOME", ".cache", on_windows="LOCALAPPDATA")
+
+
+def _folder(environ: Mapping[str, str], variable: str, default: str, *, on_windows: str) -> Path:
     if sys.platform == "win32":
-        root = Path(environ.get("APPDATA") or Path.home())
-    else:
-        root = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return root / _NAME
+        return Path(environ.get(on_windows) or _home()) / _NAME
+    return Path(environ.get(variable) or _home() / default) / _NAME
+
+
+def _home() -> Path:
+    """Return the user's home; for a user number that has none the root, as container runtimes do."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.path.abspath(os.sep))

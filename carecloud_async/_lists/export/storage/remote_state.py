@@ -6,9 +6,13 @@
 A run that is killed between leaves the object as it was: the next run begins from the last complete one, and brings its
 records again. Two runs at once, of two machines, cannot both store: the later one fails and has changed nothing.
 
-S3 compares the version itself (`If-Match`). Elsewhere a lock object, `<state>.lock`, is created for the moment in which
-the version is compared and the object is replaced. It is created by a call that fails if the object is there, which is
-atomic on Google Cloud Storage and Azure. The lock object of a killed run is removed after a minute without change.
+S3 compares the version itself (`If-Match`). Ceph's gateway, which several clouds run, compares it without the quotes
+that belong to an ETag, so a refused condition is sent again without them if the object is unchanged. Each write has a
+mark of its own, by which a write whose answer was lost is recognised.
+
+Elsewhere a lock object, `<state>.lock`, is created for the moment in which the version is compared and the object is
+replaced. It is created by a call that fails if the object is there, which is atomic on Google Cloud Storage and Azure.
+The lock object of a killed run is removed after a minute without change.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ __all__ = ["RemoteState", "local_state", "remote_state"]
 _CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 #: What a server answers that cannot compare versions.
 _NOT_IMPLEMENTED: Final = frozenset({"NotImplemented", "501"})  # the last one where the answer has no body
+#: The name of an object's metadata that holds the mark of the write that made it.
+_MARK: Final = "carecloud-write"
 #: Seconds after which the lock object of a killed run is removed.
 _STALE: Final = 60
 
@@ -156,19 +162,36 @@ class RemoteState:
     def _replace_on_s3(self, packed: Path) -> str | None:
         """Replace the object by a request with a condition; return its version, or `None` if the server knows none."""
         bucket, key, _ = self._storage.split_path(self._key)
-        condition = {"IfNoneMatch": "*"} if self._version is None else {"IfMatch": self._version}
-        try:
-            with packed.open("rb") as body:
-                answer = self._storage.call_s3("put_object", Bucket=bucket, Key=key, Body=body, **condition)
-        except Exception as error:
-            codes = _codes(error)
-            if codes & _NOT_IMPLEMENTED:
-                return None
-            if codes & _CHANGED:
-                raise self._changed() from None
-            raise
-        self._storage.invalidate_cache()
-        return str(answer["ETag"])
+        mark = secrets.token_hex(16)
+        for condition in _conditions(self._version):
+            if self._read_version() != self._version:  # some servers ignore conditions
+                break
+            try:
+                with packed.open("rb") as body:
+                    answer = self._storage.call_s3(
+                        "put_object", Bucket=bucket, Key=key, Body=body, Metadata={_MARK: mark}, **condition
+                    )
+            except Exception as error:
+                codes = _codes(error)
+                if codes & _NOT_IMPLEMENTED:
+                    return None
+                # A request whose answer was lost is repeated, and its repetition is refused.
+                if (written := self._written_with(mark)) is not None:
+                    return written
+                if not codes & _CHANGED:
+                    raise
+            else:
+                self._storage.invalidate_cache()
+                return str(answer["ETag"])
+        raise self._changed()
+
+    def _written_with(self, mark: str) -> str | None:
+        """Return the version of the object if it is the write with this mark."""
+        if self._read_version() is None:
+            return None
+        bucket, key, _ = self._storage.split_path(self._key)
+        head = self._storage.call_s3("head_object", Bucket=bucket, Key=key)
+        return str(head["ETag"]) if head.get("Metadata", {}).get(_MARK) == mark else None
 
     def _read_version(self) -> str | None:
         """Return the version of the object; `None` if there is none."""
@@ -224,6 +247,13 @@ def _open(url: str, shown: str) -> tuple[Any, str]:
             raise missing_extra("a URL as state", "fsspec") from None
         raise ExportError(f"{shown}: {mask_url(str(error))}") from None
     return storage, key
+
+
+def _conditions(version: str | None) -> list[dict[str, str]]:
+    """Return the conditions of a write to S3, in the order in which they are tried."""
+    if version is None:
+        return [{"IfNoneMatch": "*"}]
+    return [{"IfMatch": version}, {"IfMatch": version.strip('"')}]
 
 
 def _codes(error: BaseException | None) -> set[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any, cast
 
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.durable_files import is_same_file
+from carecloud_async._base.runtime.user_folders import cache_folder
 from carecloud_async._lists.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async._lists.export.formats.registry import Format, format_of
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
@@ -173,7 +173,7 @@ def _read_url(url: str, format: str | None) -> Target:  # noqa: A002  (as users 
     if missing is not None:
         raise missing
     name = hashlib.sha256(mask_passwords(url).encode()).hexdigest()[:32] + kind.suffix + kind.compression
-    return Target(shown=shown, format=kind, path=_cache() / name, url=url)
+    return Target(shown=shown, format=kind, path=cache_folder() / "exports" / name, url=url)
 
 
 def _missing(url: str, shown: str) -> ExportError | None:
@@ -189,12 +189,6 @@ def _missing(url: str, shown: str) -> ExportError | None:
     except ValueError as error:
         return BadExportError(f"{shown}: {mask_url(str(error))}")
     return None
-
-
-def _cache() -> Path:
-    """Return the folder where files for URLs are prepared: it survives restarts, so that exports can be resumed."""
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "carecloud-async" / "exports"
 
 
 def _descriptor(shown: str) -> int | None:

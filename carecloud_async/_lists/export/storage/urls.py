@@ -66,11 +66,20 @@ def storage_errors(shown: str, secrets: frozenset[str]) -> Iterator[None]:
     leaks = _tells(cause, secrets)
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _MASK)
-    kind = type(cause).__name__
-    failure = ExportError(f"{shown}: {kind}: {text}" if text else f"{shown}: {kind}")
+    failure = ExportError(f"{shown}: {_reason(cause, text)}")
     if leaks:
         raise failure from None
     raise failure from cause
+
+
+def _reason(error: Exception, text: str) -> str:
+    """Return what an error means; storage libraries say little about the commonest two."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such bucket or folder"
+    kind = type(error).__name__
+    found = f"{kind}: {text}" if text else kind
+    is_refused = isinstance(error, PermissionError)
+    return f"{found}: check the credentials of the storage, and what they may do" if is_refused else found
 
 
 def _tells(error: BaseException | None, secrets: frozenset[str]) -> bool:

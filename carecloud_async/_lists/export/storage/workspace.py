@@ -18,9 +18,8 @@ from typing import Final
 import msgspec
 from attrs import frozen
 
-from carecloud_async._base.runs import Publication, RunFile, RunKind, WorkFolder, publish
+from carecloud_async._base.runs import Publication, RunFile, RunKind, WorkFolder, publish, reason_of
 from carecloud_async._base.runtime.durable_files import PRIVATE
-from carecloud_async._lists.export.errors import disk_error
 from carecloud_async._lists.export.reading.seen_ids import SEEN_TABLE
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.storage.target import Target
@@ -97,7 +96,10 @@ class Workspace:
             try:
                 target.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             except OSError as error:
-                raise disk_error(target.shown, error) from error
+                raise ExportError(
+                    f"{target.shown} is prepared in {target.path.parent}: {reason_of(error)}: set XDG_CACHE_HOME to a "
+                    "folder that can be written to"
+                ) from error
         self._folder.open(kind=_KIND, binding=binding, resume=resume)
 
     def close(self) -> None:

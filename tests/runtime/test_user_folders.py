@@ -1,0 +1,20 @@
+"""Folders of the user, where one has no home."""
+
+import os
+
+import pytest
+
+from carecloud_async._base.runtime import user_folders
+from carecloud_async._base.runtime.user_folders import cache_folder, config_folder, state_folder
+
+
+@pytest.mark.parametrize("folder", [cache_folder, config_folder, state_folder])
+def test_a_user_without_a_home(folder, monkeypatch):
+    """A user number that the system does not know has the root as home, as in a container."""
+
+    def fail():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(user_folders.Path, "home", fail)
+    assert folder({}).is_relative_to(os.path.abspath(os.sep))
+    assert folder({}).name == "carecloud-async"
