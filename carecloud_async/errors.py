@@ -3,7 +3,7 @@
 ```text
 CareCloudError
 ├── ConfigurationError          also a ValueError: an argument or setting that cannot work
-│   └── InterfaceError          an operation that this interface does not have, refused before the network
+│   └── InterfaceError          this interface has no such operation; nothing was sent
 ├── ClientClosedError           the client was closed
 ├── WrongEventLoopError         the client belongs to another event loop, thread or process
 ├── TransportError              nothing usable came back

@@ -1,6 +1,6 @@
 """Cancels the handler of a request when the browser has disconnected.
 
-A browser's disconnect is a message that `receive()` returns, so a task waits in it. gunicorn takes a `receive()` that
+**How.** A disconnect is a message that `receive()` returns, so a task waits in it. gunicorn takes a `receive()` that
 was cancelled for a disconnect, and hypercorn gives the message to one waiter only. Both work if that task waits
 until the request ends where responses do not call `receive()` themselves (ASGI 2.4, as gunicorn: they notice a
 disconnect by `send()`), and only as long as the handler runs where they do.

@@ -22,9 +22,9 @@ __all__ = ["BulkWriting"]
 
 
 class BulkWriting(Resource):
-    """A family that can be written in bulk. It says how in `_bulk`: the keys that name its records."""
+    """A family whose records can be written in bulk."""
 
-    _bulk: ClassVar[BulkWrites] = BulkWrites()
+    _bulk: ClassVar[BulkWrites] = BulkWrites()  # the keys that name its records
 
     @classmethod
     def _merge_rules(cls) -> MergeRules | None:

@@ -1,7 +1,7 @@
 """Products, groups and brands in batches, with the outcome of each row.
 
 Batches are sent with `ErrorProcessing.ROLL_BACK`, so that a success means that all rows were written; in the other mode
-a success can hide refused rows. `bulk.sending.send_batch` finds the rows at fault in a refused batch. Rows are sent
+a success can hide refused rows. The rows at fault in a refused batch are found and reported. Rows are sent
 without a look-up; `bulk_write` looks records up first, reads files, and survives a kill.
 """
 

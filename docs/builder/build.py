@@ -9,10 +9,13 @@ import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from carecloud_async import __version__
 from docs.builder import machines
 from docs.builder.catalogue import Catalogue, read
 from docs.builder.pages import built_name, built_page, code
 
+#: Names of the repository's address in the package's metadata, the best first; without one, the package's own page.
+_REPOSITORY = ("Source", "Repository", "Homepage")
 #: What pages show or load.
 _ASSETS = ("*.css", "*.svg")
 
@@ -33,7 +36,7 @@ def build(docs: Path, site: Path) -> None:
         stage = Path(folder)
         shutil.copytree(docs / "theme", stage / "theme")
         settings = stage / "zensical.toml"
-        text = (docs / "zensical.toml").read_text(encoding="utf-8").replace("README.md", "index.md")
+        text = settings_text(docs)
         settings.write_text(text, encoding="utf-8")
         for name, page in pages.items():
             path = stage / "pages" / name
@@ -50,6 +53,18 @@ def build(docs: Path, site: Path) -> None:
     project = tomllib.loads(text)["project"]
     machines.write(site, pages, settings=project)
     machines.write_inventory(site, catalogue.inventory(), project=project["site_name"])
+
+
+def settings_text(docs: Path) -> str:
+    """Return the settings of Zensical, with the version of the package and the address of its repository."""
+    text = (docs / "zensical.toml").read_text(encoding="utf-8").replace("README.md", "index.md")
+    project = tomllib.loads((docs.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    urls = project["urls"]
+    address = next(urls[name] for name in _REPOSITORY if name in urls)
+    shown = f'<a href="{address}">{project["name"]} {__version__}</a>'
+    text = text.replace('copyright = "', f"copyright = '{shown}. ", 1).replace('CareCloud."', "CareCloud.'", 1)
+    own = [f'repo_url = "{address}"', f'repo_name = "{project["name"]}"', f'extra.release = "v{__version__}"']
+    return text.replace("[project]\n", "\n".join(["[project]", *own, ""]), 1)
 
 
 def pages_of(docs: Path, catalogue: Catalogue) -> dict[str, str]:

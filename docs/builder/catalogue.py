@@ -24,6 +24,22 @@ SOURCE_LINE = re.compile(rf"^- \[`({PACKAGE}[\w.]*)`\]\(\S+\.py\)$")
 _DOCUMENTED_BASES = {"Model", "Input", "Updatable", "Resource", "Updating", "BulkWriting"}
 #: Public members that only other parts of the package call.
 _INTERNAL = {"Faults.take", "Listing.export_source"}
+#: Classes whose objects come from methods: what their constructors take is not shown.
+MADE_BY_METHODS = {
+    "ArrowStream",
+    "BulkWriter",
+    "Changes",
+    "CustomerDependency",
+    "CustomerStore",
+    "Outbox",
+    "Prefetch",
+    "RecordBatches",
+    "RequestLog",
+    "Table",
+    "WebhookDependency",
+}
+#: A constant of a module, as the default of an argument.
+_CONSTANT = re.compile("_?[A-Z][A-Z_]+")
 #: Who may call an operation of these interfaces.
 _CALLERS = {
     frozenset({Interface.ENTERPRISE}): "an API user",
@@ -132,6 +148,7 @@ def read(root: Path, pages: list[Path]) -> Catalogue:
     """
     logging.getLogger("griffe").setLevel(logging.ERROR)  # a type that is on the class is no fault of its docstring
     package = griffe.load(PACKAGE, search_paths=[root], docstring_parser=griffe.Parser.google, resolve_aliases=False)
+    _resolve_defaults(package)
     catalogue = Catalogue(
         package=package, calls=_calls(), homes=dict(HOMES), samples=samples(), identities=_identities()
     )
@@ -143,6 +160,37 @@ def read(root: Path, pages: list[Path]) -> Catalogue:
                 for one in shown(named):
                     catalogue.place(one, page.name)
     return catalogue
+
+
+def _resolve_defaults(package: Any) -> None:
+    """Put values in the places of constants that are defaults."""
+    for one in _every(package):
+        for owner, attribute in (
+            [(one, "value")] if one.is_attribute else [(each, "default") for each in one.parameters]
+        ):
+            name = str(getattr(owner, attribute))
+            if _CONSTANT.fullmatch(name) and one.parent is not package:
+                value = getattr(_module(one.module.path), name, None)
+                if isinstance(value, int | float | str):
+                    setattr(owner, attribute, repr(value))
+
+
+def _every(one: Any) -> Iterator[Any]:
+    """Return the functions of a package, and the attributes of its classes."""
+    for member in one.members.values():
+        if member.is_alias:
+            continue
+        if member.is_function or (member.is_attribute and one.is_class):
+            yield member
+        elif member.is_module or member.is_class:
+            yield from _every(member)
+
+
+def _module(path: str) -> Any:
+    try:
+        return import_module(path)
+    except ImportError:  # of an extra that is not installed
+        return None
 
 
 def shown(found: Any) -> list[Any]:
@@ -178,7 +226,9 @@ def _identities() -> dict[str, str]:
     """Return for each operation which identities may call it."""
     from carecloud_async.resources import OPERATIONS
 
-    return {one.call: _identity(one) for one in OPERATIONS.values()}
+    found = {one.call: _identity(one) for one in OPERATIONS.values()}
+    updates = {f"{name.rpartition('.')[0]}.update": who for name, who in found.items() if name.endswith(".replace")}
+    return {"customers.me": "a customer", "segments.sync": found["segments.get"], **updates, **found}
 
 
 def _identity(operation: Any) -> str:

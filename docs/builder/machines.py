@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from carecloud_async import __version__
 from docs.builder.pages import opening, title
 
 
@@ -41,7 +42,7 @@ def write_inventory(site: Path, objects: Iterable[tuple[str, str, str]], *, proj
         objects: path, kind and place of each object.
         project: its name.
     """
-    head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: \n"
+    head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: {__version__}\n"
     head += "# The remainder of this file is compressed using zlib.\n"
     lines = [f"{path} py:{kind} 1 reference/{place.replace('.md#', '.html#')} -\n" for path, kind, place in objects]
     (site / "objects.inv").write_bytes(head.encode() + zlib.compress("".join(lines).encode()))

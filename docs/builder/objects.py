@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from docs.builder.catalogue import Catalogue, is_enum
+from docs.builder.catalogue import MADE_BY_METHODS, Catalogue, is_enum
 from docs.builder.text import default_text, explanation, sections, sentence, signature, summary, table, type_text, types
 
 #: Characters of an entry of the table of contents.
@@ -94,16 +94,20 @@ class Writer:
             signature(update, before=f"{call}.").replace(": Changes", f": {changes}").replace("Record |", f"{record} |")
         )
         more = f"`changes` is a {type_text(changes, self.link)}. What it does and raises: [`update`](models.md#update)."
-        return "\n\n".join([_heading(level, "`update`", f"{anchor}.update"), _code(text), f"{summary(update)} {more}"])
+        parts = [_heading(level, "`update`", f"{anchor}.update"), _code(text), f"{summary(update)} {more}"]
+        return "\n\n".join([*parts, *self._callers(f"{anchor}.update")])
 
     def _operation(self, one: Any, level: int, *, anchor: str, before: str) -> str:
         """Return a method that is an operation: who may call it, and a call with its answer."""
         parts = [self._function(one, level, anchor=anchor, before=before)]
-        if identity := self.catalogue.identities.get(anchor):
-            parts.append(f"May be called by {identity}.")
+        parts += self._callers(anchor)
         if sample := self.catalogue.samples.get(anchor):
             parts.append(_details("A call and its answer", _code(sample.call), _answer(sample.answer)))
         return "\n\n".join(parts)
+
+    def _callers(self, anchor: str) -> list[str]:
+        identity = self.catalogue.identities.get(anchor)
+        return [f"May be called by {identity}."] if identity else []
 
     def _function(self, one: Any, level: int, *, anchor: str, before: str = "") -> str:
         shown = [signature(each, before=before) for each in one.overloads or [one]]
@@ -119,7 +123,8 @@ class Writer:
         if len(methods) > 1:
             rows = [(f"[`{one.name}`](#{name}.{one.name})", summary(one)) for one in methods]
             parts.append(table(["Method", "What it does"], rows))
-        parts += [sections(cls, self.link, without=["attributes", "text"]), self._fields(cls)]
+        hidden = ["parameters"] if name in MADE_BY_METHODS else []
+        parts += [sections(cls, self.link, without=["attributes", "text", *hidden]), self._fields(cls)]
         parts += [
             self._function(one, level + 1, anchor=f"{name}.{one.name}", before=_owner(cls, one)) for one in methods
         ]
@@ -204,9 +209,9 @@ def _answer(text: str) -> str:
 
 
 def _details(title: str, *blocks: str) -> str:
-    """Return blocks that a reader opens."""
+    """Return blocks that a reader can close."""
     inner = "\n\n".join(blocks)
-    return "\n".join([f'??? example "{title}"', "", *(f"    {line}" if line else "" for line in inner.splitlines())])
+    return "\n".join([f'???+ example "{title}"', "", *(f"    {line}" if line else "" for line in inner.splitlines())])
 
 
 def _lower(text: str) -> str:

@@ -17,6 +17,8 @@ _LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)\s#]+)(?=[)#])")
 _BEFORE_SOURCES = "\n\nThe source:\n\n"
 #: More entries than this begin with a line for each.
 _LONG = 3
+#: Beginnings of paragraphs that lead through the source.
+_FOR_AUTHORS = ("**How.**", "**Where to begin.**")
 _RECORDS = "carecloud_async.models."
 
 
@@ -86,7 +88,7 @@ def _entries(names: list[str], writer: Writer, level: int) -> str:
     families = [one for one in found if one.path in writer.catalogue.calls and one.name not in inherited]
     others = _in_order([one for one in found if one.path not in writer.catalogue.calls])
     parts = [writer.families(families, level)] if families else []
-    parts += [module.docstring.value for module in modules if _speaks(module)]
+    parts += [_explanation(module) for module in modules if _speaks(module)]
     if len(others) > _LONG:
         parts.append(writer.overview(others))
     return "\n\n".join([*parts, *(writer.entry(one, level) for one in others)])
@@ -106,6 +108,12 @@ def _in_order(found: list[Any]) -> list[Any]:
         return 1 + max((number for number, holds in enumerate(kinds) if holds), default=-1), is_part
 
     return sorted(found, key=rank) if all(one.path.startswith(_RECORDS) for one in found) else found
+
+
+def _explanation(module: Any) -> str:
+    """Return a module's docstring without the paragraphs that are for its authors."""
+    paragraphs = module.docstring.value.split("\n\n")
+    return "\n\n".join(one for one in paragraphs if not one.startswith(_FOR_AUTHORS))
 
 
 def _speaks(module: Any) -> bool:

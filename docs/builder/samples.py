@@ -237,6 +237,8 @@ def _written(value: Any) -> str:
         return f"{type(value).__name__}({given})"
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_written(key)}: {_written(one)}" for key, one in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
@@ -245,7 +247,29 @@ def _call(head: str, arguments: list[str], tail: str) -> str:
     line = f"{head}({', '.join(arguments)}){tail}"
     if len(line) <= _WIDTH:
         return line
-    return "\n".join([f"{head}(", *(f"    {one}," for one in arguments), f"){tail}"])
+    return "\n".join([f"{head}(", *(f"    {_lines(one, 4)}," for one in arguments), f"){tail}"])
+
+
+def _lines(code: str, indent: int) -> str:
+    """Return code on one line, or, if it is too wide, with each item of its brackets on a line of its own."""
+    opened = re.match(r'[\w.="]*(?:: )?[(\[{]', code)
+    if indent + len(code) < _WIDTH or opened is None:
+        return code
+    start, end = opened[0], code[-1]
+    items = [f"{' ' * (indent + 4)}{_lines(one, indent + 4)}," for one in _items(code[len(start) : -1])]
+    return "\n".join([start, *items, f"{' ' * indent}{end}"])
+
+
+def _items(code: str) -> list[str]:
+    """Split at the commas that are in no brackets and in no text."""
+    parts, depth = [""], 0
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"|.', code):
+        depth += (mark in {"(", "[", "{"}) - (mark in {")", "]", "}"})
+        if mark == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += mark
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _shown(body: bytes) -> str:

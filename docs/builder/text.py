@@ -146,17 +146,21 @@ def _arguments(function: Any) -> list[str]:
 
 
 def default_text(value: Any) -> str:
-    """Return the default of an argument or attribute as code; empty if it has none, or `None`, which its type shows."""
+    """Return the default of an argument or attribute as code; empty if it has none."""
     text = re.sub(r"\s+", " ", str(value)) if value is not None else ""
     if re.match(r"(attrs\.)?field\(", text):
         found = re.search(r"\bdefault=([^,()]+(?:\([^()]*\))?)", text)
         text = found[1].strip() if found else ""
-    return f"`{text}`" if text not in {"", "None", "{}", "()"} else ""
+    return f"`{text}`" if text else ""
+
+
+def _default_of(argument: Any) -> str:
+    return "" if argument.name.startswith("*") else default_text(argument.value)
 
 
 def _arguments_table(values: Any, link: Link) -> str:
     rows = [
-        (f"`{one.name}`", type_text(one.annotation, link), default_text(one.value), sentence(one.description))
+        (f"`{one.name}`", type_text(one.annotation, link), _default_of(one), sentence(one.description))
         for one in values
     ]
     return table(["Argument", "Type", "Default", "Meaning"], rows)

@@ -17,6 +17,7 @@ import pytest
 from doc_samples import PAGES, prose
 from project_files import PACKAGE, ROOT, text_of, tree_of
 
+from carecloud_async import __version__
 from carecloud_async.models import HOMES
 from carecloud_async.resources.declare import Resource
 from carecloud_async.resources.families import family_modules
@@ -181,7 +182,8 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns("site", ".cache", "__pycache__"))
     shutil.copytree(PACKAGE, folder / "carecloud_async", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "CHANGELOG.md", folder)
+    for file in ("CHANGELOG.md", "pyproject.toml"):
+        shutil.copy(ROOT / file, folder)
     run = [sys.executable, "-m", "docs"]
     assert ".venv/bin/python -m docs\n" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     done = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
@@ -245,6 +247,11 @@ def test_a_method_shows_who_may_call_it_and_a_call_with_its_answer(built):
     assert re.search(r'await client\.cards\.get\("\w{20,}"\)', entry)
     assert '"card_number": "' in entry
     assert "May be called by an API user." in text.partition("#### `create` {#cards.create}")[2].partition("#### ")[0]
+    assert '<details class="example" open="open">' in (built / "reference/cards.html").read_text(encoding="utf-8")
+    for page in (built / "reference").glob("*.md"):
+        entries = re.split(r"^#{3,4} ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        operations = [one for one in entries if re.search(r"^```python\n(await )?client\.\w+[.(]", one, re.MULTILINE)]
+        assert [one.splitlines()[0] for one in operations if "May be called by" not in one] == [], page.name
 
 
 def test_nearly_every_operation_has_a_sample(built):
@@ -260,6 +267,39 @@ def test_methods_and_defaults_are_where_readers_look(built):
     client = (built / "reference/client.md").read_text(encoding="utf-8")
     assert "| `timezone` | `str` or `ZoneInfo` | `'Europe/Prague'` |" in client
     assert re.search(r"\| `attempts` \| `int` \| `\d+` \|", client)
+
+
+def test_each_page_has_the_version_and_the_address_of_the_package(built):
+    """Both are in the header and at the foot of every page, from the package's metadata."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    address = urls.get("Source") or urls.get("Repository") or urls["Homepage"]
+    for page, html in built_pages(built).items():
+        header, foot = html.partition("<main")[0], html.partition("</main>")[2]
+        assert re.search(
+            rf'<a href="{address}"[^>]+class="md-source">.*?v{re.escape(__version__)}', header, re.DOTALL
+        ), page
+        assert f'<a href="{address}">carecloud-async {__version__}</a>' in foot, page
+    assert f"# Version: {__version__}\n".encode() in (built / "objects.inv").read_bytes()
+
+
+def test_the_reference_shows_no_internals(built):
+    """Constants are shown by their values, and nothing leads through the source or takes what only the package has."""
+    text = "".join((built / "reference" / page).read_text(encoding="utf-8") for page in ("client.md", "outbox.md"))
+    text += (built / "reference/bulk_writes.md").read_text(encoding="utf-8")
+    assert "**The guarantee.**" in text
+    assert re.search(r"\| `max_connections` \| `int` \| `\d+` \|", text)
+    for internal in ("DEFAULT_CONNECTIONS", "**How.**", "**Where to begin.**", "`caller`", "`_bulk`"):
+        assert internal not in text
+
+
+def test_samples_fit_the_page(built):
+    """No line of a sample's call is wider than the page at 1,400 pixels."""
+    for path in (built / "reference").glob("*.md"):
+        samples = re.findall(
+            r'example "A call and its answer"\n\n    ```python\n(.*?)```', path.read_text("utf-8"), re.DOTALL
+        )
+        lines = [line for sample in samples for line in sample.splitlines()]
+        assert max(map(len, lines), default=0) <= 110, path.name
 
 
 def test_each_page_is_markdown_beside_its_html(built):
