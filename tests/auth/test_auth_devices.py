@@ -57,7 +57,7 @@ async def test_a_restart_with_a_shared_store_keeps_the_token(tmp_path):
     assert sandbox.statuses[401] == 0
 
 
-async def test_the_stored_session_is_for_who_knows_the_password(tmp_path):
+async def test_stored_session_needs_its_password(tmp_path):
     """The right e-mail with a wrong password gets no stored session, and does not end the one that runs."""
     sandbox = make_sandbox()
     session = sandbox.customer_session(0, "phone")

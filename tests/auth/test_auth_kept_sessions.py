@@ -151,7 +151,7 @@ async def test_a_lost_record_of_a_session_in_use_is_written_again():
     assert sandbox.count(CREATE) == 1
 
 
-async def test_records_that_nobody_uses_do_not_gather_in_memory():
+async def test_unused_records_do_not_gather_in_memory():
     """Thousands of ended sessions: no more records than those that live, and a few hundred."""
     clock = FakeClock()
     store = MemoryTokenStore(clock=clock)

@@ -103,7 +103,7 @@ async def test_all_but_one_cancelled(survivor):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("who", ["leader", "waiter"])
-async def test_one_cancelled_caller_takes_nobody_with_it(who):
+async def test_one_cancelled_caller_cancels_no_other(who):
     """The leader's place is taken by a waiter; a waiter's leaving is not noticed."""
     sandbox = slow_sandbox()
     gate = anyio.Event()

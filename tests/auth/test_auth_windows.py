@@ -21,7 +21,7 @@ async def warm(sandbox, client):
     sandbox.forget_requests()
 
 
-async def test_in_the_advisory_window_one_renews_and_nobody_waits():
+async def test_in_the_advisory_window_one_call_renews_and_none_waits():
     """While a login hangs, all calls but the one that logs in are served with the old token."""
     clock = FakeClock()
     sandbox = slow_sandbox(clock, token_lifetime=LIFE)

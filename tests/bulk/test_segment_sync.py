@@ -49,7 +49,7 @@ async def test_the_difference_is_written(sandbox):
     assert sandbox.count("POST /segments/{segment_id}/actions/remove-customer") == 1
 
 
-async def test_add_and_remove_touch_nobody_else(sandbox):
+async def test_add_and_remove_touch_no_other_member(sandbox):
     """`add` removes none, `remove` adds none, and a second run writes nothing."""
     segment = segment_of(sandbox, ids(sandbox, 0, 1))
     async with connect(sandbox) as client:
@@ -99,7 +99,7 @@ async def test_a_mirror_that_would_empty_the_segment_is_refused(sandbox, custome
     assert members(sandbox, segment) == sorted(source)
 
 
-async def test_rows_without_a_key_remove_nobody(sandbox):
+async def test_rows_without_a_key_remove_no_member(sandbox):
     """A row that cannot be read may be a member: a mirror refuses to remove on such evidence."""
     segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3))
     rows = [{"customer_id": one} for one in ids(sandbox, 0, 1, 2)] + [{"customer_id": ""}]

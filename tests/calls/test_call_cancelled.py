@@ -64,7 +64,9 @@ async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
     ):
         await storm(client, rounds=examples(100))
         await require_int(client)
-        assert sandbox.connections.now <= 5
+        with anyio.fail_after(60):  # the server notices later that connections are closed
+            while sandbox.connections.now > 5:  # noqa: ASYNC110  (another thread's count)
+                await anyio.sleep(0.001)
 
 
 async def test_an_httpx2_client_survives_a_storm_of_cancellations(sandbox):
@@ -161,7 +163,9 @@ async def test_a_users_exception_in_a_prefetch_comes_out_as_itself(sandbox, erro
                 async for _ in records:
                     raise error
         assert caught.value is error
-        assert sandbox.in_flight == 0
+        with anyio.fail_after(60):  # the server notices later that its clients are gone
+            while sandbox.in_flight:  # noqa: ASYNC110  (another thread's count)
+                await anyio.sleep(0.001)
         assert await client.customers.list().total() == 200
 
 

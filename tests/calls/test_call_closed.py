@@ -90,7 +90,7 @@ async def test_closing_the_users_own_client_is_told_without_repeats(name, seed, 
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_closing_a_client_on_aiohttp_cancels_nobody():
+async def test_closing_a_client_on_aiohttp_cancels_no_task():
     """The user's own httpx client over aiohttp, with a full pool: those in its queue are told, too."""
     httpx = importlib.import_module("httpx")
     aiohttp = importlib.import_module("aiohttp")

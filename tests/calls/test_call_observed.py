@@ -139,7 +139,7 @@ async def test_an_observer_that_raises_changes_no_call(sandbox, caplog):
     assert {record.name for record in caplog.records if record.exc_info} == {"carecloud_async.observers"}
 
 
-async def test_a_call_that_nobody_observes_makes_no_record(sandbox, monkeypatch, caplog):
+async def test_unobserved_call_makes_no_record(sandbox, monkeypatch, caplog):
     """No hook, no block, no log at INFO: the record is not even built."""
     caplog.set_level(logging.WARNING, "carecloud_async")
     async with connect(sandbox) as client:

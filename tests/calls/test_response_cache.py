@@ -138,7 +138,7 @@ async def test_reference_data_is_shared_by_application():
     assert seen == ["answer 1", "answer 1", "answer 2", "answer 3"]
 
 
-async def test_private_reference_data_is_kept_for_the_one_who_asked():
+async def test_private_reference_data_is_kept_for_its_identity():
     """A list with `Cache-Control: private` is given to no other identity, not even while it is under way."""
     server = Server(**{"Cache-Control": "private, max-age=60"})
     server.hold = anyio.Event()
@@ -290,7 +290,7 @@ async def test_no_operation_that_issues_or_writes_is_kept():
     assert not any(is_reference(one.path) for one in OPERATIONS.values() if "token" in one.path)
 
 
-async def test_who_is_logged_out_gets_nothing_from_the_cache():
+async def test_logged_out_identity_gets_nothing_from_the_cache():
     """A session that was logged out is over, also where its answers would still be good."""
     server = Server()
     async with connect(server) as client:

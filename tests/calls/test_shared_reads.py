@@ -143,7 +143,7 @@ async def test_a_waiter_waits_no_longer_than_its_own_time():
     assert len(server.sent) == 1
 
 
-async def test_closing_ends_those_who_wait():
+async def test_closing_ends_waiting_calls():
     """Leader and waiters get `ClientClosedError`."""
     server = Server()
     server.hold = anyio.Event()

@@ -237,7 +237,7 @@ def test_a_parameter_keeps_name_and_reason_alone():
 @pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
 @pytest.mark.parametrize("name", [b"X-Request-Id", b"x-correlation-ID", b"Request-Id", b"X-Other"])
 @pytest.mark.parametrize("read_before", [False, True])
-def test_the_id_is_found_in_headers_that_nobody_has_read(family, name, read_before):
+def test_id_is_found_in_unread_headers(family, name, read_before):
     """Headers of an answer that are still as they came give the same id as any other mapping."""
     raw = ((b"Date", b"Wed"), (name, b"r-1"), (b"X-Odd", "ř".encode()))
     late = new_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers

@@ -78,7 +78,7 @@ def test_blanks_around_the_email(http):
     assert log_in(http, email=f" {FIRST_CUSTOMER_EMAIL} ").url.path == "/profile"
 
 
-def test_nobody_frames_the_pages(http):
+def test_pages_cannot_be_framed(http):
     """Each page forbids other sites to show it within theirs."""
     for path in ("/login", "/static/portal.css"):
         assert "frame-ancestors 'none'" in http.get(path).headers["content-security-policy"]

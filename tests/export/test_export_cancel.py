@@ -30,7 +30,7 @@ def run(*arguments):
         ("changed", "id"),
         ("jsonl", "shuffled"),
         pytest.param("csv", "shuffled", marks=pytest.mark.thorough),
-        ("parquet", "shuffled"),
+        pytest.param("parquet", "shuffled", marks=pytest.mark.thorough),
         pytest.param("gz", "shuffled", marks=pytest.mark.thorough),
         pytest.param("csv", "id", marks=pytest.mark.thorough),
         ("arrow", "id"),

@@ -77,7 +77,7 @@ async def test_the_edge_is_in(tmp_path):
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-async def test_changes_during_the_export_lose_nobody(tmp_path, concurrency):
+async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
     """Everyone who changed before the export is in, though every page changes and deletes others."""
     sandbox = Sandbox(customers=1500, seed=1)
     changed = set(change(sandbox, range(600), "2026-11-10 12:00:00"))

@@ -133,7 +133,7 @@ class EndsEarly(ListServer):
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-async def test_a_total_that_is_too_low_where_a_page_ends_loses_nobody(tmp_path, concurrency):
+async def test_total_that_is_too_low_where_a_page_ends_loses_no_record(tmp_path, concurrency):
     """Short pages whose totals end with them: the export looks for the end of the list after them."""
     server = EndsEarly(hexes(500))
     async with server.client() as client:

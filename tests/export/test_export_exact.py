@@ -23,7 +23,7 @@ def hexes(count, seed=1):
 
 @pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.thorough), 8])
 @pytest.mark.parametrize("kind", ["delete", "insert", "both"])
-async def test_nobody_who_stays_is_missing_or_twice(tmp_path, kind, concurrency):
+async def test_no_record_that_stays_is_missing_or_twice(tmp_path, kind, concurrency):
     """4,000 customers while every page deletes three, inserts three or both, with a server that caps count at 150."""
     sandbox = Sandbox(customers=4000, seed=1, max_count=150)
     start, gone, dice = set(sandbox.customers.ids()), set(), random.Random(concurrency)

@@ -40,7 +40,7 @@ def lying(lie, seed, *, order="text", most=0):
     )
 
 
-@pytest.mark.parametrize("order", ["text", "shuffled"])
+@pytest.mark.parametrize("order", ["text", pytest.param("shuffled", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("lie", LIES)
 def test_a_calm_list_that_hides_records_is_whole_or_not_exact(tmp_path, lie, order):
     """Rows left out, neighbours hidden from some answers, replicas that lag: an exact file has every record."""

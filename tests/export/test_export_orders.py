@@ -75,7 +75,7 @@ def machines(draw):
     concurrency=st.sampled_from([1, 3, 8]),
 )
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
-def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machine, count, concurrency):
+def test_records_that_stay_are_written_once_or_the_report_says_so(tmp_path_factory, machine, count, concurrency):
     """With any order, cap, total and changes, an exact report is right."""
     path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
     try:
@@ -88,7 +88,7 @@ def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machi
 
 @given(machine=machines(), most=st.sampled_from([2, 5, 12, 60]))
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_pages_are_asked_for_who_stays_is_written_once(tmp_path_factory, machine, most):
+def test_with_any_pages_records_that_stay_are_written_once(tmp_path_factory, machine, most):
     """If width and page size change at every request, an exact report is right."""
     path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
     try:
@@ -115,7 +115,7 @@ def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, reco
 
 @pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.thorough), 8])
 @pytest.mark.parametrize(("first", "count", "page"), [(1, 300, 9), (1, 300, 5), (91, 1209, 8), (91, 1209, 5)])
-def test_numbers_in_text_lose_nobody_to_one_deletion(tmp_path, first, count, page, concurrency):
+def test_numbers_in_text_lose_no_record_to_one_deletion(tmp_path, first, count, page, concurrency):
     """The first page fits the order of numbers and that of text; one record is deleted after it."""
 
     def delete_first(machine):
@@ -130,7 +130,7 @@ def test_numbers_in_text_lose_nobody_to_one_deletion(tmp_path, first, count, pag
     assert (report.exact, report.passes, report.list_changed) == (True, 1, True)
 
 
-def test_an_order_that_ignores_case_loses_nobody(tmp_path):
+def test_order_that_ignores_case_loses_no_record(tmp_path):
     """Ids of mixed case in an order that ignores it, with one deletion after the first page."""
 
     def delete_first(machine):

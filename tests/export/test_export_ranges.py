@@ -32,7 +32,7 @@ async def read_all(machine, ranges, *, count, width=1):
 @pytest.mark.parametrize("width", [1, 4])
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (1, 2))])
 @pytest.mark.parametrize("order", ["text", "number"])
-async def test_ranges_lose_nobody_and_double_nobody_under_change(order, seed, width):
+async def test_ranges_lose_and_double_no_record_under_change(order, seed, width):
     """Six ranges of 3,000 records while two are deleted and two inserted between any two requests."""
     dice = random.Random(seed)
     fresh = iter(range(-1, -(10**6), -1))

@@ -133,7 +133,7 @@ def test_a_stream_ends_with_its_reader(sandbox, app, serve):
 
 
 @pytest.mark.anyio
-async def test_the_answer_nobody_reads(make, enter):
+async def test_answer_to_a_browser_that_is_gone(make, enter):
     """The cancelled handler is answered with 499, for logs and metrics."""
     sandbox = Sandbox(customers=1, latency=30)
     app = FastAPI(lifespan=carecloud_lifespan(lambda: make(transport=sandbox.transport())))

@@ -68,7 +68,7 @@ async def test_a_logged_in_customer(sandbox, make, app, kept, enter):
 
 
 @pytest.mark.anyio
-async def test_nobody_logged_in(app, enter, sandbox):
+async def test_without_a_login(app, enter, sandbox):
     """Without a session the answer is 401, and nothing is asked of the project."""
     async with enter(app) as http:
         answer = await http.get("/me")
@@ -78,7 +78,7 @@ async def test_nobody_logged_in(app, enter, sandbox):
 
 
 @pytest.mark.anyio
-async def test_nobody_logged_in_without_our_handlers(make, enter):
+async def test_without_a_login_and_without_our_handlers(make, enter):
     """Without our error handlers it is FastAPI's own 401."""
     app = FastAPI(lifespan=carecloud_lifespan(make))
 

@@ -43,7 +43,9 @@ async def test_cancelled_rounds_leave_all_connections_whole():
                     group.start_soon(ask)
         assert totals == [50] * 40
         assert isinstance(client.http, httpx.AsyncClient)
-        assert sandbox.connections.now <= 5
+        with anyio.fail_after(60):  # the server notices later that connections are closed
+            while sandbox.connections.now > 5:  # noqa: ASYNC110  (another thread's count)
+                await anyio.sleep(0.001)
 
 
 async def test_httpx2_sends_where_it_is_installed(monkeypatch):

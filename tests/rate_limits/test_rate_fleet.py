@@ -52,7 +52,7 @@ def test_a_server_without_a_limit_costs_a_fleet_little(fleet):
 
 
 @pytest.mark.parametrize("round_trip", [0.0006, 0.1])
-@pytest.mark.parametrize(("size", "rate"), [(4, 100), (20, 2), (100, 20)])
+@pytest.mark.parametrize(("size", "rate"), [(4, 100), (20, 2), pytest.param(100, 20, marks=pytest.mark.thorough)])
 def test_a_configured_rate_is_kept_and_used(fleet, size, rate, round_trip):
     """0.95 of it, 0.9 with a slow Redis, also where the processes are more than the calls a second."""
     outcome = fleet(
@@ -99,7 +99,9 @@ STRANGE = {
 }
 
 
-@pytest.mark.parametrize("fields", STRANGE)
+@pytest.mark.parametrize(
+    "fields", [*list(STRANGE)[:3], *(pytest.param(name, marks=pytest.mark.thorough) for name in list(STRANGE)[3:])]
+)
 def test_whatever_redis_holds_the_limit_is_back_within_ten_seconds(fleet, fields):
     """Stale, foreign and impossible fields, ones of a newer version too."""
     outcome = fleet(
@@ -133,7 +135,7 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize("configured", [None, 40])
+@pytest.mark.parametrize("configured", [None, pytest.param(40, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("event", EVENTS)
 def test_clock_steps_and_flushes_stop_nothing(fleet, event, configured):
     """Calls go on at once, and the rate is back within ten seconds."""

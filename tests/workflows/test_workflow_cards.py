@@ -114,7 +114,7 @@ async def test_a_number_that_is_free_is_assigned(client, server, cards):
     assert again == AssignedCard(card_id="free", origin=CardOrigin.HELD)
 
 
-async def test_a_number_that_nobody_knows_becomes_a_card(client, server, cards):
+async def test_unknown_number_becomes_a_card(client, server, cards):
     """A new active card of the type with this number is the customer's."""
     cards.append(card("other", "john", number="10001"))
     made = await assign_card_number(client, **JANE, card_number="1000")

@@ -79,7 +79,7 @@ async def test_a_server_that_names_rows_saves_requests(client, server, says):
     assert (report.written, report.requests) == (997, 5)
 
 
-async def test_numbers_that_name_something_else_mislead_nobody(client, server):
+async def test_numbers_that_name_something_else_are_not_taken(client, server):
     """Names such as `address1` only cost requests: the verdicts are the same."""
     catalogue(server, {"product 17"}, says="address1")
     report = await sync_products(client, products=products(64))

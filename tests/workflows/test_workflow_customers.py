@@ -172,7 +172,7 @@ async def test_a_link_that_cannot_be_looked_up_stays_unknown(client, server, rec
         await link_customer(client, customer_id="jane", **IDS)
 
 
-async def test_an_email_of_somebody_else_takes_nobody_over(client, server, records):
+async def test_email_of_another_customer_takes_no_account_over(client, server, records):
     """A customer with the same e-mail and no such external id is left alone."""
 
     def refuse(sent):
@@ -276,7 +276,7 @@ async def test_a_lost_sign_up_is_found_by_its_password(client, server):
     ]
 
 
-async def test_a_lost_sign_up_hands_out_nobody_elses_account(client, server):
+async def test_lost_sign_up_hands_out_no_other_account(client, server):
     """An account with the same e-mail and another password is not the one that signed up."""
 
     def refuse(sent):

@@ -106,7 +106,7 @@ async def test_a_refused_api_user_is_no_outcome():
             await check_login(client, credentials=PASSWORD, shop_knows=True)
 
 
-async def test_the_customer_api_verifies_nobody(server):
+async def test_customer_api_verifies_no_customer(server):
     """A device's client is refused before the network."""
     async with server.client(auth=DEVICE) as client:
         with pytest.raises(InterfaceError):

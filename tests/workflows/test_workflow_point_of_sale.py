@@ -70,7 +70,7 @@ async def test_a_phone_number_is_found_as_it_is_typed(client, jane, typed, prefi
 
 
 @pytest.mark.parametrize(("typed", "prefix"), [("777123456", None), ("777 123 456", "421"), ("77712345", "420")])
-async def test_another_number_finds_nobody(client, jane, typed, prefix):
+async def test_another_number_finds_no_customer(client, jane, typed, prefix):
     """Without the prefix, or with a digit missing, it is another number."""
     assert await matches(client, typed, phone_prefix=prefix) == []
 

@@ -105,7 +105,7 @@ async def test_a_link_of_another_user_at_the_path_is_not_resolved(path, folder, 
     assert not victim.with_name("victim.d").exists()
 
 
-async def test_a_folder_of_somebody_else_is_refused(store, folder, monkeypatch):
+async def test_folder_of_another_user_is_refused(store, folder, monkeypatch):
     """Its owner could read every token."""
     folder.mkdir(0o700)
     somebody_elses(monkeypatch)

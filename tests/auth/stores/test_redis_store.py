@@ -177,7 +177,7 @@ def test_bad_url(url):
 @pytest.mark.anyio
 @pytest.mark.parametrize("place", ["redis://user:pass-word@127.0.0.1:1/3", "redis://127.0.0.1:1/3?password=pass-word"])
 @every_use
-async def test_nobody_there(place, use):
+async def test_server_that_is_not_there(place, use):
     """A server that is not there is a TokenStoreError at once, and no password shows anywhere."""
     store = RedisTokenStore(place)
     started = time.monotonic()
