@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
@@ -21,7 +21,7 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.check import check_row
 from carecloud_async.bulk.column_map import Target
 from carecloud_async.bulk.columns import Columns, Place
-from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements
+from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements, value_at
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import Family, Key, field_paths
 from carecloud_async.bulk.options import BulkWriteOptions
@@ -36,14 +36,23 @@ from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.comparisons.ledger import Ledger, Listed
 
-__all__ = ["compare"]
+__all__ = ["Alike", "compare"]
+
+#: Whether a field of a record has the value of a row in another spelling: its dotted name, and both values.
+Alike = Callable[[str, Any, Any], bool]
 
 #: Records that are compared before other tasks run.
 _TOGETHER: Final = 500
 
 
-async def compare(listing: Listing[Any], family: Family, source: Any, options: CompareOptions) -> CompareReport:
+async def compare(
+    listing: Listing[Any], family: Family, source: Any, options: CompareOptions, *, alike: Alike
+) -> CompareReport:
     """Compare a list with a source; see `Listing.compare`.
+
+    Args:
+        family: the family of the list's records.
+        alike: says of values that differ whether a bulk write of the family takes them as equal.
 
     Raises:
         BadSourceError: the source cannot be read, or the key is none by which records can be compared.
@@ -57,7 +66,7 @@ async def compare(listing: Listing[Any], family: Family, source: Any, options: C
         await run_in_thread(partial(require_writable, results))
     began = family.clock.monotonic()
     folder = tempfile.TemporaryDirectory(prefix="carecloud-compare-", ignore_cleanup_errors=True)
-    one = _Comparison(family=family, key=key, options=options, folder=Path(folder.name))
+    one = _Comparison(family=family, key=key, options=options, alike=alike, folder=Path(folder.name))
     try:
         rows = await run_in_thread(partial(one.open, source))
         read, names = await one.load(rows)
@@ -103,11 +112,13 @@ class _Comparison:
     Args:
         family: the family of the records.
         key: the key that names a record.
+        alike: says of values that differ whether they are equal all the same.
         folder: a private folder for rows and records.
     """
 
-    def __init__(self, *, family: Family, key: Key, options: CompareOptions, folder: Path) -> None:
+    def __init__(self, *, family: Family, key: Key, options: CompareOptions, alike: Alike, folder: Path) -> None:
         self._family = family
+        self._alike = alike
         self._key = key
         self._options = options
         self._source: RowSource | None = None
@@ -177,7 +188,9 @@ class _Comparison:
         for path in self._key.paths:
             drop_if_equal(changes, base, path, lambda value: self._key.normal(str(value)))
         unknown = [path for path, value in unknown_named.items() if not has_value(base, path, value)]
-        return [*changed_fields(known_elements(base, model), changes, model), *unknown]
+        changed = changed_fields(known_elements(base, model), changes, model)
+        differ = [path for path in changed if not self._alike(path, value_at(base, path), value_at(changes, path))]
+        return [*differ, *unknown]
 
 
 class _ShownColumns(Columns):

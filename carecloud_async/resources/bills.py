@@ -27,7 +27,7 @@ from carecloud_async.resources.bulk_target import DeclaredFamily
 from carecloud_async.resources.declare import Resource, declared
 from carecloud_async.resources.merge import MergeRules
 
-__all__ = ["Bills", "bill_differences", "has_bill_id", "sale_differences"]
+__all__ = ["Bills", "bill_differences", "has_bill_id", "is_same_but_spelled", "sale_differences"]
 
 #: The fields that stand beside the bill in the body.
 _BESIDE: Final = ("store_id", "cashdesk_number", "card_number", "customer_id")
@@ -147,6 +147,20 @@ def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, ti
             continue
         shown[name], given[name] = _spelled(name, now, timezone), _spelled(name, value, timezone)
     return changed_fields(shown, given, SentBill)
+
+
+def is_same_but_spelled(name: str, shown: Any, given: Any, *, timezone: ZoneInfo) -> bool:
+    """Return whether a field of a purchase has a row's value in another spelling: totals, times and ids.
+
+    Args:
+        name: the field.
+        shown: its value in the purchase.
+        given: its value in the row.
+        timezone: the project's zone, for times that name another.
+    """
+    if name == "total_price":
+        return _is_same_total(shown, given, is_canceled=False)
+    return bool(_spelled(name, shown, timezone) == _spelled(name, given, timezone))
 
 
 def _is_same_total(now: Any, value: Any, *, is_canceled: bool) -> bool:

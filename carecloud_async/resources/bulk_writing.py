@@ -47,7 +47,11 @@ class BulkWriting(Resource):
         from carecloud_async._lists.listings.compare_report import CompareOptions  # few programs compare
         from carecloud_async.comparisons.run import compare
 
-        return await compare(listing, self._as_family(), source, CompareOptions(**options))
+        return await compare(listing, self._as_family(), source, CompareOptions(**options), alike=self._is_alike)
+
+    def _is_alike(self, name: str, shown: Any, given: Any) -> bool:
+        """Return whether a field of a record has a row's value in another spelling, as its bulk writes know."""
+        return False
 
     async def bulk_write(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
@@ -68,6 +68,12 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
         aliases={"bill_id": "external_purchase_id"},
         items=Items(name="bill_items", key="external_purchase_id"),
     )
+
+    def _is_alike(self, name: str, shown: Any, given: Any) -> bool:
+        """See `BulkWriting._is_alike`."""
+        from carecloud_async.resources.bills import is_same_but_spelled  # few programs compare
+
+        return is_same_but_spelled(name, shown, given, timezone=self._caller.context.project.timezone)
 
     purchase_items: SubResource[PurchaseItems] = SubResource(PurchaseItems)
     """The purchase items of one purchase."""

@@ -168,3 +168,41 @@ async def test_results_of_a_csv_file(sandbox, tmp_path):
         found = list(csv.DictReader(file))
     assert [one["outcome"] for one in found] == ["same"] * 59 + ["missing_here"]
     assert found[-1]["external_purchase_id"] == rows[-1]["external_purchase_id"]
+
+
+SPELLINGS = {
+    "text": {"total_price": "12.5000"},
+    "comma": {"total_price": "12,50"},
+    "another zone": {"payment_time": "2026-03-02T09:00:00Z"},
+    "capitals": {"customer_id": "8EA6ABECE4CD0A4DED0A29F093", "store_id": "81EAEEA13B8984A169C490A325"},
+}
+BILL = {
+    "external_purchase_id": "7001",
+    "store_id": "81eaeea13b8984a169c490a325",
+    "customer_id": "8ea6abece4cd0a4ded0a29f093",
+    "payment_time": "2026-03-02 10:00:00",
+    "total_price": 12.5,
+}
+
+
+class WithOnePurchase(httpx.AsyncBaseTransport):
+    """A server with one purchase, as a test spells it."""
+
+    def __init__(self, sandbox, shown):
+        self.inner, self.shown = sandbox.transport(), shown
+
+    async def handle_async_request(self, request):
+        if request.url.path.endswith("/purchases"):
+            found = [] if request.url.params.get("offset", "0") != "0" else [self.shown]
+            return httpx.Response(200, json={"data": {"purchases": found, "total_items": 1}})
+        return await self.inner.handle_async_request(request)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(("row", "verdict"), [({}, "same"), ({"total_price": 12.51}, "different")])
+async def test_bills_are_compared_as_bulk_writes_compare_them(sandbox, spelling, row, verdict):
+    """Times in another zone, amounts as texts and ids in capital letters are the same; another cent is different."""
+    shown = {"purchase_id": "86e05affc7a7abefcd513ab4aa", **BILL, **SPELLINGS[spelling]}
+    async with connect(sandbox, transport=WithOnePurchase(sandbox, shown)) as client:
+        report = await client.purchases.list().compare([BILL | row], match="external_purchase_id")
+    assert getattr(report, verdict) == 1
