@@ -112,16 +112,13 @@ class Belief:
     def model(self, limit: float, now: float) -> RateModel:
         """Return the state of a client that believes this."""
         grown = RateModel(limit=1e6).rate(self.grown) / 1e6
-        model = RateModel(
-            limit=max(self.part * limit / grown, SLOWEST),
-            origin=now,
-            began=-self.grown,
-            served=self.served,
-            waiting=self.waiting,
-            refused=now if self.waiting else now - self.grown,
-            pause=SECOND,
-            learnt=now - self.grown,
-        )
+        model = RateModel(limit=max(self.part * limit / grown, SLOWEST), origin=now)
+        model.began = -self.grown
+        model.served = self.served
+        model.waiting = self.waiting
+        model.refused = now if self.waiting else now - self.grown
+        model.pause = SECOND
+        model.learnt = now - self.grown
         if self.counted:
             model.origin -= LONG_WINDOW
             model.began += LONG_WINDOW

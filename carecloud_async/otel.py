@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, WeakSet
 
-from attrs import define, frozen
+from attrs import frozen
 
 from carecloud_async._base.project import Project
 from carecloud_async._calls.auth.flow import UNAUTHORIZED
@@ -63,7 +63,7 @@ class _HeaderSetter(Setter[MutableMapping[str, str]]):
 _SETTER = _HeaderSetter()
 
 
-@define(eq=False)
+@frozen(eq=False)
 class _OpenSpan:
     """A span that has begun and is the current one of its task."""
 
@@ -87,13 +87,17 @@ class _OpenSpan:
             context.detach(self.token)
 
 
-@define(eq=False)
 class _OpenCall:
-    """A call under way, its attempt under way, if any, and how often it was sent."""
+    """A call under way, its attempt under way, if any, and how often it was sent.
 
-    call: _OpenSpan
-    attempt: _OpenSpan | None = None
-    sent: int = 0
+    Args:
+        call: the span of the whole call.
+    """
+
+    def __init__(self, call: _OpenSpan) -> None:
+        self.call = call
+        self.attempt: _OpenSpan | None = None
+        self.sent = 0
 
 
 class OpenTelemetry:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 import anyio
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._calls.call.caller import Caller
@@ -111,12 +111,13 @@ def _number(params: Mapping[str, Param], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-@define(eq=False)
 class Probe(CallObserver):
     """Asks lists for pages; a failure is an answer like any other.
 
-    Attributes:
+    Args:
         caller: makes the calls.
+
+    Attributes:
         bearer: a token to send in place of the identity's own, which is then not renewed after a 401.
         sent: the requests that have ended.
         pages: the pages that came.
@@ -130,28 +131,26 @@ class Probe(CallObserver):
         scope: ends the check at its bounds.
     """
 
-    caller: Caller
-    bearer: str | None = field(default=None, repr=False)
-    sent: list[SentRequest] = field(factory=list)
-    pages: list[AskedPage] = field(factory=list)
-    requests: int = 0
-    throttled_bare: int = 0
-    throttled_with_wait: int = 0
-    times: list[ServerTime] = field(factory=list)
-    undated: int = 0
-    in_front: int = 0
-    login_time: ServerTime | None = None
-    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
-    _under_way: int = 0
-    _last: Outcome = Outcome.READ
-    _in_a_row: int = 0
-    _repeats: int = 0
-    _begun: dict[tuple[int, int], float] = field(factory=dict)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(self, caller: Caller) -> None:
         # One request a question: the check repeats by itself, so that it knows what it sends.
-        quick = evolve(self.caller.options, retry=RetryPolicy(attempts=1), timeout=_TIMEOUT)
-        self.caller = self.caller.with_options(quick, self.caller.manager).fresh
+        quick = evolve(caller.options, retry=RetryPolicy(attempts=1), timeout=_TIMEOUT)
+        self.caller: Caller = caller.with_options(quick, caller.manager).fresh
+        self.bearer: str | None = None
+        self.sent: list[SentRequest] = []
+        self.pages: list[AskedPage] = []
+        self.requests = 0
+        self.throttled_bare = 0
+        self.throttled_with_wait = 0
+        self.times: list[ServerTime] = []
+        self.undated = 0
+        self.in_front = 0
+        self.login_time: ServerTime | None = None
+        self.scope = anyio.CancelScope()
+        self._under_way = 0
+        self._last = Outcome.READ
+        self._in_a_row = 0
+        self._repeats = 0
+        self._begun: dict[tuple[int, int], float] = {}
 
     async def ask(self, operation: Operation, **params: Param) -> Reply:
         """Ask for a page; after an answer that may pass, ask again.

@@ -8,7 +8,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import anyio
-from attrs import define, field
 
 from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._calls.auth.device import DeviceToken
@@ -76,19 +75,32 @@ def _ended(probe: Probe, seconds: float) -> CheckFinding:
     )
 
 
-@define
 class _Survey:
-    """A check under way, and its findings so far."""
+    """A check under way, and its findings so far.
 
-    probe: Probe
-    login: Login
-    findings: list[CheckFinding] = field(factory=list)
-    logged_in: LoginResult | None = None
-    families: Sequence[FamilyList] = ()
-    target: FamilyList | None = None
-    large: LargePage | None = None
-    latest: list[tuple[FamilyList, Reply]] = field(factory=list)
-    second: SecondLogin | None = None
+    Args:
+        probe: sends the requests.
+        login: logs in.
+
+    Attributes:
+        logged_in: the first login.
+        families: the lists of this user, with their first pages.
+        target: the list that is looked at closely; `None` if none will do.
+        large: its largest page.
+        latest: pages of the latest changes.
+        second: the second login.
+    """
+
+    def __init__(self, *, probe: Probe, login: Login) -> None:
+        self.probe = probe
+        self.login = login
+        self.findings: list[CheckFinding] = []
+        self.logged_in: LoginResult | None = None
+        self.families: Sequence[FamilyList] = ()
+        self.target: FamilyList | None = None
+        self.large: LargePage | None = None
+        self.latest: list[tuple[FamilyList, Reply]] = []
+        self.second: SecondLogin | None = None
 
     async def look(self) -> None:
         """Run the stages; if one fails, the others still run."""

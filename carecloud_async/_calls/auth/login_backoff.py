@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.auth.token import ActiveToken
@@ -129,7 +129,7 @@ class RenewalBackoff:
         self._delay = self.until = 0.0
 
 
-@define
+@frozen
 class _Pause:
     token: str = field(repr=False)
     delay: float

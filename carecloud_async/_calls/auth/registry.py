@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from weakref import WeakValueDictionary
 
-from attrs import define
+from attrs import frozen
 
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.provider import AuthProvider
@@ -23,7 +23,7 @@ from carecloud_async.errors import ConfigurationError
 MAX_SESSIONS = 1024
 
 
-@define(eq=False, weakref_slot=True)
+@frozen(eq=False)
 class IdentityHandle:
     """Shared by the views of one identity: as long as one of them lives, the identity owns its device.
 

@@ -19,7 +19,6 @@ from carecloud_async.models.field_docs import with_field_docs
 if TYPE_CHECKING:
     from carecloud_async.models import User
 import anyio
-from attrs import define
 
 from carecloud_async.errors import CareCloudError, SessionExpiredError
 
@@ -266,25 +265,26 @@ class Ended:
     device_token: Token | None = None
 
 
-@define(eq=False, kw_only=True)
 class Refresh:
     """A refresh under way. It holds the outcome for its waiters: a token, an error, or neither if it was cancelled.
 
-    Attributes:
+    Args:
         forced: whether it logs in even if a token is stored.
         retry: whether failures are repeated.
         rejected: the token value that is known to be refused.
+
+    Attributes:
         logins: the logins that were sent for it, as observers know them.
     """
 
-    forced: bool
-    retry: bool
-    rejected: str | None
-    # anyio loads its events when the first is made: not when the client is imported.
-    done: anyio.Event = field(factory=lambda: anyio.Event())
-    result: ActiveToken | None = None
-    error: Exception | None = None
-    logins: list[object] = field(factory=list)
+    def __init__(self, *, forced: bool, retry: bool, rejected: str | None) -> None:
+        self.forced = forced
+        self.retry = retry
+        self.rejected = rejected
+        self.done = anyio.Event()
+        self.result: ActiveToken | None = None
+        self.error: Exception | None = None
+        self.logins: list[object] = []
 
 
 def copy_for_caller(error: Exception) -> Exception:

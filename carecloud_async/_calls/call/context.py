@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import anyio
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from carecloud_async._base.project import Project, check_language
 from carecloud_async._base.runtime.clock import Clock
@@ -70,23 +70,25 @@ class RunningCalls:
 CLOSING_SECONDS = 2.0
 
 
-@define(eq=False)
 class _Block:
     """A block of several calls with one time limit, which stands still while any of them waits for the rate limiter.
 
-    Attributes:
+    Args:
         scope: ends the block.
         limiter_left: the remaining time for the rate limiter, in seconds.
+
+    Attributes:
         waiting: how many of its calls wait.
         waiting_since: when the first of these began to wait.
         total_left: the rest of the time limit, to go on with when none waits.
     """
 
-    scope: anyio.CancelScope
-    limiter_left: float
-    waiting: int = 0
-    waiting_since: float = 0.0
-    total_left: float = 0.0
+    def __init__(self, scope: anyio.CancelScope, limiter_left: float) -> None:
+        self.scope = scope
+        self.limiter_left = limiter_left
+        self.waiting = 0
+        self.waiting_since = 0.0
+        self.total_left = 0.0
 
 
 _block: ContextVar[_Block | None] = ContextVar("carecloud_block", default=None)
@@ -121,11 +123,10 @@ def at_limiter(seconds: float) -> Iterator[float]:
             block.scope.deadline = now + block.total_left
 
 
-@define(eq=False, kw_only=True)
 class ClientContext:
     """State that all views of one client share.
 
-    Attributes:
+    Args:
         project: where the calls go.
         http: the HTTP client.
         rate_limiter: the rate limit.
@@ -134,31 +135,47 @@ class ClientContext:
         guard: the event loop that the client belongs to.
         observers: receivers of the events of each call; see `calls.events`.
         answers: the cached answers, if the client has a cache.
+        twin: opens a client with the same settings and identity for another event loop; `None` where there is none.
+
+    Attributes:
         urls: the URLs of operations, as they are shown.
         running: the calls under way.
         computing: runs the decoding of large answers in slices.
         writes: locks of keys that are being written, so that workflows write one at a time.
         answered: whether CareCloud has answered any call; until then the address may be wrong.
         closed: whether the client was closed.
-        twin: opens a client with the same settings and identity for another event loop; `None` where there is none.
     """
 
-    project: Project
-    http: HttpClient
-    rate_limiter: RateLimiter
-    budget: RetryBudget
-    clock: Clock
-    random: Random
-    guard: LoopGuard
-    observers: tuple[CallObserver, ...] = ()
-    answers: AnswerStore | None = None
-    urls: dict[str, Any] = field(factory=dict)
-    running: RunningCalls = field(factory=RunningCalls, init=False)
-    computing: CooperativeScheduler = field(factory=CooperativeScheduler, init=False)
-    writes: KeyedLock = field(factory=KeyedLock, init=False)
-    answered: bool = field(default=False, init=False)
-    closed: bool = False
-    twin: Callable[[AuthProvider, ViewOptions], AbstractAsyncContextManager[Any]] | None = None
+    def __init__(
+        self,
+        *,
+        project: Project,
+        http: HttpClient,
+        rate_limiter: RateLimiter,
+        budget: RetryBudget,
+        clock: Clock,
+        random: Random,
+        guard: LoopGuard,
+        observers: tuple[CallObserver, ...] = (),
+        answers: AnswerStore | None = None,
+        twin: Callable[[AuthProvider, ViewOptions], AbstractAsyncContextManager[Any]] | None = None,
+    ) -> None:
+        self.project = project
+        self.http = http
+        self.rate_limiter = rate_limiter
+        self.budget = budget
+        self.clock = clock
+        self.random = random
+        self.guard = guard
+        self.observers = observers
+        self.answers = answers
+        self.twin = twin
+        self.urls: dict[str, Any] = {}
+        self.running = RunningCalls()
+        self.computing = CooperativeScheduler()
+        self.writes = KeyedLock()
+        self.answered = False
+        self.closed = False
 
     def check(self) -> None:
         """Raise if the client is closed or used in the wrong event loop.

@@ -22,7 +22,7 @@ from functools import cache
 from weakref import WeakKeyDictionary
 
 import anyio
-from attrs import define, field, frozen
+from attrs import field, frozen
 from attrs.validators import optional
 
 from carecloud_async._base.runtime.clock import Clock
@@ -142,25 +142,24 @@ class _Entry:
         return len(self.response.body) + _OVERHEAD
 
 
-@define(eq=False)
 class Flight:
     """A read under way that identical ones wait for. It holds their outcome; no outcome if it was cancelled.
 
-    Attributes:
+    Args:
         key: what is read, and for whom.
         manager: the tokens of the requesting identity.
         part: the part of the cache that it belongs to.
         generation: the number of the writes before it that could change that part.
     """
 
-    key: Hashable
-    manager: TokenManager
-    part: str
-    generation: int
-    # As in auth/manager.py: nothing of anyio loads before it is needed.
-    done: anyio.Event = field(factory=lambda: anyio.Event())
-    response: RawResponse | None = None
-    error: BaseException | None = None
+    def __init__(self, key: Hashable, manager: TokenManager, part: str, generation: int) -> None:
+        self.key = key
+        self.manager = manager
+        self.part = part
+        self.generation = generation
+        self.done = anyio.Event()
+        self.response: RawResponse | None = None
+        self.error: BaseException | None = None
 
 
 class AnswerStore:

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import httpx
-from attrs import define, field
+from attrs import field, frozen
 
 from carecloud_async._base.project import Project
 from carecloud_async._calls.http.adapter import adapt_transport
@@ -35,7 +35,7 @@ USER_AGENT = f"carecloud-async/{__version__} python/{sys.version_info.major}.{sy
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80}(/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80})?")
 
 
-@define(eq=False)
+@frozen(eq=False)
 class HttpClient:
     """An httpx or httpx2 client, and whose it is.
 

@@ -24,8 +24,6 @@ from __future__ import annotations
 
 from math import floor, inf
 
-from attrs import define, field
-
 #: Part of the believed limit at which calls go on after a refusal. RFC 9438 (4.6) takes 0.7 of a window; a limit of
 #: calls varies less than the capacity of a network.
 BETA = 0.85
@@ -76,13 +74,14 @@ class ServedCalls:
         return sum(number * min(step + 1 - first, 1) for step, number in self._steps.items() if step >= floor(first))
 
 
-@define(kw_only=True)
 class RateModel:
     """What is believed of a limit. Times are seconds of one clock; busy times are seconds of calling since the start.
 
-    Attributes:
+    Args:
         limit: calls per second; `None` until the first refusal.
         origin: the time at which nothing but calling would have begun: moved on by idle time.
+
+    Attributes:
         began: when growth began (busy time).
         served: calls served since then.
         history: calls served in the last seconds.
@@ -100,24 +99,25 @@ class RateModel:
         early_served, early_refused: calls served and refused since the first of them.
     """
 
-    limit: float | None = None
-    origin: float = 0.0
-    began: float = 0.0
-    served: int = 0
-    history: ServedCalls = field(factory=ServedCalls)
-    waiting: bool = False
-    refused: float = -inf
-    least: float | None = None
-    learnt: float = -inf
-    pause: float = 0.0
-    asked: float = 0.0
-    window: float = SECOND
-    long_until: float = -inf
-    average: float = 0.0
-    early: int = 0
-    early_limit: float = 0.0
-    early_served: int = 0
-    early_refused: int = 0
+    def __init__(self, *, limit: float | None = None, origin: float = 0.0) -> None:
+        self.limit = limit
+        self.origin = origin
+        self.began = 0.0
+        self.served = 0
+        self.history = ServedCalls()
+        self.waiting = False
+        self.refused = -inf
+        self.least: float | None = None
+        self.learnt = -inf
+        self.pause = 0.0
+        self.asked = 0.0
+        self.window = SECOND
+        self.long_until = -inf
+        self.average = 0.0
+        self.early = 0
+        self.early_limit = 0.0
+        self.early_served = 0
+        self.early_refused = 0
 
     def rate(self, now: float) -> float:
         """Return the calls per second at this moment; infinity while no limit is known."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 import anyio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import optional
 
 from carecloud_async._base.runtime.clock import Clock
@@ -119,7 +119,7 @@ class SharedPace:
             self._alone.take(ticket)
             return
         if self._turn is not None and self._turn.probe:
-            self._turn.probe = False
+            self._turn = evolve(self._turn, probe=False)
         elif self._held:
             self._held.popleft()
         else:

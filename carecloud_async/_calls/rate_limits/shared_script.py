@@ -18,7 +18,7 @@ processes one report in a hundred took 0.2 s. No whole limiter was built on eith
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import frozen
 
 from carecloud_async._calls.rate_limits import model
 from carecloud_async._calls.rate_limits.pacing import CATCH_UP_SECONDS
@@ -202,7 +202,7 @@ return cjson.encode({front = front, first = first, slots = slots, rate = speed, 
 )
 
 
-@define(kw_only=True)
+@frozen(kw_only=True)
 class Turn:
     """What a process was given.
 
@@ -211,7 +211,7 @@ class Turn:
         first: number of the first slot. If that number was given before, Redis lost the queue and started another one.
         slots: how many.
         rate: calls per second of all processes together; 0 while no limit is known.
-        probe: whether one call may go ahead while calls are refused; set to false when it does.
+        probe: whether one call may go ahead while calls are refused.
         again: seconds until the pause ends or the next probe may leave.
         members: processes that share the limit.
         waiting: whether calls are refused.
