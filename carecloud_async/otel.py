@@ -208,7 +208,6 @@ class _Observer(CallObserver):
 
     Args:
         tracer: makes the spans.
-        instruments: the metrics.
         propagator: writes the trace into requests, if the user wants that.
         server: the attributes of the project's server.
         rate: returns the rate of the rate limiter, in calls per second.

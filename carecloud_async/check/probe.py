@@ -171,7 +171,6 @@ class Probe(CallObserver):
         """Ask for a page as `ask` does, with another token than the identity's; a 401 renews nothing.
 
         Args:
-            bearer: the token.
             operation: the list.
             **params: the query.
         """

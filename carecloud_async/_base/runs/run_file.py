@@ -182,7 +182,6 @@ class RunFile:
         """Return the value that is stored under a name; `None` if there is none.
 
         Args:
-            name: the name.
             kind: its type, a class of attrs for example.
 
         Raises:

@@ -36,9 +36,9 @@ class Device:
         device_id: its unique id, not shown in reprs; `None` makes a random one, whose tokens the token store does not
             keep unless `DeviceToken(remember=True)` says so. One device id serves one identity at a time: a new token
             for the same device and application invalidates the old one.
-        device_system: the operating system.
+        device_system: the operating system, such as `Linux`.
         device_name: a name for display.
-        device_type: the product line.
+        device_type: the product line, such as `web`.
     """
 
     device_id: str = field(default=None, converter=_device_id, validator=require_text, repr=masked)
@@ -68,7 +68,7 @@ class DeviceToken(AuthProvider):
 
     Attributes:
         external_application_id: the id of the external application, from the CareCloud administrator.
-        device: the device.
+        device: what the installation runs on; the token belongs to it.
         setup: language and permissions.
         push_token: the push notification token, if there is one.
         remember: whether the token store keeps the tokens of this installation and of the customers who log in on it.

@@ -56,9 +56,6 @@ class LoginBackoff:
 
     Each refusal in a row doubles the delay; at its end one caller tries again. The delay applies to the refused
     credentials only: others are tried at once.
-
-    Args:
-        clock: the clock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -144,9 +141,6 @@ class ReplayBackoff:
     its call fails, and the next one renews again.
 
     Keys are operations; for a device they are tokens, see `TokenManager.renewal_is_useless`.
-
-    Args:
-        clock: the clock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -163,7 +157,6 @@ class ReplayBackoff:
         """Remember that the server refused a fresh token too.
 
         Args:
-            key: the key.
             token: the token. If concurrent calls are refused with the same token, it counts once.
             first: the first delay in seconds, for a key that was never served.
         """
@@ -192,9 +185,6 @@ class UselessRenewals:
 
     Servers behind a balancer may learn of a token some seconds late. Without this, each operation would log in again
     until they do: `ReplayBackoff` remembers operations, and the next one is another.
-
-    Args:
-        clock: the clock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -236,9 +226,6 @@ class TokenDoubts:
     Servers may answer a dead token with another status than 401. A right that was taken away looks the same: it costs
     one renewal, which cures nothing. Then the operation counts as never allowed, and later tokens are doubted only
     when they are older.
-
-    Args:
-        clock: the clock.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -60,7 +60,6 @@ class TokenManager:
 
     Args:
         refresher: obtains tokens for the identity.
-        clock: the clock.
     """
 
     def __init__(self, refresher: TokenRefresher, *, clock: Clock) -> None:

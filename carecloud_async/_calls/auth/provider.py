@@ -31,9 +31,8 @@ class Send(Protocol):
         """Return the `data` of the response.
 
         Args:
-            method: the HTTP method.
             path: the operation's path template, such as `/tokens/{token_id}/actions/login`.
-            json: the body.
+            json: the body; no body without it.
             path_params: the values of the placeholders.
             bearer: a token for the `Authorization` header; without it, the request carries no token.
         """

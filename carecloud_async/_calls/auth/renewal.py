@@ -49,7 +49,6 @@ class TokenRefresher:
         index: the records that this client's identities have in the store.
         begin_login: makes what sends the requests of one login; the argument says whether failures are retried by the
             client's policy.
-        clock: the clock.
         zone: the project's time zone.
         windows: when to renew.
     """

@@ -112,7 +112,6 @@ class StoredTokens:
         """Store a token. A store that fails is logged: the token is valid, but other processes will not find it.
 
         Args:
-            token: the token.
             seconds: its lifetime; `None` if it does not end by time.
         """
         provider = self.provider

@@ -106,7 +106,6 @@ class ActiveToken:
     """A token in use. All times are seconds of the monotonic clock.
 
     Attributes:
-        token: the token.
         since: when it was obtained, or taken from the store.
         renew_at: from here on one caller renews.
         require_at: from here on all callers wait for a renewal.
@@ -126,7 +125,6 @@ def activate(token: Token, *, seconds: float | None, start: float, windows: Rene
     """Compute a token's refresh deadlines.
 
     Args:
-        token: the token.
         seconds: the lifetime left at `start`; `None` if the token does not end by time.
         start: when that was true, on the monotonic clock.
         windows: when to renew.

@@ -69,14 +69,12 @@ class Attempt:
     """A request that is ready to be sent.
 
     Args:
-        request: the request.
+        request: what is sent; a second time after a 401, with another token.
         report: the report of the call that it belongs to; it is the last attempt there.
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
         turns: waits until its requests may be written.
-        clock: the clock.
 
     Attributes:
-        request: the request.
         sent: whether the request may have had an effect: true from the moment of sending, false again after a refusal
             that names the token, or may mean it.
         headers: the headers of the last response, with whatever status.

@@ -145,7 +145,6 @@ class CachedCalls:
 
         Args:
             call: what was read.
-            response: the answer.
             generation: the number of writes before the request that could change the answer.
             token: the digest of the token at the time of the request; `None` if there was none.
         """

@@ -128,8 +128,6 @@ class ClientContext:
 
     Args:
         project: where the calls go.
-        http: the HTTP client.
-        rate_limiter: the rate limit.
         budget: the retries that may still be made.
         clock, random: the clock and the source of randomness.
         guard: the event loop that the client belongs to.

@@ -148,7 +148,6 @@ class CallObserver:
         """Called when an attempt is sent again with another token; headers may be added to its request.
 
         Args:
-            call: the call.
             number: the number of the attempt.
             headers: the headers of the second request.
             status: the status of the answer to the first one, mostly 401.
@@ -269,7 +268,6 @@ def notify(observers: Iterable[CallObserver], event: str, *args: Any) -> None:
     """Call one method of each observer; an observer's exception is logged on `carecloud_async.observers`.
 
     Args:
-        observers: the observers.
         event: the method's name; see `CallObserver`.
         *args: its arguments.
     """
@@ -313,7 +311,6 @@ def log_call(record: CallRecord, *, sent: bool) -> None:
     """Log a record on `carecloud_async`: at INFO, or at WARNING with an error.
 
     Args:
-        record: the record.
         sent: whether the last attempt was sent; `False` if its login failed or the server was not reached.
     """
     page = "" if record.count is None else f" (offset {record.offset or 0}, count {record.count})"

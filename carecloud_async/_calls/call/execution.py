@@ -38,13 +38,11 @@ class CallExecution(Generic[T]):
     Args:
         context: state that all views share.
         options: the view's own settings.
-        call: the call.
         builder: builds a new request for each attempt.
         tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
         cache: how the call uses the cache, or `None` for a call without it.
 
     Attributes:
-        call: the call.
         answer: the result and its response; `None` until it is there.
     """
 

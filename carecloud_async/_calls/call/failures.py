@@ -59,7 +59,6 @@ def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> Trans
     """Return the meaning of an exception that the client raised.
 
     Args:
-        error: the exception.
         http_library: the HTTP library, httpx or httpx2.
         sent: whether the request was about to be sent.
 

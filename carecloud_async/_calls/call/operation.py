@@ -97,11 +97,10 @@ class CallRequest(Generic[T]):
     """The arguments of one call.
 
     Attributes:
-        operation: the operation.
         decode: turns the body of the answer into the result; raises `codec.Malformed` for what the API never sends.
         path_params: values of the path's placeholders.
         params: query parameters; `None` values are left out.
-        json: the body.
+        json: the body before it is encoded; `None` for no body.
         bearer: a token to send instead of the identity's own.
         headers: headers to add to the request.
         login: whether it is a login: any refusal is then about credentials, and other calls wait for it.

@@ -15,7 +15,7 @@ class RawResponse:
     """A response with a success status.
 
     Attributes:
-        status: the HTTP status.
+        status: the HTTP status, 2xx.
         headers: its headers; names are case-insensitive.
         body: its bytes, decompressed.
         sent_at: when the attempt began, on the monotonic clock.
@@ -34,8 +34,7 @@ class Answer(Generic[T]):
     """A decoded answer and its response.
 
     Attributes:
-        data: the result.
-        response: the response.
+        data: what `CallRequest.decode` made of the body.
     """
 
     data: T

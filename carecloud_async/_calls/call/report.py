@@ -31,7 +31,6 @@ class CallReport:
 
     Args:
         context: state that all views share.
-        call: the call.
 
     Attributes:
         started: when the call began, on the monotonic clock.

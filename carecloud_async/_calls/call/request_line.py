@@ -159,7 +159,6 @@ def request_size(
     """Return the size of a request before it is made.
 
     Args:
-        operation: the operation.
         base_path: the path of the interface and its version.
         path_params: values of the path's placeholders.
         params: the query.
@@ -178,7 +177,6 @@ def check_request_line(operation: Operation, target: str) -> None:
     """Refuse a request line that servers do not accept.
 
     Args:
-        operation: the operation.
         target: its path and query.
 
     Raises:

@@ -166,8 +166,7 @@ class AnswerStore:
     """The answers that one client keeps, and its reads under way.
 
     Args:
-        settings: the bounds.
-        clock: the clock.
+        settings: how much is kept, and for how long.
     """
 
     def __init__(self, settings: ResponseCache, *, clock: Clock) -> None:
@@ -227,7 +226,6 @@ class AnswerStore:
 
         Args:
             key: what was read, and for whom.
-            response: the answer.
             part: the part of the cache that it belongs to.
             generation: the number of the writes before it was asked for that could change the part.
         """

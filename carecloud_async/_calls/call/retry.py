@@ -124,7 +124,6 @@ class RetryBudget:
 
     Args:
         policy: how the budget grows.
-        clock: the clock.
     """
 
     def __init__(self, policy: RetryPolicy, *, clock: Clock) -> None:

@@ -161,7 +161,6 @@ async def read_chunks(
 
     Args:
         chunks: the body as it comes over the wire.
-        status: the HTTP status.
         length: the `Content-Length`, if any.
         encoding: the `Content-Encoding`, empty if there is none.
         limit: the largest size in bytes.

@@ -15,7 +15,6 @@ def new_response(
 
     Args:
         http_library: httpx or httpx2.
-        status: the HTTP status.
         headers: the headers as they came.
         body: the unpacked body.
         extensions: the library's extensions.

@@ -60,14 +60,13 @@ class OutgoingRequest:
 
     Args:
         defaults: what it shares with others.
-        method: the verb.
         url: the library's URL, which prints as the path template.
         target: the true path and query.
         body: the body, if any.
 
     Attributes:
         headers: its headers, in any case.
-        content: the body.
+        content: the body; empty if there is none.
         extensions: what the library's object has too.
     """
 

@@ -27,7 +27,6 @@ class _OriginalFunctions:
     """The functions of a class that a request passes: notices those that a tracer or a test tool has patched.
 
     Args:
-        owner: the class.
         names: the names of its functions, at least two; fewer are not found in another release of the library.
     """
 

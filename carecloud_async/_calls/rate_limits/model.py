@@ -143,7 +143,7 @@ class RateModel:
 
         Args:
             sent: when it was sent.
-            now: the time.
+            now: seconds on the clock of the model.
             latency: seconds that answers take: calls may overtake each other by a part of it.
         """
         self.served += 1
@@ -157,7 +157,7 @@ class RateModel:
 
         Args:
             sent: when the call was sent.
-            now: the time.
+            now: seconds on the clock of the model.
             asked: seconds that the server asks to pause.
         """
         busy = now - self.origin

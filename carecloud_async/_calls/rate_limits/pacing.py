@@ -54,7 +54,7 @@ class Pacer(Protocol):
         """Note a 429: all calls pause, and the rate drops, once for those that were under way together.
 
         Args:
-            ticket: the call.
+            ticket: what `try_acquire` returned for the call.
             retry_after: seconds for which the server asks all to wait, if it does.
         """
         ...
@@ -84,7 +84,6 @@ class ConfiguredPace:
 
     Args:
         rate: that number.
-        clock: the clock.
 
     Attributes:
         rate: that number.
@@ -131,7 +130,7 @@ class SlowStart:
     each so many answers. They leave spread over the shortest round trip (RFC 9002, 7.7), not all at once.
 
     Args:
-        now: the time.
+        now: seconds on the monotonic clock.
 
     Attributes:
         latency: seconds from sending a call to its answer, at the least.
@@ -147,7 +146,7 @@ class SlowStart:
         """Return the seconds after which to look again; zero or less if a call may leave now.
 
         Args:
-            now: the time.
+            now: seconds on the monotonic clock.
             answers: answers that other processes had.
             members: the number of processes that share what may be under way.
         """
@@ -188,7 +187,6 @@ class AdaptivePace:
     """A pace that finds the server's limit; see `RateModel`.
 
     Args:
-        clock: the clock.
         most: the rate to begin with and never to exceed, in calls per second; none if left out.
     """
 

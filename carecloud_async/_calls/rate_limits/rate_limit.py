@@ -73,7 +73,6 @@ class RateLimiter:
 
     Args:
         limit: how fast calls may leave; `None` for a limiter that never holds a call back.
-        clock: the clock.
         origin: the project's origin: a limit that processes share is one for each project.
 
     Raises:
@@ -219,9 +218,6 @@ class RateLimiter:
 
 class _Queue:
     """Waiters in the order of their coming. Only the first looks when it may pass.
-
-    Args:
-        clock: the clock.
 
     Attributes:
         waiting: how many wait.

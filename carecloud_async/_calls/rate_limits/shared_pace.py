@@ -47,10 +47,9 @@ class SharedPace:
     While Redis is away, calls go by a pace of this process alone. A call that left at the pace before is not reported.
 
     Args:
-        url: the Redis.
+        url: where the Redis is, as `redis-py` takes it.
         prefix: what the names of the keys begin with.
         configured: calls per second of all processes together; `None` to find the server's limit.
-        clock: the clock.
     """
 
     def __init__(self, url: str, *, prefix: str, configured: float | None, clock: Clock) -> None:
