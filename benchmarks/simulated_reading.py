@@ -11,7 +11,7 @@ from benchmarks.virtual_time import run_virtually
 from carecloud_async import Customer
 from carecloud_async._base.codec import DecodedPage
 from carecloud_async._base.project import Project
-from carecloud_async._calls.call.outcomes import Answer, RawResponse
+from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint

@@ -4,8 +4,7 @@ import pytest
 
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
 from carecloud_async._calls.auth.token import Token
-from carecloud_async._calls.call.operation import CallRequest
-from carecloud_async._calls.call.outcomes import RawResponse
+from carecloud_async._calls.call.operation import CallRequest, RawResponse
 from carecloud_async._calls.call.requests import PreparedCall
 from carecloud_async.models import User
 from carecloud_async.resources import OPERATIONS

@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from carecloud_async._base import codec
 from carecloud_async._base.project import Project
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._calls.call.outcomes import Answer, RawResponse
+from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._lists.export.job import run
 from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async._lists.export.source import ExportSource

@@ -23,7 +23,7 @@ from carecloud_async._calls.call.call_errors import invalid_response, parse_erro
 from carecloud_async._calls.call.failures import TransportFailure, classify, is_library_error
 from carecloud_async._calls.call.foreign import SELF_EXPLANATORY, describe_foreign, words_of
 from carecloud_async._calls.call.limiter_turns import LimiterTurns
-from carecloud_async._calls.call.outcomes import RawResponse
+from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async._calls.http.bodies import BodyTooLargeError

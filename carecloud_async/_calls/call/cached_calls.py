@@ -14,7 +14,7 @@ import anyio.lowlevel
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.call.call_errors import transport_error
 from carecloud_async._calls.call.context import ClientContext
-from carecloud_async._calls.call.outcomes import RawResponse
+from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.requests import PreparedCall
 from carecloud_async._calls.call.response_cache import AnswerStore, Flight, is_private, is_reference, part_of

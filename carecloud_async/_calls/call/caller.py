@@ -14,8 +14,7 @@ from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.call.cached_calls import CachedCalls
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.execution import CallExecution
-from carecloud_async._calls.call.operation import CallRequest, Operation
-from carecloud_async._calls.call.outcomes import Answer
+from carecloud_async._calls.call.operation import Answer, CallRequest, Operation
 from carecloud_async._calls.call.request_line import (
     RequestSize,
     check_request_line,

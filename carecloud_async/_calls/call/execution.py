@@ -15,7 +15,7 @@ from carecloud_async._calls.call.cached_calls import CacheUse
 from carecloud_async._calls.call.call_errors import invalid_response, transport_error, with_unknown_outcome
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.limiter_turns import LimiterTurns
-from carecloud_async._calls.call.outcomes import Answer, RawResponse
+from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.requests import PreparedCall, RequestBuilder
 from carecloud_async._calls.call.retry import Failure, FailureKind

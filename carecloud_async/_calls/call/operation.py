@@ -1,4 +1,4 @@
-"""Operation, a row of the table that methods, logs and errors use, and CallRequest, the arguments of one call."""
+"""Operation, a row of the table that methods, logs and errors use; the CallRequest of one call, and its Answer."""
 
 from __future__ import annotations
 
@@ -116,3 +116,34 @@ class CallRequest(Generic[T]):
     headers: Mapping[str, str] | None = field(default=None, kw_only=True, repr=False)
     login: bool = field(default=False, kw_only=True)
     slices: Callable[[bytes], Generator[None, None, T]] | None = field(default=None, kw_only=True, repr=False)
+
+
+@frozen
+class RawResponse:
+    """A response with a success status.
+
+    Attributes:
+        status: the HTTP status, 2xx.
+        headers: its headers; names are case-insensitive.
+        body: its bytes, decompressed.
+        sent_at: when the attempt began, on the monotonic clock.
+        attempts: the number of attempts made; see `CallRecord.attempts`.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    sent_at: float
+    attempts: int = 1
+
+
+@frozen
+class Answer(Generic[T]):
+    """A decoded answer and its response.
+
+    Attributes:
+        data: what `CallRequest.decode` made of the body.
+    """
+
+    data: T
+    response: RawResponse

@@ -18,7 +18,7 @@ from carecloud_async._calls.call.events import (
     notify,
     observers_now,
 )
-from carecloud_async._calls.call.outcomes import RawResponse
+from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._calls.call.requests import PreparedCall
 from carecloud_async.errors import CareCloudError
 

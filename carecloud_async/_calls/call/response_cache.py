@@ -28,8 +28,7 @@ from attrs.validators import optional
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import number, whole_number
 from carecloud_async._calls.auth.manager import TokenManager
-from carecloud_async._calls.call.operation import Operation
-from carecloud_async._calls.call.outcomes import RawResponse
+from carecloud_async._calls.call.operation import Operation, RawResponse
 
 __all__ = ["ResponseCache"]
 

@@ -17,7 +17,7 @@ from carecloud_async._lists.paging.page_plan import PagePlan
 
 if TYPE_CHECKING:
     from carecloud_async._base.codec import DecodedPage
-    from carecloud_async._calls.call.outcomes import Answer
+    from carecloud_async._calls.call.operation import Answer
 
 __all__ = ["ExportSource"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from carecloud_async._base import codec
 from carecloud_async._base.runs import IDENTITY
 from carecloud_async._calls.call.caller import Caller
-from carecloud_async._calls.call.outcomes import Answer
+from carecloud_async._calls.call.operation import Answer
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.paging.auto import Auto
 from carecloud_async._lists.paging.fetching import PageFetcher
