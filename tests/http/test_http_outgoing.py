@@ -119,7 +119,7 @@ async def test_an_error_names_a_request_that_shows_no_token():
     """The exception of httpx is about the family's request, which prints as the path template."""
     async with serving(b"") as server, new_client(server.url) as client:
         headers = CIMultiDict({"Host": "h"})
-        form = RequestDefaults(httpx, origin=server.url, headers=headers, phases={})
+        form = RequestDefaults(http_library=httpx, origin=server.url, headers=headers, phases={})
         request = OutgoingRequest(form, "GET", httpx.URL("http://h/shown"), "/true", None)
         request.set_bearer("secret")
         with pytest.raises(httpx.RemoteProtocolError) as caught:

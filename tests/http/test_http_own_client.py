@@ -116,7 +116,7 @@ async def test_an_error_of_the_transport_names_its_request(sandbox):
         raise httpx.ReadError("gone")
 
     async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=httpx.MockTransport(handle)) as client:
-        form = RequestDefaults(httpx, origin="https://x.example.com", headers=CIMultiDict(), phases={})
+        form = RequestDefaults(http_library=httpx, origin="https://x.example.com", headers=CIMultiDict(), phases={})
         request = OutgoingRequest(form, "GET", httpx.URL("https://x.example.com/"), "/", None)
         with pytest.raises(httpx.ReadError) as caught:
             await client.http.send_buffered(request)

@@ -103,7 +103,7 @@ class RequestBuilder:
         self._base_path = context.project.base_path(interface)
         self._base = context.project.origin + self._base_path
         self._defaults = RequestDefaults(
-            context.http.http_library,
+            http_library=context.http.http_library,
             origin=context.project.origin if context.http.owned else None,
             headers=self._default_headers(context.project.host, options.language),
             phases=self._default_timeouts(options.timeout),

@@ -10,6 +10,8 @@ import re
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 from carecloud_async._calls.http.departure import DEPARTURE, Departure
 from carecloud_async._calls.http.redaction import TARGET
 
@@ -27,30 +29,21 @@ RESERVED_HEADERS = frozenset({
 })  # fmt: skip
 
 
+@frozen(kw_only=True, eq=False, repr=False)
 class RequestDefaults:
     """What all requests of one view share.
 
-    Args:
+    Attributes:
         http_library: httpx or httpx2.
         origin: scheme, host and port; `None` for a user's client, whose requests have their true URL.
         headers: their headers.
         phases: the library's timeouts of connecting, reading, writing and waiting for a connection.
     """
 
-    __slots__ = ("headers", "http_library", "origin", "phases")
-
-    def __init__(
-        self,
-        http_library: ModuleType,
-        *,
-        origin: str | None,
-        headers: CIMultiDict[str],
-        phases: dict[str, float | None],
-    ) -> None:
-        self.http_library: ModuleType = http_library
-        self.origin: str | None = origin
-        self.headers: CIMultiDict[str] = headers
-        self.phases: dict[str, float | None] = phases
+    http_library: ModuleType
+    origin: str | None
+    headers: CIMultiDict[str]
+    phases: dict[str, float | None]
 
 
 class OutgoingRequest:
