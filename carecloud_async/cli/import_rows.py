@@ -222,7 +222,15 @@ def describe(resource: str, report: BulkWriteReport) -> str:
 
 def _say_reasons(report: BulkWriteReport) -> None:
     for reason, rows in islice(report.reasons.items(), _REASONS):
-        say(f"{counted(rows, 'row', 'rows')}{_lines(report.reason_lines.get(reason, ()), rows)}: {reason}")
+        say(
+            f"{counted(rows, 'row', 'rows')}{_lines(report.reason_lines.get(reason, ()), rows)}: {reason}{_fix(reason)}"
+        )
+
+
+def _fix(reason: str) -> str:
+    """Return the option that gives a field which new records need and rows lack."""
+    field, _, why = reason.partition(": ")
+    return f"; --default {field}=… gives it to new records" if why == "required" else ""
 
 
 def _lines(lines: Sequence[int], rows: int) -> str:

@@ -26,6 +26,12 @@ default to the `CARECLOUD_*` variables.
 **Python**: Spark starts `python3` of the path for its workers. In an environment that is not activated, set
 `PYSPARK_PYTHON` to its Python before the session starts; otherwise there is a warning.
 
+**Mistakes** in options are told by Spark after its session has started, below a trace of Java. `read_options` tells
+them before, without Spark:
+
+    checked = read_options({"resource": "customers", "partitions": 8})
+    spark.read.format("carecloud").options(**checked).load()
+
 **Secrets** are not options, because options appear in plans and event logs: the password is read from
 `CARECLOUD_PASSWORD` in the environment of the driver and of the executors, where the tasks log in. Set it before the
 session starts; as `spark.executorEnv.CARECLOUD_PASSWORD` Spark redacts it by its name. `CARECLOUD_REDIS_URL` names a
@@ -46,10 +52,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from carecloud_async.spark.settings import read_options
+
 if TYPE_CHECKING:
     from carecloud_async.spark.source import CareCloudDataSource
 
-__all__ = ["CareCloudDataSource"]
+__all__ = ["CareCloudDataSource", "read_options"]
 
 _log = logging.getLogger("carecloud_async.spark")
 

@@ -21,7 +21,7 @@ from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.lookup.lists import find_list, open_list
 
-__all__ = ["ReadSettings", "connect"]
+__all__ = ["ReadSettings", "connect", "read_options"]
 
 _FILTER = "filter."
 _CLIENT = ("project_url", "external_application_id", "login", "timezone", "language", "requests_per_second")
@@ -81,6 +81,25 @@ class ReadSettings:
         """Return the model of a record; no setting of a client is needed for it, and nothing is sent."""
         placeholder = EnterpriseCredentials(external_application_id="none", login="none", password="none")  # noqa: S106  (none)
         return self.listing(CareCloud("localhost", auth=placeholder)).export_source().into
+
+
+def read_options(options: Mapping[str, object]) -> dict[str, str]:
+    """Check the options of a read, without Spark and without Java, and return them as texts.
+
+        checked = read_options({"resource": "customers", "partitions": 8})
+        spark.read.format("carecloud").options(**checked).load()
+
+    Args:
+        options: see `carecloud_async.spark`; numbers and booleans become texts.
+
+    Raises:
+        ConfigurationError: one is missing, unknown or of the wrong kind; the message says what to write.
+    """
+    texts = {name: str(value) for name, value in options.items()}
+    ReadSettings.read(texts)
+    if texts.get("requests_per_second"):
+        RateLimit(requests_per_second=_rate(texts["requests_per_second"]))
+    return texts
 
 
 @asynccontextmanager

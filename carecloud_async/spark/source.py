@@ -55,11 +55,10 @@ class CareCloudDataSource(DataSource):
 
     def schema(self) -> StructType:
         """Return the columns: the model's, and `unknown_fields`. Nothing is sent."""
+        model = self.settings().model()  # a wrong option is told before a missing package
         import pyarrow as pa
 
-        fields = [
-            (name, arrow_type(child, zone=UTC)) for name, child in shape_of(self.settings().model()).children.items()
-        ]
+        fields = [(name, arrow_type(child, zone=UTC)) for name, child in shape_of(model).children.items()]
         return from_arrow_schema(pa.schema([*fields, (UNKNOWN_FIELDS, pa.string())]))
 
     def reader(self, schema: StructType) -> DataSourceReader:

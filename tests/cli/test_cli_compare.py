@@ -22,6 +22,19 @@ def test_the_same_bills_end_with_0(carecloud, project, tmp_path):
     assert "missing" not in done.line
 
 
+def test_an_export_for_a_spreadsheet_is_compared(carecloud, project, tmp_path):
+    """A file with decimal commas and names of its own is read with the option and the columns that made it."""
+    assert carecloud("export", "stores", "-o", "stores.csv", "--excel", "--decimal", ",").code == 0
+    text = (tmp_path / "stores.csv").read_text(encoding="utf-8-sig")
+    (tmp_path / "stores.csv").write_text(text.replace("store_id", "Prodejna", 1), encoding="utf-8-sig")
+    (tmp_path / "columns.json").write_text('{"Prodejna": "store_id"}')
+    command = ("compare", "stores", "stores.csv", "--match", "store_id", "--columns", "columns.json")
+    done = carecloud(*command, "--decimal", ",")
+    assert done.code == 0, done.err
+    wrong = carecloud("export", "stores", "-o", "s.jsonl", "--decimal", ",")
+    assert (wrong.code, "--decimal is for .csv alone" in wrong.line) == (2, True)
+
+
 def test_a_difference_ends_with_1(carecloud, project, tmp_path):
     """A bill with another total is named in the results, and the report has the counts."""
     write_bills(project, tmp_path / "bills.csv", change="1000000")

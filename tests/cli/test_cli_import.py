@@ -69,9 +69,54 @@ def test_the_most_common_reasons_are_printed(carecloud, project, tmp_path):
     assert [*json.loads((tmp_path / "r.json").read_text())["reasons"].values()] == [5, 4, 3, 1]
 
 
+SHOP = """
+"E-mail" = "email"
+"Karta" = "card_number"
+"Obrat" = ""
+"Souhlas" = "agreement_marketing_communication"
+"Telefon" = "phone"
+
+["Pohlaví"]
+field = "gender"
+words = { "muž" = "MALE", "žena" = "FEMALE" }
+"""
+
+
+def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
+    """The options of a shop's file: encoding, words, phones and cards; what is missing is said with its option."""
+    rows = [
+        "E-mail;Karta;Souhlas;Telefon;Pohlaví;Obrat",
+        *(f"a{one}@example.com;77001234567800{one}0;ANO;603 123 45{one};Žena;1 250,5" for one in range(4)),
+        "a0@example.com;;NE;603 123 459;muž;0,5",
+    ]
+    (tmp_path / "shop.csv").write_bytes("\n".join(rows).encode("cp1250"))
+    (tmp_path / "columns.toml").write_text(SHOP, encoding="utf-8")
+    command = ("import", "customers", "shop.csv", "--match", "email", "--encoding", "cp1250", "--yes")
+    refused = carecloud(*command, "--columns", "columns.toml", "--dry-run")
+    assert "warning: 5 phone numbers have no international prefix: set phone_prefix" in refused.err
+    assert "4 rows (lines 2, 3, 4, 5): card_number: a number that a spreadsheet has rounded to 15 digits" in refused.err
+    given = (*command, "--columns", "columns.toml", "--phone-prefix", "+420", "--as-written", "Karta")
+    lacking = carecloud(*given, "--dry-run")
+    assert "personal_information.language_id: required; --default personal_information.language_id=… gives it" in (
+        lacking.err
+    )
+    card_type = json.loads(carecloud("list", "card_types", "--count", "1").out)["card_type_id"]
+    defaults = (*SOURCE, "--default", "language_id=cs", "--default", f"card_type_id={card_type}")
+    done = carecloud(*given, *defaults)
+    assert done.code == 1, done.err
+    assert "5 rows of customers: 4 created, 1 refused" in done.err
+    assert "warning: 1 row has the key or the card of an earlier row: only the first row of each key is" in done.err
+    found = json.loads(carecloud("list", "customers", "--filter", "email=a0@example.com").out)["personal_information"]
+    assert (found["phone"], found["gender"]) == ("420603123450", 2)
+    assert found["agreement"]["agreement_marketing_communication"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("customers", "c.csv", "--match", "email", "--columns", "no.toml"), "no.toml: No such file or directory"),
+        (("customers", "c.csv", "--match", "email", "--phone-prefix", "CZ"), "phone_prefix is an international prefix"),
+        (("customers", "c.csv", "--match", "email", "--as-written", "nr"), "c.csv has no column 'nr'"),
         (("customers", "c.csv", "--match", "mail"), "is no key of customers"),
         (("customers", "c.csv"), "Missing option '--match'"),
         (("customers", "c.csv", "--match", "email", "--rate", "0"), "--rate must be greater than 0, not 0\n"),

@@ -8,7 +8,7 @@ import pytest
 from carecloud_async import ConfigurationError
 from carecloud_async.models import Card
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
-from carecloud_async.spark.settings import ReadSettings, connect
+from carecloud_async.spark.settings import ReadSettings, connect, read_options
 from carecloud_async.spark.workers import problem_of_workers
 
 pytestmark = pytest.mark.anyio
@@ -54,9 +54,24 @@ def test_filters_are_read_by_what_they_take():
 )
 def test_mistakes_say_what_to_write(options, words):
     """An option that is unknown, of the wrong kind or a secret is refused, and no secret is repeated."""
-    with pytest.raises(ConfigurationError, match=words) as caught:
-        ReadSettings.read(options)
-    assert "hidden" not in str(caught.value)
+    for read in (ReadSettings.read, read_options):
+        with pytest.raises(ConfigurationError, match=words) as caught:
+            read(options)
+        assert "hidden" not in str(caught.value)
+
+
+def test_options_are_checked_before_a_session():
+    """`read_options` needs neither Spark nor Java, and returns texts; mistakes are told first."""
+    script = (
+        "import sys; sys.modules['pyspark'] = None\n"
+        "from carecloud_async.spark import read_options\n"
+        "print(read_options({'resource': 'cards', 'partitions': 2, 'allow_inexact': True}))\n"
+        "read_options({'resource': 'cards', 'requests_per_second': 0})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "{'resource': 'cards', 'partitions': '2', 'allow_inexact': 'True'}\n"
+    assert "ConfigurationError: " in done.stderr.splitlines()[-1]
+    assert "requests_per_second" in done.stderr.splitlines()[-1]
 
 
 async def test_options_win_over_the_environment(monkeypatch):

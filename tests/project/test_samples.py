@@ -165,6 +165,9 @@ def test_commands_exist(path, line, capfd, monkeypatch, tmp_path):
     elif program == "pre-commit":
         assert (ROOT / ".pre-commit-config.yaml").is_file()
     else:
+        if "columns.toml" in words:  # a file of columns is read before the settings
+            (tmp_path / "columns.toml").touch()
+            monkeypatch.chdir(tmp_path)
         checks[program](words[1:], program, capfd, monkeypatch)
 
 

@@ -134,6 +134,7 @@ async def test_a_purchase_that_does_not_show_up_is_never_sent_again(client, serv
         await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
     assert "workflows.resend_purchase" in str(caught.value.fix)
     assert "workflows.resend_purchase" in str(caught.value)
+    assert "an outbox (client.outbox)" in str(caught.value)
     assert len(server.sent(SEND)) == 1
 
 
