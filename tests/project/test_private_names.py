@@ -14,8 +14,8 @@ LISTED = set(re.findall(r"`([\w.]+)`", "".join(re.findall(r"^  \| (`[^|]+) \|", 
 PRIVATE_MODULES = {"aiohttp.client_proto", "aiohttp.http_exceptions", "aiohttp.connector"}
 #: Private names of the package's own objects that other files than their own read.
 OWN = {
-    "_acting", "_as_family", "_bound", "_bulk", "_caller", "_call", "_family", "_fetcher", "_merge_rules", "_merging",
-    "_operations", "_source",
+    "_acting", "_as_family", "_bound", "_bulk", "_caller", "_calling", "_call", "_family", "_fetcher", "_merge_rules",
+    "_merging", "_operations", "_source",
 }  # fmt: skip
 #: Python itself documents these in spite of their underscore.
 DOCUMENTED = {"_exit", "_replace", "_asdict", "_fields", "_missing_", "_value_", "_name_"}
