@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.simulate.actor import Actor
-from benchmarks.simulate.imports import Row, read_rows
+from benchmarks.simulate.imports import read_rows
+from benchmarks.simulate.kinds import Row
 from benchmarks.simulate.machine import Process
 from benchmarks.simulate.world import Entry
 from carecloud_async.bulk.references import reference_in

@@ -12,7 +12,8 @@ from attrs import evolve, field, frozen
 from benchmarks.simulate.actor import Actor, Violations
 from benchmarks.simulate.bills import BILLS, POINTS, LoyaltyImport, rows_of
 from benchmarks.simulate.foreign import OtherProgram, person
-from benchmarks.simulate.imports import KINDS, SOURCE, Import, Row
+from benchmarks.simulate.imports import Import
+from benchmarks.simulate.kinds import KINDS, NEW_PRODUCT, SOURCE, Row
 from benchmarks.simulate.loop import SimulatedLoop
 from benchmarks.simulate.machine import Machine
 from benchmarks.simulate.network import Internet, Troubles
@@ -349,7 +350,9 @@ def _known(theme: str, rows: list[Row], internet: Internet, dice: Random) -> Non
             continue
         if "name" in row:
             key = KINDS[theme].match or ""
-            world.put(KINDS[theme].family, {key: row[key], "name": "Old"}, by="beginning")
+            family = KINDS[theme].family
+            more = NEW_PRODUCT if family == "products" else {}
+            world.put(family, {key: row[key], "name": "Old", **more}, by="beginning")
             continue
         if theme == "without a key":
             continue

@@ -56,6 +56,7 @@ class Machine:
 
     Attributes:
         processes: those that run.
+        was_any_stopped: whether a process was killed or stopped, or ended with an error.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Machine:
         self.uptime = uptime
         self.has_links = has_links
         self.processes: list[Process] = []
+        self.was_any_stopped = False
         #: Bytes of files that are on the disk for certain, by inode.
         self.synced: dict[int, int] = {}
         #: The process that locked a run file last, by device and inode.
@@ -178,7 +180,7 @@ class Process:
         """End the process where it is: nothing of it runs any more, and the system closes what it had open."""
         if self.dead:
             return
-        self.dead = True
+        self.dead = self.machine.was_any_stopped = True
         self.story.tell(self.name, f"{how}, after {self.steps} steps")
         self.machine.loop.drop(self)
         for one in self.connections:
@@ -204,6 +206,7 @@ class Process:
             self.tasks[0].cancel()
 
     def _note_end(self, task: asyncio.Task[Any]) -> None:
+        self.machine.was_any_stopped |= task.cancelled() or task.exception() is not None
         if task.cancelled():
             self._end(Ending(error=asyncio.CancelledError()))
         elif (error := task.exception()) is not None:

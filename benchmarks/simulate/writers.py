@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 
 from benchmarks.simulate.actor import Actor
-from benchmarks.simulate.imports import SOURCE, Row
+from benchmarks.simulate.kinds import SOURCE, Row
 from benchmarks.simulate.machine import Process
 from benchmarks.simulate.world import at_path, normal
 from carecloud_async import CareCloudError
