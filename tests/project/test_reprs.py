@@ -6,8 +6,8 @@ from project_files import ROOT, nodes_of, python_files
 
 #: What fields that hold secrets or personal data are called.
 PRIVATE = {
-    "base", "bearer", "body", "card_number", "device_id", "headers", "json", "key", "line", "lines", "login",
-    "login_value", "params", "password", "path_params", "push_token", "raw", "raw_records", "record",
+    "base", "bearer", "body", "card_number", "device_id", "device_name", "headers", "json", "key", "line", "lines",
+    "login", "login_value", "params", "password", "path_params", "push_token", "raw", "raw_records", "record",
     "records", "secret", "social_network_token", "source", "sso_token", "subject", "text",
     "token", "token_id", "token_request_id", "url", "value",
 }  # fmt: skip

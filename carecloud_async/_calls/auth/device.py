@@ -37,13 +37,13 @@ class Device:
             keep unless `DeviceToken(remember=True)` says so. One device id serves one identity at a time: a new token
             for the same device and application invalidates the old one.
         device_system: the operating system, such as `Linux`.
-        device_name: a name for display.
+        device_name: a name for display, not shown in reprs: phones are often called after their owners.
         device_type: the product line, such as `web`.
     """
 
     device_id: str = field(default=None, converter=_device_id, validator=require_text, repr=masked)
     device_system: str = field(validator=require_text)
-    device_name: str = field(validator=require_text)
+    device_name: str = field(validator=require_text, repr=masked)
     device_type: str = field(validator=require_text)
 
 
