@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.kinds import Finished, Kind, Row
 from benchmarks.simulate.machine import Process
-from benchmarks.simulate.outcomes import check_finished, check_kept
+from benchmarks.simulate.outcomes import check_finished, check_kept, check_made_once
 
 __all__ = ["Import", "read_rows"]
 
@@ -94,9 +94,10 @@ class Import(Actor):
             self.violations.add(f"{self.name}: the database of another program was taken as a journal")
 
     async def end_calmly(self) -> None:
-        """Check that no late request of a run has overwritten what its rows say."""
+        """Check that no late request of a run has overwritten what its rows say, and that no row was made twice."""
         if self.finished:
             check_kept(self.violations, self.finished[-1], self.internet.world, team=self.team)
+            check_made_once(self.violations, self.finished[-1], self.internet.world)
 
     async def _run(self, process: Process, source: Path, results: Path) -> Any:
         async with self.client(process) as client:

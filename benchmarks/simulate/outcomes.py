@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
@@ -13,7 +14,7 @@ from benchmarks.simulate.kinds import Finished, Row
 from benchmarks.simulate.server import FAILS
 from benchmarks.simulate.world import Json, Version, World, at_path
 
-__all__ = ["check_finished", "check_kept"]
+__all__ = ["check_finished", "check_kept", "check_made_once"]
 
 #: The reason of a row whose create was lost, and whose key is written only after it.
 _NOT_SHOWN: Final = "the key cannot show it"
@@ -252,3 +253,19 @@ def _first_without(versions: list[Version], path: str, value: str) -> Version:
     """Return the version with which a value went, or the first one if it never was there."""
     with_it = [number for number, one in enumerate(versions) if _says(one, path, value)]
     return versions[with_it[-1] + 1 if with_it else 0]
+
+
+def check_made_once(violations: Violations, run: Finished, world: World) -> None:
+    """Check that no row was made twice whose key does not show it, since it is written after the record."""
+    if run.kind.match != "card_number":
+        return
+    for row in run.rows:
+        lives = [
+            (versions[0].at, versions[-1].at if versions[-1].values is None else math.inf)
+            for versions in world.history["customers"].values()
+            if versions[0].actor is not None
+            and row["last_name"]
+            and at_path(versions[0].values or {}, "personal_information.last_name") == row["last_name"]
+        ]
+        if any(begin < end for (_, end), (begin, _) in pairwise(sorted(lives))):
+            violations.add(f"{run.actor}: the customer of the row {run.kind.key_of(row)!r} was made twice")
