@@ -161,10 +161,15 @@ class Claims:
                 self._db.execute_many(let_go, of_records)
                 self._db.execute("DELETE FROM claims WHERE settle = 0 AND left_at < ?", (now - _REMEMBERED,))
 
-    def leave(self, keys: Iterable[str]) -> None:
-        """Leave keys behind whose writes may still take effect, and which this run will not look up any more."""
-        now = self._clock.monotonic()
-        rows = [(now, self._digest(key), self.owner) for key in keys]
+    def leave(self, keys: Iterable[str], *, settled: bool = False) -> None:
+        """Leave keys behind whose writes may still take effect, and which this run will not look up any more.
+
+        Args:
+            keys: the keys.
+            settled: whether their requests can take no effect any more.
+        """
+        left_at = self._clock.monotonic() - (self._settle_seconds if settled else 0.0)
+        rows = [(left_at, self._digest(key), self.owner) for key in keys]
         with self._db.transaction():
             self._db.execute_many("UPDATE claims SET left_at = ? WHERE key = ? AND owner = ?", rows)
 

@@ -150,8 +150,9 @@ class Engine:
                 await self._held.leave()
 
     async def keys_in_doubt(self) -> list[str]:
-        """Return the keys of the writes that an earlier run lost."""
-        lost, records = await self._db(self._journal.lost), self._records
+        """Return the keys of the writes that an earlier run lost, and of records that only waiting parts will show."""
+        records = self._records
+        lost = await self._db(partial(self._journal.lost, parts_too=not records.shows_lost_creates))
         of_records = [one.record_id for one in lost if one.kind == RECORD and one.record_id is not None]
         keys = [key for write in lost for key in records.claims(write)]
         return [*keys, *map(records.record_claim, of_records)]

@@ -95,12 +95,8 @@ class HeldKeys:
             ready.append(attrs.evolve(_let_go(write) if is_new else write, is_doubted=is_doubted))
             self._row_of.update(dict.fromkeys(asked[write.id], write.row))
             self._keys.setdefault(write.row, {})[write.id] = {*asked[write.id]}
-        await self._release(
-            [
-                *(key for key in wanted if key not in self._row_of and key not in claimed.busy),
-                *(claim for claim in map(self._claim_left, others) if claim is not None),
-            ]
-        )
+        await self._give_back([key for key in wanted if key not in self._row_of and key not in claimed.busy])
+        await self._release([claim for claim in map(self._claim_left, others) if claim is not None])
         return ready, others
 
     def _claim_left(self, write: Write) -> str | None:
@@ -200,12 +196,13 @@ class HeldKeys:
         for write in writes:
             self._in_doubt.pop(write.id, None)
         keys = self._forget_rows({write.row for write in writes})
+        self._doubted.difference_update(keys)
         if self._claims is not None and keys:
             await run_in_thread(partial(self._claims.leave, keys))
 
     async def release(self, writes: Iterable[Write]) -> None:
-        """Let go of the keys of writes that do not begin after all."""
-        await self._release(self._forget(writes))
+        """Let go of the keys of writes that do not begin after all; those that were left behind stay so."""
+        await self._give_back(self._forget(writes))
 
     async def leave(self) -> None:
         """Let go of everything; what writes in doubt hold stays claimed until their requests can take no effect."""
@@ -224,8 +221,17 @@ class HeldKeys:
             return Claimed()
         return await run_in_thread(partial(self._claims.claim, [*keys]))
 
+    async def _give_back(self, keys: Collection[str]) -> None:
+        """Let go of keys of writes that do not begin; those that another run had left behind stay left behind."""
+        left = self._doubted.intersection(keys)
+        if left and self._claims is not None:
+            self._doubted -= left
+            await run_in_thread(partial(self._claims.leave, left, settled=True))
+        await self._release(key for key in keys if key not in left)
+
     async def _release(self, keys: Iterable[str]) -> None:
         given = [*keys]
+        self._doubted.difference_update(given)
         records = [key for key in given if self._written.pop(key, None) is not None]
         if self._claims is not None and given:
             keys = set(given).difference(records)
@@ -237,18 +243,15 @@ class HeldKeys:
         for write in writes:
             of_row = self._keys.get(write.row, {})
             keys += of_row.pop(write.id, set()).difference(*of_row.values())
-        self._drop_keys(keys)
+        for key in keys:
+            self._row_of.pop(key, None)
         return keys
 
     def _forget_rows(self, rows: Iterable[int]) -> list[str]:
         keys = [key for row in rows for key in set[str]().union(*self._keys.pop(row, {}).values())]
-        self._drop_keys(keys)
-        return keys
-
-    def _drop_keys(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._row_of.pop(key, None)
-            self._doubted.discard(key)
+        return keys
 
     def _drop_record(self, record: str) -> None:
         self._own_records.discard(record)

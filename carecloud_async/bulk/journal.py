@@ -178,9 +178,9 @@ class Journal:
         """Return the rows without a key that were intended and have no outcome."""
         return self._writes(f"state = {State.INTENDED} AND kind = ? AND key IS NULL", (RECORD,))
 
-    def lost(self) -> list[Write]:
-        """Return the writes whose answer was lost."""
-        return self._writes(f"state = {State.LOST}", ())
+    def lost(self, *, parts_too: bool = False) -> list[Write]:
+        """Return the writes whose answer was lost; with `parts_too` also parts that wait: their records are written."""
+        return self._writes(f"state = {State.LOST} OR {parts_too:d} AND state = {State.WAITING} AND kind > ''", ())
 
     def lost_records(self) -> dict[str, int]:
         """Return the records that lost writes may still change, with the numbers of their rows."""

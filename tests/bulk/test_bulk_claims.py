@@ -92,6 +92,30 @@ def test_a_run_that_is_continued_keeps_its_keys(clock):
     assert (again.busy, again.new) == ({"b"}, set())
 
 
+@pytest.mark.anyio
+async def test_a_key_that_was_left_stays_left_until_its_row_has_its_outcome(clock):
+    """A row that gives back the key of a stopped run's write leaves it for the next run as it found it."""
+    write = Write(id=1, row=1, key="a", body=CheckedRow(key=("a",)))
+    with claims_of(clock) as first:
+        first.claim(["a"])
+    clock.advance(35)
+    for _ in range(2):
+        with claims_of(clock) as claims:
+            held = held_by(claims, "a")
+            ((ready,), _others) = await held.claim([write])
+            assert ready.is_doubted
+            await held.release([ready])
+            ((ready,), _others) = await held.claim([write])
+            assert ready.is_doubted
+            await held.release([ready])
+    with claims_of(clock) as claims:
+        held = held_by(claims, "a")
+        await held.claim([write])
+        await held.end([write], rows=[1])
+        ((ready,), _others) = await held.claim([write])
+        assert not ready.is_doubted
+
+
 def test_the_clock_of_another_start_of_the_machine(clock):
     """A time ahead of the clock is from before the machine started, and counts as now."""
     with claims_of(clock) as first:

@@ -20,6 +20,7 @@ from bulk_tools import (
 
 from carecloud_async import CareCloudError, CustomerInput
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.claims import Claims
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
@@ -121,6 +122,30 @@ async def test_a_run_that_is_stopped_between_customer_and_card(sandbox, tmp_path
         found = await emails(client)
         assert await client.cards.list(card_number_list=[row["card_number"] for row in rows]).total() == 3
     assert [found[row["email"]] for row in rows] == [1] * 3
+
+
+async def test_a_resumed_run_keeps_the_cards_of_the_customers_that_it_has_made(sandbox, tmp_path):
+    """Until a resumed run has written the card of a customer that it made, no other run makes one for this card."""
+    clock, busy = FakeClock(), set()
+    async with connect(sandbox, clock=clock) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{**row, "card_number": f"79{number:06}"} for number, row in enumerate(people(2))]
+        options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 1}
+        options["journal"] = tmp_path / "first.db"
+        fault = sandbox.faults.add("POST /cards", status=403, times=None)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(rows, **options)
+        sandbox.faults.remove(fault)
+
+        def on_progress(progress):
+            if progress.stage == "finding":
+                with Claims(project=client.project.origin, clock=clock, settle_seconds=35.0) as other:
+                    busy.update(other.claim([f"cards\0card_number\0{row['card_number']}" for row in rows]).busy)
+                    other.release_all()
+
+        report = await client.customers.bulk_write(rows, **options, resume=True, on_progress=on_progress)
+        assert counts(report) == {"created": 2}
+    assert busy == {f"cards\0card_number\0{rows[0]['card_number']}"}
 
 
 async def test_a_lost_create_whose_key_several_records_have_is_unknown(sandbox):
