@@ -39,15 +39,18 @@ __all__ = ["Claimed", "Claims"]
 _KEPT: Final = 24 * 3600.0
 #: For how long it is remembered when a record was let go (seconds): longer than a base may wait to be written.
 _REMEMBERED: Final = 60.0
+#: The owner of claims that no run will continue.
+_NOBODY: Final = 0
 #: How long to wait for another process that claims or releases (seconds).
 _BUSY: Final = 120.0
 
 #: `claims.left_at` is when the outcome of a write was given up, and `settle` for how long its request may take effect;
-#: `left_at` is null while a run works on it. A record that was let go has a `settle` of 0. `owners` has the latest run
-#: of each lock file.
+#: `left_at` is null while a run works on it, and `doubted` is 1 if an earlier run left it behind. A record that was let
+#: go has a `settle` of 0. `owners` has the latest run of each lock file.
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS claims (
-        key BLOB PRIMARY KEY, owner INTEGER NOT NULL, settle REAL NOT NULL, left_at REAL
+        key BLOB PRIMARY KEY, owner INTEGER NOT NULL, settle REAL NOT NULL, left_at REAL,
+        doubted INTEGER NOT NULL
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS by_owner ON claims (owner)",
     "CREATE INDEX IF NOT EXISTS by_end ON claims (left_at) WHERE settle = 0",
@@ -62,12 +65,14 @@ class Claimed:
     Attributes:
         busy: keys that another run is writing, or left behind a moment ago.
         new: keys that this run did not have before.
+        doubted: keys that another run left behind, and of which none has said what became of them since.
         free_since: of those that were left behind or let go: since when nothing can write them any more, on the
             monotonic clock.
     """
 
     busy: frozenset[str] = frozenset()
     new: frozenset[str] = frozenset()
+    doubted: frozenset[str] = frozenset()
     free_since: Mapping[str, float] = field(factory=dict)
 
 
@@ -124,24 +129,28 @@ class Claims:
 
     def claim(self, keys: Collection[str]) -> Claimed:
         """Claim keys."""
-        busy, new = set[str](), set[str]()
+        busy, new, doubted = set[str](), set[str](), set[str]()
         free_since: dict[str, float] = {}
-        find = "SELECT owner, settle, left_at FROM claims WHERE key = ?"
-        take = "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, NULL)"
+        find = "SELECT owner, settle, left_at, doubted FROM claims WHERE key = ?"
+        take = "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, NULL, ?)"
         with self._db.transaction():
             for key in keys:
-                digest = self._digest(key)
-                for owner, settle, left_at in self._db.execute(find, (digest,)):
-                    free_since[key] = self._free_since(digest, owner, settle, left_at)
-                since = free_since.get(key, 0.0)
+                digest, since, is_doubted = self._digest(key), 0.0, False
+                for owner, settle, left_at, was_doubted in self._db.execute(find, (digest,)):
+                    free_since[key] = since = self._free_since(digest, owner, settle, left_at)
+                    is_doubted = was_doubted or (settle > 0 and since >= 0.0)
                 if since > self._clock.monotonic():
                     busy.add(key)
-                elif since >= 0.0:
+                    continue
+                if is_doubted:
+                    doubted.add(key)
+                if since >= 0.0:
                     new.add(key)
-                    self._db.execute(take, (digest, self.owner, self._settle_seconds))
+                    self._db.execute(take, (digest, self.owner, self._settle_seconds, int(is_doubted)))
         return Claimed(
             busy=frozenset(busy),
             new=frozenset(new),
+            doubted=frozenset(doubted),
             free_since={key: since for key, since in free_since.items() if key in new},
         )
 
@@ -161,27 +170,35 @@ class Claims:
                 self._db.execute_many(let_go, of_records)
                 self._db.execute("DELETE FROM claims WHERE settle = 0 AND left_at < ?", (now - _REMEMBERED,))
 
-    def leave(self, keys: Iterable[str], *, settled: bool = False) -> None:
-        """Leave keys behind whose writes may still take effect, and which this run will not look up any more.
+    def leave(self, keys: Iterable[str]) -> None:
+        """Leave keys behind whose writes may still take effect; the run that continues this one adopts them."""
+        self._leave(keys, owner=self.owner, left_at=self._clock.monotonic())
+
+    def abandon(self, keys: Iterable[str], *, settled: bool = False) -> None:
+        """Leave keys behind for which no run will look any more: whoever claims them next learns of it.
 
         Args:
             keys: the keys.
             settled: whether their requests can take no effect any more.
         """
         left_at = self._clock.monotonic() - (self._settle_seconds if settled else 0.0)
-        rows = [(left_at, self._digest(key), self.owner) for key in keys]
+        self._leave(keys, owner=_NOBODY, left_at=left_at)
+
+    def _leave(self, keys: Iterable[str], *, owner: int, left_at: float) -> None:
+        rows = [(owner, left_at, self._digest(key), self.owner) for key in keys]
         with self._db.transaction():
-            self._db.execute_many("UPDATE claims SET left_at = ? WHERE key = ? AND owner = ?", rows)
+            self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ? AND owner = ?", rows)
 
     def release_all(self) -> None:
-        """Release all keys of this run but those that it left behind: each of its writes has its outcome."""
+        """Release all keys of this run: each of its writes has its outcome."""
         self.keep_only(())
 
     def keep_only(self, keys: Collection[str]) -> None:
-        """Release all keys of this run but these."""
+        """Release all keys of this run but these, and those that an earlier run left behind."""
         kept = {self._digest(key) for key in keys}
         with self._db.transaction():
-            own = self._db.execute("SELECT key FROM claims WHERE owner = ? AND left_at IS NULL", (self.owner,))
+            find = "SELECT key FROM claims WHERE owner = ? AND settle > 0 AND NOT doubted"
+            own = self._db.execute(find, (self.owner,))
             self._db.execute_many("DELETE FROM claims WHERE key = ?", [one for one in own if one[0] not in kept])
 
     def adopt(self, owner: int) -> None:

@@ -84,7 +84,7 @@ class HeldKeys:
                 asked[write.id] = keys
                 wanted.update({key: write.row for key in keys if key not in self._row_of})
         claimed = await self._claim(wanted)
-        self._doubted.update(claimed.free_since)
+        self._doubted.update(claimed.doubted)
         ready, others = [], []
         for write in writes:
             if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):
@@ -191,14 +191,14 @@ class HeldKeys:
         parts = [write for write in writes if write.kind != RECORD]
         await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
 
-    async def leave_rows(self, writes: Sequence[Write]) -> None:
-        """Leave the keys of rows behind whose records may have been created: no look-up by these keys shows it."""
+    async def abandon_rows(self, writes: Sequence[Write]) -> None:
+        """Give up the keys of rows whose records may have been created: no look-up by these keys shows it."""
         for write in writes:
             self._in_doubt.pop(write.id, None)
         keys = self._forget_rows({write.row for write in writes})
         self._doubted.difference_update(keys)
         if self._claims is not None and keys:
-            await run_in_thread(partial(self._claims.leave, keys))
+            await run_in_thread(partial(self._claims.abandon, keys))
 
     async def release(self, writes: Iterable[Write]) -> None:
         """Let go of the keys of writes that do not begin after all; those that were left behind stay so."""
@@ -226,7 +226,7 @@ class HeldKeys:
         left = self._doubted.intersection(keys)
         if left and self._claims is not None:
             self._doubted -= left
-            await run_in_thread(partial(self._claims.leave, left, settled=True))
+            await run_in_thread(partial(self._claims.abandon, left, settled=True))
         await self._release(key for key in keys if key not in left)
 
     async def _release(self, keys: Iterable[str]) -> None:

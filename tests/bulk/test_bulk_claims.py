@@ -116,6 +116,32 @@ async def test_a_key_that_was_left_stays_left_until_its_row_has_its_outcome(cloc
         assert not ready.is_doubted
 
 
+def test_a_doubt_outlives_the_run_that_met_it(clock):
+    """A run that is stopped before it could look up a key of doubt leaves the doubt to the run that continues it."""
+    with claims_of(clock) as first:
+        first.claim(["a"])
+    clock.advance(35)
+    with claims_of(clock) as second:
+        assert second.claim(["a"]).doubted == {"a"}
+    with claims_of(clock) as third:
+        third.adopt(second.owner)
+        third.keep_only(())
+        assert third.claim(["a"]).doubted == {"a"}
+
+
+def test_an_abandoned_key_belongs_to_no_run(clock):
+    """The run that continues another one neither has the keys that were abandoned, nor releases them."""
+    with claims_of(clock) as first:
+        first.claim(["a", "b"])
+        first.abandon(["a"])
+    with claims_of(clock) as second:
+        second.adopt(first.owner)
+        second.keep_only(["b"])
+        clock.advance(35)
+        found = second.claim(["a", "b"])
+    assert (found.busy, found.doubted) == (set(), {"a"})
+
+
 def test_the_clock_of_another_start_of_the_machine(clock):
     """A time ahead of the clock is from before the machine started, and counts as now."""
     with claims_of(clock) as first:
