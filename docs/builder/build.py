@@ -52,6 +52,7 @@ def build(docs: Path, site: Path) -> None:
         shutil.copytree(stage / "site", site)
     project = tomllib.loads(text)["project"]
     machines.write(site, pages, settings=project)
+    machines.name_search_results(site)
     machines.write_inventory(site, catalogue.inventory(), project=project["site_name"])
 
 

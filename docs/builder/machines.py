@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -46,6 +48,24 @@ def write_inventory(site: Path, objects: Iterable[tuple[str, str, str]], *, proj
     head += "# The remainder of this file is compressed using zlib.\n"
     lines = [f"{path} py:{kind} 1 reference/{place.replace('.md#', '.html#')} -\n" for path, kind, place in objects]
     (site / "objects.inv").write_bytes(head.encode() + zlib.compress("".join(lines).encode()))
+
+
+def name_search_results(site: Path) -> None:
+    """Let the search know methods of families by their whole names, so that they are found before records.
+
+    Args:
+        site: the folder of the site.
+    """
+    index = site / "search.json"
+    found = json.loads(index.read_text(encoding="utf-8"))
+    for entry in found["items"]:
+        name = re.fullmatch(r"<code>(\w+)</code>", entry["title"])
+        if name is None or not entry["path"] or entry["path"][0] != "Families":
+            continue
+        is_record = name[1][0].isupper()
+        whole = f"models.{name[1]}" if is_record else entry["location"].partition("#")[2]
+        entry["title"] = f"<code>{whole}</code>"
+    index.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
 
 
 def sections(nav: list[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -1,6 +1,7 @@
 """The site: its navigation, its links, what the reference shows, and its pages for machines."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -267,6 +268,15 @@ def test_methods_and_defaults_are_where_readers_look(built):
     client = (built / "reference/client.md").read_text(encoding="utf-8")
     assert "| `timezone` | `str` or `ZoneInfo` | `'Europe/Prague'` |" in client
     assert re.search(r"\| `attempts` \| `int` \| `\d+` \|", client)
+
+
+def test_the_search_knows_methods_by_their_whole_names(built):
+    """A method of a family is found as `vouchers.list`, a record as `models.Voucher`, a guide by its title."""
+    items = json.loads((built / "search.json").read_text(encoding="utf-8"))["items"]
+    titles = {one["location"]: re.sub("<[^>]+>", "", one["title"]) for one in items}
+    assert titles["reference/vouchers.html#vouchers.list"] == "vouchers.list"
+    assert titles["reference/vouchers.html#Voucher"] == "models.Voucher"
+    assert titles["changes.html"] == "Changes and deleted records of any list"
 
 
 def test_each_page_has_the_version_and_the_address_of_the_package(built):
