@@ -140,6 +140,7 @@ class _Sync:
         self._options = options
         self._rows = self._unknown = self._unreadable = 0
         self._refused: dict[str, str] = {}
+        self._spelled: dict[str, str] = {}  # id as it is compared → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
         before, exact = await self._members()
@@ -199,10 +200,16 @@ class _Sync:
         found = set[str]()
         for _ in range(_READINGS):
             page = await self._segment.members().fresh().page()
-            found = {one.customer_id for one in page.items if one.customer_id}
+            found = {self._same(one.customer_id) for one in page.items if one.customer_id}
             if page.total_items is None or page.total_items == len(page.items):
                 return found, True
         return found, False
+
+    def _same(self, customer_id: str) -> str:
+        """Return an id in the form in which ids are compared: lists may spell one id in upper or lower case."""
+        same = customer_id.casefold()
+        self._spelled.setdefault(same, customer_id)
+        return same
 
     # the customers of the source
 
@@ -218,15 +225,15 @@ class _Sync:
                 new = [values for values in group if self._key.text(values) not in seen]
                 seen.update(map(self._key.text, new))
                 if self._key.by_id:
-                    wanted |= {values[-1] for values in new if values[-1] in members}
-                    new = [values for values in new if values[-1] not in members]
+                    wanted |= {same for values in new if (same := values[-1].casefold()) in members}
+                    new = [values for values in new if values[-1].casefold() not in members]
                 if not new:
                     continue
                 found = await finder.find(new)
                 for values in {self._key.text(one) for one in new}:
                     ids = {self._customers.facts.id_of(msgspec.json.decode(one)) for one in found.of(values)} - {None}
                     if len(ids) == 1:
-                        wanted |= {str(one) for one in ids}
+                        wanted |= {self._same(str(one)) for one in ids}
                     else:
                         self._unknown += 1
         return wanted
@@ -282,7 +289,7 @@ class _Sync:
     async def _send(self, ids: Iterable[str], call: Callable[[str], Awaitable[None]]) -> None:
         async def one(customer_id: str) -> None:
             try:
-                await call(customer_id)
+                await call(self._spelled[customer_id])
             except _PASSING:
                 return  # the members that are read next show whether it took effect
             except (AuthenticationError, PermissionDeniedError):

@@ -62,6 +62,21 @@ async def test_add_and_remove_touch_no_other_member(sandbox):
     assert members(sandbox, segment) == sorted(ids(sandbox, 0, 2))
 
 
+@pytest.mark.parametrize("match", ["customer_id", "email"])
+async def test_members_with_ids_in_capitals(sandbox, match):
+    """A customer whose id the segment's list spells in upper case is a member of it."""
+    segment = segment_of(sandbox, [one.upper() for one in ids(sandbox, 0, 1, 2)])
+    source = ids(sandbox, 0, 1, 2, 3)
+    async with connect(sandbox) as client:
+        if match == "email":
+            people = [await client.customers.get(one) for one in source]
+            source = [{"email": one.personal_information.email} for one in people]
+        report = await client.segments.sync(segment, source, mode="mirror", match=match)
+    assert counts(report) == (1, 0, 3, 0)
+    assert report.complete
+    assert sandbox.count("POST /segments/{segment_id}/actions/remove-customer") == 0
+
+
 async def test_customers_by_email_and_unknown_ones(sandbox, tmp_path):
     """Rows of a file are found by their key; columns that name no customer are passed over."""
     emails = {one["customer_id"]: one["personal_information"]["email"] for one in sandbox.customers}
