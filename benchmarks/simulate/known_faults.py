@@ -155,11 +155,11 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="STALE_SECONDS: Final = 1000.0",
     ),
     Fault(
-        name="a lost row without a key is sent again",
-        theme="without a key",
-        file="bulk/engine.py",
-        right="return write.kind == RECORD and self._key is None",
-        wrong="return False",
+        name="a lost create that no look-up shows is sent again",
+        theme="by card",
+        file="bulk/records.py",
+        right="if is_doubted and isinstance(one, Plan)",
+        wrong="if False and isinstance(one, Plan)",
     ),
     Fault(
         name="another program's database is taken as a journal",
