@@ -35,6 +35,8 @@ from carecloud_async.bulk.errors import BulkWriteError
 
 __all__ = ["Claimed", "Claims"]
 
+#: The number is that of the layout: runs of packages with another one have a file of their own.
+_FILE: Final = "claims-2.db"
 #: For how long a claim that was left behind is kept (seconds): longer than any settle time.
 _KEPT: Final = 24 * 3600.0
 #: For how long it is remembered when a record was let go (seconds): longer than a base may wait to be written.
@@ -100,7 +102,7 @@ class Claims:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             claim_folder(self._folder)
-            path = self._folder / "claims.db"
+            path = self._folder / _FILE
             touch_private(path)
             self._database = db = Database(path, explain=self._explain, timeout=_BUSY)
             db.execute("PRAGMA journal_mode=WAL")
