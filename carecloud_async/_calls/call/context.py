@@ -169,11 +169,11 @@ class ClientContext:
         self.answers = answers
         self.twin = twin
         self.urls: dict[str, Any] = {}
-        self.running = RunningCalls()
-        self.computing = CooperativeScheduler()
-        self.writes = KeyedLock()
-        self.answered = False
-        self.closed = False
+        self.running: RunningCalls = RunningCalls()
+        self.computing: CooperativeScheduler = CooperativeScheduler()
+        self.writes: KeyedLock = KeyedLock()
+        self.answered: bool = False
+        self.closed: bool = False
 
     def check(self) -> None:
         """Raise if the client is closed or used in the wrong event loop.

@@ -156,7 +156,7 @@ class Flight:
         self.manager = manager
         self.part = part
         self.generation = generation
-        self.done = anyio.Event()
+        self.done: anyio.Event = anyio.Event()
         self.response: RawResponse | None = None
         self.error: BaseException | None = None
 
