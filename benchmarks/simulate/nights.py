@@ -133,7 +133,7 @@ class Night(_Reader):
         from carecloud_async._lists.changes.values import ChangesOptions
 
         self._load(process.name)
-        if self.may_clash and self.dice.random() < 0.4:
+        if self.may_clash and self.dice.random() < 0.4 and not self.internet.calm:
             process.plans[process.steps + self.dice.randint(1, 60)] = self._put_foreign_file
         async with self.client(process, sees_hidden=True) as client:
             try:
