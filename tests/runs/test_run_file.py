@@ -278,7 +278,7 @@ def test_a_run_of_another_version_says_so(path, how):
         database.execute(f"PRAGMA application_id={0x43434348}")
         database.close()
         path.chmod(0o600)
-    with pytest.raises(ExportError, match=r"was made by another version of this package: remove it to begin again"):
+    with pytest.raises(ExportError, match=r"another version of this package: go on with that version, or remove it"):
         open_run(path)
     with open_run(path, resume=False) as run:
         assert run.earlier is Earlier.UNREADABLE

@@ -140,7 +140,8 @@ class RunKind:
 
     def of_another_version(self, path: Path | str) -> CareCloudError:
         """Make the error of a file that another version of this package made."""
-        return self.error(f"{path} was made by another version of this package", fix=self.begin_again)
+        fix = Fix(f"go on with that version, or {self.begin_again.step}")
+        return self.error(f"{path} was made by another version of this package", fix=fix)
 
     def foreign(self, path: Path | str, before: Mapping[str, str], now: Mapping[str, str]) -> CareCloudError | None:
         """Return the error of a file that is bound to something else, which it names; `None` if it is not."""
