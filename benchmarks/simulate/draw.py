@@ -207,11 +207,9 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
         internet.world.put(family, record, by="beginning")
     if dice.random() < 0.15:
         internet.server.numbers_from = dice.uniform(0, 9000)
-    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]))
-    if theme != "exports since":  # which reads a part of the list, and cannot tell what its pages lack
-        internet.troubles = evolve(internet.troubles, lags=_draw_lags(internet))
-        if internet.troubles.hides or internet.troubles.lags:
-            _add_many(family, internet)
+    internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]), lags=_draw_lags(internet))
+    if internet.troubles.hides or internet.troubles.lags:
+        _add_many(family, internet)
     actors: list[Actor] = []
     for number in range(dice.choice([1, 1, 2])):
         actor = employ(_READERS.get(theme, Night), f"reader{number + 1}")

@@ -156,3 +156,30 @@ def test_a_night_of_pages_that_leave_out_rows_loses_no_change(tmp_path, cap):
 
         report = anyio.run(night)
         assert set(changed) <= set(ids(tmp_path / "c.jsonl")) or not report.exact
+
+
+async def night_without(server, hidden, path, *, count):
+    """Export the changes of a list whose answers lack some records that their totals count."""
+
+    async def lag(request):
+        answer = await server(request)
+        data = answer.json()["data"]
+        if "customers" in data:
+            data["customers"] = [one for one in data["customers"] if one["customer_id"] not in hidden]
+        return httpx.Response(200, json={"data": data}, headers={"date": answer.headers["date"]})
+
+    async with server.client(transport=httpx.MockTransport(lag)) as client:
+        listing = client.customers.list(count=count)
+        return await listing.export(path, changed_since="2026-11-10T00:00", overwrite=True)
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_a_list_that_changed_as_a_whole_is_held_against_its_total(tmp_path, count):
+    """If no record is older than the mark, the whole list was read: fewer records than its total are not exact."""
+    names = hexes(40, 5)
+    server = ChangeServer(old_times(names))
+    for one in names:
+        server.change(one)
+    assert anyio.run(lambda: night_without(server, set(), tmp_path / "c.jsonl", count=count)).exact
+    report = anyio.run(lambda: night_without(server, {*names[5:15]}, tmp_path / "c.jsonl", count=count))
+    assert (report.records, report.exact) == (30, False)

@@ -123,6 +123,7 @@ class ChangedScan:
         is_whole = await self._is_whole(self._last_page, NEAR_END)
         if positions is None:  # no record is older: that was the whole list
             positions = list_pass.position.end + 1
+            is_whole = is_whole and not list_pass.falls_short(self._deduplicator.known)
         else:
             list_pass, boundary = await self._read_pass(FAR_END, self._accept_blanks)
             passes.append(list_pass)
