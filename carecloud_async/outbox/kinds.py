@@ -18,7 +18,7 @@ from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.outbox.family import CallKind
 from carecloud_async.resources.amounts_in_bulk import CREDITS, POINTS, Kind
-from carecloud_async.resources.bills import bill_differences, has_bill_id
+from carecloud_async.resources.bills import has_bill_id, sale_differences
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.events import Events
 from carecloud_async.resources.loyalty import CreditHistory, Credits
@@ -73,10 +73,7 @@ class Bills(CallKind):
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:
         """See `CallKind.differences`: a shop that begins to count its bills again would lose them."""
-        differ = bill_differences(found, body["bill"], timezone=caller.context.project.timezone)
-        owner = "customer_id" if body.get("customer_id") else "card_number"
-        now, sent = found.get(owner), body.get(owner)
-        return [*differ, owner] if now and sent and not same_id(str(now), str(sent)) else differ
+        return sale_differences(found, body, timezone=caller.context.project.timezone)
 
 
 class _Amounts(CallKind):

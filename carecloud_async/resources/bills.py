@@ -141,7 +141,7 @@ def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, ti
     given: dict[str, Any] = {}
     for name, place in _FIXED.items():
         now, value = purchase.get(place), bill.get(name)
-        if now in {None, ""} or value is None:
+        if now is None or now == "" or value is None:
             continue
         if name == "total_price" and _is_same_total(now, value, is_canceled=bool(bill.get("canceled"))):
             continue
