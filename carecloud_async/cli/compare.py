@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated
 
 import anyio
@@ -40,6 +42,8 @@ _WORDS = {
     "twice": "twice",
     "unreadable": "unreadable",
 }
+#: The columns that were not compared and are named.
+_SHOWN = 10
 
 
 @expands_options
@@ -116,4 +120,15 @@ def describe(resource: str, report: CompareReport) -> str:
         words.append("the list kept changing: records that seem to be missing may be there, compare again")
     if not report.all_same:
         words.append(f"see {report.results}" if report.results else "--results FILE names the rows and records")
+    if report.not_compared:
+        words.append(f"not compared, since the list does not show them: {_columns(report.not_compared)}")
     return "; ".join(words)
+
+
+def _columns(not_compared: Mapping[str, str]) -> str:
+    """Return the first columns that were not compared, and where cards are."""
+    shown = [name if name == path else f"{name} ({path})" for name, path in islice(not_compared.items(), _SHOWN)]
+    more = len(not_compared) - len(shown)
+    text = ", ".join(shown) + (f" and {more} more" if more else "")
+    is_card = "card_number" in not_compared.values()
+    return f"{text}; carecloud compare cards compares the numbers of cards" if is_card else text

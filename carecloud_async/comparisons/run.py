@@ -43,6 +43,8 @@ Alike = Callable[[str, Any, Any], bool]
 
 #: Records that are compared before other tasks run.
 _TOGETHER: Final = 500
+#: What a row has next to its record.
+_NOT_SHOWN: Final = frozenset({"create", "part", "key"})
 
 
 async def compare(
@@ -78,7 +80,8 @@ async def compare(
             found = one.ledger.results(key.paths[-1])
             write = partial(write_rows, results, found, columns, dialect=rows.dialect, owner=results)
             await run_in_thread(write)
-        return _report(counts, read, report, seconds=family.clock.monotonic() - began, results=results)
+        seconds = family.clock.monotonic() - began
+        return _report(counts, read, report, seconds=seconds, results=results, not_compared=one.not_compared)
     finally:
         await run_in_thread_regardless(one.close)
         await run_in_thread_regardless(folder.cleanup)
@@ -93,7 +96,13 @@ def _key(family: Family, match: str) -> Key:
 
 
 def _report(
-    counts: Mapping[Verdict, int], rows: int, read: ExportReport, *, seconds: float, results: Path | None
+    counts: Mapping[Verdict, int],
+    rows: int,
+    read: ExportReport,
+    *,
+    seconds: float,
+    results: Path | None,
+    not_compared: Mapping[str, str],
 ) -> CompareReport:
     return CompareReport(
         rows=rows,
@@ -103,6 +112,7 @@ def _report(
         requests=read.requests,
         seconds=seconds,
         results=None if results is None else str(results),
+        not_compared=not_compared,
     )
 
 
@@ -114,6 +124,9 @@ class _Comparison:
         key: the key that names a record.
         alike: says of values that differ whether they are equal all the same.
         folder: a private folder for rows and records.
+
+    Attributes:
+        not_compared: column → field, of the columns that lead to a field which the list does not show.
     """
 
     def __init__(self, *, family: Family, key: Key, options: CompareOptions, alike: Alike, folder: Path) -> None:
@@ -124,6 +137,7 @@ class _Comparison:
         self._source: RowSource | None = None
         self.ledger: Ledger = Ledger(folder / "rows.db")
         self.list_file: Path = folder / "list.jsonl"
+        self.not_compared: Mapping[str, str] = {}
 
     def open(self, source: Any) -> RowSource:
         """Open the source. Blocks."""
@@ -162,6 +176,7 @@ class _Comparison:
                     loaded.append((row.line or number, source, checked))
                 await run_in_thread(partial(self.ledger.load, loaded))
         await run_in_thread(self.ledger.begin)
+        self.not_compared = {name: path for name, path in columns.not_shown().items() if path not in self._key.paths}
         return number, [name for name in names if name not in OUTCOME_COLUMNS]
 
     async def take_records(self) -> None:
@@ -199,11 +214,19 @@ class _ShownColumns(Columns):
     def __init__(self, family: Family, *, renamed: Mapping[str, Target], ignored: Iterable[str]) -> None:
         super().__init__(family, renamed=renamed, ignored=ignored)
         shown = field_paths(family.facts.reads)
-        for path, place in self._fields.items():
-            if path not in shown:  # such as how a bill was paid
-                self._fields[path] = attrs.evolve(place, role="ignored")
+        self._not_shown = frozenset(path for path in self._fields if path not in shown)  # such as how a bill was paid
+        for path in self._not_shown:
+            self._fields[path] = attrs.evolve(self._fields[path], role="ignored")
         self._add_shown(family.facts.reads, "")
         self._short_names = self._find_short_names()
+
+    def not_shown(self) -> dict[str, str]:
+        """Return the columns of the rows so far that lead to a field which records do not show, with that field."""
+        return {
+            column: place.path
+            for column, place in self._places.items()
+            if place.role in _NOT_SHOWN or place.path in self._not_shown
+        }
 
     def _add_shown(self, model: Any, prefix: str) -> None:
         if model is None:

@@ -48,6 +48,15 @@ def test_a_difference_ends_with_1(carecloud, project, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["different"] == 1
 
 
+def test_columns_that_are_not_compared_are_named(carecloud, project, tmp_path):
+    """The line names the columns of what a list does not show, and the list that shows numbers of cards."""
+    (tmp_path / "c.csv").write_text('email,Karta,external_id\nnobody@example.com,"7,71E+10",7\n')
+    done = carecloud("compare", "customers", "c.csv", "--match", "email", "--column", "Karta=card_number")
+    assert done.code == 1
+    assert "not compared, since the list does not show them: Karta (card_number), external_id; " in done.line
+    assert "carecloud compare cards compares the numbers of cards" in done.line
+
+
 def test_a_list_that_cannot_be_compared_is_refused(carecloud, project, tmp_path):
     """A wrong key is a wrong usage: exit code 2, and the line names the keys that work."""
     (tmp_path / "rows.csv").write_text("external_id\n7\n")

@@ -107,6 +107,22 @@ async def test_keys_are_compared_as_in_bulk_writes(sandbox):
     assert report.same + report.twice == len(rows)
 
 
+async def test_columns_that_the_list_does_not_show(sandbox):
+    """The report names the columns that were not compared; those passed over and those of results are none of them."""
+    email = next(email for one in sandbox.customers if (email := one["personal_information"]["email"]))
+    row = {"email": email, "Karta": "7,7E+12", "note": "x", "outcome": "created", "external_id": ""}
+    async with connect(sandbox) as client:
+        customers = client.customers.list()
+        arguments = {"columns": {"Karta": "card_number"}, "ignore_columns": ["note"]}
+        report = await customers.compare([row], match="email", **arguments)
+        assert (report.rows, report.same) == (1, 1)
+        assert report.not_compared == {"Karta": "card_number", "external_id": "external_id"}
+        assert (await customers.compare([{"email": email}], match="email")).not_compared == {}
+        bill = {"external_purchase_id": "1", "bill_number": "7", "total_price": 5}
+        report = await client.purchases.list().compare([bill], match="external_purchase_id")
+        assert report.not_compared == {"bill_number": "bill_number"}
+
+
 async def test_only_the_filtered_list_is_compared(sandbox):
     """A filter of the list says which records belong to the file."""
     store = bills(sandbox)[0]["store_id"]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 __all__ = ["CompareOptions", "CompareReport", "Verdict"]
 
@@ -59,6 +59,8 @@ class CompareReport:
         requests: requests made.
         seconds: duration.
         results: the file with a line for each row and each missing record, if one was asked for.
+        not_compared: column → field, of the columns whose values were not compared, since the list does not show their
+            field, such as a customer's `card_number`.
     """
 
     rows: int
@@ -73,6 +75,7 @@ class CompareReport:
     requests: int = 0
     seconds: float = 0.0
     results: str | None = None
+    not_compared: Mapping[str, str] = field(factory=dict)
 
     @property
     def all_same(self) -> bool:
