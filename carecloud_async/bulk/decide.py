@@ -23,7 +23,7 @@ from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value, valu
 from carecloud_async.bulk.family import Family, FamilyFacts, Key, normal_phone
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.phones import phone_paths
+from carecloud_async.bulk.phones import lacks_only_prefix, phone_paths
 from carecloud_async.bulk.rows import CheckedRow, Plan
 
 __all__ = ["decide", "missing_fields"]
@@ -84,7 +84,7 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
         # The record may spell its key in another way, such as an e-mail address in lower case.
         drop_if_equal(changes, base, path, lambda value: key.normal(str(value)))
     for path in phone_paths(facts.create_model or facts.update_model):
-        drop_if_equal(changes, base, path, lambda value: normal_phone(str(value)))
+        drop_if_equal(changes, base, path, partial(_spelled_as, normal_phone(str(value_at(base, path)))))
     # A default of a known record is no fault of its row.
     given = {path: why for path, why in row.faults.items() if value_at(row.defaults, path) is None}
     faults = {path: why for path, why in given.items() if not drop_if_equal(changes, base, path, as_text)}
@@ -113,6 +113,12 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
         return plan(kind="batch", body={**_required(base, facts.create_model), **_with_paths(changes, keys)})
     reason = "the record exists and differs, and the API has no way to change it"
     return result(outcome=Outcome.REFUSED, reasons=(reason,))
+
+
+def _spelled_as(known: str, value: Any) -> str:
+    """Return the digits of a phone number: those of the record if it is the record's number without its prefix."""
+    digits = normal_phone(str(value))
+    return known if lacks_only_prefix(digits, known) else digits
 
 
 def _is_newer(last_change: Any, than: str) -> bool:

@@ -32,7 +32,7 @@ class Notes:
             )
         if self.repeats:
             _log.warning(
-                "%s: only the first row of each key is written, the others are refused",
+                "%s: these rows are refused, also where the earlier row is refused itself",
                 _counted(self.repeats, "row has", "rows have", "the key or the card of an earlier row"),
             )
 

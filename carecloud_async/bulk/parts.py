@@ -161,7 +161,7 @@ class PartWrites:
 
         Args:
             rows: the rows, with what was decided for their records.
-            dry_run: whether the outcome names the parts that would be written.
+            dry_run: whether the outcome names the parts that would be written: then all kinds are looked up.
 
         Returns:
             the rows without the parts that are written already, and with their outcomes or plans.
@@ -170,28 +170,33 @@ class PartWrites:
             CareCloudError: the server is away or refuses the client.
         """
         checked = [*rows]
-        for kind in (self.kinds[name] for name in self.finders):
+        for kind in (kind for name, kind in self.kinds.items() if dry_run or name in self.finders):
             asking = [
                 (number, values)
                 for number, (write, decided) in enumerate(checked)
                 if isinstance(decided, Plan) or decided.outcome in {Outcome.UNCHANGED, Outcome.UPDATED}
                 for values in kind.split(_parts_of(write, is_new=decided.record_id is None))
             ]
-            found = await self._find(kind, [("", values) for _, values in asking])
+            found = await self._find(
+                kind, [(checked[number][1].record_id if kind.of_record else "", values) for number, values in asking]
+            )
             for (number, values), one in zip(asking, found, strict=True):
                 write, decided = checked[number]
                 part = self._decide(kind, decided.record_id, values, one)
                 checked[number] = _with_checked(write, decided, part, values, dry_run=dry_run)
         return checked
 
-    async def _find(self, kind: PartKind, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[FoundByKey]:
+    async def _find(self, kind: PartKind, parts: Sequence[tuple[str | None, Mapping[str, Any]]]) -> list[FoundByKey]:
         """Look parts up by their keys, and return what was found for each.
 
         Args:
-            parts: the values of each, and its record if that is where it is looked up.
+            parts: the values of each, and its record if that is where it is looked up; `None` for a record that is not
+                created yet, which has no parts.
         """
         wanted: dict[str, dict[str, tuple[str, ...]]] = {}
         for record_id, values in parts:
+            if record_id is None:
+                continue
             of_record = wanted.setdefault(record_id, {})
             # One value of each key: two rows may have the same, spelled differently.
             of_record[kind.key.text(kind.key_of(values))] = kind.key_of(values)
@@ -205,7 +210,7 @@ class PartWrites:
             found[record_id] = await finder.find([*wanted[record_id].values()])
 
         await run_all([partial(find, one) for one in wanted], width=self.concurrency)
-        return [found[record_id] for record_id, _ in parts]
+        return [FoundByKey() if record_id is None else found[record_id] for record_id, _ in parts]
 
     def _decide(
         self, kind: PartKind, record_id: str | None, values: Mapping[str, Any], found: FoundByKey

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from carecloud_async._base.codec.fields import core_types, is_model, typed_cache
 
-__all__ = ["PHONES", "lacks_prefix", "phone_number", "phone_paths", "phone_prefix"]
+__all__ = ["PHONES", "lacks_only_prefix", "lacks_prefix", "phone_number", "phone_paths", "phone_prefix"]
 
 #: The fields that hold a phone number.
 PHONES: Final = frozenset({"phone", "phone_number"})
@@ -24,6 +24,10 @@ _NATIONAL: Final = re.compile(r"0[1-9]\d{4,12}|[1-9]\d{4,9}", re.ASCII)
 _TRUNKS: Final = {"36": "06", "39": "", "378": "", "379": ""}
 #: Least digits of a number without its prefix that may have one.
 _LEAST: Final = 7
+#: Least digits of a number with its prefix, as in the countries with the shortest numbers.
+_LEAST_WITH_PREFIX: Final = 10
+#: The prefix of a country, as digits.
+_COUNTRY: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 
 
 def phone_prefix(text: str) -> str | None:
@@ -35,6 +39,17 @@ def phone_prefix(text: str) -> str | None:
 def lacks_prefix(text: str) -> bool:
     """Return whether a text is a phone number without an international prefix."""
     return _NATIONAL.fullmatch(_plain(text)) is not None
+
+
+def lacks_only_prefix(number: str, whole: str) -> bool:
+    """Return whether a number, in digits, is another one without its international prefix."""
+    return (
+        len(number) >= _LEAST
+        and len(whole) >= _LEAST_WITH_PREFIX
+        and whole.endswith(number)
+        and lacks_prefix(number)
+        and _COUNTRY.fullmatch(whole.removesuffix(number)) is not None
+    )
 
 
 def phone_number(text: str, *, prefix: str = "") -> str | None:

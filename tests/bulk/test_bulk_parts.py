@@ -46,6 +46,52 @@ async def test_a_row_brings_a_card_and_properties(sandbox, tmp_path):
         assert [one.property_value async for one in values if one.property_id == properties[0]] == ["another"]
 
 
+async def test_a_dry_run_looks_properties_up(sandbox, tmp_path):
+    """A dry run says what the real run does, field by field: it reads properties, once a customer, and writes none."""
+    first, second = [f"property.{one}" for one in sandbox.records("customer-properties").ids()[:2]]
+    sandbox.records("customer-properties").update(first.removeprefix("property."), {"data_type": "string"})
+    sandbox.records("customer-properties").update(second.removeprefix("property."), {"data_type": "string"})
+    rows = [{**row, first: "a", second: "b"} for row in people(4)]
+    results, found = tmp_path / "r.jsonl", []
+    arguments = {"match": "email", "defaults": SOURCE, "results": results}
+    async with connect(sandbox) as client:
+        await client.customers.bulk_write(rows[:3], **arguments)
+        rows[1][second], rows[2][first], rows[2]["last_name"] = "other", "other", "Changed"
+        for dry_run in (True, False):
+            with client.record_calls() as calls:
+                report = await client.customers.bulk_write(rows, dry_run=dry_run, **arguments)
+            found.append([(row["outcome"], row["changed_fields"]) for row in read(results)])
+            assert counts(report) == {"unchanged": 1, "updated": 2, "created": 1}
+            assert not dry_run or {one.method for one in calls} == {"GET"}
+            assert not dry_run or len([one for one in calls if "property-records" in one.path]) == 3
+    assert (
+        found[0]
+        == found[1]
+        == [
+            ("unchanged", []),
+            ("updated", [second]),
+            ("updated", ["personal_information.last_name", first]),
+            ("created", [first, second]),
+        ]
+    )
+
+
+async def test_a_dry_run_says_which_properties_are_in_conflict(sandbox, tmp_path):
+    """A customer with two values of a property is a conflict in a dry run too."""
+    property_id = sandbox.records("customer-properties").ids()[0]
+    rows, results = [{**people(1)[0], f"property.{property_id}": "1"}], tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+        customer = (await client.customers.list(email="new0@example.com").first()).customer_id
+        sandbox.records("customers/property-records", of=customer).insert(
+            {"property_id": property_id, "property_value": "2"}
+        )
+        rows[0][f"property.{property_id}"] = "0"
+        report = await client.customers.bulk_write(rows, match="email", dry_run=True, results=results)
+    assert counts(report) == {"conflict": 1}
+    assert read(results)[0]["reasons"] == [f"property.{property_id}: 2 records have this property"]
+
+
 @pytest.mark.parametrize("match", ["email", None])
 async def test_two_rows_with_one_card(sandbox, tmp_path, match):
     """A card that an earlier row has refuses its row before anything is sent."""

@@ -8,7 +8,7 @@ from bulk_tools import SOURCE, connect, counts, people, read, write_csv
 
 from carecloud_async import ConfigurationError, CsvOptions
 from carecloud_async.bulk.convert import ConversionError, Converter
-from carecloud_async.bulk.phones import phone_number
+from carecloud_async.bulk.phones import lacks_only_prefix, phone_number
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -137,6 +137,48 @@ async def test_a_phone_in_another_spelling_is_no_change(sandbox):
 
 
 @pytest.mark.parametrize(
+    ("number", "whole", "lacks"),
+    [
+        ("760181590", "420760181590", True),
+        ("90123456", "4790123456", True),
+        ("2125550100", "12125550100", True),
+        ("760181590", "420760181591", False),
+        ("760181590", "760181590", False),
+        ("60181590", "760181590", False),
+        ("181590", "420760181590", False),
+        ("0612345678", "390612345678", True),
+        ("81590", "081590", False),
+        ("420760181590", "1420760181590", False),
+        ("760181590", "", False),
+    ],
+)
+def test_numbers_that_lack_only_their_prefix(number, whole, lacks):
+    """A number is another one without its prefix if one to three digits are before it, and it has none itself."""
+    assert lacks_only_prefix(number, whole) == lacks
+
+
+async def test_a_phone_without_its_prefix_is_no_change(sandbox, tmp_path):
+    """A run that forgets `phone_prefix=` leaves the numbers that have their prefix, and changes other numbers."""
+    rows = [{**one, "phone": f"760 181 59{number}"} for number, one in enumerate(people(3))]
+    path, results = write_csv(tmp_path / "c.csv", rows), tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
+        assert counts(report) == {"created": 3}
+        for dry_run in (True, False):
+            report = await client.customers.bulk_write(path, match="email", dry_run=dry_run)
+            assert counts(report) == {"unchanged": 3}
+        write_csv(path, [{**rows[0], "phone": "760 181 599"}, {**rows[1], "last_name": "Changed"}])
+        report = await client.customers.bulk_write(path, match="email", results=results)
+        assert counts(report) == {"updated": 2}
+        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(2)]
+    assert [row["changed_fields"] for row in read(results)] == [
+        ["personal_information.phone"],
+        ["personal_information.last_name"],
+    ]
+    assert [one.personal_information.phone for one in made] == ["760181599", "420760181591"]
+
+
+@pytest.mark.parametrize(
     ("decimal", "written", "number"),
     [
         (",", "1234,50", 1234.5),
@@ -251,8 +293,8 @@ async def test_a_key_in_several_rows(sandbox, tmp_path, caplog):
             caplog.clear()
             report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=dry_run)
             assert (counts(report), report.repeats) == ({"created": 4, "refused": 2}, 2)
-            assert "2 rows have the key or the card of an earlier row: only the first row of each key is written" in (
-                caplog.text
+            assert (
+                "2 rows have the key or the card of an earlier row: these rows are refused, also where" in caplog.text
             )
     assert report.reason_lines == {"the key stands in a line already": [5, 7]}
 

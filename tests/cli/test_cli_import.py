@@ -105,7 +105,7 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     done = carecloud(*given, *defaults)
     assert done.code == 1, done.err
     assert "5 rows of customers: 4 created, 1 refused" in done.err
-    assert "warning: 1 row has the key or the card of an earlier row: only the first row of each key is" in done.err
+    assert "warning: 1 row has the key or the card of an earlier row: these rows are refused, also" in done.err
     found = json.loads(carecloud("list", "customers", "--filter", "email=a0@example.com").out)["personal_information"]
     assert (found["phone"], found["gender"]) == ("420603123450", 2)
     assert found["agreement"]["agreement_marketing_communication"] == 1
