@@ -10,14 +10,17 @@ from attrs import frozen
 
 _SETTING = re.compile(r"\{(\w+)\}")
 
-#: What Python calls a setting, where it is not its plain name.
+#: What Python calls a setting, where it is not its plain name. Reasons of rows stand in files that users of the command
+#: read too, and so name its options as well.
 _PYTHON: Final = {
     "all_fields": "with all fields",
     "allow_http": "allow_http=True",
     "allow_shrink": "allow_shrink=True",
+    "as_written": "as_written= (--as-written)",
     "auth": "auth=",
     "columns": "columns=",
     "credentials": "the credentials",
+    "decimal": "decimal= (--decimal)",
     "encoding": "encoding=",
     "default": "defaults= with ",
     "defaults": "defaults=",
@@ -25,6 +28,7 @@ _PYTHON: Final = {
     "journal": "journal=",
     "no_resume": "with resume=False",
     "overwrite": "overwrite=True",
+    "phone_prefix": "phone_prefix= (--phone-prefix)",
     "proxy": "proxy=",
     "results": "results=",
     "resume": "resume=True",
@@ -55,9 +59,12 @@ class Fix:
         return self.worded(_PYTHON)
 
 
+ADD_PLUS = Fix("a phone number that begins as {phone_prefix} does: write + before it if that is its prefix")
 ADDRESS = Fix("check {project_url} and the network")
 ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
+AS_WRITTEN = Fix("if they are right, name the column in {as_written}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
+DECIMAL_COMMA = Fix("for decimal commas set {decimal}")
 DEFAULTS = Fix("name a field in {defaults}")
 DELETE = Fix("delete it to begin again")
 DELETE_STATE = Fix("delete the state to begin again")
@@ -78,6 +85,7 @@ OUTBOX_DAMAGED = Fix("keep a copy, then remove it to begin again: what waited in
 OUTBOX_FULL = Fix("make room and put it again")
 OVERWRITE = Fix("pass {overwrite} to replace it")
 PERMISSION = Fix("ask the administrator for the right")
+PHONE_PREFIX = Fix("set {phone_prefix}, such as +420")
 PRIVATE_CA = Fix("for a private CA set {verify} to its file")
 PROJECT_URL = Fix("check {project_url}")
 REMOVE_JOURNAL = Fix("remove the file to begin again: rows that were written are found by their keys")
@@ -93,3 +101,6 @@ SMALLER_PAGES = Fix("try again, with a smaller {count} if pages are slow")
 TLS = Fix("check {project_url}, {proxy} and {verify}")
 TRY_LATER = Fix("try again later")
 VALUES = Fix("correct the values of the parameters in brackets")
+
+#: Those that stand in reasons of rows and in warnings.
+IN_TEXTS: Final = (ADD_PLUS, AS_WRITTEN, DECIMAL_COMMA, PHONE_PREFIX)

@@ -26,6 +26,7 @@ from carecloud_async._base.runtime.validators import is_unicode
 from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of, members_of, truth_of
 from carecloud_async.bulk.phones import lacks_prefix, phone_number
 from carecloud_async.bulk.spoiled import SHORTENED
+from carecloud_async.fixes import ADD_PLUS, DECIMAL_COMMA, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 
 __all__ = ["ZERO_DATE", "ConversionError", "Converter"]
@@ -155,10 +156,7 @@ class Converter:
             if not is_unicode(value):
                 raise ConversionError("a text that is no Unicode (a lone surrogate)")
             if not self.as_written and SHORTENED.fullmatch(value.strip()):
-                raise ConversionError(
-                    "a number that a spreadsheet has shortened: export the column again, as text; if it is right, "
-                    "name the column in as_written"
-                )
+                raise ConversionError("a number that a spreadsheet has shortened: export the column again, as text")
             member = None if enumeration is None else member_of(enumeration, value)
             return value if member is None else str(member.value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -200,7 +198,7 @@ class Converter:
             try:
                 value = int(text) if _WHOLE.fullmatch(text) else float(text)
             except ValueError:
-                reason = "not a number; for decimal commas set decimal" if self.decimal is None else "not a number"
+                reason = f"not a number; {DECIMAL_COMMA}" if self.decimal is None else "not a number"
                 raise ConversionError(reason) from None
         if isinstance(value, int) and abs(value) >= _TOO_LARGE:
             raise ConversionError("not a number")
@@ -228,10 +226,8 @@ class Converter:
         if not lacks_prefix(text):
             raise ConversionError("not a phone number with its international prefix, such as 420603123456")
         if self.phone_prefix:
-            raise ConversionError(
-                "a phone number that begins as phone_prefix does: write + before it if that is its prefix"
-            )
-        raise ConversionError("a phone number without its international prefix: set phone_prefix, such as +420")
+            raise ConversionError(str(ADD_PLUS))
+        raise ConversionError(f"a phone number without its international prefix: {PHONE_PREFIX}")
 
     def truth(self, value: Any, _enumeration: str | None) -> bool:
         """Return a boolean."""

@@ -6,6 +6,8 @@ import logging
 
 from attrs import frozen
 
+from carecloud_async.fixes import PHONE_PREFIX
+
 __all__ = ["Notes"]
 
 _log = logging.getLogger("carecloud_async.bulk")
@@ -27,8 +29,9 @@ class Notes:
         """Warn of each, once, with its number."""
         if self.unprefixed_phones:
             _log.warning(
-                "%s: set phone_prefix, such as +420, to complete them; without it they are sent as they are",
+                "%s: %s, to complete them; without it they are sent as they are",
                 _counted(self.unprefixed_phones, "phone number has", "phone numbers have", "no international prefix"),
+                PHONE_PREFIX,
             )
         if self.repeats:
             _log.warning(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import aclosing
 
-from carecloud_async._base.runtime.suggestions import did_you_mean
+from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
@@ -44,8 +44,8 @@ async def checker_of(
         other = first.setdefault(place.path, name)
         if other != name and place.role != "ignored":
             raise BadSourceError(
-                f"{rows.label}: the columns {other!r} and {name!r} both lead to {place.path}: name one of them in "
-                "ignore_columns="
+                f"{rows.label}: the columns {other!r} and {name!r} both lead to {place.path}",
+                fix=Fix("name one of them in {ignore_columns}"),
             )
     if key is not None and rows.columns is not None:
         given = {*first, *(columns.place(name).path for name in (*options.defaults, *options.values))}
@@ -55,20 +55,21 @@ async def checker_of(
                 f"{rows.label}: the key {key.name} needs the column {missing[0]}, which is missing",
                 fix=Fix(f"name the column in {{columns}}, or give all rows one value, {{default}}{missing[0]}=…"),
             )
-    codes = await _read_codes(rows, columns, family)
+    codes = await _read_codes(rows, columns, family, key=key)
     return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks, codes=codes)
 
 
-async def _read_codes(rows: RowSource, columns: Columns, family: Family) -> dict[str, CodeColumn]:
+async def _read_codes(rows: RowSource, columns: Columns, family: Family, *, key: Key | None) -> dict[str, CodeColumn]:
     """Read the columns that hold numbers of cards as a whole: see `spoiled`."""
     if rows.again is None:
         return {}
     facts = family.facts
     unique = (*facts.keys.values(), *(() if facts.parts is None else facts.parts.unique))
     is_unique = any(_CARD_NUMBER in key.paths for key in unique)
+    is_optional = facts.parts is not None and (key is None or _CARD_NUMBER not in key.paths)
     places = {name: columns.place(name) for name in rows.columns or ()}
     codes = {
-        name: CodeColumn(is_unique=is_unique)
+        name: CodeColumn(is_unique=is_unique, is_optional=is_optional)
         for name, place in places.items()
         if place.path == _CARD_NUMBER and not place.as_written
     }
@@ -92,7 +93,11 @@ def _require_columns(rows: RowSource, names: Collection[str], columns: Columns) 
         return
     for name in names:
         if name not in rows.columns and not any(name in columns.names_of(column) for column in rows.columns):
-            raise BadSourceError(f"as_written: {rows.label} has no column {name!r}{did_you_mean(name, rows.columns)}")
+            close = nearest(name, rows.columns)
+            hint = f" (did you mean {close}?)" if close else ""
+            raise BadSourceError(
+                f"{rows.label} has no column {name!r}{hint}", fix=Fix("name columns of it in {as_written}")
+            )
 
 
 def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from typing import Final
 
+from carecloud_async.fixes import AS_WRITTEN
+
 __all__ = ["SHORTENED", "CodeColumn"]
 
 #: How spreadsheets show large numbers, with a point or a comma.
@@ -36,8 +38,9 @@ _NO_CHANCE: Final = 4
 _SEVERAL: Final = 3
 #: Least digits of a number that is unlikely to be the same in all rows.
 _LONG: Final = 8
-_RIGHT: Final = "; if they are right, name the column in as_written"
+_RIGHT: Final = f"; {AS_WRITTEN}"
 _AGAIN: Final = "export the column again, as text"
+_OR_NONE: Final = ", or empty the cell: the customer is created without a card"
 
 
 class CodeColumn:
@@ -45,10 +48,12 @@ class CodeColumn:
 
     Args:
         is_unique: whether each number stands in one row only.
+        is_optional: whether rows make customers, who need no card.
     """
 
-    def __init__(self, *, is_unique: bool = False) -> None:
+    def __init__(self, *, is_unique: bool = False, is_optional: bool = False) -> None:
         self._is_unique = is_unique
+        self._or_none = _OR_NONE if is_optional else ""
         self._lengths: Counter[int] = Counter()
         self._with_zeros: Counter[int] = Counter()
         self._rounded = 0
@@ -74,7 +79,7 @@ class CodeColumn:
         """Return why a value of the column is not what it was; `None` if it may be."""
         value = value.strip()
         if SHORTENED.fullmatch(value):
-            return f"a number that a spreadsheet has shortened: {_AGAIN}"
+            return f"a number that a spreadsheet has shortened: {_AGAIN}{self._or_none}"
         if _WITH_DECIMALS.fullmatch(value):
             return f"a number with decimals, as a table of numbers writes it: {_AGAIN}"
         if not _DIGITS.fullmatch(value):

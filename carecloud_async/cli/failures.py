@@ -17,12 +17,14 @@ _OPTIONS = {
     "all_fields": "without --fields",
     "allow_http": "--allow-http",
     "allow_shrink": "--allow-shrink",
+    "as_written": "--as-written",
     "auth": "--login and CARECLOUD_PASSWORD",
     "changed_since": "--changed-since",
     "columns": "--column",
     "count": "--count",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
+    "decimal": "--decimal ,",
     "default": "--default ",
     "defaults": "--default",
     "encoding": "--encoding",
@@ -31,6 +33,7 @@ _OPTIONS = {
     "max_refused": "--max-refused",
     "no_resume": "without --resume",
     "overwrite": "--overwrite",
+    "phone_prefix": "--phone-prefix",
     "project_url": "--project-url (CARECLOUD_PROJECT_URL)",
     "proxy": "HTTPS_PROXY",
     "requests_per_second": "--rate",
@@ -80,6 +83,13 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"{line}; the same command with --resume goes on", code
     code = WRONG_USAGE if isinstance(error, UsageError | ConfigurationError) else FAILED
     return f"{_plain(error)}{_fix(error)}", code
+
+
+def with_options(text: str) -> str:
+    """Return a reason of a row, or a warning, with the options of the command in place of the settings."""
+    for fix in fixes.IN_TEXTS:
+        text = text.replace(str(fix), fix.worded(_OPTIONS))
+    return text
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

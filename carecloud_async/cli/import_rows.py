@@ -20,7 +20,7 @@ from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
-from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
+from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import ColumnsFile, Decimal, Encoding, Of, PhonePrefix, Rate, Report, Resume
 from carecloud_async.cli.progress import count_outcomes, counted, show_progress
@@ -222,9 +222,8 @@ def describe(resource: str, report: BulkWriteReport) -> str:
 
 def _say_reasons(report: BulkWriteReport) -> None:
     for reason, rows in islice(report.reasons.items(), _REASONS):
-        say(
-            f"{counted(rows, 'row', 'rows')}{_lines(report.reason_lines.get(reason, ()), rows)}: {reason}{_fix(reason)}"
-        )
+        lines = _lines(report.reason_lines.get(reason, ()), rows)
+        say(f"{counted(rows, 'row', 'rows')}{lines}: {with_options(reason)}{_fix(reason)}")
 
 
 def _fix(reason: str) -> str:
@@ -252,7 +251,7 @@ async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
     for title, name in (("fields that change", "changed_fields"), ("reasons", "reasons")):
         most = Counter(text for row in rows for text in row[name]).most_common(_SHOWN)
         if most:
-            say(f"{title}: " + ", ".join(f"{text} ({count:,})" for text, count in most))
+            say(f"{title}: " + ", ".join(f"{with_options(text)} ({count:,})" for text, count in most))
     return typer.confirm("Write all rows?", err=True)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from carecloud_async.cli.console import say
+from carecloud_async.cli.failures import with_options
 
 _SDK = logging.getLogger("carecloud_async")
 #: Warns of values that could not be read.
@@ -18,7 +19,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "carecloud_path", None) is None:
-            say(f"warning: {record.getMessage()}")
+            say(f"warning: {with_options(record.getMessage())}")
 
 
 @contextmanager

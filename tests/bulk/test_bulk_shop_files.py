@@ -9,13 +9,15 @@ from bulk_tools import SOURCE, connect, counts, people, read, write_csv
 from carecloud_async import ConfigurationError, CsvOptions
 from carecloud_async.bulk.convert import ConversionError, Converter
 from carecloud_async.bulk.phones import lacks_only_prefix, phone_number
+from carecloud_async.fixes import DECIMAL_COMMA
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 PRAGUE = ZoneInfo("Europe/Prague")
 NO_PREFIX = (
-    "personal_information.phone: a phone number without its international prefix: set phone_prefix, such as +420"
+    "personal_information.phone: a phone number without its international prefix: "
+    "set phone_prefix= (--phone-prefix), such as +420"
 )
 
 
@@ -92,8 +94,8 @@ async def test_phones_without_a_prefix(sandbox, tmp_path, caplog):
         trial = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
         assert (counts(trial), trial.unprefixed_phones) == ({"created": 40}, 39)
         assert [one.message for one in caplog.records if one.name == "carecloud_async.bulk"] == [
-            "39 phone numbers have no international prefix: set phone_prefix, such as +420, to complete them; "
-            "without it they are sent as they are"
+            "39 phone numbers have no international prefix: set phone_prefix= (--phone-prefix), such as +420, to "
+            "complete them; without it they are sent as they are"
         ]
         caplog.clear()
         report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
@@ -203,8 +205,8 @@ def test_decimal_signs(decimal, written, number):
     """Numbers are read with the decimal sign that was named, and thousands may be separated then."""
     converter = Converter(timezone=PRAGUE, textual=True, decimal=decimal)
     if number is None:
-        reason = "not a number; for decimal commas set decimal" if decimal is None else "not a number"
-        with pytest.raises(ConversionError, match=f"^{reason}$"):
+        reason = f"not a number; {DECIMAL_COMMA}" if decimal is None else "not a number"
+        with pytest.raises(ConversionError, match=f"^{re.escape(reason)}$"):
             converter.convert(written, float)
         return
     assert converter.convert(written, float) == number

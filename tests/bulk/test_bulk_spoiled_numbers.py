@@ -8,7 +8,7 @@ from carecloud_async.bulk.spoiled import CodeColumn
 
 pytestmark = pytest.mark.anyio
 
-AS_WRITTEN = "; if they are right, name the column in as_written"
+AS_WRITTEN = "; if they are right, name the column in as_written= (--as-written)"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,17 @@ def test_columns_that_a_spreadsheet_spoiled(numbers, problem, spoiled):
     problems = [found for one in numbers if (found := column.problem(one)) is not None]
     assert len(problems) == spoiled
     assert all(one.startswith(problem) for one in problems)
+
+
+async def test_a_customer_without_the_spoiled_card(sandbox, tmp_path):
+    """A shortened number is never right: the reason says that the customer can be created without it."""
+    path = write_csv(tmp_path / "c.csv", [{**people(1)[0], "card_number": "7,71E+10"}])
+    async with connect(sandbox) as client:
+        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
+    assert report.reasons == {
+        "card_number: a number that a spreadsheet has shortened: export the column again, as text, or empty the cell: "
+        "the customer is created without a card": 1
+    }
 
 
 def test_numbers_that_may_stand_in_many_rows():

@@ -93,8 +93,9 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     (tmp_path / "columns.toml").write_text(SHOP, encoding="utf-8")
     command = ("import", "customers", "shop.csv", "--match", "email", "--encoding", "cp1250", "--yes")
     refused = carecloud(*command, "--columns", "columns.toml", "--dry-run")
-    assert "warning: 5 phone numbers have no international prefix: set phone_prefix" in refused.err
+    assert "warning: 5 phone numbers have no international prefix: set --phone-prefix, such as +420" in refused.err
     assert "4 rows (lines 2, 3, 4, 5): card_number: a number that a spreadsheet has rounded to 15 digits" in refused.err
+    assert "if they are right, name the column in --as-written\n" in refused.err
     given = (*command, "--columns", "columns.toml", "--phone-prefix", "+420", "--as-written", "Karta")
     lacking = carecloud(*given, "--dry-run")
     assert "personal_information.language_id: required; --default personal_information.language_id=… gives it" in (
@@ -116,7 +117,10 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     [
         (("customers", "c.csv", "--match", "email", "--columns", "no.toml"), "no.toml: No such file or directory"),
         (("customers", "c.csv", "--match", "email", "--phone-prefix", "CZ"), "phone_prefix is an international prefix"),
-        (("customers", "c.csv", "--match", "email", "--as-written", "nr"), "c.csv has no column 'nr'"),
+        (
+            ("customers", "c.csv", "--match", "email", "--as-written", "nr"),
+            "no column 'nr': name columns of it in --as-written",
+        ),
         (("customers", "c.csv", "--match", "mail"), "is no key of customers"),
         (("customers", "c.csv"), "Missing option '--match'"),
         (("customers", "c.csv", "--match", "email", "--rate", "0"), "--rate must be greater than 0, not 0\n"),
