@@ -70,6 +70,7 @@ DELETE = Fix("delete it to begin again")
 DELETE_STATE = Fix("delete the state to begin again")
 CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_url}")
 COLUMNS = Fix("name its field in {columns}, or the column in {ignore_columns}")
+COLUMNS_OF_LIST = Fix(f"{COLUMNS.step}; an export shows the names of fields")
 GO_ON = Fix("go on with {resume}, or remove the file to begin again")
 IDS = Fix("check the ids")
 IN_FRONT = Fix(

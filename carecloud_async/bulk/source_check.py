@@ -14,11 +14,13 @@ from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.sources.source import RowSource
 from carecloud_async.bulk.spoiled import CodeColumn
-from carecloud_async.fixes import COLUMNS, DEFAULTS, Fix
+from carecloud_async.fixes import COLUMNS, COLUMNS_OF_LIST, DEFAULTS, Fix
 
 __all__ = ["checker_of"]
 
 _CARD_NUMBER = "card_number"
+#: Columns that lead nowhere and are named in one error.
+_MOST_NAMED = 10
 
 
 async def checker_of(
@@ -37,7 +39,8 @@ async def checker_of(
     objects = _object_columns(rows, columns)
     names = [name for name in rows.columns or () if name not in objects]
     _require_columns(rows, options.as_written, columns)
-    await _require_known(columns, names, defaults=(*options.defaults, *options.values), label=rows.label)
+    fix = COLUMNS_OF_LIST if family.facts.can_list else COLUMNS
+    await _require_known(columns, names, defaults=(*options.defaults, *options.values), label=rows.label, fix=fix)
     first: dict[str, str] = {}
     for name in names:
         place = columns.place(name)
@@ -105,8 +108,10 @@ def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:
     return () if rows.textual else tuple(name for name in rows.columns or () if columns.is_object(name))
 
 
-async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Sequence[str], label: str) -> None:
-    """Raise one error that names all columns, or all defaults, that lead to no field.
+async def _require_known(
+    columns: Columns, names: Sequence[str], *, defaults: Sequence[str], label: str, fix: Fix
+) -> None:
+    """Raise one error that names all columns, or all defaults, that lead to no field: those with a near name first.
 
     Where no column is known, the first line may be a row of data, which no error shows.
     """
@@ -114,12 +119,22 @@ async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Se
         if _unknown(columns, group, is_default=is_default):
             await columns.fetch_names()
         unknown = _unknown(columns, group, is_default=is_default)
-        if not is_default and len(unknown) == len(group):
-            unknown = [problem for problem in unknown if "did you mean" in problem]
-            if len(group) > 1 and not unknown:
+        near = [problem for problem in unknown if "did you mean" in problem]
+        named = [*near, *(problem for problem in unknown if problem not in near)]
+        if not is_default and len(unknown) == len(group) > 1:
+            if not near:
                 raise BadSourceError(f"{label}: no column has the name of a field: the file needs a line of names")
+            named = named if _are_names(group) else near
         if unknown:
-            raise UnknownColumnError("; ".join(unknown), fix=DEFAULTS if is_default else COLUMNS)
+            named = named[:_MOST_NAMED]
+            left = len(unknown) - len(named)
+            more = f"; {left} more lead{'s' if left == 1 else ''} nowhere" if left else ""
+            raise UnknownColumnError("; ".join(named) + more, fix=DEFAULTS if is_default else fix)
+
+
+def _are_names(columns: Sequence[str]) -> bool:
+    """Return whether columns may be names: rows of data have a key, which is an address or mostly digits."""
+    return not any("@" in one or sum(map(str.isdigit, one)) >= sum(map(str.isalpha, one)) for one in columns)
 
 
 def _unknown(columns: Columns, names: Sequence[str], *, is_default: bool) -> list[str]:

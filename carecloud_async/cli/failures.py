@@ -20,7 +20,7 @@ _OPTIONS = {
     "as_written": "--as-written",
     "auth": "--login and CARECLOUD_PASSWORD",
     "changed_since": "--changed-since",
-    "columns": "--column",
+    "columns": "--column or --columns FILE",
     "count": "--count",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",

@@ -77,6 +77,28 @@ async def test_all_unknown_columns_in_one_error(sandbox, tmp_path):
     assert "?:" not in text
 
 
+@pytest.mark.parametrize(
+    ("header", "count", "named", "left"),
+    [
+        ("Jmeno;E-mail;Ulice 1;frst_name", 4, ["'E-mail'", "'frst_name'", "'Jmeno'", "'Ulice 1'"], ""),
+        ("Emil;603123456;emil@example.com", 1, ["'Emil'"], "; 2 more lead nowhere"),
+        ("E-mail;" + ";".join(f"q{'q' * one}" for one in range(11)), 10, ["'E-mail'", "'q'"], "; 2 more lead nowhere"),
+    ],
+)
+async def test_unknown_columns_of_a_file(sandbox, tmp_path, header, count, named, left):
+    """One error has ten of them at most, those with a near name first; what may be a row of data is not shown."""
+    source = tmp_path / "c.csv"
+    source.write_text(f"{header}\n{';' * header.count(';')}\n")
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError) as caught:
+            await client.customers.bulk_write(source, match="email")
+    text = str(caught.value)
+    assert [text.index(one) for one in named] == sorted(text.index(one) for one in named)
+    assert text.count("leads nowhere") == count
+    assert f"{left}: name its field in columns=" in text
+    assert "603" not in text
+
+
 async def test_a_refusal_that_names_no_field(sandbox, tmp_path):
     """Where the server sends a number in place of a field's name, the reason says that the field is not named."""
     # A fourth of refusals has names of other types.
