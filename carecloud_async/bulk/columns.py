@@ -20,6 +20,7 @@ from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Family, FamilyFacts, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.bulk.pages import sample
+from carecloud_async.bulk.parts import NamedPart
 from carecloud_async.bulk.phones import PHONES
 from carecloud_async.errors import PermissionDeniedError
 from carecloud_async.fixes import COLUMNS, DEFAULTS
@@ -28,7 +29,7 @@ from carecloud_async.models.read_only import read_only_paths
 
 __all__ = ["Columns", "Place"]
 
-#: The type of a property that is named in a column: see `Converter.part`.
+#: The type of a property whose own is not known, or is text: see `Converter.part`.
 _PROPERTY: Final[Any] = Any | str
 #: Columns of exports, results and rejects that hold nothing an import could write.
 _OUR_OWN: Final = frozenset({"unknown_fields", UNREADABLE, *OUTCOME_COLUMNS})
@@ -99,7 +100,7 @@ class Columns:
         self._fetching = anyio.Lock()
         self._has_fetched = False
         self._shown_by_server: set[str] = set()
-        self._part_names: Mapping[str, str] | None = None
+        self._named_parts: Mapping[str, NamedPart] | None = None
         self._renamed = {column: target.field for column, target in renamed.items()}
         self._words = {column: target.words for column, target in renamed.items()}
         for column, name in self._renamed.items():
@@ -128,7 +129,7 @@ class Columns:
         return frozenset() if place is None else frozenset((name, place.path))
 
     async def fetch_names(self) -> None:
-        """Read from the server, once, which fields its records show, and the names of parts.
+        """Read from the server, once, which fields its records show, and the names and types of parts.
 
         Exports have those fields too that the SDK does not know. Parts with names are customers' properties.
         """
@@ -143,7 +144,7 @@ class Columns:
             if self._facts.parts is not None:
                 # Without the right to read them, columns name parts by their ids, which cannot be checked here.
                 with contextlib.suppress(PermissionDeniedError):
-                    self._part_names = await self._facts.parts.fetch_names(family)
+                    self._named_parts = await self._facts.parts.fetch_names(family)
             self._has_fetched = True
 
     def is_object(self, path: str) -> bool:
@@ -182,7 +183,7 @@ class Columns:
             return self._fields[name]
         if self._is_part(name):
             path = self._part_path(name)
-            return Place(path=path, hint=_PROPERTY if path.startswith(self._prefixes) else str, role="part")
+            return Place(path=path, hint=self._part_hint(path), role="part")
         if name in self._keys:
             return Place(path=name, hint=str, role="key")
         if name in _OUR_OWN or self._is_read_only(name):
@@ -207,16 +208,25 @@ class Columns:
             return name
         if not self._has_fetched:
             raise UnknownColumnError(f"the column {name[:100]!r} has to be looked up")
-        wanted, names = name.removeprefix(prefix), self._part_names
-        if names is None or wanted in names:
+        wanted, named = name.removeprefix(prefix), self._named_parts
+        if named is None or wanted in named:
             return name
-        ids = [one for one, text in names.items() if text.strip().casefold() == wanted.strip().casefold()]
+        ids = [one for one, part in named.items() if part.name.strip().casefold() == wanted.strip().casefold()]
         if len(ids) == 1:
             return f"{prefix}{ids[0]}"
         what = f"{len(ids)} of them have that name: write {prefix}ID" if ids else "none has that id or name"
         raise UnknownColumnError(
-            f"the column {name[:100]!r} leads nowhere: {what}{_hint(wanted, names.values())}", fix=COLUMNS
+            f"the column {name[:100]!r} leads nowhere: {what}{_hint(wanted, (part.name for part in named.values()))}",
+            fix=COLUMNS,
         )
+
+    def _part_hint(self, path: str) -> Any:
+        """Return the type of a part's values."""
+        prefix = next((one for one in self._prefixes if path.startswith(one)), "")
+        if not prefix:
+            return str
+        part = (self._named_parts or {}).get(path.removeprefix(prefix))
+        return _PROPERTY if part is None or part.hint is None else part.hint
 
     def _is_read_only(self, name: str) -> bool:
         parts = name.split(".")

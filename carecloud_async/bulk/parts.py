@@ -17,7 +17,7 @@ from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
 
-__all__ = ["PartKind", "PartWrites", "Parts"]
+__all__ = ["NamedPart", "PartKind", "PartWrites", "Parts"]
 
 
 class PartKind(ABC):
@@ -68,6 +68,19 @@ class PartKind(ABC):
 
 
 @frozen(kw_only=True)
+class NamedPart:
+    """A part that the project has defined, such as a property.
+
+    Attributes:
+        name: its name.
+        hint: the type of its values; `None` if they are taken as they are.
+    """
+
+    name: str
+    hint: Any = None
+
+
+@frozen(kw_only=True)
 class Parts:
     """What rows of a family may have that is written after the record.
 
@@ -77,7 +90,7 @@ class Parts:
         kinds: the kinds of parts, in the order in which they are written.
         unique: the keys that only one row of a source may have.
         created: the key of a part whose fields a create sends itself: a part only of a known record.
-        fetch_names: returns the ids of a family that may follow a prefix, with their names.
+        fetch_names: returns what may follow a prefix, by its id.
     """
 
     names: frozenset[str]
@@ -85,7 +98,7 @@ class Parts:
     kinds: tuple[PartKind, ...]
     unique: tuple[Key, ...]
     created: Key
-    fetch_names: Callable[[Family], Awaitable[Mapping[str, str]]]
+    fetch_names: Callable[[Family], Awaitable[Mapping[str, NamedPart]]]
 
 
 @frozen(kw_only=True)

@@ -31,6 +31,11 @@ def people(number, **more):
 SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 
 
+def properties_of_texts(sandbox):
+    """The ids of properties of customers whose values are texts."""
+    return sandbox.records("customer-properties").find("data_type", "string")
+
+
 def outcomes(path):
     """The outcome of each row in a results file."""
     return [row["outcome"] for row in read(path)]

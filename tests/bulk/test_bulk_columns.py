@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import attrs
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, ConfigurationError, models
 from carecloud_async.bulk.enumerations import ENUMERATIONS
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def properties(sandbox):
-    """Three properties of customers, two with one name."""
+    """Three properties of texts of customers, two with one name."""
     table = sandbox.records("customer-properties")
-    ids = table.ids()[:3]
+    ids = properties_of_texts(sandbox)[:3]
     for one, name in zip(ids, ("Shoe size", "Twice", "twice"), strict=True):
         table.update(one, {"name": name})
     return ids

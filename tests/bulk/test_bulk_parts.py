@@ -1,11 +1,8 @@
 """Rows of customers that carry a card and values of properties: written in order, each once."""
 
-import csv
-from datetime import date
-
 import anyio
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, CustomerInput
 from carecloud_async.bulk.parts import PartWrites
@@ -26,7 +23,7 @@ async def test_a_row_brings_a_card_and_properties(sandbox, tmp_path):
     """A new customer gets the row's card and values; the same rows are unchanged, an edited value is an update."""
     async with connect(sandbox) as client:
         card_type = await card_type_of(client)
-        properties = [one.property_id async for one in client.customer_properties.list()][:1]
+        properties = properties_of_texts(sandbox)
         rows = [
             {**row, "card_number": f"5550{one}", f"property.{properties[0]}": f"value {one}"}
             for one, row in enumerate(people(4))
@@ -44,52 +41,6 @@ async def test_a_row_brings_a_card_and_properties(sandbox, tmp_path):
         assert [one.card_number for one in cards] == ["55502"]
         values = client.customers.property_records(changed["record_id"]).list()
         assert [one.property_value async for one in values if one.property_id == properties[0]] == ["another"]
-
-
-async def test_a_dry_run_looks_properties_up(sandbox, tmp_path):
-    """A dry run says what the real run does, field by field: it reads properties, once a customer, and writes none."""
-    first, second = [f"property.{one}" for one in sandbox.records("customer-properties").ids()[:2]]
-    sandbox.records("customer-properties").update(first.removeprefix("property."), {"data_type": "string"})
-    sandbox.records("customer-properties").update(second.removeprefix("property."), {"data_type": "string"})
-    rows = [{**row, first: "a", second: "b"} for row in people(4)]
-    results, found = tmp_path / "r.jsonl", []
-    arguments = {"match": "email", "defaults": SOURCE, "results": results}
-    async with connect(sandbox) as client:
-        await client.customers.bulk_write(rows[:3], **arguments)
-        rows[1][second], rows[2][first], rows[2]["last_name"] = "other", "other", "Changed"
-        for dry_run in (True, False):
-            with client.record_calls() as calls:
-                report = await client.customers.bulk_write(rows, dry_run=dry_run, **arguments)
-            found.append([(row["outcome"], row["changed_fields"]) for row in read(results)])
-            assert counts(report) == {"unchanged": 1, "updated": 2, "created": 1}
-            assert not dry_run or {one.method for one in calls} == {"GET"}
-            assert not dry_run or len([one for one in calls if "property-records" in one.path]) == 3
-    assert (
-        found[0]
-        == found[1]
-        == [
-            ("unchanged", []),
-            ("updated", [second]),
-            ("updated", ["personal_information.last_name", first]),
-            ("created", [first, second]),
-        ]
-    )
-
-
-async def test_a_dry_run_says_which_properties_are_in_conflict(sandbox, tmp_path):
-    """A customer with two values of a property is a conflict in a dry run too."""
-    property_id = sandbox.records("customer-properties").ids()[0]
-    rows, results = [{**people(1)[0], f"property.{property_id}": "1"}], tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
-        customer = (await client.customers.list(email="new0@example.com").first()).customer_id
-        sandbox.records("customers/property-records", of=customer).insert(
-            {"property_id": property_id, "property_value": "2"}
-        )
-        rows[0][f"property.{property_id}"] = "0"
-        report = await client.customers.bulk_write(rows, match="email", dry_run=True, results=results)
-    assert counts(report) == {"conflict": 1}
-    assert read(results)[0]["reasons"] == [f"property.{property_id}: 2 records have this property"]
 
 
 @pytest.mark.parametrize("match", ["email", None])
@@ -383,26 +334,3 @@ async def test_an_external_id_whose_answer_was_lost(slow_sandbox, clock):
             report = await client.customers.bulk_write([row], match="email", defaults=SOURCE)
         assert counts(report) == {"updated": 1}
         assert len([one for one in calls if (one.method, one.path) == ("POST", path)]) == 1
-
-
-@pytest.mark.parametrize(
-    ("given", "kept", "cell"),
-    [
-        ("a", "a", "a"), (42, "42", "42"), (True, True, "true"), (["a", "b"], ["a", "b"], '["a","b"]'),
-        ({"x": 1}, {"x": 1}, '{"x": 1}'), (date(2026, 1, 31), "2026-01-31", "2026-01-31"),
-    ],
-)  # fmt: skip
-async def test_a_property_of_any_kind(sandbox, tmp_path, given, kept, cell):
-    """`property.ID` takes booleans, lists and objects too; the same row, or its cell in a file, changes nothing."""
-    source, arguments = tmp_path / "c.csv", {"match": "email", "defaults": SOURCE}
-    async with connect(sandbox) as client:
-        property_id = (await client.customer_properties.list().first()).property_id
-        rows = [{**people(1)[0], f"property.{property_id}": given}]
-        assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
-        made = await client.customers.list(email="new0@example.com").first()
-        records = [one async for one in client.customers.property_records(made.customer_id).list()]
-        assert [one.property_value for one in records if one.property_id == property_id] == [kept]
-        assert counts(await client.customers.bulk_write(rows, **arguments)) == {"unchanged": 1}
-        with source.open("w", newline="") as file:
-            csv.writer(file).writerows([["email", f"property.{property_id}"], ["new0@example.com", cell]])
-        assert counts(await client.customers.bulk_write(source, **arguments)) == {"unchanged": 1}

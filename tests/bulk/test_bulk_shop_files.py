@@ -301,6 +301,18 @@ async def test_a_key_in_several_rows(sandbox, tmp_path, caplog):
     assert report.reason_lines == {"the key stands in a line already": [5, 7]}
 
 
+async def test_a_key_of_a_refused_row(sandbox, tmp_path, caplog):
+    """A row with the key of an earlier row is refused also where the earlier one is refused itself, as the log says."""
+    rows = people(2, email="twice@example.com", birthdate="1990-01-01")
+    rows[0]["birthdate"] = "soon"
+    path, results = write_csv(tmp_path / "c.csv", rows), tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results)
+    assert (counts(report), report.repeats) == ({"refused": 2}, 1)
+    assert read(results)[1]["reasons"] == ["the key stands in line 2 already"]
+    assert "these rows are refused, also where the earlier row is refused itself" in caplog.text
+
+
 async def test_what_was_noticed_is_in_the_report_of_a_resumed_run(sandbox, tmp_path):
     """A run that continues, or was finished before, reports the phones and repeats that were noticed at first."""
     rows = [{"first_name": "A", "phone": "603123456", "language_id": "cs"}] * 2

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from datetime import date
+from typing import Any, Final
 
 import msgspec
 
 from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.family import Family, FoundRecords, normal_phone
 from carecloud_async.bulk.pages import PAGE, TakenError, read_some
+from carecloud_async.bulk.parts import NamedPart
 from carecloud_async.errors import BadRequestError
 
 __all__ = [
@@ -18,8 +20,12 @@ __all__ = [
     "find_by_external_ids",
     "find_by_phone",
     "find_source_holders",
-    "property_names",
+    "named_properties",
 ]
+
+#: The types of properties whose values are converted, by the API's names. Texts, times (whose form the API leaves open)
+#: and the project's own types are sent as the row has them.
+_HINTS: Final[Mapping[str, Any]] = {"integer": int, "float": float, "number": float, "boolean": bool, "date": date}
 
 
 async def find_by_external_ids(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
@@ -122,9 +128,12 @@ async def _records_of(customers: Family, holders: Sequence[tuple[tuple[str, ...]
     return [(key, found[customer_id]) for key, customer_id in holders if customer_id in found]
 
 
-async def property_names(customers: Family) -> Mapping[str, str]:
-    """Return the names of the project's properties of customers, by their ids."""
+async def named_properties(customers: Family) -> Mapping[str, NamedPart]:
+    """Return the project's properties of customers, by their ids."""
     from carecloud_async.resources.customer_settings import CustomerProperties  # few programs ask for it
 
     properties = CustomerProperties(customers.caller).list(count=PAGE).fresh()
-    return {one.property_id: one.name or "" async for one in properties}
+    return {
+        one.property_id: NamedPart(name=one.name or "", hint=_HINTS.get((one.data_type or "").strip().casefold()))
+        async for one in properties
+    }

@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from carecloud_async.bulk.compare import is_same_value
+from carecloud_async.bulk.compare import as_decimal, is_same_value
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import PartKind, Parts
 from carecloud_async.bulk.rows import Plan
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.cards import Cards
-from carecloud_async.resources.customers.bulk_lookups import find_source_holders, property_names
+from carecloud_async.resources.customers.bulk_lookups import find_source_holders, named_properties
 from carecloud_async.resources.customers.records import CustomerPropertyRecords, CustomerSourceRecords
 
 __all__ = ["customer_parts"]
@@ -139,10 +139,16 @@ class _Properties(PartKind):
         if len(found) > 1:
             return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{name}: {len(found)} records have this property",))
         record = msgspec.json.decode(found[0])
-        if is_same_value(record.get("property_value"), value):
+        if _is_same_property(record.get("property_value"), value):
             return RowResult(outcome=Outcome.UNCHANGED)
         put = {"property_record": body}
         return Plan(kind="update", body=put, record_id=family.facts.id_of(record), changed=(name,), is_new=False)
+
+
+def _is_same_property(now: Any, value: Any) -> bool:
+    """Return whether a property has a value; a number may be a text of the record, in another spelling."""
+    is_text_of_number = isinstance(now, str) and isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_same_value(now, value) or (is_text_of_number and as_decimal(now) == as_decimal(value))
 
 
 def _is_held(found: Sequence[bytes], customer_id: str | None) -> bool:
@@ -158,5 +164,5 @@ def customer_parts() -> Parts:
         kinds=(_ExternalIds(), _Cards(), _Properties()),
         unique=(_CARD_NUMBER, _EXTERNAL_ID),
         created=_EXTERNAL_ID,
-        fetch_names=property_names,
+        fetch_names=named_properties,
     )
