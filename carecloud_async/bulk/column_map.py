@@ -63,8 +63,12 @@ def _read(path: Path) -> Any:
         return reader(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadSourceError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise BadSourceError(f"{path}: it is not UTF-8") from None
+    except UnicodeDecodeError as error:
+        from carecloud_async.bulk.sources.encodings import likely_encoding  # only needed for this error
+
+        raise BadSourceError(
+            f"{path}: it is not UTF-8, but probably {likely_encoding(error.object)}: save it as UTF-8"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise BadSourceError(f"{path}: it cannot be read: {error}") from None
 

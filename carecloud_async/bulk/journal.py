@@ -43,16 +43,18 @@ class Journal:
     Args:
         file: the run file; `None` to keep the writes in memory, of rows that nothing can resume.
         keep_rows: whether rows are kept as the source has them, for results and rejects.
+        key_name: the name of the key of rows, for the reasons of rows that repeat it.
 
     Attributes:
         path: the run file; empty in memory, where methods take microseconds and need no thread.
         repeats: rows of this loading that an earlier one refuses, since it has their key or their card.
     """
 
-    def __init__(self, file: RunFile | None, *, keep_rows: bool) -> None:
+    def __init__(self, file: RunFile | None, *, keep_rows: bool, key_name: str = "key") -> None:
         self.path: Path = Path() if file is None else file.path
         self._file = file
         self._keep_rows = keep_rows
+        self._key = key_name
         self.repeats: int = 0
         self._memory: Database | None = None
         if file is None:
@@ -118,7 +120,7 @@ class Journal:
         with self._transaction():
             lines = self._lines_of(rows)
             for row in rows:
-                unique = {"": row.key, **{name: unique_value(name, value) for name, value in row.unique.items()}}
+                unique = {self._key: row.key, **{name: unique_value(name, value) for name, value in row.unique.items()}}
                 reasons = row.checked.refused or repeated(unique, lines)
                 self.repeats += bool(reasons and not row.checked.refused)
                 if row.in_lines and row.key is not None and row.key in lines:
@@ -164,10 +166,7 @@ class Journal:
                 f"WHERE state IN ({State.INTENDED}, {State.LOST}) AND (kind <> ? OR key IS NOT NULL)",
                 (now, now, RECORD),
             )
-            self._db.execute(
-                f"UPDATE writes SET due = lost_at + ? WHERE state = {State.LOST}",
-                (settle_seconds,),
-            )
+            self._db.execute(f"UPDATE writes SET due = lost_at + ? WHERE state = {State.LOST}", (settle_seconds,))
             self._db.execute(f"UPDATE writes SET due = 0 WHERE state = {State.WAITING} AND kind = ?", (RECORD,))
             self._db.execute(
                 f"UPDATE writes SET due = ? WHERE state = {State.WAITING} AND kind <> ? AND due IS NULL",

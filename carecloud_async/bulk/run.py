@@ -170,7 +170,9 @@ class _Run:
         except OSError as error:
             raise KIND.of_system(path, error) from error
         self.file = file = RunFile.open(path, kind=KIND, binding=self._binding(rows), resume=resume)
-        self.journal = journal = Journal(file, keep_rows=bool(self.files.files))
+        self.journal = journal = Journal(
+            file, keep_rows=bool(self.files.files), key_name="key" if self.key is None else self.key.name
+        )
         if file.problem is not None:
             raise file.problem
         if file.report is not None:

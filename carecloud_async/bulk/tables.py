@@ -132,11 +132,10 @@ def write_of(
 
 
 def repeated(unique: Mapping[str, str | bytes | None], lines: Mapping[str | bytes, int]) -> tuple[str, ...]:
-    """Say which earlier line has the key of a row (under the name ""), or one of its parts."""
+    """Say which earlier line has the key of a row, or one of its parts, by their columns."""
     for name, value in unique.items():
         if value is not None and value in lines:
-            what = f"{name}: the {name.replace('_', ' ')}" if name else "the key"
-            return (f"{what} stands in line {lines[value]} already",)
+            return (f"{name}: repeats line {lines[value]}",)
     return ()
 
 

@@ -18,6 +18,7 @@ import typer
 from carecloud_async.bulk import BulkWriteReport
 from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
@@ -248,8 +249,11 @@ async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
         done = await family.bulk_write(file, **preview, limit=_FIRST)
         rows = [json.loads(line) for line in results.read_text(encoding="utf-8").split("\n") if line]
     say(f"of the first {done.rows:,} rows: {count_outcomes(done) or 'none'}")
+    if done.created:
+        say(f"new records: {done.created:,}")
+    known = [row for row in rows if row["outcome"] != Outcome.CREATED]  # of a new record every field is new
     for title, name in (("fields that change", "changed_fields"), ("reasons", "reasons")):
-        most = Counter(text for row in rows for text in row[name]).most_common(_SHOWN)
+        most = Counter(text for row in known for text in row[name]).most_common(_SHOWN)
         if most:
             say(f"{title}: " + ", ".join(f"{with_options(text)} ({count:,})" for text, count in most))
     return typer.confirm("Write all rows?", err=True)

@@ -43,6 +43,7 @@ Alike = Callable[[str, Any, Any], bool]
 
 #: Records that are compared before other tasks run.
 _TOGETHER: Final = 500
+_OF_CARDS: Final = "numbers of cards are compared by client.cards.list().compare(), or carecloud compare cards"
 #: What a row has next to its record.
 _NOT_SHOWN: Final = frozenset({"create", "part", "key"})
 
@@ -76,8 +77,8 @@ async def compare(
         await one.take_records()
         counts = await run_in_thread(one.ledger.counts)
         if results is not None:
-            columns = [*dict.fromkeys((*names, *key.paths)), *OUTCOME_COLUMNS]
-            found = one.ledger.results(key.paths[-1])
+            columns = [*dict.fromkeys((*names, *one.key_columns)), *OUTCOME_COLUMNS]
+            found = one.ledger.results(one.key_columns[-1])
             write = partial(write_rows, results, found, columns, dialect=rows.dialect, owner=results)
             await run_in_thread(write)
         seconds = family.clock.monotonic() - began
@@ -91,7 +92,10 @@ def _key(family: Family, match: str) -> Key:
     key = find_key(family.facts, match)
     if key is None or not (key.in_record or key.by_id):
         known = ", ".join(one.name for one in family.facts.keys.values() if one.in_record or one.by_id)
-        raise BadSourceError(f"match={match!r}: records do not show this key; records can be compared by {known}")
+        cards = f"; {_OF_CARDS}" if key is not None and key.paths == ("card_number",) else ""
+        raise BadSourceError(
+            f"match={match!r}: records do not show this key; records can be compared by {known}{cards}"
+        )
     return key
 
 
@@ -126,6 +130,7 @@ class _Comparison:
         folder: a private folder for rows and records.
 
     Attributes:
+        key_columns: the columns in which the results show the key: those of the source, if it has some.
         not_compared: column → field, of the columns that lead to a field which the list does not show.
     """
 
@@ -137,6 +142,7 @@ class _Comparison:
         self._source: RowSource | None = None
         self.ledger: Ledger = Ledger(folder / "rows.db")
         self.list_file: Path = folder / "list.jsonl"
+        self.key_columns: Sequence[str] = key.paths
         self.not_compared: Mapping[str, str] = {}
 
     def open(self, source: Any) -> RowSource:
@@ -177,6 +183,8 @@ class _Comparison:
                 await run_in_thread(partial(self.ledger.load, loaded))
         await run_in_thread(self.ledger.begin)
         self.not_compared = {name: path for name, path in columns.not_shown().items() if path not in self._key.paths}
+        own = {path: name for name, path in columns.paths().items() if name in names}
+        self.key_columns = [own.get(path, path) for path in self._key.paths]
         return number, [name for name in names if name not in OUTCOME_COLUMNS]
 
     async def take_records(self) -> None:
@@ -219,6 +227,10 @@ class _ShownColumns(Columns):
             self._fields[path] = attrs.evolve(self._fields[path], role="ignored")
         self._add_shown(family.facts.reads, "")
         self._short_names = self._find_short_names()
+
+    def paths(self) -> dict[str, str]:
+        """Return the columns of the rows so far, with their fields."""
+        return {column: place.path for column, place in self._places.items()}
 
     def not_shown(self) -> dict[str, str]:
         """Return the columns of the rows so far that lead to a field which records do not show, with that field."""

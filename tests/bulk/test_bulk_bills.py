@@ -124,7 +124,7 @@ async def test_lines_of_a_bill_that_do_not_stand_together(server, clock, tmp_pat
     assert [one["bill"]["bill_id"] for one in server.bills] == ["B2"]
     text = rejects.read_text()
     assert "more of its lines begin in line 4" in text
-    assert text.count("the key stands in line 2 already") == 2
+    assert text.count("external_purchase_id: repeats line 2") == 2
 
 
 @pytest.mark.parametrize("stray", ["B1;2026-03-08 10:00:00;100", ";;;Cup;50;50;2;GLOBAL;e346;21;1;False;x"])

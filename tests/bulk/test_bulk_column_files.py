@@ -96,3 +96,11 @@ def test_a_file_of_columns_that_is_wrong(tmp_path, name, text, problem):
     assert str(path) in str(caught.value)
     with pytest.raises(BadSourceError, match="No such file"):
         column_map(tmp_path / "missing.toml")
+
+
+def test_a_file_of_columns_in_another_encoding(tmp_path):
+    """A file that an editor saved in another encoding is refused with the probable one, and what to do."""
+    path = tmp_path / "columns.toml"
+    path.write_bytes('"Příjmení" = "last_name"\n"Žena" = "gender"\n'.encode("cp1250"))
+    with pytest.raises(BadSourceError, match="is not UTF-8, but probably cp1250: save it as UTF-8"):
+        column_map(path)

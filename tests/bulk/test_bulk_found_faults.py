@@ -285,7 +285,7 @@ async def test_two_rows_with_one_external_id(sandbox, tmp_path):
         rows = [{**row, "external_id": "E1"} for row in people(2)]
         report = await client.customers.bulk_write(rows, results=results, **BY_EMAIL)
     assert counts(report) == {"created": 1, "refused": 1}
-    assert read(results)[1]["reasons"] == ["external_id: the external id stands in line 1 already"]
+    assert read(results)[1]["reasons"] == ["external_id: repeats line 1"]
 
 
 async def test_a_lost_batch_of_brands_reads_the_list_once(sandbox):

@@ -18,7 +18,7 @@ async def test_results_and_rejects_name_lines_and_reasons(client, tmp_path):
     await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, rejects=rejects)
     assert [row["line"] for row in read(results)] == ["3", "5", "6", "7", "8"]
     assert [(row["line"], row["reasons"]) for row in read(rejects)] == [
-        ("5", "the key stands in line 3 already"),
+        ("5", "email: repeats line 3"),
         ("6", "personal_information.email: the row has no key"),
         ("7", "line 7: it has a NUL byte"),
         ("8", "a quotation mark opened in line 8 is not closed"),

@@ -57,7 +57,7 @@ async def test_results_hold_the_row_the_outcome_and_the_changed_fields(client, s
     assert rows[0]["record_id"]
     assert "personal_information.last_name" in rows[1]["changed_fields"]
     assert rows[2]["reasons"] == "personal_information.email: the row has no key"
-    assert rows[3]["reasons"] == "the key stands in line 2 already"
+    assert rows[3]["reasons"] == "email: repeats line 2"
     assert [row["last_name"] for row in read(rejects)] == ["Nobody", "Twice"]
     assert list(read(rejects)[0]) == ["email", "last_name", "language_id", "line", "reasons"]
     assert oct(results.stat().st_mode)[-3:] == "600"

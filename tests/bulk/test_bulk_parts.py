@@ -51,7 +51,7 @@ async def test_two_rows_with_one_card(sandbox, tmp_path, match):
         rows, results = [{**row, "card_number": "7777"} for row in people(2)], tmp_path / "r.jsonl"
         report = await client.customers.bulk_write(rows, match=match, defaults=defaults, results=results)
         assert counts(report) == {"created": 1, "refused": 1}
-        assert read(results)[1]["reasons"] == ["card_number: the card number stands in line 1 already"]
+        assert read(results)[1]["reasons"] == ["card_number: repeats line 1"]
         assert await client.cards.list(card_number="7777").total() == 1
         assert await client.customers.list().total() == 61
 

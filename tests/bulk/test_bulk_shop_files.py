@@ -298,7 +298,7 @@ async def test_a_key_in_several_rows(sandbox, tmp_path, caplog):
             assert (
                 "2 rows have the key or the card of an earlier row: these rows are refused, also where" in caplog.text
             )
-    assert report.reason_lines == {"the key stands in a line already": [5, 7]}
+    assert report.reason_lines == {"email: repeats a line": [5, 7]}
 
 
 async def test_a_key_of_a_refused_row(sandbox, tmp_path, caplog):

@@ -271,4 +271,4 @@ async def test_faults_of_a_file_are_found_at_once(client, tmp_path):
     report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results)
     assert counts(report) == {"created": 20, "refused": 30}
     assert outcomes(results) == ["created"] * 20 + ["refused"] * 30
-    assert all(re.match(r"[\w.]+: |the key stands in line 2", row["reasons"]) for row in read(results)[20:])
+    assert all(re.match(r"[\w.]+: ", row["reasons"]) for row in read(results)[20:])

@@ -4,6 +4,10 @@ import csv
 import json
 
 import pytest
+from kit import connect
+
+from carecloud_async.cli.import_rows import _confirmed
+from carecloud_async.sandbox import Sandbox
 
 SOURCE = ("--default", "customer_source_id=86e05affc7a7abefcd513ab400")
 
@@ -176,6 +180,22 @@ def test_a_run_that_fails_goes_on_with_resume(carecloud, project, tmp_path):
     done = carecloud(*arguments, "--resume")
     assert done.code == 0, done.err
     assert "9 created" in done.err
+
+
+@pytest.mark.anyio
+async def test_the_preview_of_new_records(tmp_path, monkeypatch, capsys):
+    """The question counts new records, and names only the fields of records that are known."""
+    sandbox = Sandbox(customers=20, untidy=False)
+    known = next(email for one in sandbox.customers if (email := one["personal_information"]["email"]))
+    path = tmp_path / "c.csv"
+    path.write_text(f"email,last_name,language_id\n{known},Other,\na@example.com,A,en\nb@example.com,B,en\n")
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
+    async with connect(sandbox) as client:
+        defaults = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
+        assert await _confirmed(client.customers, str(path), {"match": "email", "defaults": defaults})
+    said = capsys.readouterr().err
+    assert "new records: 2\n" in said
+    assert "fields that change: personal_information.last_name (1)\n" in said
 
 
 def test_a_dry_run(carecloud, project, tmp_path):

@@ -107,6 +107,21 @@ async def test_keys_are_compared_as_in_bulk_writes(sandbox):
     assert report.same + report.twice == len(rows)
 
 
+async def test_missing_records_are_shown_under_the_columns_of_the_file(sandbox, tmp_path):
+    """The key of a record without a row stands in the file's own column, whatever its name."""
+    emails = [email for one in sandbox.customers if (email := one["personal_information"]["email"])]
+    path, results = tmp_path / "c.csv", tmp_path / "diff.csv"
+    path.write_text(f"Mail,Name\n{emails[0]},\n")
+    async with connect(sandbox) as client:
+        columns = {"Mail": "email", "Name": "last_name"}
+        report = await client.customers.list().compare(path, match="email", columns=columns, results=results)
+    assert report.missing_here > 0
+    with results.open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [*rows[0]][:3] == ["Mail", "Name", "line"]
+    assert emails[1].lower() in {row["Mail"].lower() for row in rows if row["outcome"] == "missing_here"}
+
+
 async def test_columns_that_the_list_does_not_show(sandbox):
     """The report names the columns that were not compared; those passed over and those of results are none of them."""
     email = next(email for one in sandbox.customers if (email := one["personal_information"]["email"]))
@@ -162,6 +177,8 @@ async def test_lists_and_keys_that_cannot_be_compared(sandbox, tmp_path):
             await client.purchases.list().compare([], match="external_purchase")
         with pytest.raises(BulkWriteError, match=r"records do not show this key.*email"):
             await client.customers.list().compare([{"external_id": "1"}], match="external_id")
+        with pytest.raises(BulkWriteError, match="carecloud compare cards"):
+            await client.customers.list().compare([{"card_number": "1"}], match="card_number")
         with pytest.raises(BulkWriteError, match="the folder does not exist"):
             await client.purchases.list().compare([], match="purchase_id", results=tmp_path / "no" / "diff.csv")
     assert sandbox.count("GET /purchases") == 0
