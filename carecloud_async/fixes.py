@@ -79,6 +79,7 @@ IN_FRONT = Fix(
 INTERFACE = Fix("ask the administrator for an application that may use this interface")
 PROXY = Fix("check {proxy} or HTTPS_PROXY")
 LOOK_FIRST = Fix("it may have happened, look before sending it again")
+NAME_PREFIX = Fix("write {phone_prefix} as in +420")
 NO_HOST = Fix("check {project_url} and {proxy}")
 NOT_THE_API = Fix("check that {project_url} is that of a CareCloud project; if it is, try again later")
 NOTHING_ANSWERS = Fix("check {project_url}, the port and the network")

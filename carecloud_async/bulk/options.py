@@ -13,6 +13,7 @@ from carecloud_async.bulk.column_map import Target, column_map
 from carecloud_async.bulk.phones import phone_prefix
 from carecloud_async.bulk.report import OnBulkProgress
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.fixes import NAME_PREFIX
 
 __all__ = ["BulkWriteOptions", "RowOptions"]
 
@@ -75,7 +76,7 @@ class BulkWriteOptions:
             raise ConfigurationError("decimal is '.' or ','")
         given: object = self.phone_prefix
         if given is not None and not (isinstance(given, str) and phone_prefix(given)):
-            raise ConfigurationError("phone_prefix is an international prefix, such as '+420'")
+            raise ConfigurationError("this is no international prefix of phone numbers", fix=NAME_PREFIX)
         if self.match is None and self.mode == "update":
             raise ConfigurationError("mode='update' needs match=, the key that names a record")
         if self.match is None and self.if_unchanged:

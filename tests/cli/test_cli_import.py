@@ -120,7 +120,10 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     ("arguments", "message"),
     [
         (("customers", "c.csv", "--match", "email", "--columns", "no.toml"), "no.toml: No such file or directory"),
-        (("customers", "c.csv", "--match", "email", "--phone-prefix", "CZ"), "phone_prefix is an international prefix"),
+        (
+            ("customers", "c.csv", "--match", "email", "--phone-prefix", "CZ"),
+            "phone numbers: write --phone-prefix as in +420",
+        ),
         (
             ("customers", "c.csv", "--match", "email", "--as-written", "nr"),
             "no column 'nr': name columns of it in --as-written",
