@@ -309,7 +309,7 @@ async def test_a_key_of_a_refused_row(sandbox, tmp_path, caplog):
     async with connect(sandbox) as client:
         report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results)
     assert (counts(report), report.repeats) == ({"refused": 2}, 1)
-    assert read(results)[1]["reasons"] == ["the key stands in line 2 already"]
+    assert read(results)[1]["reasons"] == ["email: repeats line 2"]
     assert "these rows are refused, also where the earlier row is refused itself" in caplog.text
 
 
