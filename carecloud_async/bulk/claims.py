@@ -177,7 +177,7 @@ class Claims:
         self._leave(keys, owner=self.owner, left_at=self._clock.monotonic())
 
     def abandon(self, keys: Iterable[str], *, settled: bool = False) -> None:
-        """Leave keys behind for which no run will look any more: whoever claims them next learns of it.
+        """Leave keys behind that no run will look up any more; the run that claims them next learns of it.
 
         Args:
             keys: the keys.
