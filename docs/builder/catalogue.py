@@ -14,7 +14,7 @@ from typing import Any
 import griffe
 
 from carecloud_async import _HOMES as HOMES
-from carecloud_async import Interface
+from carecloud_async import ConfigurationError, Interface
 from docs.builder.samples import Sample, samples
 
 PACKAGE = "carecloud_async"
@@ -189,7 +189,7 @@ def _every(one: Any) -> Iterator[Any]:
 def _module(path: str) -> Any:
     try:
         return import_module(path)
-    except ImportError:  # of an extra that is not installed
+    except (ImportError, ConfigurationError):  # of an extra that is not installed
         return None
 
 
