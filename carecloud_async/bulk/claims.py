@@ -67,7 +67,7 @@ class Claimed:
     Attributes:
         busy: keys that another run is writing, or left behind a moment ago.
         new: keys that this run did not have before.
-        doubted: keys that another run left behind, and of which none has said what became of them since.
+        doubted: keys that another run left behind, and whose outcome no run has determined since.
         free_since: of those that were left behind or let go: since when nothing can write them any more, on the
             monotonic clock.
     """

@@ -32,9 +32,9 @@ _MOST_ZEROS: Final = 3
 _KEPT: Final = 15
 _SHOWN: Final = 6
 _SHOWN_SHORT: Final = 12
-#: So many zeros in the place of digits that a spreadsheet does not keep are no chance: one in ten thousand.
+#: This many zeros where a spreadsheet drops digits are no coincidence: the chance is one in ten thousand.
 _NO_CHANCE: Final = 4
-#: From so many rows on a number that few rows, or one, should have was not typed.
+#: If this many rows have the same card number, it was not typed.
 _SEVERAL: Final = 3
 #: Least digits of a number that is unlikely to be the same in all rows.
 _LONG: Final = 8

@@ -33,7 +33,7 @@ _log = logging.getLogger("carecloud_async.export")
 
 #: Seconds between two looks at whether the file was stopped.
 _LOOK = 0.05
-#: A pipe that `poll` calls writable takes so many bytes without blocking (POSIX, `pipe`).
+#: A pipe that `poll` reports as writable takes this many bytes without blocking (POSIX, `pipe`).
 _PIPE_BUF = getattr(select, "PIPE_BUF", 512)
 
 
