@@ -29,7 +29,7 @@ from attrs import field, frozen
 from carecloud_async._base.runs import Database
 from carecloud_async._base.runs.locked_file import LockedFile
 from carecloud_async._base.runtime.clock import Clock
-from carecloud_async._base.runtime.durable_files import claim_folder, touch_private
+from carecloud_async._base.runtime.durable_files import claim_folder
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.errors import BulkWriteError
 
@@ -102,10 +102,10 @@ class Claims:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             claim_folder(self._folder)
-            path = self._folder / _FILE
-            touch_private(path)
-            self._database = db = Database(path, explain=self._explain, timeout=_BUSY)
-            db.execute("PRAGMA journal_mode=WAL")
+            # SQLite makes the file, in a private folder: a process that opens it besides loses the locks of all its
+            # connections when it closes that descriptor (POSIX).
+            self._database = db = Database(self._folder / _FILE, explain=self._explain, timeout=_BUSY)
+            db.write_ahead()
             db.execute("PRAGMA synchronous=FULL")
             for statement in _SCHEMA:
                 db.execute(statement)

@@ -12,6 +12,7 @@ import anyio.lowlevel
 import pytest
 from bulk_server import CustomerServer, client_of
 
+from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.claims import Claims
@@ -177,6 +178,59 @@ def test_a_run_that_is_killed_leaves_its_keys():
         assert claims.claim(["a"]).busy == {"a"}  # its end is noticed now
         clock.ahead += 36.0
         assert claims.claim(["a"]).new == {"a"}
+
+
+#: A run that claims keys, says which are busy, and ends.
+SHORT_RUN = """
+import sys
+from carecloud_async.bulk.claims import Claims
+from carecloud_async._base.runtime.clock import SystemClock
+with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
+    busy = claims.claim(sys.argv[1:]).busy
+    claims.release(set(sys.argv[1:]) - busy)
+    print(*sorted(busy))
+"""
+
+
+def busy_elsewhere(*keys):
+    """The keys of these that are busy for a run of another process."""
+    variables = {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        **{name: os.environ[name] for name in ("XDG_STATE_HOME", "PATH")},
+    }
+    command = [sys.executable, "-c", SHORT_RUN, *keys]
+    return subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_a_run_that_ends_takes_no_lock_of_its_process_with_it():
+    """A key is busy for other processes after two runs have ended, one of its own process and one of another."""
+    with claims_of(SystemClock()) as first:
+        first.claim(["a"])
+        with claims_of(SystemClock()):
+            pass
+        assert busy_elsewhere("a") == ["a"]
+        first.claim(["b"])
+        assert busy_elsewhere("a", "b") == ["a", "b"]
+
+
+def test_a_new_file_is_switched_while_another_program_has_it(tmp_path):
+    """A run that begins while another one makes the file of claims waits for it."""
+
+    class ExplainedError(Exception):
+        """What is made of SQLite's errors."""
+
+    path = tmp_path / "new.db"
+    other = Database(path, explain=lambda error: ExplainedError(error.sqlite_errorname), timeout=60.0)
+    db = Database(path, explain=lambda error: ExplainedError(error.sqlite_errorname), timeout=60.0)
+    other.start()
+    thread = threading.Thread(target=db.write_ahead)
+    thread.start()
+    other.execute("CREATE TABLE one (value)")
+    other.commit()
+    thread.join()
+    assert db.execute("PRAGMA journal_mode") == [("wal",)]
+    other.close()
+    db.close()
 
 
 def test_many_runs_begin_and_end_at_once(clock):

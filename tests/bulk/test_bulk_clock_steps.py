@@ -67,7 +67,7 @@ async def test_a_step_after_a_run_was_killed(clock, step):
 @pytest.mark.parametrize("step", [7200.0, -7200.0])
 async def test_a_step_while_another_run_holds_the_key(clock, step):
     """A key that another run writes is waited for and looked up after it, though the time of day stepped meanwhile."""
-    server, reports, began = CustomerServer(clock), [], anyio.Event()
+    server, outcomes, began = CustomerServer(clock), {}, anyio.Event()
 
     async def arrived(request):
         if request.method == "POST" and request.url.path.endswith("/customers"):
@@ -79,12 +79,12 @@ async def test_a_step_while_another_run_holds_the_key(clock, step):
     async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
         server.arrived = arrived
 
-        async def run(row):
-            reports.append(await client.customers.bulk_write([row], match="email", defaults=SOURCE))
+        async def run(name, row):
+            outcomes[name] = counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE))
 
         row = people(1)[0]
-        tasks.start_soon(run, row)
+        tasks.start_soon(run, "first", row)
         await began.wait()
-        tasks.start_soon(run, {**row, "last_name": "Second"})
-    assert [counts(report) for report in reports] == [{"created": 1}, {"updated": 1}]
+        tasks.start_soon(run, "second", {**row, "last_name": "Second"})
+    assert outcomes == {"first": {"created": 1}, "second": {"updated": 1}}
     assert len(server.customers) == 1

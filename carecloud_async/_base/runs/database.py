@@ -19,6 +19,9 @@ __all__ = ["IN_MEMORY", "TEMPORARY", "Database"]
 IN_MEMORY: Final = ":memory:"
 TEMPORARY: Final = ""
 
+#: How often to ask for WAL mode while other programs switch the same new file.
+_SWITCHES: Final = 100
+
 
 class Database:
     """A database of one connection.
@@ -60,6 +63,28 @@ class Database:
         """
         with self._explained():
             self._connection.executemany(statement, rows)
+
+    def write_ahead(self) -> None:
+        """Switch to write-ahead logging (WAL mode).
+
+        Raises:
+            Exception: what `explain` made of SQLite's refusal.
+        """
+        tries = 0
+        with self._explained():
+            while not self._switch(is_last=tries >= _SWITCHES):
+                with self.transaction():  # waits for the other program, which the switch does not
+                    tries += 1
+
+    def _switch(self, *, is_last: bool) -> bool:
+        """Switch to WAL mode; return `False` if another program uses the file."""
+        try:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if is_last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

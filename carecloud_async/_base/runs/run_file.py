@@ -308,7 +308,7 @@ class RunFile:
             with db.transaction():
                 db.execute(f"PRAGMA application_id={MARK}")
                 self._make_tables()
-        db.execute("PRAGMA journal_mode=WAL")
+        db.write_ahead()
         if is_new:
             with self._system_errors():
                 self._file.sync()
