@@ -20,6 +20,8 @@ __all__ = ["Actor", "Violations"]
 #: Attempts that are disturbed, and attempts at all: after these an actor that has not finished is stuck.
 DISTURBED: Final = 5
 ATTEMPTS: Final = 14
+#: How long the last attempts wait for whoever has the work's file (seconds).
+_LAST_WAIT: Final = 600.0
 
 
 class Violations:
@@ -135,6 +137,7 @@ class Actor(ABC):
         for number in range(ATTEMPTS):
             if number >= ATTEMPTS - 3:
                 self.internet.calm = True
+                await anyio.sleep(_LAST_WAIT)
             ending = await self.attempt(work, what=what)
             if ending.result is not None:
                 return ending.result
