@@ -203,14 +203,14 @@ class FamilyFacts:
     scope: Mapping[str, str]
     writes: BulkWrites
     create_model: type[Input] | None
-    update_model: type[Input] | None
-    id_field: str | None
-    can_create: bool
-    can_update: bool
-    can_batch: bool
-    can_get: bool
-    can_list: bool
-    can_export: bool
+    update_model: type[Input] | None = None
+    id_field: str | None = None
+    can_create: bool = False
+    can_update: bool = False
+    can_batch: bool = False
+    can_get: bool = False
+    can_list: bool = False
+    can_export: bool = False
 
     @property
     def family(self) -> str:

@@ -117,14 +117,7 @@ class CallFamily(Family):
             # The key lies in the body, where the call sends it: a create is given it in any case.
             writes=BulkWrites(create_fields={kind.key: ()}),
             create_model=_Anything,
-            update_model=None,
-            id_field=None,
             can_create=True,
-            can_update=False,
-            can_batch=False,
-            can_get=False,
-            can_list=False,
-            can_export=False,
         )
 
     @property

@@ -37,14 +37,7 @@ class ActionFamily(Family):
             scope=scope_of(self.caller, name),
             writes=writes,
             create_model=row,
-            update_model=None,
-            id_field=None,
             can_create=True,
-            can_update=False,
-            can_batch=False,
-            can_get=False,
-            can_list=False,
-            can_export=False,
         )
 
     @abstractmethod
