@@ -15,7 +15,7 @@ import anyio
 import attrs
 import typer
 
-from carecloud_async.bulk import BulkWriteReport
+from carecloud_async.bulk import BulkProgress, BulkWriteReport
 from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome
@@ -24,7 +24,7 @@ from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import ColumnsFile, Decimal, Encoding, Of, PhonePrefix, Rate, Report, Resume
-from carecloud_async.cli.progress import count_outcomes, counted, show_progress
+from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.families import open_family, plain_name, require_bulk
@@ -176,6 +176,7 @@ def import_rows(
     _check_family(resource, of or [])
     arguments = options.arguments()
     asks = not (yes or options.resume or options.dry_run) and is_terminal() and sys.stdin.isatty()
+    last: list[BulkProgress] = []
 
     async def work() -> BulkWriteReport | None:
         async with connection.open(rate=rate, connections=max(options.concurrency or 0, MAX_CONNECTIONS)) as client:
@@ -183,14 +184,19 @@ def import_rows(
             await client.login()
             if asks and not await _confirmed(family, file, arguments):
                 return None
-            with show_progress(resource) as on_progress:
+            with show_progress(resource) as show:
+
+                def on_progress(progress: BulkProgress) -> None:
+                    last[:] = [progress]
+                    show(progress)
+
                 done: BulkWriteReport = await family.bulk_write(file, **arguments, on_progress=on_progress)
                 return done
 
     try:
         done = anyio.run(work)
     except KeyboardInterrupt:
-        say("interrupted: the same command with --resume goes on")
+        say(_interrupted(last, dry_run=options.dry_run))
         return INTERRUPTED
     except (ConfigurationError, UsageError):
         raise
@@ -206,6 +212,19 @@ def import_rows(
     if report is not None:
         write_report(report, resource, done)
     return 0 if done.complete else FAILED
+
+
+def _interrupted(last: Sequence[BulkProgress], *, dry_run: bool) -> str:
+    """Return how far an import came that was interrupted, and how it goes on.
+
+    Args:
+        last: the last progress, if there was any.
+        dry_run: whether nothing is written, so that there is nothing to go on with.
+    """
+    if not last:
+        return "interrupted before anything was read: run it again"
+    end = "nothing was written" if dry_run else "nothing is lost: the same command with --resume goes on"
+    return f"interrupted: {describe_progress(last[0])}; {end}"
 
 
 def describe(resource: str, report: BulkWriteReport) -> str:

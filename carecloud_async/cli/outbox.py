@@ -12,12 +12,12 @@ import anyio
 import typer
 
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import put, say
+from carecloud_async.cli.console import INTERRUPTED, put, say
 from carecloud_async.cli.failures import FAILED, UsageError
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import Rate
 from carecloud_async.cli.progress import counted
-from carecloud_async.outbox import OutboxError
+from carecloud_async.outbox import Outbox, OutboxError
 from carecloud_async.outbox.queue import OutboxQueue
 
 __all__ = ["outbox"]
@@ -58,7 +58,7 @@ def outbox(
     if not path.exists():
         raise OutboxError(f"{path}: there is no such file")
     if what == "send":
-        return anyio.run(_send, connection, path, seconds, rate)
+        return _send(connection, path, seconds, rate)
     with closing(OutboxQueue.open(path, binding=None)) as queue:
         if what == "list":
             for line in _lines(queue):
@@ -75,12 +75,34 @@ def outbox(
     return 0
 
 
-async def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None) -> int:
-    async with connection.open(rate=rate) as client, client.outbox(path) as opened:
-        is_sent = await opened.flush(timeout=seconds)
-        why = "" if opened.problem is None else f"; it waits: {opened.problem}"
-        say(f"{opened.waiting:,} waiting, {opened.failed:,} failed{why}")
-    return 0 if is_sent else FAILED
+def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None) -> int:
+    """Send what waits, and say how far that came, also when it is interrupted."""
+    opened: list[tuple[Outbox, int]] = []
+
+    async def work() -> int:
+        async with connection.open(rate=rate) as client, client.outbox(path) as found:
+            opened.append((found, found.waiting + found.failed))
+            is_sent = await found.flush(timeout=seconds)
+            why = "" if found.problem is None else f"; it waits: {found.problem}"
+            say(f"{_figures(*opened[0])}{why}")
+        return 0 if is_sent else FAILED
+
+    try:
+        return anyio.run(work)
+    except KeyboardInterrupt:
+        done = _figures(*opened[0]) if opened else "nothing was sent"
+        say(f"interrupted: {done}; nothing is lost: carecloud outbox {path} send goes on")
+        return INTERRUPTED
+
+
+def _figures(found: Outbox, before: int) -> str:
+    """Return how many entries were sent, wait and failed.
+
+    Args:
+        found: the outbox.
+        before: how many entries it had.
+    """
+    return f"{before - found.waiting - found.failed:,} sent, {found.waiting:,} waiting, {found.failed:,} failed"
 
 
 def _is_failed(queue: OutboxQueue, number: int) -> bool:

@@ -88,5 +88,5 @@ class Output:
     def interrupted(self) -> str:
         """Return what has become of an export to a file that was interrupted."""
         if self.has_partial():
-            return f"interrupted: {self.name} is not finished; the same command with --resume goes on"
+            return f"interrupted: what was fetched for {self.name} is kept; the same command with --resume goes on"
         return f"interrupted before anything was fetched for {self.name}"

@@ -16,7 +16,7 @@ from carecloud_async.bulk.report import BulkFigures
 from carecloud_async.cli.console import is_terminal, say
 from carecloud_async.export import Progress
 
-__all__ = ["count_outcomes", "counted", "show_progress"]
+__all__ = ["count_outcomes", "counted", "describe_progress", "show_progress"]
 
 #: Seconds between two plain lines.
 INTERVAL = 5.0
@@ -43,7 +43,7 @@ def show_progress(
             nonlocal due
             if clock() >= due:
                 due = clock() + INTERVAL
-                say(f"{resource}: {describe(progress)}")
+                say(f"{resource}: {describe_progress(progress)}")
 
         yield line
         return
@@ -56,12 +56,12 @@ def show_progress(
                 total, done = progress.total, progress.records
             else:
                 total, done = (None if progress.stage == "reading" else progress.rows), progress.done
-            bar.update(task, total=total, completed=done, state=describe(progress))
+            bar.update(task, total=total, completed=done, state=describe_progress(progress))
 
         yield update
 
 
-def describe(progress: Progress | BulkProgress) -> str:
+def describe_progress(progress: Progress | BulkProgress) -> str:
     """Return what is done so far in a few words: records, rate and time left, or rows and their outcomes."""
     if isinstance(progress, BulkProgress):
         if progress.stage == "reading":

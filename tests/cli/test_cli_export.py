@@ -13,7 +13,7 @@ from cli_process import wait_until
 from carecloud_async import fixes
 from carecloud_async.cli.failures import _OPTIONS, _STEPS, explain
 from carecloud_async.cli.output import Output
-from carecloud_async.cli.progress import describe, show_progress
+from carecloud_async.cli.progress import describe_progress, show_progress
 from carecloud_async.cli.resources import listable
 from carecloud_async.cli.summary import summary
 from carecloud_async.errors import ConfigurationError, ConnectionFailedError, ExportError
@@ -277,10 +277,10 @@ def test_progress_lines_come_every_few_seconds(capfd):
 
 def test_progress_without_a_total():
     """What the server does not say is not made up."""
-    assert describe(progress(records=5, total=None, remaining=None)) == "5, 1,000 a second"
-    assert describe(progress(records=5, total=None, retries=1)) == "5, 1,000 a second, 1 retry, 0:00:15 left"
-    assert describe(progress(records=5, total=None, retries=1200, remaining=None)).endswith(", 1,200 retries")
-    assert describe(progress(records=5, stage="writing")) == "5, writing the file"
+    assert describe_progress(progress(records=5, total=None, remaining=None)) == "5, 1,000 a second"
+    assert describe_progress(progress(records=5, total=None, retries=1)) == "5, 1,000 a second, 1 retry, 0:00:15 left"
+    assert describe_progress(progress(records=5, total=None, retries=1200, remaining=None)).endswith(", 1,200 retries")
+    assert describe_progress(progress(records=5, stage="writing")) == "5, writing the file"
 
 
 def test_the_summary_tells_of_changes():

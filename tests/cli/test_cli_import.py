@@ -2,8 +2,12 @@
 
 import csv
 import json
+import os
+import re
+import signal
 
 import pytest
+from cli_process import wait_until
 from kit import connect
 
 from carecloud_async.cli.import_rows import _confirmed
@@ -183,6 +187,22 @@ def test_a_run_that_fails_goes_on_with_resume(carecloud, project, tmp_path):
     done = carecloud(*arguments, "--resume")
     assert done.code == 0, done.err
     assert "9 created" in done.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_import_says_how_far_it_came(start, project, tmp_path, number):
+    """Ctrl-C and SIGTERM end an import with 130 and a line that says how far it came, and how it goes on."""
+    rows = [f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(9)]
+    (tmp_path / "c.jsonl").write_text("".join(rows))
+    project.faults.add("POST /customers", delay=60, times=None, after=4)
+    process = start("import", "customers", "c.jsonl", "--match", "email", *SOURCE, "--concurrency", 1)
+    wait_until(lambda: project.count("POST /customers") >= 5)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    said = r"carecloud: interrupted: \d of 9 rows, .*; nothing is lost: the same command with --resume goes on\n"
+    assert re.fullmatch(said, err.splitlines(keepends=True)[-1]), err
 
 
 @pytest.mark.anyio

@@ -1,9 +1,17 @@
 """`carecloud outbox`: the person at the help desk looks after a till's outbox."""
 
+import os
+import re
+import signal
+from itertools import islice
+
 import anyio
 import pytest
+from cli_process import wait_until
 
 from carecloud_async import CareCloud
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
 
 @pytest.fixture
@@ -20,6 +28,21 @@ def till(project, monkeypatch):
             assert outbox.failed == 2
 
     anyio.run(put)
+
+
+@pytest.fixture
+def waiting(project):
+    """An outbox with points of five customers that wait, since the server was away."""
+    away = project.faults.add("GET /point-history", status=503, times=None)
+
+    async def put():
+        async with CareCloud.from_env() as client, client.outbox("till.db") as outbox:
+            for number, one in enumerate(islice(project.customers, 5)):
+                points = {"customer_id": one["customer_id"], "amount": 5.0, "reference": f"B{number}"}
+                await outbox.put(client.points.assign_points, **points)
+
+    anyio.run(put)
+    project.faults.remove(away)
 
 
 def test_the_help_desk_retries_and_drops(carecloud, till):
@@ -47,9 +70,34 @@ def test_what_waits_is_sent(carecloud, till, project):
     carecloud("outbox", "till.db", "retry", 2)
     sent = carecloud("outbox", "till.db", "send")
     assert sent.code == 1
-    assert sent.line.startswith("0 waiting, ")
+    assert sent.line == "0 sent, 0 waiting, 2 failed"
     carecloud("outbox", "till.db", "drop", "--all")
     assert carecloud("outbox", "till.db", "send").code == 0
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, project, number):
+    """Ctrl-C and SIGTERM end `send` with 130 and one line; sent again, each entry is at the server once."""
+    project.settings.latency = 0.3
+    process = start("outbox", "till.db", "send")
+    wait_until(lambda: project.count("POST /points/actions/assign-points") >= 2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    said = re.fullmatch(
+        r"carecloud: interrupted: (\d) sent, (\d) waiting, 0 failed; nothing is lost: "
+        r"carecloud outbox till\.db send goes on\n",
+        err,
+    )
+    assert said, err
+    sent, left = map(int, said.groups())
+    assert (sent >= 2, sent + left) == (True, 5)
+    project.settings.latency = 0
+    again = carecloud("outbox", "till.db", "send")
+    assert (again.code, again.line) == (0, f"{left} sent, 0 waiting, 0 failed")
+    notes = [project.records("point-history").record(one) for one in project.records("point-history").ids()]
+    assert sorted(re.findall(r"\[ref: (B\d)\]", str(notes))) == ["B0", "B1", "B2", "B3", "B4"]
 
 
 @pytest.mark.parametrize(

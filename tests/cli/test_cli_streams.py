@@ -73,7 +73,8 @@ def test_sigterm_is_ctrl_c(start, project, carecloud, tmp_path):
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert (
-        err == f"carecloud: interrupted: {tmp_path}/c.jsonl is not finished; the same command with --resume goes on\n"
+        err == f"carecloud: interrupted: what was fetched for {tmp_path}/c.jsonl is kept; "
+        "the same command with --resume goes on\n"
     )
     project.settings.latency = 0
     before = project.count("GET /customers")
@@ -111,6 +112,18 @@ def test_sigterm_while_the_command_starts(start):
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "carecloud: interrupted\n")
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_is_interrupted(start, project, number):
+    """A command that keeps nothing says that it was interrupted, and ends with 130."""
+    project.settings.latency = 60
+    process = start("total", "customers")
+    wait_until(lambda: project.count("POST /users/actions/login") >= 1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "carecloud: interrupted\n")
 
 
 @posix
