@@ -99,19 +99,17 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
     ) -> None:
-        settings = Settings(
-            zone=ZoneInfo(timezone),
-            token_lifetime=token_lifetime,
-            reuse_tokens=reuse_tokens,
-            login_status=login_status,
-            login_refusal=login_refusal,
-            max_count=max_count,
-            pretty=pretty,
-            latency=latency,
-            rate_limit=rate_limit,
-            rate_limit_retry_after=rate_limit_retry_after,
-            set_cookies=set_cookies,
-        )
+        settings = Settings(ZoneInfo(timezone))
+        settings.token_lifetime = token_lifetime
+        settings.reuse_tokens = reuse_tokens
+        settings.login_status = login_status
+        settings.login_refusal = login_refusal
+        settings.max_count = max_count
+        settings.pretty = pretty
+        settings.latency = latency
+        settings.rate_limit = rate_limit
+        settings.rate_limit_retry_after = rate_limit_retry_after
+        settings.set_cookies = set_cookies
         SandboxState.__init__(
             self,
             settings=settings,

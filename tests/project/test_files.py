@@ -65,13 +65,12 @@ def test_imports_are_absolute():
 
 
 def test_there_are_two_styles_of_class():
-    """No class of the SDK, the sandbox aside, is an attrs class that can be changed: a state has an `__init__`."""
+    """No class of the package is an attrs class that can be changed: a state has an `__init__`."""
     third = [
         f"{name(path)}: {node.name}"
         for path in python_files("carecloud_async")
         for node in nodes_of(path)
         if isinstance(node, ast.ClassDef)
-        and "sandbox" not in path.parts
         and any(re.match(r"(attrs\.)?(define|mutable|attrs)\b(?!\.)", ast.unparse(one)) for one in node.decorator_list)
     ]
     assert third == []

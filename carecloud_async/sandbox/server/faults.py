@@ -19,7 +19,20 @@ Cut: TypeAlias = Literal[False, True, "before", "after", "half"]
 _CUTS: Final = (False, True, "before", "after", "half")
 
 
-@attrs.define(kw_only=True, eq=False)
+class Uses:
+    """How often a fault was used.
+
+    Attributes:
+        seen: Number of requests that matched.
+        hits: Number of requests that failed.
+    """
+
+    def __init__(self) -> None:
+        self.seen: int = 0
+        self.hits: int = 0
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class ArmedFault:
     """A fault that was added to a sandbox: which requests fail, how often, and how.
 
@@ -38,8 +51,7 @@ class ArmedFault:
         no_data: Whether the body is JSON without `data`.
         body: The body of the answer.
         headers: Further headers of the answer.
-        seen: Number of requests that matched.
-        hits: Number of requests that failed.
+        uses: How often it was used.
     """
 
     pattern: str
@@ -56,8 +68,17 @@ class ArmedFault:
     no_data: bool
     body: bytes | None
     headers: tuple[tuple[str, str], ...]
-    seen: int = 0
-    hits: int = 0
+    uses: Uses = attrs.field(factory=Uses, init=False, repr=False)
+
+    @property
+    def seen(self) -> int:
+        """Number of requests that matched."""
+        return self.uses.seen
+
+    @property
+    def hits(self) -> int:
+        """Number of requests that failed."""
+        return self.uses.hits
 
     @property
     def instead_of_work(self) -> bool:
@@ -68,7 +89,7 @@ class ArmedFault:
         """Count a request, and return whether it fails."""
         if not matches(self.pattern, name):
             return False
-        self.seen += 1
+        self.uses.seen += 1
         return self.seen > self.after and (self.times is None or self.hits < self.times)
 
 
@@ -186,7 +207,7 @@ class Faults:
             ready = [armed for armed in self._armed if armed.ready(name)]
             if not ready:
                 return None
-            ready[0].hits += 1
+            ready[0].uses.hits += 1
             return ready[0]
 
 

@@ -8,14 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from threading import Lock
 from typing import Any
 
-import attrs
-
 from carecloud_async.sandbox.api.operations import Route
 from carecloud_async.sandbox.server.faults import matches
 from carecloud_async.sandbox.state.facts import ApiOperation
 
 
-@attrs.define(kw_only=True)
 class RecordedRequest:
     """A request as it was received. Its repr shows no secrets, but its fields hold them.
 
@@ -29,13 +26,26 @@ class RecordedRequest:
         status: Status of the answer; `None` until it is sent, and if the connection was cut.
     """
 
-    method: str
-    route: Route
-    path: str = attrs.field(repr=False)
-    query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    status: int | None = None
+    def __init__(
+        self,
+        *,
+        method: str,
+        route: Route,
+        path: str,
+        query: tuple[tuple[str, str], ...],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> None:
+        self.method: str = method
+        self.route: Route = route
+        self.path: str = path
+        self.query: tuple[tuple[str, str], ...] = query
+        self.headers: Mapping[str, str] = headers
+        self.body: bytes = body
+        self.status: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<RecordedRequest {self.name}, status {self.status}>"
 
     @property
     def template(self) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import attrs
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -17,7 +16,6 @@ from carecloud_async.sandbox.server.app import DISCONNECT, SandboxApp
 _STARTUP_SECONDS = 30.0
 
 
-@attrs.define
 class Connections:
     """Connections of clients to the server.
 
@@ -27,9 +25,10 @@ class Connections:
         total: Opened so far.
     """
 
-    now: int = 0
-    most: int = 0
-    total: int = 0
+    def __init__(self) -> None:
+        self.now: int = 0
+        self.most: int = 0
+        self.total: int = 0
 
     def opened(self) -> None:
         """Count one more."""

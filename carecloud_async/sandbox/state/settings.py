@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import attrs
 
 
-@attrs.define(kw_only=True)
 class Settings:
     """Settings of a sandbox, read again for every request.
 
@@ -38,32 +37,33 @@ class Settings:
         batch_report: Whether a batch that kept its valid rows answers 400 with the invalid rows; otherwise 204.
     """
 
-    zone: ZoneInfo
-    token_lifetime: float = 7 * 3600
-    reuse_tokens: float | None = None
-    login_status: int = 200
-    login_refusal: int | None = None
-    unbound_status: int = 401
-    max_count: int | None = None
-    pretty: bool = False
-    total_items_first: bool = False
-    unstable_ties: bool = False
-    shuffled: bool = False
-    sorts: bool = True
-    filters: bool = True
-    totals: bool = True
-    uneven_names: bool = True
-    latency: float = 0.0
-    rate_limit: float | None = None
-    rate_limit_retry_after: float | None = None
-    set_cookies: bool = False
-    date_header: bool = True
-    date_offset: float = 0.0
-    request_id_header: bool = True
-    batch_report: bool = True
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone: ZoneInfo = zone
+        self.token_lifetime: float = 7 * 3600
+        self.reuse_tokens: float | None = None
+        self.login_status: int = 200
+        self.login_refusal: int | None = None
+        self.unbound_status: int = 401
+        self.max_count: int | None = None
+        self.pretty: bool = False
+        self.total_items_first: bool = False
+        self.unstable_ties: bool = False
+        self.shuffled: bool = False
+        self.sorts: bool = True
+        self.filters: bool = True
+        self.totals: bool = True
+        self.uneven_names: bool = True
+        self.latency: float = 0.0
+        self.rate_limit: float | None = None
+        self.rate_limit_retry_after: float | None = None
+        self.set_cookies: bool = False
+        self.date_header: bool = True
+        self.date_offset: float = 0.0
+        self.request_id_header: bool = True
+        self.batch_report: bool = True
 
 
-@attrs.define(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Overrides:
     """False answers that a test asked for; see `Sandbox.lie`.
 
