@@ -129,7 +129,7 @@ async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
     )
 
 
-def _in_order(ids: Sequence[str | int]) -> CheckFinding:
+def _in_order(ids: Sequence[str]) -> CheckFinding:
     """Return whether the ids of pages that fit together are in order."""
     if IdOrder().check(ids):
         return good("order", "pages come in the order of the ids, and fit together", "exports are exact in one pass")
@@ -167,7 +167,7 @@ def _not_seen(name: str, seen: str, meaning: str) -> CheckFinding:
     return not_known(name, seen, f"if it does not hold: {meaning}", "run it again")
 
 
-def _is_reversed(rising: Sequence[str | int], falling: Sequence[str | int]) -> bool:
+def _is_reversed(rising: Sequence[str], falling: Sequence[str]) -> bool:
     """Return whether both are in order by some way of comparing ids, one the other way round."""
     up, down = IdOrder(), IdOrder()
     up.check(rising)

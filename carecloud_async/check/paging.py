@@ -128,7 +128,7 @@ async def totals(target: FamilyList, page: LargePage) -> CheckFinding:
         seen = "total_items is smaller than the number of records in one page"
         return problem("totals", seen, _TOTAL_MEANS, _TOTAL_FIX)
     total, length, offset = reply.total, 0, 0
-    ids: tuple[str | int, ...] = ()
+    ids: tuple[str, ...] = ()
     for _ in range(2):  # records may be created or deleted meanwhile: the second look uses the new total
         offset = max(total - 1, 0)
         last = await _last_page(target, offset)

@@ -110,10 +110,12 @@ class Reply:
         """Whether it shows how the API takes the request: it did what was asked, or refused it in its own words."""
         return self.outcome not in _NO_EVIDENCE
 
-    def ids(self, name: str) -> tuple[str | int, ...]:
+    def ids(self, name: str) -> tuple[str, ...]:
         """Return the ids of its records; a record without one is left out."""
         found = (record.get(name) for record in self.records)
-        return tuple(one for one in found if isinstance(one, str | int) and not isinstance(one, bool) and one != "")
+        return tuple(
+            str(one) for one in found if isinstance(one, str | int) and not isinstance(one, bool) and one != ""
+        )
 
     def __str__(self) -> str:
         """Return the outcome in words, for findings."""

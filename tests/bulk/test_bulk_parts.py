@@ -164,6 +164,25 @@ async def test_an_external_id_of_two_customers(sandbox, tmp_path):
         assert (await both).conflict == 1
 
 
+async def test_a_customer_who_is_deleted_between_two_requests_of_a_look_up(sandbox):
+    """A row whose key shows a customer that is deleted before it is read is created, and not refused."""
+    person = PersonalInformationInput(email="old@example.com", language_id="en")
+    source = CustomerSourceInput(**SOURCE, external_id="E1")
+    async with connect(sandbox) as client:
+        customer_id = await client.customers.create(CustomerInput(personal_information=person), customer_source=source)
+
+    def delete(record):
+        if record.path == "/customer-source-records" and customer_id in sandbox.records("customers").ids():
+            sandbox.records("customers").delete(customer_id)
+            sources = sandbox.records("customer-source-records")
+            for source_id in sources.find("external_id", "E1"):
+                sources.delete(source_id)
+
+    async with connect(sandbox, on_call=delete) as client:
+        row = {**people(1)[0], "external_id": "E1"}
+        assert counts(await client.customers.bulk_write([row], match="external_id", defaults=SOURCE)) == {"created": 1}
+
+
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
 async def test_a_lost_answer_of_a_part_makes_no_double(sandbox, fault):
     """A card whose answer was lost is looked up before it is sent again."""

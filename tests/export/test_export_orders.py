@@ -1,5 +1,6 @@
 """Exports of lists in any order: no record that stays is missing, or the report is not exact."""
 
+import json
 import random
 
 import pytest
@@ -172,13 +173,29 @@ def test_fewer_records_than_the_total_says_are_a_doubt(tmp_path):
     assert not report.exact
 
 
-def test_ids_of_different_types_are_different(tmp_path):
-    """The numbers 5 and 6 and the texts "5", "#5", "6" and "#6" are six records."""
+def test_records_whose_ids_have_one_text_are_told_apart(tmp_path):
+    """A list that shows the numbers 5 and 6 beside the texts "5", "#5", "6" and "#6" has six records."""
     names = [5, "5", "#5", 6, "6", "#6"]
     machine = ListMachine(records=[(one, 0) for one in names], order=("number",))
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=3)
     assert not missing
     assert report.records == 6
+
+
+@pytest.mark.parametrize("order", ["number", "shuffled"])
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_ids_that_become_numbers_name_the_same_records(tmp_path, order, after):
+    """A list whose answers show ids as texts first, and as numbers later, is exported with each record once."""
+    machine = ListMachine(records=[(str(95 + index), 0) for index in range(60)], order=(order,))
+
+    def turn(machine):
+        if machine.requests > after:
+            machine.records = [(int(one), changed) for one, changed in machine.records]
+
+    machine.churn = turn
+    machine.export(tmp_path / "c.jsonl", count=7)
+    found = [str(json.loads(line)["customer_id"]) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
+    assert sorted(found) == sorted(str(95 + index) for index in range(60))
 
 
 def test_records_of_one_id_side_by_side_are_told_apart(tmp_path):

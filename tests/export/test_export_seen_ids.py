@@ -46,7 +46,7 @@ def test_what_was_added_and_not_stored_is_known():
     with contextlib.closing(Database(IN_MEMORY, explain=ExportError)) as db:
         db.execute(SEEN_TABLE)
         seen = SeenIds()
-        assert seen.add(["a", "b", 5], step=1) == ([0, 1, 2], [1, 2, 3])
+        assert seen.add(["a", "b", b"5"], step=1) == ([0, 1, 2], [1, 2, 3])
         assert seen.add(["b", "c", "c"], step=2) == ([1], [2, 4, 4])
         seen.store(db, through=1)
         assert len(db.execute("SELECT * FROM seen")) == 3

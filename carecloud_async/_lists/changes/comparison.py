@@ -25,10 +25,6 @@ _DIGEST = 8
 #: Each number takes a byte. The records are renumbered once there are twice as many numbers, and this many more.
 _SPARE_NUMBERS = 100_000
 
-#: What the keys of ids begin with: numbers, texts; and what the other form of an id begins with.
-_NUMBER, _TEXT = "#", "$"
-_PREFIXES = {_NUMBER: _TEXT, _TEXT: _NUMBER}
-
 #: Stands between an id that several records have and the digest of the text of one of them.
 _TWIN = "\0"
 
@@ -83,7 +79,7 @@ class Comparison:
         texts = list(map(_digest, lines))
         # The text of most records is unchanged. Where a page is a range of ids, the digests of that range show it
         # without a look at each id, which is a part of the text.
-        ends = list(map(_key, identify([lines[0], lines[-1]])))
+        ends = identify([lines[0], lines[-1]])
         known = self._state.find_texts(min(ends, key=_order), max(ends, key=_order), len(lines), kept=self._keeps)
         others: list[int] = []
         seen, first_new = self._seen, self._first_new
@@ -96,15 +92,15 @@ class Comparison:
         self.unchanged += len(lines) - len(others)
         if others:
             rest = [lines[index] for index in others]
-            rest_texts, keys = [texts[index] for index in others], list(map(_key, identify(rest)))
+            rest_texts, keys = [texts[index] for index in others], identify(rest)
             self._take_each(rest, rest_texts, self._tell_twins_apart(keys, rest_texts) if by_text else keys)
 
-    def _tell_twins_apart(self, keys: Sequence[str | bytes], texts: Sequence[bytes]) -> list[str | bytes]:
+    def _tell_twins_apart(self, keys: Sequence[Identity], texts: Sequence[bytes]) -> list[Identity]:
         """Return the keys of records, with its text in that of each whose id another record has."""
         twins = [key if isinstance(key, bytes) else _twin(key, text) for key, text in zip(keys, texts, strict=True)]
         known = self._state.find([*keys, *twins])
-        taken: set[str | bytes] = set()
-        found: list[str | bytes] = []
+        taken: set[Identity] = set()
+        found: list[Identity] = []
         for key, twin, text in zip(keys, twins, texts, strict=True):
             before = known.get(key)
             is_taken = before is not None and (before.number >= self._first_new or bool(self._seen[before.number]))
@@ -116,12 +112,11 @@ class Comparison:
                 taken.add(key)
         return found
 
-    def _take_each(self, lines: Sequence[bytes], texts: Sequence[bytes], keys: Sequence[str | bytes]) -> None:
+    def _take_each(self, lines: Sequence[bytes], texts: Sequence[bytes], keys: Sequence[Identity]) -> None:
         known = self._state.find(keys)
-        rewritten = self._find_rewritten([key for key in keys if key not in known])
         changed: list[NewRecord] = []
         for key, line, text in zip(keys, lines, texts, strict=True):
-            before = known.get(key) or rewritten.pop(key, None)
+            before = known.get(key)
             if before is None:
                 changed.append(self._create(key, line, text))
                 continue
@@ -134,23 +129,7 @@ class Comparison:
         if changed:
             self._state.put(changed)
 
-    def _find_rewritten(self, keys: Sequence[str | bytes]) -> dict[str | bytes, KnownRecord]:
-        """Return the records whose id was text and is a number now, or the other way round, under their new ids.
-
-        Users know a record by the text of its id: deleted under one and created under the other it would be lost.
-        """
-        if not self.known:
-            return {}
-        forms = {_PREFIXES[key[0]] + key[1:]: key for key in keys if isinstance(key, str)}
-        found = {
-            old: record
-            for old, record in self._state.find(list(forms)).items()
-            if record.number < self._first_new and not self._seen[record.number]
-        }
-        self._state.remove(list(found))
-        return {forms[str(old)]: record._replace(key=forms[str(old)], is_kept=False) for old, record in found.items()}
-
-    def _create(self, key: str | bytes, line: bytes, text: bytes) -> NewRecord:
+    def _create(self, key: Identity, line: bytes, text: bytes) -> NewRecord:
         number, self._next = self._next, self._next + 1
         self.created += 1
         self._pending.add("created", _shown(key), line)
@@ -171,11 +150,10 @@ class Comparison:
 
     def recognize(self, lines: list[bytes], identify: Identify) -> None:
         """Note that known records are there, and nothing else: a second reading before others count as deleted."""
-        keys = list(map(_key, identify(lines)))
+        keys = identify(lines)
         twins = [_twin(key, _digest(line)) for key, line in zip(keys, lines, strict=True) if isinstance(key, str)]
-        others = [_PREFIXES[key[0]] + key[1:] for key in keys if isinstance(key, str)]
         before = self._seen.count(1)
-        for record in self._state.find([*keys, *twins, *others]).values():
+        for record in self._state.find([*keys, *twins]).values():
             if record.number < self._first_new:
                 self._seen[record.number] = 1
         self.unchanged += self._seen.count(1) - before
@@ -217,7 +195,7 @@ class Comparison:
             self._state.remove(keys)
             self.deleted += len(ids)
 
-    def _has_twin(self, key: str | bytes, seen: bytearray) -> bool:
+    def _has_twin(self, key: Identity, seen: bytearray) -> bool:
         """Return whether another record with the same id was found."""
         if isinstance(key, bytes):
             return False
@@ -230,22 +208,15 @@ class Comparison:
         self._state.set("next_number", self._next)
 
 
-def _key(identity: Identity) -> str | bytes:
-    # 5 is not "5", and numbers may be longer than SQLite's 64 bits.
-    if isinstance(identity, bytes):
-        return identity
-    return f"{_NUMBER if isinstance(identity, int) else _TEXT}{identity}"
-
-
 def _twin(key: str, text: bytes) -> str:
     return f"{key}{_TWIN}{text.hex()}"
 
 
-def _shown(key: str | bytes) -> str:
-    return key.hex() if isinstance(key, bytes) else key[1:].partition(_TWIN)[0]
+def _shown(key: Identity) -> str:
+    return key.hex() if isinstance(key, bytes) else key.partition(_TWIN)[0]
 
 
-def _order(key: str | bytes) -> tuple[bool, bytes]:
+def _order(key: Identity) -> tuple[bool, bytes]:
     """Return what SQLite sorts by: texts before blobs, texts by their UTF-8."""
     return (True, key) if isinstance(key, bytes) else (False, key.encode())
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,9 @@ __all__ = [
     "named_properties",
 ]
 
+#: A key, and the id of the customer who has it.
+Holder: TypeAlias = tuple[tuple[str, ...], str]
+
 #: The types of properties whose values are converted, by the API's names. Texts, times (whose form the API leaves open)
 #: and the project's own types are sent as the row has them.
 _HINTS: Final[Mapping[str, Any]] = {"integer": int, "float": float, "number": float, "boolean": bool, "date": date}
@@ -30,7 +33,7 @@ _HINTS: Final[Mapping[str, Any]] = {"integer": int, "float": float, "number": fl
 
 async def find_by_external_ids(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
     """Find customers by one source and their ids there; two requests."""
-    return await _records_of(customers, await _source_holders(customers, keys))
+    return await _records_of(customers, lambda: _source_holders(customers, keys))
 
 
 async def find_source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
@@ -39,7 +42,7 @@ async def find_source_holders(customers: Family, keys: Sequence[tuple[str, ...]]
     return [(key, msgspec.json.encode({"customer_id": customer_id})) for key, customer_id in holders]
 
 
-async def _source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> Sequence[tuple[tuple[str, ...], str]]:
+async def _source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> Sequence[Holder]:
     """Return who has ids in one source.
 
     A source record may hold several ids and show one of them. Where a record shows none of the ids that were asked for,
@@ -96,36 +99,47 @@ async def _with_phone(customers: Family, phone: str) -> dict[Any, tuple[tuple[st
 
 async def find_by_card_numbers(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
     """Find customers by the numbers of their cards; two requests."""
+    return await _records_of(customers, lambda: _card_holders(customers, keys))
+
+
+async def _card_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> Sequence[Holder]:
     from carecloud_async.resources.cards import Cards  # few programs ask for it
 
     numbers = [number.strip() for (number,) in keys]
     cards = Cards(customers.caller).list(card_number_list=numbers, count=PAGE).fresh()
     found = [msgspec.json.decode(line) for line in await read_some(cards, alone=len(keys) == 1)]
-    return await _records_of(
-        customers, [((str(one.get("card_number") or ""),), str(one.get("customer_id") or "")) for one in found]
-    )
+    return [((str(one.get("card_number") or ""),), str(one["customer_id"])) for one in found if one.get("customer_id")]
 
 
-async def _records_of(customers: Family, holders: Sequence[tuple[tuple[str, ...], str]]) -> FoundRecords:
+async def _records_of(customers: Family, find: Callable[[], Awaitable[Sequence[Holder]]]) -> FoundRecords:
     """Return the records of customers, each with the key that it was found by.
 
-    A customer that the list does not show is asked for by its id.
+    A customer that cannot be read may have been deleted since its key was looked up: the keys are looked up once more.
+
+    Args:
+        find: looks the keys up.
 
     Raises:
         TakenError: there is no such customer for this user; the key is taken all the same.
     """
-    ids = sorted({customer_id for _, customer_id in holders if customer_id})
-    if not ids:
-        return []
-    lines = await read_some(customers.list(customer_ids=ids), alone=len(ids) == 1)
+    for _ in range(2):
+        holders = await find()
+        found = await _read(customers, sorted({customer_id for _, customer_id in holders}))
+        if found is not None:
+            return [(key, found[customer_id]) for key, customer_id in holders]
+    raise TakenError("it is taken, and its customer cannot be read")
+
+
+async def _read(customers: Family, ids: Sequence[str]) -> Mapping[str, bytes] | None:
+    """Return customers by their ids; `None` if one cannot be read. Those that the list does not show are asked for."""
+    lines = await read_some(customers.list(customer_ids=ids), alone=len(ids) == 1) if ids else []
     found = {str(msgspec.json.decode(line).get("customer_id")): line for line in lines}
     for customer_id in ids:
-        if customer_id not in found:
-            record = await customers.get(customer_id)
-            if record is None:
-                raise TakenError("it is taken, and its customer cannot be read")
-            found[customer_id] = record
-    return [(key, found[customer_id]) for key, customer_id in holders if customer_id in found]
+        record = found.get(customer_id) or await customers.get(customer_id)
+        if record is None:
+            return None
+        found[customer_id] = record
+    return found
 
 
 async def named_properties(customers: Family) -> Mapping[str, NamedPart]:

@@ -176,9 +176,7 @@ def _number(ids: Sequence[Identity]) -> _Keys:
 
 
 def _to_int(one: Identity) -> int:
-    if type(one) is int:
-        return one
-    if isinstance(one, str) and one.isascii() and one.isdigit() and len(one) < 40:
+    if isinstance(one, str) and one.isascii() and one.removeprefix("-").isdigit() and len(one) < 40:
         return int(one)
     raise ValueError
 

@@ -23,8 +23,9 @@ __all__ = ["Identity", "RawPage", "RawPageFetcher"]
 
 _log = logging.getLogger("carecloud_async.export")
 
-#: The identity of a record: the value of its id field, or a digest of its whole text if it has none.
-Identity: TypeAlias = str | int | bytes
+#: The identity of a record: the text of its id, which the server may send as a number too; without one, a digest of its
+#: whole text.
+Identity: TypeAlias = str | bytes
 
 #: Larger than any page.
 MAX_ASKED = sys.maxsize
@@ -241,7 +242,7 @@ def _identity(decoder: msgspec.json.Decoder[Any], line: bytes, name: str) -> Ide
         found: str | int | None = decoder.decode(line).key
     except (ValueError, RecursionError):
         found = None
-    return _decimal(line, name) or _digest(line) if found is None else found
+    return _decimal(line, name) or _digest(line) if found is None else str(found)
 
 
 def _decimal(line: bytes, name: str) -> str | None:

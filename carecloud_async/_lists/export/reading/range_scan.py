@@ -52,8 +52,8 @@ class IdRange:
         offset: where the range began when the bounds were found: a hint for where to look first.
     """
 
-    after: str | int | None = None
-    until: str | int | None = None
+    after: str | None = None
+    until: str | None = None
     orders: tuple[str, ...] = ()
     offset: int = 0
 
@@ -78,7 +78,7 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     """
     order = IdOrder()
     bounds = await _find_bounds(source, order, partitions=partitions)
-    ids = [one for one in bounds if isinstance(one, str | int)]
+    ids = [one for one in bounds if isinstance(one, str)]
     orders = tuple(order.names) if ids else ()
     return [
         IdRange(after=after, until=until, orders=orders, offset=offset)

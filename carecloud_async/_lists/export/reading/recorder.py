@@ -147,7 +147,7 @@ class Recorder:
 
 def boundary_fields(boundary: Boundary) -> dict[str, Any]:
     """Return the fields of a checkpoint that hold a boundary."""
-    recent = [one for one in boundary.recent_ids if isinstance(one, str | int)]
+    recent = [one for one in boundary.recent_ids if isinstance(one, str)]
     if len(recent) != len(boundary.recent_ids):
         recent = []  # digests are not JSON: a list without ids is read again from the start
     if boundary.order is None:

@@ -40,8 +40,8 @@ class SeenIds:
     def __init__(self, db: Database | None = None) -> None:
         self._db = db
         self._rank = 0 if db is None else int(db.execute("SELECT coalesce(max(rank), 0) FROM seen")[0][0])
-        self._waiting: dict[str | bytes, int] = {}
-        self._order: deque[tuple[int, str | bytes, int]] = deque()
+        self._waiting: dict[Identity, int] = {}
+        self._order: deque[tuple[int, Identity, int]] = deque()
 
     def __enter__(self) -> SeenIds:
         return self
@@ -60,12 +60,11 @@ class SeenIds:
         """
         new: list[int] = []
         ranks: list[int] = []
-        keys = list(map(_key, ids))
         waiting = self._waiting
         # First those that wait, then those that are stored: an id is in both before it waits no more.
-        found = {key: waiting.get(key) for key in keys}
+        found = {key: waiting.get(key) for key in ids}
         stored = self._find([key for key, rank in found.items() if rank is None])
-        for index, key in enumerate(keys):
+        for index, key in enumerate(ids):
             rank = found[key] or stored.get(key)
             if rank is None:
                 rank = self._rank = self._rank + 1
@@ -81,7 +80,7 @@ class SeenIds:
         Raises:
             ExportError: the disk refuses.
         """
-        rows: list[tuple[str | bytes, int]] = []
+        rows: list[tuple[Identity, int]] = []
         while self._order and self._order[0][0] <= through:
             _, key, rank = self._order.popleft()
             rows.append((key, rank))
@@ -93,8 +92,8 @@ class SeenIds:
     def close(self) -> None:
         """Close nothing: the database is that of the run."""
 
-    def _find(self, keys: list[str | bytes]) -> dict[str | bytes, int]:
-        found: dict[str | bytes, int] = {}
+    def _find(self, keys: list[Identity]) -> dict[Identity, int]:
+        found: dict[Identity, int] = {}
         for begin in range(0, 0 if self._db is None else len(keys), _IDS):
             part = keys[begin : begin + _IDS]
             assert self._db is not None  # noqa: S101  (the range is empty otherwise)
@@ -131,13 +130,6 @@ def _explain(error: sqlite3.Error) -> ExportError:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
         return ExportError("the temporary folder is full: free some space, or name another folder in SQLITE_TMPDIR")
     return ExportError(f"the temporary folder: the ids of records cannot be stored there: {error}")
-
-
-def _key(one: Identity) -> str | bytes:
-    # Numbers may be longer than SQLite's 64 bits, and 5 is not "5".
-    if isinstance(one, bytes):
-        return one
-    return f"#{one}" if isinstance(one, int) else f"${one}"
 
 
 class Deduplicator:

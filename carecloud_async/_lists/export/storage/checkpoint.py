@@ -66,8 +66,8 @@ class Checkpoint:
     count: int = 0
     by_text: bool = False
     orders: list[str] | None = None
-    last_id: str | int | None = None
-    recent_ids: list[str | int] = field(factory=list)
+    last_id: str | None = None
+    recent_ids: list[str] = field(factory=list)
     step: int = 0
     known: int = 0
     counts: Counts = field(factory=Counts)
