@@ -13,7 +13,7 @@ import typer
 
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, put, say
-from carecloud_async.cli.failures import FAILED, UsageError
+from carecloud_async.cli.failures import FAILED, UsageError, explain
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import Rate
 from carecloud_async.cli.progress import counted
@@ -77,32 +77,46 @@ def outbox(
 
 def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None) -> int:
     """Send what waits, and say how far that came, also when it is interrupted."""
-    opened: list[tuple[Outbox, int]] = []
+    opened: list[_Sending] = []
 
-    async def work() -> int:
-        async with connection.open(rate=rate) as client, client.outbox(path) as found:
-            opened.append((found, found.waiting + found.failed))
-            is_sent = await found.flush(timeout=seconds)
-            why = "" if found.problem is None else f"; it waits: {found.problem}"
-            say(f"{_figures(*opened[0])}{why}")
-        return 0 if is_sent else FAILED
+    async def work() -> bool:
+        async with connection.open(rate=rate) as client, client.outbox(path) as outbox:
+            opened.append(_Sending(outbox))
+            try:
+                return await outbox.flush(timeout=seconds)
+            finally:
+                opened[0].problem = outbox.problem
 
     try:
-        return anyio.run(work)
+        is_sent = anyio.run(work)
     except KeyboardInterrupt:
-        done = _figures(*opened[0]) if opened else "nothing was sent"
+        done = opened[0].describe() if opened else "nothing was sent"
         say(f"interrupted: {done}; nothing is lost: carecloud outbox {path} send goes on")
         return INTERRUPTED
+    say(opened[0].describe())
+    return 0 if is_sent else FAILED
 
 
-def _figures(found: Outbox, before: int) -> str:
-    """Return how many entries were sent, wait and failed.
+class _Sending:
+    """How far the sending of an outbox has come.
 
     Args:
-        found: the outbox.
-        before: how many entries it had.
+        outbox: the outbox, of which nothing was sent yet.
+
+    Attributes:
+        problem: why entries wait, if there is a reason.
     """
-    return f"{before - found.waiting - found.failed:,} sent, {found.waiting:,} waiting, {found.failed:,} failed"
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._before = outbox.waiting + outbox.failed
+        self.problem: Exception | None = None
+
+    def describe(self) -> str:
+        """Return how many entries were sent, wait and failed, and why they wait."""
+        waiting, failed = self._outbox.waiting, self._outbox.failed
+        why = "" if self.problem is None or not waiting else f"; it waits: {explain(self.problem)[0]}"
+        return f"{self._before - waiting - failed:,} sent, {waiting:,} waiting, {failed:,} failed{why}"
 
 
 def _is_failed(queue: OutboxQueue, number: int) -> bool:

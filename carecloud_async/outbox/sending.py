@@ -199,7 +199,8 @@ class Dispatcher:
         if not isinstance(error, CareCloudError):
             _log.error("the outbox cannot send %s", kind, exc_info=error)
         elif not trouble.failures:
-            _log.warning("the outbox waits with %s: %s", kind, error)
+            fix = "" if error.fix is None else f": {error.fix}"
+            _log.warning("the outbox waits with %s: %s%s", kind, error.problem, fix)
         longest = _AWAY if not isinstance(error, CareCloudError) or error.is_retryable else _REFUSED
         trouble.error = error
         trouble.until = self._clock.monotonic() + min(2.0**trouble.failures, longest)

@@ -76,6 +76,20 @@ def test_what_waits_is_sent(carecloud, till, project):
 
 
 @posix
+def test_what_is_refused_to_the_user_names_the_fix(start, waiting, project):
+    """A right that is missing holds up `send`: a warning and the last line name the request and what to do."""
+    project.faults.add("POST /points/actions/assign-points", status=403, times=None)
+    process = start("outbox", "till.db", "send")
+    warned = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    line = process.communicate(timeout=60)[1]
+    assert "the outbox waits with points.assign_points: 403 on POST /points/actions/assign-points" in warned
+    assert warned.endswith(": ask the administrator for the right\n")
+    assert "0 sent, 5 waiting, 0 failed; it waits: 403 on POST /points/actions/assign-points" in line
+    assert ": the API user lacks the right; ask the administrator; nothing is lost" in line
+
+
+@posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, project, number):
     """Ctrl-C and SIGTERM end `send` with 130 and one line; sent again, each entry is at the server once."""
