@@ -38,6 +38,16 @@ class FakeClock:
         self.wall += seconds
 
 
+class WrongClock(SystemClock):
+    """The real clock, except that the host's time of day is what a function returns."""
+
+    def __init__(self, show):
+        self._show = show
+
+    def time(self):
+        return self._show()
+
+
 class Bell(SystemClock):
     """The real clock, except that sleepers wake when it is rung and not before."""
 

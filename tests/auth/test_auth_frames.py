@@ -1,6 +1,8 @@
 """Error reporters that capture local variables: no frame of a failed login or renewal shows a token or a person."""
 
+import errno
 import json
+import os
 import traceback
 from contextlib import asynccontextmanager
 
@@ -18,7 +20,6 @@ from carecloud_async import (
     ResponseError,
     TokenStoreError,
 )
-from carecloud_async._calls.auth.stores import record_folder
 
 pytestmark = pytest.mark.anyio
 EMAIL = "planted.person@planted.example"
@@ -109,10 +110,10 @@ async def test_a_token_file_that_cannot_be_renewed(tmp_path, monkeypatch):
     old["saved"] = {"wall": old["saved"]["wall"] - 100 * 24 * 3600, "monotonic": 0.0, "boot": "another"}
     record.write_text(json.dumps(old), "ascii")
 
-    def full(path, data):
-        raise OSError(28, "No space left on device")
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(record_folder, "replace_file", full)
+    monkeypatch.setattr(os, "fsync", full)
     async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=FileTokenStore(path)) as client:
         shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
     assert token not in shown

@@ -5,7 +5,6 @@ import pytest
 from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, CustomerInput
-from carecloud_async.bulk.parts import PartWrites
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
@@ -113,16 +112,18 @@ async def test_cards_are_looked_up_before_customers_are_created(sandbox, tmp_pat
         assert await client.customers.list().total() == 60 + (not dry_run)
 
 
-async def test_a_card_that_is_lost_in_a_race(sandbox, tmp_path, monkeypatch):
+async def test_a_card_that_is_lost_in_a_race(sandbox, tmp_path):
     """A card that another program takes after the look-up: the reason says that the record was created."""
 
-    async def check(self, rows, *, dry_run):
-        return rows
+    async def take(request):
+        if request.name == "POST /customers":
+            other = sandbox.customers.id_at(3)
+            sandbox.records("cards").insert({"card_number": "7771", "customer_id": other, "card_type_id": card_type})
 
-    monkeypatch.setattr(PartWrites, "check", check)
     async with connect(sandbox) as client:
-        taken = next(one.card_number for one in [one async for one in client.cards.list()] if one.customer_id)
-        rows, results = [{**people(1)[0], "card_number": taken}], tmp_path / "r.jsonl"
+        card_type = await card_type_of(client)
+        sandbox.on_request = take
+        rows, results = [{**people(1)[0], "card_number": "7771", "card_type_id": card_type}], tmp_path / "r.jsonl"
         report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
     assert counts(report) == {"conflict": 1}
     (row,) = read(results)

@@ -8,7 +8,7 @@ from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.sources import files
+from carecloud_async.bulk.sources.files import MAX_LINE
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -38,15 +38,16 @@ async def test_utf16_without_a_mark(sandbox, tmp_path, encoding):
         await written(sandbox, path)
 
 
-async def test_lines_that_are_too_long(sandbox, tmp_path, monkeypatch):
+async def test_lines_that_are_too_long(sandbox, tmp_path):
     """A row of too many cells is refused, and a header that long is an error."""
-    monkeypatch.setattr(files, "MAX_LINE", 4000)
     path = tmp_path / "c.csv"
-    path.write_text("email,language_id\na@example.com,en\n" + "," * 5000 + "\n" + "," * 3000 + "\nb@example.com,en\n")
+    path.write_text(
+        "email,language_id\na@example.com,en\n" + "," * MAX_LINE + "\n" + "," * 3000 + "\nb@example.com,en\n"
+    )
     assert await written(sandbox, path) == [
         [], ["line 3: it is longer than 16 MiB"], ["line 4: the row has 3,001 cells where the header has 2"], [],
     ]  # fmt: skip
-    path.write_text("email" + "," * 5000 + "\na@example.com\n")
+    path.write_text("email" + "," * MAX_LINE + "\na@example.com\n")
     with pytest.raises(BulkWriteError, match="the header line is longer"):
         await written(sandbox, path)
 

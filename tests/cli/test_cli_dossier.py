@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 
 def test_a_dossier_is_written(carecloud):
@@ -20,16 +20,10 @@ def test_a_dossier_is_written(carecloud):
     assert json.loads(Path("dossier/customer.json").read_text())[0]["customer_id"] == FIRST_CUSTOMER_ID
 
 
-def test_what_may_not_be_read_is_exit_code_1(carecloud, monkeypatch):
+def test_what_may_not_be_read_is_exit_code_1(carecloud, project):
     """The list is named with its reason, the rest is written all the same."""
-    made = Sandbox.__init__
-
-    def forbidding(self, *args, **options):
-        made(self, *args, **options)
-        self.faults.add("GET /messages", status=403, times=None)
-
-    monkeypatch.setattr(Sandbox, "__init__", forbidding)
-    outcome = carecloud("dossier", FIRST_CUSTOMER_ID, "-o", "dossier", "--sandbox", "10")
+    project.faults.add("GET /messages", status=403, times=None)
+    outcome = carecloud("dossier", FIRST_CUSTOMER_ID, "-o", "dossier")
     assert outcome.code == 1
     assert outcome.err.startswith("carecloud: messages: forbidden (403 on GET /messages")
     assert Path("dossier/cards.json").exists()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec import lists, pages, targets
+from carecloud_async._base.codec import lists, targets
 from carecloud_async.models import Customer, Store
 
 
@@ -40,21 +40,16 @@ def sliced(slices):
             return end.value, number
 
 
-@pytest.fixture
-def small_slices(monkeypatch):
-    """Cut every page, and end a slice after two or three records."""
-    monkeypatch.setattr(pages, "WHOLE_PAGE", 0)
-    monkeypatch.setattr(pages, "SLICE", 100)
+def in_small_slices(body, *, key, into, size=100):
+    """Cut a page however small it is, and end a slice after two or three records."""
+    return sliced(codec.page_slices(body, key=key, into=into, whole_page=0, slice_size=size))
 
 
 @given(st.lists(customers(exact=True) | customers(exact=False) | st.none(), max_size=6), st.integers(1, 3000))
 def test_slices_of_any_size_give_the_page_at_once(records, size):
     """A page that is cut and read in slices holds what it holds when every record is read alone."""
     body = page_of(records)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pages, "WHOLE_PAGE", 0)
-        patched.setattr(pages, "SLICE", size)
-        found, _ = sliced(codec.page_slices(body, key="customers", into=Customer))
+    found, _ = in_small_slices(body, key="customers", into=Customer, size=size)
     expected = [codec.record(answer(record), Customer) for record in records if record is not None]
     assert (found.items, found.received, found.total_items) == (expected, len(records), len(records))
 
@@ -101,12 +96,11 @@ def test_a_model_with_renamed_fields_is_read_in_slices():
     assert slices > 1
 
 
-@pytest.mark.usefixtures("small_slices")
 def test_damage_in_a_late_slice_is_found():
     """A record that is no JSON makes the whole page a damaged one, wherever it stands."""
     body = page_of([customer()] * 20).replace(b'"state": 1}]', b'"state": \\x}]')
     with pytest.raises(codec.Malformed):
-        sliced(codec.page_slices(body, key="customers", into=Customer))
+        in_small_slices(body, key="customers", into=Customer)
 
 
 def at_once(body, key, into):
@@ -118,54 +112,47 @@ def at_once(body, key, into):
     return codec.DecodedPage(items=items, total_items=None if total is None else int(total), received=len(records))
 
 
-@pytest.mark.usefixtures("small_slices")
 @pytest.mark.parametrize("key", ["rows", None])
 @pytest.mark.parametrize("into", [dict, Row, Slot, Customer])
 def test_any_type_is_read_in_slices_as_at_once(into, key):
     """Dicts, classes of one's own, pydantic models and read models come out of slices as of one go."""
     record = {dict: {"a": 1}, Row: {"a": 1, "b": "0000-00-00"}, Slot: {"slot_id": "s"}}.get(into, {"customer_id": "c"})
     body = answer({"rows": [record, None, *[record] * 50], "total_items": "52"})
-    found, slices = sliced(codec.page_slices(body, key=key, into=into))
+    found, slices = in_small_slices(body, key=key, into=into)
     assert found == at_once(body, key, into)
     assert slices > 5
 
 
-@pytest.mark.usefixtures("small_slices")
 @pytest.mark.parametrize("key", ["rows", None])
 @pytest.mark.parametrize("damage", [b'"\\ud800"', b'"\xff"'])
 def test_a_page_with_damaged_text_is_read_in_slices_too(damage, key):
     """A page with one lone surrogate or bad byte among open records is mended in slices, not read at once."""
     body = b'{"data":{"rows":[{"a":%b}%b]}}' % (damage, b',{"a":"x"}' * 50)
-    found, slices = sliced(codec.page_slices(body, key=key, into=dict))
+    found, slices = in_small_slices(body, key=key, into=dict)
     assert found.items == [{"a": "\ufffd"}, *[{"a": "x"}] * 50]
     assert slices > 5
 
 
-@pytest.mark.usefixtures("small_slices")
 @given(st.lists(st.dictionaries(st.text(max_size=5), anything, max_size=3), min_size=8, max_size=12))
 def test_open_records_in_slices_are_those_at_once(records):
     """Records of any content, as dicts, are the same in slices and at once."""
     body = answer({"rows": records, "total_items": len(records)})
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pages, "SLICE", 40)
-        found, slices = sliced(codec.page_slices(body, key="rows", into=dict))
+    found, slices = in_small_slices(body, key="rows", into=dict, size=40)
     assert found == at_once(body, "rows", dict)
     assert slices > 1
 
 
-@pytest.mark.usefixtures("small_slices")
 @pytest.mark.parametrize(
     "date", [b'"0000-00-00"', b'"0000-00-00 00:00:00"', b'"\\u0030000-00-00"', b'["0000-00-00"]', b'{"x":"0000-00-00"}']
 )
 def test_zero_dates_of_open_records_are_null_in_slices_too(date):
     """Zero dates are null wherever they stand in a record and however they are written."""
     body = b'{"data":{"rows":[%b]}}' % b",".join(b'{"a":%b,"b":"text of some length"}' % date for _ in range(10))
-    found, _ = sliced(codec.page_slices(body, key="rows", into=dict))
+    found, _ = in_small_slices(body, key="rows", into=dict)
     assert found == at_once(body, "rows", dict)
     assert b"0000-00-00" not in msgspec.json.encode(found.items)
 
 
-@pytest.mark.usefixtures("small_slices")
 @pytest.mark.parametrize(
     "data",
     [
@@ -187,15 +174,12 @@ def test_odd_pages_of_open_records_are_as_at_once(data, key):
             return str(error)
 
     body = answer(data)
-    found = outcome(lambda: sliced(codec.page_slices(body, key=key, into=dict))[0])
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pages, "SLICE", 2**20)
-        assert found == outcome(lambda: codec.page(body, key=key, into=dict))
+    found = outcome(lambda: in_small_slices(body, key=key, into=dict)[0])
+    assert found == outcome(lambda: codec.page(body, key=key, into=dict))
 
 
-@pytest.mark.usefixtures("small_slices")
 def test_a_record_that_does_not_fit_is_refused_in_slices_too():
     """The refusal names the place and quotes nothing."""
     body = answer({"rows": [{"a": 1}] * 40 + [{"a": "secret"}]})
     with pytest.raises(codec.Malformed, match=r"does not fit Row: Expected `int`, got `str` - at `\$\.a`"):
-        sliced(codec.page_slices(body, key="rows", into=Row))
+        in_small_slices(body, key="rows", into=Row)

@@ -29,21 +29,17 @@ def _no_history():
     pages.history_of(Customer).has_misfits = False
 
 
-def unread_page(body, into=Customer, key="customers"):
+def unread_page(body, into=Customer, key="customers", **options):
     """Return a page whose records are all still to be read, however small it is."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pages, "SMALL_PAGE", 0)
-        return codec.unread_page(body, key=key, into=into)
+    return codec.unread_page(body, key=key, into=into, small_page=0, **options)
 
 
 @given(st.lists(customers(exact=True) | customers(exact=False) | st.none(), max_size=8), st.integers(1, 3000))
 def test_records_read_later_are_those_of_the_page(records, few):
     """Whatever a page holds and however few are read at a time, its records are those of the page at once."""
     body = page_of(records)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pages, "SLICE", few)
-        page = unread_page(body)
-        found = read_all(page.records)[0]
+    page = unread_page(body, slice_size=few)
+    found = read_all(page.records)[0]
     whole = codec.page(body, key="customers", into=Customer)
     assert (page.received, page.total_items) == (whole.received, whole.total_items)
     assert found == whole.items

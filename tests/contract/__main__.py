@@ -21,16 +21,21 @@ from tests.contract.skeleton import skeleton
 BESIDE = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+def main(arguments: Sequence[str] | None = None, *, beside: Path = BESIDE) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: those of the command line.
+        beside: the description that is compared if none is named.
+    """
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.skeleton and given.write_manifest:
         parser.error("--skeleton and --write-manifest exclude each other")
     if given.file is None and not given.skeleton:
-        if not BESIDE.exists():
+        if not beside.exists():
             parser.error("name the description to compare with")
-        given.file = BESIDE
+        given.file = beside
     try:
         return _run(given)
     except UnreadableError as error:

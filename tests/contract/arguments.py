@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from carecloud_async import models
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async.resources import OPERATIONS
 
 __all__ = ["Call", "call_of"]
@@ -35,7 +36,14 @@ class Call:
     left: frozenset[str]
 
 
-def call_of(client: Any, operation_id: str, *, ids: Mapping[str, str], values: Mapping[str, Any]) -> Call:
+def call_of(
+    client: Any,
+    operation_id: str,
+    *,
+    ids: Mapping[str, str],
+    values: Mapping[str, Any],
+    operations: Mapping[str, Operation] = OPERATIONS,
+) -> Call:
     """Find the method of an operation and fill its arguments.
 
     Args:
@@ -43,10 +51,11 @@ def call_of(client: Any, operation_id: str, *, ids: Mapping[str, str], values: M
         operation_id: the operation.
         ids: the values of the path's parameters by name, in its order.
         values: query parameters and body fields by name, plain JSON values.
+        operations: the operations by id.
     """
     left = dict(ids)
     place = client
-    *way, last = OPERATIONS[operation_id].call.split(".")
+    *way, last = operations[operation_id].call.split(".")
     for name in way:
         place = getattr(place, name)
         if inspect.isroutine(place):

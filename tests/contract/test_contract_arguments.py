@@ -55,19 +55,13 @@ class Client:
     boats = Boats()
 
 
-@pytest.fixture
-def call(monkeypatch):
+def call(name, ids, values):
     """Make a call of a made-up operation."""
-
-    def make(name, ids, values):
-        operation = attrs.evolve(OPERATIONS["getCustomers"], operation_id="made up", call=name)
-        monkeypatch.setattr("tests.contract.arguments.OPERATIONS", {"made up": operation})
-        return call_of(Client(), "made up", ids=ids, values=values)
-
-    return make
+    operation = attrs.evolve(OPERATIONS["getCustomers"], operation_id="made up", call=name)
+    return call_of(Client(), "made up", ids=ids, values=values, operations={"made up": operation})
 
 
-def test_a_sub_resource_takes_its_parents_id(call):
+def test_a_sub_resource_takes_its_parents_id():
     """The ids of the path go to the parent first, and options of a list where they are unpacked."""
     made = call("boats.oars.list", {"boat_id": "b"}, {"count": 1, "length": ["x"], "since": "2020-02-03"})
     assert made.method.__self__.boat_id == "b"
@@ -75,7 +69,7 @@ def test_a_sub_resource_takes_its_parents_id(call):
     assert made.left == frozenset()
 
 
-def test_inputs_are_built(call):
+def test_inputs_are_built():
     """Objects become inputs, in lists as well, and an id finds its argument under another name."""
     values = {"address": {"city": "Brno"}, "notes": [{"zip": "1"}]}
     made = call("boats.oars.replace", {"boat_id": "b", "oar_id": "o"}, values)
@@ -86,18 +80,18 @@ def test_inputs_are_built(call):
     }
 
 
-def test_an_id_that_the_body_repeats(call):
+def test_an_id_that_the_body_repeats():
     """The id of the path counts where the body has the same name; a hint that is not imported takes what comes."""
     made = call("boats.cancel", {"boat_id": "b"}, {"boat_id": "other", "unknown": {"a": 1}})
     assert made.arguments == {"boat_id": "b", "unknown": {"a": 1}}
 
 
-def test_what_no_argument_takes_is_told(call):
+def test_what_no_argument_takes_is_told():
     """A name without an argument is left over."""
     assert call("boats.cancel", {"boat_id": "b"}, {"colour": "red"}).left == {"colour"}
 
 
-def test_a_field_that_an_input_lacks(call):
+def test_a_field_that_an_input_lacks():
     """A field without a place in its input is an error that names it."""
     with pytest.raises(AssertionError, match="AddressInput has no street"):
         call("boats.oars.replace", {"boat_id": "b", "oar_id": "o"}, {"address": {"street": "x"}})

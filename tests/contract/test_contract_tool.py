@@ -298,13 +298,11 @@ def test_a_file_that_is_absent(tmp_path, capsys):
     assert "cannot read" in capsys.readouterr().err
 
 
-def test_without_a_file(monkeypatch, tmp_path, now, capsys):
+def test_without_a_file(tmp_path, now, capsys):
     """Without a file the description beside the checkout is compared, and without that it is wrong usage."""
-    monkeypatch.setattr("tests.contract.__main__.BESIDE", tmp_path / "none.yaml")
     with pytest.raises(SystemExit):
-        main([])
-    monkeypatch.setattr("tests.contract.__main__.BESIDE", write(tmp_path / "new.json", now))
-    assert main([]) == 1
+        main([], beside=tmp_path / "none.yaml")
+    assert main([], beside=write(tmp_path / "new.json", now)) == 1
     assert capsys.readouterr().out
 
 

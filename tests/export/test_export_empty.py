@@ -5,20 +5,16 @@ from datetime import timedelta
 import httpx
 import pytest
 from change_server import ChangeServer, hexes, old_times
+from clocks import FakeClock
 from export_help import ids
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch):
-    monkeypatch.setattr("carecloud_async._lists.export.reading.scan._PAUSE", 0.0)
-
-
 async def nights(server, folder, **options):
     """Return the reports of a night with records, one with an empty list, and one with all again and a change."""
     times, reports = dict(server.times), []
-    async with server.client() as client:
+    async with server.client(clock=FakeClock()) as client:
         for number, shown in enumerate((times, {}, times)):
             server.times = dict(shown)
             if number == 2:
@@ -45,7 +41,7 @@ async def test_allow_shrink_believes_an_empty_list(tmp_path):
 async def test_a_list_that_never_had_records_is_empty(tmp_path):
     """A list that was empty before is exact, and costs two requests: its first page, and its end."""
     server = ChangeServer({})
-    async with server.client() as client:
+    async with server.client(clock=FakeClock()) as client:
         for _ in range(2):
             report = await client.customers.list().export(
                 tmp_path / "c.jsonl", state=tmp_path / "state", overwrite=True
@@ -57,7 +53,7 @@ async def test_a_list_that_never_had_records_is_empty(tmp_path):
 async def test_a_file_with_records_is_evidence(tmp_path):
     """An export that replaces a file with records by none is not exact."""
     server = ChangeServer(old_times(hexes(17)))
-    async with server.client() as client:
+    async with server.client(clock=FakeClock()) as client:
         listing = client.customers.list()
         assert (await listing.export(tmp_path / "c.jsonl", overwrite=True)).exact
         server.times = {}
@@ -80,7 +76,7 @@ async def test_a_filter_may_hide_everything(tmp_path, others):
         finally:
             server.times = times
 
-    async with server.client(transport=httpx.MockTransport(filtered)) as client:
+    async with server.client(transport=httpx.MockTransport(filtered), clock=FakeClock()) as client:
         for number in range(2):
             server.is_filtered = bool(number)
             listing = client.customers.list(last_name="Smith")
@@ -92,7 +88,7 @@ async def test_changes_between_comparisons_doubt_an_empty_list(tmp_path):
     """Between two comparisons an empty list moves no mark: what changed is there when the records are back."""
     server = ChangeServer(old_times(hexes(17)))
     times = dict(server.times)
-    async with server.client() as client:
+    async with server.client(clock=FakeClock()) as client:
         for number, shown in enumerate((times, {}, times)):
             server.times = dict(shown)
             if number == 2:

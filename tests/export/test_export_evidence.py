@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 from change_server import ChangeServer, hexes, old_times
+from clocks import WrongClock
 from erratic_plan import ErraticPlan
 from export_help import ListServer, ids
 from list_machine import ListMachine
@@ -72,17 +73,13 @@ async def test_a_list_without_a_sort_is_read_whole(tmp_path):
 
 
 @pytest.mark.parametrize("ahead", [-3, 0, 3])
-async def test_without_a_date_no_change_is_lost(tmp_path, ahead, monkeypatch, caplog):
+async def test_without_a_date_no_change_is_lost(tmp_path, ahead, caplog):
     """The host's clock may be hours wrong: the mark is by the list, and the warning says so."""
     names = hexes(300)
     server = ChangeServer(old_times(names), dated=False)
-    clock = [0.0]
-    monkeypatch.setattr(
-        "carecloud_async._base.runtime.clock.SystemClock.time",
-        lambda _: (server.now + timedelta(hours=ahead - 1)).replace(tzinfo=UTC).timestamp() + clock[0],
-    )
+    clock = WrongClock(lambda: (server.now + timedelta(hours=ahead - 1)).replace(tzinfo=UTC).timestamp())
     dice, copy = random.Random(ahead), {}
-    async with server.client() as client:
+    async with server.client(clock=clock) as client:
         for night in range(12):
             path = tmp_path / f"{night}.jsonl"
 

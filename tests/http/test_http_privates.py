@@ -13,7 +13,6 @@ from aiohttp.client_proto import ResponseHandler
 from exchange_server import BODY, answer, new_client, outcome, serving
 
 from carecloud_async import Timeout
-from carecloud_async._calls.http import transport
 from carecloud_async._calls.http.aiohttp_internals import NO_PARTS, Parts, find_parts
 from carecloud_async.sandbox import Sandbox
 
@@ -74,7 +73,7 @@ async def test_without_the_module_of_the_protocol_no_part_is_used(monkeypatch):
 @pytest.fixture
 def no_parts(monkeypatch):
     """Clients that find none of aiohttp's internals."""
-    monkeypatch.setattr(transport, "find_parts", lambda: NO_PARTS)
+    monkeypatch.setitem(sys.modules, "aiohttp.client_proto", None)
 
 
 @pytest.mark.usefixtures("no_parts")

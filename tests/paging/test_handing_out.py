@@ -17,12 +17,14 @@ from carecloud_async._lists.paging.iterators import BATCH, OnePage, Page, Record
 pytestmark = pytest.mark.anyio
 
 PEOPLE = 2200
+#: Of a thousand records with this text a page is too large to be read at once.
+LONG = "x" * 200
 
 
-def connect(answering=None, odd=None):
+def connect(answering=None, odd=None, note=None):
     """Return a client of a server with more customers than fit into one batch, which answers at once or at an event.
 
-    `odd` has the records that stand in place of some.
+    `odd` has the records that stand in place of some; a `note` in each record makes the page a large one.
     """
     odd = odd or {}
 
@@ -32,7 +34,7 @@ def connect(answering=None, odd=None):
             await answering.wait()
         start, count = int(request.url.params["offset"]), int(request.url.params["count"])
         numbers = range(start, min(start + count, PEOPLE))
-        people = [odd.get(number, {"customer_id": f"{number:04}"}) for number in numbers]
+        people = [odd.get(number, {"customer_id": f"{number:04}", "note": note}) for number in numbers]
         return httpx.Response(200, json={"data": {"customers": people, "total_items": PEOPLE}})
 
     return served(answer)
@@ -180,9 +182,8 @@ async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind, mo
         del raw
         raise Malformed("the body is nested too deeply")
 
-    monkeypatch.setattr(pages, "SMALL_PAGE", 0)
     monkeypatch.setattr(pages, "load", refuse)
-    async with connect(odd={1500: {"customer_id": 1500}}) as client, AsyncExitStack() as stack:
+    async with connect(odd={1500: {"customer_id": 1500}}, note=LONG) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=1000)
         records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)
         seen = []
@@ -200,11 +201,10 @@ async def _read_into(seen, records):
 
 
 @pytest.mark.parametrize("kind", ["records", "prefetch"])
-async def test_few_records_of_a_large_page_are_there_at_a_time(kind, monkeypatch):
+async def test_few_records_of_a_large_page_are_there_at_a_time(kind):
     """Records are read as they are wanted: of a page handed out, no more than a batch or two are alive."""
-    monkeypatch.setattr(pages, "SMALL_PAGE", 0)
     alive, most = weakref.WeakSet(), 0
-    async with connect() as client, AsyncExitStack() as stack:
+    async with connect(note=LONG) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=PEOPLE)
         records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)
         async for record in records:

@@ -109,6 +109,7 @@ class UnreadRecords(Generic[T]):
         raws: the JSON of each record.
         into: the type of a record.
         size: the bytes of the page.
+        slice_size: the bytes of the records of a model that `read` takes at a time.
 
     Raises:
         ConfigurationError: nothing can be read into the type.
@@ -116,10 +117,12 @@ class UnreadRecords(Generic[T]):
 
     __slots__ = ("_ahead", "_history", "_into", "_misfits", "_position", "_raws", "_step")
 
-    def __init__(self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int) -> None:
+    def __init__(
+        self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int, slice_size: int = SLICE
+    ) -> None:
         self._into: type[T] = into
         record_size = size // max(len(raws), 1) + 1  # the mean, in bytes
-        self._step = (_RAW_SLICE if into is bytes else SLICE) // record_size + 1
+        self._step = (_RAW_SLICE if into is bytes else slice_size) // record_size + 1
         self._raws = raws if into is bytes else _without_nulls(raws, into)
         self._history = history_of(into)
         self._position = 0
@@ -144,7 +147,7 @@ class UnreadRecords(Generic[T]):
 
     @gc_paused
     def read(self) -> list[T]:
-        """Read the next records, `SLICE` bytes or fewer; none if all are read. An error does not consume them.
+        """Read the next records, a slice or less; none if all are read. An error does not consume them.
 
         Raises:
             Malformed: a record cannot be read, which has not been seen with read models and records of the API.
@@ -188,7 +191,13 @@ def page(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> Dec
 
 
 def page_slices(
-    body: bytes, *, key: str | None, into: type[T], offset: int = 0
+    body: bytes,
+    *,
+    key: str | None,
+    into: type[T],
+    offset: int = 0,
+    whole_page: int = WHOLE_PAGE,
+    slice_size: int = SLICE,
 ) -> Generator[None, None, DecodedPage[T]]:
     """Decode one page of a list, in slices of a millisecond or two; `CooperativeScheduler` runs tasks in between.
 
@@ -199,6 +208,8 @@ def page_slices(
             fields, the order of fields and the spelling of numbers; bad UTF-8 and lone surrogates become U+FFFD, and a
             page with NaN and the like is read and written again, with the same numbers.
         offset: where the page begins; see `list_of`.
+        whole_page: the largest page of models (bytes) that is decoded in one step.
+        slice_size: see `UnreadRecords`.
 
     Yields:
         None: at the end of each slice but the last.
@@ -211,12 +222,12 @@ def page_slices(
         body = yield from _compact(body.strip())
     elif not is_read_model(into):
         value_reader(into)  # refuses a type that nothing can be read into, before the body is judged
-    elif key is not None and len(body) <= WHOLE_PAGE and not history_of(into).has_misfits:
+    elif key is not None and len(body) <= whole_page and not history_of(into).has_misfits:
         found = _whole(body, key, into)
         if found is not None:
             return found
         yield
-    unread = _cut(body, key, into, offset)
+    unread = _cut(body, key, into, offset, slice_size)
     items = unread.records.read()
     while unread.records:
         yield
@@ -224,7 +235,15 @@ def page_slices(
     return DecodedPage(items=items, total_items=unread.total_items, received=unread.received)
 
 
-def unread_page(body: bytes, *, key: str, into: type[T], offset: int = 0) -> DecodedPage[T] | UnreadPage[T]:
+def unread_page(
+    body: bytes,
+    *,
+    key: str,
+    into: type[T],
+    offset: int = 0,
+    small_page: int = SMALL_PAGE,
+    slice_size: int = SLICE,
+) -> DecodedPage[T] | UnreadPage[T]:
     """Decode one page of models; the records of a large page, or one with misfits, are decoded later.
 
     Args:
@@ -232,12 +251,14 @@ def unread_page(body: bytes, *, key: str, into: type[T], offset: int = 0) -> Dec
         key: the name of the list under `data`.
         into: the read model of a record.
         offset: where the page begins; see `list_of`.
+        small_page: the largest page (bytes) that is decoded in one step.
+        slice_size: see `UnreadRecords`.
 
     Raises:
         Malformed: as `page_slices` does; the body is then valid JSON.
     """
-    found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not history_of(into).has_misfits else None
-    return _cut(body, key, into, offset) if found is None else found
+    found = _whole(body, key, into) if len(body) <= small_page and not history_of(into).has_misfits else None
+    return _cut(body, key, into, offset, slice_size) if found is None else found
 
 
 def read_records(lines: Sequence[bytes], into: type[T]) -> list[T]:
@@ -254,10 +275,10 @@ def read_records(lines: Sequence[bytes], into: type[T]) -> list[T]:
     return list(chain.from_iterable(iter(records.read, [])))
 
 
-def _cut(body: bytes, key: str | None, into: type[T], offset: int) -> UnreadPage[T]:
+def _cut(body: bytes, key: str | None, into: type[T], offset: int, slice_size: int) -> UnreadPage[T]:
     """Split a page into its records."""
     found = split_page(body, list_name(body) if key is None else key, offset=offset)
-    records = UnreadRecords(found.records, into, size=len(body))
+    records = UnreadRecords(found.records, into, size=len(body), slice_size=slice_size)
     return UnreadPage(records=records, total_items=parse_total(found.total), received=len(found.records))
 
 
