@@ -28,6 +28,11 @@ def people(number, **more):
     ]
 
 
+def long(email):
+    """Make an e-mail so long that a URL takes two of them."""
+    return f"{'x' * 3000}{email}"
+
+
 SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 
 

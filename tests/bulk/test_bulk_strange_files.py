@@ -1,5 +1,7 @@
 """Files that something damaged, and journals too: a clear message before anything is sent, or a refused row."""
 
+import errno
+import os
 import sqlite3
 
 import pytest
@@ -94,11 +96,11 @@ async def test_results_that_do_not_fit_leave_no_part_of_them(sandbox, tmp_path, 
     source.write_text('{"email":"a@example.com","language_id":"en"}\n')
 
     def full(_descriptor):
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     async with connect(sandbox) as client:
         with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match=r"the disk is full.*resume=True"):
-            patch.setattr("carecloud_async.bulk.results.os.fsync", full)
+            patch.setattr(os, "fsync", full)
             await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
         assert not list(tmp_path.glob("*partial*")) + list(tmp_path.glob(".*partial*"))
         report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)

@@ -226,14 +226,15 @@ async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state,
         before = state.read_bytes()
         for _ in range(300):
             sandbox.customers.insert()
-        start = StateFile._start
+        connect_to = sqlite3.connect
 
-        def start_full(self):
-            self._db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
-            start(self)
+        def connect_to_full(*args, **more):
+            db = connect_to(*args, **more)
+            db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
+            return db
 
         with monkeypatch.context() as patch:
-            patch.setattr(StateFile, "_start", start_full)
+            patch.setattr(sqlite3, "connect", connect_to_full)
             with pytest.raises(ExportError, match="disk is full"):
                 await take(listing, state)
         assert state.read_bytes() == before

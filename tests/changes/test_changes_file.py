@@ -1,7 +1,6 @@
 """Files of changes: formats, and kills between the file and the state."""
 
 import csv
-import errno
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from disks import FullFile, make_files_of
 from kit import connect
 
 from carecloud_async import CareCloud, ExportError
@@ -140,10 +140,8 @@ async def test_a_full_disk_leaves_the_state_and_the_target(sandbox, tmp_path, mo
         before = (tmp_path / "c.jsonl").read_bytes()
         change(sandbox)
         with monkeypatch.context() as patch:
-            patch.setattr(
-                "carecloud_async._lists.changes.file.create_private",
-                lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")),
-            )
+            patch.setattr(FullFile, "room", 0)
+            make_files_of(FullFile, patch)
             with pytest.raises(ExportError, match="disk is full"):
                 await write(client, tmp_path / "c.jsonl", tmp_path / "s", overwrite=True)
         assert (tmp_path / "c.jsonl").read_bytes() == before

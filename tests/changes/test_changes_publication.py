@@ -15,7 +15,6 @@ import pytest
 from kit import connect
 
 from carecloud_async import CareCloud, ExportError
-from carecloud_async._lists.changes import file as files
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
@@ -63,14 +62,14 @@ async def test_without_hard_links_each_night_gets_its_file(sandbox, tmp_path, mo
 async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, tmp_path, monkeypatch, then):
     """The error names the file that is in the way; what the next run says counts, and it writes the same changes."""
     target, state, other = tmp_path / "c.jsonl", tmp_path / "s", tmp_path / "other.jsonl"
-    take_name = files.publish
+    link = os.link
 
-    def too_late(partial, path, **options):
+    def too_late(path, name):
         target.write_bytes(b"of another program\n")
-        take_name(partial, path, **options)
+        link(path, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "publish", too_late)
+        patch.setattr(os, "link", too_late)
         with pytest.raises(ExportError, match=r"c\.jsonl exists already: pass overwrite=True"):
             await write(sandbox, target, state)
     with pytest.raises(ExportError, match=r"c\.jsonl exists already: pass overwrite=True"):
@@ -100,14 +99,15 @@ async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, 
 async def test_a_cancellation_after_the_file_has_its_name_does_not_lose_it(sandbox, tmp_path, monkeypatch):
     """A scheduler repeats the interrupted command with `overwrite`: it gets the same file, and not an empty one."""
     target, state = tmp_path / "c.jsonl", tmp_path / "s"
-    take_name, loop = files.publish, asyncio.get_running_loop()
+    replace, loop = os.replace, asyncio.get_running_loop()
 
-    def cancel_after(*arguments, **options):
-        take_name(*arguments, **options)
-        loop.call_soon_threadsafe(running.cancel)
+    def cancel_after(path, name):
+        replace(path, name)
+        if name == target:
+            loop.call_soon_threadsafe(running.cancel)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "publish", cancel_after)
+        patch.setattr(os, "replace", cancel_after)
         running = asyncio.create_task(write(sandbox, target, state, overwrite=True))
         with pytest.raises(asyncio.CancelledError):
             await running

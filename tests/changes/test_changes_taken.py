@@ -13,11 +13,11 @@ import attrs
 import httpx
 import pytest
 from clocks import SlowClock
+from disks import FullFile, make_files_of
 from kit import served
 
 from carecloud_async import ExportError, ResponseError
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.pending import PendingChanges
 from carecloud_async._lists.changes.values import ChangesOptions
 
 pytestmark = pytest.mark.anyio
@@ -37,21 +37,21 @@ def serve(records, **options):
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(tmp_path, monkeypatch, anyio_backend):
     """A wait for the next change that is cancelled while a thread reads it loses none: the next wait gets it."""
-    began, may_end, read = threading.Event(), threading.Event(), PendingChanges.read
+    began, may_end = threading.Event(), threading.Event()
 
-    def slow(pending):
-        found = read(pending)
-        began.set()
-        may_end.wait(10)
-        return found
+    class Slow(io.FileIO):
+        def readinto(self, buffer):
+            began.set()
+            may_end.wait(60)
+            return super().readinto(buffer)
 
+    make_files_of(Slow, monkeypatch)
     async with (
         serve([f'{{"customer_id":"{number:03}"}}' for number in range(60)]) as client,
         client.customers.list().changes(state=tmp_path / "s") as changes,
     ):
-        monkeypatch.setattr(PendingChanges, "read", slow)
         waiting = asyncio.create_task(anext(changes))
-        await asyncio.to_thread(began.wait, 10)
+        await asyncio.to_thread(began.wait, 60)
         waiting.cancel()
         may_end.set()
         with suppress(asyncio.CancelledError):
@@ -62,20 +62,10 @@ async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(tmp_path, mon
 
 async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp_path, monkeypatch):
     """It says to make room and run it again, leaves no file of changes, and the next run brings everything."""
-
-    class Full(io.FileIO):
-        def write(self, data):
-            if self.tell() + len(data) > 10_000:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return super().write(data)
-
     async with serve([f'{{"customer_id":"{number:03}","note":"{"x" * 300}"}}' for number in range(60)]) as client:
         listing = client.customers.list()
         with monkeypatch.context() as patch:
-            patch.setattr(
-                "carecloud_async._base.runs.append_file.create_private",
-                lambda path: io.BufferedRandom(Full(path, "x+")),
-            )
+            make_files_of(FullFile, patch)
             with pytest.raises(ExportError, match=r"disk is full: make room and run it again$"):
                 async with listing.changes(state=tmp_path / "s"):
                     pass

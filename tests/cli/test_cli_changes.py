@@ -1,13 +1,13 @@
 """`carecloud changes`: what changed since the last run, into a file."""
 
+import io
 import json
 import os
 import signal
+import sys
 
 import pytest
 from cli_process import wait_until
-
-from carecloud_async.cli import changes as command_module
 
 
 @pytest.mark.parametrize("state", ["s", "memory://nights/s"])
@@ -68,12 +68,15 @@ def test_an_interrupted_run_says_what_became_of_the_changes(start, carecloud, pr
 def test_a_signal_at_the_very_end_does_not_lose_the_file(carecloud, project, monkeypatch):
     """A scheduler repeats a command that ended with 130: it gets the same changes, although it overwrites."""
 
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
+    class Interrupted(io.StringIO):
+        def write(self, text):
+            if "250 created" in text:
+                raise KeyboardInterrupt
+            return super().write(text)
 
     command = ("changes", "customers", "-o", "c.jsonl", "--overwrite", "--state", "s")
     with monkeypatch.context() as patch:
-        patch.setattr(command_module, "_summary", interrupt)
+        patch.setattr(sys, "stderr", Interrupted())
         assert carecloud(*command).code == 130
     again = carecloud(*command)
     assert again.line.startswith("customers: 250 created")

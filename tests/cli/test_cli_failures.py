@@ -194,19 +194,20 @@ def test_a_write_that_may_have_been_made(carecloud, project, fault):
     assert "try again" not in refused.line
 
 
-def test_what_nobody_expected_is_one_line_too(carecloud, monkeypatch):
-    """A fault of our own shows no traceback unless asked to."""
+def test_an_unexpected_error_is_one_line(carecloud, project, monkeypatch):
+    """An error that no one foresaw shows no traceback unless CARECLOUD_DEBUG is set."""
 
-    def fail(*_, **__):
-        raise RuntimeError("oh")
+    class Broken(io.StringIO):
+        def isatty(self):
+            raise RuntimeError("oh")
 
-    monkeypatch.setattr("carecloud_async.cli.records.open_listing", fail)
-    refused = carecloud("total", "customers", "--sandbox", 3)
+    monkeypatch.delenv("CARECLOUD_PASSWORD")  # it would be asked for at a terminal
+    refused = carecloud("total", "customers", stdin=Broken())
     assert refused.code == 1
     assert "unexpected RuntimeError: oh" in refused.line
     monkeypatch.setenv("CARECLOUD_DEBUG", "1")
     with pytest.raises(RuntimeError):
-        carecloud("total", "customers", "--sandbox", 3)
+        carecloud("total", "customers", stdin=Broken())
 
 
 def test_lines_for_errors_that_need_a_server_of_their_own():

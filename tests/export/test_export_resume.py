@@ -5,9 +5,11 @@ import gzip
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,7 +18,6 @@ from export_help import ListServer, every_page, ids
 from kit import connect
 
 from carecloud_async import CareCloud, ExportError, ServerError
-from carecloud_async._base.runs import AppendFile, Database
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -77,28 +78,25 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
     """Whatever step of a commit was the last, the file is complete in the end, without a line twice."""
     sandbox = Sandbox(customers=800, seed=1)
     steps = iter(range(10**6))
-    fsync, commit = os.fsync, Database.commit
+    fsync = os.fsync
 
-    def crash_or(function):
-        def call(*args):
-            if next(steps) == step + 6:
-                raise Crash
-            return function(*args)
+    def crash_or(function, *args):
+        if next(steps) == step + 6:
+            raise Crash
+        return function(*args)
 
-        return call
-
-    def crash_after(function):
-        def call(*args):
-            function(*args)
-            crash_or(lambda: None)()
-
-        return call
+    class CrashingConnection(sqlite3.Connection):
+        def execute(self, statement, *values):
+            if statement != "COMMIT":
+                return super().execute(statement, *values)
+            found = crash_or(super().execute, statement)
+            return crash_or(lambda: found)
 
     path = tmp_path / f"c.jsonl{suffix}"
     async with connect(sandbox) as client:
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", crash_or(fsync))
-            patch.setattr(Database, "commit", crash_or(crash_after(commit)))
+            patch.setattr(os, "fsync", partial(crash_or, fsync))
+            patch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=CrashingConnection))
             with pytest.raises((Crash, BaseExceptionGroup)):
                 await client.customers.list(count=25).export(path)
         assert not path.exists()
@@ -273,16 +271,16 @@ async def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, number):
     sandbox = Sandbox(customers=1000, seed=1)
     path = tmp_path / "c.jsonl"
     calls = iter(range(10**6))
-    sync = AppendFile.sync
+    fsync = os.fsync
 
-    def fail(self):
+    def fail(descriptor):
         if next(calls) > 4:
             raise OSError(number, os.strerror(number))
-        return sync(self)
+        fsync(descriptor)
 
     async with connect(sandbox) as client:
         with monkeypatch.context() as patch:
-            patch.setattr(AppendFile, "sync", fail)
+            patch.setattr(os, "fsync", fail)
             with pytest.raises(ExportError, match="disk is full" if number == errno.ENOSPC else "c.jsonl"):
                 await client.customers.list(count=50).export(path)
         assert leftovers(tmp_path) == [".c.jsonl.run"]

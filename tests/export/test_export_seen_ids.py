@@ -17,18 +17,26 @@ MANY = [f"{one:08x}" for one in range(20_000)]
 
 @pytest.mark.anyio
 async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
-    """Opening the database and counting what it holds happens in a worker thread."""
-    threads = []
+    """A run that goes on opens the database and counts the ids that it holds in a worker thread."""
+    threads, connect = [], sqlite3.connect
 
-    class Watched(SeenIds):
-        def __init__(self, db):
-            threads.append(threading.get_ident())
-            super().__init__(db)
+    def fail(progress):
+        if progress.pages >= 3:
+            raise RuntimeError
 
-    monkeypatch.setattr("carecloud_async._lists.export.storage.journal.SeenIds", Watched)
+    def connect_watched(*args, **more):
+        threads.append(threading.get_ident())
+        db = connect(*args, **more)
+        db.set_trace_callback(lambda _statement: threads.append(threading.get_ident()))
+        return db
+
     server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
-    async with server.client(rate_limit=None) as client:
-        await client.customers.list().export(tmp_path / "c.jsonl")
+    async with server.client(rate_limit=None, clock=every_page()) as client:
+        listing = client.customers.list(count=50)
+        with pytest.raises(RuntimeError):
+            await listing.export(tmp_path / "c.jsonl", on_progress=fail)
+        monkeypatch.setattr(sqlite3, "connect", connect_watched)
+        assert (await listing.export(tmp_path / "c.jsonl", resume=True)).resumed
     assert threads
     assert threading.get_ident() not in threads
 
