@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from carecloud_async.sandbox.api.calls import Query
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.problems import invalid
 from carecloud_async.sandbox.json_text import json_bytes
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
@@ -86,10 +86,10 @@ def window_of(query: Query, *, sortable: Iterable[str], sorts: bool) -> Window:
     """
     field = query.one("sort_field")
     if field is not None and field not in sortable:
-        raise bad_request(InvalidParam(name="sort_field", reason="not_allowed_value", value=field))
+        raise invalid("sort_field", "not_allowed_value", value=field)
     direction = query.one("sort_direction")
     if direction not in (None, "ASC", "DESC"):
-        raise bad_request(InvalidParam(name="sort_direction", reason="not_allowed_value", value=direction))
+        raise invalid("sort_direction", "not_allowed_value", value=direction)
     return Window(
         count=query.integer("count", default=DEFAULT_COUNT, minimum=1),
         offset=query.integer("offset", default=0, minimum=0),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Set
 from typing import Any, Final
 
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.problems import InvalidParam, invalid, refuse
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import Field, field_names, fields_of, known_values
 
@@ -31,8 +31,7 @@ def arguments(call: Call) -> JsonObject:
     if call.api.method == "GET":
         found = _with_own(dict(call.query.pairs), own, {field.name for field in call.api.query})
         missing = [field.name for field in call.api.query if field.required and not found.get(field.name)]
-        if missing:
-            raise bad_request(*(InvalidParam(name=name, reason="required") for name in missing))
+        refuse(InvalidParam(name=name, reason="required") for name in missing)
     else:
         sent = call.json() if call.body or call.api.body else {}
         found = _with_own(sent, own, {field.name for field in call.api.body})
@@ -59,9 +58,7 @@ def check_body(fields: tuple[Field, ...], body: JsonObject) -> None:
     Raises:
         RefusalError: 400 that names every invalid field.
     """
-    invalid = list(_invalid_params(fields, body, prefix=""))
-    if invalid:
-        raise bad_request(*invalid)
+    refuse(_invalid_params(fields, body, prefix=""))
 
 
 def invalid_params_of_rows(field: Field, rows: list[Any]) -> list[list[InvalidParam]]:
@@ -83,9 +80,9 @@ def _check_customer(call: Call, name: str, record: JsonObject) -> None:
     if not customer_id:
         return
     if call.customer_id is not None and customer_id != call.customer_id:
-        raise bad_request(InvalidParam(name=name, reason="not_belong_to_logged_in_customer", value=str(customer_id)))
+        raise invalid(name, "not_belong_to_logged_in_customer", value=str(customer_id))
     if call.api.method != "GET" and customer_id not in call.state.customers:
-        raise bad_request(InvalidParam(name=name, reason="not_found", value=str(customer_id)))
+        raise invalid(name, "not_found", value=str(customer_id))
 
 
 def _invalid_params(fields: tuple[Field, ...], body: JsonObject, *, prefix: str) -> Iterator[InvalidParam]:

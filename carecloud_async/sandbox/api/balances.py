@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.problems import InvalidParam, refuse
 from carecloud_async.sandbox.api.records import created
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names
@@ -22,7 +22,7 @@ _DEFAULTS: Final = {
 """Lists of which the first record counts where a request leaves the field out."""
 
 
-def _books(unit: _Unit, operation: str, *, sign: int) -> Handler:
+def books(unit: _Unit, operation: str, *, sign: int) -> Handler:
     """Make the handler of an action on one customer.
 
     Args:
@@ -39,13 +39,14 @@ def _books(unit: _Unit, operation: str, *, sign: int) -> Handler:
     return handler
 
 
-def _transfers(unit: _Unit, operation: str) -> Handler:
+def transfers(unit: _Unit, operation: str) -> Handler:
+    """Make the handler of an action that takes from one customer and gives to another; see `books`."""
+
     def handler(call: Call) -> None:
         body = arguments(call)
         sides = {name: body[name] for name in ("original_customer_id", "new_customer_id")}
-        unknown = [name for name, customer_id in sides.items() if customer_id not in call.state.customers]
-        if unknown:
-            raise bad_request(*(InvalidParam(name=name, reason="not_found", value=sides[name]) for name in unknown))
+        unknown = {name: customer_id for name, customer_id in sides.items() if customer_id not in call.state.customers}
+        refuse(InvalidParam(name=name, reason="not_found", value=value) for name, value in unknown.items())
         for customer_id, amount in zip(sides.values(), (-body["amount"], body["amount"]), strict=True):
             _book(call, unit, operation, body, customer_id=customer_id, amount=amount)
 
@@ -55,9 +56,8 @@ def _transfers(unit: _Unit, operation: str) -> Handler:
 def synchronize_points(call: Call) -> None:
     """`POST /points/actions/synchronize-points`: book what is missing between the customer's points and the amount."""
     body = arguments(call)
-    points = call.state.tables.table("/points")
-    own = [points.record(one) for one in points.find("customer_id", body["customer_id"])]
-    missing = body["amount"] - sum(one.get("available_points") or 0 for one in own)
+    own = call.state.tables.table("/points").matching("customer_id", body["customer_id"])
+    missing = body["amount"] - sum(points.get("available_points") or 0 for _, points in own)
     _book(call, "point", "Points synchronized", body, customer_id=body["customer_id"], amount=missing)
 
 
@@ -86,14 +86,3 @@ def _book(call: Call, unit: _Unit, operation: str, body: JsonObject, *, customer
         for table in (tables.table(f"/{unit}s"), tables.table(f"/{unit}-history"))
     )
     return record_id
-
-
-HANDLERS: Final[dict[str, Handler]] = {
-    "postCreditDeposit": _books("credit", "Credits added", sign=1),
-    "postCreditReduction": _books("credit", "Credits reduced", sign=-1),
-    "postCreditTransfer": _transfers("credit", "Credits transferred"),
-    "postPointsAssign": _books("point", "Points added", sign=1),
-    "postPointsRedemption": _books("point", "Points reduced", sign=-1),
-    "postPointsSynchronize": synchronize_points,
-    "postPointsTransfer": _transfers("point", "Points transferred"),
-}

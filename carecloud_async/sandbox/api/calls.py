@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, broken_body
+from carecloud_async.sandbox.api.problems import broken_body, invalid
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
@@ -41,10 +41,10 @@ class Query:
             RefusalError: 400 for the form without brackets, and for more values than the API takes.
         """
         if self.one(name) is not None:
-            raise bad_request(InvalidParam(name=name, reason="invalid_value_format", message="An array is expected"))
+            raise invalid(name, "invalid_value_format", message="An array is expected")
         values = [value for key, value in self.pairs if key == f"{name}[]"]
         if len(values) > MOST_VALUES:
-            raise bad_request(InvalidParam(name=name, reason="not_allowed_value", message="Too many values"))
+            raise invalid(name, "not_allowed_value", message="Too many values")
         return values or None
 
     def integer(self, name: str, *, default: int, minimum: int) -> int:
@@ -59,9 +59,9 @@ class Query:
         try:
             number = int(text)
         except ValueError:
-            raise bad_request(InvalidParam(name=name, reason="invalid_value_format", value=text)) from None
+            raise invalid(name, "invalid_value_format", value=text) from None
         if number < minimum:
-            raise bad_request(InvalidParam(name=name, reason="not_allowed_value", value=text))
+            raise invalid(name, "not_allowed_value", value=text)
         return number
 
     def boolean(self, name: str) -> bool:
@@ -75,7 +75,7 @@ class Query:
             return False
         if text in ("true", "1"):
             return True
-        raise bad_request(InvalidParam(name=name, reason="invalid_value_format", value=text))
+        raise invalid(name, "invalid_value_format", value=text)
 
 
 @attrs.frozen(kw_only=True)

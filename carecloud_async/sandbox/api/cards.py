@@ -6,9 +6,10 @@ from itertools import count
 from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.problems import invalid
 from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.table import Table
 
 _ACTIVE: Final = 1
@@ -22,12 +23,12 @@ def assign_free_card(call: Call) -> JsonObject:
     body = arguments(call)
     customer_id, card_type_id, number = body["customer_id"], body["card_type_id"], body.get("card_number")
     cards = call.state.tables.table("/cards")
-    of_type = [(one, cards.record(one)) for one in cards.find("card_type_id", card_type_id)]
+    of_type = cards.matching("card_type_id", card_type_id)
     if any(card.get("customer_id") == customer_id for _, card in of_type):
-        raise bad_request(InvalidParam(name="card_type_id", reason="relation_already_exists"))
+        raise invalid("card_type_id", "relation_already_exists")
     free = [one for one, card in of_type if _is_free(card) and number in (None, card.get("card_number"))]
     if number is not None and not free:
-        raise bad_request(InvalidParam(name="card_number", reason="not_found"))
+        raise invalid("card_number", "not_found")
     card_id = free[0] if free else _new_card(cards, card_type_id)
     cards.update(card_id, {"customer_id": customer_id, "last_change": call.state.now()})
     return {"card_id": card_id}
@@ -37,7 +38,16 @@ def validate_free_card(call: Call) -> JsonObject:
     """`POST /cards/actions/validate-free-card`: whether there is a card of this number, active and not assigned."""
     number = arguments(call)["card_number"]
     cards = call.state.tables.table("/cards")
-    return {"is_free_to_use": any(_is_free(cards.record(one)) for one in cards.find("card_number", number))}
+    return {"is_free_to_use": any(_is_free(card) for _, card in cards.matching("card_number", number))}
+
+
+def holders_of_card(state: SandboxState, number: str) -> list[str]:
+    """The ids of the customers who hold a card of this number, by the table of cards or from their creation."""
+    cards = state.tables.table("/cards").matching("card_number", number)
+    return [
+        *(str(card["customer_id"]) for _, card in cards if card.get("customer_id")),
+        *state.customers.by_card(number),
+    ]
 
 
 def _is_free(card: JsonObject) -> bool:
@@ -49,9 +59,3 @@ def _new_card(cards: Table, card_type_id: str) -> str:
     number = next(one for one in numbers if not cards.find("card_number", one))
     card = {"card_type_id": card_type_id, "card_number": number, "customer_id": None, "state": _ACTIVE}
     return cards.insert({**card, "last_change": None})
-
-
-HANDLERS: Final[dict[str, Handler]] = {
-    "postAssignCard": assign_free_card,
-    "postValidateFreeCard": validate_free_card,
-}

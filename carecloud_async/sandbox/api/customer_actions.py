@@ -1,4 +1,4 @@
-"""Actions on customers: checks of credentials and of new data, tokens for other applications, the search."""
+"""Actions on customers: checks of new data, tokens for other applications, the search."""
 
 from __future__ import annotations
 
@@ -6,31 +6,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.credentials import (
-    LOOK_UPS,
-    customer_of_login,
-    customer_of_social,
-    customer_of_token,
-    new_authentication_token,
-)
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.cards import holders_of_card
 from carecloud_async.sandbox.api.customers import is_strong
 from carecloud_async.sandbox.api.lists import birthdate
+from carecloud_async.sandbox.api.logins import LOOK_UPS, new_authentication_token
 from carecloud_async.sandbox.constants import REFERRAL_CODE
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.table import comparable
 
 _SEARCHED: Final = ("first_name", "last_name", "birthdate", "card_number")
-
-
-def verify_credentials(call: Call) -> JsonObject:
-    """`POST …/verify-credentials`: the customer with this e-mail or card and this password."""
-    return {"customer_id": customer_of_login(call)}
-
-
-def verify_social_network(call: Call) -> JsonObject:
-    """`POST …/verify-social-network-credentials`: the customer with this token at this network."""
-    return {"customer_id": customer_of_social(call)}
 
 
 def check_registration_ability(call: Call) -> JsonObject:
@@ -53,11 +38,6 @@ def issue_auth_token(call: Call) -> JsonObject:
     return new_authentication_token(call, kind=kind, application_id=application, customer_id=body["customer_id"])
 
 
-def verify_auth_token(call: Call) -> JsonObject:
-    """`POST …/verify-auth-token`: the customer of a token, which is no longer valid afterwards."""
-    return {"customer_id": customer_of_token(call)}
-
-
 def search_customers(call: Call) -> JsonObject:
     """`GET …/search-customers`: the customers that match all of name, date of birth and card number that are given."""
     customers = call.state.customers
@@ -69,9 +49,7 @@ def search_customers(call: Call) -> JsonObject:
     found = [one for one, record in customers.items() if _has(record, wanted)] if wanted else customers.ids()
     number = call.query.one("card_number")
     if number is not None:
-        cards = call.state.tables.table("/cards")
-        holders = {cards.record(one).get("customer_id") for one in cards.find("card_number", number)}
-        holders |= {*customers.by_card(number)}
+        holders = holders_of_card(call.state, number)
         found = [one for one in found if one in holders]
     return {"strict": [{"customer_id": one, "match": len(given)} for one in found]}
 
@@ -79,14 +57,3 @@ def search_customers(call: Call) -> JsonObject:
 def _has(record: JsonObject, wanted: Mapping[str, str]) -> bool:
     person = record.get("personal_information") or {}
     return all(comparable(person.get(name)) == comparable(value) for name, value in wanted.items())
-
-
-HANDLERS: Final[dict[str, Handler]] = {
-    "getCustomerSearch": search_customers,
-    "postCustomersAuthToken": issue_auth_token,
-    "postCustomersCheckRegistrationAbility": check_registration_ability,
-    "postCustomersValidateCustomerData": validate_customer_data,
-    "postCustomersVerifyAuthToken": verify_auth_token,
-    "postCustomerVerifyCredentials": verify_credentials,
-    "postCustomerVerifySocialNetworkCredentials": verify_social_network,
-}

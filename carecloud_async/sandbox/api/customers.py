@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from carecloud_async.sandbox.api.arguments import check_body
-from carecloud_async.sandbox.api.calls import Call, Handler
+from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.lists import ISO_DATE
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.problems import InvalidParam, invalid, refuse
 from carecloud_async.sandbox.api.records import record_in_path
 from carecloud_async.sandbox.constants import REFERRAL_CODE, SOCIAL_NETWORK_IDS
 from carecloud_async.sandbox.json_text import JsonObject
@@ -18,6 +18,7 @@ from carecloud_async.sandbox.state.customer_store import Account
 from carecloud_async.sandbox.state.facts import read_only_names
 
 _EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
+_PHONE: Final = re.compile(r"^[1-9][0-9]*$")
 _COMMON_PASSWORDS: Final = frozenset({"password", "passw0rd", "password1", "12345678", "abc12345", "qwerty123"})
 
 
@@ -66,18 +67,10 @@ def replace(call: Call) -> None:
         _write_properties(call, body["property_records"] or (), customer_id=customer_id)
 
 
-HANDLERS: Final[dict[str, Handler]] = {
-    "postCustomer": create,
-    "putCustomer": replace,
-}
-
-
 def _checked_body(call: Call) -> JsonObject:
     """The body; few fields of the customer are checked, because servers accept the untidy records that they send."""
     body = call.json()
-    invalid = list(_invalid_params(body.get("customer")))
-    if invalid:
-        raise bad_request(*invalid)
+    refuse(_invalid_params(body.get("customer")))
     check_body(tuple(field for field in call.api.body if field.name != "customer"), body)
     return body
 
@@ -86,7 +79,7 @@ def _refuse_taken_email(call: Call, customer: JsonObject, *, other_than: str | N
     email = customer["personal_information"].get("email")
     if email and any(one != other_than for one in call.state.customers.by_email(email)):
         name = "customer.personal_information.email"
-        raise bad_request(InvalidParam(name=name, reason="already_exists", value=email))
+        raise invalid(name, "already_exists", value=email)
 
 
 def _personal_information(call: Call, customer: JsonObject, *, before: JsonObject) -> JsonObject:
@@ -130,13 +123,10 @@ def _invalid_params(customer: Any) -> Iterator[InvalidParam]:
         return
     if not person.get("language_id"):
         yield InvalidParam(name=f"{prefix}.language_id", reason="empty" if "language_id" in person else "required")
-    for name, pattern in (("email", _EMAIL), ("birthdate", ISO_DATE)):
+    for name, pattern in (("email", _EMAIL), ("birthdate", ISO_DATE), ("phone", _PHONE)):
         value = person.get(name)
-        if value not in (None, "") and not (isinstance(value, str) and pattern.match(value)):
+        if value not in (None, "") and not (isinstance(value, str | int) and pattern.match(str(value))):
             yield InvalidParam(name=f"{prefix}.{name}", reason="invalid_value_format", value=str(value))
-    phone = person.get("phone")
-    if phone not in (None, "") and not re.match(r"^[1-9][0-9]*$", str(phone)):
-        yield InvalidParam(name=f"{prefix}.phone", reason="invalid_value_format", value=str(phone))
 
 
 def checked_password(body: JsonObject, *, required: bool) -> str | None:
@@ -146,12 +136,10 @@ def checked_password(body: JsonObject, *, required: bool) -> str | None:
         RefusalError: 400 if it is missing and must not be, or too weak: eight characters, a digit, a capital, uncommon.
     """
     password: str | None = body.get("password")
-    if password is None:
-        if required:
-            raise bad_request(InvalidParam(name="password", reason="required"))
-        return None
-    if not is_strong(password):
-        raise bad_request(InvalidParam(name="password", reason="invalid_value_format"))
+    if password is None and required:
+        raise invalid("password", "required")
+    if password is not None and not is_strong(password):
+        raise invalid("password", "invalid_value_format")
     return password
 
 
@@ -175,7 +163,7 @@ def checked_social(body: JsonObject) -> tuple[str, str] | None:
     if not social:
         return None
     if social["social_network_id"] not in SOCIAL_NETWORK_IDS:
-        raise bad_request(InvalidParam(name="social_network_credentials.social_network_id", reason="not_found"))
+        raise invalid("social_network_credentials.social_network_id", "not_found")
     return str(social["social_network_id"]), str(social["social_network_token"])
 
 
@@ -187,5 +175,5 @@ def checked_referral(body: JsonObject) -> str | None:
     """
     code: str | None = body.get("referral_code")
     if code not in (None, REFERRAL_CODE):
-        raise bad_request(InvalidParam(name="referral_code", reason="not_found", value=str(code)))
+        raise invalid("referral_code", "not_found", value=str(code))
     return code

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments, sent_record
-from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.logins import LOOK_UPS
+from carecloud_async.sandbox.api.problems import invalid
 from carecloud_async.sandbox.api.records import create_below, created, new_record
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names
@@ -27,9 +28,9 @@ def create(call: Call) -> JsonObject:
     if not sent.get("customer_id") and sent.get("customer_identifier_value"):
         sent["customer_id"] = _customer_named(call, sent)
     record = new_record(call, "Event", {name: value for name, value in sent.items() if name in field_names("Event")})
-    same = (events.record(one) for one in events.find("external_id", record["external_id"]))
-    if any(all((one.get(name) or "") == (record.get(name) or "") for name in _IDENTITY) for one in same):
-        raise bad_request(InvalidParam(name="external_id", reason="relation_already_exists"))
+    same = events.matching("external_id", record["external_id"])
+    if any(all((one.get(name) or "") == (record.get(name) or "") for name in _IDENTITY) for _, one in same):
+        raise invalid("external_id", "relation_already_exists")
     event_id = events.insert(record)
     create_below(call, body, event_id)
     return created(call, event_id)
@@ -41,13 +42,10 @@ def _customer_named(call: Call, event: JsonObject) -> str:
     value = str(event["customer_identifier_value"])
     found: list[str] = []
     if kind in ("email", "phone"):
-        found = customers.by_email(value) if kind == "email" else customers.by_phone(value)
+        found = LOOK_UPS[kind](customers, value)
     elif kind == "external_id":
-        sources = call.state.tables.table("/customer-source-records")
-        found = [str(sources.record(one).get("customer_id")) for one in sources.find("external_id", value)]
+        sources = call.state.tables.table("/customer-source-records").matching("external_id", value)
+        found = [str(source.get("customer_id")) for _, source in sources]
     if not found:
-        raise bad_request(InvalidParam(name="event.customer_identifier_value", reason="not_found", value=value))
+        raise invalid("event.customer_identifier_value", "not_found", value=value)
     return found[0]
-
-
-HANDLERS: Final[dict[str, Handler]] = {"postEvent": create}

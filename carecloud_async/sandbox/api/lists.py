@@ -11,7 +11,7 @@ from carecloud_async.sandbox.api.answers import Page, Window, page_range, window
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.filters import VALIDITY, Filter, filters_for
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.problems import invalid
 from carecloud_async.sandbox.api.records import check_path, table_of, writer
 from carecloud_async.sandbox.state.draw import hex_id
 from carecloud_async.sandbox.state.facts import ApiOperation, field_names, fields_of
@@ -111,7 +111,7 @@ def birthdate(text: str) -> str:
         return text
     czech = _CZECH_DATE.match(text)
     if czech is None:
-        raise bad_request(InvalidParam(name="birthdate", reason="invalid_value_format", value=text))
+        raise invalid("birthdate", "invalid_value_format", value=text)
     day, month, year = czech.groups()
     return f"{year}-{int(month):02}-{int(day):02}"
 

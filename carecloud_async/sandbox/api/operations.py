@@ -17,12 +17,14 @@ from carecloud_async.sandbox.api import (
     cards,
     customer_actions,
     customers,
+    devices,
     events,
     lists,
     logins,
     purchases,
     records,
     segments,
+    users,
 )
 from carecloud_async.sandbox.api.calls import Handler, Interface
 from carecloud_async.sandbox.api.problems import forbidden, unauthorized, wrong_interface
@@ -32,16 +34,46 @@ from carecloud_async.sandbox.state.tokens import DeviceRecord
 
 _PATH: Final = re.compile(r"/webservice/rest-api/(enterprise|customer)-interface/v1\.0/(.*)", re.DOTALL)
 HANDLERS: Final[dict[str, Handler]] = {
-    **balances.HANDLERS,
-    **cards.HANDLERS,
-    **customer_actions.HANDLERS,
-    **customers.HANDLERS,
-    **events.HANDLERS,
-    **purchases.HANDLERS,
-    **segments.HANDLERS,
-    **logins.HANDLERS,
+    "POST /cards/actions/assign-free-card": cards.assign_free_card,
+    "POST /cards/actions/validate-free-card": cards.validate_free_card,
+    "POST /credits/actions/deposit-credits": balances.books("credit", "Credits added", sign=1),
+    "POST /credits/actions/reduce-credits": balances.books("credit", "Credits reduced", sign=-1),
+    "POST /credits/actions/transfer-credits": balances.transfers("credit", "Credits transferred"),
+    "POST /customers": customers.create,
+    "PUT /customers/{customer_id}": customers.replace,
+    "POST /customers/actions/auth-token": customer_actions.issue_auth_token,
+    "POST /customers/actions/check-registration-ability": customer_actions.check_registration_ability,
+    "GET /customers/actions/search-customers": customer_actions.search_customers,
+    "POST /customers/actions/validate-customer-data": customer_actions.validate_customer_data,
+    "POST /customers/actions/verify-auth-token": logins.identifies(logins.customer_of_token),
+    "POST /customers/actions/verify-credentials": logins.identifies(logins.customer_of_login),
+    "POST /customers/actions/verify-social-network-credentials": logins.identifies(logins.customer_of_social),
+    "GET /customers/{customer_id}/segment-records": segments.segments_of_customer,
+    "POST /events": events.create,
+    "POST /points/actions/assign-points": balances.books("point", "Points added", sign=1),
+    "POST /points/actions/reduce-points": balances.books("point", "Points reduced", sign=-1),
+    "POST /points/actions/synchronize-points": balances.synchronize_points,
+    "POST /points/actions/transfer-points": balances.transfers("point", "Points transferred"),
+    "POST /purchases/actions/accept-payment": purchases.accept_payment,
+    "POST /purchases/actions/assign-customer": purchases.assign_customer,
+    "POST /purchases/actions/send-purchase": purchases.send_purchase,
+    "POST /segments/{segment_id}/actions/add-customer": segments.add_customer,
+    "POST /segments/{segment_id}/actions/remove-customer": segments.remove_customer,
+    "POST /tokens": devices.create,
+    "PUT /tokens/{token_id}": devices.change,
+    "GET /tokens/{token_id}/actions/auth-token": devices.authentication_token,
+    "POST /tokens/{token_id}/actions/authentication-token-login": logins.identifies(logins.customer_of_token),
+    "POST /tokens/{token_id}/actions/login": logins.identifies(logins.customer_of_login),
+    "POST /tokens/{token_id}/actions/login-test-customer": logins.identifies(logins.test_customer),
+    "POST /tokens/{token_id}/actions/logout": devices.logout,
+    "POST /tokens/{token_id}/actions/send-password-setup-email": devices.send_password_email,
+    "POST /tokens/{token_id}/actions/social-network-login": logins.identifies(logins.customer_of_social),
+    "POST /users/actions/login": users.log_in,
+    "POST /users/actions/logout": users.log_out,
+    "POST /users/actions/sso-login": users.log_in_by_sso,
+    "POST /users/actions/verify-auth-token": users.verify_auth_token,
 }
-"""Handlers by operation id. All other operations are served from tables."""
+"""The operations that do more than read and write a table."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +123,7 @@ def _templates() -> dict[tuple[str, int], list[tuple[str, dict[str, ApiOperation
 
 def handler_of(api: ApiOperation) -> Handler:
     """The function that does the work of an operation."""
-    own = HANDLERS.get(api.operation_id)
+    own = HANDLERS.get(api.name)
     if own is not None:
         return own
     if api.key:

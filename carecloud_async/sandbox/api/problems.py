@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -51,6 +52,22 @@ def bad_request(*params: InvalidParam, detail: str = "Some parameters are not va
     """400 with the invalid parameters."""
     entries = [attrs.asdict(param, filter=lambda _, value: value is not None) for param in params]
     return RefusalError(400, _error("bad_request_exception", "Bad request", detail, {"invalid_params": entries}))
+
+
+def invalid(name: str, reason: str, *, value: str | None = None, message: str | None = None) -> RefusalError:
+    """400 with one invalid parameter; see `InvalidParam`."""
+    return bad_request(InvalidParam(name=name, reason=reason, value=value, message=message))
+
+
+def refuse(params: Iterable[InvalidParam]) -> None:
+    """Refuse these parameters, if there are any.
+
+    Raises:
+        RefusalError: 400 with the invalid parameters.
+    """
+    found = tuple(params)
+    if found:
+        raise bad_request(*found)
 
 
 def broken_body(detail: str) -> RefusalError:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.cards import holders_of_card
+from carecloud_async.sandbox.api.problems import invalid
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.draw import hex_id
 from carecloud_async.sandbox.state.tables import Tables
@@ -49,12 +48,11 @@ def assign_customer(call: Call) -> None:
     customer_id = body.get("customer_id") or _holder(call, body.get("card_number"))
     if not customer_id:
         reason = "not_found" if body.get("card_number") else "required"
-        raise bad_request(InvalidParam(name="card_number", reason=reason))
-    found = purchases.find("external_purchase_id", body["external_purchase_id"])
-    found = [one for one in found if purchases.record(one).get("store_id") == body["store_id"]]
+        raise invalid("card_number", reason)
+    same = purchases.matching("external_purchase_id", body["external_purchase_id"])
+    found = [one for one, purchase in same if purchase.get("store_id") == body["store_id"]]
     if not found:
-        value = str(body["external_purchase_id"])
-        raise bad_request(InvalidParam(name="external_purchase_id", reason="not_found", value=value))
+        raise invalid("external_purchase_id", "not_found", value=str(body["external_purchase_id"]))
     purchases.update(found[0], {"customer_id": customer_id})
 
 
@@ -90,20 +88,11 @@ def accept_payment(call: Call) -> JsonObject:
     }
 
 
-HANDLERS: Final[dict[str, Handler]] = {
-    "postPurchaseAcceptPayment": accept_payment,
-    "postPurchaseAssignCustomer": assign_customer,
-    "postPurchaseSend": send_purchase,
-}
-
-
 def _holder(call: Call, card_number: str | None) -> str:
     """The customer who holds a card, or an empty text."""
     if not card_number:
         return ""
-    cards, customers = call.state.tables.table("/cards"), call.state.customers
-    holders = [cards.record(one).get("customer_id") for one in cards.find("card_number", card_number)]
-    return next((str(one) for one in (*holders, *customers.by_card(card_number)) if one), "")
+    return next(iter(holders_of_card(call.state, card_number)), "")
 
 
 def _item(bill_id: str, number: int, item: JsonObject) -> JsonObject:
@@ -123,4 +112,4 @@ def _item(bill_id: str, number: int, item: JsonObject) -> JsonObject:
 
 def _vouchers(tables: Tables, codes: list[str] | tuple[str, ...]) -> list[JsonObject]:
     vouchers = tables.table("/vouchers")
-    return [vouchers.record(one) for code in codes for one in vouchers.find("code", code)]
+    return [voucher for code in codes for _, voucher in vouchers.matching("code", code)]

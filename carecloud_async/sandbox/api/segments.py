@@ -7,7 +7,7 @@ from typing import Final
 from carecloud_async.sandbox.api import lists
 from carecloud_async.sandbox.api.answers import Page
 from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call, Handler
+from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.records import check_path
 from carecloud_async.sandbox.state.table import Table
 
@@ -45,10 +45,3 @@ def segments_of_customer(call: Call) -> Page:
 def _members(call: Call) -> tuple[Table, str]:
     check_path(call)
     return call.state.tables.table(_MEMBERS, call.path["segment_id"]), arguments(call)["customer_id"]
-
-
-HANDLERS: Final[dict[str, Handler]] = {
-    "getSubCustomerSegments": segments_of_customer,
-    "postSegmentAddCustomer": add_customer,
-    "postSegmentRemoveCustomer": remove_customer,
-}

@@ -263,6 +263,10 @@ class Table:
         """The ids of the records whose field has one of these values, or a list with one of them; oldest first."""
         return [self._ids.id_of(number) for number in self.with_values((field,), values)]
 
+    def matching(self, field: str, *values: object) -> list[tuple[str, JsonObject]]:
+        """The ids and the records that `find` finds."""
+        return [(self._ids.id_of(number), self.record_at(number)) for number in self.with_values((field,), values)]
+
     def is_indexed(self, path: Path) -> bool:
         """Whether records are found by their values at a path without reading all of them each time."""
         return self._keeps or path in self._guesses or path == (self.plan.id_field,)
