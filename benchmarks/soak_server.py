@@ -84,7 +84,6 @@ class SoakServer:
                         self._sandbox.app,
                         host="127.0.0.1",
                         port=self._port,
-                        connections=self._sandbox.connections,
                     )
                     await self._server.serve([listener])
                 await asyncio.sleep(self._down)

@@ -16,7 +16,7 @@ import httpx
 
 from carecloud_async.sandbox.client_side import ClientIdentities
 from carecloud_async.sandbox.server import serving
-from carecloud_async.sandbox.server.app import SandboxApp, in_process
+from carecloud_async.sandbox.server.app import Connections, SandboxApp, in_process
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
@@ -123,8 +123,8 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         )
         RequestLog.__init__(self, keep=keep_requests)
         self.faults: Faults = Faults()
-        self.connections: serving.Connections = serving.Connections()
         self.app: SandboxApp = SandboxApp(Pipeline(state=self, log=self, faults=self.faults, sleep=sleep))
+        self.connections: Connections = self.app.connections
 
     def __repr__(self) -> str:
         return f"<Sandbox of {len(self.customers)} customers>"
@@ -152,7 +152,7 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
             host: Address to listen on.
             port: Port to listen on; 0 chooses a free one.
         """
-        return serving.serving_in_thread(self.app, host=host, port=port, connections=self.connections)
+        return serving.serving_in_thread(self.app, host=host, port=port)
 
     @asynccontextmanager
     async def serving(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
@@ -178,7 +178,7 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         Raises:
             OSError: The address is not available.
         """
-        serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
+        serving.serve_in_foreground(self.app, host=host, port=port, on_ready=on_ready)
 
     # Changing the state
 

@@ -15,8 +15,6 @@ pytestmark = pytest.mark.anyio
 OPERATIONS = list(FACTS.operations.values())
 #: Those of the customers' own handlers, which have tests of their own.
 OWN = [one.operation_id for one in OPERATIONS if f"{one.verb} {one.path}" in HANDLERS and "/customers" in one.path]
-    one.operation_id for one in OPERATIONS if f"{one.verb} {one.path}" in HANDLERS and one.path.startswith("/customers")
-]
 ON_BOTH = [one for one in OPERATIONS if one.interface == "both" and one.verb != "DELETE"]
 GETS = {one.path: one for one in OPERATIONS if one.verb == "GET"}
 #: Every PUT that a GET of the same path shows, but the customer's and the booking's, which have rules of their own.

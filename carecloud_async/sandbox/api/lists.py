@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from carecloud_async.sandbox.api.answers import Page, Window, page_range, window_of
+import attrs
+
+from carecloud_async.sandbox.api.answers import Page
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.filters import VALIDITY, Filter, filters_for
@@ -18,6 +20,7 @@ from carecloud_async.sandbox.state.facts import ApiOperation, field_names, field
 from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.table import Table
 
+_DEFAULT_COUNT: Final = 100
 ISO_DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
 _CZECH_DATE: Final = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{1,4})$")
 
@@ -26,29 +29,69 @@ def page(call: Call) -> Page:
     """Return a page: on the customer interface the logged-in customer's records, where records say whose they are.
 
     Raises:
-        RefusalError: See `check_path`, `arguments` and `window_of`.
+        RefusalError: 404 or 403 for a parent, 400 for a parameter that is not valid.
     """
     check_path(call)
     sent = arguments(call)
     table = table_of(call, call.api.template)
     paged = {"count", "offset"} <= {field.name for field in call.api.query}
-    if paged:
-        sortable = {field.name for field in fields_of(table.plan.schema) if not fields_of(field.item)}
-        window = window_of(call.query, sortable=sortable, sorts=call.state.settings.sorts)
-    else:
-        count = sent.get("count") if isinstance(sent.get("count"), int) else len(table)
-        window = Window(count=max(count or 1, 1), offset=0, sort_field=None, descending=False)
+    window = _window(call, table) if paged else _whole(table, sent.get("count"))
     found = _found(call, table, _filter_values(call, sent), window.sort_field)
-    last = len(found) - 1
-    indexes = page_range(call.state, window, total=len(found), capped=paged)
-    numbers = [found[last - index] if window.descending else found[index] for index in indexes]
+    overrides = call.state.overrides
+    start = 0 if overrides.repeat_page else window.offset
+    ends = overrides.empty_from is not None and start >= overrides.empty_from
+    ordered = found[::-1] if window.descending else found
+    numbers = () if ends else ordered[start : start + window.count]
     write = writer(call, table)
     return Page(
         ids=lambda: [table.id_of(number) for number in numbers] if table.plan.id_field is not None else (),
         texts=[write(number) for number in numbers],
         offset=window.offset,
-        total=len(found),
+        total_items=len(found) if overrides.total_items is None else overrides.total_items,
     )
+
+
+@attrs.frozen(kw_only=True)
+class _Window:
+    """A part of a list, and its order.
+
+    Attributes:
+        count: Most records wanted.
+        offset: Records to skip.
+        sort_field: Field to sort by, or `None` for the order in which the records came.
+        descending: Whether the order is reversed.
+    """
+
+    count: int
+    offset: int = 0
+    sort_field: str | None = None
+    descending: bool = False
+
+
+def _window(call: Call, table: Table) -> _Window:
+    """Read `count`, `offset`, `sort_field` and `sort_direction`.
+
+    Raises:
+        RefusalError: 400 if one of them is not valid.
+    """
+    query, settings = call.query, call.state.settings
+    field, direction = query.one("sort_field"), query.one("sort_direction")
+    sortable = {one.name for one in fields_of(table.plan.schema) if not fields_of(one.item)}
+    for name, value, known in (("sort_field", field, sortable), ("sort_direction", direction, ("ASC", "DESC"))):
+        if value is not None and value not in known:
+            raise invalid(name, "not_allowed_value", value=value)
+    count = query.integer("count", default=_DEFAULT_COUNT, minimum=1)
+    return _Window(
+        count=count if settings.max_count is None else min(count, settings.max_count),
+        offset=query.integer("offset", default=0, minimum=0),
+        sort_field=field if settings.sorts else None,
+        descending=settings.sorts and direction == "DESC",
+    )
+
+
+def _whole(table: Table, count: object) -> _Window:
+    """A list without pages: all records, or as many as the body of a POST asks for."""
+    return _Window(count=max((count if isinstance(count, int) else len(table)) or 1, 1))
 
 
 def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[str, ...]]:

@@ -20,14 +20,43 @@ DISCONNECT: Final = "carecloud.sandbox.disconnect"
 """Extension in the ASGI scope: a function that closes the connection at once, where the server offers it."""
 
 
+class Connections:
+    """Connections of clients to the server.
+
+    Attributes:
+        now: Open now.
+        most: Most that were open at once.
+        total: Opened so far.
+    """
+
+    def __init__(self) -> None:
+        self.now: int = 0
+        self.most: int = 0
+        self.total: int = 0
+
+    def opened(self) -> None:
+        """Count one more."""
+        self.now += 1
+        self.total += 1
+        self.most = max(self.most, self.now)
+
+    def closed(self) -> None:
+        """Count one less."""
+        self.now -= 1
+
+
 class SandboxApp:
     """The sandbox as an ASGI app; may be mounted in another one.
 
     Args:
         pipeline: Turns requests into answers.
+
+    Attributes:
+        connections: Sockets of clients, counted by the server.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
+        self.connections: Connections = Connections()
         self._pipeline = pipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

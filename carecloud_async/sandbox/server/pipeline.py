@@ -212,10 +212,8 @@ def _damaged(answer: Answer, fault: ArmedFault) -> Answer:
     Raises:
         ConnectionCutError: The fault cuts the connection.
     """
-    if fault.cut == "half":
-        raise ConnectionCutError(answer)
     if fault.cut:
-        raise ConnectionCutError(None)
+        raise ConnectionCutError(answer if fault.cut == "half" else None)
     body, content_type = _damaged_body(answer, fault)
     headers = list(fault.headers)
     if fault.retry_after is not None:

@@ -11,34 +11,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from carecloud_async.sandbox.server.app import DISCONNECT, SandboxApp
+from carecloud_async.sandbox.server.app import DISCONNECT, Connections, SandboxApp
 
 _STARTUP_SECONDS = 30.0
-
-
-class Connections:
-    """Connections of clients to the server.
-
-    Attributes:
-        now: Open now.
-        most: Most that were open at once.
-        total: Opened so far.
-    """
-
-    def __init__(self) -> None:
-        self.now: int = 0
-        self.most: int = 0
-        self.total: int = 0
-
-    def opened(self) -> None:
-        """Count one more."""
-        self.now += 1
-        self.total += 1
-        self.most = max(self.most, self.now)
-
-    def closed(self) -> None:
-        """Count one less."""
-        self.now -= 1
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -56,16 +31,13 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve_in_foreground(
-    app: SandboxApp, *, host: str, port: int, connections: Connections, on_ready: Callable[[str], object]
-) -> None:
+def serve_in_foreground(app: SandboxApp, *, host: str, port: int, on_ready: Callable[[str], object]) -> None:
     """Serve until interrupted; Ctrl-C is not an error.
 
     Args:
         app: The sandbox's app.
         host: Address to listen on.
         port: Port to listen on; 0 chooses a free one.
-        connections: Where connections are counted.
         on_ready: Called with the base URL once clients may connect.
 
     Raises:
@@ -73,23 +45,22 @@ def serve_in_foreground(
     """
     with listening(host, port) as listener, suppress(KeyboardInterrupt):
         on_ready(url_of(listener))
-        server_for(app, host=host, port=port, connections=connections).run([listener])
+        server_for(app, host=host, port=port).run([listener])
 
 
-def server_for(app: SandboxApp, *, host: str, port: int, connections: Connections) -> Server:
+def server_for(app: SandboxApp, *, host: str, port: int) -> Server:
     """A server that listens nowhere yet.
 
     Args:
         app: The sandbox's app.
         host: Name or address to listen on.
         port: Port to listen on.
-        connections: Where its connections are counted.
     """
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=_closable_protocol(connections),
+        http=_closable_protocol(app.connections),
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -118,20 +89,19 @@ class Server(uvicorn.Server):
 
 
 @contextmanager
-def serving_in_thread(app: SandboxApp, *, host: str, port: int, connections: Connections) -> Iterator[str]:
+def serving_in_thread(app: SandboxApp, *, host: str, port: int) -> Iterator[str]:
     """Serve from another thread while the block runs.
 
     Args:
         app: The sandbox's app.
         host: Address to listen on.
         port: Port to listen on; 0 chooses a free one.
-        connections: Where connections are counted.
 
     Yields:
         The base URL.
     """
     listener = listening(host, port)
-    server = server_for(app, host=host, port=port, connections=connections)
+    server = server_for(app, host=host, port=port)
     thread = threading.Thread(target=server.run, args=([listener],), name="carecloud-sandbox", daemon=True)
     thread.start()
     try:

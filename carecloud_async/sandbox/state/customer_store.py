@@ -76,6 +76,7 @@ class CustomerStore(Table):
             raise ValueError("a sandbox cannot have a negative number of customers")
         self._seed = seed
         self._accounts: dict[int, Account] = {}
+        ids = _CustomerIds(seed)
 
         def make(number: int, customer_id: str) -> JsonObject:
             record = person(number, seed=seed, customer_id=customer_id)
@@ -84,7 +85,8 @@ class CustomerStore(Table):
         super().__init__(
             TablePlan(name=CUSTOMERS, schema="Customer", id_field="customer_id"),
             count,
-            ids=_CustomerIds(seed),
+            id_of=ids.id_of,
+            number_of=ids.number_of,
             make=make,
             timestamp=timestamp,
             lock=RLock(),
@@ -193,7 +195,7 @@ class _CustomerIds:
         self._keys = [f"customer-id:{seed}:{turn}".encode() for turn in range(_ROUNDS)]
 
     def id_of(self, number: int) -> str:
-        """See `Ids`."""
+        """The id of a number."""
         if number == 0:
             return FIRST_CUSTOMER_ID
         left, right = number >> _HALF, number & _MASK
@@ -202,7 +204,7 @@ class _CustomerIds:
         return f"{(8 << 2 * _HALF) | (left << _HALF) | right:x}"
 
     def number_of(self, record_id: str) -> int | None:
-        """See `Ids`."""
+        """The number of an id, or `None` for a text that is not an id."""
         if record_id == FIRST_CUSTOMER_ID:
             return 0
         if len(record_id) != 26 or record_id[0] != "8":

@@ -137,10 +137,7 @@ def _address(draw: bytes) -> JsonObject:
         "address1": _STREETS[draw[14] % len(_STREETS)],
         "address2": str(1 + draw[13] % 99),
         "address3": "1a" if draw[12] & 1 else "",
-        "address4": "",
-        "address5": "",
-        "address6": "",
-        "address7": "",
+        **{f"address{line}": "" for line in range(4, 8)},
         "zip": postcode,
         "city": city,
         "country_code": country,
@@ -181,12 +178,7 @@ def number_in_email(email: str) -> int | None:
 
 def number_in_phone(phone: str) -> int | None:
     """The number of the customer whose first phone this is."""
-    if not (phone.isascii() and phone.isdigit()):
-        return None
-    if phone == "420523828931":
-        return 0
-    found = int(phone) - _FIRST_PHONE
-    return found if found > 0 else None
+    return 0 if phone == "420523828931" else _number_after(phone, _FIRST_PHONE, least=1)
 
 
 def card_number(number: int) -> str:
@@ -196,10 +188,13 @@ def card_number(number: int) -> str:
 
 def number_in_card(card: str) -> int | None:
     """The number of the customer who holds a card."""
-    if not (card.isascii() and card.isdigit()):
-        return None
-    found = int(card) - _FIRST_CARD
-    return found if found >= 0 else None
+    return _number_after(card, _FIRST_CARD, least=0)
+
+
+def _number_after(text: str, first: int, *, least: int) -> int | None:
+    """The number of the customer whose phone or card this is, counted from the first one."""
+    found = int(text) - first if text.isascii() and text.isdigit() else -1
+    return found if found >= least else None
 
 
 def api_user() -> JsonObject:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from threading import RLock
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes, merged
 from carecloud_async.sandbox.state.facts import fields_of
@@ -21,43 +21,6 @@ Path: TypeAlias = tuple[str, ...]
 _KEPT_SEARCHES: Final = 8
 
 
-class Ids(Protocol):
-    """The ids of a table's records, by number."""
-
-    def id_of(self, number: int) -> str:
-        """The id of a number, whether such a record exists or not."""
-        ...
-
-    def number_of(self, record_id: str) -> int | None:
-        """The number of an id, whether such a record exists or not; `None` for a text that is not an id."""
-        ...
-
-
-class ListedIds:
-    """Ids that are kept in memory.
-
-    Args:
-        new_id: Returns the id of the record with this number.
-        size: Number of records at the start.
-    """
-
-    def __init__(self, new_id: Callable[[int], str], size: int) -> None:
-        self._new_id = new_id
-        self._ids: list[str] = [new_id(number) for number in range(size)]
-        self._numbers: dict[str, int] = {record_id: number for number, record_id in enumerate(self._ids)}
-
-    def id_of(self, number: int) -> str:
-        """See `Ids`."""
-        for one in range(len(self._ids), number + 1):
-            self._ids.append(self._new_id(one))
-            self._numbers[self._ids[-1]] = one
-        return self._ids[number]
-
-    def number_of(self, record_id: str) -> int | None:
-        """See `Ids`."""
-        return self._numbers.get(record_id)
-
-
 class Table:
     """The records of one list; tests use it to change the state without the client.
 
@@ -66,7 +29,8 @@ class Table:
     Args:
         plan: Its list, schema and id.
         size: Number of records at the start.
-        ids: The ids of its records.
+        id_of: Returns the id of a number, whether such a record exists or not.
+        number_of: Returns the number of an id; by default the ids are kept in memory.
         make: Makes the record with this number and id.
         timestamp: Returns the time of a change as the API writes it.
         lock: Held while a record is changed.
@@ -85,7 +49,8 @@ class Table:
         plan: TablePlan,
         size: int,
         *,
-        ids: Ids,
+        id_of: Callable[[int], str],
+        number_of: Callable[[str], int | None] | None = None,
         make: Callable[[int, str], JsonObject],
         timestamp: Callable[[], str],
         lock: RLock,
@@ -95,7 +60,9 @@ class Table:
         self.plan: TablePlan = plan
         self.lock: RLock = lock
         self.seeded: int = size
-        self._ids = ids
+        self._id_of = id_of
+        self._numbers = {} if number_of else {id_of(number): number for number in range(size)}
+        self._number_of = number_of or self._numbers.get
         self._make = make
         self._timestamp = timestamp
         self._keeps = keeps
@@ -124,11 +91,11 @@ class Table:
 
     def ids(self) -> list[str]:
         """The ids of all records, oldest first; of records without an id in the API, the sandbox's own."""
-        return [self._ids.id_of(number) for number in self._live]
+        return [self._id_of(number) for number in self._live]
 
     def id_at(self, index: int) -> str:
         """The id of the record at a position, oldest first."""
-        return self._ids.id_of(self._live[index])
+        return self._id_of(self._live[index])
 
     def get(self, record_id: str) -> JsonObject:
         """A copy of a record.
@@ -158,7 +125,8 @@ class Table:
         with self.lock:
             number = self._next
             self._next += 1
-            record_id = self._ids.id_of(number)
+            record_id = self._id_of(number)
+            self._numbers[record_id] = number
             self._store(number, self._make(number, record_id) if record is None else record)
             self._live.append(number)
             return record_id
@@ -208,7 +176,7 @@ class Table:
 
     def number(self, record_id: str) -> int | None:
         """The number of a record, or `None` if there is no such record."""
-        number = self._ids.number_of(record_id)
+        number = self._number_of(record_id)
         return number if number is not None and self._is_live(number) else None
 
     def known_number(self, record_id: str) -> int:
@@ -224,7 +192,7 @@ class Table:
 
     def id_of(self, number: int) -> str:
         """The id of the record with this number."""
-        return self._ids.id_of(number)
+        return self._id_of(number)
 
     def is_seeded(self, record_id: str) -> bool:
         """Whether a record has been there from the start.
@@ -246,14 +214,14 @@ class Table:
         """The record with this number."""
         found = self._records.get(number)
         if found is None:
-            found = self._make(number, self._ids.id_of(number))
+            found = self._make(number, self._id_of(number))
             if self._keeps:
                 self._records[number] = found
         return found
 
     def items(self) -> Iterator[tuple[str, JsonObject]]:
         """The ids of all records and the records, oldest first."""
-        return ((self._ids.id_of(number), self.record_at(number)) for number in array("I", self._live))
+        return ((self._id_of(number), self.record_at(number)) for number in array("I", self._live))
 
     def numbers(self) -> array[int]:
         """The numbers of all records, oldest first."""
@@ -261,11 +229,11 @@ class Table:
 
     def find(self, field: str, *values: object) -> list[str]:
         """The ids of the records whose field has one of these values, or a list with one of them; oldest first."""
-        return [self._ids.id_of(number) for number in self.with_values((field,), values)]
+        return [self._id_of(number) for number in self.with_values((field,), values)]
 
     def matching(self, field: str, *values: object) -> list[tuple[str, JsonObject]]:
         """The ids and the records that `find` finds."""
-        return [(self._ids.id_of(number), self.record_at(number)) for number in self.with_values((field,), values)]
+        return [(self._id_of(number), self.record_at(number)) for number in self.with_values((field,), values)]
 
     def is_indexed(self, path: Path) -> bool:
         """Whether records are found by their values at a path without reading all of them each time."""
@@ -301,7 +269,7 @@ class Table:
     def sort_value(self, number: int, field: str) -> Any:
         """Return the sort key of a record; the keys of a field have one type."""
         if field == self.plan.id_field:
-            return self._ids.id_of(number)
+            return self._id_of(number)
         value = self.record_at(number).get(field)
         if field in _texts(self.plan.schema):
             return "" if value is None else str(value)
@@ -334,7 +302,7 @@ class Table:
         return index
 
     def _store(self, number: int, record: JsonObject) -> None:
-        own = {} if self.plan.id_field is None else {self.plan.id_field: self._ids.id_of(number)}
+        own = {} if self.plan.id_field is None else {self.plan.id_field: self._id_of(number)}
         stored = self._records[number] = {**own, **copy.deepcopy(record), **own}
         for path, index in self._indexes.items():
             for key in _keys(stored, path):

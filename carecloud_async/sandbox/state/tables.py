@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from threading import RLock
 from typing import Final
 
@@ -17,7 +18,7 @@ from carecloud_async.sandbox.state.draw import Draw, hex_id
 from carecloud_async.sandbox.state.people import CONSENT_IDS, LANGUAGES, ROLE_IDS, STORE_IDS, user, user_id
 from carecloud_async.sandbox.state.plans import CUSTOMERS, USERS, TablePlan, api_plans
 from carecloud_async.sandbox.state.record_maker import RecordMaker
-from carecloud_async.sandbox.state.table import ListedIds, Table
+from carecloud_async.sandbox.state.table import Table
 
 DEFAULT_RECORDS: Final = 250
 DEFAULT_USERS: Final = 137
@@ -109,12 +110,13 @@ class Tables:
                 return user(number)
             return self.maker.record(plan, number, record_id=record_id, parent=parent)
 
-        def new_id(number: int) -> str:
-            return (
-                str(sent[number][plan.id_field or ""]) if number < len(sent) else self._id_of(plan, number, parent_id)
-            )
+        @cache
+        def id_of(number: int) -> str:
+            if number < len(sent):
+                return str(sent[number][plan.id_field or ""])
+            return self._id_of(plan, number, parent_id)
 
-        return Table(plan, size, ids=ListedIds(new_id, size), make=make, timestamp=self._timestamp, lock=self.lock)
+        return Table(plan, size, id_of=id_of, make=make, timestamp=self._timestamp, lock=self.lock)
 
     def _size_at_start(self, plan: TablePlan, parent_id: str | None) -> int:
         if plan.name == USERS:

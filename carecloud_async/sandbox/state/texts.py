@@ -76,40 +76,8 @@ def _date(draw: Draw, _: int) -> str:
     return timestamp(draw)[:10]
 
 
-def _time(draw: Draw, _: int) -> str:
-    return f"{6 + draw.below(14):02}:{15 * draw.below(4):02}:00"
-
-
 def _name(draw: Draw, number: int) -> str:
     return f"{draw.pick(_ADJECTIVES)} {draw.pick(_NOUNS)} {number + 1}"
-
-
-def _slug(draw: Draw, number: int) -> str:
-    return f"{draw.pick(_NOUNS).encode('ascii', 'ignore').decode().lower()}_{number + 1}"
-
-
-def _digits(draw: Draw, number: int) -> str:
-    return str(2_700_000_000_000 + 1000 * number + draw.below(1000))
-
-
-def _code(draw: Draw, number: int) -> str:
-    return f"{draw.pick(('SUMMER', 'CLUB', 'VIP'))}-{1000 + number}"
-
-
-def _phone(draw: Draw, _: int) -> str:
-    return str(420_600_000_000 + draw.below(99_999_999))
-
-
-def _email(draw: Draw, number: int) -> str:
-    return f"{draw.pick(('info', 'shop', 'office'))}.{number}@example.com"
-
-
-def _url(draw: Draw, number: int) -> str:
-    return f"https://www.example.com/{draw.pick(('a', 'b', 'c'))}/{number}"
-
-
-def _sentence(draw: Draw, _: int) -> str:
-    return draw.pick(_SENTENCES)
 
 
 def _small(draw: Draw, _: int) -> str:
@@ -117,16 +85,14 @@ def _small(draw: Draw, _: int) -> str:
 
 
 def _by_ending(name: str) -> _Text:
-    for endings, made in _BY_ENDING:
-        if name.endswith(endings):
-            return made
-    return _sentence
+    found = (made for endings, made in _BY_ENDING if name.endswith(endings))
+    return next(found, lambda draw, _: draw.pick(_SENTENCES))
 
 
 _BY_FORMAT: Final[dict[str, _Text]] = {
     "date": _date,
     "YYYY-MM-DD": _date,
-    "time": _time,
+    "time": lambda draw, _: f"{6 + draw.below(14):02}:{15 * draw.below(4):02}:00",
     "json": lambda *_: '{"source": "sandbox"}',
     "byte": lambda *_: "iVBORw0KGgo=",
 }
@@ -155,12 +121,18 @@ _BY_NAME: Final[dict[str, _Text]] = {
     "validity_period": lambda draw, _: draw.pick(("P1Y", "P6M")),
 }
 _BY_ENDING: Final[tuple[tuple[tuple[str, ...], _Text], ...]] = (
-    (("text_id",), _slug),
-    (("email", "contact"), _email),
-    (("phone", "phone_number"), _phone),
-    (("url", "urls"), _url),
+    (("text_id",), lambda draw, number: f"{draw.pick(_NOUNS).encode('ascii', 'ignore').decode().lower()}_{number + 1}"),
+    (("email", "contact"), lambda draw, number: f"{draw.pick(('info', 'shop', 'office'))}.{number}@example.com"),
+    (("phone", "phone_number"), lambda draw, _: str(420_600_000_000 + draw.below(99_999_999))),
+    (("url", "urls"), lambda draw, number: f"https://www.example.com/{draw.pick(('a', 'b', 'c'))}/{number}"),
     (("_name", "title"), _name),
-    (("number", "vat_id", "registration_id"), _digits),
-    (("code", "codes", "prefix", "_id"), _code),
+    (
+        ("number", "vat_id", "registration_id"),
+        lambda draw, number: str(2_700_000_000_000 + 1000 * number + draw.below(1000)),
+    ),
+    (
+        ("code", "codes", "prefix", "_id"),
+        lambda draw, number: f"{draw.pick(('SUMMER', 'CLUB', 'VIP'))}-{1000 + number}",
+    ),
     (("_status",), lambda draw, _: draw.pick(("new", "open", "done"))),
 )
