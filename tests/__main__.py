@@ -4,6 +4,9 @@
 with each HTTP library. `python -m tests --coverage` runs the tests under coverage, which takes twice as long, and fails
 below the floor. With other arguments it runs those tests alone: `python -m tests tests/cli -k export`. It needs nothing
 but the standard library to start; the tools come with the extra `test`.
+
+Lint and format come first: they take half a second. The type checkers run beside the tests, which wait for processes
+and timers for part of the time; what the checkers print comes after the tests.
 """
 
 from __future__ import annotations
@@ -66,15 +69,17 @@ _PATH = os.pathsep.join([str(Path(PYTHON).parent), os.environ.get("PATH", "")])
 
 _PYTEST = [PYTHON, "-m", "pytest"]
 _COVERED = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
-#: Three workers on two cores, as tests of processes wait; by folders, as the files of few tests are the slow ones.
+#: Three workers on two cores, as tests of processes wait; by files, as those of few tests are the slow ones.
 _WORKERS = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 #: A step that takes longer hangs. Tests end their own: pytest gives up a test after `faulthandler_timeout`.
 _LONGEST = 45 * 60
 
-_CHECKS = [
+_STYLE = [
     Step("lint", [PYTHON, "-m", "ruff", "check", "."]),
     Step("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
+]
+_TYPES = [
     Step("mypy", [PYTHON, "-m", "mypy"]),
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
     Step(
@@ -86,11 +91,12 @@ _CHECKS = [
 _NOT_SPARK = [*_WORKERS, "--ignore", "tests/spark"]  # a Java machine is not started beside the other tests
 
 #: Stages, one after another; the lanes of a stage run beside each other, the steps of a lane one after another.
+#: What the first lane prints is shown as it comes, what the others print when the stage ends.
 Stages = list[list[list[Step]]]
 
 QUICK: Stages = [
-    [_CHECKS, [Step("spark", [*_PYTEST, "tests/spark"], _no_spark)]],
-    [[Step("tests", [*_PYTEST, *_NOT_SPARK])]],
+    [_STYLE, [Step("spark", [*_PYTEST, "tests/spark"], _no_spark)]],
+    [[Step("tests", [*_PYTEST, *_NOT_SPARK])], _TYPES],
 ]
 THOROUGH: Stages = [
     [[Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark)]],
@@ -120,6 +126,14 @@ _running: set[subprocess.Popen[bytes]] = set()
 _ending = threading.Event()
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of all steps.
+
+    Bytecode is written: tests start hundreds of processes, and without it each would compile the package for itself.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PATH": _PATH}
+
+
 def execute(command: list[str], output: int | None) -> str:
     """Run one command with all that it starts; return how it ended."""
     if _ending.is_set():
@@ -127,7 +141,7 @@ def execute(command: list[str], output: int | None) -> str:
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=os.environ | {"PATH": _PATH},
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
@@ -164,22 +178,21 @@ def end_all() -> None:
             time.sleep(0.05)
 
 
-def perform(step: Step, *, alone: bool) -> Outcome:
-    """Perform one step; beside others its output is printed in one piece when it ends."""
+def perform(step: Step, held: list[str] | None) -> Outcome:
+    """Perform one step; its output is shown as it comes, or added to `held` in one piece."""
     reason = step.missing()
     if reason is not None:
         word = "FAILED" if os.environ.get("CARECLOUD_REQUIRE_SERVERS") else "skipped"
         return Outcome(step.name, f"{word}: {reason}", 0.0)
     title, began = f"\n== {step.name}\n", time.monotonic()
-    if alone:
+    if held is None:
         sys.stdout.write(title)
         sys.stdout.flush()
         return Outcome(step.name, execute(step.command, None), time.monotonic() - began)
     with tempfile.TemporaryFile() as file:
         text = execute(step.command, file.fileno())
         file.seek(0)
-        sys.stdout.write(title + file.read().decode(errors="replace"))
-        sys.stdout.flush()
+        held.append(title + file.read().decode(errors="replace"))
     return Outcome(step.name, text, time.monotonic() - began)
 
 
@@ -187,16 +200,20 @@ def run(stages: Stages) -> list[Outcome]:
     """Run all steps, whatever becomes of them."""
     outcomes = []
     for lanes in stages:
+        held: list[str] = []
+        places = [None, *[held] * (len(lanes) - 1)]
 
-        def run_lane(lane: list[Step], *, alone: bool = len(lanes) == 1) -> list[Outcome]:
-            return [perform(step, alone=alone) for step in lane]
+        def run_lane(lane: list[Step], place: list[str] | None) -> list[Outcome]:
+            return [perform(step, place) for step in lane]
 
         with ThreadPoolExecutor(len(lanes)) as pool:
             try:
-                outcomes += [outcome for lane in pool.map(run_lane, lanes) for outcome in lane]
+                outcomes += [outcome for lane in pool.map(run_lane, lanes, places) for outcome in lane]
             except BaseException:
                 end_all()
                 raise
+        sys.stdout.write("".join(held))
+        sys.stdout.flush()
     return outcomes
 
 

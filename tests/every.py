@@ -6,11 +6,12 @@ import functools
 import inspect
 
 import pytest
+from thorough import is_thorough
 
 _FAILURES = (Exception, pytest.fail.Exception)
 
 
-def every(name, cases, *, ids=str):
+def every(name, cases, *, ids=str, thorough=()):
     """Call the decorated test with each case; all are tried, and each that fails is named.
 
     Fixtures are made once, so a case must leave them as it found them.
@@ -19,9 +20,12 @@ def every(name, cases, *, ids=str):
         name: the test's argument for a case, or several with commas, as for `parametrize`.
         cases: the cases.
         ids: what a value of a case that fails is called.
+        thorough: cases that are variants of others, and are tried with `--thorough` only.
     """
     names = [one.strip() for one in name.split(",")]
-    cases = [case if len(names) > 1 else (case,) for case in cases]
+    if unknown := [case for case in thorough if case not in cases]:
+        raise ValueError(f"no such cases: {unknown}")
+    cases = [case if len(names) > 1 else (case,) for case in cases if is_thorough() or case not in thorough]
 
     def decorate(test):
         signature = inspect.signature(test)

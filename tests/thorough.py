@@ -5,9 +5,14 @@ from __future__ import annotations
 from hypothesis import settings
 
 
+def is_thorough() -> bool:
+    """Return whether the tests run with `--thorough`."""
+    return settings.get_current_profile_name() == "thorough"
+
+
 def examples(most: int) -> int:
     """Return `most` with `--thorough`, and a tenth of it otherwise, but at least two.
 
     For properties with expensive examples, and for loops over seeds; other properties take the number of the profile.
     """
-    return most if settings.get_current_profile_name() == "thorough" else max(2, most // 10)
+    return most if is_thorough() else max(2, most // 10)

@@ -81,7 +81,7 @@ def by_ctrl_c(kind, order, first, last, step):
     for milliseconds in range(first, last, step):
         for times in (1, 2):
             # Pressed twice, AnyIO can forget what it waits for: such a run is given up, and the others count.
-            timer = threading.Timer(60, give_up, [ends]) if times == 2 else None
+            timer = threading.Timer(15, give_up, [ends]) if times == 2 else None
             if timer is not None:
                 timer.daemon = True
                 timer.start()

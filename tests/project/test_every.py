@@ -2,6 +2,7 @@
 
 import pytest
 from every import every
+from thorough import is_thorough
 
 
 def test_every_case_is_tried_and_each_failure_named():
@@ -30,3 +31,17 @@ async def test_coroutines_are_tried_too():
     with pytest.raises(ExceptionGroup) as caught:
         await check()
     assert [error.__notes__ for error in caught.value.exceptions] == [["case: 0"]]
+
+
+def test_variants_are_left_to_the_thorough_run():
+    """Cases that are named as variants are tried with `--thorough` only; each must be among the cases."""
+    tried = []
+
+    @every("number", [1, 2, 3], thorough=[2])
+    def check(number):
+        tried.append(number)
+
+    check()
+    assert tried == ([1, 2, 3] if is_thorough() else [1, 3])
+    with pytest.raises(ValueError, match="no such cases"):
+        every("number", [1], thorough=[2])

@@ -15,7 +15,9 @@ def name(path):
 
 
 def each_test(path):
-    for node in nodes_of(path):
+    """The tests of a file, as pytest finds them: functions at its top and in classes there."""
+    body = tree_of(path).body
+    for node in [*body, *(one for outer in body if isinstance(outer, ast.ClassDef) for one in outer.body)]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             yield node
 

@@ -42,10 +42,28 @@ def package_of(module):
     return "/".join([first, *rest[:1]]) if first in STOREYS else first
 
 
-def imports(tree):
+@functools.cache
+def all_nodes(tree):
+    """All nodes of a file, found once."""
+    return list(ast.walk(tree))
+
+
+@functools.cache
+def run_nodes(tree):
+    """All nodes of a file but those for type checkers, found once."""
+    found, left = [], [tree]
+    while left:
+        node = left.pop()
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            found.append(node)
+            left.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def imports(nodes):
     """The modules of `carecloud_async` that a file imports at any time."""
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
             inner = node.module.removeprefix("carecloud_async").lstrip(".")
             names |= {inner} if inner else {alias.name for alias in node.names}
@@ -97,7 +115,7 @@ def test_imports_run_only_downwards(package):
     upward = [
         f"{name} (layer {LAYER[package_of(name)]}) imports {other} (layer {LAYER[package_of(other)]})"
         for name, tree in modules(package).items()
-        for other in imports(tree) | loaded_by_name(name, tree)
+        for other in imports(all_nodes(tree)) | loaded_by_name(name, all_nodes(tree))
         if package_of(other) in LAYER and LAYER[package_of(other)] > LAYER[package_of(name)]
     ]
     assert upward == []
@@ -108,7 +126,7 @@ def test_modules_import_from_modules_and_not_from_the_package(package):
     taken = [
         f"{name}: {alias.name}"
         for name, tree in package.items()
-        for node in ast.walk(tree)
+        for node in all_nodes(tree)
         if isinstance(node, ast.ImportFrom) and node.module == "carecloud_async"
         for alias in node.names
         if alias.name not in package
@@ -116,18 +134,8 @@ def test_modules_import_from_modules_and_not_from_the_package(package):
     assert taken == []
 
 
-@functools.cache
-def without_type_checking(tree):
-    class Cut(ast.NodeTransformer):
-        def visit_If(self, node):
-            return None if "TYPE_CHECKING" in ast.unparse(node.test) else self.generic_visit(node)
-
-    return Cut().visit(ast.parse(ast.unparse(tree)))
-
-
-def loaded_by_name(name, tree):
+def loaded_by_name(name, nodes):
     """How the names begin that a module gives to `import_module`: `auth.stores.`, `resources.`."""
-    nodes = list(ast.walk(tree))
     if not any(isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func) for node in nodes):
         return set()
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -136,17 +144,17 @@ def loaded_by_name(name, tree):
     return {text.removeprefix("carecloud_async.") for text in texts if re.fullmatch(r"carecloud_async\.[\w.]*", text)}
 
 
-def ended_by_name(start, tree, known):
+def ended_by_name(start, nodes, known):
     """The modules whose names begin so: those that the file names as texts, or all of them if it names none."""
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
     begun = {one for one in known if one.startswith(start)}
     return {one for one in begun if one.removeprefix(start) in texts} or begun
 
 
-def submodules(name, tree, known):
+def submodules(name, nodes, known):
     """The modules that a file loads at any time; `from a import b` is `a.b` where that is a module."""
-    found = {one for start in loaded_by_name(name, tree) for one in ended_by_name(start, tree, known)}
-    for node in ast.walk(tree):
+    found = {one for start in loaded_by_name(name, nodes) for one in ended_by_name(start, nodes, known)}
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
             for alias in node.names:
                 deeper = f"{node.module}.{alias.name}".removeprefix("carecloud_async.")
@@ -160,7 +168,7 @@ def submodules(name, tree, known):
 def test_there_are_no_circles(package):
     """Modules that import each other cannot be understood one at a time, whenever they do it."""
     trees = modules(package)
-    needs = {name: submodules(name, without_type_checking(tree), trees) - {name} for name, tree in trees.items()}
+    needs = {name: submodules(name, run_nodes(tree), trees) - {name} for name, tree in trees.items()}
     while needs:
         ground = {name for name, wanted in needs.items() if not wanted & needs.keys()}
         assert ground, f"these import each other: {sorted(needs)}"
@@ -170,7 +178,7 @@ def test_there_are_no_circles(package):
 def test_the_sandbox_is_separate(package):
     """The sandbox knows the client in one file, and only tools of the client know the sandbox."""
     for name, tree in package.items():
-        others = {package_of(other) for other in imports(without_type_checking(tree))}
+        others = {package_of(other) for other in imports(run_nodes(tree))}
         if package_of(name) == "sandbox":
             assert others <= {"sandbox"} or name == "sandbox.client_side", name
         elif package_of(name) not in {"cli", "pytest_plugin"}:
@@ -187,7 +195,7 @@ def test_satellites_take_from_the_storeys_what_they_are_given(package):
         (node.module.removeprefix("carecloud_async."), alias.name)
         for name, tree in package.items()
         if package_of(name) in SATELLITES
-        for node in ast.walk(tree)
+        for node in all_nodes(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("carecloud_async._")
         for alias in node.names
     }

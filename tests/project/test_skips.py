@@ -71,13 +71,14 @@ def test_a_step_that_fails_is_told(capfd):
 
 
 def test_what_lanes_print_is_not_mixed(capfd):
-    """Steps that run beside each other are printed in one piece each, stderr too."""
+    """The first lane is shown as it runs; after it come the steps of the others, in one piece each, stderr too."""
     from tests.__main__ import Step, run
 
     code = "import sys; [print(sys.argv[1], file=one, flush=True) for one in (sys.stdout, sys.stderr)]"
-    lanes = [[Step(name, [sys.executable, "-c", code, name])] for name in ("left", "right")]
-    assert [outcome.text for outcome in run([lanes])] == ["ok", "ok"]
-    pieces = capfd.readouterr().out.strip().split("\n\n")
+    lanes = [[Step(name, [sys.executable, "-c", code, name])] for name in ("first", "left", "right")]
+    assert [outcome.text for outcome in run([lanes])] == ["ok", "ok", "ok"]
+    first, *pieces = capfd.readouterr().out.strip().split("\n\n")
+    assert first == "== first\nfirst"
     assert sorted(pieces) == ["== left\nleft\nleft", "== right\nright\nright"]
 
 
