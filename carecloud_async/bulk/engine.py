@@ -161,6 +161,9 @@ class Engine:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
         await self._end(stopped)
         self._held.hold_records(await self._db(self._journal.lost_records))
+        parts = [one for one in await self._db(self._journal.lost) if one.kind != RECORD]
+        await self._held.claim(parts)  # so that no later row of this run has a key that their requests may still write
+        self._held.doubt(parts)
         if self._key is not None and self._key.needs_list:
             claim = self._key.claim(self._family.facts.family, "")
             while not await self._held.claim_family(claim):

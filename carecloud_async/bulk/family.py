@@ -294,11 +294,11 @@ class Family(ABC):
 
     @abstractmethod
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
-        """Replace the record of an id by a body, once; nothing is sent if the limiter lets it wait for longer.
+        """Replace the record of an id by a body, once; nothing is sent, or sent again with another token, too late.
 
         Args:
             body: the body of the PUT.
-            within: the longest wait at the rate limiter (seconds).
+            within: the longest time until it is sent (seconds).
         """
 
     @abstractmethod

@@ -132,12 +132,11 @@ class DeclaredFamily(Family):
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
         """See `Family.update`."""
         assert self._replace is not None  # noqa: S101  (plans for updates are made only where there is a PUT)
-        options = self.caller.options
-        longest = min(within, options.timeout.limiter_seconds)
-        once = attrs.evolve(options, timeout=attrs.evolve(options.timeout, limiter=longest), retry=_ONCE)
+        once = attrs.evolve(self.caller.options, retry=_ONCE)
         # After a lost answer the record is looked at before anything is sent again.
         operation = attrs.evolve(self._replace.operation, safe_to_repeat=False)
-        request = CallRequest(operation, decode=no_content, path_params=self._path_ids(record_id), json=body)
+        path = self._path_ids(record_id)
+        request = CallRequest(operation, decode=no_content, path_params=path, json=body, within=within)
         await self.caller.with_options(once, self.caller.manager).call(request)
 
     async def batch(self, records: Sequence[JsonObject]) -> None:

@@ -55,6 +55,35 @@ async def test_a_record_is_read_ten_seconds_before_its_put_at_most(clock, thread
     assert report.requests == server.requests - logins < 200 * 1.2
 
 
+@pytest.mark.parametrize("slow", ["refusal", "login"])
+async def test_a_base_is_too_old_after_a_slow_answer_or_a_slow_login(clock, slow):
+    """A PUT whose token is refused after 20 s, or whose new token takes 20 s, is made again from a new look-up."""
+    server = CustomerServer(clock)
+    customer_id = server.add("a@example.com", last_name="Old")
+    record = server.customers[customer_id]
+    refusal = {"error": {"exception": "unauthorized_exception"}}
+
+    class Refusing(httpx.AsyncBaseTransport):
+        refused = False
+
+        async def handle_async_request(self, request):
+            is_login = request.url.path.endswith("/login")
+            if (self.refused and is_login) if slow == "login" else request.method == "PUT" and not self.refused:
+                clock.advance(20.0)
+                record["personal_information"]["phone"] = "420111222333"  # another program writes it meanwhile
+            if request.method == "PUT" and not self.refused:
+                self.refused = True
+                return httpx.Response(401, json=refusal)
+            return await server.handle_async_request(request)
+
+    async with client_of(Refusing(), clock) as client:
+        rows = [{"customer_id": customer_id, "last_name": "New"}]
+        report = await client.customers.bulk_write(rows, match="customer_id")
+    assert counts(report) == {"updated": 1}
+    person = server.customers[customer_id]["personal_information"]
+    assert (person["last_name"], person["phone"]) == ("New", "420111222333")
+
+
 async def test_records_that_cannot_be_replaced_in_time(clock):
     """If each record is read too long before its PUT could leave, the run ends with the reason and can go on."""
     server = CustomerServer(clock)

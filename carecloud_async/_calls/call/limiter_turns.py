@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import anyio
 
 from carecloud_async._base.runtime.event_loops import loop_time
-from carecloud_async._calls.call.call_errors import limiter_timeout
+from carecloud_async._calls.call.call_errors import limiter_timeout, transport_error
 from carecloud_async._calls.call.context import ClientContext, at_limiter
 from carecloud_async._calls.call.report import CallReport
 from carecloud_async._calls.call.retry import Failure
-from carecloud_async.errors import CareCloudError
+from carecloud_async.errors import CareCloudError, RequestTimeoutError
 
 T = TypeVar("T")
 
@@ -47,17 +48,18 @@ class LimiterTurns:
         self._clock = context.clock
         self._call_report = report
         self._seconds = seconds
+        self._latest = context.clock.monotonic() + report.call.request.within
         self._ahead = report.call.request.login
 
     @property
     def limited(self) -> bool:
-        """Whether there is a limit at all."""
-        return self._limiter.pace is not None
+        """Whether a request may have to wait, or come too late."""
+        return self._limiter.pace is not None or self._latest < math.inf
 
     @property
     def seconds_left(self) -> float:
         """The rest of the time for the limiter."""
-        return self._seconds - self.seconds
+        return min(self._seconds - self.seconds, self._latest - self._clock.monotonic())
 
     async def prepare(self) -> None:
         """Wait until the call may get its token and its connection.
@@ -75,8 +77,13 @@ class LimiterTurns:
 
         Raises:
             RateLimitError: the wait would be longer than the time that is left.
+            RequestTimeoutError: it is too late to write the request.
         """
         limiter, before = self._limiter, self.seconds
+        if self._clock.monotonic() > self._latest:
+            self.gave_up = True
+            operation = self._call_report.call.operation
+            raise transport_error(RequestTimeoutError, operation, "not sent: its connection or its token came too late")
         if self._ticket is not None:
             limiter.on_success(self._ticket)  # a 401 came, which another token may cure
         self._ticket = limiter.try_acquire()

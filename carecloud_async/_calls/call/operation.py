@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Generic, TypeVar
@@ -104,6 +105,8 @@ class CallRequest(Generic[T]):
         bearer: a token to send instead of the identity's own.
         headers: headers to add to the request.
         login: whether it is a login: any refusal is then about credentials, and other calls wait for it.
+        within: the longest time until it is written, and written again with another token (seconds): what it was made
+            from is too old then. It counts from the call's begin, with all waits.
         slices: decodes a large body in slices, with the same result as `decode`; see `CooperativeScheduler`.
     """
 
@@ -115,6 +118,7 @@ class CallRequest(Generic[T]):
     bearer: str | None = field(default=None, kw_only=True, repr=False)
     headers: Mapping[str, str] | None = field(default=None, kw_only=True, repr=False)
     login: bool = field(default=False, kw_only=True)
+    within: float = field(default=math.inf, kw_only=True)
     slices: Callable[[bytes], Generator[None, None, T]] | None = field(default=None, kw_only=True, repr=False)
 
 
