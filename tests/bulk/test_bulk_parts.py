@@ -1,11 +1,13 @@
 """Rows of customers that carry a card and values of properties: written in order, each once."""
 
+import json
+
 import anyio
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, CustomerInput
-from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
+from carecloud_async.models import CardInput, CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -313,6 +315,40 @@ async def test_a_card_that_was_sent_right_before_a_kill(slow_sandbox, clock, tmp
         assert counts(report) == {"created": 1}
         clock.advance(100)
         assert await cards_of(client, "66601") == 1
+
+
+async def test_a_property_that_two_rows_of_a_resumed_run_have(slow_sandbox, clock, tmp_path):
+    """A later row of a resumed run leaves a property alone that the killed one may still be writing for another row."""
+    property_id = properties_of_texts(slow_sandbox)[0]
+    source = tmp_path / "c.jsonl"
+    async with connect(slow_sandbox, clock=clock) as client:
+        person = PersonalInformationInput(email="two@example.com", language_id="en")
+        customer_id = await client.customers.create(
+            CustomerInput(personal_information=person), customer_source=CustomerSourceInput(**SOURCE)
+        )
+        card_type_id = await card_type_of(client)
+        for number in ("7701", "7702"):
+            await client.cards.create(
+                CardInput(customer_id=customer_id, card_type_id=card_type_id, card_number=number, state=1)
+            )
+        rows = [{"card_number": f"770{one}", f"property.{property_id}": f"value {one}"} for one in (1, 2)]
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        slow_sandbox.faults.add("POST /customers/{customer_id}/property-records", status=504, late=20.0)
+        sleep = clock.sleep
+
+        async def killed(seconds):
+            raise KilledError
+
+        clock.sleep = killed
+        with pytest.raises(BaseException) as caught:  # noqa: PT011  (a group, where the task was one of several)
+            await client.customers.bulk_write(source, match="card_number")
+        assert "KilledError" in repr(caught.value)
+        clock.sleep = sleep
+        report = await client.customers.bulk_write(source, match="card_number", resume=True)
+        clock.advance(100)
+        records = [one async for one in client.customers.property_records(customer_id).list()]
+    assert [one.property_value for one in records if one.property_id == property_id] == ["value 2"]
+    assert counts(report) == {"updated": 2}
 
 
 async def source_ids(client, email):
