@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, TextIO, TypeAlias, cast
 
 from attrs import frozen
 
-from carecloud_async._base.runs import partial_path, publish, reason_of
+from carecloud_async._base.runs import UNWRITABLE, partial_path, publish, reason_of
 from carecloud_async._base.runtime.durable_files import create_private, is_same_file
 from carecloud_async._lists.export.errors import missing_extra
 from carecloud_async._lists.export.formats.compression import compressing
@@ -26,7 +26,7 @@ from carecloud_async.bulk.outcome import LINE, OUTCOME_COLUMNS, Outcome
 from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
-from carecloud_async.fixes import RESUME
+from carecloud_async.fixes import OTHER_PLACE, RESUME
 
 __all__ = [
     "ResultFile",
@@ -179,7 +179,7 @@ def require_writable(path: Path) -> None:
         BadSourceError: it cannot.
     """
     if not path.parent.is_dir():
-        raise BadSourceError(f"{path}: the folder does not exist")
+        raise BadSourceError(f"{path}: the folder does not exist: make it first")
     if path.is_dir():
         raise BadSourceError(f"{path}: it is a directory: name a file")
     prepared = partial_path(path, owner=path)
@@ -187,7 +187,8 @@ def require_writable(path: Path) -> None:
         create_private(prepared).close()
         prepared.unlink()
     except OSError as error:
-        raise BadSourceError(f"{path}: {reason_of(error)}") from error
+        fix = OTHER_PLACE if error.errno in UNWRITABLE else None
+        raise BadSourceError(f"{path}: {reason_of(error)}", fix=fix) from error
 
 
 def _rows(journal: Journal, *, only_refused: bool) -> Rows:

@@ -17,7 +17,7 @@ from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, Write, unpack
 from carecloud_async.errors import CareCloudError
-from carecloud_async.fixes import REMOVE_JOURNAL, RESUME
+from carecloud_async.fixes import OTHER_JOURNAL, REMOVE_JOURNAL, RESUME
 
 __all__ = [
     "BLOCKED",
@@ -104,6 +104,7 @@ KIND: Final = _JournalKind(
     tables=TABLES,
     error=BulkWriteError,
     begin_again=REMOVE_JOURNAL,
+    unwritable=OTHER_JOURNAL,
     full=RESUME,
 )
 

@@ -110,6 +110,8 @@ def _plain(error: BaseException) -> str:
 
 def _fix(error: BaseException) -> str:
     fix = error.fix if isinstance(error, CareCloudError) else None
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EROFS}:
+        fix = fixes.OTHER_PLACE
     if fix is not None:
         return f": {_STEPS.get(fix) or fix.worded(_OPTIONS)}"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:

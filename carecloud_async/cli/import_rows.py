@@ -201,7 +201,9 @@ def import_rows(
     except (ConfigurationError, UsageError):
         raise
     except CareCloudError as error:
-        if isinstance(error, BulkWriteError) and error.report is not None:
+        if isinstance(error, BulkWriteError):
+            if error.report is None:  # nothing had begun
+                raise
             _say_reasons(error.report)
         raise StoppedError from error
     if done is None:

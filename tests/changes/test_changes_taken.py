@@ -61,12 +61,12 @@ async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(tmp_path, mon
 
 
 async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp_path, monkeypatch):
-    """It says to make room and run it again, leaves no file of changes, and the next run brings everything."""
+    """It says to free some space and run it again, leaves no file of changes, and the next run brings everything."""
     async with serve([f'{{"customer_id":"{number:03}","note":"{"x" * 300}"}}' for number in range(60)]) as client:
         listing = client.customers.list()
         with monkeypatch.context() as patch:
             make_files_of(FullFile, patch)
-            with pytest.raises(ExportError, match=r"disk is full: make room and run it again$"):
+            with pytest.raises(ExportError, match=r"disk is full: free some space and run it again$"):
                 async with listing.changes(state=tmp_path / "s"):
                     pass
         assert list(tmp_path.iterdir()) == []

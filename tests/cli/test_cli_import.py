@@ -189,6 +189,21 @@ def test_a_run_that_fails_goes_on_with_resume(carecloud, project, tmp_path):
     assert "9 created" in done.err
 
 
+@pytest.mark.parametrize(
+    ("option", "fix"), [("--results", "choose another place"), ("--journal", "name another place in --journal")]
+)
+def test_a_folder_without_the_right_to_write(carecloud, project, tmp_path, option, fix):
+    """A file of the run that cannot be written is refused before anything is sent, with what to do."""
+    (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")
+    (tmp_path / "folder").mkdir(mode=0o500)
+    if os.access(tmp_path / "folder", os.W_OK):
+        pytest.skip("this user may write everywhere")
+    refused = carecloud("import", "customers", "c.csv", "--match", "email", option, "folder/r.csv")
+    assert refused.code in {1, 2}
+    assert refused.line == f"folder/r.csv: no permission to write there: {fix}, or make this one writable"
+    assert project.count("POST /customers") == 0
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_import_says_how_far_it_came(start, project, tmp_path, number):

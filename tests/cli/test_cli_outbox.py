@@ -131,6 +131,16 @@ def test_wrong_usage_is_refused(carecloud, till, words, message):
     assert message in refused.line
 
 
+def test_a_folder_without_the_right_to_write(carecloud, waiting, tmp_path):
+    """An outbox in a folder that is not writable is refused, with what to do."""
+    tmp_path.chmod(0o500)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    refused = carecloud("outbox", "till.db")
+    assert refused.code == 1
+    assert refused.line == "till.db: no permission to write there: choose another place, or make this one writable"
+
+
 def test_a_file_that_is_not_there_is_not_made(carecloud, tmp_path):
     """A wrong name is an error, and makes no file."""
     assert carecloud("outbox", "tull.db").code == 1

@@ -119,7 +119,7 @@ async def test_a_full_disk_under_the_ids_loses_nothing(tmp_path, monkeypatch):
     async with server.client() as client:
         with monkeypatch.context() as patch:
             patch.setattr(sqlite3, "connect", connect_to_small)
-            with pytest.raises(ExportError, match="disk is full: make room and go on with resume=True"):
+            with pytest.raises(ExportError, match="disk is full: free some space and go on with resume=True"):
                 await client.customers.list(count=50).export(path)
         report = await client.customers.list(count=50).export(path, resume=True)
     assert report.resumed

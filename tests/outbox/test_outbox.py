@@ -257,7 +257,7 @@ async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path
         database = outbox._queue._file.db
         ((pages,),) = database.execute("PRAGMA page_count")
         database.execute(f"PRAGMA max_page_count={pages}")
-        with pytest.raises(OutboxError, match="the disk is full: make room and put it again"):
+        with pytest.raises(OutboxError, match="the disk is full: free some space and try again; what was put"):
             for number in range(2, 200):
                 await put_bill(client, outbox, number)
         database.execute("PRAGMA max_page_count=100000")

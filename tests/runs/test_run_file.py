@@ -331,6 +331,15 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
         open_run(folder / "run.db")
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_place_that_cannot_be_written_names_the_way_out(path, number):
+    """The system's error and SQLite's both end with what to do."""
+    read_only = sqlite3.OperationalError("attempt to write a readonly database")
+    read_only.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    for told in (KIND.of_sqlite(path, read_only), KIND.of_system(path, OSError(number, os.strerror(number)))):
+        assert str(told).endswith(": choose another place, or make this one writable")
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     """The error says what to do."""
     with pytest.raises(ExportError, match="the directory does not exist: make it first"):
@@ -388,6 +397,6 @@ def test_a_full_disk_names_the_way_out(path):
     """SQLite's own sentence says less."""
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert str(KIND.of_sqlite(path, full)).endswith("the disk is full: make room and go on with resume=True")
+    assert str(KIND.of_sqlite(path, full)).endswith("the disk is full: free some space and go on with resume=True")
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert str(KIND.of_system(path, error)).endswith("the disk is full: make room and go on with resume=True")
+    assert str(KIND.of_system(path, error)).endswith("the disk is full: free some space and go on with resume=True")

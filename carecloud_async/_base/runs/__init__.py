@@ -2,7 +2,7 @@
 
 from carecloud_async._base.runs.append_file import AppendFile, FileChangedError, Mark
 from carecloud_async._base.runs.database import IN_MEMORY, TEMPORARY, Database
-from carecloud_async._base.runs.kinds import FULL, IDENTITY, RunKind, reason_of, why_foreign
+from carecloud_async._base.runs.kinds import FULL, IDENTITY, UNWRITABLE, RunKind, reason_of, why_foreign
 from carecloud_async._base.runs.publication import Publication, partial_path, publish, publish_folder
 from carecloud_async._base.runs.run_file import Earlier, RunFile
 from carecloud_async._base.runs.work_folder import WorkFolder
@@ -12,6 +12,7 @@ __all__ = [
     "IDENTITY",
     "IN_MEMORY",
     "TEMPORARY",
+    "UNWRITABLE",
     "AppendFile",
     "Database",
     "Earlier",

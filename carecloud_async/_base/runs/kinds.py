@@ -12,9 +12,9 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from carecloud_async.errors import CareCloudError
-from carecloud_async.fixes import RESUME, Fix
+from carecloud_async.fixes import OTHER_PLACE, RESUME, Fix
 
-__all__ = ["FULL", "IDENTITY", "MakeError", "RunKind", "is_damage", "reason_of", "why_foreign"]
+__all__ = ["FULL", "IDENTITY", "UNWRITABLE", "MakeError", "RunKind", "is_damage", "reason_of", "why_foreign"]
 
 #: What the identity is called in a binding. Messages that it differs do not name it.
 IDENTITY: Final = "identity"
@@ -25,6 +25,8 @@ _IN_USE: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _READ_ONLY: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 #: The errors of a disk without room.
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: The errors of a place that this user may not write to.
+UNWRITABLE: Final = frozenset({errno.EACCES, errno.EROFS})
 
 _REASONS: Final = {
     errno.ENOSPC: "the disk is full",
@@ -108,6 +110,7 @@ class RunKind:
         error: makes the errors.
         begin_again: how to drop an earlier run.
         full: what to do when the disk is full.
+        unwritable: what to do where this user may not write.
         work: what may be using the file.
         if_foreign: what else to do where a file is bound to something else.
         old_marks: the `application_id`s of its files in earlier formats.
@@ -122,6 +125,7 @@ class RunKind:
     error: MakeError
     begin_again: Fix
     full: Fix = RESUME
+    unwritable: Fix = OTHER_PLACE
     work: str = "run"
     if_foreign: Fix | None = None
     old_marks: frozenset[int] = frozenset()
@@ -152,7 +156,8 @@ class RunKind:
         """Make the error of a refusal of the operating system."""
         reason = reason_of(error)
         message = reason if reason.startswith(str(path)) else f"{path}: {reason}"
-        return self.error(message, fix=self.full if error.errno in FULL else None)
+        fix = self.full if error.errno in FULL else self.unwritable if error.errno in UNWRITABLE else None
+        return self.error(message, fix=fix)
 
     def of_sqlite(self, path: Path | str, error: sqlite3.Error) -> CareCloudError:
         """Make the error of a refusal of SQLite."""
@@ -164,5 +169,5 @@ class RunKind:
         if code == sqlite3.SQLITE_FULL:
             return self.error(f"{path}: {_REASONS[errno.ENOSPC]}", fix=self.full)
         if code in _READ_ONLY:
-            return self.error(f"{path}: {_REASONS[errno.EACCES]}")
+            return self.error(f"{path}: {_REASONS[errno.EACCES]}", fix=self.unwritable)
         return self.error(f"{path}: {error}")
