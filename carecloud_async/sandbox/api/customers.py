@@ -31,7 +31,7 @@ def create(call: Call) -> JsonObject:
         social=checked_social(body),
         property_records=tuple(body.get("property_records") or ()),
         customer_source=body["customer_source"],
-        referral_code=checked_referral(body),
+        referral_code=_checked_referral(body),
     )
     _refuse_taken_email(call, customer, other_than=None)
     record = {name: value for name, value in customer.items() if name not in read_only_names("Customer")}
@@ -167,7 +167,7 @@ def checked_social(body: JsonObject) -> tuple[str, str] | None:
     return str(social["social_network_id"]), str(social["social_network_token"])
 
 
-def checked_referral(body: JsonObject) -> str | None:
+def _checked_referral(body: JsonObject) -> str | None:
     """The `referral_code` of a body.
 
     Raises:

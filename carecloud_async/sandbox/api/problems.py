@@ -117,9 +117,8 @@ def not_found(*, resource: str, resource_id: str) -> RefusalError:
 def method_not_allowed(method: str) -> RefusalError:
     """405: the path is right, the verb is not."""
     detail = f"Method {method} is not allowed for this resource"
-    return RefusalError(
-        405, _error("method_not_allowed_exception", "Method not allowed", detail, {"http_method": method})
-    )
+    data = {"http_method": method}
+    return RefusalError(405, _error("method_not_allowed_exception", "Method not allowed", detail, data))
 
 
 def server_error(status: int) -> RefusalError:

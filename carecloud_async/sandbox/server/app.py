@@ -9,6 +9,7 @@ from typing import Any, Final
 import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from carecloud_async.sandbox.api.answers import Answer
@@ -67,7 +68,7 @@ class SandboxApp:
                 transport then makes the client see what it would have seen.
         """
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await Router().lifespan(scope, receive, send)  # nothing to start, nothing to stop
             return
         if scope["type"] != "http":
             raise ValueError("the sandbox speaks HTTP only")
@@ -149,11 +150,3 @@ async def _cut(cut: ConnectionCutError, scope: Scope, receive: Receive, send: Se
     # The server would answer with a 500 if this returned before it noticed that the connection is closed.
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -38,7 +38,7 @@ class UserTokens:
         self._tokens: dict[str, UserToken] = {}
 
     def __len__(self) -> int:
-        return sum(1 for token in list(self._tokens.values()) if self._is_valid(token))
+        return sum(self.find(value) is not None for value in list(self._tokens))
 
     def issue(
         self, user_id: str, *, lifetime: float, reuse_margin: float | None = None, value: str | None = None
@@ -62,7 +62,7 @@ class UserTokens:
     def find(self, value: str) -> UserToken | None:
         """The token with this value if it is valid now."""
         token = self._tokens.get(value)
-        return token if token is not None and self._is_valid(token) else None
+        return token if token is not None and token.ends > self._now() else None
 
     def revoke(self, value: str) -> bool:
         """End a token now, and return whether it was valid."""
@@ -71,9 +71,6 @@ class UserTokens:
     def revoke_all(self) -> None:
         """End all tokens now."""
         self._tokens.clear()
-
-    def _is_valid(self, token: UserToken) -> bool:
-        return token.ends > self._now()
 
 
 @attrs.frozen(kw_only=True)

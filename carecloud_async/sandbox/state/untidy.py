@@ -7,6 +7,7 @@ fields of a schema.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -18,22 +19,19 @@ ZERO_DATE: Final = "0000-00-00"
 ZERO_TIMESTAMP: Final = "0000-00-00 00:00:00"
 AWKWARD: Final = 'He said "a, b": \\ then\n{"x": [1, 2]}], "total_items": 3} \t\u2028 \U0001f600 </script>'
 
+_UNKNOWN: Final = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
+"""The value of a field that the API does not declare."""
+
 _Change = Callable[[JsonObject, JsonObject], None]
 """Changes a record (first) or its personal information (second) in place."""
 
 
-def _person_field(name: str, value: Any) -> _Change:
-    def change(_record: JsonObject, person: JsonObject) -> None:
-        person[name] = value
-
-    return change
+def _person(name: str, value: Any) -> _Change:
+    return lambda _record, person: person.update({name: value})
 
 
-def _record_field(name: str, value: Any) -> _Change:
-    def change(record: JsonObject, _person: JsonObject) -> None:
-        record[name] = value
-
-    return change
+def _record(name: str, value: Any) -> _Change:
+    return lambda record, _person: record.update({name: value})
 
 
 def _without(*names: str) -> _Change:
@@ -57,7 +55,7 @@ def _numeric_address(_record: JsonObject, person: JsonObject) -> None:
 
 
 def _unknown_fields(record: JsonObject, person: JsonObject) -> None:
-    record["loyalty_tier"] = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
+    record["loyalty_tier"] = copy.deepcopy(_UNKNOWN)
     person["nickname"] = "Éa"
     for name in ("address", "agreement"):
         if isinstance(person.get(name), dict):
@@ -89,32 +87,32 @@ def _only_language(record: JsonObject, person: JsonObject) -> None:
 RULES: Final[tuple[tuple[int, int, _Change], ...]] = (
     (7, 2, _unknown_fields),
     (10, 1, _numeric_phone),
-    (11, 3, _person_field("salutation", AWKWARD)),
-    (13, 5, _person_field("birthdate", ZERO_DATE)),
-    (13, 8, _person_field("birthdate", "")),
-    (13, 9, _person_field("birthdate", None)),
-    (17, 4, _person_field("gender", None)),
-    (19, 3, _record_field("last_change", ZERO_TIMESTAMP)),
-    (19, 6, _record_field("doi_email", ZERO_TIMESTAMP)),
-    (19, 7, _record_field("doi_phone", None)),
-    (23, 7, _person_field("gender", 9)),
-    (29, 11, _record_field("state", 7)),
-    (29, 12, _record_field("last_change", None)),
-    (31, 15, _person_field("address", None)),
+    (11, 3, _person("salutation", AWKWARD)),
+    (13, 5, _person("birthdate", ZERO_DATE)),
+    (13, 8, _person("birthdate", "")),
+    (13, 9, _person("birthdate", None)),
+    (17, 4, _person("gender", None)),
+    (19, 3, _record("last_change", ZERO_TIMESTAMP)),
+    (19, 6, _record("doi_email", ZERO_TIMESTAMP)),
+    (19, 7, _record("doi_phone", None)),
+    (23, 7, _person("gender", 9)),
+    (29, 11, _record("state", 7)),
+    (29, 12, _record("last_change", None)),
+    (31, 15, _person("address", None)),
     (31, 16, _without("address", "photo_url", "pre_nominals", "post_nominals")),
     (31, 17, _numeric_address),
     (37, 6, _without("agreement", "doi_email", "doi_phone")),
     (37, 9, _null_custom_agreements),
-    (41, 12, _person_field("consents", None)),
+    (41, 12, _person("consents", None)),
     (41, 13, _without("consents")),
     (41, 14, _unknown_consents),
-    (43, 20, _person_field("email", "")),
-    (43, 21, _person_field("phone", "")),
-    (43, 22, _person_field("store_id", None)),
+    (43, 20, _person("email", "")),
+    (43, 21, _person("phone", "")),
+    (43, 22, _person("store_id", None)),
     (47, 2, _big_numbers),
     # PHP servers write an empty object and a number from a form like this.
-    (53, 30, _person_field("address", [])),
-    (53, 31, _person_field("gender", "2")),
+    (53, 30, _person("address", [])),
+    (53, 31, _person("gender", "2")),
     (97, 60, _only_language),
 )
 
@@ -139,7 +137,7 @@ def untidied_record(record: JsonObject, fields: Sequence[Field], *, number: int)
     texts = [field.name for field in optional if field.type == "string" and not field.format and not field.enum]
     texts = [name for name in texts if not is_timestamp(Field(name=name, type="string"))]
     if number % 7 == 2:
-        record["sandbox_extra"] = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
+        record["sandbox_extra"] = copy.deepcopy(_UNKNOWN)
     if number % 10 == 1:
         record |= {name: int(record[name]) for name in texts if str(record[name]).isascii() and record[name].isdigit()}
     if number % 11 == 3:
