@@ -18,6 +18,7 @@ from benchmarks.simulate.loop import SimulatedLoop
 from benchmarks.simulate.machine import Machine
 from benchmarks.simulate.network import Internet, Troubles
 from benchmarks.simulate.nights import Export, Night, StateExport
+from benchmarks.simulate.segments import SEGMENTS, OtherClerk, SegmentSync
 from benchmarks.simulate.server import FAILS, REFUSED, Server
 from benchmarks.simulate.tills import Till
 from benchmarks.simulate.writers import QueueWriter
@@ -29,7 +30,7 @@ __all__ = ["THEMES", "Drawn", "draw"]
 THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
-    "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2, BILLS: 2, POINTS: 2,
+    "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2, BILLS: 2, POINTS: 2, SEGMENTS: 2,
 }  # fmt: skip
 
 
@@ -50,7 +51,7 @@ class Drawn:
     theme: str
     internet: Internet
     actors: Sequence[Actor]
-    others: Sequence[OtherProgram] = field(factory=tuple)
+    others: Sequence[OtherProgram | OtherClerk] = field(factory=tuple)
 
 
 def draw(
@@ -83,6 +84,8 @@ def draw(
         drawn = _draw_two_keys(theme, dice, internet, employ)
     elif theme in (BILLS, POINTS):
         drawn = _draw_loyalty(theme, dice, internet, employ)
+    elif theme == SEGMENTS:
+        drawn = _draw_segments(theme, dice, internet, employ)
     elif theme == "tills":
         drawn = _draw_tills(theme, dice, internet, employ)
     elif theme == "all at once":
@@ -178,6 +181,28 @@ def _draw_loyalty(theme: str, dice: Random, internet: Internet, employ: Callable
         internet.world, seed=internet.seed, family="purchases", keys=keys, busy=dice.choice([0, 0, 5]) if keys else 0,
         longest=30.0, deletes=False,
     )  # fmt: skip
+    return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
+
+
+def _draw_segments(theme: str, dice: Random, internet: Internet, employ: Callable[[type[Actor], str], Actor]) -> Drawn:
+    """Let one program mirror a segment, or two add and remove customers of their own; another program does so too."""
+    world, number = internet.world, max(_draw_size(dice, 30), 2)
+    for one in range(number):
+        customer = person(f"k{one}@x.cz", first_name="A", last_name=f"No {one}")
+        world.put("customers", {"customer_id": f"c{one}", **customer}, by="beginning")
+        if dice.random() < 0.5:
+            world.change_member(f"c{one}", by="beginning")
+    modes = dice.choice([["mirror"], ["mirror"], ["add"], ["remove"], ["add", "remove"]])
+    actors = []
+    for place, mode in enumerate(modes):
+        actor = employ(SegmentSync, f"sync{place + 1}")
+        assert isinstance(actor, SegmentSync)
+        actor.mode, actor.match = mode, dice.choice(["customer_id", "email"])
+        own = [one for one in range(number) if one % len(modes) == place]
+        actor.sources = [frozenset(dice.sample(own, dice.randint(1, len(own)))) for _ in range(dice.choice([1, 2, 3]))]
+        actor.delay = dice.choice([0.0, dice.uniform(0, 10)])
+        actors.append(actor)
+    other = OtherClerk(world, seed=internet.seed, busy=dice.choice([0, 0, 5]), longest=60.0)
     return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 

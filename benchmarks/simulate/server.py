@@ -108,6 +108,9 @@ class Server:
         family = _LISTS.get(path)
         if family is not None:
             return self._list(family, [*self.world.records[family].values()], query, hides=hides)
+        if path.endswith("/segment-records"):
+            members = [{"customer_id": one["customer_id"]} for one in self.world.records["segment_records"].values()]
+            return Answer(status=200, data={"segment_records": members, "total_items": len(members)}), {}
         found = re.fullmatch(r"/customers/([^/]+)/(property-records|customer-source-records)", path)
         if found is not None:
             name = found[2].replace("-", "_")
@@ -181,6 +184,11 @@ class Server:
         _check_number(body)
         if path.startswith(("/purchases/actions/", "/points/actions/")):
             return self._sell(entry)
+        if parts[0] == "segments":
+            if body["customer_id"] not in world.records["customers"]:
+                raise RefusedError("customer_id", "not_found")
+            world.change_member(body["customer_id"], is_one=path.endswith("/add-customer"), by=entry.by, entry=entry)
+            return Answer(status=204)
         if path.endswith("/batch"):
             return self._batch(parts[0].replace("-", "_"), entry)
         if len(parts) >= 3 and parts[0] == "customers":

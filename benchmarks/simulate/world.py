@@ -52,6 +52,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family(name="products", one="product", id_field="product_id", keys=("code", "external_id")),
         Family(name="product_brands", one="product_brand", id_field="product_brand_id", keys=("external_id",)),
         Family(name="customer_properties", one="property", id_field="property_id"),
+        Family(name="segment_records", one="segment record", id_field="segment_record_id", keys=("customer_id",)),
         Family(name="purchases", one="purchase", id_field="purchase_id", keys=("external_purchase_id",)),
         Family(name="point_history", one="operation on points", id_field="point_id", keys=("note_of_customer",)),
     )
@@ -166,6 +167,15 @@ class World:
         self.records[family][record_id] = record
         self._note(family, record_id, copy.deepcopy(record), by=by, entry=entry)
         return record_id
+
+    def change_member(self, customer: str, *, by: str, is_one: bool | None = None, entry: Entry | None = None) -> None:
+        """Bring a customer into the segment or take one out of it; without `is_one` whichever changes something."""
+        records = self.records["segment_records"]
+        found = [record_id for record_id, one in records.items() if one["customer_id"] == customer]
+        if not found and is_one is not False:
+            self.put("segment_records", {"customer_id": customer, "segment_id": "s1"}, by=by, entry=entry)
+        elif found and not is_one:
+            self.delete("segment_records", found[0], by=by)
 
     def delete(self, family: str, record_id: str, *, by: str) -> None:
         """Delete a record; what belongs to a customer goes too, and cards become free."""
