@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import anyio.lowlevel
+from functools import partial
 
-from carecloud_async import AuthProvider, CareCloud, EnterpriseCredentials, RetryPolicy, Token
+import anyio.lowlevel
+import kit
+
+from carecloud_async import AuthProvider, EnterpriseCredentials, RetryPolicy, Token
 from carecloud_async.sandbox import Sandbox
 
 HOST = "sandbox.crmcarecloud.com"
@@ -47,11 +50,7 @@ def slow_sandbox(clock=None, **more):
     return make_sandbox(clock, latency=0.003, **more)
 
 
-def connect(sandbox, **more):
-    more.setdefault("auth", sandbox.credentials())
-    more.setdefault("rate_limit", None)
-    more.setdefault("transport", sandbox.transport())
-    return CareCloud(HOST, **more)
+connect = partial(kit.connect, rate_limit=None)
 
 
 def credentials(password):

@@ -8,6 +8,7 @@ import httpx
 import httpx2
 import pytest
 from auth_tools import HOST, LOGIN, connect, failures, in_parallel, slow_sandbox
+from kit import login_body
 
 from carecloud_async import AuthenticationError, CareCloud
 
@@ -120,8 +121,7 @@ class Draining:
     async def handle_async_request(self, request):
         body = b"".join([chunk async for chunk in request.stream])
         if request.url.path.endswith("/login"):
-            data = {"bearer_token": f"token{len(self.seen)}", "valid_to": "2999-01-01 00:00:00"}
-            return self.family.Response(200, json={"data": data})
+            return self.family.Response(200, content=login_body(f"token{len(self.seen)}"))
         self.seen.append((request.headers["Authorization"], body))
         if len(self.seen) == 1:
             return self.family.Response(401, stream=self._stream(b'{"error": {}}'))

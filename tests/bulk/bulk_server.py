@@ -5,14 +5,13 @@ Unlike the sandbox it takes two customers with one e-mail, and it loses answers,
 
 import json
 from collections import Counter
-from email.utils import format_datetime
 from urllib.parse import parse_qs
 
 import httpx
+from kit import login_answer_at
 
 from carecloud_async import CareCloud, EnterpriseCredentials, RetryPolicy
 
-LOGIN = {"bearer_token": "token", "valid_to": "2026-03-09 12:00:00", "user": {"user_id": "u"}}
 #: What a customer that another program made holds, and no row names: one field of it the SDK does not know.
 UNNAMED = {"state": 1, "loyalty_level": {"name": "gold", "points": 12}}
 UNNAMED_PERSON = {"post_nominals": "PhD", "address": {"city": "Brno", "floor": 3}, "nickname": "Al"}
@@ -75,8 +74,7 @@ class CustomerServer(httpx.AsyncBaseTransport):
         self.work_late()
         path = request.url.path.partition("/v1.0")[2]
         if path == "/users/actions/login":
-            date = format_datetime(self._clock.now(), usegmt=True)
-            return httpx.Response(200, json={"data": LOGIN}, headers={"Date": date})
+            return login_answer_at(self._clock.now())
         body = json.loads(request.content) if request.content else None
         if request.method == "GET":
             return self._read(path, request.url.query.decode(), len(str(request.url)))

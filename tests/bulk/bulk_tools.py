@@ -5,9 +5,10 @@ import json
 from collections import Counter
 from contextlib import contextmanager
 
+import kit
 import pytest
 
-from carecloud_async import CareCloud, CustomerInput, OutcomeUnknownError, RetryPolicy
+from carecloud_async import CustomerInput, OutcomeUnknownError, RetryPolicy
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -16,8 +17,7 @@ from carecloud_async.pytest_plugin.clock import FakeClock
 def connect(sandbox, **settings):
     """A client of the sandbox whose time passes when it sleeps."""
     defaults = {"clock": FakeClock(), "rate_limit": None, "retry": RetryPolicy(attempts=2)}
-    settings = {**defaults, "transport": sandbox.transport(), **settings}
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), **settings)
+    return kit.connect(sandbox, **{**defaults, **settings})
 
 
 def people(number, **more):

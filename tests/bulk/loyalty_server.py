@@ -5,11 +5,10 @@ and writes late as a test says.
 """
 
 import json
-from email.utils import format_datetime
 from urllib.parse import parse_qs
 
 import httpx
-from bulk_server import LOGIN
+from kit import login_answer_at
 
 STORE, OTHER_STORE = "81eaeea13b8984a169c490a325", "81eaeea13b8984a169c490a326"
 ITEM = {
@@ -69,8 +68,7 @@ class LoyaltyServer(httpx.AsyncBaseTransport):
         self._work_late()
         path = request.url.path.partition("/v1.0")[2]
         if path == "/users/actions/login":
-            date = format_datetime(self._clock.now(), usegmt=True)
-            return httpx.Response(200, json={"data": LOGIN}, headers={"Date": date})
+            return login_answer_at(self._clock.now())
         if request.method == "GET":
             self.reads += 1
             wanted = {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}

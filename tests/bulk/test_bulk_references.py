@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from bulk_tools import connect
+from kit import login_answer
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk.references import find_by_reference, note_with_reference, reference_in, search_text
@@ -49,7 +50,7 @@ async def test_only_the_whole_reference_is_found(sandbox, ignores_filters):
 
     def answer(request):
         if "history" not in request.url.path:
-            return httpx.Response(200, json={"data": {"bearer_token": "t"}})
+            return login_answer()
         wanted = "" if ignores_filters else request.url.params["point_operation_note"]
         found = [one for one in history if wanted in one["point_operation_note"]]
         return httpx.Response(200, json={"data": {"point_history": found, "total_items": len(found)}})

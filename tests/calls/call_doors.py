@@ -9,6 +9,7 @@ import httpx
 import httpx2
 import pytest
 from anyio.abc import SocketAttribute
+from kit import login_body
 
 from carecloud_async import CareCloud, CustomerInput, CustomerSourceInput, PersonalInformationInput
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, Sandbox
@@ -137,7 +138,7 @@ class Server:
         return head
 
 
-LOGIN = b'{"data":{"bearer_token":"token-of-a-test","valid_to":"2999-01-01 00:00:00"}}'
+LOGIN = login_body()
 
 
 def answer(body, status=b"200 OK", *headers):

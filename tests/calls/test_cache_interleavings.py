@@ -8,11 +8,10 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit import login_answer
 from thorough import examples
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, RetryPolicy
-
-LOGIN = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}
 
 
 async def settle():
@@ -37,7 +36,7 @@ class Register:
 
     async def __call__(self, request):
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, json={"data": LOGIN})
+            return login_answer()
         job = Job()
         self.jobs.append(job)
         await job.entered.wait()

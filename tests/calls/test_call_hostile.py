@@ -7,6 +7,7 @@ import httpx
 import httpx2
 import pytest
 from call_doors import LOGIN
+from kit import served
 
 from carecloud_async import (
     ApiError,
@@ -25,13 +26,8 @@ pytestmark = pytest.mark.anyio
 
 
 def connect(answer, **options):
-    def handle(request):
-        if request.url.path.endswith("/login"):
-            return httpx.Response(200, content=LOGIN)
-        return answer
-
-    options = {"auth": Sandbox(1).credentials(), "retry": RetryPolicy(attempts=2, base=0.001), **options}
-    return CareCloud("x.example.com", transport=httpx.MockTransport(handle), **options)
+    """Return a client of a server that always answers the same."""
+    return served(lambda request: answer, **{"retry": RetryPolicy(attempts=2, base=0.001), **options})
 
 
 def nested(depth):

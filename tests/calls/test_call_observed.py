@@ -5,9 +5,11 @@ import logging
 import pickle
 import socket
 import traceback
+from functools import partial
 
 import anyio
 import httpx
+import kit
 import pytest
 from clocks import FakeClock
 from kit import login_answer
@@ -35,9 +37,7 @@ def sandbox():
     return Sandbox(customers=20, seed=1)
 
 
-def connect(sandbox, **options):
-    options = {"retry": RetryPolicy(base=0.001), **options}
-    return CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **options)
+connect = partial(kit.connect, host="x.example.com", retry=RetryPolicy(base=0.001))
 
 
 class Seen(CallObserver):

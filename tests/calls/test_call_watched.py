@@ -3,10 +3,12 @@
 import gc
 import logging
 import re
+from functools import partial
 
 import anyio
 import httpx
 import httpx2
+import kit
 import pytest
 from call_doors import create
 from clocks import FakeClock
@@ -26,9 +28,7 @@ def records(caplog):
     return lambda: [record for record in caplog.records if record.name == "carecloud_async"]
 
 
-def connect(sandbox, **options):
-    options = {"retry": RetryPolicy(base=0.001), **options}
-    return CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **options)
+connect = partial(kit.connect, host="x.example.com", retry=RetryPolicy(base=0.001))
 
 
 async def test_each_call_writes_one_record(sandbox, records):

@@ -17,7 +17,7 @@ LOGINS = [name for name, one in OPERATIONS.items() if one.takes_credentials]
 
 
 @attrs.frozen
-class Somebody(AuthProvider):
+class RenewedUser(AuthProvider):
     """An identity that makes a new token for each login."""
 
     interface: str
@@ -25,7 +25,7 @@ class Somebody(AuthProvider):
 
     @property
     def identity_key(self):
-        return "somebody"
+        return "renewed user"
 
     async def obtain(self, send, previous):
         self.tokens.append(f"token{len(self.tokens)}")
@@ -50,7 +50,7 @@ def connect(operation_id, respond, user_client=False):
     interface = "customer" if FACTS[operation_id].interface == "customer" else "enterprise"
     transport = httpx.MockTransport(respond)
     options = {"http_client": httpx.AsyncClient(transport=transport)} if user_client else {"transport": transport}
-    return CareCloud("x.example.com", auth=Somebody(interface), retry=RetryPolicy(attempts=1), **options)
+    return CareCloud("x.example.com", auth=RenewedUser(interface), retry=RetryPolicy(attempts=1), **options)
 
 
 async def call(client, operation_id):

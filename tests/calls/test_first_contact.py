@@ -4,7 +4,8 @@ import socket
 
 import httpx
 import pytest
-from verdict_families import KnownUser
+from kit import KnownUser
+from verdict_families import connect
 from write_calls import HTML
 
 from carecloud_async import (
@@ -35,12 +36,6 @@ class Server:
         return httpx.Response(self.now.status_code, content=self.now.content)
 
 
-def connect(server, clock):
-    return CareCloud(
-        "x.example.com", auth=KnownUser(), transport=httpx.MockTransport(server), clock=clock, rate_limit=None
-    )
-
-
 async def seconds_to_fail(client, clock, error):
     """Return how long a call waits until it raises the error."""
     began = clock.monotonic()
@@ -61,7 +56,7 @@ async def seconds_to_fail(client, clock, error):
 async def test_a_wrong_address_shows_after_three_seconds(failure, error):
     """Until CareCloud has answered, each call is repeated for three seconds; afterwards as often as the policy says."""
     clock, server = FakeClock(), Server(failure)
-    async with connect(server, clock) as client:
+    async with connect(server, clock=clock) as client:
         for _ in range(3):
             server.requests = 0
             assert await seconds_to_fail(client, clock, error) == pytest.approx(3)
@@ -84,7 +79,7 @@ async def test_a_wrong_address_shows_after_three_seconds(failure, error):
 async def test_a_server_that_is_only_away_is_asked_as_often_as_the_policy_says(failure, error):
     """A gateway's 502, a connection that takes too long and one that breaks are repeated at the first call too."""
     clock, server = FakeClock(), Server(failure)
-    async with connect(server, clock) as client:
+    async with connect(server, clock=clock) as client:
         await seconds_to_fail(client, clock, error)
     assert server.requests == 8
 

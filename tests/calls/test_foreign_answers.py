@@ -2,7 +2,8 @@
 
 import httpx
 import pytest
-from verdict_families import KnownUser, password_session
+from kit import KnownUser
+from verdict_families import connect, password_session
 from write_calls import HTML
 
 from carecloud_async import (
@@ -16,7 +17,6 @@ from carecloud_async import (
     ServerError,
 )
 from carecloud_async._calls.call.foreign import describe_foreign, words_of
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -40,11 +40,6 @@ class Script:
         self.requests.append(request)
         status, body = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return httpx.Response(status, content=body, headers=self._headers)
-
-
-def connect(server, *, auth=None, **options):
-    options = {"clock": FakeClock(), "rate_limit": None, **options}
-    return CareCloud("x.example.com", auth=auth or KnownUser(), transport=httpx.MockTransport(server), **options)
 
 
 async def test_the_error_says_who_answered():

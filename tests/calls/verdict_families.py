@@ -6,6 +6,7 @@ from functools import partial
 
 import attrs
 import httpx
+from kit import KnownUser
 from write_calls import write
 
 from carecloud_async import (
@@ -20,7 +21,6 @@ from carecloud_async import (
     RetryPolicy,
     SocialNetworkSession,
     SsoCredentials,
-    Token,
 )
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
@@ -38,14 +38,10 @@ APPLICATION = "89d1a6111b3fb6e74665d948"
 TWICE = RetryPolicy(attempts=2, base=1e-6)
 
 
-class KnownUser(AuthProvider):
-    """A user whose token needs no login."""
-
-    interface = "enterprise"
-    identity_key = "known user"
-
-    async def obtain(self, send, previous):
-        return Token("token")
+def connect(server, **options):
+    """Return a client of a server that wants no login, which repeats no call in real time."""
+    options = {"auth": KnownUser(), "rate_limit": None, "clock": FakeClock(), **options}
+    return CareCloud("x.example.com", transport=httpx.MockTransport(server), **options)
 
 
 def device():
@@ -187,9 +183,7 @@ class Family:
 
     def connect(self, answer):
         server = Server(answer, self.is_judged)
-        transport = httpx.MockTransport(server)
-        options = {"retry": TWICE, "rate_limit": None, "clock": FakeClock()}
-        return CareCloud("x.example.com", auth=self.auth, transport=transport, **options)
+        return connect(server, auth=self.auth, retry=TWICE)
 
 
 async def _write(operation_id, client, tmp_path):

@@ -2,9 +2,9 @@
 
 import json
 
-import attrs
+from kit import KnownUser
 
-from carecloud_async import AuthProvider, CareCloud, Token
+from carecloud_async import CareCloud
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
 from tests.contract.arguments import call_of
@@ -20,24 +20,10 @@ HTML = b"<html><body>Down for maintenance</body></html>"
 ERROR = b'{"error": {"exception": "maintenance_exception"}}'
 
 
-@attrs.frozen
-class Identity(AuthProvider):
-    """One whose token needs no login."""
-
-    interface: str
-
-    @property
-    def identity_key(self):
-        return f"user of {self.interface}"
-
-    async def obtain(self, send, previous):
-        return Token("token")
-
-
 def connect(address, operation_id, **options):
     """Return a client that may call an operation."""
     interface = "customer" if FACTS[operation_id].interface == "customer" else "enterprise"
-    return CareCloud(address, auth=Identity(interface), rate_limit=None, **options)
+    return CareCloud(address, auth=KnownUser(interface), rate_limit=None, **options)
 
 
 async def write(client, operation_id):

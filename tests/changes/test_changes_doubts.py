@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from kit import connect
 
-from carecloud_async import CareCloud, ExportError, PermissionDeniedError
+from carecloud_async import ExportError, PermissionDeniedError
 from carecloud_async._lists.changes.comparison import Comparison
 from carecloud_async._lists.changes.pending import PendingChanges
 from carecloud_async._lists.changes.reader import Changes
@@ -22,10 +23,6 @@ sys.path.append(str(Path(__file__).parents[1] / "export"))
 from list_machine import ListMachine
 
 pytestmark = pytest.mark.anyio
-
-
-def connect(sandbox, host="sandbox.crmcarecloud.com"):
-    return CareCloud(host, auth=sandbox.credentials(), transport=sandbox.transport())
 
 
 @pytest.fixture
@@ -142,7 +139,7 @@ async def test_another_project_is_refused(sandbox, state):
     async with connect(sandbox) as client:
         await take(client.customers.list(), state)
     sandbox.forget_requests()
-    async with connect(sandbox, "other.crmcarecloud.com") as client:
+    async with connect(sandbox, host="other.crmcarecloud.com") as client:
         with pytest.raises(ExportError, match="belongs to another"):
             await take(client.customers.list(), state)
     assert sandbox.count() == 0

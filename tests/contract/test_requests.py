@@ -4,15 +4,15 @@ import json
 from urllib.parse import parse_qsl
 
 import anyio
-import attrs
 import httpx
 import pytest
 from every import every
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit import KnownUser
 from thorough import examples
 
-from carecloud_async import AuthProvider, CareCloud, Token
+from carecloud_async import CareCloud
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
@@ -25,20 +25,6 @@ KNOWN = manifest.load().operations
 VERSION = "/v1.0"
 GETS = [operation_id for operation_id, one in OPERATIONS.items() if one.method == "GET"]
 each = every("operation_id", OPERATIONS)
-
-
-@attrs.frozen
-class Somebody(AuthProvider):
-    """An identity whose token needs no login."""
-
-    interface: str
-
-    @property
-    def identity_key(self):
-        return f"somebody on {self.interface}"
-
-    async def obtain(self, send, previous):
-        return Token("token")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +96,7 @@ def run(described, operation_id, content):
         ids = path_values(described, operation_id)
         interface = "customer" if KNOWN[operation_id].interface == "customer" else "enterprise"
         transport = httpx.MockTransport(answer)
-        async with CareCloud("sandbox.example", auth=Somebody(interface), transport=transport) as client:
+        async with CareCloud("sandbox.example", auth=KnownUser(interface), transport=transport) as client:
             call = call_of(client, operation_id, ids=ids, values={**body, **query})
             result = call.method(**call.arguments)
             found = await (result.page() if isinstance(result, Listing) else result)

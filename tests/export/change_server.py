@@ -4,8 +4,9 @@ import random
 from datetime import datetime, timedelta
 
 import httpx
+from kit import CREDENTIALS, login_answer
 
-from carecloud_async import CareCloud, EnterpriseCredentials
+from carecloud_async import CareCloud
 
 START = datetime.fromisoformat("2026-11-10 12:00:00")
 
@@ -32,15 +33,13 @@ class ChangeServer:
         self.after = None
 
     def client(self, **more):
-        auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
-        return CareCloud("a.example.com", auth=auth, **{"transport": httpx.MockTransport(self), **more})
+        return CareCloud("a.example.com", auth=CREDENTIALS, **{"transport": httpx.MockTransport(self), **more})
 
     async def __call__(self, request):
         date = (self.now - timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")  # Prague in winter
         headers = {"date": date} if self.dated else {}
         if request.url.path.endswith("/login"):
-            login = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}
-            return httpx.Response(200, json={"data": login}, headers=headers)
+            return login_answer(headers=headers)
         self.requests += 1
         query = request.url.params
         shown = self._listed(query.get("sort_field"), query.get("sort_direction") == "DESC")

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import httpx
+from kit import CREDENTIALS, login_answer
 
-from carecloud_async import CareCloud, EnterpriseCredentials
+from carecloud_async import CareCloud
 
 PRAGUE = ZoneInfo("Europe/Prague")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -68,8 +69,7 @@ class SpellingServer:
         self.changed.update(names)
 
     def client(self, **more):
-        auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
-        return CareCloud("a.example.com", auth=auth, transport=httpx.MockTransport(self), **more)
+        return CareCloud("a.example.com", auth=CREDENTIALS, transport=httpx.MockTransport(self), **more)
 
     def spelled(self, name):
         return (self._spell_changed if name in self.changed else self._spell)(self.moments[name])
@@ -89,8 +89,7 @@ class SpellingServer:
     async def __call__(self, request):
         headers = {"date": f"{self.now:%a, %d %b %Y %H:%M:%S} GMT"}
         if request.url.path.endswith("/login"):
-            login = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}
-            return httpx.Response(200, json={"data": login}, headers=headers)
+            return login_answer(headers=headers)
         self.requests += 1
         query = request.url.params
         keys = {"last_change": self._key, "customer_id": str, None: lambda one: one[::-1]}

@@ -5,9 +5,10 @@ import socket
 
 import httpx
 import pytest
+from kit import KnownUser
 from webhook_app import DELIVERY, HEADERS, PATH, SECRET, Handler, settings, webhook_app
 
-from carecloud_async import AuthProvider, CareCloudError, ConfigurationError, ResponseCache, Token
+from carecloud_async import CareCloudError, ConfigurationError, ResponseCache
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 pytestmark = pytest.mark.anyio
@@ -287,16 +288,6 @@ def test_settings_that_cannot_work(changes, words):
     with pytest.raises(ConfigurationError, match=words) as caught:
         settings(**changes)
     assert SECRET not in str(caught.value)
-
-
-class KnownUser(AuthProvider):
-    """A user whose token needs no login."""
-
-    interface = "enterprise"
-    identity_key = "known user"
-
-    async def obtain(self, send, previous):
-        return Token("token")
 
 
 FOREIGN = {

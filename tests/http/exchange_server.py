@@ -5,11 +5,11 @@ import re
 
 import anyio
 from anyio.abc import SocketAttribute
+from kit import login_body
 
 from carecloud_async import CareCloud, CareCloudError, RetryPolicy
 from carecloud_async.sandbox import Sandbox
 
-LOGIN = b'{"data":{"bearer_token":"%s","valid_to":"2999-01-01 00:00:00"}}'
 BODY = b'{"data":{"customer_id":"8ea6","customers":[],"total_items":0}}'
 
 
@@ -44,7 +44,7 @@ class Server:
     async def answer(self, stream, request):
         if b"/actions/login" in request:
             self.logins += 1
-            await stream.send(answer(LOGIN % (b"token-%d" % self.logins)))
+            await stream.send(answer(login_body(f"token-{self.logins}")))
             return True
         self.requests.append(request)
         self.asked.set()

@@ -6,12 +6,12 @@ from threading import Thread
 
 import httpx
 import pytest
+from kit import login_body
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseError
 
 pytestmark = pytest.mark.anyio
 
-LOGIN = b'{"data":{"bearer_token":"0935","valid_to":"2999-01-01 00:00:00","user":{}}}'
 CUSTOMER = '{"data":{"customer_id":"8ea6","personal_information":{"last_name":"Růžičková"}}}'.encode()
 AUTH = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
 
@@ -24,7 +24,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(LOGIN)
+        self._answer(login_body())
 
     def do_GET(self):
         packed = "packed" in self.path

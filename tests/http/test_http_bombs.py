@@ -10,6 +10,7 @@ import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
+from kit import login_body
 
 from carecloud_async import CareCloud, ConfigurationError, RequestTimeoutError, ResponseError, RetryPolicy, ServerError
 from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError, collect
@@ -67,7 +68,7 @@ async def serve(listener, answer):
                     while b"\r\n\r\n" not in head:
                         head += await stream.receive()
                     if head.startswith(b"POST"):
-                        body = b'{"data":{"bearer_token":"0935","valid_to":"2999-01-01 00:00:00"}}'
+                        body = login_body()
                         await stream.send(HEAD % 200 + b"Content-Length: %d\r\n\r\n" % len(body) + body)
                     else:
                         await answer(stream)

@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from kit import login_body
 
 from carecloud_async import CareCloud
 from carecloud_async.sandbox import Sandbox
@@ -19,7 +20,7 @@ def customer(name):
     return answer(b'{"data":{"customer_id":"%s"}}' % name)
 
 
-LOGIN = answer(b'{"data":{"bearer_token":"0935","valid_to":"2999-01-01 00:00:00"}}')
+LOGIN = answer(login_body())
 
 
 class Server:

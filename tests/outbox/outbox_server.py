@@ -1,14 +1,13 @@
 """A tiny server of bills, points, events and customers, as httpx transport: it checks nothing that hides a double."""
 
 import json
-from email.utils import format_datetime
 
 import httpx
+from kit import login_answer_at
 
 from carecloud_async import CareCloud, EnterpriseCredentials, RetryPolicy
 from carecloud_async.models import BillItemInput, FinalBillInput
 
-LOGIN = {"bearer_token": "token", "valid_to": "2026-03-09 12:00:00", "user": {"user_id": "u"}}
 STORE = "8bc1ea2ea78f1ee0f5a8ff4f70"
 PLACE = {"store_id": STORE, "cashdesk_number": 1}
 
@@ -93,8 +92,7 @@ class TillServer(httpx.AsyncBaseTransport):
         if self.away:
             raise httpx.ConnectError("no network", request=request)
         if path == "/users/actions/login":
-            date = format_datetime(self._clock.now(), usegmt=True)
-            return httpx.Response(200, json={"data": LOGIN}, headers={"Date": date})
+            return login_answer_at(self._clock.now())
         if request.method == "GET":
             return self._read(path, request.url.params)
         return self._write(request, path, json.loads(request.content))

@@ -5,8 +5,10 @@ import gc
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import httpx
+import kit
 import pytest
 
 from carecloud_async import (
@@ -31,13 +33,7 @@ def sandbox():
 
 @pytest.fixture
 def connect(sandbox):
-    def make(**settings):
-        defaults = {"auth": sandbox.credentials()}
-        if "http_client" not in settings:
-            defaults["transport"] = sandbox.transport()
-        return CareCloud("sandbox.crmcarecloud.com", **{**defaults, **settings})
-
-    return make
+    return partial(kit.connect, sandbox)
 
 
 def message(mistake):

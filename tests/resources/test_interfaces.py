@@ -3,11 +3,11 @@
 import inspect
 from importlib import import_module
 
-import attrs
 import httpx
 import pytest
+from kit import KnownUser
 
-from carecloud_async import AuthProvider, CareCloud, InterfaceError, Token
+from carecloud_async import CareCloud, InterfaceError
 from carecloud_async._base.project import Interface
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.resources import OPERATIONS
@@ -30,20 +30,6 @@ OFF = [
 pytestmark = pytest.mark.anyio
 
 
-@attrs.frozen
-class Somebody(AuthProvider):
-    """An identity whose token needs no login."""
-
-    interface: str
-
-    @property
-    def identity_key(self):
-        return f"somebody on {self.interface}"
-
-    async def obtain(self, send, previous):
-        return Token("token")
-
-
 def test_the_interfaces_are_told_apart():
     """As many operations as the manifest says are on one interface only."""
     assert {interface.value: len(rows) for interface, rows in ONE_SIDED.items()} == {"enterprise": 42, "customer": 8}
@@ -59,7 +45,9 @@ async def test_an_operation_of_the_other_interface_is_refused_before_the_network
         sent.append(request)
         return httpx.Response(200, json={"data": {}})
 
-    async with CareCloud("sandbox.example", auth=Somebody(interface), transport=httpx.MockTransport(respond)) as client:
+    async with CareCloud(
+        "sandbox.example", auth=KnownUser(interface), transport=httpx.MockTransport(respond)
+    ) as client:
         for row in ONE_SIDED[other]:
             ids = {part[1:-1]: "x" for part in row.path.split("/") if part.startswith("{")}
             with pytest.raises(InterfaceError):

@@ -1,10 +1,11 @@
 """Duplicates: groups of records that share a value, with what could be moved; nothing is written."""
 
 import csv
+from functools import partial
 
+import kit
 import pytest
 
-from carecloud_async import CareCloud
 from carecloud_async.comparisons.groups import Groups
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.sandbox import Sandbox
@@ -20,10 +21,7 @@ def sandbox():
     return Sandbox(customers=40, seed=3, untidy=False)
 
 
-def connect(sandbox):
-    return CareCloud(
-        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), rate_limit=None
-    )
+connect = partial(kit.connect, rate_limit=None)
 
 
 async def with_values(client, *people):

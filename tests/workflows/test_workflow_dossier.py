@@ -5,6 +5,7 @@ import io
 import json
 import os
 import stat
+from functools import partial
 
 import httpx
 import kit
@@ -32,8 +33,7 @@ def sandbox():
     return Sandbox(customers=20, records=30)
 
 
-def connect(sandbox, **options):
-    return kit.connect(sandbox, retry=RetryPolicy(attempts=2, base=0.001), **options)
+connect = partial(kit.connect, retry=RetryPolicy(attempts=2, base=0.001))
 
 
 @pytest.fixture
