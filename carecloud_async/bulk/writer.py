@@ -94,6 +94,7 @@ class BulkWriter:
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
+        self._family.caller.context.check()
         await run_in_thread(self._claims.__enter__)
         try:
             tasks = anyio.create_task_group()
@@ -133,6 +134,7 @@ class BulkWriter:
             BulkWriteError: the writer is not open.
             BadSourceError: a name leads to no field.
             CareCloudError: the server is away or refuses the client.
+            WrongEventLoopError: the writer was opened in another event loop or process.
         """
         self._require_open()
         loaded = await check_row(self._checker, self._columns, row_of(row))
@@ -152,6 +154,7 @@ class BulkWriter:
     def _require_open(self) -> None:
         if self._tasks is None or self._closing:
             raise BulkWriteError("the bulk writer is not open: write inside its `async with` block")
+        self._family.caller.context.check()  # another event loop would wait for the outcome without end
 
     @cached_property
     def _checker(self) -> RowChecker:

@@ -106,7 +106,8 @@ class Outbox:
             NotForOutboxError: an outbox cannot send it exactly once, or an argument is wrong; the message says why.
             InterfaceError: the identity may not make the call.
             TypeError: the arguments do not fit the method.
-            OutboxError: the outbox is not open, or the disk refuses; nothing was stored.
+            OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing was stored.
+            WrongEventLoopError: it was opened in another event loop or process.
         """
         queue, dispatcher = self._opened()
         entry = self._entries.make(method, args, kwargs, reference)
@@ -199,6 +200,7 @@ class Outbox:
     def _opened(self) -> tuple[OutboxQueue, Dispatcher]:
         if self._tasks is None or self._queue is None or self._dispatcher is None:
             raise OutboxError("the outbox is not open: use it inside its `async with` block")
+        self._caller.context.check()  # a forked process must not write to the file of its parent
         return self._queue, self._dispatcher
 
     def _open(self) -> None:

@@ -2,20 +2,15 @@
 
 Entries form lanes, such as one for each customer. Only the first entry of a lane that has not ended is `ready`; the
 transaction that ends it makes the next one ready. So a backlog of any length costs one look at an index.
-
-Threads that commit at the same moment share a transaction, and with it one wait for the disk: the first one that gets
-its turn commits for all that have come meanwhile.
 """
 
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from attrs import field, frozen
 
@@ -25,6 +20,7 @@ from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.rows import Intent
 from carecloud_async.bulk.tables import WRITTEN
 from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL
+from carecloud_async.outbox.commits import Commits
 from carecloud_async.outbox.errors import OutboxError
 
 __all__ = ["KIND", "FailedEntry", "NewEntry", "OutboxQueue", "Progress", "QueuedEntry"]
@@ -133,16 +129,6 @@ class FailedEntry:
     reasons: tuple[str, ...]
 
 
-class _Work(Generic[T]):
-    """Statements that wait for a transaction."""
-
-    def __init__(self, run: Callable[[Database], T]) -> None:
-        self.run = run
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
 class OutboxQueue:
     """An open outbox. Everything blocks, and many threads may call it.
 
@@ -156,8 +142,7 @@ class OutboxQueue:
 
     def __init__(self, file: RunFile) -> None:
         self._file = file
-        self._works: deque[_Work[Any]] = deque()
-        self._turn = Lock()
+        self._commits = Commits(file, remember=self._counts)
         counts = dict(file.db.execute(f"SELECT state = {State.ENDED}, count(*) FROM entries GROUP BY 1"))
         self.waiting: int = counts.get(0, 0)
         self.failed: int = counts.get(1, 0)
@@ -352,36 +337,22 @@ class OutboxQueue:
         self.waiting += len(found)
         return len(found)
 
-    # transactions
-
     def _commit(self, run: Callable[[Database], T]) -> T:
         """Run statements, and return when they are durable.
 
         Raises:
-            OutboxError: the disk refuses; nothing of them is kept.
+            OutboxError: see `Commits.commit`; nothing of them is kept.
         """
-        work: _Work[T] = _Work(run)
-        self._works.append(work)
-        with self._turn:
-            if not work.done:
-                self._commit_all()
-        if work.error is not None:
-            raise work.error
-        return work.result  # type: ignore[no-any-return]
+        return self._commits.commit(run)
 
-    def _commit_all(self) -> None:
-        works = [self._works.popleft() for _ in range(len(self._works))]
-        before = self.waiting, self.failed
-        try:
-            with self._file.transaction() as db:
-                for work in works:
-                    work.result = work.run(db)
-        except BaseException as error:  # noqa: BLE001  (each thread raises it)
-            self.waiting, self.failed = before
-            for work in works:
-                work.error = error
-        for work in works:
-            work.done = True
+    def _counts(self) -> Callable[[], None]:
+        """Return what sets the counts back to what they are now."""
+        waiting, failed = self.waiting, self.failed
+
+        def restore() -> None:
+            self.waiting, self.failed = waiting, failed
+
+        return restore
 
 
 def _entry(

@@ -1,5 +1,7 @@
 """Rows that are given to a writer outside its block, and while the block ends."""
 
+import asyncio
+
 import anyio
 import httpx
 import pytest
@@ -8,6 +10,7 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, people
 
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.errors import WrongEventLoopError
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.resources.customers.bulk_lookups import named_properties
 
@@ -28,6 +31,17 @@ async def test_a_writer_outside_its_block_refuses_rows(entered):
                 pass
         with anyio.fail_after(SECONDS), pytest.raises(BulkWriteError, match="async with"):
             await writer.write(people(1)[0])
+
+
+async def test_a_writer_refuses_rows_of_another_event_loop():
+    """A thread with an event loop of its own is refused at once: it would wait for the outcome without end."""
+    clock = FakeClock()
+    async with (
+        client_of(CustomerServer(clock), clock) as client,
+        client.customers.bulk_writer(match="email", defaults=SOURCE) as writer,
+    ):
+        with pytest.raises(WrongEventLoopError):
+            await anyio.to_thread.run_sync(lambda: asyncio.run(writer.write(people(1)[0])))
 
 
 async def test_a_writer_whose_block_ends_takes_no_more_rows():

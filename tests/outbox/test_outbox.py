@@ -1,13 +1,16 @@
 """What an outbox promises: everything once, in order for each customer, whatever happens."""
 
+import asyncio
 import shutil
 import sqlite3
+import sys
 
 import anyio
 import httpx
 import pytest
 from outbox_server import PLACE, TillServer, bill, client_of
 
+from carecloud_async.errors import WrongEventLoopError
 from carecloud_async.outbox import NotForOutboxError, OutboxError
 from carecloud_async.workflows import canceled_bill
 
@@ -297,6 +300,36 @@ async def test_an_outbox_is_open_once(client, path):
     async with client.outbox(path) as outbox:
         with pytest.raises(OutboxError, match="open already"):
             await outbox.__aenter__()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows moves and replaces no open file")
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_file_that_was_moved_or_replaced_takes_nothing(client, server, path, is_replaced):
+    """What is put while the file does not have its name would be lost with it, so it is refused; put back, it works."""
+    server.away = True
+    moved = path.with_name("moved.db")
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        path.rename(moved)
+        if is_replaced:
+            shutil.copy(moved, path)
+        with pytest.raises(OutboxError, match="moved, replaced or removed while it is open: put it back"):
+            await put_bill(client, outbox, 2)
+        assert outbox.waiting == 1
+        moved.replace(path)
+        await put_bill(client, outbox, 3)
+    server.away = False
+    async with client.outbox(path) as outbox:
+        assert await outbox.flush()
+    assert server.bills() == ["1", "3"]
+
+
+async def test_another_event_loop_is_refused(client, path):
+    """A thread with an event loop of its own can put nothing: the first loop would not learn of it."""
+    async with client.outbox(path) as outbox:
+        with pytest.raises(WrongEventLoopError):
+            await anyio.to_thread.run_sync(lambda: asyncio.run(put_bill(client, outbox, 1)))
+        assert outbox.waiting == 0
 
 
 @pytest.mark.parametrize(
