@@ -34,6 +34,21 @@ async def take(listing, state, **options):
     return found, changes.report
 
 
+async def test_a_state_is_where_the_run_began(sandbox, tmp_path, monkeypatch):
+    """A relative path is that of the folder in which the run began: in another one, no file of another run goes."""
+    folders = tmp_path / "first", tmp_path / "second"
+    for folder in folders:
+        folder.mkdir()
+        (folder / "list.state-pending").write_bytes(b"of another run")
+    async with connect(sandbox) as client:
+        monkeypatch.chdir(folders[0])
+        async with client.customers.list(count=100).changes(state="list.state") as changes:
+            assert [change async for change in changes]
+            monkeypatch.chdir(folders[1])
+    assert [one.name for one in folders[0].iterdir()] == ["list.state"]
+    assert [one.name for one in folders[1].iterdir()] == ["list.state-pending"]
+
+
 async def test_a_run_brings_what_was_created_updated_and_deleted(sandbox, state):
     """The first run creates everything, a calm one brings nothing, a later one each change once."""
     async with connect(sandbox) as client:

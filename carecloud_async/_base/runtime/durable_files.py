@@ -216,7 +216,7 @@ def temporary_path(path: Path) -> Path:
 def _require_one_name(file: BufferedReader | BufferedRandom, path: Path) -> None:
     if os.fstat(file.fileno()).st_nlink > 1:
         file.close()
-        raise PermissionError(errno.EMLINK, f"{path} has a second name")
+        raise PermissionError(errno.EMLINK, f"{path} has a second name: remove the other one, which is a hard link")
 
 
 def _open_own(path: str | os.PathLike[str], flags: int) -> int:
@@ -224,7 +224,8 @@ def _open_own(path: str | os.PathLike[str], flags: int) -> int:
         descriptor = os.open(path, flags | _COMMON)
     except OSError:
         if os.path.islink(path):
-            raise PermissionError(errno.ELOOP, f"{os.fspath(path)} is a link, which is not followed") from None
+            problem = f"{os.fspath(path)} is a link, which is not followed: name the file itself"
+            raise PermissionError(errno.ELOOP, problem) from None
         raise
     try:
         _require_own_file(os.fstat(descriptor), path)

@@ -206,7 +206,8 @@ class StateFile:
 
 def pending_path(state: Path) -> Path:
     """Return the path of the changes that a run has returned and that were not all taken."""
-    return state.with_name(f"{state.name}-pending")
+    path = state.absolute()  # it is removed at the end, when the process may be in another folder
+    return path.with_name(f"{path.name}-pending")
 
 
 def _remove(path: Path) -> None:
