@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from itertools import count
@@ -204,8 +205,13 @@ class Claims:
             self._db.execute_many("DELETE FROM claims WHERE key = ?", [one for one in own if one[0] not in kept])
 
     def adopt(self, owner: int) -> None:
-        """Take over the claims of the run that this one continues: its journal knows what was sent."""
+        """Take over the claims of the run that this one continues: its journal knows what was sent.
+
+        Those of a run that has not ended stay its own: this one has a copy of its journal.
+        """
         with self._db.transaction():
+            if self._is_alive(owner):
+                return
             adopt = "UPDATE claims SET owner = ?, left_at = NULL WHERE owner = ? AND settle > 0"
             self._db.execute(adopt, (self.owner, owner))
             self._db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
@@ -216,8 +222,9 @@ class Claims:
         with self._db.transaction():
             for (owner,) in self._db.execute("SELECT owner FROM owners WHERE slot = ?", (slot,)):
                 self._end_owner(self._db, owner)
-            self._db.execute("INSERT INTO owners (slot) VALUES (?)", (slot,))
-            self.owner = self._db.execute("SELECT last_insert_rowid()")[0][0]
+            # At random: journals remember numbers, and may outlive this file.
+            self.owner = 1 + secrets.randbits(62)
+            self._db.execute("INSERT INTO owners VALUES (?, ?)", (self.owner, slot))
             now = self._clock.monotonic()
             self._db.execute("UPDATE claims SET left_at = ? WHERE left_at > ?", (now, now))
             self._db.execute("DELETE FROM claims WHERE left_at < ?", (now - _KEPT,))
@@ -258,6 +265,11 @@ class Claims:
             return None
 
     def _explain(self, error: OSError | sqlite3.Error) -> BulkWriteError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return BulkWriteError(
+                f"{self._folder}: another program has kept the claims of bulk writes locked for {_BUSY:g} s: end it, or "
+                "let it go on if it is stopped"
+            )
         return BulkWriteError(
             f"{self._folder}: the claims of bulk writes cannot be used ({type(error).__name__}): set XDG_STATE_HOME to "
             "a folder of your own that can be written to"

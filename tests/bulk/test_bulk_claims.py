@@ -213,6 +213,27 @@ def test_a_run_that_ends_takes_no_lock_of_its_process_with_it():
         assert busy_elsewhere("a", "b") == ["a", "b"]
 
 
+def test_a_new_state_folder_gives_no_number_twice(clock, monkeypatch, tmp_path):
+    """A run that continues a journal from before the state folder was lost takes over no claims of another run."""
+    with claims_of(clock) as before:
+        remembered = before.owner
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "new"))
+    with claims_of(clock) as running, claims_of(clock) as continued, claims_of(clock) as third:
+        running.claim(["a"])
+        continued.adopt(remembered)
+        continued.keep_only([])
+        assert third.claim(["a"]).busy == {"a"}
+
+
+def test_a_copy_of_a_journal_takes_over_nothing_of_a_run_that_goes_on(clock):
+    """A run that continues a copy of a journal leaves the claims of the run that still has the original."""
+    with claims_of(clock) as running, claims_of(clock) as copy, claims_of(clock) as third:
+        running.claim(["a"])
+        copy.adopt(running.owner)
+        copy.keep_only([])
+        assert third.claim(["a"]).busy == {"a"}
+
+
 def test_a_new_file_is_switched_while_another_program_has_it(tmp_path):
     """A run that begins while another one makes the file of claims waits for it."""
 

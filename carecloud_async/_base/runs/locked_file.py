@@ -13,8 +13,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import struct
 import sys
 import threading
+import weakref
 import zlib
 from io import BufferedRandom, FileIO
 from pathlib import Path
@@ -38,7 +40,21 @@ _LOCKED_BYTE: Final = 0x40000000 + 512
 #: Files that this process holds. A process loses its locks on a file when it closes any descriptor of it (POSIX), so
 #: that none is opened again here, and `relock` follows when SQLite has closed its own.
 _held: set[tuple[int, int]] = set()
-_guard: Final = threading.Lock()
+_guard = threading.Lock()
+#: The open files, whose descriptors a forked child closes: its parent holds them.
+_open_files: Final[weakref.WeakSet[LockedFile]] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    global _guard
+    _guard = threading.Lock()
+    _held.clear()
+    for one in [*_open_files]:
+        one._file.raw.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 class LockedFile:
@@ -63,6 +79,7 @@ class LockedFile:
             self._file, self.is_new = _lock(path)
             self._key = _key(os.fstat(self._file.fileno()))
             _held.add(self._key)
+            _open_files.add(self)
 
     @property
     def is_empty(self) -> bool:
@@ -185,6 +202,11 @@ def _lock_byte(file: BufferedRandom) -> None:
     import fcntl
 
     try:
+        # A lock of the open file (Linux) stays when the process closes another descriptor of it, such as a backup's.
+        with contextlib.suppress(AttributeError):
+            lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+            return
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
     except PermissionError:  # what some systems say of a lock that is held
         raise BlockingIOError(errno.EAGAIN, "another run holds it") from None

@@ -1,0 +1,63 @@
+"""Files that a run holds: copied meanwhile, and inherited by a forked child."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from carecloud_async._base.runs.locked_file import LockedFile
+
+OPEN = """
+import sys
+from pathlib import Path
+from carecloud_async._base.runs.locked_file import LockedFile
+try:
+    LockedFile(Path(sys.argv[1]))
+except BlockingIOError:
+    print("held")
+else:
+    print("opened")
+"""
+
+
+def elsewhere(path):
+    """What another process finds that opens a file: it is `held`, or it is `opened`."""
+    command = [sys.executable, "-c", OPEN, str(path)]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, capture_output=True, text=True, env=variables, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems drop the lock")
+def test_a_file_that_its_own_process_copies_stays_locked(tmp_path):
+    """A program that copies its open file, as a backup, still holds it."""
+    file = LockedFile(tmp_path / "run.db")
+    shutil.copy(tmp_path / "run.db", tmp_path / "backup.db")
+    assert elsewhere(tmp_path / "run.db") == "held"
+    file.close()
+    assert elsewhere(tmp_path / "run.db") == "opened"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+def test_a_forked_child_holds_nothing_of_its_parent(tmp_path):
+    """A child cannot open its parent's file, does not keep it locked by living on, and opens it after its parent."""
+    path, go, tried = tmp_path / "run.db", os.pipe(), os.pipe()
+    file = LockedFile(path)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            LockedFile(path)
+        except BlockingIOError:
+            os.write(tried[1], b"x")
+            os.read(go[0], 1)
+            LockedFile(path).close()
+            code = 0
+        finally:
+            os._exit(code)
+    os.read(tried[0], 1)
+    file.close()
+    assert elsewhere(path) == "opened"
+    os.write(go[1], b"x")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
