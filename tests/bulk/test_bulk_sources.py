@@ -217,18 +217,25 @@ async def test_results_keep_the_escapes_of_the_source(client, tmp_path):
 
 
 async def test_frames_and_async_rows(client):
-    """Data frames, pyarrow tables, iterables and async iterables are sources."""
-    polars = pytest.importorskip("polars")
+    """Tables and readers of pyarrow, iterables and async iterables are sources."""
     pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.Table.from_pylist(people(3))
 
     async def stream():
         for row in people(3):
             await anyio.lowlevel.checkpoint()
             yield row
 
-    for source in (polars.DataFrame(people(3)), pyarrow.Table.from_pylist(people(3)), iter(people(3)), stream()):
+    for source in (table, table.to_reader(), iter(people(3)), stream()):
         report = await client.customers.bulk_write(source, match="email", defaults=SOURCE)
         assert report.created + report.unchanged == 3
+
+
+async def test_a_polars_frame_is_a_source(client):
+    """A data frame of polars is read by its Arrow stream."""
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    report = await client.customers.bulk_write(polars.DataFrame(people(3)), match="email", defaults=SOURCE)
+    assert report.created == 3
 
 
 async def test_inputs_are_rows_and_records_are_not(client):

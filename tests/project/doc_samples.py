@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib.util import find_spec
 from itertools import pairwise
 
 from project_files import ROOT
@@ -26,13 +27,22 @@ def all_blocks(text):
     return list(_BLOCK.finditer(text))
 
 
+def absent(block):
+    """The libraries of the extra `test-frames` that a block uses and that are not installed."""
+    return {name for name in re.findall(r"\b(?:pandas|polars)\b", block["text"]) if find_spec(name) is None}
+
+
 def outputs(path):
-    """The outputs that a page shows: blocks of text right after a block of Python, or after "It prints:"."""
+    """The outputs that a page shows: blocks of text right after a block of Python, or after "It prints:".
+
+    Those of blocks that lack a library are left out.
+    """
     page = path.read_text(encoding="utf-8")
     return [
         block["text"]
         for before, block in pairwise(_BLOCK.finditer(page))
         if (before["language"], block["language"]) == ("python", "text")
+        and not absent(before)
         and re.fullmatch(r"\s*|.*It prints:\s*", page[before.end() : block.start()], re.DOTALL)
     ]
 
