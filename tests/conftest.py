@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Other programs may keep every core busy: an example that takes long is no failure.
-settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=10)
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=150)
 
 SHARED = Path(__file__).parents[1].parent / "shared"

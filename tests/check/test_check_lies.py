@@ -72,7 +72,21 @@ SPELLINGS = {
 }
 
 
-@every("name", SPELLINGS)
+@every(
+    "name",
+    SPELLINGS,
+    thorough=[
+        "milliseconds",
+        "seconds as text",
+        "month first",
+        "as in a mail",
+        "an object",
+        "empty",
+        "dates alone",
+        "UTC with +00:00",
+        "another offset",
+    ],
+)
 async def test_each_spelling_of_a_change_is_named(name):
     """A `last_change` that cannot be read, or that has another offset, is a warning; the project's offset is none."""
     lie, expected = SPELLINGS[name]
@@ -91,7 +105,7 @@ ZONES = {
 }
 
 
-@every("hours", ZONES)
+@every("hours", ZONES, thorough=[-6, -1, 8])
 async def test_another_zone_of_the_whole_server_is_named(hours):
     """It is a problem, and where it can as well be a usual life of tokens a warning; a recent change decides it."""
     assert await said(shifted(hours)) == ZONES[hours]
@@ -124,7 +138,7 @@ def last_login(hours):
     return when(logins, write)
 
 
-@every("hours", [-2, -1, 1, 8])
+@every("hours", [-2, -1, 1, 8], thorough=[-2, 8])
 async def test_the_time_of_the_second_login_shows_the_zone(hours):
     """A last login that moves with each login, and lies hours away from now, is a problem of the zone."""
     assert await said(last_login(hours), token_lifetime=2700) == {"problem timezone"}
@@ -166,7 +180,7 @@ TOKENS = {
 }
 
 
-@every("name", TOKENS)
+@every("name", TOKENS, thorough=["400", "200 without data", "204", "records", "401 without a body", "503"])
 async def test_the_answer_to_a_dead_token_is_named(name):
     """Anything but a 401 is a warning or worse; an answer that is not the API's shows nothing."""
     lie, expected = TOKENS[name]
@@ -246,7 +260,7 @@ EMPTY = {
 }
 
 
-@every("name", EMPTY)
+@every("name", EMPTY, thorough=["400", "403", "data is null", "no list and no total", "an empty body"])
 async def test_the_form_of_an_empty_list_is_named(name):
     """An empty list that is no list is a problem; a filter that is refused whatever its value is another matter."""
     lie, expected = EMPTY[name]

@@ -59,7 +59,7 @@ TOTALS = {
 }
 
 
-@every("name", TOTALS)
+@every("name", TOTALS, thorough=["half a record", "negative", "true", "a list", "huge"])
 async def test_each_wrong_total_is_named(name):
     """A total that is missing or unreadable is a warning, one that is wrong a problem; digits as text are a number."""
     lie, expected = TOTALS[name]
@@ -111,7 +111,7 @@ PAGES = {
 }
 
 
-@every("name", PAGES)
+@every("name", PAGES, thorough=["cut to 3", "in disorder", "larger ones fail"])
 async def test_each_lie_about_pages_is_named(name):
     """A cap is a warning; records that are left out, doubled or in disorder are a problem."""
     lie, expected = PAGES[name]

@@ -33,7 +33,7 @@ def test_counts():
 """
 
 
-@pytest.mark.parametrize(("options", "passed", "drawn"), [([], 4, (20, 5)), (["--thorough"], 6, (150, 50))])
+@pytest.mark.parametrize(("options", "passed", "drawn"), [([], 4, (10, 5)), (["--thorough"], 6, (150, 50))])
 def test_what_is_marked_thorough_waits_for_the_option(tmp_path, options, passed, drawn):
     """By default marked tests and trio are left out and few examples are drawn; `--thorough` changes all three."""
     for name in ("conftest.py", "thorough.py"):
