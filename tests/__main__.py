@@ -57,7 +57,7 @@ def _no_public_types() -> str | None:
 
 
 def _no_spark() -> str | None:
-    """Spark is no part of the extra `test`: it is half a gigabyte, and needs Java besides."""
+    """Spark is not in the extra `test`: it is half a gigabyte, and needs Java."""
     sys.path.insert(0, str(ROOT / "tests" / "spark"))
     from spark_absent import why_no_spark
 

@@ -96,7 +96,7 @@ class ManualClock:
             event.set()
 
     async def drive(self):
-        """Let time pass whenever everybody sleeps, for as long as the task lives."""
+        """Let time pass whenever all tasks sleep, until the task is cancelled."""
         while True:
             await self.run(self._sleepers[0][0] if self._sleepers else self.now)
             await anyio.sleep(0.001)

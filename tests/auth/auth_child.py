@@ -1,4 +1,4 @@
-"""A process of its own that calls a sandbox; see `test_auth_processes.py` for what it is told."""
+"""A process of its own that calls a sandbox; see `test_auth_processes.py` for its arguments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def call(url, kind, where, who):
         async def one():
             try:
                 outcomes.append(await client.customers.list().total())
-            except Exception as error:  # noqa: BLE001  (told to the test)
+            except Exception as error:  # noqa: BLE001  (the test gets it)
                 outcomes.append(type(error).__name__)
 
         async with anyio.create_task_group() as tasks:

@@ -17,7 +17,7 @@ START = 1_781_500_000.0
 
 
 class FakeClock:
-    """True time moves when told; the host's wall clock may be wrong by `skew` seconds."""
+    """A test moves the true time; the host's wall clock may be wrong by `skew` seconds."""
 
     def __init__(self, start=START, skew=0.0):
         self.passed = 0.0
@@ -86,7 +86,7 @@ def failures(results):
 
 
 class OwnProvider(AuthProvider):
-    """A provider of a user's own: a plain class that hands out what it is told."""
+    """A provider of a user's own: a plain class that returns the answers it was given."""
 
     interface = "enterprise"
     identity_key = "someone"

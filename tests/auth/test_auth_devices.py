@@ -187,7 +187,7 @@ async def test_two_clients_with_one_store_never_fight(tmp_path):
 
 
 async def test_a_device_that_asks_for_a_customers_data_does_not_burn_its_tokens():
-    """A 401 that a new token does not cure recreates it once, not with every call, and is told as what it is."""
+    """A 401 that a new token does not cure recreates it once, not with every call, and the error says so."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device("kiosk")) as client:
         await touch(client)

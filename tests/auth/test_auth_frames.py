@@ -34,7 +34,7 @@ SURROGATE = "Planted\udce9Password"
 
 
 class FailingStore(MemoryTokenStore):
-    """A store whose locks fail from the moment it is told."""
+    """A store whose locks fail once `fails` is set."""
 
     fails = False
 

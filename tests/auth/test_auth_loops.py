@@ -22,7 +22,7 @@ async def in_time(client):
 
 
 @pytest.mark.parametrize("second", ["asyncio", "trio"])
-def test_a_second_event_loop_is_told(second):
+def test_a_second_event_loop_is_refused(second):
     """A client used in one loop raises in the next; a new client does not."""
     sandbox = make_sandbox()
     client = connect(sandbox)
@@ -32,7 +32,7 @@ def test_a_second_event_loop_is_told(second):
     assert anyio.run(in_time, connect(sandbox), backend=second) == 5
 
 
-def test_a_second_thread_is_told():
+def test_a_second_thread_is_refused():
     """Two threads with a loop each: one gets through, or both do not hang."""
     sandbox = make_sandbox()
     client = connect(sandbox)
@@ -76,7 +76,7 @@ def test_threads_with_a_client_each_may_share_a_store():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process")
-def test_a_fork_after_use_is_told():
+def test_a_fork_after_use_is_refused():
     """The child of a process that used the client gets WrongEventLoopError, and may make a client of its own."""
     sandbox = make_sandbox()
     client = connect(sandbox)
@@ -94,7 +94,7 @@ def test_a_fork_after_use_is_told():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_closing_in_another_loop_is_told():
+def test_closing_in_another_loop_is_reported():
     """`aclose()` after the loop of the client has ended raises, and does not hang."""
     client = connect(make_sandbox())
     assert asyncio.run(in_time(client)) == 5

@@ -1,4 +1,4 @@
-"""One login for everybody who needs one, whatever happens to any of them."""
+"""Callers that need a login share one, whatever happens to any of them."""
 
 import asyncio
 import pickle
@@ -41,7 +41,7 @@ async def test_three_hundred_cold_callers_make_one_login():
 
 @pytest.mark.anyio
 async def test_three_hundred_callers_with_a_revoked_token_make_one_login():
-    """All are told 401; one logs in, each replays once."""
+    """All get a 401; one logs in, each replays once."""
     sandbox = slow_sandbox()
     async with connect(sandbox) as client:
         await total(client)
@@ -196,7 +196,7 @@ async def test_a_password_that_rotates_during_the_login_is_not_held_for_the_refu
 
 @pytest.mark.anyio
 async def test_a_renewal_has_a_deadline_of_its_own(monkeypatch):
-    """A login that hangs is given up for everybody at once, and the next call tries afresh."""
+    """A login that hangs fails for all callers at once, and the next call tries again."""
     monkeypatch.setattr(manager_module, "RETRY_SECONDS", 0.2)
     sandbox = slow_sandbox()
 
@@ -215,7 +215,7 @@ async def test_a_renewal_has_a_deadline_of_its_own(monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_an_error_reaches_each_waiter_once_and_the_next_call_tries_afresh():
+async def test_an_error_reaches_each_waiter_once_and_the_next_call_tries_again():
     """A login that fails for the server's reasons is not remembered."""
     sandbox = slow_sandbox()
     sandbox.faults.add(LOGIN, status=500, times=1)
@@ -229,7 +229,7 @@ async def test_an_error_reaches_each_waiter_once_and_the_next_call_tries_afresh(
 
 @pytest.mark.anyio
 async def test_a_user_exception_comes_out_as_itself():
-    """What a provider raises reaches each waiter unwrapped, and the next call tries afresh."""
+    """What a provider raises reaches each waiter unwrapped, and the next call tries again."""
 
     class VaultSealedError(Exception):
         pass

@@ -40,7 +40,7 @@ async def total(client):
     [httpx.ConnectError("vault"), httpx2.ReadTimeout("vault"), ConnectionRefusedError(111, "vault"), TimeoutError()],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_password_callable_whose_own_call_fails_is_told_as_such(error):
+async def test_a_failure_of_a_password_callables_own_call_is_reported_as_such(error):
     """Not as "the server was not reached", asked once, and with the failure as the cause for every waiter."""
     asked = []
 

@@ -35,7 +35,7 @@ def test_known_faults_can_be_put_back():
     assert [one.name for one, text in texts.items() if text.count(one.right) != 1] == []
 
 
-def test_a_fault_is_found_and_its_story_told():
+def test_a_fault_is_found_and_its_story_printed():
     """With a known fault put back, a seed fails, and its story says which promise broke and how to play it again."""
     fault = next(one for one in KNOWN if one.name == "files are published by hard links alone")
     seeds, what = seeds_until_found([fault], most=60, theme=fault.theme)

@@ -129,7 +129,7 @@ async def test_lines_of_a_bill_that_do_not_stand_together(server, clock, tmp_pat
 
 
 @pytest.mark.parametrize("stray", ["B1;2026-03-08 10:00:00;100", ";;;Cup;50;50;2;GLOBAL;e346;21;1;False;x"])
-async def test_a_line_that_is_of_nobody(server, clock, tmp_path, stray):
+async def test_a_line_that_belongs_to_no_bill(server, clock, tmp_path, stray):
     """Next to a line that cannot be read, or has no id, bills are refused: it may be an item of theirs."""
     source = tmp_path / "bills.csv"
     rows = lines(LINES + "B3;2026-03-08 10:00:00;50;Cup;50;50;1;GLOBAL;e345\n").splitlines()

@@ -158,7 +158,7 @@ async def test_changed_fields_of_parts_that_were_written_before_a_stop(sandbox, 
 
 
 async def test_a_record_that_the_list_showed_and_that_is_gone(clock):
-    """Its row makes a new record: it is not told as updated, and not left in conflict."""
+    """Its row makes a new record: it is not reported as updated, and not left in conflict."""
     server = CustomerServer(clock)
     rows = [{**row, "email": long(row["email"])} for row in people(20)]
     for row in rows:

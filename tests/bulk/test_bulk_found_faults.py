@@ -47,7 +47,7 @@ async def test_several_runs_at_once_make_no_double(clock, runs):
 
 
 async def test_a_row_that_was_intended_and_whose_key_another_program_made(clock, tmp_path):
-    """After a kill its values are written, and it is told as updated: what is there was not made by the row."""
+    """After a kill its values are written, and it is reported as updated: what is there was not made by the row."""
     server, journal = CustomerServer(clock), tmp_path / "j.db"
 
     async def arrived(request):

@@ -169,7 +169,7 @@ def one_expected(story, row, before, seen):
             one for one in before.values() if key in (one["customer_id"], normal(one["personal_information"]["email"]))
         ]
         if len(found) > 1:
-            # A list of one record a page cannot be read exactly, so that two records of one key are not told from one.
+            # A list of one record a page cannot be read exactly, so that two records of one key look like one.
             return "refused" if story.match == "email" and story.most == 1 else "conflict", ()
     if not found:
         wrong = story.match == "customer_id" or bad_date or not values.get("language_id")

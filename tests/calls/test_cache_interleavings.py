@@ -179,7 +179,7 @@ def test_no_read_sees_what_a_write_before_it_replaced(backend):
 def test_a_slower_read_does_not_bring_the_old_record_back(backend):
     """A read that is answered late with the old record is not kept: calls after the write do not get it."""
     orders = [
-        # The slow read is let in before the write and out after it; the next one asks anew, and is kept.
+        # The slow read is let in before the write and out after it; the next one is sent, and its answer is kept.
         (3, "read; enter 0; write; serve 1; leave 0; read; serve 0; read"),
         # A second read comes while the write is under way: it does not join the slow one, and is not kept.
         (4, "read; enter 0; write; read; serve 1; leave 0; serve 0; read; serve 0; read"),

@@ -75,7 +75,7 @@ async def test_a_throttled_probe_on_a_socket_ends_in_time():
 
 
 async def test_the_bound_of_the_limiter_is_its_own():
-    """At one call a second, `limiter=4.5` lets four pass; the rest are told to come back, unsent and counted so."""
+    """At one call a second, `limiter=4.5` lets four pass; the rest fail, unsent, with a time to come back."""
     sandbox = Sandbox(5)
     clock = ManualClock()
     outcomes = []
@@ -107,7 +107,7 @@ async def test_the_bound_of_the_limiter_is_its_own():
     assert sorted(one.attempts for one in calls) == [0] * 6 + [1] * 4
 
 
-async def test_a_pause_that_is_too_long_is_told_at_once():
+async def test_a_pause_that_is_too_long_is_reported_at_once():
     """After `Retry-After: 20` a probe with two seconds learns of it without waiting, and when to come back."""
     sandbox = Sandbox(5)
     clock = ManualClock()

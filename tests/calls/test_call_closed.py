@@ -44,8 +44,8 @@ async def outcome(call, found):
 
 @pytest.mark.parametrize("kind", ["default", "httpx", "httpx2", "httpx-aiohttp"])
 @pytest.mark.parametrize("seed", range(6))
-async def test_closing_at_any_moment_is_told_to_all(kind, seed, anyio_backend):
-    """Forty calls that connect, log in, queue, read heads and bodies: each is answered or told, none is cancelled."""
+async def test_closing_at_any_moment_ends_every_call_with_an_error(kind, seed, anyio_backend):
+    """Forty calls that connect, log in, queue or read: each gets an answer or an error, none is cancelled."""
     if kind == "httpx-aiohttp" and anyio_backend != "asyncio":
         pytest.skip("aiohttp runs on asyncio alone")
     if kind == "httpx" and anyio_backend == "trio":
@@ -67,8 +67,8 @@ async def test_closing_at_any_moment_is_told_to_all(kind, seed, anyio_backend):
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])
 @pytest.mark.parametrize("seed", range(4))
-async def test_closing_the_users_own_client_is_told_without_repeats(name, seed, anyio_backend):
-    """The `http_client` is closed under calls: each is answered or told, soon, and is not sent again."""
+async def test_closing_the_users_own_client_is_reported_without_repeats(name, seed, anyio_backend):
+    """The `http_client` is closed under calls: each gets an answer or an error soon, and is not sent again."""
     if name == "httpx" and anyio_backend == "trio":
         pytest.skip("httpx's pool does not close its own generator here")
     chance = random.Random(seed)
@@ -91,7 +91,7 @@ async def test_closing_the_users_own_client_is_told_without_repeats(name, seed, 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_closing_a_client_on_aiohttp_cancels_no_task():
-    """The user's own httpx client over aiohttp, with a full pool: those in its queue are told, too."""
+    """The user's own httpx client over aiohttp, with a full pool: calls in its queue get the error too."""
     httpx = importlib.import_module("httpx")
     aiohttp = importlib.import_module("aiohttp")
     transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport(

@@ -241,7 +241,7 @@ async def test_the_log_names_the_page(sandbox, caplog):
     assert (last.carecloud_offset, last.carecloud_count, last.carecloud_operation) == (10, 5, "customers.list")
 
 
-async def test_a_mistake_on_this_side_is_not_told_as_no_answer(caplog):
+async def test_a_mistake_on_this_side_is_not_reported_as_no_answer(caplog):
     """A password callable that returns nothing: the line says that nothing was sent."""
     auth = EnterpriseCredentials(external_application_id="a", login="b", password=lambda: "")
     client = CareCloud("x.example.com", auth=auth, transport=httpx.MockTransport(lambda request: None))

@@ -48,7 +48,7 @@ async def test_a_post_that_was_lost_before_the_work_is_not_repeated_either(door,
 
 
 async def test_a_post_to_a_closed_port_fails_as_not_connected(door):
-    """Refused connections are repeated, and told as what they are."""
+    """Refused connections are repeated, and the error names them."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     async with door(f"http://127.0.0.1:{port}", retry=RetryPolicy(attempts=3, base=0.001)) as client:

@@ -75,7 +75,7 @@ async def test_the_default_waits_of_six_failures_are_bounded(in_process, sandbox
 
 @pytest.mark.parametrize("fault", [{"html": True}, {"no_data": True}, {"body": "[1]"}])
 async def test_an_answer_that_is_no_answer_is_a_response_error(in_process, sandbox, fault):
-    """HTML, no `data`: told as such, not repeated."""
+    """HTML, or no `data`: the error says which, and the call is not repeated."""
     async with in_process() as client:
         await client.ping()
         fault = sandbox.faults.add("GET /customers", times=None, **fault)
@@ -263,7 +263,7 @@ NO_HTTP = {
 
 
 @pytest.mark.parametrize("what", NO_HTTP)
-async def test_what_is_no_http_is_told_as_an_error_of_ours(door, what):
+async def test_an_answer_that_is_not_http_is_an_error_of_the_sdk(door, what):
     """Whatever bytes come, the error is a CareCloudError, and nothing of the HTTP library hangs on it."""
 
     async def behave(stream, head):
@@ -287,7 +287,7 @@ CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
 
 
 @pytest.mark.parametrize("what", [*BROKEN_HTTP, *CUT_HTTP])
-async def test_an_answer_that_breaks_http_is_not_told_as_a_cut_connection(door, what):
+async def test_an_answer_that_breaks_http_is_not_reported_as_a_cut_connection(door, what):
     """It is named for what it is, of a read, which is repeated, and of a write, which may have happened."""
     if what == "late bad chunk" and door is DOORS["httpx-aiohttp"]:
         pytest.skip("aiohttp alone does not tell the reader of the body")
@@ -391,7 +391,7 @@ async def test_the_budget_ends_an_outage_early():
     assert last_sent < 1700
 
 
-async def test_a_login_that_times_out_is_told_as_that(sandbox):
+async def test_a_login_that_times_out_is_reported_as_such(sandbox):
     """The login's own RequestTimeoutError comes out as it is, once: it is a TimeoutError, and so an OSError."""
     client = CareCloud(
         "sandbox.example.com",

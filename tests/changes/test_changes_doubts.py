@@ -72,7 +72,7 @@ async def test_a_right_that_is_taken_away_while_a_list_is_read_deletes_nothing(m
     assert (await read(machine, state))[0] == []
 
 
-async def test_a_deletion_is_told_after_two_readings(machine, state):
+async def test_a_deletion_is_reported_after_two_readings(machine, state):
     """Records that the first reading lacks and the second one shows are unchanged; what both lack is deleted."""
     await read(machine, state)
     hidden, deleted = machine.records[200:220], machine.records[50]
@@ -176,7 +176,7 @@ async def test_records_without_an_id_of_their_own_are_deleted_and_created(state,
 
 
 async def test_a_record_that_does_not_say_when_it_changed_is_compared_every_time(sandbox, state):
-    """Between two comparisons a record without `last_change` is read too, and told where it differs."""
+    """Between two comparisons a record without `last_change` is read too, and is a change where it differs."""
     quiet = sandbox.customers.id_at(3)
     async with connect(sandbox) as client:
         listing = client.customers.list()

@@ -81,7 +81,7 @@ def test_some_fields_of_customers(carecloud):
     assert (empty.code, empty.out) == (0, "{}\n")
 
 
-def test_nobody_matches(carecloud):
+def test_a_filter_that_no_record_matches(carecloud):
     """An empty list is no failure, and is said."""
     done = carecloud("list", "customers", "--filter", "last_name=Nobody", "--sandbox", 3)
     assert (done.code, done.out, done.line) == (0, "", "no record matches")

@@ -67,7 +67,7 @@ def test_an_address_that_cannot_work(carecloud, project, address, hint):
     assert project.count() == 0
 
 
-def test_http_is_allowed_when_told_so(carecloud, project):
+def test_http_is_allowed_by_an_option(carecloud, project):
     """`--allow-http` lets the address by; the name still has to be there."""
     refused = carecloud("login", "--project-url", "http://sandbox.invalid", "--allow-http")
     assert refused.code == 1

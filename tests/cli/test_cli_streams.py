@@ -53,7 +53,7 @@ def test_a_reader_that_leaves_early(start, command):
         (signal.SIGTERM, ("list", "customers", "--count", 20000), "carecloud: interrupted\n"),
     ],
 )
-def test_a_signal_while_nobody_reads(start, number, command, line):
+def test_a_signal_while_no_process_reads(start, number, command, line):
     """A pipe that is full holds up neither Ctrl-C nor SIGTERM; no `--resume` is promised."""
     process = start(*command, "--sandbox", 20000)
     assert process.stdout.read(1) == "{"  # it writes, and nothing more is read

@@ -347,7 +347,7 @@ async def test_parameters_that_are_no_dict_are_refused(sandbox, given):
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ["email_list", "customer_ids"])
 async def test_one_text_for_a_filter_of_several_is_refused(sandbox, name):
-    """The API would not heed `name=a` where it wants `name[]=a`, and would list everybody."""
+    """The API ignores `name=a` where it expects `name[]=a`, and would return all records."""
     async with connect(sandbox) as client:
         with pytest.raises(ConfigurationError, match=name) as caught:
             client.customers.list(**{name: "p3rs0nal"})

@@ -63,7 +63,7 @@ def test_pretty_and_damaged():
 
 
 @pytest.mark.parametrize("blank", [b"", b" "])
-def test_a_page_that_is_written_anew_keeps_its_numbers(blank):
+def test_a_page_that_is_written_again_keeps_its_numbers(blank):
     """Beside NaN and broken text, and in a list that PHP wrote as an object, numbers keep all their digits."""
     records = [b'{"a":NaN,"b":1.50}', b'{"a":"\t","b":0.12345678901234567890}']
     body = b'{"data":{"items":%b{"0":%b,"2":%b},"total_items":2.0}}' % (blank, *records)

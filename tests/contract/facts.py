@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 __all__ = ["PAGING", "Answer", "Facts", "Operation", "Schema", "Value"]
 
-#: The query names that a paged list takes besides its filters.
+#: The query names of a paged list that are not filters.
 PAGING = ("count", "offset", "sort_field", "sort_direction")
 
 

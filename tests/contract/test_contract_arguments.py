@@ -86,7 +86,7 @@ def test_an_id_that_the_body_repeats():
     assert made.arguments == {"boat_id": "b", "unknown": {"a": 1}}
 
 
-def test_what_no_argument_takes_is_told():
+def test_a_value_that_no_argument_takes_is_reported():
     """A name without an argument is left over."""
     assert call("boats.cancel", {"boat_id": "b"}, {"colour": "red"}).left == {"colour"}
 

@@ -25,7 +25,7 @@ def test_search(http):
 @pytest.mark.parametrize("path", ["/customers", "/exports/customers.ndjson"])
 @pytest.mark.parametrize("query", ["last_nam=Smith", "last_name=", "last_name=%20", "email=a@b.cz&count=5"])
 def test_a_filter_that_would_be_dropped(http, path, query):
-    """An unknown or empty filter is refused: without it the search would answer with everybody."""
+    """An unknown or empty filter is refused: without it the search would return all customers."""
     assert http.get(f"{path}?{query}").status_code == 422
 
 

@@ -42,14 +42,14 @@ class ChangeServer:
             return login_answer(headers=headers)
         self.requests += 1
         query = request.url.params
-        shown = self._listed(query.get("sort_field"), query.get("sort_direction") == "DESC")
+        shown = self.listed(query.get("sort_field"), query.get("sort_direction") == "DESC")
         offset, count = int(query["offset"]), min(int(query["count"]), self.cap or 10**6)
         page = [{"customer_id": one, "last_change": self.times[one]} for one in shown[offset : offset + count]]
         if self.after is not None:
             self.after()
         return httpx.Response(200, json={"data": {"customers": page, "total_items": len(shown)}}, headers=headers)
 
-    def _listed(self, field, descending):
+    def listed(self, field, descending):
         if self.sorts and field == "last_change":
             dated = sorted((one for one in self.times if self.times[one]), key=self.times.get, reverse=descending)
             blank = [one for one in self.times if not self.times[one]]

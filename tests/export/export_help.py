@@ -29,7 +29,7 @@ class ListServer:
 
     Args:
         names: the ids at the beginning.
-        order: `id`, `number`, `shuffled` (another order than the ids', fixed) or `ties` (dealt anew for every page).
+        order: `id`, `number`, `shuffled` (another order than the ids', fixed) or `ties` (shuffled for every page).
         cap: the most that it sends at once; may be changed at any time.
         total: what it says beside the truth: `true`, `none`, `low`, `high`.
         change: called after each page with the list; returns ids to delete and ids to insert.
@@ -71,13 +71,13 @@ class ListServer:
         return httpx.Response(200, json=body, headers=DATE)
 
     def _page(self, offset, count, descending):
-        listed = sorted(self.names, key=self._key, reverse=descending)
+        listed = sorted(self.names, key=self.sort_key, reverse=descending)
         shown = listed[offset : offset + min(count, self.cap or count)]
         data = {"customers": [{"customer_id": one, "state": 1} for one in shown]}
         total = {"true": len(listed), "low": 1, "high": len(listed) + 1000}.get(self._total)
         return {"data": data if total is None else {**data, "total_items": total}}
 
-    def _key(self, name):
+    def sort_key(self, name):
         if self._order == "number":
             return int(name)
         if self._order == "shuffled":

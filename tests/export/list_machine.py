@@ -52,7 +52,7 @@ class ListMachine:
 
     Attributes:
         records: what it holds, by a key that is theirs for ever: `(id, number)`.
-        order: the name of its order (`dealt`: anew for every page); a pair of them for one that changes after
+        order: the name of its order (`dealt`: shuffled for every page); a pair of them for one that changes after
             `switch_after` requests.
         descending: whether it is sorted the other way round, for either order.
         cap: the most that it sends at once.

@@ -149,11 +149,11 @@ async def test_a_list_in_no_order_is_streamed_too():
     assert batches.mark is None
 
 
-async def test_an_order_that_ends_halfway_is_told():
+async def test_an_order_that_ends_halfway_is_reported():
     """Batches that were yielded cannot be taken back: the error says that a file is needed."""
     server = ListServer([f"{one:04x}" for one in range(300)])
 
-    server._key = lambda name: name if name < "0096" else f"1{name[::-1]}"
+    server.sort_key = lambda name: name if name < "0096" else f"1{name[::-1]}"
     async with server.client() as client:
         with pytest.raises(ExportError, match="export to a file"):
             await take(client.customers.list(count=30))

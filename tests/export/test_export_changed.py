@@ -103,7 +103,7 @@ async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
     assert report.exact
 
 
-async def test_ties_dealt_anew_are_counted_and_read_whole(tmp_path):
+async def test_shuffled_ties_are_counted_and_read_whole(tmp_path):
     """A thousand changes in one second, in another order on every page: all are found, in the order of ids at last."""
     sandbox = Sandbox(customers=1500, seed=1)
     changed = change(sandbox, range(1000), "2026-11-10 12:00:00")

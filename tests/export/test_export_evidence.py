@@ -40,7 +40,7 @@ async def test_changes_of_a_server_that_does_not_sort_are_all_found(tmp_path, ki
         names = sorted(names, reverse=True)  # the older a record the greater its id: its times fall in the order of ids
     default = (lambda one: -CREATED[one]) if kind == "newest first" else str
     server = ChangeServer(old_times(names, apart=apart), sorts=False, default=default, directed=directed)
-    listed = server._listed("last_change", True)
+    listed = server.listed("last_change", True)
     for one in listed[1500:1800]:
         server.change(one)
     report = await changed_since(server, tmp_path / "c.jsonl")

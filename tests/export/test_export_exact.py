@@ -161,7 +161,7 @@ async def test_an_order_by_number_needs_no_second_reading(tmp_path):
     assert report.requests <= 12
 
 
-async def test_ties_dealt_anew_are_found_in_the_end(tmp_path):
+async def test_shuffled_ties_are_found_in_the_end(tmp_path):
     """If the server shuffles ties for each page, the list is read until the count is met."""
     names = hexes(300)
     server = ListServer([f"{index:x}" for index, _ in enumerate(names)], order="ties")

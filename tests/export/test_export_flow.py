@@ -43,7 +43,7 @@ async def test_progress_tells_how_far_it_is(tmp_path, kind):
     assert told[-1].stage == "writing"
 
 
-async def test_what_had_to_be_asked_for_again_is_told(tmp_path):
+async def test_repeated_requests_are_reported(tmp_path):
     """Pages that a struggling server sent only when asked again count as retries, while it runs and in the report."""
     sandbox = Sandbox(customers=1000, seed=1)
     told = []

@@ -17,7 +17,10 @@ from kit import connect, served
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
+from carecloud_async._lists.export.formats.parquet import parquet_sink
+from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async.export import Sink, register_sink
+from carecloud_async.models import Country
 from carecloud_async.sandbox import Sandbox
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
@@ -91,11 +94,18 @@ async def test_parquet_has_real_types(sandbox, tmp_path):
     assert isinstance(count[2], datetime.datetime)
 
 
-async def test_parquet_is_written_in_row_groups(sandbox, tmp_path, monkeypatch):
-    """Memory holds one row group."""
-    monkeypatch.setattr("carecloud_async._lists.export.formats.parquet.ROW_GROUP", 100)
-    await export(sandbox, tmp_path / "c.parquet")
-    assert pq.ParquetFile(tmp_path / "c.parquet").num_row_groups == 3
+def test_parquet_is_written_in_row_groups(tmp_path):
+    """A group is written once 20,000 records are there, so that memory holds no more than one."""
+    lines = [b'{"country_id":"%d","name":"x"}' % number for number in range(25_000)]
+    with (tmp_path / "c.parquet").open("wb") as file:
+        sink = parquet_sink()(file, Layout(into=Country, fields={}, timezone=zoneinfo.ZoneInfo("Europe/Prague")))
+        sink.write(lines)
+        file.flush()
+        assert (tmp_path / "c.parquet").stat().st_size > 10_000
+        sink.write(lines)
+        sink.close()
+    groups = pq.ParquetFile(tmp_path / "c.parquet").metadata
+    assert [groups.row_group(number).num_rows for number in range(groups.num_row_groups)] == [20_000, 20_000, 10_000]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".csv.gz", ".csv.zst"])

@@ -206,7 +206,7 @@ def test_records_of_one_id_side_by_side_are_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize("total", ["true", "none"])
-def test_records_of_one_id_far_apart_are_told_of(tmp_path, total):
+def test_records_of_one_id_far_apart_are_reported(tmp_path, total):
     """Two hundred records with a hundred ids in no order: all are written, or the report is not exact."""
     machine = ListMachine(
         records=[(str(100 + index // 2), index) for index in range(200)], order=("shuffled",), total=total

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 needs_root = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files to other users"
 )
-SOMEBODY = 12345
+OTHER_USER = 12345
 SECRET = "p@s:s-wörd"  # as it is typed, not escaped
 
 
@@ -70,7 +70,7 @@ async def test_a_link_in_place_of_the_working_folder_is_refused(tmp_path):
 async def test_a_working_folder_of_another_user_is_refused(tmp_path):
     """A working folder of another user is refused: its owner could exchange the records in it."""
     (tmp_path / ".c.jsonl.run").mkdir()
-    os.chown(tmp_path / ".c.jsonl.run", SOMEBODY, SOMEBODY)
+    os.chown(tmp_path / ".c.jsonl.run", OTHER_USER, OTHER_USER)
     with pytest.raises(ExportError, match="belongs to another user"):
         await export(tmp_path / "c.jsonl")
 
@@ -81,7 +81,7 @@ async def test_a_file_of_another_user_is_not_gone_on_from(tmp_path, name):
     """A resume takes only what its own user wrote."""
     path = tmp_path / "c.jsonl"
     await stop_early(path)
-    os.chown(tmp_path / ".c.jsonl.run" / name, SOMEBODY, SOMEBODY)
+    os.chown(tmp_path / ".c.jsonl.run" / name, OTHER_USER, OTHER_USER)
     with pytest.raises(ExportError, match="belongs to another user"):
         await export(path, resume=True)
 
@@ -92,7 +92,7 @@ async def test_a_forged_note_of_an_end_is_not_believed(tmp_path):
     path = tmp_path / "c.jsonl"
     await export(path, resume=True)
     assert (await export(path, resume=True)).finished_before
-    os.chown(tmp_path / ".c.jsonl.run" / "run.db", SOMEBODY, SOMEBODY)
+    os.chown(tmp_path / ".c.jsonl.run" / "run.db", OTHER_USER, OTHER_USER)
     with pytest.raises(ExportError, match="belongs to another user"):
         await export(path, resume=True)
 
@@ -154,7 +154,7 @@ def url(tmp_path, monkeypatch):
     return f"refusing://user:{SECRET}@host/c.jsonl"
 
 
-async def test_a_password_in_a_url_is_never_told(url, tmp_path, caplog):
+async def test_a_password_in_a_url_is_never_shown(url, tmp_path, caplog):
     """Neither the error, its traceback, the log nor a file at rest holds it."""
     with caplog.at_level(logging.DEBUG), pytest.raises(ExportError) as caught:
         await export(url, resume=True)

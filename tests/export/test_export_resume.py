@@ -331,7 +331,7 @@ async def test_two_exports_to_one_file_are_refused(tmp_path):
     assert len(ids(path)) == 500
 
 
-async def test_a_run_without_resume_begins_anew(tmp_path):
+async def test_a_run_without_resume_starts_over(tmp_path):
     """Without `resume`, what an earlier run left is not used."""
     sandbox = Sandbox(customers=300, seed=1)
     path = tmp_path / "c.jsonl"

@@ -41,12 +41,23 @@ async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
     assert threading.get_ident() not in threads
 
 
-def test_a_full_temporary_folder_is_one_sentence():
+def small_databases(pages):
+    """Return an `sqlite3.connect` whose databases are full after that many pages."""
+    connect = sqlite3.connect
+
+    def connect_to_small(*args, **more):
+        db = connect(*args, **more)
+        db.execute(f"PRAGMA max_page_count={pages}")
+        return db
+
+    return connect_to_small
+
+
+def test_a_full_temporary_folder_is_one_sentence(monkeypatch):
     """A disk without room is an ExportError that says so."""
-    with TemporarySeenIds() as seen:
-        seen._temporary.execute("PRAGMA max_page_count=3")
-        with pytest.raises(ExportError, match="SQLITE_TMPDIR"):
-            seen.add(MANY, step=1)
+    monkeypatch.setattr(sqlite3, "connect", small_databases(3))
+    with TemporarySeenIds() as seen, pytest.raises(ExportError, match="SQLITE_TMPDIR"):
+        seen.add(MANY, step=1)
 
 
 def test_what_was_added_and_not_stored_is_known():
@@ -109,16 +120,10 @@ async def test_damaged_ids_on_resume_are_refused(tmp_path):
 async def test_a_full_disk_under_the_ids_loses_nothing(tmp_path, monkeypatch):
     """An export whose ids find no room ends with one sentence, and goes on when there is room."""
     server = ListServer([f"{one:08x}" for one in range(3000)], order="shuffled")
-    path, connect = tmp_path / "c.jsonl", sqlite3.connect
-
-    def connect_to_small(*args, **more):
-        db = connect(*args, **more)
-        db.execute("PRAGMA max_page_count=6")
-        return db
-
+    path = tmp_path / "c.jsonl"
     async with server.client() as client:
         with monkeypatch.context() as patch:
-            patch.setattr(sqlite3, "connect", connect_to_small)
+            patch.setattr(sqlite3, "connect", small_databases(6))
             with pytest.raises(ExportError, match="disk is full: free some space and go on with resume=True"):
                 await client.customers.list(count=50).export(path)
         report = await client.customers.list(count=50).export(path, resume=True)

@@ -190,7 +190,7 @@ def test_a_stream_gets_the_format_that_is_named(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/null").exists(), reason="no /dev/null on this system")
-async def test_columns_that_a_stream_lacks_are_told(caplog):
+async def test_columns_that_a_stream_lacks_are_reported(caplog):
     """A field that turns up after the header was written to a pipe is not dropped in silence."""
     sandbox = Sandbox(customers=120, seed=1)
     sandbox.customers.update(sorted(sandbox.customers.ids())[-1], {"new_at_the_end": "here"})

@@ -88,7 +88,7 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
             until(lambda: sandbox.connections.now == 0)
         sandbox.settings.latency = 0
 
-        async def everybody():
+        async def all_clients():
             async with httpx.AsyncClient(base_url=base, timeout=60) as http:
                 turns = iter(range(BROWSERS * WAVES))
 
@@ -99,7 +99,7 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
                 return [answer for answers in lists for answer in answers]
 
         sandbox.connections.most = 0  # while calls were cancelled, the server saw their ends later than the client
-        answers = asyncio.run(everybody())
+        answers = asyncio.run(all_clients())
         assert {answer.status_code for answer in answers} == {200}
         assert len(answers) == BROWSERS * WAVES
         assert sandbox.logins == 0  # the first request's login is forgotten by the counts, and was enough

@@ -187,7 +187,7 @@ async def test_verify_takes_a_path_a_context_and_false(authority, tmp_path):
 
 
 async def test_a_bundle_that_is_none_is_a_configuration_error(authority, tmp_path):
-    """A file with nonsense in it is told at the first call."""
+    """A file with nonsense in it is an error at the first call."""
     bundle = tmp_path / "ca.pem"
     bundle.write_text("nonsense")
     async with connect("https://localhost:9", authority, verify=str(bundle)) as client:
@@ -196,7 +196,7 @@ async def test_a_bundle_that_is_none_is_a_configuration_error(authority, tmp_pat
 
 
 async def test_https_to_a_plain_port_is_final(authority):
-    """The other side speaks no TLS: told at once."""
+    """A server that does not speak TLS is an error at once."""
     sandbox = Sandbox(5)
     async with (
         sandbox.serving() as url,

@@ -63,7 +63,7 @@ async def test_lists_of_every_length_end(customers):
         assert (first is None) == (customers == 0)
 
 
-async def test_a_server_that_caps_count_loses_nobody():
+async def test_a_server_that_caps_count_loses_no_record():
     """A page advances by the records received, not by those asked for."""
     sandbox = Sandbox(customers=70, seed=1, max_count=15)
     async with connect(sandbox) as client:
@@ -73,7 +73,7 @@ async def test_a_server_that_caps_count_loses_nobody():
 
 
 @pytest.mark.parametrize("lie", [10, 50, 500, 0])
-async def test_a_total_that_lies_loses_nobody(lie):
+async def test_a_total_that_lies_loses_no_record(lie):
     """A total that is too low or too high changes nothing in what is read."""
     sandbox = Sandbox(customers=130, seed=1)
     sandbox.lie(total_items=lie)
@@ -84,7 +84,7 @@ async def test_a_total_that_lies_loses_nobody(lie):
 
 
 @pytest.mark.parametrize("total", ["missing", None, "nonsense", -1, 0, 5, True, 1.5])
-async def test_a_server_that_caps_count_and_gives_no_usable_total_loses_nobody(total):
+async def test_a_server_that_caps_count_and_gives_no_usable_total_loses_no_record(total):
     """A short first page is no proof of the end: one more request is."""
     people = [{"customer_id": f"{number:03}", "personal_information": {}} for number in range(237)]
 
@@ -102,7 +102,7 @@ async def test_a_server_that_caps_count_and_gives_no_usable_total_loses_nobody(t
 
 @pytest.mark.parametrize("total", [None, 5])
 @pytest.mark.parametrize("sizes", [[50, 50, 20, 50, 50], [50, 40, 30, 20, 10]])
-async def test_pages_that_shrink_lose_nobody(total, sizes):
+async def test_pages_that_shrink_lose_no_record(total, sizes):
     """A short page in the middle, or pages that get shorter and shorter, are no end where no total says so."""
     people = [{"customer_id": f"{number:03}"} for number in range(220)]
     asked = []

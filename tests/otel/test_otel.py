@@ -250,7 +250,7 @@ async def test_the_histogram_has_the_bounds_of_the_conventions(sandbox, telemetr
     assert bounds == (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
 
-async def test_a_cached_answer_is_told_and_is_no_request(telemetry):
+async def test_a_cached_answer_is_recorded_and_is_no_request(telemetry):
     """A hit is a span without attempts that says so; it counts as a hit and not in the durations of requests."""
 
     def serve(request):
@@ -407,6 +407,6 @@ async def test_clients_of_one_project_add_their_paces(sandbox, telemetry):
 
 @pytest.mark.parametrize("wrong", [OpenTelemetry, object(), True], ids=["class", "object", "bool"])
 async def test_what_is_no_telemetry_is_refused(sandbox, wrong):
-    """A class or anything else in its place is told before anything is sent."""
+    """A class or anything else in its place is an error before anything is sent."""
     with pytest.raises(ConfigurationError, match=r"expected OpenTelemetry\(\)"):
         connect(sandbox, Telemetry(), telemetry=wrong, rate_limit=RateLimit.adaptive())

@@ -271,7 +271,7 @@ async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path
     assert server.bills() == [str(one) for one in range(1, number + 1)]
 
 
-async def test_one_entry_that_cannot_be_looked_up_holds_up_nobody(client, server, path):
+async def test_one_entry_that_cannot_be_looked_up_delays_no_other(client, server, path):
     """Where the look-up of one bill never answers, the others are sent, and it is sent when it answers."""
     broken = True
 

@@ -94,7 +94,7 @@ def read(request):
     return request.param
 
 
-EVERYBODY = [f"{number:06}" for number in range(LENGTH)]
+ALL_IDS = [f"{number:06}" for number in range(LENGTH)]
 
 
 async def test_pages_grow_and_nothing_is_lost(read, tmp_path):
@@ -113,7 +113,7 @@ async def test_a_short_list_costs_no_more_requests_than_it_must(read, tmp_path, 
     """A list that ends on the first page is one request, and for an export some more that prove its end."""
     server = Server(length=length)
     async with server.connect() as client:
-        assert await read(client, tmp_path) == EVERYBODY[:length]
+        assert await read(client, tmp_path) == ALL_IDS[:length]
     assert len(server.asked) <= (1 if length < FIRST else 4) + 3 * (read is not prefetched)
 
 
@@ -122,7 +122,7 @@ async def test_a_server_that_caps_pages_is_asked_for_the_rest(read, tmp_path, ca
     """Whether the first page shows the cap or a later one: nothing is lost, and in the end no more is asked for."""
     server = Server(cap=cap, length=min(LENGTH, cap * 60))
     async with server.connect() as client:
-        assert await read(client, tmp_path) == EVERYBODY[: cap * 60]
+        assert await read(client, tmp_path) == ALL_IDS[: cap * 60]
     late = server.asked[len(server.asked) * 3 // 4 :]
     assert max(late) <= cap
 
@@ -150,7 +150,7 @@ async def test_a_server_that_fails_at_large_pages_is_asked_for_smaller_ones(read
     server = Server(refuse=refuse)
     retry = RetryPolicy(base=0.001, max_wait=0.001)
     async with server.connect(retry=retry) as client:
-        assert await read(client, tmp_path) == EVERYBODY
+        assert await read(client, tmp_path) == ALL_IDS
     large = [index for index, count in enumerate(server.asked) if count > 300]
     assert large
     assert len(large) <= 2 * 9
@@ -180,7 +180,7 @@ async def test_a_refused_pace_is_no_refused_page(read, tmp_path):
     """A 429 says nothing about the size of a page: it is asked for again as it was."""
     server = Server(refuse=lambda _, number: httpx.Response(429) if number in {3, 4, 5} else None)
     async with server.connect(retry=RetryPolicy(base=0.001), rate_limit=None) as client:
-        assert await read(client, tmp_path) == EVERYBODY
+        assert await read(client, tmp_path) == ALL_IDS
     assert max(server.asked) > FIRST
 
 
@@ -188,12 +188,12 @@ async def test_records_of_great_size_keep_pages_small(tmp_path):
     """A page is bounded in bytes, not in records alone."""
     server = Server(length=1500, padding=100_000)
     async with server.connect() as client:
-        assert await prefetched(client, tmp_path) == EVERYBODY[:1500]
+        assert await prefetched(client, tmp_path) == ALL_IDS[:1500]
     assert server.asked[0] == FIRST
     assert max(server.asked[1:]) <= PAGE_BYTES / 100_000
 
 
-async def test_a_pace_that_is_told_keeps_the_width_small(tmp_path):
+async def test_a_configured_rate_keeps_the_width_small(tmp_path):
     """Where the rate limiter holds calls back, requests do not queue, and pages are the largest."""
     server = Server(length=20_000)
     async with server.connect(rate_limit=RateLimit(requests_per_second=20)) as client:
@@ -208,14 +208,14 @@ async def test_a_clock_that_stands_still_beside_the_limiter_is_no_error(read, tm
     async with server.connect(clock=clock, rate_limit=RateLimit(requests_per_second=2)) as client:
         while not clock.sleeps:
             await client.customers.list(count=1).total()
-        assert await read(client, tmp_path) == EVERYBODY[:3000]
+        assert await read(client, tmp_path) == ALL_IDS[:3000]
 
 
 async def test_the_width_is_never_above_the_connections(read, tmp_path):
     """`max_connections` bounds the requests at once."""
     server = Server()
     async with server.connect(max_connections=3) as client:
-        assert await read(client, tmp_path) == EVERYBODY
+        assert await read(client, tmp_path) == ALL_IDS
     assert server.most_at_once <= 3
 
 
@@ -245,7 +245,7 @@ async def test_respx_sees_the_numbers_that_a_user_gives():
             CareCloud(HOST, auth=CREDENTIALS, http_client=http, rate_limit=None) as client,
             client.customers.list(count=70).prefetch(4) as found,
         ):
-            assert [customer.customer_id async for customer in found] == EVERYBODY[:900]
+            assert [customer.customer_id async for customer in found] == ALL_IDS[:900]
         assert {call.request.url.params["count"] for call in customers.calls} == {"70"}
     assert 2 <= server.most_at_once <= 4  # one may end before the fourth begins
 

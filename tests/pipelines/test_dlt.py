@@ -264,7 +264,7 @@ def test_it_runs_where_a_loop_runs(sandbox, pipeline, night):
         (("cards",), {"count": 0}, "count"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_sent(sandbox, night, lists, options, words):
+def test_mistakes_are_reported_before_anything_is_sent(sandbox, night, lists, options, words):
     """A wrong name, a filter of no list and a missing one are errors that say what to write."""
     with pytest.raises(ConfigurationError, match=words):
         night(*lists, **options)

@@ -61,7 +61,7 @@ def test_mistakes_say_what_to_write(options, words):
 
 
 def test_options_are_checked_before_a_session():
-    """`read_options` needs neither Spark nor Java, and returns texts; mistakes are told first."""
+    """`read_options` needs neither Spark nor Java, and returns texts; mistakes are reported first."""
     script = (
         "import sys; sys.modules['pyspark'] = None\n"
         "from carecloud_async.spark import read_options\n"
@@ -133,7 +133,7 @@ def test_without_pyspark_the_extra_is_named():
     assert "pip install 'carecloud-async[spark]'" in done.stdout
 
 
-def test_workers_of_another_python_are_told(tmp_path):
+def test_workers_of_another_python_are_reported(tmp_path):
     """In an environment that is not activated Spark would start the system's Python: the sentence names the fix."""
     pythons = {}
     for name in ("system", "environment"):

@@ -65,7 +65,7 @@ def test_the_changelog_begins_with_this_version():
     assert headings[0] == version
 
 
-def test_the_index_is_told_who_and_where():
+def test_the_index_gets_author_and_addresses():
     """Authors, addresses and a licence stand in the project's metadata."""
     assert PROJECT["authors"]
     assert PROJECT["urls"]

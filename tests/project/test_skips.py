@@ -61,7 +61,7 @@ def test_a_step_without_its_tool_is_skipped_with_a_reason(monkeypatch):
     assert run([[[step]]]) == [("pyright", "FAILED: node is not installed", 0.0)]
 
 
-def test_a_step_that_fails_is_told(capfd):
+def test_a_step_that_fails_is_reported(capfd):
     """The outcome of each step is its exit code."""
     from tests.__main__ import Step, run
 

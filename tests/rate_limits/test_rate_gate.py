@@ -106,7 +106,7 @@ def test_a_fleet_begins_as_one_client_does(own, fleet, members, most):
     assert sent == most
 
 
-async def test_answers_that_never_come_hold_nobody_back():
+async def test_answers_that_never_come_delay_no_call():
     """A call that was cancelled, or whose answer takes long, counts for a second only."""
     clock = StillClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)

@@ -58,7 +58,7 @@ def prefix(request):
 
 @on_asyncio
 @pytest.mark.anyio
-async def test_all_members_share_a_told_rate(redis_server, prefix):
+async def test_all_members_share_a_configured_rate(redis_server, prefix):
     """Four at once get the calls of one rate, in turns, and none of them goes without."""
     taken = Counter()
 
@@ -271,7 +271,7 @@ async def test_on_trio_it_says_what_to_use():
 @pytest.mark.parametrize(
     ("url", "told", "words"), [("http://x", None, "cannot read"), ("redis://x", 0, "requests_per_second")]
 )
-def test_what_cannot_work_is_told_at_once(url, told, words):
+def test_settings_that_cannot_work_are_refused_at_once(url, told, words):
     """A URL of another kind, and a rate of nothing."""
     with pytest.raises(ConfigurationError, match=words):
         RedisRateLimit(url, requests_per_second=told)

@@ -66,7 +66,7 @@ async def test_create_then_get(client, sandbox):
     assert not sandbox.violations
 
 
-async def test_a_duplicate_is_told_by_its_reason(client):
+async def test_a_duplicate_is_recognized_by_its_reason(client):
     """`has_reason("already_exists")` is how to tell a duplicate, and the e-mail is not shown."""
     with pytest.raises(BadRequestError) as caught:
         await client.customers.create(new_customer(email=FIRST_CUSTOMER_EMAIL), customer_source=source())

@@ -161,7 +161,7 @@ async def test_what_is_no_photo_is_refused(data, words):
     assert not wire.calls
 
 
-async def test_a_path_that_cannot_be_read_names_nobody(tmp_path):
+async def test_a_path_that_cannot_be_read_shows_no_name(tmp_path):
     """A missing file and a folder are refused in the system's words, without the path, which may hold a name."""
     for path in (tmp_path / "jane.png", tmp_path):
         with pytest.raises(ConfigurationError, match=r"^data cannot be read: (No such|Is a dir)") as caught:

@@ -287,7 +287,7 @@ def test_a_run_of_another_version_says_so(path, how):
         assert rows(run) == []
 
 
-def test_each_bit_that_changes_in_a_closed_file_is_told(path):
+def test_each_bit_that_changes_in_a_closed_file_is_found(path):
     """Also one inside a value, which SQLite itself would not notice."""
     begun(path, *map(str, range(200))).close()
     whole = path.read_bytes()
@@ -301,7 +301,7 @@ def test_each_bit_that_changes_in_a_closed_file_is_told(path):
 
 
 @pytest.mark.parametrize("page", range(4))
-def test_a_damaged_file_of_a_killed_run_is_told_as_damaged(path, page):
+def test_a_damaged_file_of_a_killed_run_is_reported_as_damaged(path, page):
     """It has no seal, and SQLite's own errors say so; a run that does not resume may begin again."""
     begun(path, *["text" * 50] * 200).close()
     content = bytearray(path.read_bytes())
@@ -323,7 +323,7 @@ def test_a_damaged_file_of_a_killed_run_is_told_as_damaged(path, page):
 
 @posix
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     """The folder is at fault, not the file."""
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o500)
@@ -340,7 +340,7 @@ def test_a_place_that_cannot_be_written_names_the_way_out(path, number):
         assert str(told).endswith(": choose another place, or make this one writable")
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     """The error says what to do."""
     with pytest.raises(ExportError, match="the directory does not exist: make it first"):
         open_run(tmp_path / "missing" / "run.db")
@@ -357,7 +357,7 @@ def test_links_are_not_followed(path, tmp_path):
 
 @posix
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
-def test_a_journal_of_somebody_else_is_not_taken(path, tmp_path, suffix):
+def test_a_journal_of_another_user_is_not_taken(path, tmp_path, suffix):
     """In a folder that others may write to, SQLite would read it, or write into it. A run that begins removes it."""
     journal, victim = path.with_name(path.name + suffix), tmp_path / "victim"
     victim.write_bytes(b"precious")
@@ -371,7 +371,7 @@ def test_a_journal_of_somebody_else_is_not_taken(path, tmp_path, suffix):
 
 
 @posix
-def test_a_full_disk_is_told_and_the_run_goes_on_afterwards(path):
+def test_a_full_disk_is_reported_and_the_run_goes_on_afterwards(path):
     """What was committed is there; the transaction that did not fit has done nothing."""
     import resource  # not on Windows
     import signal

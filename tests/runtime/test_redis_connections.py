@@ -19,7 +19,7 @@ class Answering:
     """An answer that comes together with a cancellation, and in place of it.
 
     Attributes:
-        asked: set when somebody waits for it.
+        asked: set when a task waits for it.
     """
 
     def __init__(self):

@@ -1,10 +1,10 @@
 """Folders of the user, where one has no home."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from carecloud_async._base.runtime import user_folders
 from carecloud_async._base.runtime.user_folders import cache_folder, config_folder, state_folder
 
 
@@ -15,6 +15,6 @@ def test_a_user_without_a_home(folder, monkeypatch):
     def fail():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(user_folders.Path, "home", fail)
+    monkeypatch.setattr(Path, "home", fail)
     assert folder({}).is_relative_to(os.path.abspath(os.sep))
     assert folder({}).name == "carecloud-async"

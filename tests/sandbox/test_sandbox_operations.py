@@ -23,7 +23,7 @@ PUTS = [one for one in PUTS if one.operation_id not in ("putBooking", *OWN)]
 WRITES = [one for one in OPERATIONS if any(value.required for value in one.body)]
 WRITES = [one for one in WRITES if not one.path.startswith(("/tokens", "/users")) and one.operation_id not in OWN]
 LISTS = [one for one in OPERATIONS if one.answer.key and not one.path.startswith(("/customers", "/users"))]
-#: What the quickstart's users have besides the description.
+#: Fields of the quickstart's users that the description lacks.
 QUICKSTART = {".user.phone", ".user.user_role_id", ".phone", ".user_role_id"}
 by_id = {"ids": lambda one: one.operation_id}
 

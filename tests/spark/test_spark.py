@@ -63,7 +63,7 @@ def source(reader, url, resource="customers", **options):
     return reader.load()
 
 
-def test_nobody_who_stays_is_missing_and_nobody_comes_twice(session):
+def test_no_record_that_stays_is_missing_and_none_comes_twice(session):
     """12,000 customers in six partitions while each page deletes two and inserts two."""
     sandbox = Sandbox(customers=12_000, seed=1)
     start, gone = set(sandbox.customers.ids()), set()

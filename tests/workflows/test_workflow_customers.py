@@ -324,7 +324,7 @@ async def test_a_newsletter_comes_with_the_consent(client, server):
     ]
 
 
-async def test_a_lost_newsletter_sign_up_is_told(client, server):
+async def test_a_lost_newsletter_sign_up_is_reported(client, server):
     """There is nothing to look up: the caller decides, and nothing is sent twice."""
     server.on("POST /customers/actions/newsletters-sign-up", None)
     server.lose("POST /customers/actions/newsletters-sign-up")

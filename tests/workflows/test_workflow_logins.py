@@ -172,7 +172,7 @@ async def test_an_address_of_two_customers_gets_no_link(client, server):
         await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
 
 
-async def test_a_lost_link_is_told(client, server):
+async def test_a_lost_link_is_reported(client, server):
     """The message is not sent a second time by itself."""
     server.on("GET /customers", customers("jane@example.com"))
     server.on("POST /messages/actions/send-message", None)

@@ -89,7 +89,7 @@ class Server:
         sent = dict(request.url.params) if request.method == "GET" else json.loads(request.content)
         self.requests.append((name, sent))
         handler = next((one for pattern, one in self.handlers.items() if re.fullmatch(pattern, name)), None)
-        assert handler is not None, f"nobody expected {name}"
+        assert handler is not None, f"unexpected request: {name}"
         try:
             data = handler(sent)
         except RefusedError as error:

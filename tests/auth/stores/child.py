@@ -1,4 +1,4 @@
-"""A process of its own that uses a store; see the tests for what it is told."""
+"""A process of its own that uses a store; the tests say by which arguments."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from carecloud_async.errors import TokenStoreError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")]
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
-SOMEBODY = 54321
+OTHER_USER = 54321
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def victim(tmp_path):
 
 def somebody_elses(monkeypatch):
     """Make all files belong to another user than the one who runs the tests."""
-    owner = os.geteuid() + SOMEBODY
+    owner = os.geteuid() + OTHER_USER
     monkeypatch.setattr(os, "geteuid", lambda: owner)
 
 
@@ -93,7 +93,7 @@ async def test_a_link_of_another_user_at_the_path_is_not_resolved(path, folder, 
     """The maker of the link does not choose where tokens go."""
     path.symlink_to(victim)
     if os.geteuid() == 0:
-        os.chown(path, SOMEBODY, -1, follow_symlinks=False)
+        os.chown(path, OTHER_USER, -1, follow_symlinks=False)
         store = FileTokenStore(path, clock=clock)
     else:
         with monkeypatch.context() as patch:

@@ -298,7 +298,7 @@ async def test_grant_never_heard(own_redis_server):
     await store.load("key")
     own_redis_server.freeze()
     task = asyncio.create_task(lock_once(store))
-    await asyncio.sleep(0.1)  # the request is out; nobody answers
+    await asyncio.sleep(0.1)  # the request is out, and gets no answer
     task.cancel()
     await asyncio.sleep(0.05)
     own_redis_server.thaw()
