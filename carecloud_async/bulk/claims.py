@@ -267,8 +267,8 @@ class Claims:
     def _explain(self, error: OSError | sqlite3.Error) -> BulkWriteError:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             return BulkWriteError(
-                f"{self._folder}: another program has kept the claims of bulk writes locked for {_BUSY:g} s: end it, or "
-                "let it go on if it is stopped"
+                f"{self._folder}: another program has kept the claims of bulk writes locked for {_BUSY:g} s: end "
+                "it, or let it go on if it is stopped"
             )
         return BulkWriteError(
             f"{self._folder}: the claims of bulk writes cannot be used ({type(error).__name__}): set XDG_STATE_HOME to "

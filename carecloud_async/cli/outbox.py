@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -18,7 +19,7 @@ from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import Rate
 from carecloud_async.cli.progress import counted
 from carecloud_async.outbox import Outbox, OutboxError
-from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
 
 __all__ = ["outbox"]
 
@@ -45,8 +46,8 @@ def outbox(
 ) -> int:
     """Look after an outbox while no program has it open.
 
-    list: print what failed and what waits. retry: let failed entries wait again. drop: remove failed entries for good.
-    send: send what waits; the exit code is 0 only if everything went out. Only send needs the project.
+    list: print what failed and what waits, and why. retry: let failed entries wait again. drop: remove failed entries
+    for good. send: send what waits; the exit code is 0 only if everything went out. Only send needs the project.
 
     Example: carecloud outbox till.db retry 12
     """
@@ -131,9 +132,29 @@ def _lines(queue: OutboxQueue) -> Iterator[str]:
         for one in found:
             why = "; ".join(one.reasons)
             yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
-    for number, label, put_at in queue.waiting_labels(limit=_PAGE):
-        yield f"{number}\t{_moment(put_at)}\t{label}\twaiting"
+    for entry in queue.waiting_entries(limit=_PAGE, now=time.monotonic()):
+        why = "; ".join(_reasons(entry, queue.settle_seconds))
+        yield f"{entry.id}\t{_moment(entry.put_at)}\t{entry.label}\twaiting\t{why}"
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="minutes")
+def _reasons(one: WaitingEntry, settle: float | None) -> Iterator[str]:
+    """Yield why an entry waits, and when it is tried next where that is known."""
+    if one.after is not None:
+        yield f"after {one.after}"
+        return
+    if one.is_lost:
+        yield f"its answer was lost ({one.fault})" if one.fault else "its answer was lost"
+        if one.due_in:
+            yield f"looked up from {_moment(time.time() + one.due_in, 'seconds')} on"
+        elif one.due_in is None and settle is not None:
+            yield f"looked up {settle:.0f} s after a program opens the outbox"
+        else:
+            yield "looked up when a program opens the outbox"
+    if one.problem is not None:
+        yield explain(one.problem)[0]
+    elif not one.is_lost:
+        yield "not sent yet"
+
+
+def _moment(seconds: float, precision: str = "minutes") -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec=precision)

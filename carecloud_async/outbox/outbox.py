@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Collection
@@ -211,7 +212,7 @@ class Outbox:
         settle = self._caller.options.timeout.read + _WORKS_LONGER
         claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle)
         self._claims = claims.__enter__()
-        earlier = queue.begin(owner=claims.owner, now=self._clock.monotonic())
+        earlier = queue.begin(owner=claims.owner, now=self._clock.monotonic(), settle_seconds=settle)
         if earlier is not None:
             claims.adopt(earlier)
         claims.keep_only([self._entries.claim(kind, key) for kind, key in queue.lost_keys()])
@@ -219,12 +220,14 @@ class Outbox:
     def _close(self) -> None:
         """Close what was opened. Blocks."""
         claims, self._claims = self._claims, None
-        queue, self._dispatcher = self._queue, None
-        self._last_counts = self._counts
-        self._queue = None
+        queue, self._queue = self._queue, None
+        dispatcher, self._dispatcher = self._dispatcher, None
+        if queue is not None:
+            self._last_counts = queue.waiting, queue.failed
         try:
             if claims is not None:
                 claims.__exit__()
         finally:
             if queue is not None:
-                queue.close()
+                with contextlib.closing(queue), contextlib.suppress(OutboxError):  # a full disk keeps the entries
+                    queue.leave({} if dispatcher is None else dispatcher.problems)

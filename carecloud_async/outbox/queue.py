@@ -19,11 +19,12 @@ from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.rows import Intent
 from carecloud_async.bulk.tables import WRITTEN
-from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL
+from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, Fix
 from carecloud_async.outbox.commits import Commits
 from carecloud_async.outbox.errors import OutboxError
 
-__all__ = ["KIND", "FailedEntry", "NewEntry", "OutboxQueue", "Progress", "QueuedEntry"]
+__all__ = ["KIND", "FailedEntry", "NewEntry", "OutboxQueue", "Progress", "QueuedEntry", "WaitingEntry"]
 
 T = TypeVar("T")
 
@@ -129,6 +130,29 @@ class FailedEntry:
     reasons: tuple[str, ...]
 
 
+@frozen(kw_only=True)
+class WaitingEntry:
+    """An entry that has no outcome, in an outbox that sends nothing now.
+
+    Attributes:
+        id, label, put_at: see `FailedEntry`.
+        after: the number of the entry that must have ended before; `None` if its turn has come.
+        is_lost: whether it was sent, or may have been, and its answer is not known.
+        fault: what the server answered to it, if that was a 5xx.
+        due_in: seconds until what was lost is looked up; `None` if they count from the next opening of the outbox.
+        problem: why its program could not send it, if it had closed the outbox.
+    """
+
+    id: int
+    label: str
+    put_at: float
+    after: int | None = None
+    is_lost: bool = False
+    fault: str | None = None
+    due_in: float | None = None
+    problem: CareCloudError | None = None
+
+
 class OutboxQueue:
     """An open outbox. Everything blocks, and many threads may call it.
 
@@ -177,12 +201,13 @@ class OutboxQueue:
         """Close the file."""
         self._file.close()
 
-    def begin(self, *, owner: int, now: float) -> int | None:
+    def begin(self, *, owner: int, now: float, settle_seconds: float) -> int | None:
         """Take up what an earlier process left: what was about to be sent may have been sent until its end.
 
         Args:
             owner: the number of this run in the claims.
             now: the time on the monotonic clock, which may have begun again since.
+            settle_seconds: how long a lost request may still take effect.
 
         Returns:
             the number of the earlier run.
@@ -191,6 +216,8 @@ class OutboxQueue:
         def work(db: Database) -> int | None:
             earlier: int | None = self._file.get("owner")
             self._file.set("owner", owner)
+            self._file.set("settle", settle_seconds)
+            self._file.set("problems", None)
             db.execute(
                 f"UPDATE entries SET tries = tries + (state = {State.INTENDED}), state = {State.LOST}, "
                 f"lost_at = min(coalesce(lost_at, ?), ?) WHERE state IN ({State.INTENDED}, {State.LOST})",
@@ -199,6 +226,21 @@ class OutboxQueue:
             return earlier
 
         return self._commit(work)
+
+    def leave(self, problems: Mapping[str, Exception]) -> None:
+        """Note why entries wait, for the person who looks at them while no program has the outbox open.
+
+        Args:
+            problems: why the entries of a kind cannot be sent.
+        """
+        words = {kind: _problem_words(error) for kind, error in problems.items()}
+        if words:
+            self._commit(lambda _: self._file.set("problems", words))
+
+    @property
+    def settle_seconds(self) -> float | None:
+        """How long a lost request may take effect, as the last program had it; `None` if none has opened the file."""
+        return self._file.get("settle", float)
 
     def lost_keys(self) -> list[tuple[str, str]]:
         """Return kind and key of the entries whose answer was lost."""
@@ -300,10 +342,37 @@ class OutboxQueue:
             for number, label, put_at, outcome, reasons in found
         ]
 
-    def waiting_labels(self, *, limit: int) -> list[tuple[int, str, float]]:
-        """Return number, label and time of the first entries that wait."""
-        where = f"state < {State.ENDED} ORDER BY id LIMIT ?"
-        return self._file.db.execute(f"SELECT id, label, put_at FROM entries WHERE {where}", (limit,))
+    def waiting_entries(self, *, limit: int, now: float) -> list[WaitingEntry]:
+        """Return the first entries that wait, and why.
+
+        Args:
+            limit: the most of them.
+            now: the time on the monotonic clock.
+        """
+        settle = self.settle_seconds
+        problems = self._file.get("problems", dict[str, tuple[str, str | None]]) or {}
+        first = (
+            f"SELECT id FROM entries AS one WHERE lane = entries.lane AND state < {State.ENDED} AND ready = 1 LIMIT 1"
+        )
+        found = self._file.db.execute(
+            f"SELECT id, label, put_at, kind, state, fault, lost_at, CASE ready WHEN 0 THEN ({first}) END FROM entries "
+            f"WHERE state < {State.ENDED} ORDER BY id LIMIT ?",
+            (limit,),
+        )
+        return [
+            WaitingEntry(
+                id=number,
+                label=label,
+                put_at=put_at,
+                after=after,
+                is_lost=state in {State.INTENDED, State.LOST},
+                fault=fault,
+                # A time ahead of the clock is from before the machine started.
+                due_in=None if None in {settle, lost_at} or lost_at > now else max(lost_at + settle - now, 0.0),
+                problem=_problem(*problems[kind]) if kind in problems else None,
+            )
+            for number, label, put_at, kind, state, fault, lost_at, after in found
+        ]
 
     def retry(self, numbers: Collection[int] | None) -> int:
         """Let failed entries wait again, all of them if none is named; return how many."""
@@ -365,6 +434,17 @@ def _entry(
     found = None if intent is None else Intent(was_absent=was_absent, changed=tuple(changed))
     progress = Progress(state=state, intent=found, lost_at=lost_at, tries=tries, alone=alone, fault=fault)
     return QueuedEntry(id=number, kind=kind, key=key, body=body, progress=progress)
+
+
+def _problem_words(error: Exception) -> tuple[str, str | None]:
+    """Return an error as the file keeps it: its text, and the step of its fix."""
+    if not isinstance(error, CareCloudError):
+        return type(error).__name__, None  # whose text may hold a value
+    return error.problem, None if error.fix is None else error.fix.step
+
+
+def _problem(text: str, step: str | None) -> CareCloudError:
+    return OutboxError(text, fix=None if step is None else Fix(step))
 
 
 def _packed(intent: Intent | None) -> str | None:

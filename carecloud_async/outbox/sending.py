@@ -86,6 +86,11 @@ class Dispatcher:
         """Why entries wait; `None` while all can be sent."""
         return next((one.error for one in self._troubles.values()), None)
 
+    @property
+    def problems(self) -> dict[str, Exception]:
+        """Why entries wait, by their kind."""
+        return {kind: one.error for kind, one in self._troubles.items() if kind != _READING}
+
     def wake(self, *, now: bool = False) -> None:
         """Look at the queue again.
 

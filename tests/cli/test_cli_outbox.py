@@ -10,6 +10,9 @@ import pytest
 from cli_process import wait_until
 
 from carecloud_async import CareCloud
+from carecloud_async.cli.outbox import _reasons
+from carecloud_async.outbox import OutboxError
+from carecloud_async.outbox.queue import WaitingEntry
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
@@ -62,7 +65,7 @@ def test_the_help_desk_retries_and_drops(carecloud, till):
     assert retried.err.endswith("1 waiting, 0 failed\n")
     waiting = carecloud("outbox", "till.db", "drop", 2)
     assert (waiting.code, waiting.line) == (2, "no failed entry has the number 2: see carecloud outbox till.db")
-    assert carecloud("outbox", "till.db", "list").out.endswith("\tpoints.assign_points B2\twaiting\n")
+    assert carecloud("outbox", "till.db", "list").out.endswith("\tpoints.assign_points B2\twaiting\tnot sent yet\n")
 
 
 def test_what_waits_is_sent(carecloud, till, project):
@@ -73,6 +76,44 @@ def test_what_waits_is_sent(carecloud, till, project):
     assert sent.line == "0 sent, 0 waiting, 2 failed"
     carecloud("outbox", "till.db", "drop", "--all")
     assert carecloud("outbox", "till.db", "send").code == 0
+
+
+@posix
+def test_the_list_says_why_entries_wait(start, carecloud, waiting, project):
+    """After a lost answer and a missing right, each entry says why it waits and when it is looked up."""
+    project.faults.add("POST /points/actions/assign-points", cut="after")
+    project.faults.add("POST /points/actions/assign-points", status=403, times=None)
+    process = start("outbox", "till.db", "send")
+    assert "403" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    listed = carecloud("outbox", "till.db").out.splitlines()
+    assert len(listed) == 5
+    denied = "403 on POST /points/actions/assign-points"
+    lost = [line for line in listed if "\twaiting\tits answer was lost; looked up " in line]
+    assert len(lost) == 1
+    assert re.search(r" looked up (from 20.* on|35 s after a program opens the outbox|when a program)", lost[0])
+    assert all(denied in line and line.endswith("; ask the administrator") for line in listed if line not in lost)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"after": 3}, "after 3"),
+        ({}, "not sent yet"),
+        ({"problem": OutboxError("no network")}, "no network"),
+        ({"is_lost": True}, "its answer was lost; looked up 35 s after a program opens the outbox"),
+        ({"is_lost": True, "due_in": 0.0}, "its answer was lost; looked up when a program opens the outbox"),
+        (
+            {"is_lost": True, "due_in": 0.0, "fault": "503", "problem": OutboxError("no network")},
+            "its answer was lost (503); looked up when a program opens the outbox; no network",
+        ),
+    ],
+)
+def test_why_an_entry_waits(entry, why):
+    """The list names the entry before it, a lost answer with its look-up, or what held up the program."""
+    waits = WaitingEntry(id=4, label="points.assign_points B4", put_at=0.0, **entry)
+    assert "; ".join(_reasons(waits, 35.0)) == why
 
 
 @posix
