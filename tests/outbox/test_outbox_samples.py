@@ -41,7 +41,8 @@ async def use(app, customer_id):
     """Pay at the application, and close it when that went out."""
     async with app.router.lifespan_context(app):
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as http:
-            assert (await http.post(f"/paid/{customer_id}")).status_code == 202
+            assert (await http.post(f"/paid/{customer_id}", params={"order": "order-17"})).status_code == 202
+            assert (await http.post(f"/paid/{customer_id}", params={"order": "order 17"})).status_code == 422
         outbox = app.state.carecloud_default_outbox
         assert await outbox.flush()
 
