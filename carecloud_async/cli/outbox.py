@@ -19,7 +19,8 @@ from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import Rate
 from carecloud_async.cli.progress import counted
 from carecloud_async.outbox import Outbox, OutboxError
-from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
+from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue_values import WaitingEntry
 
 __all__ = ["outbox"]
 

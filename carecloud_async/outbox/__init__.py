@@ -16,6 +16,6 @@ overwritten.
 
 from carecloud_async.outbox.errors import NotForOutboxError, OutboxError
 from carecloud_async.outbox.outbox import Outbox
-from carecloud_async.outbox.queue import FailedEntry
+from carecloud_async.outbox.queue_values import FailedEntry
 
 __all__ = ["FailedEntry", "NotForOutboxError", "Outbox", "OutboxError"]

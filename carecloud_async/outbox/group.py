@@ -20,7 +20,8 @@ from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.rows import LoadedRow, Plan, Write, unpack
 from carecloud_async.bulk.tables import WRITES
 from carecloud_async.outbox.entries import Target
-from carecloud_async.outbox.queue import OutboxQueue, Progress, QueuedEntry
+from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue_values import Progress, QueuedEntry
 
 __all__ = ["send_group"]
 

@@ -20,7 +20,8 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError, OutboxError
 from carecloud_async.outbox.family import scope_of
-from carecloud_async.outbox.queue import FailedEntry, OutboxQueue
+from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue_values import FailedEntry
 from carecloud_async.outbox.sending import Dispatcher
 
 __all__ = ["Outbox"]

@@ -17,7 +17,8 @@ from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.errors import CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.group import send_group
-from carecloud_async.outbox.queue import OutboxQueue, QueuedEntry
+from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue_values import QueuedEntry
 
 __all__ = ["Dispatcher"]
 

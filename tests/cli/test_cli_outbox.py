@@ -12,7 +12,7 @@ from cli_process import wait_until
 from carecloud_async import CareCloud
 from carecloud_async.cli.outbox import _reasons
 from carecloud_async.outbox import OutboxError
-from carecloud_async.outbox.queue import WaitingEntry
+from carecloud_async.outbox.queue_values import WaitingEntry
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 

@@ -4,7 +4,8 @@ from contextlib import closing
 
 from carecloud_async.bulk.machine import State
 from carecloud_async.errors import ConnectionFailedError
-from carecloud_async.outbox.queue import NewEntry, OutboxQueue, Progress
+from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue_values import NewEntry, Progress
 
 
 def entry(kind, lane, key):

@@ -1,0 +1,105 @@
+"""What goes into an outbox's queue, what comes out of it, and what a person is shown of it."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from carecloud_async.bulk.machine import State
+from carecloud_async.bulk.rows import Intent
+from carecloud_async.errors import CareCloudError
+
+__all__ = ["FailedEntry", "NewEntry", "Progress", "QueuedEntry", "WaitingEntry"]
+
+
+@frozen(kw_only=True)
+class NewEntry:
+    """What is put.
+
+    Attributes:
+        kind: the name of its kind.
+        key: its key in the form in which keys are compared.
+        once: what no other entry may have; `None` for changes, of which any number may follow one another.
+        lane: entries of one lane are sent in their order.
+        follows: the `once` of an entry that must be sent before, if it waits.
+        label: what a person reads: the operation and the key, where that is no personal datum.
+        body: what is sent.
+    """
+
+    kind: str
+    key: str = field(repr=False)
+    once: str | None = field(default=None, repr=False)
+    lane: str = field(repr=False)
+    follows: str | None = field(default=None, repr=False)
+    label: str
+    body: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Progress:
+    """How far an entry has come.
+
+    Attributes:
+        state, tries, alone, fault: see `bulk.rows.Write`.
+        intent: what was about to be sent; `None` if nothing was.
+        lost_at: when its answer was lost, on the monotonic clock.
+    """
+
+    state: int = State.WAITING
+    intent: Intent | None = None
+    lost_at: float | None = None
+    tries: int = 0
+    alone: int = 0
+    fault: str | None = None
+
+
+@frozen(kw_only=True)
+class QueuedEntry:
+    """An entry whose turn has come."""
+
+    id: int
+    kind: str
+    key: str = field(repr=False)
+    body: bytes = field(repr=False)
+    progress: Progress
+
+
+@frozen(kw_only=True)
+class FailedEntry:
+    """An entry that the API refused, or of which nothing can be known.
+
+    Attributes:
+        id: its number.
+        label: the operation and, where it is no personal datum, the key.
+        put_at: when it was put (seconds since 1970).
+        outcome: `refused`, `conflict` or `unknown`; see `carecloud_async.bulk.Outcome`.
+        reasons: why; never a value.
+    """
+
+    id: int
+    label: str
+    put_at: float
+    outcome: str
+    reasons: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class WaitingEntry:
+    """An entry that has no outcome, in an outbox that sends nothing now.
+
+    Attributes:
+        id, label, put_at: see `FailedEntry`.
+        after: the number of the entry that must have ended before; `None` if its turn has come.
+        is_lost: whether it was sent, or may have been, and its answer is not known.
+        fault: what the server answered to it, if that was a 5xx.
+        due_in: seconds until what was lost is looked up; `None` if they count from the next opening of the outbox.
+        problem: why its program could not send it, if it had closed the outbox.
+    """
+
+    id: int
+    label: str
+    put_at: float
+    after: int | None = None
+    is_lost: bool = False
+    fault: str | None = None
+    due_in: float | None = None
+    problem: CareCloudError | None = None
