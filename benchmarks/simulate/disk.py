@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.simulate.loop import PROCESS
-from benchmarks.simulate.machine import EPOCH
+from benchmarks.simulate.machine import EPOCH, Process
 from carecloud_async._base.runs.publication import publish
 from carecloud_async._base.runtime import thread_yield, threads
 
@@ -172,12 +172,28 @@ def _lockf(original: Callable[..., Any]) -> Callable[..., Any]:
     def lockf(file: Any, operation: int, *args: Any) -> Any:
         process = PROCESS.get()
         if process is not None and not operation & fcntl.LOCK_UN:
-            process.step("lockf")
-            found = os.fstat(file if isinstance(file, int) else file.fileno())
-            process.machine.holders[found.st_dev, found.st_ino] = process
+            _note_lock(process, file)
         return original(file, operation, *args)
 
     return lockf
+
+
+def _fcntl(original: Callable[..., Any]) -> Callable[..., Any]:
+    def control(file: Any, command: int, *args: Any) -> Any:
+        process = PROCESS.get()
+        if process is None or command != getattr(fcntl, "F_OFD_SETLK", None):
+            return original(file, command, *args)
+        # The package's list of its own files decides: a real lock would outlive a process that is killed here.
+        _note_lock(process, file)
+        return args[0]
+
+    return control
+
+
+def _note_lock(process: Process, file: Any) -> None:
+    process.step("lockf")
+    found = os.fstat(file if isinstance(file, int) else file.fileno())
+    process.machine.holders[found.st_dev, found.st_ino] = process
 
 
 class _InlineThreads:
@@ -249,6 +265,7 @@ def caught_system() -> Iterator[None]:
         catch(os, "open", _open(os.open))
         catch(fcntl, "flock", _flock(fcntl.flock))
         catch(fcntl, "lockf", _lockf(fcntl.lockf))
+        catch(fcntl, "fcntl", _fcntl(fcntl.fcntl))
         catch(sqlite3, "connect", _connect(sqlite3.connect))
         catch(secrets, "token_hex", _token_hex(secrets.token_hex))
         catch(secrets, "token_bytes", _token_bytes(secrets.token_bytes))

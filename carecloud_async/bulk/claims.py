@@ -223,7 +223,7 @@ class Claims:
             for (owner,) in self._db.execute("SELECT owner FROM owners WHERE slot = ?", (slot,)):
                 self._end_owner(self._db, owner)
             # At random: journals remember numbers, and may outlive this file.
-            self.owner = 1 + secrets.randbits(62)
+            self.owner = 1 + int.from_bytes(secrets.token_bytes(7), "big")
             self._db.execute("INSERT INTO owners VALUES (?, ?)", (self.owner, slot))
             now = self._clock.monotonic()
             self._db.execute("UPDATE claims SET left_at = ? WHERE left_at > ?", (now, now))
