@@ -1,5 +1,6 @@
 """Files that a run holds: copied meanwhile, and inherited by a forked child."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -39,7 +40,21 @@ def test_a_file_that_its_own_process_copies_stays_locked(tmp_path):
     assert elsewhere(tmp_path / "run.db") == "opened"
 
 
+def test_a_system_without_locks_of_open_files_locks_all_the_same(tmp_path, monkeypatch):
+    """Where the system refuses a lock of the open file, the process has the lock."""
+
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "not supported")
+
+    monkeypatch.setattr("fcntl.fcntl", refuse)
+    file = LockedFile(tmp_path / "run.db")
+    monkeypatch.undo()
+    assert elsewhere(tmp_path / "run.db") == "held"
+    file.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_holds_nothing_of_its_parent(tmp_path):
     """A child cannot open its parent's file, does not keep it locked by living on, and opens it after its parent."""
     path, go, tried = tmp_path / "run.db", os.pipe(), os.pipe()

@@ -202,14 +202,30 @@ def _lock_byte(file: BufferedRandom) -> None:
     import fcntl
 
     try:
-        # A lock of the open file (Linux) stays when the process closes another descriptor of it, such as a backup's.
-        with contextlib.suppress(AttributeError):
-            lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
-            return
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
+        if not _lock_open_file(file):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
     except PermissionError:  # what some systems say of a lock that is held
         raise BlockingIOError(errno.EAGAIN, "another run holds it") from None
+
+
+def _lock_open_file(file: BufferedRandom) -> bool:
+    """Lock the byte for the open file: the lock stays when the process closes another descriptor, such as a backup's.
+
+    Returns:
+        whether the system has such locks, as Linux does; some containers lack them.
+    """
+    import fcntl
+
+    try:
+        lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+    except AttributeError:
+        return False
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOSYS}:
+            raise
+        return False
+    return True
 
 
 def _key(status: os.stat_result) -> tuple[int, int]:
