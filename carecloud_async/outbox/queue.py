@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from carecloud_async._base.runs import Database, RunFile, RunKind
 from carecloud_async.bulk.machine import State
@@ -38,7 +38,7 @@ _TABLES: Final = (
     )""",
     "CREATE UNIQUE INDEX by_once ON entries (once) WHERE once IS NOT NULL",
     f"CREATE INDEX by_lane ON entries (lane, id) WHERE state < {State.ENDED}",
-    "CREATE INDEX by_ready ON entries (id) WHERE ready = 1",
+    "CREATE INDEX by_ready ON entries (kind, id) WHERE ready = 1",
     f"CREATE INDEX by_failure ON entries (id) WHERE state = {State.ENDED}",
 )
 
@@ -54,6 +54,14 @@ KIND: Final = RunKind(
     full=OUTBOX_FULL,
     work="program",
 )
+
+#: The kinds of the entries that are ready: one look at the index each.
+_READY_KINDS: Final = """
+    WITH RECURSIVE kinds (kind) AS (
+        SELECT min(kind) FROM entries WHERE ready = 1
+        UNION ALL SELECT (SELECT min(kind) FROM entries WHERE ready = 1 AND kind > kinds.kind)
+        FROM kinds WHERE kind NOTNULL
+    ) SELECT kind FROM kinds WHERE kind NOTNULL"""
 
 _IS_ALONE: Final = f"NOT EXISTS (SELECT 1 FROM entries WHERE lane = ? AND state < {State.ENDED})"
 
@@ -193,12 +201,14 @@ class OutboxQueue:
             but_kinds: kinds of which none is wanted.
             now: when an answer is taken to be lost that was not noted.
         """
-        found = self._file.db.execute(
-            "SELECT id, kind, key, body, state, intent, lost_at, tries, alone, fault FROM entries "
-            f"WHERE ready = 1 AND kind NOT IN ({', '.join('?' * len(but_kinds))}) ORDER BY id LIMIT ?",
-            (*but_kinds, limit + len(but)),
-        )
-        return [_entry(*columns, now=now) for columns in found if columns[0] not in but][:limit]
+        # Kind by kind: looking past all entries of a kind that cannot be sent now would take long.
+        columns = "id, kind, key, body, state, intent, lost_at, tries, alone, fault"
+        query = f"SELECT {columns} FROM entries WHERE ready = 1 AND kind = ? ORDER BY id LIMIT ?"
+        found: list[tuple[Any, ...]] = []
+        for (kind,) in self._file.db.execute(_READY_KINDS):
+            if kind not in but_kinds:
+                found += self._file.db.execute(query, (kind, limit + len(but)))
+        return [_entry(*one, now=now) for one in sorted(found) if one[0] not in but][:limit]
 
     def note(self, progress: Mapping[int, Progress]) -> None:
         """Note how far entries have come, durably."""
