@@ -43,7 +43,7 @@ class SegmentSync(Actor):
                 return
             await self.pause()
             if self.attempts > number + 1:
-                # What a run sent that was killed is known to nobody: the next set begins when it is over.
+                # The requests of a killed run may still arrive: wait until they cannot.
                 await self.machine.sleep(LATEST)
 
     async def end_calmly(self) -> None:
@@ -95,7 +95,7 @@ class SegmentSync(Actor):
             is_wanted = int(customer[1:]) in self.sources[number]
             if entry.path == f"{_PATH}remove-customer":
                 removed.add(customer)
-                if is_wanted == (self.mode == "mirror"):
+                if self.mode == "add" or is_wanted == (self.mode == "mirror"):
                     self.violations.add(f"{process} removed {customer}, which nobody asked for", customer)
             elif not is_wanted or self.mode == "remove":
                 self.violations.add(f"{process} added {customer}, which nobody asked for", customer)

@@ -1,4 +1,4 @@
-"""Keys and records that this user's runs on this machine are writing: two runs never write one at a time.
+"""Keys and records that this user's runs on this machine are writing: two runs never write the same one at once.
 
 A run claims a key before it looks the key up, and releases it when the outcome of the write is known. The claim of a
 write whose outcome is not known stays behind when its run ends, is killed, or gives the row back to its caller. Another
@@ -193,7 +193,7 @@ class Claims:
             self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ? AND owner = ?", rows)
 
     def release_all(self) -> None:
-        """Release all keys of this run: each of its writes has its outcome."""
+        """Release the keys of this run, whose writes have their outcome, but not those that an earlier run left."""
         self.keep_only(())
 
     def keep_only(self, keys: Collection[str]) -> None:

@@ -47,7 +47,7 @@ _WITH_SEPARATORS: Final = {
 }
 #: Floats from here on do not hold every whole number.
 _INEXACT: Final = 2**53
-#: Whole numbers from here on are none of the API's, in texts as in `_WHOLE`.
+#: The API has no integers this large, in texts as in `_WHOLE`.
 _TOO_LARGE: Final = 10**18
 
 

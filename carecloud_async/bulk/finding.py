@@ -192,7 +192,7 @@ class Finder:
                 return True
         finally:
             await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
-        return False  # a list that may lack a record is no ground for creating one
+        return False  # an incomplete list does not prove that a record is missing
 
     def _count_lookups(self, journal: Journal) -> int:
         return sum(1 for _ in self._parts(journal.waiting_keys()))

@@ -24,7 +24,7 @@ from carecloud_async.outbox.queue_values import WaitingEntry
 
 __all__ = ["outbox"]
 
-#: Entries that are read at once.
+#: The failed entries that are read at once, and the most waiting ones that are printed.
 _PAGE: Final = 1000
 
 
@@ -133,8 +133,9 @@ def _lines(queue: OutboxQueue) -> Iterator[str]:
         for one in found:
             why = "; ".join(one.reasons)
             yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
+    settle = queue.settle_seconds
     for entry in queue.waiting_entries(limit=_PAGE, now=time.monotonic()):
-        why = "; ".join(_reasons(entry, queue.settle_seconds))
+        why = "; ".join(_reasons(entry, settle))
         yield f"{entry.id}\t{_moment(entry.put_at)}\t{entry.label}\twaiting\t{why}"
 
 
@@ -144,7 +145,7 @@ def _reasons(one: WaitingEntry, settle: float | None) -> Iterator[str]:
         yield f"after {one.after}"
         return
     if one.is_lost:
-        yield f"its answer was lost ({one.fault})" if one.fault else "its answer was lost"
+        yield f"the server answered {one.fault}: its outcome is not known" if one.fault else "its answer was lost"
         if one.due_in:
             yield f"looked up from {_moment(time.time() + one.due_in, 'seconds')} on"
         elif one.due_in is None and settle is not None:

@@ -102,7 +102,7 @@ class Outbox:
             **kwargs: its arguments by name.
 
         Returns:
-            the number of the entry in this outbox.
+            the number of the entry, which no other one has that is in the file now.
 
         Raises:
             NotForOutboxError: an outbox cannot send it exactly once, or an argument is wrong; the message says why.
@@ -167,6 +167,8 @@ class Outbox:
 
     async def retry(self, numbers: Collection[int] | None = None) -> int:
         """Let entries that failed wait again, and return how many.
+
+        An entry waits for the one of its customer that is being sent.
 
         Args:
             numbers: their numbers; all of them if left out.

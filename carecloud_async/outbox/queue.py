@@ -1,7 +1,8 @@
 """`OutboxQueue`: the entries of an outbox in one run file, each in a state of `bulk.machine`.
 
-Entries form lanes, such as one for each customer. Only the first entry of a lane that has not ended is `ready`; the
-transaction that ends it makes the next one ready. So a backlog of any length costs one look at an index.
+Entries form lanes, such as one for each customer. At most one entry of a lane is `ready`: the first one that was put,
+except that a retried entry waits for the one that is ready. The transaction that ends it makes the next one ready. So a
+backlog of any length costs one look at an index.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = ["KIND", "OutboxQueue"]
 
 T = TypeVar("T")
 
-#: `once` is what no other entry may have: the key of something that is made. `ready` is 1 for the first entry of its
+#: `once` is what no other entry may have: the key of something that is made. `ready` is 1 for one entry of a
 #: lane. Entries that ended well are deleted; those that failed stay, with `outcome` and `reasons`.
 _TABLES: Final = (
     """CREATE TABLE entries (

@@ -39,7 +39,8 @@ class Progress:
     """How far an entry has come.
 
     Attributes:
-        state, tries, alone, fault: see `bulk.rows.Write`.
+        state: see `bulk.machine.State`.
+        tries, alone, fault: see `bulk.rows.Write`.
         intent: what was about to be sent; `None` if nothing was.
         lost_at: when its answer was lost, on the monotonic clock.
     """
@@ -65,7 +66,7 @@ class QueuedEntry:
 
 @frozen(kw_only=True)
 class FailedEntry:
-    """An entry that the API refused, or of which nothing can be known.
+    """An entry that the API refused, or whose outcome cannot be determined.
 
     Attributes:
         id: its number.

@@ -210,7 +210,7 @@ async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> 
 
 
 async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
-    """Send a bill unless CareCloud has it: for bills of which it is not known whether they were recorded.
+    """Send a bill unless CareCloud has it: for bills that may or may not have been recorded.
 
     Tasks of one client take turns for a bill. Separate processes cannot: two that look at the same moment both send, so
     let one process resend bills. An outbox (`client.outbox`) keeps bills until they are sent, and its processes take

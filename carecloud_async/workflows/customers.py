@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from attrs import frozen
 
@@ -13,6 +13,7 @@ from carecloud_async.errors import BadRequestError, CareCloudError, ConflictErro
 from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.ids import same_id
+from carecloud_async.resources.customers.external_ids import filters_external_ids
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["SyncedCustomer", "find_customer", "link_customer", "sync_customer"]
 
 #: An external id that no customer has: a server that finds one by it ignores the filter.
-_NO_SUCH_ID: Final = "carecloud-async.no-such-external-id"
 
 
 class SourceIds(TypedDict):
@@ -72,18 +72,11 @@ async def find_customer(client: CareCloud, *, customer_source_id: str, external_
         elif (record.external_id or "").casefold() != external_id.casefold():
             hidden[record.customer_id.casefold()] = record.customer_id
     # Records that show another id hold this one as a second id, unless the server ignores the filter.
-    if hidden and await _filters_external_ids(client, customer_source_id):
+    if hidden and await filters_external_ids(client.customer_source_records, customer_source_id):
         shown |= hidden
     if len(shown) > 1:
         raise ConflictError(f"{len(shown)} customers have this external id in the source: merge them in CareCloud")
     return next(iter(shown.values()), None)
-
-
-async def _filters_external_ids(client: CareCloud, customer_source_id: str) -> bool:
-    records = client.customer_source_records.list(
-        customer_source_id=customer_source_id, external_ids=[_NO_SUCH_ID], external_id=_NO_SUCH_ID, count=1
-    )
-    return await records.fresh().first() is None
 
 
 async def sync_customer(

@@ -3,6 +3,7 @@
 import json
 
 import anyio
+import httpx
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
 
@@ -165,6 +166,27 @@ async def test_an_external_id_of_two_customers(sandbox, tmp_path):
             [row, {**row, "external_id": "E2"}], match="external_id", defaults=SOURCE, results=results, dry_run=True
         )
         assert (await both).conflict == 1
+
+
+async def test_a_server_that_ignores_external_ids(sandbox):
+    """A record that such a server shows for any id is no evidence: its customer is not taken for that of a row."""
+    person = PersonalInformationInput(email="old@example.com", language_id="en", last_name="Old")
+    source = CustomerSourceInput(**SOURCE, external_id="E1")
+    server = sandbox.transport()
+
+    class Ignoring(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.url.path.endswith("/customer-source-records") and request.method == "GET":
+                one = {"customer_source_record_id": "r1", "customer_id": customer_id, "external_id": "E1", **SOURCE}
+                return httpx.Response(200, json={"data": {"customer_source_records": [one], "total_items": 1}})
+            return await server.handle_async_request(request)
+
+    async with connect(sandbox, transport=Ignoring()) as client:
+        customer_id = await client.customers.create(CustomerInput(personal_information=person), customer_source=source)
+        rows = [{**people(1)[0], "external_id": "E9"}]
+        report = await client.customers.bulk_write(rows, match="external_id", defaults=SOURCE)
+        assert (await client.customers.get(customer_id)).personal_information.last_name == "Old"
+    assert counts(report) == {"created": 1}
 
 
 async def test_a_customer_who_is_deleted_between_two_requests_of_a_look_up(sandbox):

@@ -108,7 +108,7 @@ def test_the_list_says_why_entries_wait(start, carecloud, waiting, project):
         ({"is_lost": True, "due_in": 0.0}, "its answer was lost; looked up when a program opens the outbox"),
         (
             {"is_lost": True, "due_in": 0.0, "fault": "503", "problem": OutboxError("no network")},
-            "its answer was lost (503); looked up when a program opens the outbox; no network",
+            "the server answered 503: its outcome is not known; looked up when a program opens the outbox; no network",
         ),
     ],
 )

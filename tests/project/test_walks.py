@@ -24,9 +24,14 @@ def found(name):
     raise LookupError(name)
 
 
-def test_there_is_a_walk_for_a_call_a_token_and_an_export():
-    """These three are what a new engineer needs first."""
-    assert set(WALKS) == {"The way of one call", "The way of a token", "The way of an export"}
+def test_there_is_a_walk_for_each_main_road():
+    """These are what a new engineer needs first."""
+    assert set(WALKS) == {
+        "The way of one call",
+        "The way of a token",
+        "The way of an export",
+        "The way of a bulk write",
+    }
 
 
 @pytest.mark.parametrize("walk", sorted(WALKS))

@@ -19,7 +19,7 @@ __all__ = ["IN_MEMORY", "TEMPORARY", "Database"]
 IN_MEMORY: Final = ":memory:"
 TEMPORARY: Final = ""
 
-#: How often to ask for WAL mode while other programs switch the same new file.
+#: How many times to try to switch a new file to WAL mode while other programs do so too.
 _SWITCHES: Final = 100
 
 

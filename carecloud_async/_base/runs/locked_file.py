@@ -4,7 +4,7 @@
     mark    SQLite's `application_id`: a file without it is never changed
     seal    SQLite's `user_version`: a checksum of the file since it was closed, 0 while it is open
 
-A bit that changes in a closed file may otherwise be a record that was deleted. SQLite checks its pages only roughly.
+Without the seal a bit that flips in a closed file could pass for a deleted record: SQLite checks its pages roughly.
 The seal costs a reading of the file at its opening and its closing: a gigabyte a second.
 """
 
@@ -37,8 +37,8 @@ _CHUNK: Final = 1 << 20
 #: A byte beside those that SQLite locks, in the page that it leaves free for locks.
 _LOCKED_BYTE: Final = 0x40000000 + 512
 
-#: Files that this process holds. A process loses its locks on a file when it closes any descriptor of it (POSIX), so
-#: that none is opened again here, and `relock` follows when SQLite has closed its own.
+#: Files that this process holds. Without locks of open files, which Linux has, a process loses its locks on a file when
+#: it closes any descriptor of it. So none is opened again here, and `relock` follows when SQLite has closed its own.
 _held: set[tuple[int, int]] = set()
 _guard = threading.Lock()
 #: The open files, whose descriptors a forked child closes: its parent holds them.
@@ -193,18 +193,17 @@ def _lock(path: Path) -> tuple[BufferedRandom, bool]:
 
 
 def _lock_byte(file: BufferedRandom) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.raw.seek(_LOCKED_BYTE)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        return
-    import fcntl
-
     try:
-        if not _lock_open_file(file):
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.raw.seek(_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        elif not _lock_open_file(file):
+            import fcntl
+
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
-    except PermissionError:  # what some systems say of a lock that is held
+    except PermissionError:  # what Windows and some other systems say of a lock that is held
         raise BlockingIOError(errno.EAGAIN, "another run holds it") from None
 
 

@@ -172,7 +172,7 @@ class TokenManager:
             self._useless_renewals.on_refused(token.value)
 
     def on_accepted(self, operation: str) -> None:
-        """Remember that the server served an operation: its next 401 causes a renewal again."""
+        """Remember that the server accepted a token for an operation: its next 401 causes a renewal again."""
         if not self._of_device:
             self._replay_backoff.on_served(operation)
             self._useless_renewals.on_served()

@@ -90,7 +90,7 @@ class StoredTokens:
         return stored
 
     async def is_usable(self, stored: StoredToken, *, current: Token | None) -> bool:
-        """Return whether a record is another token than the current one, lasts, and is of the same credentials."""
+        """Return whether a stored token is not the current one, lasts long enough, and is of the same credentials."""
         if current is not None and stored.value == current.value:
             return False
         # In this form, a NaN counts as ended, since it fails every comparison.

@@ -41,9 +41,9 @@ LONG_WINDOW = 10.0
 BACKOFF = 1.5
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 8.0
-#: The slowest rate (calls per second): of a slower one nothing is learnt within ten seconds.
+#: Lower bound of the rate (calls per second): below it, ten seconds hold too few calls to learn from.
 SLOWEST = 1.0
-#: What timers of a busy process are late (seconds): no shorter time is measured or waited for.
+#: Timers fire this late in a busy process (seconds): shorter times are neither measured nor waited for.
 TICK = 0.01
 #: The part of a limit below which a rate is clearly below it, and how many refusals in a row at such a rate lower the
 #: limit. After more, the limit is restored if at most this part of the calls since the first of them was refused.

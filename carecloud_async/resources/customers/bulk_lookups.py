@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,10 @@ from carecloud_async.bulk.family import Family, FoundRecords, normal_phone
 from carecloud_async.bulk.pages import PAGE, TakenError, read_some
 from carecloud_async.bulk.parts import NamedPart
 from carecloud_async.errors import BadRequestError
+from carecloud_async.resources.customers.external_ids import filters_external_ids
+
+if TYPE_CHECKING:
+    from carecloud_async.resources.customer_settings import CustomerSourceRecords
 
 __all__ = [
     "find_by_card_numbers",
@@ -32,12 +36,12 @@ _HINTS: Final[Mapping[str, Any]] = {"integer": int, "float": float, "number": fl
 
 
 async def find_by_external_ids(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-    """Find customers by one source and their ids there; two requests."""
+    """Find customers by one source and their ids there; usually two requests."""
     return await _records_of(customers, lambda: _source_holders(customers, keys))
 
 
 async def find_source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-    """Find who has ids in one source; one request."""
+    """Find who has ids in one source; usually one request."""
     holders = await _source_holders(customers, keys)
     return [(key, msgspec.json.encode({"customer_id": customer_id})) for key, customer_id in holders]
 
@@ -45,31 +49,28 @@ async def find_source_holders(customers: Family, keys: Sequence[tuple[str, ...]]
 async def _source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> Sequence[Holder]:
     """Return who has ids in one source.
 
-    A source record may hold several ids and show one of them. Where a record shows none of the ids that were asked for,
-    those without a record are asked for one by one.
+    A source record may hold several ids and show one of them. If a record shows another id, and the server does filter
+    by the ids, the ids still without a customer are looked up one by one.
     """
-    source = keys[0][0]
+    from carecloud_async.resources.customer_settings import CustomerSourceRecords  # few programs ask for it
+
+    source, records = keys[0][0], CustomerSourceRecords(customers.caller)
     wanted = {external_id.strip() for _, external_id in keys}
-    shown = await _shown_ids(customers, source, sorted(wanted))
-    if len(wanted) == 1:
-        (external_id,) = wanted
-        return [((source, external_id), customer_id) for _, customer_id in shown]
+    shown = await _shown_ids(records, source, sorted(wanted))
     holders = [(external_id, customer_id) for external_id, customer_id in shown if external_id in wanted]
-    if len(holders) < len(shown):
+    if len(holders) < len(shown) and await filters_external_ids(records, source):
         for external_id in sorted(wanted - {found for found, _ in holders}):
-            alone = await _shown_ids(customers, source, [external_id])
+            alone = shown if len(wanted) == 1 else await _shown_ids(records, source, [external_id])
             holders += [(external_id, customer_id) for _, customer_id in alone]
     return [((source, external_id), customer_id) for external_id, customer_id in holders]
 
 
-async def _shown_ids(customers: Family, source: str, external_ids: Sequence[str]) -> Sequence[tuple[str, str]]:
+async def _shown_ids(
+    records: CustomerSourceRecords, source: str, external_ids: Sequence[str]
+) -> Sequence[tuple[str, str]]:
     """Return the ids in a source that records show, each with its customer."""
-    from carecloud_async.resources.customer_settings import CustomerSourceRecords  # few programs ask for it
-
-    records = CustomerSourceRecords(customers.caller).list(
-        customer_source_id=source, external_ids=external_ids, count=PAGE
-    )
-    found = [msgspec.json.decode(line) for line in await read_some(records.fresh(), alone=len(external_ids) == 1)]
+    listing = records.list(customer_source_id=source, external_ids=external_ids, count=PAGE).fresh()
+    found = [msgspec.json.decode(line) for line in await read_some(listing, alone=len(external_ids) == 1)]
     return [(str(one.get("external_id") or ""), str(one["customer_id"])) for one in found if one.get("customer_id")]
 
 
@@ -98,7 +99,7 @@ async def _with_phone(customers: Family, phone: str) -> dict[Any, tuple[tuple[st
 
 
 async def find_by_card_numbers(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-    """Find customers by the numbers of their cards; two requests."""
+    """Find customers by the numbers of their cards; usually two requests."""
     return await _records_of(customers, lambda: _card_holders(customers, keys))
 
 
@@ -131,7 +132,7 @@ async def _records_of(customers: Family, find: Callable[[], Awaitable[Sequence[H
 
 
 async def _read(customers: Family, ids: Sequence[str]) -> Mapping[str, bytes] | None:
-    """Return customers by their ids; `None` if one cannot be read. Those that the list does not show are asked for."""
+    """Return customers by their ids; `None` if one cannot be read. Those missing from the list are read one by one."""
     lines = await read_some(customers.list(customer_ids=ids), alone=len(ids) == 1) if ids else []
     found = {str(msgspec.json.decode(line).get("customer_id")): line for line in lines}
     for customer_id in ids:

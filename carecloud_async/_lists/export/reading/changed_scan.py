@@ -151,7 +151,7 @@ class ChangedScan:
     async def _read_pass(self, order: Mapping[str, str], accept: Accept) -> tuple[ListPass, Boundary]:
         self._positions = self._last_page = None
         boundary = Boundary()
-        list_pass = self._full_scan.make_pass(order, boundary, accept, is_last=lambda page: page is self._last_page)
+        list_pass = self._full_scan.make_pass(order, boundary, accept, stop_after=lambda page: page is self._last_page)
         await list_pass.run()
         return list_pass, boundary
 

@@ -26,7 +26,7 @@ __all__ = ["FullScan", "OrderedPasses", "id_sort", "read_in_order"]
 #: The largest number of passes over a list.
 _MAX_PASSES = 10
 
-#: So many neighbours that were both seen before show whether the order is stable.
+#: Pairs of neighbours that were both seen before, needed to judge whether the order is stable.
 _ENOUGH_PAIRS = 200
 
 _START = Position()
@@ -111,7 +111,7 @@ class FullScan:
         accept: Accept,
         *,
         position: Position = _START,
-        is_last: Callable[[RawPage], bool] = lambda _: False,
+        stop_after: Callable[[RawPage], bool] = lambda _: False,
     ) -> ListPass:
         """Return a pass over the list, which is held against what earlier ones were told too; see `ListPass`."""
         position = evolve(position, largest_total=self.fetcher.largest_total)
@@ -122,7 +122,7 @@ class FullScan:
             accept=accept,
             plan=self.plan,
             position=position,
-            is_last=is_last,
+            stop_after=stop_after,
         )
 
     def _start_position(self) -> Position:

@@ -53,7 +53,7 @@ class ListPass:
         plan: the number of requests at once, and the number of records in each: at least 2, or pages
             could not overlap.
         position: the position to begin from.
-        is_last: returns whether the records after a page are not wanted.
+        stop_after: returns whether to stop after a page.
 
     Attributes:
         is_whole: whether no gap was left, and nothing was concluded without proof.
@@ -71,12 +71,12 @@ class ListPass:
         accept: Accept,
         plan: PagePlan,
         position: Position = _START,
-        is_last: Callable[[RawPage], bool] = lambda _: False,
+        stop_after: Callable[[RawPage], bool] = lambda _: False,
     ) -> None:
         self._plan = plan
         self._boundary = boundary
         self._accept = accept
-        self._is_last = is_last
+        self._stop_after = stop_after
         self._requests = PageRequests(fetcher, plan, params=params, start=position)
         self._totals = Totals(first=position.first_total, largest=position.largest_total, last=position.total)
         self.is_whole: bool = True
@@ -86,7 +86,7 @@ class ListPass:
         self._last = position.end  # the offset of the last known record
         self._last_page: RawPage | None = None  # the last page that was taken; `None` after known pages were skipped
         self._is_done = False  # whether no more pages are wanted
-        self._is_stopped = False  # whether that is because of `is_last`: the end of the list was not looked for
+        self._is_stopped = False  # whether that is because of `stop_after`: the end of the list was not looked for
         self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
         self._ends_early = False  # whether the last page ended before its own total
         self._leaves_out = False  # whether a page was short of a record that the next one shows to be before it
@@ -260,7 +260,7 @@ class ListPass:
                 raise self._endless("the same page again and again: it ignores `offset`")
             self._give_up()
         await self._accept(page, new, self)
-        self._is_stopped = self._is_stopped or self._is_last(page)
+        self._is_stopped = self._is_stopped or self._stop_after(page)
         self._is_done = self._is_done or self._is_stopped
 
     def _skip(self, page: RawPage) -> None:

@@ -164,7 +164,7 @@ class RangeScan:
                 accept=self._accept,
                 plan=self._plan,
                 position=position,
-                is_last=self._reaches_end,
+                stop_after=self._reaches_end,
             )
 
         found = await read_in_order(make_pass, boundary, is_one_page=_is_whole_list)

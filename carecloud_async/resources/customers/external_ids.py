@@ -1,0 +1,23 @@
+"""Whether a server looks source records up by an external id, or shows others too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from carecloud_async.resources.customer_settings import CustomerSourceRecords
+
+__all__ = ["filters_external_ids"]
+
+_NO_SUCH_ID: Final = "carecloud-async.no-such-external-id"
+
+
+async def filters_external_ids(records: CustomerSourceRecords, customer_source_id: str) -> bool:
+    """Return whether the server shows nothing for an external id that no customer has; one request.
+
+    Only then does a record that shows another id hold the one that was asked for, as a second id.
+    """
+    found = records.list(
+        customer_source_id=customer_source_id, external_ids=[_NO_SUCH_ID], external_id=_NO_SUCH_ID, count=1
+    )
+    return await found.fresh().first() is None
