@@ -35,6 +35,7 @@ __all__ = [
     "normal_email",
     "normal_phone",
     "normal_text",
+    "settle_seconds",
 ]
 
 #: Most rows of one request to a batch endpoint, as the API has it.
@@ -322,7 +323,12 @@ class Family(ABC):
 
         A server that works on a request for longer than the client waits is expected to give up soon after it.
         """
-        return self.caller.options.timeout.read + _WORKS_LONGER
+        return settle_seconds(self.caller)
+
+
+def settle_seconds(caller: Caller) -> float:
+    """Return for how long a request may take effect after its answer was lost."""
+    return caller.options.timeout.read + _WORKS_LONGER
 
 
 @typed_cache

@@ -13,8 +13,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from carecloud_async._base.runs import IN_MEMORY, Database, RunFile
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import TRANSITIONS, Move, State
@@ -227,7 +225,7 @@ class Journal:
 
     def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
         """Note what is about to be sent."""
-        intents = [(json.dumps(attrs.astuple(plan.intent)), plan.record_id, write.id) for write, plan in plans]
+        intents = [(plan.intent.to_text(), plan.record_id, write.id) for write, plan in plans]
         of_record = f"record_id = iif(id % {WRITES} = 0, ?, record_id)"
         self._move(Move.INTEND, f"intent = ?, due = NULL, lost_at = NULL, {of_record}", intents)
 

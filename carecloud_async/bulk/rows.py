@@ -61,6 +61,16 @@ class Intent:
     was_absent: bool = False
     changed: tuple[str, ...] = ()
 
+    def to_text(self) -> str:
+        """Return the text under which files keep it."""
+        return json.dumps((self.was_absent, self.changed))
+
+    @classmethod
+    def from_text(cls, text: str) -> Intent:
+        """Return the intent that a file keeps."""
+        was_absent, changed = json.loads(text)
+        return cls(was_absent=was_absent, changed=tuple(changed))
+
 
 @frozen(kw_only=True)
 class Plan:

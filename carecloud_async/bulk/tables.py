@@ -114,7 +114,6 @@ def write_of(
     intent: str | None, tries: int, alone: int, fault: str | None, most: int,
 ) -> Write:  # fmt: skip
     """Return a write from the columns of `SELECT_WRITES`."""
-    was_absent, changed = (False, ()) if intent is None else json.loads(intent)
     return Write(
         id=number,
         row=number // WRITES,
@@ -124,7 +123,7 @@ def write_of(
         record_id=record_id,
         listed=listed,
         listed_count=count,
-        intent=None if intent is None else Intent(was_absent=was_absent, changed=tuple(changed)),
+        intent=None if intent is None else Intent.from_text(intent),
         tries=tries,
         alone=alone,
         fault=fault,

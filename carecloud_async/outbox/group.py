@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 import anyio
-import attrs
 
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.engine import Engine
@@ -106,7 +104,7 @@ class _QueueJournal(Journal):
 
 
 def _packed(progress: Progress) -> str | None:
-    return None if progress.intent is None else json.dumps(attrs.astuple(progress.intent))
+    return None if progress.intent is None else progress.intent.to_text()
 
 
 async def send_group(

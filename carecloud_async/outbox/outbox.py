@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.family import settle_seconds
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError, OutboxError
 from carecloud_async.outbox.family import scope_of
@@ -30,8 +31,6 @@ __all__ = ["Outbox"]
 _PUTTING = ThreadLimit("outbox", 40)
 #: Requests under way at once: with more, `put` would wait for its turn in the event loop.
 _AT_ONCE = 8
-#: How long a request may take effect after its answer was lost, beside the client's own timeout (seconds).
-_WORKS_LONGER = 5.0
 
 
 class Outbox:
@@ -212,7 +211,7 @@ class Outbox:
         scope = scope_of(self._caller)
         binding = {name: hashlib.sha256(value.encode()).hexdigest()[:32] for name, value in scope.items()}
         self._queue = queue = OutboxQueue.open(self._path, binding=binding)
-        settle = self._caller.options.timeout.read + _WORKS_LONGER
+        settle = settle_seconds(self._caller)
         claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle)
         self._claims = claims.__enter__()
         earlier = queue.begin(owner=claims.owner, now=self._clock.monotonic(), settle_seconds=settle)

@@ -346,8 +346,7 @@ def _entry(
 ) -> QueuedEntry:  # fmt: skip
     if state == State.INTENDED:  # what became of it could not be noted
         state, lost_at = State.LOST, now
-    was_absent, changed = (False, ()) if intent is None else json.loads(intent)
-    found = None if intent is None else Intent(was_absent=was_absent, changed=tuple(changed))
+    found = None if intent is None else Intent.from_text(intent)
     progress = Progress(state=state, intent=found, lost_at=lost_at, tries=tries, alone=alone, fault=fault)
     return QueuedEntry(id=number, kind=kind, key=key, body=body, progress=progress)
 
@@ -364,4 +363,4 @@ def _problem(text: str, step: str | None) -> CareCloudError:
 
 
 def _packed(intent: Intent | None) -> str | None:
-    return None if intent is None else json.dumps((intent.was_absent, intent.changed))
+    return None if intent is None else intent.to_text()
