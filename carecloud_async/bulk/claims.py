@@ -27,7 +27,7 @@ from typing import Final, Self
 
 from attrs import field, frozen
 
-from carecloud_async._base.runs import Database
+from carecloud_async._base.runs import FULL, Database, sqlite_code
 from carecloud_async._base.runs.locked_file import LockedFile
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.durable_files import claim_folder
@@ -265,15 +265,13 @@ class Claims:
             return None
 
     def _explain(self, error: OSError | sqlite3.Error) -> BulkWriteError:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            return BulkWriteError(
-                f"{self._folder}: another program has kept the claims of bulk writes locked for {_BUSY:g} s: end "
-                "it, or let it go on if it is stopped"
-            )
-        return BulkWriteError(
-            f"{self._folder}: the claims of bulk writes cannot be used ({type(error).__name__}): set XDG_STATE_HOME to "
-            "a folder of your own that can be written to"
-        )
+        if sqlite_code(error) == sqlite3.SQLITE_BUSY:
+            problem = f"another program has kept them locked for {_BUSY:g} s: end it, or let it go on if it is stopped"
+        elif sqlite_code(error) == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in FULL:
+            problem = "the disk is full: free some space and go on"
+        else:
+            problem = f"{type(error).__name__}: set XDG_STATE_HOME to a folder of your own that can be written to"
+        return BulkWriteError(f"{self._folder}: the claims of bulk writes cannot be used: {problem}")
 
     @property
     def _db(self) -> Database:

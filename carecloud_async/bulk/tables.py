@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from carecloud_async._base.runs import RunKind
+from carecloud_async._base.runs import RunKind, sqlite_code
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import Outcome, RowResult
@@ -90,7 +90,7 @@ class _JournalKind(RunKind):
 
     def of_sqlite(self, path: Path | str, error: sqlite3.Error) -> CareCloudError:
         """See `RunKind.of_sqlite`."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
+        if sqlite_code(error) == sqlite3.SQLITE_IOERR:
             return self.error(f"{path}: {error}: nothing is lost", fix=self.full)
         return super().of_sqlite(path, error)
 

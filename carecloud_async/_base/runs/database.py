@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
-__all__ = ["IN_MEMORY", "TEMPORARY", "Database"]
+__all__ = ["IN_MEMORY", "TEMPORARY", "Database", "sqlite_code"]
 
 #: Names of databases without a file of their own: one in memory, and one that moves to a temporary file as it grows.
 IN_MEMORY: Final = ":memory:"
@@ -21,6 +21,11 @@ TEMPORARY: Final = ""
 
 #: How many times to try to switch a new file to WAL mode while other programs do so too.
 _SWITCHES: Final = 100
+
+
+def sqlite_code(error: BaseException) -> int:
+    """Return the code of an error of SQLite without its details; 0 if it has none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 class Database:
@@ -81,7 +86,7 @@ class Database:
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if is_last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if is_last or sqlite_code(error) != sqlite3.SQLITE_BUSY:
                 raise
             return False
         return True

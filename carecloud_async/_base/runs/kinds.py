@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from attrs import frozen
 
+from carecloud_async._base.runs.database import sqlite_code
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OTHER_PLACE, RESUME, Fix
 
@@ -89,11 +90,7 @@ def why_foreign(before: Mapping[str, str], now: Mapping[str, str], *, name: str,
 def is_damage(error: sqlite3.Error) -> bool:
     """Return whether an error of SQLite says that the file is not what was written."""
     # Text that is not Unicode has no code.
-    return _code(error) in _DAMAGED or (type(error) is sqlite3.OperationalError and not _code(error))
-
-
-def _code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits are details
+    return sqlite_code(error) in _DAMAGED or (type(error) is sqlite3.OperationalError and not sqlite_code(error))
 
 
 @frozen(kw_only=True)
@@ -161,7 +158,7 @@ class RunKind:
 
     def of_sqlite(self, path: Path | str, error: sqlite3.Error) -> CareCloudError:
         """Make the error of a refusal of SQLite."""
-        code = _code(error)
+        code = sqlite_code(error)
         if is_damage(error):
             return self.damaged(path)
         if code in _IN_USE:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from carecloud_async._base.runs import TEMPORARY, Database
+from carecloud_async._base.runs import TEMPORARY, Database, sqlite_code
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.export.reading.evidence import agreeing_bits
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
@@ -127,7 +127,7 @@ class TemporarySeenIds(SeenIds):
 
 
 def _explain(error: sqlite3.Error) -> ExportError:
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+    if sqlite_code(error) == sqlite3.SQLITE_FULL:
         return ExportError("the temporary folder is full: free some space, or name another folder in SQLITE_TMPDIR")
     return ExportError(f"the temporary folder: the ids of records cannot be stored there: {error}")
 
