@@ -8,7 +8,7 @@ import os
 
 
 class FullFile(io.FileIO):
-    """A file on a disk that is full after so many bytes."""
+    """A file on a disk that becomes full after a number of bytes."""
 
     room = 10_000
 

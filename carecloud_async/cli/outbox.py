@@ -103,7 +103,7 @@ class _Sending:
     """How far the sending of an outbox has come.
 
     Args:
-        outbox: the outbox, of which nothing was sent yet.
+        outbox: the outbox; nothing in it has been sent yet.
 
     Attributes:
         problem: why entries wait, if there is a reason.

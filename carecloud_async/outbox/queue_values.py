@@ -18,7 +18,7 @@ class NewEntry:
     Attributes:
         kind: the name of its kind.
         key: its key in the form in which keys are compared.
-        once: what no other entry may have; `None` for changes, of which any number may follow one another.
+        once: a key that only one entry may have; `None` for changes, which may follow one another in any number.
         lane: entries of one lane are sent in their order.
         follows: the `once` of an entry that must be sent before, if it waits.
         label: what a person reads: the operation and the key, where that is no personal datum.
