@@ -24,8 +24,10 @@ from carecloud_async.outbox.queue_values import WaitingEntry
 
 __all__ = ["outbox"]
 
-#: The failed entries that are read at once, and the most waiting ones that are printed.
+#: Failed entries that are read at once.
 _PAGE: Final = 1000
+#: Most waiting entries that are printed.
+_MOST_LISTED: Final = 1000
 
 
 @expands_options
@@ -47,8 +49,9 @@ def outbox(
 ) -> int:
     """Look after an outbox while no program has it open.
 
-    list: print what failed and what waits, and why. retry: let failed entries wait again. drop: remove failed entries
-    for good. send: send what waits; the exit code is 0 only if everything went out. Only send needs the project.
+    list: print what failed and what waits (the first thousand), and why. retry: let failed entries wait again. drop:
+    remove failed entries for good. send: send what waits; the exit code is 0 only if everything went out. Only send
+    needs the project.
 
     Example: carecloud outbox till.db retry 12
     """
@@ -65,6 +68,8 @@ def outbox(
         if what == "list":
             for line in _lines(queue):
                 put(f"{line}\n".encode())
+            if queue.waiting > _MOST_LISTED:
+                say(f"… and {queue.waiting - _MOST_LISTED:,} more that wait")
         else:
             chosen = None if everything else numbers
             others = [str(one) for one in chosen or () if not _is_failed(queue, one)]
@@ -134,7 +139,7 @@ def _lines(queue: OutboxQueue) -> Iterator[str]:
             why = "; ".join(one.reasons)
             yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
     settle = queue.settle_seconds
-    for entry in queue.waiting_entries(limit=_PAGE, now=time.monotonic()):
+    for entry in queue.waiting_entries(limit=_MOST_LISTED, now=time.monotonic()):
         why = "; ".join(_reasons(entry, settle))
         yield f"{entry.id}\t{_moment(entry.put_at)}\t{entry.label}\twaiting\t{why}"
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 from itertools import islice
 
 import anyio
@@ -116,6 +117,17 @@ def test_why_an_entry_waits(entry, why):
     """The list names the entry before it, a lost answer with its look-up, or what held up the program."""
     waits = WaitingEntry(id=4, label="points.assign_points B4", put_at=0.0, **entry)
     assert "; ".join(_reasons(waits, 35.0)) == why
+
+
+def test_a_long_list_says_how_many_more_wait(carecloud, waiting, monkeypatch):
+    """A list as long as the most that is printed is whole; of a longer one, the command says how many are left out."""
+    monkeypatch.setattr(sys.modules["carecloud_async.cli.outbox"], "_MOST_LISTED", 5)
+    whole = carecloud("outbox", "till.db")
+    assert (len(whole.out.splitlines()), whole.err) == (5, "carecloud: 5 waiting, 0 failed\n")
+    monkeypatch.setattr(sys.modules["carecloud_async.cli.outbox"], "_MOST_LISTED", 3)
+    cut = carecloud("outbox", "till.db")
+    assert cut.out.splitlines() == whole.out.splitlines()[:3]
+    assert cut.err == "carecloud: … and 2 more that wait\ncarecloud: 5 waiting, 0 failed\n"
 
 
 @posix
