@@ -85,6 +85,7 @@ NOT_THE_API = Fix("check that {project_url} is that of a CareCloud project; if i
 NOTHING_ANSWERS = Fix("check {project_url}, the port and the network")
 OUTBOX_DAMAGED = Fix("keep a copy, then remove it to begin again: what waited in it is not sent")
 OUTBOX_FULL = Fix("free some space and try again; what was put before is kept")
+OUTBOX_KEY_IN_USE = Fix("give this call another key, or drop that entry first if it has failed")
 OUTBOX_MOVED = Fix("put it back with its -wal file, or open the outbox again: nothing more is stored until then")
 OTHER_JOURNAL = Fix("name another place in {journal}, or make this one writable")
 OTHER_PLACE = Fix("choose another place, or make this one writable")

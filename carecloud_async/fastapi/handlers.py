@@ -31,12 +31,13 @@ def install_error_handlers(app: FastAPI) -> None:
     | what happened | answer |
     | --- | --- |
     | no such record | 404 |
+    | the record was changed meanwhile; an outbox holds another call with the same key | 409 |
     | refused input | 422, with names and reasons |
     | a customer's session is over, a customer's login was refused, no customer is logged in | 401 |
     | the project's rate limit, 503, the token store cannot be reached | 503 with `Retry-After` |
     | no answer in time; a write that may have happened | 504 |
     | any other failure of CareCloud, including refused credentials of the application | 502 |
-    | a mistake in this application | 500 |
+    | a mistake in this application; an outbox that cannot be used, such as on a full disk | 500 |
     | a webhook that was refused | 401, 400, 413, 422; 503 while the same delivery is handled |
 
     A handler of the application's own for one of these exceptions wins. WebSockets have no such answers and are left

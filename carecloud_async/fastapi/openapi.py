@@ -86,7 +86,9 @@ def _statuses(method: str, calls: list[Any]) -> list[int]:
     # A login with a password comes as a form or a body: a refused one is 401.
     may_refuse_login = method not in _ONLY_READ or any(isinstance(call, CustomerDependency) for call in calls)
     is_webhook = any(isinstance(call, WebhookDependency) for call in calls)
-    statuses = [status for status in STATUSES if status != 401 or may_refuse_login]
+    absent = {401} if not may_refuse_login else set()
+    absent |= {409} if method in _ONLY_READ else set()
+    statuses = [status for status in STATUSES if status not in absent]
     return [*statuses, *(WEBHOOK_STATUSES if is_webhook else ())]
 
 

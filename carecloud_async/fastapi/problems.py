@@ -27,6 +27,7 @@ from carecloud_async.errors import (
     TokenStoreError,
     WrongEventLoopError,
 )
+from carecloud_async.outbox import KeyInUseError, OutboxError
 from carecloud_async.webhooks.problem import DEFAULT_RETRY_AFTER, Problem
 
 NOT_FOUND = Problem(status=404, code="not_found", detail="There is no such record.")
@@ -34,6 +35,11 @@ INVALID = Problem(status=422, code="invalid_request", detail="The request was re
 SESSION_EXPIRED = Problem(status=401, code="session_expired", detail="The session is over: log in again.")
 LOGIN_REFUSED = Problem(status=401, code="login_refused", detail="The login was refused.")
 CONFLICT = Problem(status=409, code="conflict", detail="The record was changed: read it again.")
+KEY_IN_USE = Problem(
+    status=409,
+    code="key_in_use",
+    detail="Another request with this key and other content is waiting or has failed: use another key.",
+)
 NO_SESSION = Problem(status=401, code="not_logged_in", detail="No customer is logged in.")
 BUSY = Problem(status=503, code="upstream_busy", detail="Too many requests at the moment: try again later.")
 UNAVAILABLE = Problem(status=503, code="unavailable", detail="Not available at the moment: try again later.")
@@ -50,6 +56,7 @@ BROKEN = Problem(status=500, code="internal_error", detail="Something is wrong h
 STATUSES = {
     401: "The session is over, or no customer is logged in",
     404: "No such record",
+    409: "The record was changed meanwhile, or the key is used by another request",
     422: "Refused input, with the reasons",
     502: "The upstream server failed",
     503: "Busy or not available; see Retry-After",
@@ -87,9 +94,11 @@ def _kind(error: CareCloudError) -> Problem:
             return TIMEOUT
         case ConflictError():
             return CONFLICT
+        case KeyInUseError():
+            return KEY_IN_USE
         case TokenStoreError() | ClientClosedError():
             return UNAVAILABLE
-        case ConfigurationError() | WrongEventLoopError() | ExportError():
+        case ConfigurationError() | WrongEventLoopError() | ExportError() | OutboxError():
             return BROKEN
     return FAILED
 

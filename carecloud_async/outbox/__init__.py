@@ -14,8 +14,8 @@ both send it. A change that another program makes within the ten seconds between
 overwritten.
 """
 
-from carecloud_async.outbox.errors import NotForOutboxError, OutboxError
+from carecloud_async.outbox.errors import KeyInUseError, NotForOutboxError, OutboxError
 from carecloud_async.outbox.outbox import Outbox
 from carecloud_async.outbox.queue_values import FailedEntry
 
-__all__ = ["FailedEntry", "NotForOutboxError", "Outbox", "OutboxError"]
+__all__ = ["FailedEntry", "KeyInUseError", "NotForOutboxError", "Outbox", "OutboxError"]

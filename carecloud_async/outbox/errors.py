@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carecloud_async.errors import CareCloudError, ConfigurationError
 
-__all__ = ["NotForOutboxError", "OutboxError"]
+__all__ = ["KeyInUseError", "NotForOutboxError", "OutboxError"]
 
 
 class OutboxError(CareCloudError):
@@ -13,3 +13,7 @@ class OutboxError(CareCloudError):
 
 class NotForOutboxError(OutboxError, ConfigurationError):
     """An operation that no outbox can send exactly once, or arguments that no server would take; nothing was stored."""
+
+
+class KeyInUseError(NotForOutboxError):
+    """Another call with this key, and with other content, is in the outbox; nothing was stored."""

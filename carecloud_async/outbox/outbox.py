@@ -18,8 +18,9 @@ from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, ru
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.family import settle_seconds
+from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
-from carecloud_async.outbox.errors import NotForOutboxError, OutboxError
+from carecloud_async.outbox.errors import KeyInUseError, OutboxError
 from carecloud_async.outbox.family import scope_of
 from carecloud_async.outbox.queue import OutboxQueue
 from carecloud_async.outbox.queue_values import FailedEntry
@@ -105,6 +106,7 @@ class Outbox:
 
         Raises:
             NotForOutboxError: an outbox cannot send it exactly once, or an argument is wrong; the message says why.
+            KeyInUseError: another call with this key, and with other content, is in the outbox.
             InterfaceError: the identity may not make the call.
             TypeError: the arguments do not fit the method.
             OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing was stored.
@@ -115,7 +117,8 @@ class Outbox:
         number, is_own = await run_in_thread(partial(queue.put, entry, put_at=self._clock.time()), limit=_PUTTING)
         if not is_own:
             call = entry.label.partition(" ")[0]
-            raise NotForOutboxError(f"{call}: another call with this key is in the outbox already: entry {number}")
+            problem = f"{call}: another call with this key is in the outbox already, as entry {number}"
+            raise KeyInUseError(problem, fix=OUTBOX_KEY_IN_USE)
         dispatcher.wake()
         return number
 

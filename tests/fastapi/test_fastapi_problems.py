@@ -8,8 +8,16 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import PlainTextResponse
 
 from carecloud_async import Customer, CustomerInput, CustomerSourceInput, PersonalInformationInput, errors
-from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers, problem_of
-from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL
+from carecloud_async.fastapi import (
+    CareCloudDep,
+    OutboxDep,
+    carecloud_lifespan,
+    install_error_handlers,
+    outbox_lifespan,
+    problem_of,
+)
+from carecloud_async.outbox import KeyInUseError, NotForOutboxError, OutboxError
+from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +54,9 @@ CASES = [
     (errors.InterfaceError("x"), 500, "internal_error"),
     (errors.WrongEventLoopError("x"), 500, "internal_error"),
     (errors.ExportError("x"), 500, "internal_error"),
+    (KeyInUseError("secret"), 409, "key_in_use"),
+    (NotForOutboxError("secret"), 500, "internal_error"),
+    (OutboxError("secret"), 500, "internal_error"),
 ]
 
 
@@ -171,6 +182,25 @@ async def test_a_lost_write(sandbox, app, enter, fault):
     assert "retry-after" not in answer.headers
 
 
+async def test_a_key_that_an_outbox_holds(sandbox, make, enter, tmp_path, monkeypatch):
+    """Another call with a key that waits is 409, and says to use another key; the same call again is stored once."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    sandbox.faults.add("GET /point-history", status=503, times=None)  # so that the first call waits
+    app = FastAPI(lifespan=carecloud_lifespan(make, lifespan=outbox_lifespan(tmp_path / "shop.db")))
+    install_error_handlers(app)
+
+    @app.post("/paid/{order}")
+    async def paid(order: str, amount: float, carecloud: CareCloudDep, outbox: OutboxDep) -> int:
+        points = {"customer_id": FIRST_CUSTOMER_ID, "amount": amount, "reference": order}
+        return await outbox.put(carecloud.points.assign_points, **points)
+
+    async with enter(app) as http:
+        first, again, other = [await http.post("/paid/B1", params={"amount": amount}) for amount in (5, 5, 7)]
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert (other.status_code, other.json()["code"]) == (409, "key_in_use")
+    assert other.json()["detail"].endswith("use another key.")
+
+
 async def test_own_handlers_win(app, enter):
     """A handler of the application's own for one of the errors goes before ours; other exceptions are not touched."""
 
@@ -216,7 +246,7 @@ async def test_a_document_without_our_operations(enter):
 
 
 async def test_the_openapi_document_of_a_login_route(make, enter):
-    """A route that takes a body may log a customer in and declares the 401 of a refusal; one that reads does not."""
+    """A route that takes a body may log a customer in or write, and declares 401 and 409; one that reads does not."""
     app = FastAPI(lifespan=carecloud_lifespan(make))
     install_error_handlers(app)
 
@@ -230,3 +260,5 @@ async def test_the_openapi_document_of_a_login_route(make, enter):
         paths = (await http.get("/openapi.json")).json()["paths"]
     assert "application/problem+json" in paths["/login"]["post"]["responses"]["401"]["content"]
     assert "401" not in paths["/total"]["get"]["responses"]
+    assert "application/problem+json" in paths["/login"]["post"]["responses"]["409"]["content"]
+    assert "409" not in paths["/total"]["get"]["responses"]

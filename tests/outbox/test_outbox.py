@@ -11,7 +11,7 @@ import pytest
 from outbox_server import PLACE, TillServer, bill, client_of
 
 from carecloud_async.errors import WrongEventLoopError
-from carecloud_async.outbox import NotForOutboxError, OutboxError
+from carecloud_async.outbox import KeyInUseError, OutboxError
 from carecloud_async.workflows import canceled_bill
 
 pytestmark = pytest.mark.anyio
@@ -171,7 +171,8 @@ async def test_the_same_bill_is_put_once(client, server, path):
     async with client.outbox(path) as outbox:
         first = await put_bill(client, outbox, 1)
         assert await put_bill(client, outbox, 1) == first
-        with pytest.raises(NotForOutboxError, match=f"with this key is in the outbox already: entry {first}$"):
+        refused = f"with this key is in the outbox already, as entry {first}: give this call another key"
+        with pytest.raises(KeyInUseError, match=refused):
             await outbox.put(client.purchases.send_purchase, bill(1, total=20.0), **PLACE)
         assert outbox.waiting == 1
 
