@@ -9,13 +9,12 @@ while the file does not have its name: it would be lost when the file is closed.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from carecloud_async._base.runs import Database, RunFile, reason_of
+from carecloud_async._base.runs import Database, RunFile
 from carecloud_async.fixes import OUTBOX_MOVED
 from carecloud_async.outbox.errors import OutboxError
 
@@ -45,8 +44,6 @@ class Commits:
     def __init__(self, file: RunFile, *, remember: Callable[[], Callable[[], None]]) -> None:
         self._file = file
         self._remember = remember
-        self._place = file.path.absolute()
-        self._status = os.lstat(self._place)
         self._works: deque[_Work[Any]] = deque()
         self._turn = Lock()
 
@@ -81,12 +78,5 @@ class Commits:
             work.done = True
 
     def _require_its_name(self) -> None:
-        path = self._file.path
-        try:
-            if os.path.samestat(os.lstat(self._place), self._status):
-                return
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except OSError as error:
-            raise OutboxError(f"{path}: {reason_of(error)}") from error
-        raise OutboxError(f"{path} was moved, replaced or removed while it is open", fix=OUTBOX_MOVED)
+        if not self._file.has_its_name():
+            raise OutboxError(f"{self._file.path} was moved, replaced or removed while it is open", fix=OUTBOX_MOVED)

@@ -31,7 +31,7 @@ __all__ = ["Outbox"]
 #: Threads that put entries: they must not wait for those that send.
 _PUTTING = ThreadLimit("outbox", 40)
 #: Requests under way at once: with more, `put` would wait for its turn in the event loop.
-_AT_ONCE = 8
+_MAX_REQUESTS = 8
 
 
 class Outbox:
@@ -50,7 +50,7 @@ class Outbox:
         self._caller = caller
         self._clock = caller.context.clock
         self._path = Path(path)
-        self._concurrency = min(caller.context.http.max_connections, _AT_ONCE)
+        self._concurrency = min(caller.context.http.max_connections, _MAX_REQUESTS)
         self._entries = Entries(caller, concurrency=self._concurrency)
         self._queue: OutboxQueue | None = None
         self._claims: Claims | None = None
@@ -199,9 +199,8 @@ class Outbox:
 
     @property
     def _counts(self) -> tuple[int, int]:
-        if self._queue is not None:
-            self._last_counts = self._queue.waiting, self._queue.failed
-        return self._last_counts
+        queue = self._queue
+        return self._last_counts if queue is None else (queue.waiting, queue.failed)
 
     def _opened(self) -> tuple[OutboxQueue, Dispatcher]:
         if self._tasks is None or self._queue is None or self._dispatcher is None:
@@ -224,11 +223,10 @@ class Outbox:
 
     def _close(self) -> None:
         """Close what was opened. Blocks."""
+        self._last_counts = self._counts
         claims, self._claims = self._claims, None
         queue, self._queue = self._queue, None
         dispatcher, self._dispatcher = self._dispatcher, None
-        if queue is not None:
-            self._last_counts = queue.waiting, queue.failed
         try:
             if claims is not None:
                 claims.__exit__()

@@ -80,7 +80,7 @@ class OutboxQueue:
 
     def __init__(self, file: RunFile) -> None:
         self._file = file
-        self._commits = Commits(file, remember=self._counts)
+        self._commits = Commits(file, remember=self._remember_counts)
         counts = dict(file.db.execute(f"SELECT state = {State.ENDED}, count(*) FROM entries GROUP BY 1"))
         self.waiting: int = counts.get(0, 0)
         self.failed: int = counts.get(1, 0)
@@ -330,7 +330,7 @@ class OutboxQueue:
         """
         return self._commits.commit(run)
 
-    def _counts(self) -> Callable[[], None]:
+    def _remember_counts(self) -> Callable[[], None]:
         """Return what sets the counts back to what they are now."""
         waiting, failed = self.waiting, self.failed
 

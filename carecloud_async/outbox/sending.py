@@ -25,9 +25,9 @@ __all__ = ["Dispatcher"]
 _log = logging.getLogger("carecloud_async.outbox")
 
 #: Most entries that are worked on at once: with more, `put` would wait for its turn in the event loop.
-_AT_ONCE: Final = 32
+_MAX_ENTRIES: Final = 32
 #: Most entries that wait in their groups, for half a minute, until a lost answer has settled.
-_SETTLING: Final = 400
+_MAX_SETTLING: Final = 400
 #: Longest wait between two tries (seconds): where the network is away, and where the server refuses the client.
 _AWAY: Final = 30.0
 _REFUSED: Final = 300.0
@@ -143,9 +143,9 @@ class Dispatcher:
 
     async def _next_groups(self, now: float) -> list[list[QueuedEntry]]:
         """Take the next entries, in groups of one kind."""
-        room = _AT_ONCE - len(self._taken - self._settling)
+        room = _MAX_ENTRIES - len(self._taken - self._settling)
         reading = self._troubles.get(_READING)
-        if room <= 0 or len(self._settling) >= _SETTLING or (reading is not None and reading.until > now):
+        if room <= 0 or len(self._settling) >= _MAX_SETTLING or (reading is not None and reading.until > now):
             return []
         self._not_before = {number: due for number, due in self._not_before.items() if due > now}
         blocked = [kind for kind, one in self._troubles.items() if one.until > now or one.tried in self._taken]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,22 @@ def test_a_system_without_locks_of_open_files_locks_all_the_same(tmp_path, monke
     file = LockedFile(tmp_path / "run.db")
     monkeypatch.undo()
     assert elsewhere(tmp_path / "run.db") == "held"
+    file.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows moves no open file")
+def test_a_file_that_was_moved_or_replaced_lacks_its_name(tmp_path, monkeypatch):
+    """An open file has its name, also from another folder, until it is moved; another file there does not count."""
+    monkeypatch.chdir(tmp_path)
+    file = LockedFile(Path("run.db"))
+    monkeypatch.chdir("/")
+    assert file.has_its_name()
+    (tmp_path / "run.db").rename(tmp_path / "moved.db")
+    assert not file.has_its_name()
+    shutil.copy(tmp_path / "moved.db", tmp_path / "run.db")
+    assert not file.has_its_name()
+    (tmp_path / "moved.db").replace(tmp_path / "run.db")
+    assert file.has_its_name()
     file.close()
 
 

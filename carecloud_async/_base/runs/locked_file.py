@@ -75,6 +75,7 @@ class LockedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_new: bool
+        self._place = path.absolute()  # the program may change its folder
         with _guard:
             self._file, self.is_new = _lock(path)
             self._key = _key(os.fstat(self._file.fileno()))
@@ -125,11 +126,19 @@ class LockedFile:
             path.unlink(missing_ok=True)
         self._raw.truncate(0)
 
+    def has_its_name(self) -> bool:
+        """Return whether the path still leads to this file, which may have been moved, replaced or removed.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        return _is_named(self._place, self._key)
+
     def relock(self) -> bool:
         """Lock the file again after SQLite has closed it; return whether no other run has taken or removed it."""
         try:
             _lock_byte(self._file)
-            return _key(self.path.lstat()) == self._key
+            return self.has_its_name()
         except OSError:
             return False
 
@@ -184,7 +193,7 @@ def _lock(path: Path) -> tuple[BufferedRandom, bool]:
             file = open_private(path)
             try:
                 _lock_byte(file)
-                if _key(path.lstat()) == _key(os.fstat(file.fileno())):
+                if _is_named(path, _key(os.fstat(file.fileno()))):
                     return file, is_new
                 file.close()
             except BaseException:
@@ -225,6 +234,13 @@ def _lock_open_file(file: BufferedRandom) -> bool:
             raise
         return False
     return True
+
+
+def _is_named(path: Path, key: tuple[int, int]) -> bool:
+    try:
+        return _key(path.lstat()) == key
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _key(status: os.stat_result) -> tuple[int, int]:

@@ -219,6 +219,17 @@ class RunFile:
         with contextlib.suppress(CareCloudError):  # the report is kept, only larger
             self.db.execute("VACUUM")
 
+    def has_its_name(self) -> bool:
+        """Return whether the path still leads to this file, which may have been moved, replaced or removed.
+
+        Raises:
+            CareCloudError: of the kind's class: the folder cannot be read.
+        """
+        try:
+            return self._file.has_its_name()
+        except OSError as error:
+            raise self._kind.of_system(self._shown, error) from error
+
     def close(self) -> None:
         """Close the file; a new one that holds nothing is removed. May be called more than once."""
         self._end(remove=self._file.is_new and not self.holds_something)
