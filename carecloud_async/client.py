@@ -355,6 +355,7 @@ class CareCloud(Families, AnyCall, Checks):
 
         Raises:
             OutboxError: when it is entered: the file is in use, damaged, or belongs to another project or identity.
+            BulkWriteError: when it is entered: the claims of this user's programs cannot be used.
         """
         from carecloud_async.outbox import Outbox  # few programs have one
 

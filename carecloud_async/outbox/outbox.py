@@ -41,9 +41,17 @@ class Outbox:
     a kill, a power cut, and by the next process that opens the file. One process has the file open at a time. Leaving
     the block waits for the requests that are on their way, and not for what waits.
 
+    Each method raises `ClientClosedError` when its client was closed, and `WrongEventLoopError` in another event loop
+    or process than that in which the outbox was opened.
+
     Args:
         caller: makes the calls.
         path: the file; made if it is not there.
+
+    Raises:
+        OutboxError: when it is entered: the file is in use, damaged, no outbox, or belongs to another project or
+            identity; or the disk refuses.
+        BulkWriteError: when it is entered: the claims of this user's programs cannot be used.
     """
 
     def __init__(self, caller: Caller, path: str | os.PathLike[str]) -> None:
@@ -110,7 +118,6 @@ class Outbox:
             InterfaceError: the identity may not make the call.
             TypeError: the arguments do not fit the method.
             OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing was stored.
-            WrongEventLoopError: it was opened in another event loop or process.
         """
         queue, dispatcher = self._opened()
         entry = self._entries.make(method, args, kwargs, reference)
@@ -163,7 +170,7 @@ class Outbox:
         """Return the first thousand entries that failed, with the reasons.
 
         Raises:
-            OutboxError: the outbox is not open.
+            OutboxError: the outbox is not open, or the disk refuses.
         """
         return await run_in_thread(self._opened()[0].failures)
 
@@ -176,7 +183,7 @@ class Outbox:
             numbers: their numbers; all of them if left out.
 
         Raises:
-            OutboxError: the outbox is not open, or the disk refuses.
+            OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing is changed.
         """
         queue, dispatcher = self._opened()
         found = await run_in_thread(partial(queue.retry, numbers))
@@ -190,7 +197,7 @@ class Outbox:
             numbers: their numbers; all of them if left out.
 
         Raises:
-            OutboxError: the outbox is not open, or the disk refuses.
+            OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing is changed.
         """
         return await run_in_thread(partial(self._opened()[0].drop, numbers))
 
