@@ -127,7 +127,7 @@ class TokenUse:
             return None
         if verdict is TokenVerdict.DOUBTED or (verdict is TokenVerdict.DOUBTED_SUCCESS and self._repeatable):
             return await self._replace_doubted(self._token)
-        if verdict in {TokenVerdict.ACCEPTED, TokenVerdict.ALLOWED}:
+        if verdict is TokenVerdict.ACCEPTED or verdict is TokenVerdict.ALLOWED:
             self._manager.on_accepted(self._operation)
         if verdict is TokenVerdict.ALLOWED:
             self._manager.on_allowed(self._operation, self._token, cured=self._doubted is not None)

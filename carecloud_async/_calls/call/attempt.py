@@ -61,7 +61,7 @@ _UNREAD_ERROR = b'{"error": {}}'
 _IN_FRONT = "something in front of CareCloud answered"
 
 _TOO_MANY = 429
-_REFUSED = {TokenVerdict.REFUSED, TokenVerdict.DOUBTED}
+_REFUSED = (TokenVerdict.REFUSED, TokenVerdict.DOUBTED)
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {_TOO_MANY: FailureKind.THROTTLED}
 
 

@@ -6,8 +6,7 @@ for a connection would be old when the request leaves, and the old slots of many
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -49,18 +48,8 @@ class Departure:
         return waited
 
 
-#: The departure of the request that the running task sends.
+#: The departure of the request that the running task sends: its connection waits for it.
 current_departure: ContextVar[Departure | None] = ContextVar("carecloud_departure", default=None)
-
-
-@contextmanager
-def departing(departure: Departure | None) -> Iterator[None]:
-    """Send a request in the block; its connection waits for its departure, if it has one."""
-    token = current_departure.set(departure)
-    try:
-        yield
-    finally:
-        current_departure.reset(token)
 
 
 class TracedDepartures:

@@ -21,7 +21,7 @@ from carecloud_async._calls.http.adapter import adapt_transport
 from carecloud_async._calls.http.aiohttp_internals import find_parts, open_connector
 from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError, read_chunks
 from carecloud_async._calls.http.buffered_response import BufferedResponse, new_response
-from carecloud_async._calls.http.departure import DEPARTURE, Departure, departing
+from carecloud_async._calls.http.departure import DEPARTURE, Departure, current_departure
 from carecloud_async._calls.http.destinations import sending_to
 from carecloud_async._calls.http.network import Verify, tls_context
 from carecloud_async._calls.http.outgoing import OutgoingRequest
@@ -183,17 +183,20 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def _exchange(self, request: httpx.Request | OutgoingRequest) -> tuple[aiohttp.ClientResponse, bytes]:
         headers = request.headers if isinstance(request, OutgoingRequest) else _headers(request)
+        departure: Departure | None = request.extensions.get(DEPARTURE)
+        before = current_departure.set(departure)
         try:
-            with departing(await self._departure(request)):
-                response = await self._session.request(
-                    request.method,
-                    self._url(true_url(request), encoded=True),
-                    data=request.content or None,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=self._timeout(request),
-                    proxy=self._proxy,
-                )
+            if departure is not None and not self._waiting_connections:
+                await departure()
+            response = await self._session.request(
+                request.method,
+                self._url(true_url(request), encoded=True),
+                data=request.content or None,
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._timeout(request),
+                proxy=self._proxy,
+            )
             return response, await self._read(response)
         except (BodyTooLargeError, RateLimitError):
             raise
@@ -204,13 +207,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             if translated is cause:
                 raise
             raise translated from cause
-
-    async def _departure(self, request: httpx.Request | OutgoingRequest) -> Departure | None:
-        """Return the departure that the request's connection is to wait for; without such connections, wait here."""
-        departure: Departure | None = request.extensions.get(DEPARTURE)
-        if departure is not None and not self._waiting_connections:
-            await departure()
-        return departure
+        finally:
+            current_departure.reset(before)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         content, headers = response.content, response.headers

@@ -212,8 +212,9 @@ class AdaptivePace:
     @property
     def lead(self) -> float:
         """See `Pacer.lead`."""
-        rate = self.rate
-        return self._slow_start.room() if rate is None else lead_of(rate)
+        if self.model.limit is None:
+            return self._slow_start.room()
+        return lead_of(self._rate(self._clock.monotonic()))
 
     def delay(self) -> float:
         """See `Pacer.delay`."""

@@ -109,7 +109,7 @@ class RateLimiter:
     def try_prepare(self) -> bool:
         """Let a call prepare if there is no need to wait, and return whether it may."""
         pace = self.pace
-        if pace is None:
+        if pace is None or self._lead(pace) == math.inf:
             return True
         if self._preparing.waiting or self._delay_of_preparing(pace) > 0:
             return False
@@ -202,9 +202,14 @@ class RateLimiter:
         now = self._clock.monotonic()
         while self._prepared and self._prepared[0] <= now - LEAD_SECONDS:
             self._prepared.popleft()  # it waits for a login or a connection: others need not wait for it
-        if len(self._prepared) >= getattr(pace, "lead", FIRST_CALLS):
+        if len(self._prepared) >= self._lead(pace):
             return self._prepared[0] + LEAD_SECONDS - now
         return pace.delay() - LEAD_SECONDS
+
+    @staticmethod
+    def _lead(pace: Pacer) -> float:
+        lead: float = getattr(pace, "lead", FIRST_CALLS)  # a pacer of the user's own may have none
+        return lead
 
     def _take(self, pace: Pacer) -> int:
         """Let a call leave now; return its ticket, the current microsecond or the next free one."""
