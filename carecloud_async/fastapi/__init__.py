@@ -21,20 +21,22 @@ except ImportError as _error:
         "carecloud_async.fastapi needs FastAPI: pip install 'carecloud-async[fastapi]'", name="fastapi"
     ) from _error
 
-from carecloud_async.fastapi.dependencies import CareCloudDep, carecloud_dep
+from carecloud_async.fastapi.dependencies import (
+    CareCloudDep,
+    NoSessionError,
+    carecloud_dep,
+    carecloud_lifespan,
+    customer_dep,
+)
 from carecloud_async.fastapi.disconnect import ClientDisconnectedError
-from carecloud_async.fastapi.handlers import install_error_handlers
-from carecloud_async.fastapi.lifespan import carecloud_lifespan
 from carecloud_async.fastapi.outbox import OutboxDep, outbox_dep, outbox_lifespan
-from carecloud_async.fastapi.problems import problem_of
-from carecloud_async.fastapi.sessions import NoSessionError, customer_dep
+from carecloud_async.fastapi.problems import install_error_handlers, problem_of
 from carecloud_async.fastapi.streaming import NdjsonResponse, StreamBrokenError, ndjson
-from carecloud_async.fastapi.webhook_problems import WebhookRefusedError, WebhookRepeatedError
-from carecloud_async.fastapi.webhooks import WebhookCall, webhook_dep
+from carecloud_async.fastapi.webhooks import WebhookCall, WebhookRefusedError, WebhookRepeatedError, webhook_dep
 from carecloud_async.webhooks.problem import Problem
+from carecloud_async.webhooks.receiver import WebhookSettings
 from carecloud_async.webhooks.redis_repeats import RedisRepeats
 from carecloud_async.webhooks.repeats import MemoryRepeats, RepeatStore
-from carecloud_async.webhooks.settings import WebhookSettings
 
 __all__ = [
     "CareCloudDep",

@@ -1,17 +1,80 @@
-"""The client as a dependency."""
+"""The client of an application: opened in its lifespan, and found by a dependency, also as a session's customer."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import Parameter, Signature
 from typing import Annotated, Any, TypeAlias
 
 from attrs import frozen
-from fastapi import Depends
+from fastapi import Depends, HTTPException
 from starlette.requests import HTTPConnection
 
+from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fastapi.disconnect import cancelled_by_hang_up
-from carecloud_async.fastapi.lifespan import DEFAULT_NAME, state_key
+
+DEFAULT_NAME = "default"
+
+Opened: TypeAlias = CareCloud | AbstractAsyncContextManager[CareCloud]
+Factory: TypeAlias = Callable[[], Opened | Awaitable[Opened]]
+Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+
+
+def state_key(name: str) -> str:
+    """Name the attribute of `app.state` and `request.state` that holds a client."""
+    return f"carecloud_{name}"
+
+
+def carecloud_lifespan(
+    factory: Factory, *, name: str = DEFAULT_NAME, lifespan: Lifespan | None = None
+) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
+    """Make the lifespan of an application that holds a client: `FastAPI(lifespan=carecloud_lifespan(make))`.
+
+    Each worker makes its own client, in its own event loop, when it starts; nothing exists before a server forks. The
+    client is `request.state.carecloud_<name>` and `app.state.carecloud_<name>`; `carecloud_dep` finds it there.
+
+    Args:
+        factory: makes the client; may be async. It may also return an async context manager that yields the client, to
+            close what the client does not own: a `RedisTokenStore`, a vault.
+        name: what the client is called, where there are several.
+        lifespan: the application's own lifespan. It starts when the client is there and ends before it is closed; what
+            it yields is kept. For several clients, another `carecloud_lifespan` with another name.
+    """
+
+    @asynccontextmanager
+    async def with_client(app: Any) -> AsyncIterator[Mapping[str, Any]]:
+        key = state_key(name)
+        if getattr(app.state, key, None) is not None:
+            raise ConfigurationError(f"this application already has a client named {name!r}: give each its own name")
+        async with await _made(factory) as client:
+            setattr(app.state, key, _checked(client))
+            try:
+                if lifespan is None:
+                    yield {key: client}
+                else:
+                    async with lifespan(app) as state:
+                        yield {key: client, **(state or {})}
+            finally:
+                delattr(app.state, key)
+
+    return with_client
+
+
+async def _made(factory: Factory) -> Opened:
+    made = factory()
+    return await made if inspect.isawaitable(made) else made
+
+
+def _checked(client: Any) -> CareCloud:
+    if not isinstance(client, CareCloud):
+        raise ConfigurationError(
+            f"the factory of carecloud_lifespan must return or yield a CareCloud, not {type(client).__name__}"
+        )
+    return client
 
 
 @frozen
@@ -57,3 +120,55 @@ def carecloud_dep(name: str = DEFAULT_NAME) -> ClientDependency:
 
 #: The application's client: `async def show(carecloud: CareCloudDep)`.
 CareCloudDep: TypeAlias = Annotated[CareCloud, Depends(carecloud_dep())]
+
+
+class NoSessionError(HTTPException):
+    """No customer is logged in with the application: 401. A portal handles it by showing the login page."""
+
+    def __init__(self) -> None:
+        super().__init__(401, detail="not logged in")
+
+
+class CustomerDependency:
+    """Makes the view of one request; see `customer_dep`.
+
+    Args:
+        load_session: the application's dependency.
+        name: the client's name.
+    """
+
+    def __init__(self, load_session: Callable[..., Any], *, name: str) -> None:
+        client, session = carecloud_dep(name), load_session
+        self.__signature__: Signature = Signature(
+            [
+                Parameter("carecloud", Parameter.KEYWORD_ONLY, default=Depends(client), annotation=CareCloud),
+                Parameter("session", Parameter.KEYWORD_ONLY, default=Depends(session), annotation=Any),
+            ]
+        )
+
+    async def __call__(self, *, carecloud: CareCloud, session: AuthProvider | None) -> CareCloud:
+        """Return the view, or refuse."""
+        if session is None:
+            raise NoSessionError
+        return carecloud.acting_as(session)
+
+
+def customer_dep(load_session: Callable[..., Any], *, name: str = DEFAULT_NAME) -> CustomerDependency:
+    """Return the dependency that acts as the customer of the request.
+
+    ```python
+    async def load_session(request: Request) -> AuthProvider | None:
+        kept = sessions.get(request.session.get("key"))
+        return CustomerSession.resume(token_id=kept.token_id) if kept else None
+
+    Me = Annotated[CareCloud, Depends(customer_dep(load_session))]
+    ```
+    The view shares the client's pool and is made for each request. The application identifies its sessions (by a
+    cookie, a header), and protects itself against request forgery.
+
+    Args:
+        load_session: a dependency that returns an identity such as `CustomerSession.resume(…)`; `None` if no customer
+            is logged in, which is answered with 401 (`NoSessionError`).
+        name: the client's name in `carecloud_lifespan`.
+    """
+    return CustomerDependency(load_session, name=name)

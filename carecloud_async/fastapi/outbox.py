@@ -12,7 +12,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.fastapi.lifespan import DEFAULT_NAME, Lifespan, state_key
+from carecloud_async.fastapi.dependencies import DEFAULT_NAME, Lifespan, state_key
 from carecloud_async.outbox import Outbox
 
 __all__ = ["OutboxDep", "OutboxDependency", "outbox_dep", "outbox_lifespan"]

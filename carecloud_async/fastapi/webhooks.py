@@ -8,18 +8,40 @@ from inspect import Parameter, Signature
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
-from fastapi import Depends
+from fastapi import Depends, HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import NotFoundError
-from carecloud_async.fastapi.dependencies import carecloud_dep
+from carecloud_async.fastapi.dependencies import DEFAULT_NAME, carecloud_dep
 from carecloud_async.fastapi.disconnect import ClientDisconnectedError
-from carecloud_async.fastapi.lifespan import DEFAULT_NAME
-from carecloud_async.fastapi.webhook_problems import WebhookRefusedError, WebhookRepeatedError
-from carecloud_async.webhooks.receiver import WebhookReceiver
-from carecloud_async.webhooks.refusals import DeliveryRefusedError, DeliveryRepeatedError
-from carecloud_async.webhooks.settings import WebhookSettings
+from carecloud_async.webhooks.problem import DeliveryRefusedError, DeliveryRepeatedError, Problem
+from carecloud_async.webhooks.receiver import WebhookReceiver, WebhookSettings
+
+#: The statuses that only a webhook may have, with their meaning for the OpenAPI document.
+WEBHOOK_STATUSES = {400: "The body is no JSON object", 413: "The body is too large"}
+
+
+class WebhookRefusedError(HTTPException):
+    """A delivery was refused before the handler: wrong secret, unusable body, or the same delivery is being handled.
+
+    `install_error_handlers` answers it with the problem document; without it the answer is FastAPI's own.
+
+    Attributes:
+        problem: what is answered.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status, detail=problem.detail, headers=problem.headers())
+        self.problem = problem
+
+
+class WebhookRepeatedError(HTTPException):
+    """The delivery was handled before: 204, so that the sender stops, and the handler is not called."""
+
+    def __init__(self) -> None:
+        super().__init__(204)
+
 
 T = TypeVar("T")
 

@@ -16,12 +16,10 @@ async def changed(request):  # of any framework
 For FastAPI there is a dependency, `carecloud_async.fastapi.webhook_dep`.
 """
 
-from carecloud_async.webhooks.problem import Problem
-from carecloud_async.webhooks.receiver import Delivery, WebhookReceiver
+from carecloud_async.webhooks.problem import DeliveryRefusedError, DeliveryRepeatedError, Problem
+from carecloud_async.webhooks.receiver import Delivery, WebhookReceiver, WebhookSettings
 from carecloud_async.webhooks.redis_repeats import RedisRepeats
-from carecloud_async.webhooks.refusals import DeliveryRefusedError, DeliveryRepeatedError
 from carecloud_async.webhooks.repeats import LeasedRepeatStore, MemoryRepeats, RepeatStore
-from carecloud_async.webhooks.settings import WebhookSettings
 
 __all__ = [
     "Delivery",

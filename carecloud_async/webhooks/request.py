@@ -14,8 +14,7 @@ from urllib.parse import parse_qsl
 from attrs import evolve
 
 from carecloud_async.errors import InvalidParam
-from carecloud_async.webhooks.problem import Problem
-from carecloud_async.webhooks.refusals import INVALID_ID, NO_OBJECT, TOO_LARGE, DeliveryRefusedError
+from carecloud_async.webhooks.problem import INVALID_ID, NO_OBJECT, TOO_LARGE, DeliveryRefusedError, Problem
 
 #: Headers as frameworks have them: a mapping, whose `items()` may repeat a name, or pairs; as text or bytes (ASGI).
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
