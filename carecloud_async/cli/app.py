@@ -1,4 +1,4 @@
-"""The command line: its commands, their help, and the exit code of a run."""
+"""The command line: its commands and their help, as Typer runs them, and the exit code of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from carecloud_async._version import __version__
 from carecloud_async.cli import records
@@ -17,15 +18,48 @@ from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_ou
 from carecloud_async.cli.dossier import dossier
 from carecloud_async.cli.duplicates import duplicates
 from carecloud_async.cli.export import export
-from carecloud_async.cli.failures import UsageError, explain
-from carecloud_async.cli.help import Command, Group
+from carecloud_async.cli.failures import UsageError, explain, warnings_as_lines
 from carecloud_async.cli.import_rows import import_rows
 from carecloud_async.cli.login import login, logout
 from carecloud_async.cli.outbox import outbox
 from carecloud_async.cli.request import request
 from carecloud_async.cli.sandbox import sandbox
 from carecloud_async.cli.segment import segment
-from carecloud_async.cli.warnings import warnings_as_lines
+
+
+class Command(TyperCommand):
+    """A command of ours."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters as the help shows them."""
+        return _without_flag_types(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """The group of all commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters as the help shows them."""
+        return _without_flag_types(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Typer itself ends silently at Ctrl-C; after an `Abort` the caller says so.
+
+        Raises:
+            typer.Abort: the command was interrupted, and did not say itself what became of its work.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise typer.Abort from error
+
+
+def _without_flag_types(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
 
 #: Typer brings its own copy of click; its errors are known by the one that it exports.
 _ClickError: Any = typer.BadParameter.__mro__[2]

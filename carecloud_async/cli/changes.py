@@ -14,15 +14,12 @@ from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.changes import ChangesReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, say
-from carecloud_async.cli.failures import UsageError
-from carecloud_async.cli.file_options import FileOptions
+from carecloud_async.cli.failures import UsageError, warn_of_values
 from carecloud_async.cli.list_to_file import ListToFile
-from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import Resource
-from carecloud_async.cli.progress import show_progress
+from carecloud_async.cli.output import FileOptions
+from carecloud_async.cli.parameters import Resource, expands_options
+from carecloud_async.cli.progress import show_progress, write_report
 from carecloud_async.cli.signals import ignores_signals
-from carecloud_async.cli.summary import write_report
-from carecloud_async.cli.warnings import warn_of_values
 
 __all__ = ["changes"]
 

@@ -13,7 +13,7 @@ from carecloud_async.check.report import ProjectCheck
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put
 from carecloud_async.cli.failures import FAILED
-from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import expands_options
 
 __all__ = ["check"]
 

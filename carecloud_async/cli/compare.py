@@ -14,7 +14,6 @@ from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import columns_of
-from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.parameters import (
     ColumnFields,
     ColumnsFile,
@@ -26,10 +25,10 @@ from carecloud_async.cli.parameters import (
     Rate,
     Report,
     Resource,
+    expands_options,
 )
-from carecloud_async.cli.progress import counted
+from carecloud_async.cli.progress import counted, write_report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
-from carecloud_async.cli.summary import write_report
 
 __all__ = ["compare"]
 

@@ -11,7 +11,7 @@ import typer
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import MissingRecordError, UsageError
-from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import expands_options
 from carecloud_async.errors import NotFoundError
 from carecloud_async.workflows.dossier import Dossier, PartStatus
 from carecloud_async.workflows.dossier import dossier as read_dossier

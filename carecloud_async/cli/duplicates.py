@@ -10,11 +10,9 @@ import typer
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
-from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource
-from carecloud_async.cli.progress import counted
+from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource, expands_options
+from carecloud_async.cli.progress import counted, write_report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
-from carecloud_async.cli.summary import write_report
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 
 __all__ = ["duplicates"]

@@ -17,15 +17,12 @@ from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
 from carecloud_async.cli.failures import StoppedError, UsageError
-from carecloud_async.cli.file_options import FileOptions
 from carecloud_async.cli.filters import check_fields, split_fields
 from carecloud_async.cli.list_to_file import ListToFile
-from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.output import Output
-from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume
-from carecloud_async.cli.progress import show_progress
+from carecloud_async.cli.output import FileOptions, Output
+from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume, expands_options
+from carecloud_async.cli.progress import show_progress, summary, write_report
 from carecloud_async.cli.signals import exits_at_once, ignores_signals
-from carecloud_async.cli.summary import summary, write_report
 from carecloud_async.errors import CareCloudError
 
 __all__ = ["export"]

@@ -1,13 +1,20 @@
-"""Failures as one line that names the fix, and the exit code that goes with it."""
+"""Failures and warnings as single lines that name the fix, and the exit code that goes with a failure."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from carecloud_async import fixes
 from carecloud_async._base.runtime import suggestions
+from carecloud_async.cli.console import say
 from carecloud_async.errors import CareCloudError, ConfigurationError
+
+_SDK = logging.getLogger("carecloud_async")
+#: Warns of values that could not be read.
+_VALUES = logging.getLogger("carecloud_async.codec")
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -117,3 +124,37 @@ def _fix(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return ": choose another with --port"
     return ""
+
+
+class _Lines(logging.Handler):
+    """Prints warnings; the record of a failed call is left out, since its error is printed or was repaired."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "carecloud_path", None) is None:
+            say(f"warning: {with_options(record.getMessage())}")
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print the SDK's warnings while the block runs, which Python would print bare; those about values only on demand.
+
+    See `warn_of_values`.
+    """
+    lines, propagate, level = _Lines(logging.WARNING), _SDK.propagate, _VALUES.level
+    _SDK.addHandler(lines)
+    _SDK.propagate = False
+    _VALUES.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        _VALUES.setLevel(level)
+        _SDK.propagate = propagate
+        _SDK.removeHandler(lines)
+
+
+def warn_of_values() -> None:
+    """Print warnings about values that could not be read, too.
+
+    They matter where values are written to a file; what is printed as the server sent it loses nothing.
+    """
+    _VALUES.setLevel(logging.WARNING)

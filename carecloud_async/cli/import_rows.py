@@ -22,10 +22,18 @@ from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
-from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import ColumnsFile, Decimal, Encoding, Of, PhonePrefix, Rate, Report, Resume
-from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress
-from carecloud_async.cli.summary import write_report
+from carecloud_async.cli.parameters import (
+    ColumnsFile,
+    Decimal,
+    Encoding,
+    Of,
+    PhonePrefix,
+    Rate,
+    Report,
+    Resume,
+    expands_options,
+)
+from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress, write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.families import open_family, plain_name, require_bulk
 

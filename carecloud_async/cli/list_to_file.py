@@ -19,8 +19,7 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.paging.auto import AUTO, Auto
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.failures import UsageError
-from carecloud_async.cli.file_options import FileOptions
-from carecloud_async.cli.output import Output
+from carecloud_async.cli.output import FileOptions, Output
 from carecloud_async.cli.parameters import Filters, Of, Rate, Report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.client import CareCloud

@@ -10,7 +10,7 @@ import anyio
 from carecloud_async._calls.auth.token import LoggedIn
 from carecloud_async.cli.connect import Connection, kept_tokens, token_store
 from carecloud_async.cli.console import put
-from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import expands_options
 
 
 @expands_options

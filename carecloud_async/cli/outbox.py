@@ -15,8 +15,7 @@ import typer
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, put, say
 from carecloud_async.cli.failures import FAILED, UsageError, explain
-from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import Rate
+from carecloud_async.cli.parameters import Rate, expands_options
 from carecloud_async.cli.progress import counted
 from carecloud_async.outbox import Outbox, OutboxError
 from carecloud_async.outbox.queue import OutboxQueue

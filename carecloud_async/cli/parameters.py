@@ -1,12 +1,16 @@
-"""Parameters that several commands share, each with its help."""
+"""Parameters that several commands share, alone and in groups, each with its help and its completion in the shell."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
+import attrs
 import typer
 
-from carecloud_async.cli.completion import complete_filter, complete_list
+from carecloud_async.cli.filters import filter_names
+from carecloud_async.cli.resources import listable, readable
 
 __all__ = [
     "AllowUnknown",
@@ -22,8 +26,44 @@ __all__ = [
     "Report",
     "Resource",
     "Resume",
+    "complete_filter",
+    "complete_list",
+    "complete_path",
+    "complete_record",
+    "expands_options",
     "option_of",
 ]
+
+
+def complete_list(incomplete: str) -> list[str]:
+    """Return the lists whose name begins so."""
+    return _beginning(incomplete, listable())
+
+
+def complete_record(incomplete: str) -> list[str]:
+    """Return the resources whose single records can be read, and whose name begins so."""
+    return _beginning(incomplete, readable())
+
+
+def complete_filter(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the filters, with their `=`, of the list that the command line names before."""
+    # While the option that is completed has no value yet, the words before it are not assigned to parameters.
+    words = [str(ctx.params.get("resource") or ""), *ctx.args]
+    names = (word.replace("-", "_").replace("/", ".") for word in words)
+    operation = next((listable()[name] for name in names if name in listable()), None)
+    return [] if operation is None else [f"{name}=" for name in _beginning(incomplete, filter_names(operation))]
+
+
+def complete_path(incomplete: str) -> list[str]:
+    """Return the paths of the API that begin so."""
+    from carecloud_async.resources import OPERATIONS
+
+    return _beginning(incomplete.lstrip("/"), {operation.path.lstrip("/") for operation in OPERATIONS.values()})
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.startswith(incomplete))
+
 
 Resource = Annotated[
     str,
@@ -90,3 +130,51 @@ Report = Annotated[
 def option_of(panel: str, name: str, metavar: str, help: str) -> Any:  # noqa: A002
     """Return an option that the help shows in a panel; the arguments are Typer's."""
     return typer.Option(name, metavar=metavar, help=help, rich_help_panel=panel)
+
+
+R = TypeVar("R")
+
+
+def expands_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options of each group among its parameters.
+
+    A group is a frozen attrs class whose fields are annotated as Typer's parameters are. A parameter
+    `connection: Connection` becomes the options `--project-url`, `--login`, …, and the command is called with the value
+    that they make.
+
+    Args:
+        command: the function of a command; the options of a group stand in its place.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if name != "return" and attrs.has(hint)}
+    members = {name: _parameters_of(group) for name, group in groups.items()}
+    parameters: list[inspect.Parameter] = []
+    for own in inspect.signature(command).parameters.values():
+        plain = own.replace(annotation=hints[own.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        parameters += members.get(own.name, [plain])
+
+    def run(**values: Any) -> R:
+        made = {name: group(**_take(values, members[name])) for name, group in groups.items()}
+        return command(**values, **made)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _parameters_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is attrs.NOTHING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in attrs.fields(group)
+    ]
+
+
+def _take(values: dict[str, Any], parameters: list[inspect.Parameter]) -> Mapping[str, Any]:
+    return {parameter.name: values.pop(parameter.name) for parameter in parameters}

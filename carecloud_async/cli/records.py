@@ -12,13 +12,20 @@ import typer
 from carecloud_async._lists.export.formats.jsonl import join_lines
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.formats.selection import Selection, read_fields
-from carecloud_async.cli.completion import complete_list, complete_record
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put, say
 from carecloud_async.cli.failures import MissingRecordError
 from carecloud_async.cli.filters import check_fields, split_fields
-from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import AllowUnknown, Fields, Filters, Of, Resource
+from carecloud_async.cli.parameters import (
+    AllowUnknown,
+    Fields,
+    Filters,
+    Of,
+    Resource,
+    complete_list,
+    complete_record,
+    expands_options,
+)
 from carecloud_async.cli.resources import find_list, find_record, list_names, open_listing, record_path_values
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.errors import NotFoundError

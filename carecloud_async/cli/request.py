@@ -12,11 +12,10 @@ import anyio
 import typer
 
 from carecloud_async._calls.call.operation import Operation
-from carecloud_async.cli.completion import complete_path
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.cli.filters import read_pairs, read_value
-from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import complete_path, expands_options
 from carecloud_async.cli.records import print_json
 from carecloud_async.resources.lookup.adhoc import find
 

@@ -12,10 +12,8 @@ from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
-from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report
-from carecloud_async.cli.progress import counted
-from carecloud_async.cli.summary import write_report
+from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report, expands_options
+from carecloud_async.cli.progress import counted, write_report
 
 __all__ = ["segment"]
 

@@ -13,9 +13,8 @@ from cli_process import wait_until
 from carecloud_async import fixes
 from carecloud_async.cli.failures import _OPTIONS, _STEPS, explain
 from carecloud_async.cli.output import Output
-from carecloud_async.cli.progress import describe_progress, show_progress
+from carecloud_async.cli.progress import describe_progress, show_progress, summary
 from carecloud_async.cli.resources import listable
-from carecloud_async.cli.summary import summary
 from carecloud_async.errors import ConfigurationError, ConnectionFailedError, ExportError
 from carecloud_async.export import ExportReport, Progress
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carecloud_async.cli.summary import summary
+from carecloud_async.cli.progress import summary
 from carecloud_async.export import ExportReport
 
 OPTIONS = {

@@ -10,7 +10,7 @@ import typer
 from cli_process import PROGRAM
 
 from carecloud_async.cli.app import run
-from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import expands_options
 
 COMMANDS = [
     "",
