@@ -16,12 +16,11 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.events import watched
 from carecloud_async._lists.export.reading.times import FIELD, judge_zone, latest_moment, read_time
 from carecloud_async.check.change_times import TimeSpellings, says_when_changed, zone_findings
-from carecloud_async.check.clock import clock_findings, server_now
-from carecloud_async.check.connection import connection_findings
+from carecloud_async.check.clock import ZoneEvidence, clock_findings, server_now
+from carecloud_async.check.connection import connection_findings, in_front_finding, traffic_findings
 from carecloud_async.check.families import FamilyList, ask_families, family_findings
-from carecloud_async.check.filters import filter_findings
+from carecloud_async.check.filters import filter_findings, note_findings
 from carecloud_async.check.login import Login, LoginResult, log_in, login_unfinished, token_life
-from carecloud_async.check.notes import note_findings
 from carecloud_async.check.order import change_order, order_findings
 from carecloud_async.check.paging import LARGE, LargePage, choose_list, end_findings, page_cap, short_pages, totals
 from carecloud_async.check.probe import MAX_REQUESTS, Probe
@@ -29,8 +28,6 @@ from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, ProjectCheck, not_known
 from carecloud_async.check.schema import Schema
 from carecloud_async.check.tokens import SecondLogin, ask_with_dead_token, dead_token_finding, log_in_again
-from carecloud_async.check.traffic import in_front_finding, traffic_findings
-from carecloud_async.check.zone import ZoneEvidence
 
 __all__ = ["run_check"]
 

@@ -11,7 +11,7 @@ pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 from check_tools import NOT_KNOWN, OK, PROBLEM, WARNING, broken, check, make, seen, unknown
 
 from carecloud_async import CareCloud, EnterpriseCredentials, models
-from carecloud_async.check.known_values import FIELDS
+from carecloud_async.check.schema import FIELDS
 
 pytestmark = pytest.mark.anyio
 
