@@ -20,10 +20,8 @@ from carecloud_async.sandbox.server.app import Connections, SandboxApp, in_proce
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
-from carecloud_async.sandbox.state.clock import SandboxClock
 from carecloud_async.sandbox.state.plans import api_plans
-from carecloud_async.sandbox.state.sandbox_state import SandboxState
-from carecloud_async.sandbox.state.settings import Overrides, Settings
+from carecloud_async.sandbox.state.sandbox_state import Overrides, SandboxClock, SandboxState, Settings
 from carecloud_async.sandbox.state.table import Table
 from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, DEFAULT_USERS
 

@@ -9,9 +9,8 @@ from typing import Final
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import Page
 from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.calls import Call, Page
 from carecloud_async.sandbox.api.filters import VALIDITY, Filter, filters_for
 from carecloud_async.sandbox.api.problems import invalid
 from carecloud_async.sandbox.api.records import check_path, table_of, writer

@@ -1,4 +1,4 @@
-"""Logins of customers: whose credentials are these, and tokens that take a customer to another application."""
+"""Logins of customers and users, the device tokens that customers log in on, and tokens for other applications."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from datetime import timedelta
 from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call, Handler
+from carecloud_async.sandbox.api.calls import Answer, Call, Handler, json_answer
 from carecloud_async.sandbox.api.customers import checked_social
-from carecloud_async.sandbox.api.problems import RefusalError, invalid, refused_login
-from carecloud_async.sandbox.constants import CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID
+from carecloud_async.sandbox.api.problems import (
+    InvalidParam,
+    RefusalError,
+    invalid,
+    refuse,
+    refused_login,
+    unauthorized,
+)
+from carecloud_async.sandbox.constants import (
+    CUSTOMER_APPLICATION_ID,
+    OTHER_CUSTOMER_APPLICATION_ID,
+    USER_AUTH_TOKEN,
+    USER_ID,
+    USER_LOGIN,
+)
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customer_store import CustomerStore
+from carecloud_async.sandbox.state.people import api_user
+from carecloud_async.sandbox.state.plans import USERS
 from carecloud_async.sandbox.state.tokens import AuthenticationToken
 
 LOOK_UPS: Final[Mapping[str, Callable[[CustomerStore, str], list[str]]]] = {
@@ -143,3 +158,95 @@ def check_application(application_id: str) -> None:
     """
     if application_id not in (CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID):
         raise invalid("external_application_id", "not_found", value=application_id)
+
+
+def create_token(call: Call) -> JsonObject:
+    """`POST /tokens`: a new token for a device ends the older one."""
+    body = arguments(call)
+    application = body["external_application_id"]
+    check_application(application)
+    token_id = call.state.device_tokens.create(
+        application_id=application, device=body["device"], setup=body["setup"], push_token=body.get("push_token")
+    )
+    return {"token_id": token_id}
+
+
+def change_token(call: Call) -> None:
+    """`PUT /tokens/{token_id}`."""
+    body = arguments(call)
+    call.state.device_tokens.change_setup(call.path["token_id"], setup=body["setup"], push_token=body.get("push_token"))
+
+
+def unbind_token(call: Call) -> None:
+    """`POST /tokens/{token_id}/actions/logout`: the token stays valid, without a customer."""
+    call.state.device_tokens.bind(call.path["token_id"], customer_id=None)
+
+
+def authentication_token(call: Call) -> JsonObject:
+    """`GET /tokens/{token_id}/actions/auth-token`: a token that takes the customer to another application."""
+    if call.customer_id is None:
+        raise unauthorized("No customer is logged in on this token")
+    application = call.query.one("external_application_id")
+    if not application:
+        raise invalid("external_application_id", "required")
+    kind = call.query.one("token_type") or "1"
+    return new_authentication_token(call, kind=kind, application_id=application, customer_id=call.customer_id)
+
+
+def send_password_email(call: Call) -> None:
+    """`POST /tokens/{token_id}/actions/send-password-setup-email`: sends nothing, remembers the request."""
+    body = arguments(call)
+    if not body.get("email"):
+        needed = ("communication_channel_id", "recipient")
+        refuse(InvalidParam(name=name, reason="required") for name in needed if not body.get(name))
+    call.state.password_emails.append(body)
+
+
+def log_user_in(call: Call) -> Answer:
+    """`POST /users/actions/login`."""
+    body = _of_user_application(call)
+    if call.state.passwords.get(body["login"]) != body["password"]:
+        raise refused(call)
+    return _user_logged_in(call, body["login"])
+
+
+def log_user_in_by_sso(call: Call) -> Answer:
+    """`POST /users/actions/sso-login`."""
+    name = call.state.sso_tokens.get(_of_user_application(call)["sso_token"])
+    if name is None:
+        raise refused(call)
+    return _user_logged_in(call, name)
+
+
+def log_user_out(call: Call) -> None:
+    """`POST /users/actions/logout`: ends the token in the body."""
+    if not call.state.user_tokens.revoke(_of_user_application(call)["bearer_token"]):
+        raise invalid("bearer_token", "not_found")
+
+
+def verify_auth_token(call: Call) -> JsonObject:
+    """`POST /users/actions/verify-auth-token`."""
+    if arguments(call)["auth_token"] != USER_AUTH_TOKEN:
+        raise invalid("auth_token", "not_found")
+    return {"user_id": USER_ID}
+
+
+def _of_user_application(call: Call) -> JsonObject:
+    body = arguments(call)
+    application = body["user_external_application_id"]
+    if application not in call.state.user_applications:
+        raise invalid("user_external_application_id", "not_found", value=application)
+    return body
+
+
+def _user_logged_in(call: Call, login_name: str) -> Answer:
+    state, settings = call.state, call.state.settings
+    # The table of users can be long, and most logins are the API user's.
+    users = [api_user()] if login_name == USER_LOGIN else state.tables.table(USERS)
+    user = next((user for user in users if user["login"] == login_name), None) or {"login": login_name}
+    token = state.user_tokens.issue(
+        str(user.get("user_id", login_name)), lifetime=settings.token_lifetime, reuse_margin=settings.reuse_tokens
+    )
+    valid_to = state.local(token.ends) if state.overrides.valid_to is None else state.overrides.valid_to
+    data = {"bearer_token": token.value, "valid_to": valid_to, "user": user}
+    return json_answer({"data": data}, status=settings.login_status)

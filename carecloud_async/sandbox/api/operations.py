@@ -17,14 +17,12 @@ from carecloud_async.sandbox.api import (
     cards,
     customer_actions,
     customers,
-    devices,
     events,
     lists,
     logins,
     purchases,
     records,
     segments,
-    users,
 )
 from carecloud_async.sandbox.api.calls import Handler, Interface
 from carecloud_async.sandbox.api.problems import forbidden, unauthorized, wrong_interface
@@ -59,19 +57,19 @@ HANDLERS: Final[dict[str, Handler]] = {
     "POST /purchases/actions/send-purchase": purchases.send_purchase,
     "POST /segments/{segment_id}/actions/add-customer": segments.add_customer,
     "POST /segments/{segment_id}/actions/remove-customer": segments.remove_customer,
-    "POST /tokens": devices.create,
-    "PUT /tokens/{token_id}": devices.change,
-    "GET /tokens/{token_id}/actions/auth-token": devices.authentication_token,
+    "POST /tokens": logins.create_token,
+    "PUT /tokens/{token_id}": logins.change_token,
+    "GET /tokens/{token_id}/actions/auth-token": logins.authentication_token,
     "POST /tokens/{token_id}/actions/authentication-token-login": logins.identifies(logins.customer_of_token),
     "POST /tokens/{token_id}/actions/login": logins.identifies(logins.customer_of_login),
     "POST /tokens/{token_id}/actions/login-test-customer": logins.identifies(logins.test_customer),
-    "POST /tokens/{token_id}/actions/logout": devices.logout,
-    "POST /tokens/{token_id}/actions/send-password-setup-email": devices.send_password_email,
+    "POST /tokens/{token_id}/actions/logout": logins.unbind_token,
+    "POST /tokens/{token_id}/actions/send-password-setup-email": logins.send_password_email,
     "POST /tokens/{token_id}/actions/social-network-login": logins.identifies(logins.customer_of_social),
-    "POST /users/actions/login": users.log_in,
-    "POST /users/actions/logout": users.log_out,
-    "POST /users/actions/sso-login": users.log_in_by_sso,
-    "POST /users/actions/verify-auth-token": users.verify_auth_token,
+    "POST /users/actions/login": logins.log_user_in,
+    "POST /users/actions/logout": logins.log_user_out,
+    "POST /users/actions/sso-login": logins.log_user_in_by_sso,
+    "POST /users/actions/verify-auth-token": logins.verify_auth_token,
 }
 """The operations that do more than read and write a table."""
 

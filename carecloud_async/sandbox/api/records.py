@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from carecloud_async.sandbox.api.answers import Answer
 from carecloud_async.sandbox.api.arguments import arguments, sent_record
-from carecloud_async.sandbox.api.calls import Call, Handler
+from carecloud_async.sandbox.api.calls import Answer, Call, Handler
 from carecloud_async.sandbox.api.filters import HIDDEN_IDS
 from carecloud_async.sandbox.api.problems import RefusalError, forbidden, not_found
 from carecloud_async.sandbox.json_text import JsonObject

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from carecloud_async.sandbox.api import lists
-from carecloud_async.sandbox.api.answers import Page
 from carecloud_async.sandbox.api.arguments import arguments
-from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.calls import Call, Page
 from carecloud_async.sandbox.api.records import check_path
 from carecloud_async.sandbox.state.table import Table
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from carecloud_async.sandbox.api.answers import Answer
+from carecloud_async.sandbox.api.calls import Answer
 from carecloud_async.sandbox.api.operations import route_of
 from carecloud_async.sandbox.server.pipeline import ConnectionCutError, Pipeline
 from carecloud_async.sandbox.server.recording import RecordedRequest

@@ -11,8 +11,7 @@ from typing import Final
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import Answer, Page, answer_of, call_page_hook, json_answer
-from carecloud_async.sandbox.api.calls import Call, Query
+from carecloud_async.sandbox.api.calls import Answer, Call, Page, Query, answer_of, call_page_hook, json_answer
 from carecloud_async.sandbox.api.operations import admit, handler_of
 from carecloud_async.sandbox.api.problems import (
     RefusalError,

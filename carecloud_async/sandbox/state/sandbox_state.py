@@ -1,19 +1,148 @@
-"""The whole state of one sandbox; handlers are functions of it and a request."""
+"""The whole state of one sandbox, with its clock and settings; handlers are functions of it and a request."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from random import Random
+from zoneinfo import ZoneInfo
 
 import attrs
 
 from carecloud_async.sandbox.constants import SSO_TOKEN, USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
 from carecloud_async.sandbox.state.customer_store import CustomerStore
-from carecloud_async.sandbox.state.settings import Overrides, Settings
 from carecloud_async.sandbox.state.tables import Tables
 from carecloud_async.sandbox.state.tokens import DeviceTokens, UserTokens
+
+TIMESTAMP = "%Y-%m-%d %H:%M:%S"
+
+
+class SandboxClock:
+    """The server's time in seconds since 1970, UTC.
+
+    Args:
+        source: Where the time comes from, in seconds since 1970.
+    """
+
+    __slots__ = ("_offset", "_source")
+
+    def __init__(self, source: Callable[[], float]) -> None:
+        self._source = source
+        self._offset = 0.0
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._source() + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock by a number of seconds, backwards if negative."""
+        self._offset += seconds
+
+    def set(self, instant: datetime) -> None:
+        """Set the clock to an instant, from which it runs on.
+
+        Args:
+            instant: An aware datetime.
+        """
+        if instant.tzinfo is None:
+            raise ValueError("the sandbox's clock is set to an aware datetime, so that the instant is certain")
+        self._offset = instant.timestamp() - self._source()
+
+    def http_date(self, *, offset: float = 0.0) -> str:
+        """The `Date` header of an answer given now, in UTC.
+
+        Args:
+            offset: Seconds by which it is ahead of this clock.
+        """
+        return format_datetime(datetime.fromtimestamp(self.now() + offset, UTC).replace(microsecond=0), usegmt=True)
+
+
+def local_timestamp(instant: float, *, zone: ZoneInfo) -> str:
+    """Write an instant as the API does: local to the project, without an offset.
+
+    Args:
+        instant: Seconds since 1970.
+        zone: Time zone of the project.
+
+    Returns:
+        `YYYY-MM-DD HH:MM:SS`; in autumn's double hour the text is ambiguous, as the API's is.
+    """
+    return datetime.fromtimestamp(instant, zone).strftime(TIMESTAMP)
+
+
+class Settings:
+    """Settings of a sandbox, read again for every request.
+
+    Attributes:
+        zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.
+        token_lifetime: Seconds that the token of an enterprise login is valid.
+        reuse_tokens: Seconds before a token's end until which a further login of the same user is handed the same token
+            again; `None` makes a new token at each login.
+        login_status: Status of a successful enterprise login, 200 or 201.
+        login_refusal: Status for a wrong password; `None`: as the vendor documents, 403 for users, 401 for customers.
+        unbound_status: Status for customer data asked for with a device token that no customer is logged in on.
+        max_count: Most records in a page, for any `count`; `None`: no cap.
+        pretty: Whether JSON answers are pretty-printed.
+        total_items_first: Whether `total_items` is written before the records of a list.
+        unstable_ties: Whether records that are equal in the sort field come in another order each time.
+        shuffled: Whether every page is taken from another order, with any sort.
+        sorts: Whether `sort_field` and `sort_direction` are honoured.
+        filters: Whether filters are honoured; if not, each finds everything.
+        totals: Whether lists say `total_items`.
+        uneven_names: Whether every fourth `invalid_params` names its parameter by a list, a number or an object.
+        latency: Seconds that every answer takes.
+        rate_limit: Requests a second above which the answer is 429; `None` sets no limit.
+        rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
+        set_cookies: Whether each answer sets a cookie.
+        date_header: Whether answers carry `Date`.
+        date_offset: Seconds by which that `Date` is ahead of the server's clock.
+        request_id_header: Whether answers carry `X-Request-Id`.
+        batch_report: Whether a batch that kept its valid rows answers 400 with the invalid rows; otherwise 204.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone: ZoneInfo = zone
+        self.token_lifetime: float = 7 * 3600
+        self.reuse_tokens: float | None = None
+        self.login_status: int = 200
+        self.login_refusal: int | None = None
+        self.unbound_status: int = 401
+        self.max_count: int | None = None
+        self.pretty: bool = False
+        self.total_items_first: bool = False
+        self.unstable_ties: bool = False
+        self.shuffled: bool = False
+        self.sorts: bool = True
+        self.filters: bool = True
+        self.totals: bool = True
+        self.uneven_names: bool = True
+        self.latency: float = 0.0
+        self.rate_limit: float | None = None
+        self.rate_limit_retry_after: float | None = None
+        self.set_cookies: bool = False
+        self.date_header: bool = True
+        self.date_offset: float = 0.0
+        self.request_id_header: bool = True
+        self.batch_report: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Overrides:
+    """False answers that a test asked for; see `Sandbox.lie`.
+
+    Attributes:
+        total_items: Total of every list, instead of the true one.
+        valid_to: End of every new enterprise token as text, instead of the true one.
+        repeat_page: Whether every page is the first one, at any `offset`.
+        empty_from: Offset from which on pages are empty although `total_items` promises more.
+    """
+
+    total_items: int | None = None
+    valid_to: str | None = None
+    repeat_page: bool = False
+    empty_from: int | None = None
 
 
 @attrs.frozen(kw_only=True)
