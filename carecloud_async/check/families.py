@@ -13,7 +13,7 @@ from carecloud_async.check.probe import Param, Probe
 from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
 from carecloud_async.models.base import Model
-from carecloud_async.resources.lookup.lists import list_model, listable
+from carecloud_async.resources.lookup.by_name import list_model, listable
 
 __all__ = ["FamilyList", "ask_families", "family_findings"]
 

@@ -16,7 +16,7 @@ from carecloud_async.check.families import FamilyList
 from carecloud_async.check.probe import Param
 from carecloud_async.check.replies import Record, Reply
 from carecloud_async.check.report import CheckFinding, CheckStatus, good, not_known, problem, warning
-from carecloud_async.resources.lookup.lists import listable
+from carecloud_async.resources.lookup.by_name import listable
 
 __all__ = ["filter_findings", "note_findings"]
 

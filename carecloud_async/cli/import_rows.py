@@ -35,7 +35,7 @@ from carecloud_async.cli.parameters import (
 )
 from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress, write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
-from carecloud_async.resources.lookup.families import open_family, plain_name, require_bulk
+from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
 
 __all__ = ["columns_of", "import_rows", "split_pair"]
 

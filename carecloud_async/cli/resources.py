@@ -15,8 +15,7 @@ from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
-from carecloud_async.resources.lookup.families import all_families, plain_name
-from carecloud_async.resources.lookup.lists import find_method, listable, missing_filters
+from carecloud_async.resources.lookup.by_name import all_families, find_method, listable, missing_filters, plain_name
 
 __all__ = [
     "find_list",

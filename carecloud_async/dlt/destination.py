@@ -26,7 +26,7 @@ from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file
 from carecloud_async.client import CareCloud
 from carecloud_async.dlt.settings import client_of_settings
-from carecloud_async.resources.lookup.families import open_family, require_bulk
+from carecloud_async.resources.lookup.by_name import open_family, require_bulk
 
 __all__ = ["carecloud_destination"]
 

@@ -46,7 +46,7 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.dlt.settings import client_of_settings
 from carecloud_async.errors import ConfigurationError, ExportError
-from carecloud_async.resources.lookup.lists import find_list, open_list
+from carecloud_async.resources.lookup.by_name import find_list, open_list
 
 __all__ = ["carecloud_source"]
 

@@ -22,10 +22,9 @@ from carecloud_async.bulk.pages import PAGE
 from carecloud_async.errors import NotFoundError
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.models.read_only import without_read_only
-from carecloud_async.resources.answers import no_content
 from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.merge import MergeRules, merge
-from carecloud_async.resources.signature import MISSING
+from carecloud_async.resources.signature import MISSING, no_content
 
 __all__ = ["DeclaredFamily", "scope_of"]
 

@@ -57,10 +57,8 @@ from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._lists.listings.listing import Comparer, Listing
 from carecloud_async._lists.listings.new_listing import listing
 from carecloud_async._lists.paging.auto import Auto
-from carecloud_async.resources.answers import decoder_of
-from carecloud_async.resources.bodies import refuse_read_models, require_input
 from carecloud_async.resources.hints import no_such_method, with_unpacked
-from carecloud_async.resources.signature import Signature
+from carecloud_async.resources.signature import Signature, decoder_of, refuse_read_models, require_input
 
 __all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
 

@@ -1,18 +1,30 @@
-"""`Signature`: the arguments of a declared method, and where in a request each of them goes."""
+"""The signature of a declared method: its arguments, where in a request each goes, and what its answer becomes."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from inspect import Parameter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import attrs
+
+from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import core_type
 from carecloud_async._base.runtime.suggestions import nearest
+from carecloud_async._base.runtime.validators import expected
 from carecloud_async._calls.call.filters import Kind, kind_of
 from carecloud_async._calls.call.operation import PLACEHOLDER
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.base import Input, Model, Updatable
 
-__all__ = ["MISSING", "Signature"]
+__all__ = ["MISSING", "Signature", "decoder_of", "no_content", "refuse_read_models", "require_input"]
+
+R = TypeVar("R", bound=Updatable)
 
 #: Stands for an argument that has no default and was not given.
 MISSING: Final[Any] = Parameter.empty
@@ -144,3 +156,82 @@ _MODELS = _Models()
 def evaluate(function: Any, annotation: str) -> Any:
     """Evaluate an annotation in the module of a function, with the names of all models."""
     return eval(annotation, function.__globals__, _MODELS)  # noqa: S307  (our own source)
+
+
+def require_input(value: Any, wanted: type[Input]) -> None:
+    """Raise unless a value is an input. A read model is none: sending it would delete what it does not show.
+
+    Raises:
+        ConfigurationError: naming what to do instead.
+    """
+    if isinstance(value, Model):
+        raise _read_model(wanted.__name__, value)
+    if not isinstance(value, wanted):
+        raise ConfigurationError(expected(wanted.__name__, value))
+
+
+def refuse_read_models(value: Any, where: str) -> None:
+    """Refuse read models at any depth of a body.
+
+    Args:
+        value: the body or a part of it.
+        where: the name of the part.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    if isinstance(value, Model):
+        raise _read_model(where, value)
+    if isinstance(value, Input):
+        for name in (field.name for field in attrs.fields(type(value))):  # type: ignore[arg-type]
+            refuse_read_models(getattr(value, name), f"{where}.{name}")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            refuse_read_models(item, f"{where}.{name}")
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for item in value:
+            refuse_read_models(item, where)
+
+
+def _read_model(where: str, value: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"{where}: expected an input, got {type(value).__name__}, which was read: to change parts of a record as it "
+        "was read, use update(), which keeps the rest"
+    )
+
+
+def decoder_of(result: Any, unwrap: str | None) -> Callable[[bytes], Any]:
+    """Return the function that makes the result of a body.
+
+    Args:
+        result: the type of the result; `None` for an answer that says nothing.
+        unwrap: the name under `data` that alone is returned.
+    """
+    if result is None:
+        return no_content
+    if unwrap is None:
+        keeps_source = isinstance(result, type) and issubclass(result, Updatable)
+        return partial(_updatable if keeps_source else codec.record, into=result)
+    core = core_type(result)
+    return partial(codec.member, name=unwrap, into=core, required=not _may_be_missing(result))
+
+
+def no_content(body: bytes) -> None:
+    """Read the answer of an operation that returns nothing: it is empty, or the API's envelope without an error.
+
+    Raises:
+        Malformed: it is something else, such as an error or a maintenance page that comes with status 200.
+    """
+    if body:
+        codec.require_no_error(body)
+
+
+def _updatable(body: bytes, into: type[R]) -> R:
+    record = codec.record(body, into)
+    object.__setattr__(record, "_source", body)  # the class is frozen
+    return record
+
+
+def _may_be_missing(result: Any) -> bool:
+    is_union = typing.get_origin(result) in {typing.Union, types.UnionType}
+    return is_union and type(None) in typing.get_args(result)

@@ -11,8 +11,8 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async.errors import CareCloudError, ConflictError
-from carecloud_async.resources.answers import no_content
 from carecloud_async.resources.merge import MergedRecord
+from carecloud_async.resources.signature import no_content
 
 __all__ = ["SurePut"]
 

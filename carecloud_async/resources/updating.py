@@ -1,22 +1,25 @@
-"""Updates over PUT: read the record, merge the changes in, send it back."""
+"""Updates over PUT: read the record, merge the changes in, send it back; with `if_unchanged`, if it is as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
+import attrs
+
 from carecloud_async._base import codec
+from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.codec.raw_json import RawJson, members
 from carecloud_async._base.runtime.secret_text import conceal
-from carecloud_async._calls.call.operation import CallRequest
-from carecloud_async.errors import ConfigurationError, NotFoundError
-from carecloud_async.models.base import Model
+from carecloud_async._calls.call.operation import CallRequest, Operation
+from carecloud_async.errors import ConfigurationError, ConflictError, NotFoundError
+from carecloud_async.models.base import Model, source_of
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.hints import changes_in_a_dict
-from carecloud_async.resources.merge import MergedRecord, MergeRules, merge
+from carecloud_async.resources.merge import MergedRecord, MergeRules, differences, merge, tree_of
 from carecloud_async.resources.sure_put import SurePut
-from carecloud_async.resources.unchanged import require_record, require_unchanged
 
 __all__ = ["Updating"]
 
@@ -81,7 +84,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         """
         changes = conceal(changes)
         if if_unchanged is not None:
-            require_record(if_unchanged)
+            _require_record(if_unchanged)
         write, rules = declared(type(self).replace).operation, self._merge_rules()  # type: ignore[attr-defined]
         ids = self._path_ids(record_id)
 
@@ -95,7 +98,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             id_field = self._merging.get("id_field")
             raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {id_field}")
         if if_unchanged is not None:
-            require_unchanged(record, if_unchanged, write)
+            _require_unchanged(record, if_unchanged, write)
 
         async def read_again() -> RawJson | None:
             try:
@@ -142,3 +145,52 @@ class Updating(BulkWriting, Generic[Changes, Record]):
 
 def _method(resource: Resource, name: str) -> Declared:
     return declared(getattr(type(resource), name))
+
+
+def _require_record(value: Any) -> None:
+    """Raise unless a value is a record that was read.
+
+    Raises:
+        ConfigurationError: naming what to give.
+    """
+    if not isinstance(value, Model):
+        raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
+
+
+def _require_unchanged(record: RawJson, before: Model, operation: Operation) -> None:
+    """Raise unless a record is the same as before.
+
+    A record of `get` is compared with everything that the server wrote, unknown fields and unreadable values included;
+    a record of a list is compared by the fields of its model.
+
+    Args:
+        record: the current record.
+        before: the record as it was read.
+        operation: the PUT that would follow, for the message.
+
+    Raises:
+        ConflictError: it differs; the error names the fields.
+    """
+    source = source_of(before)
+    if source is None:
+        fields = tuple(_model_differences(codec.structure(conceal(load(record)), type(before)), before))
+    else:
+        model = type(before)
+        fields = tuple(differences(tree_of(record, model), tree_of(codec.raw_data(source), model)))
+    if fields:
+        raise ConflictError(
+            f"{operation.title}: the record changed since it was read ({', '.join(fields)}); nothing was sent. "
+            "Read it again and decide what to change",
+            fields=fields,
+        )
+
+
+def _model_differences(now: Model, before: Model, prefix: str = "") -> Iterator[str]:
+    for field, name in api_names(type(now)).items():
+        new, old = getattr(now, field), getattr(before, field)
+        if new == old:
+            continue
+        if attrs.has(type(new)) and type(new) is type(old):
+            yield from _model_differences(new, old, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"

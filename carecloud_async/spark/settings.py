@@ -19,7 +19,7 @@ from carecloud_async.client import CareCloud
 from carecloud_async.config import ClientSettings
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.resources.lookup.lists import find_list, open_list
+from carecloud_async.resources.lookup.by_name import find_list, open_list
 
 __all__ = ["ReadSettings", "connect", "read_options"]
 

@@ -30,7 +30,7 @@ from carecloud_async.errors import (
 )
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.declare import declared
-from carecloud_async.resources.lookup.lists import find_method, listable, missing_filters
+from carecloud_async.resources.lookup.by_name import find_method, listable, missing_filters
 from carecloud_async.workflows.dossier_files import Dossier, DossierPart, PartStatus
 
 if TYPE_CHECKING:

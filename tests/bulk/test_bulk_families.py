@@ -12,7 +12,7 @@ from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Resource
 from carecloud_async.resources.hints import _NOT_IN_BULK, why_not_in_bulk
-from carecloud_async.resources.lookup.families import all_families, bulk_families, require_bulk
+from carecloud_async.resources.lookup.by_name import all_families, bulk_families, require_bulk
 from carecloud_async.sandbox import Sandbox
 
 assert OPERATIONS  # loads all families

@@ -16,7 +16,7 @@ from carecloud_async import LoggedIn, __version__
 from carecloud_async.cli.console import is_terminal
 from carecloud_async.cli.login import until, who
 from carecloud_async.models import User
-from carecloud_async.resources.lookup.lists import listable
+from carecloud_async.resources.lookup.by_name import listable
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 COMMANDS = ("export", "list", "get", "total", "request", "login", "sandbox")

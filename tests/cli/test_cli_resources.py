@@ -14,7 +14,7 @@ from carecloud_async.cli.resources import find_list, find_record, list_path_valu
 from carecloud_async.cli.resources import record_path_values as path_of_record
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.lookup import lists
-from carecloud_async.resources.lookup.lists import listable
+from carecloud_async.resources.lookup.by_name import listable
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 TIME_SLOTS = "booking_tickets.time_slots"

@@ -26,7 +26,7 @@ def test_filters_are_read_by_what_they_take():
     """One value stays a text; a filter that only takes several is split at commas."""
     settings = ReadSettings.read({"resource": "customers", "Filter.last_name": "Smith, jr."})
     assert settings.filters == {"last_name": "Smith, jr."}
-    from carecloud_async.resources.lookup.lists import listable
+    from carecloud_async.resources.lookup.by_name import listable
 
     name, several = next(
         (name, filter_name)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from carecloud_async import BadRequestError, CareCloud, ConfigurationError
-from carecloud_async.resources.lookup.lists import find_list, open_list
+from carecloud_async.resources.lookup.by_name import find_list, open_list
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import pytest
 from carecloud_async import ConfigurationError, NotFoundError, RetryPolicy
 from carecloud_async._base.runs import RunKind, WorkFolder
 from carecloud_async.fixes import Fix
-from carecloud_async.resources.lookup.lists import listable
+from carecloud_async.resources.lookup.by_name import listable
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import PartStatus, dossier
 
