@@ -184,7 +184,7 @@ class Input(_Record):
 
 
 def _meant_field(name: str, cls: type[Input]) -> str:
-    from carecloud_async.models.paths import meant_field  # only needed for errors
+    from carecloud_async._base.codec.fields import meant_field  # only needed for errors
 
     return meant_field(name, cls)
 

@@ -8,12 +8,19 @@ from typing import Any
 
 import attrs
 
-from carecloud_async._base.codec.fields import UNSET, api_names, core_types, element_type, is_model, typed_cache
+from carecloud_async._base.codec.fields import (
+    UNSET,
+    api_names,
+    core_types,
+    element_type,
+    is_model,
+    meant_field,
+    typed_cache,
+)
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.input_fields import keepers
-from carecloud_async.models.paths import meant_field
 from carecloud_async.models.read_only import read_only_names, without_read_only
 
 __all__ = ["merge_changes"]

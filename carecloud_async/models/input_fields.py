@@ -1,4 +1,4 @@
-"""The fields of inputs: how what is given in Python is kept, and how plain JSON is read back.
+"""The fields of inputs: what may be given in Python, how it is kept, and how plain JSON is read back.
 
 Both go by the field's type. A moment keeps its offset until it is sent, and a `Decimal` all its digits.
 """
@@ -9,10 +9,11 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
-from typing import Any, Final
+from os import PathLike
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -21,9 +22,23 @@ from carecloud_async._base.codec.json_text import json_kind
 from carecloud_async._base.codec.write import plain_number
 from carecloud_async._base.runtime.dates import day_of
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.models.uploads import UPLOADS
 
-__all__ = ["by_digits", "keepers", "read_input"]
+__all__ = ["UPLOADS", "ReadableFile", "Upload", "by_digits", "keepers", "read_input"]
+
+
+class ReadableFile(Protocol):
+    """A file open in binary mode, blocking or asynchronous: `open(path, "rb")`, `anyio.open_file`, FastAPI's upload."""
+
+    def read(self, size: int, /) -> bytes | Awaitable[bytes]:
+        """Return at most `size` bytes."""
+        ...
+
+
+#: Bytes, a path, a file open in binary mode, or text that is base64 already.
+Upload: TypeAlias = str | bytes | bytearray | memoryview | PathLike[str] | ReadableFile
+
+#: The types of an upload.
+UPLOADS: Final[frozenset[Any]] = frozenset(typing.get_args(Upload))
 
 #: Text in one of the two spellings, whose value is the server's to judge: it holds zero dates and the year 985 itself.
 _SPELLED: Final = re.compile(r"\d{1,4}-\d{1,2}-\d{1,2}([ T][\d:.]*)?|\d{1,2}\.\d{1,2}\.\d{4}")
@@ -193,7 +208,7 @@ def _object(cls: Any, plain: Any, place: _Place) -> Any:
 
 
 def _no_field(name: str, cls: Any) -> str:
-    from carecloud_async.models.paths import meant_field  # only needed for errors
+    from carecloud_async._base.codec.fields import meant_field  # only needed for errors
     from carecloud_async.models.read_only import read_only_names
 
     if cls.reads is not None and name in read_only_names(cls.reads):

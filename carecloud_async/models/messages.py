@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
-from carecloud_async.models.uploads import Upload
+from carecloud_async.models.input_fields import Upload
 
 
 class UploadMethod(StrEnum):

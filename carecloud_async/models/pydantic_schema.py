@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import UNSET, Unset, api_names, field_types
 from carecloud_async.models.field_docs import RecordDoc
-from carecloud_async.models.uploads import UPLOADS
+from carecloud_async.models.input_fields import UPLOADS
 
 __all__ = ["input_schema", "model_schema"]
 

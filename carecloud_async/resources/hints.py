@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
+from carecloud_async._base.codec.fields import paths_to
 from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async._calls.call.filters import Kind
 from carecloud_async._calls.call.operation import Operation
-from carecloud_async.models.paths import paths_to
 
 __all__ = ["changes_in_a_dict", "no_such_method", "why_not_in_bulk", "with_unpacked"]
 

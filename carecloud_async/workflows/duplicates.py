@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from attrs import frozen
 
-from carecloud_async._base.codec.fields import api_names
+from carecloud_async._base.codec.fields import api_names, paths_to
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.compare import value_at
@@ -24,7 +24,6 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.models.paths import paths_to
 
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing

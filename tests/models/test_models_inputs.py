@@ -32,7 +32,7 @@ from carecloud_async.models import (
     TimeIntervalInput,
     Unset,
 )
-from carecloud_async.models.uploads import UPLOADS
+from carecloud_async.models.input_fields import UPLOADS
 
 INPUTS = [
     value

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, ParamSpec, TypeVar, cast
 
 import attrs
 
+from carecloud_async._base.runtime.suggestions import did_you_mean
+
 __all__ = [
     "API_NAME",
     "TOLERANT_IDS",
@@ -28,6 +30,8 @@ __all__ = [
     "has_renamed_fields",
     "is_model",
     "is_read_model",
+    "meant_field",
+    "paths_to",
     "typed_cache",
 ]
 
@@ -36,6 +40,8 @@ R = TypeVar("R")
 
 #: The metadata of a field with another name in the API, such as `from` for `from_`.
 API_NAME = "api_name"
+#: Objects within objects in which a misplaced field is searched.
+_DEPTH = 3
 #: The attribute that marks the SDK's own read models: a missing required text is read as an empty one.
 TOLERANT_IDS = "__tolerant_ids__"
 
@@ -152,3 +158,25 @@ def element_type(hint: Any) -> Any:
     if origin is tuple:
         return arguments[0] if arguments[-1] is Ellipsis else None
     return arguments[0] if issubclass(origin, cast("Any", typing.Sequence)) else None
+
+
+def paths_to(name: str, model: Any, *, depth: int = _DEPTH) -> list[str]:
+    """Return the dotted paths of the objects within a record that have a field of this name, such as `address`."""
+    if not depth:
+        return []
+    objects = {field: inner for field, inner in core_types(model).items() if is_model(inner)}
+    own = [field for field, inner in objects.items() if name in core_types(inner)]
+    deeper = [(field, paths_to(name, inner, depth=depth - 1)) for field, inner in objects.items()]
+    return own + [f"{field}.{path}" for field, paths in deeper for path in paths]
+
+
+def meant_field(name: str, model: Any, *, within: str = "") -> str:
+    """Return the end of an error's sentence: the path of the field that was probably meant, if there is one.
+
+    Args:
+        name: the name that is no field of the model.
+        model: the class of the record, or of an object within it.
+        within: the path of that object, with a dot at its end.
+    """
+    paths = paths_to(name, model)
+    return f": did you mean {within}{paths[0]}.{name}?" if paths else did_you_mean(name, core_types(model))

@@ -14,7 +14,7 @@ from carecloud_async.resources.uploads import encode_photo
 if TYPE_CHECKING:
     from carecloud_async._calls.auth.device import Device
     from carecloud_async.models import *
-    from carecloud_async.models.uploads import Upload
+    from carecloud_async.models.input_fields import Upload
 
 
 class CustomerActions(Resource, call="customers"):
