@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from carecloud_async._base.runtime.uninterrupted import await_uninterrupted
+from carecloud_async._base.runtime.event_loops import await_uninterrupted
 
 
 @pytest.mark.anyio

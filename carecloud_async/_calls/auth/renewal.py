@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve
 
 from carecloud_async._base.runtime.clock import Clock
-from carecloud_async._base.runtime.uninterrupted import await_uninterrupted
+from carecloud_async._base.runtime.event_loops import await_uninterrupted
 from carecloud_async._calls.auth.provider import AuthProvider, Login
 from carecloud_async._calls.auth.stored_tokens import SAVE_SECONDS, StoredTokenIndex, StoredTokens
 from carecloud_async._calls.auth.stores.base import StoredToken, TokenStore

@@ -6,8 +6,8 @@ import logging
 from collections import OrderedDict
 from contextlib import AbstractAsyncContextManager
 
+from carecloud_async._base.runtime.event_loops import await_uninterrupted
 from carecloud_async._base.runtime.secret_text import plain_text
-from carecloud_async._base.runtime.uninterrupted import await_uninterrupted
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.secret import Secret, digest, hash_secret, resolve_secret, verify_secret
 from carecloud_async._calls.auth.stores.base import BestEffortStore, StoredToken, TokenStore
