@@ -1,17 +1,20 @@
-"""`CareCloudDataSource`: the data source, and its reader of whole lists."""
+"""`CareCloudDataSource`: the data source, with its reader of whole lists and its reader of changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from carecloud_async._lists.export.formats.arrow import arrow_type
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
+from carecloud_async._lists.export.reading.changed_scan import FAR_END, NEAR_END, SortProbe
+from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.since import OVERLAP, Since, parse_since, require_changes
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async.client import CareCloud
-from carecloud_async.spark.changes import ChangesReader
 from carecloud_async.spark.pyspark_api import (
     DataSource,  # pyright: ignore[reportAttributeAccessIssue]
     DataSourceReader,  # pyright: ignore[reportAttributeAccessIssue]
@@ -20,13 +23,24 @@ from carecloud_async.spark.pyspark_api import (
     StructType,  # pyright: ignore[reportAttributeAccessIssue]
     from_arrow_schema,  # pyright: ignore[reportAttributeAccessIssue]
 )
-from carecloud_async.spark.reading import ListReader, Partition
+from carecloud_async.spark.reading import ListReader, Partition, run
 from carecloud_async.spark.settings import ReadSettings, connect
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["CareCloudDataSource"]
+__all__ = ["CareCloudDataSource", "ChangesReader"]
+
+#: The name of the time in an offset.
+_BEFORE = "changed_before"
+
+#: Records that are asked for to see whether anything changed.
+_ROWS = 20
+
+#: Records that are asked for at the other end of the list, where those without a time may be.
+_FAR_ROWS = 200
+
+Offset = dict[str, str | None]
 
 
 class CareCloudDataSource(DataSource):
@@ -79,6 +93,97 @@ class _WholeReader(ListReader, DataSourceReader):
         if since is not None:
             return [InputPartition(Partition(changed_since=since))]
         return [InputPartition(Partition(id_range=one)) for one in self.find_ranges()]
+
+    def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the records of one partition."""
+        return self.read_partition(partition.value)
+
+
+class ChangesReader(ListReader, DataSourceStreamReader):
+    """Reads a list batch by batch: what changed from one time to before another.
+
+    An offset is the end time of a batch, exclusive; `None` means from the start of the list. The end is two minutes
+    before the server's time, because lists show changes late. A repeated batch returns the same records, except
+    records changed since then, which a later batch returns.
+
+    Raises:
+        BadExportError: the records of the list do not say when they changed.
+    """
+
+    #: Where the last batch ended, as far as this reader knows.
+    _latest: Offset | None = None
+    #: Whether the server applies the sort by the latest change; `None` until it is known.
+    _sorted: bool | None = None
+    #: The records without a time at the other end of the list, when they were last looked at.
+    _timeless: Sequence[str] = ()
+
+    def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
+        """Return the beginning: the option `changed_since` in UTC, or `None` for everything."""
+        initial = run(self._find_initial)
+        if initial[_BEFORE] is not None:
+            self._latest = initial  # no batch ends before it
+        return initial
+
+    async def _find_initial(self) -> Offset:
+        async with self.open() as listing:
+            source = listing.export_source()
+            require_changes(source)
+            since = self.settings.changed_since
+            return {_BEFORE: None if since is None else parse_since(since, source.project).moment.isoformat()}
+
+    def latestOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802  (as Spark 4.0 has it)
+        """Return the end of the next batch: the current end, or the last one if nothing changed.
+
+        One request, two if nothing changed, and two or three more by the first call, to see that the server sorts.
+        """
+        self._latest = run(self._find_latest)
+        return self._latest
+
+    async def _find_latest(self) -> Offset:
+        async with self.open() as listing:
+            source = listing.export_source()
+            fetcher = RawPageFetcher(source, marks=True)
+            page = await fetcher.fetch(0, _ROWS, NEAR_END)
+            last = None if self._latest is None else self._latest[_BEFORE]
+            if fetcher.began is None:  # neither a `Date` header nor a record shows the server's time
+                return {_BEFORE: last}
+            if last is not None and await self._is_unchanged(fetcher, page, parse_since(last, source.project)):
+                return {_BEFORE: last}
+        end = fetcher.began - OVERLAP
+        # Server clocks may be set back: an offset never goes back with them.
+        return {_BEFORE: (end if last is None else max(end, datetime.fromisoformat(last))).isoformat()}
+
+    async def _is_unchanged(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
+        """Return whether the two ends of the list, sorted by change, show that nothing changed since a time."""
+        if not page.lines:
+            return True
+        newest = (await fetcher.times.read(page.lines))[0]
+        if not isinstance(newest, datetime) or newest >= since.local:  # some servers sort records without a time first
+            return False
+        far = await fetcher.fetch(0, _FAR_ROWS, FAR_END)
+        if self._sorted is None:
+            self._sorted = await SortProbe(fetcher).is_applied(page, far)
+        return self._sorted and not await self._has_new_timeless(fetcher, far)
+
+    async def _has_new_timeless(self, fetcher: RawPageFetcher, far: RawPage) -> bool:
+        """Return whether records without a time, at the other end of the list, are not those of the call before."""
+        times = await fetcher.times.read(far.lines)
+        timeless = TimelessRecords(self._timeless)
+        found = [
+            timeless.take(line) for line, time in zip(far.lines, times, strict=True) if not isinstance(time, datetime)
+        ]
+        self._timeless = timeless.found
+        return any(found) or len(found) == _FAR_ROWS
+
+    def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
+        """Return what each task reads: ranges of everything for the first batch, the changes in one partition later."""
+        since, before = start[_BEFORE], end[_BEFORE]
+        self._latest = end
+        if start == end:
+            return []
+        if since is not None:
+            return [InputPartition(Partition(changed_since=since, before=before))]
+        return [InputPartition(Partition(id_range=one, before=before)) for one in self.find_ranges()]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""

@@ -13,8 +13,8 @@ from change_server import ChangeServer, hexes, old_times
 from spelling_server import SPELLINGS, SpellingServer
 
 from carecloud_async.spark import CareCloudDataSource
-from carecloud_async.spark.changes import ChangesReader
 from carecloud_async.spark.settings import ReadSettings
+from carecloud_async.spark.source import ChangesReader
 
 
 def reader(server):
