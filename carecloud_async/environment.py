@@ -81,7 +81,7 @@ class SecretFile:
 
 @frozen
 class Environment:
-    """Where settings come from.
+    """The sources of settings: variables and a profile.
 
     Attributes:
         variables: the environment's variables.

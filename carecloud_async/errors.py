@@ -93,7 +93,8 @@ class CareCloudError(Exception):
         correlation_id: the id of the call in this client's log records; `None` for what no call raised.
         report: what was written before the error, from calls that write several records: a `CatalogueReport`, a
             `BatchReport` or a `CreatedCustomer`; otherwise `None`.
-        fix: the setting or step that mends it, as data. `str` ends with it unless it is that of every such error.
+        fix: what to do about it, a setting or a step, as data. `str` ends with it, unless all errors of the class have
+            the same one.
     """
 
     is_retryable: bool = False

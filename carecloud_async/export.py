@@ -21,10 +21,10 @@ stops changing costs at most five times its requests, or ten passes without an o
 JSON, next to the file.
 
 **When it is exact.** No gap is left between the pages; the order of the records is shown to be stable; the last page
-ends where its own total says; and as many records were read as the largest total that any answer told. A smaller total
-counts if five answers in a row told no more: the first five, because records were created since, or the last five,
-because records were deleted. A list that fails the last two is read at most twice more, with all ids remembered, before
-it is called exact or not.
+ends where its own total says; and as many records were read as the largest total that any answer gave. A smaller total
+counts if five answers in a row gave no larger one: the first five, because records were created since, or the last
+five, because records were deleted. A list that fails the last two is read at most twice more, with all ids remembered,
+before it is called exact or not.
 
 **Its limits.** `exact` is false unless the guarantee is shown to hold: it is false if the list kept changing until the
 end, if the server sends one record at a time or shuffles its records for each page (as sorts with ties may do), or if
@@ -38,9 +38,9 @@ start of this export.
 **Times of change.** `last_change` is read as the API writes it, local to the project, or with an offset. A zero date
 says never. A record whose time is missing or cannot be read may have changed, and is written; with `state=` only if its
 text differs from that of the last run. If a time is written in another form, its place in a sort is unknown too: the
-list is read whole, with a warning. Times of UTC without an offset cannot be told from local ones by themselves: until a
-change shows that they are local (read as UTC, it would be later than the server's `Date`), the next mark lies earlier
-by the zone's distance from UTC.
+list is read whole, with a warning. Times of UTC without an offset look like local ones: until a change shows that the
+times are local (read as UTC, it would be later than the server's `Date`), the next mark lies earlier by the zone's
+distance from UTC.
 
 **How many pages, and how large.** Both are found while the list is read, unless the user sets them (`count`,
 `concurrency`). Neither changes what is in the file.

@@ -10,8 +10,8 @@ from attrs import frozen
 
 _SETTING = re.compile(r"\{(\w+)\}")
 
-#: What Python calls a setting, where it is not its plain name. Reasons of rows stand in files that users of the command
-#: read too, and so name its options as well.
+#: The names of settings in Python, where they differ from the plain ones. Reasons of rows stand in files that users of
+#: the command read too, and so name its options as well.
 _PYTHON: Final = {
     "all_fields": "with all fields",
     "allow_http": "allow_http=True",
@@ -108,5 +108,5 @@ TLS = Fix("check {project_url}, {proxy} and {verify}")
 TRY_LATER = Fix("try again later")
 VALUES = Fix("correct the values of the parameters in brackets")
 
-#: Those that stand in reasons of rows and in warnings.
+#: The fixes that stand in reasons of rows and in warnings.
 IN_TEXTS: Final = (ADD_PLUS, AS_WRITTEN, DECIMAL_COMMA, PHONE_PREFIX)

@@ -184,7 +184,7 @@ def _counter(meter: Meter, name: str, unit: str, description: str) -> metrics.Co
 
 @frozen
 class _Known:
-    """What spans and metrics say of an operation.
+    """The name and attributes of an operation in spans and metrics.
 
     Attributes:
         name: the name of its spans.
@@ -341,7 +341,7 @@ class _Observer(CallObserver):
 
 
 def _outcome(record: CallRecord, *, sent: int) -> Attributes:
-    """Return what the span of a call that was sent so often says of its end."""
+    """Return the attributes of a call's outcome; `sent` says how often the call was sent."""
     attributes: Attributes = {}
     if record.status is not None:
         attributes["http.response.status_code"] = record.status

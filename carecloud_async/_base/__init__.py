@@ -1,1 +1,1 @@
-"""What needs nothing of CareCloud's operations: the run time, JSON, the project, durable runs."""
+"""The base of the package: runtime, JSON, project, durable runs. It knows none of CareCloud's operations."""

@@ -78,7 +78,7 @@ class Project:
     def localize(self, moment: datetime) -> datetime:
         """Give a timestamp of the API (naive, project-local) its time zone.
 
-        An hour that autumn repeats is taken as the earlier one, as everywhere in this SDK.
+        Where clocks go back and an hour repeats, the earlier one is taken, as everywhere in this SDK.
         """
         return moment if moment.tzinfo else moment.replace(tzinfo=self.timezone)
 

@@ -61,7 +61,7 @@ class Groups:
 
     Args:
         path: the file, in a private folder.
-        most: the number of records above which a value is nobody's own, such as the telephone of a shop.
+        most: if more records than this share a value, it identifies no person, such as the telephone of a shop.
     """
 
     def __init__(self, path: Path, *, most: int) -> None:

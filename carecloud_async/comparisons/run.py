@@ -44,7 +44,7 @@ Alike = Callable[[str, Any, Any], bool]
 #: Records that are compared before other tasks run.
 _TOGETHER: Final = 500
 _OF_CARDS: Final = "numbers of cards are compared by client.cards.list().compare(), or carecloud compare cards"
-#: What a row has next to its record.
+#: The roles of columns whose values stand next to the record, see `Place.role`: a list does not show them.
 _NOT_SHOWN: Final = frozenset({"create", "part", "key"})
 
 
@@ -58,7 +58,7 @@ async def compare(
         alike: says of values that differ whether a bulk write of the family takes them as equal.
 
     Raises:
-        BadSourceError: the source cannot be read, or the key is none by which records can be compared.
+        BadSourceError: the source cannot be read, or records cannot be compared by the key.
         ExportError: the list cannot be read.
         CareCloudError: the server is away or refuses the client.
     """

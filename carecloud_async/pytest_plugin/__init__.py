@@ -128,7 +128,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail a test of which a fault was not used, where the configuration says so."""
+    """Fail a test that left one of its faults unused, if the configuration says so."""
     yield
     sandbox = getattr(item, "funcargs", {}).get("carecloud_sandbox")
     if sandbox is None or item.config.getini(UNUSED_FAULTS) != "fail":

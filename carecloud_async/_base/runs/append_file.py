@@ -116,6 +116,6 @@ class AppendFile:
         self._size, self._crc = mark.size, mark.crc
 
     def close(self) -> None:
-        """Close the file. What a full disk did not take is no loss: `sync` has written what counts."""
+        """Close the file. Data that a full disk refuses now is not needed: `sync` has written all that counts."""
         with contextlib.suppress(OSError):
             self.file.close()

@@ -1,4 +1,4 @@
-"""`RunKind`: what a run file holds, and the errors that are told of it."""
+"""`RunKind`: what a run file holds, and the errors about it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from carecloud_async.fixes import OTHER_PLACE, RESUME, Fix
 
 __all__ = ["FULL", "IDENTITY", "UNWRITABLE", "MakeError", "RunKind", "is_damage", "reason_of", "why_foreign"]
 
-#: What the identity is called in a binding. Messages that it differs do not name it.
+#: The name of the identity in a binding. Messages about another identity never show it.
 IDENTITY: Final = "identity"
 
-#: The last one is that of a table that is missing: our statements have no mistakes.
+#: Errors of a damaged file. The last one is raised for a missing table: the package's own statements are correct.
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _IN_USE: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _READ_ONLY: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
@@ -63,14 +63,14 @@ def reason_of(error: OSError) -> str:
 
 
 def why_foreign(before: Mapping[str, str], now: Mapping[str, str], *, name: str, each: str, own: str) -> str | None:
-    """Return why what an earlier run has left must not be used; `None` if it may be.
+    """Return why the file of an earlier run must not be used; `None` if it may be.
 
     Args:
-        before: the digests that it is bound to, by the names that messages give them.
+        before: the digests that the file is bound to, by the names that messages give them.
         now: the digests of this run.
-        name: the name of the work.
-        each: what each has its own of.
-        own: what a user gives to have another.
+        name: the name of the work, see `RunKind.name`.
+        each: what each file is for, see `RunKind.each`.
+        own: what a user gives to have another file, see `RunKind.own`.
 
     Returns:
         the rest of a sentence, with the fix; it names what differs, and no identity.

@@ -89,7 +89,7 @@ class LockedFile:
 
     @property
     def mark(self) -> int | None:
-        """SQLite's `application_id`, which tells the files of programs apart; `None` of another kind of file."""
+        """SQLite's `application_id`, which names the program of a file; `None` if it is no SQLite file."""
         header = self._read(0, _HEADER)
         return int.from_bytes(header[_MARK_AT : _MARK_AT + 4], "big") if header.startswith(_MAGIC) else None
 

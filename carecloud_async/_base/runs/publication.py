@@ -132,7 +132,7 @@ def _link(partial: Path, path: Path, link: Callable[[Path, Path], None]) -> bool
 class Publication:
     """A file that is about to get its name, as its run file notes it.
 
-    A file is told by its size and its time stamp, which a link, a rename and a remount leave as they are.
+    A file is recognized by its size and its time stamp: a link, a rename or a remount changes neither.
 
     Attributes:
         partial: the finished file.

@@ -76,8 +76,8 @@ class Attempt:
 
     Attributes:
         sent: whether the request may have had an effect: true from the moment of sending, false again after a refusal
-            that names the token, or may mean it.
-        headers: the headers of the last response, with whatever status.
+            that is due to the token, or may be.
+        headers: the headers of the last response, whatever its status.
     """
 
     __slots__ = ("_began", "_call", "_clock", "_number", "_report", "_turns", "_use", "headers", "request", "sent")

@@ -175,7 +175,7 @@ class CacheUse(Protocol):
         """End with the response of the result, or the error.
 
         Args:
-            outcome: it.
+            outcome: the response or the error.
             lost: whether an answer is missing, so that the server may carry the call out later.
         """
 

@@ -173,12 +173,12 @@ def _text(value: Any) -> str | None:
 
 
 def _code(value: Any) -> str | None:
-    """Return a value if it looks like a code: codes are shown, and prose may quote personal data."""
+    """Return a value if it looks like a code: codes are shown; prose is not, since it may quote personal data."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else None
 
 
 def _label(value: Any) -> str:
-    """Return a code; a long number is none: it may be a phone or card number."""
+    """Return a code, or `unknown` for another value. A long number counts as one: it may be a phone or card number."""
     code = _code(value)
     return "unknown" if code is None or _LONG_NUMBER.fullmatch(code) else code
 

@@ -80,7 +80,7 @@ class _Block:
     Attributes:
         waiting: how many of its calls wait.
         waiting_since: when the first of these began to wait.
-        total_left: the rest of the time limit, to go on with when none waits.
+        total_left: the rest of the time limit, which runs on when no call waits any more.
     """
 
     def __init__(self, scope: anyio.CancelScope, limiter_left: float) -> None:
@@ -133,7 +133,7 @@ class ClientContext:
         guard: the event loop that the client belongs to.
         observers: receivers of the events of each call; see `calls.events`.
         answers: the cached answers, if the client has a cache.
-        twin: opens a client with the same settings and identity for another event loop; `None` where there is none.
+        twin: opens a second client with the same settings and identity for another event loop; `None` if none can be.
 
     Attributes:
         urls: the URLs of operations, as they are shown.

@@ -247,7 +247,7 @@ class CallExecution(Generic[T]):
         if self._turns.gave_up and self._attempt is not None:
             self._report.statuses.pop()  # this attempt never left
         if self._cache is not None:
-            # An attempt without a conclusive answer may still be carried out by the server.
+            # The server may still carry out an attempt whose outcome is unknown.
             self._cache.end(outcome, lost=self._may_have_happened or None in self._report.statuses)
         self._report.end(
             outcome if isinstance(outcome, BaseException) else None,

@@ -23,7 +23,7 @@ from carecloud_async.errors import ConfigurationError
 
 __all__ = ["MAX_VALUES", "Kind", "check_count", "check_filters", "check_names", "kind_of"]
 
-#: The API takes no more values in one filter.
+#: The most values that the API takes in one filter.
 MAX_VALUES: Final = 1000
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -76,7 +76,7 @@ def _reads(text: str, pattern: re.Pattern[str]) -> bool:
     return True
 
 
-#: What takes a value of each kind, and how an error names the kind.
+#: For each kind: the function that accepts its values, and its name in errors.
 _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "str": (_text, "one text that is not empty"),
     "int": (_int, "a whole number"),

@@ -1,4 +1,4 @@
-"""The turns of one call at the rate limiter, and the time that it waits for them."""
+"""`LimiterTurns`: one call waits at the rate limiter, within its time for that."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ T = TypeVar("T")
 
 
 class LimiterTurns:
-    """Waits for the turns of one call. Waits count against the time for the limiter, and not against the call's total.
+    """Waits for the turns of one call. Waits count against `Timeout.limiter`, and not against the call's total time.
+
+    A call has one turn to prepare, and one for each request that it writes; see `rate_limit`.
 
     Args:
         context: state that all views share.
-        report: the call's report. A login passes before the calls that wait.
-        seconds: the time for the limiter, for all attempts together.
+        report: the call's report. A login goes ahead of the calls that wait.
+        seconds: the most time that the call may wait, in all attempts together.
 
     Attributes:
-        seconds: the time that the call has waited.
+        seconds: the time that the call has waited so far.
         waiting: whether the call waits, or was interrupted while it waited.
-        gave_up: whether the call ended without the turn that it asked for.
+        gave_up: whether the call ended because its turn did not come in time.
         refusal: the error of the last attempt, if the answer was a 429.
         scope: the call's scope, whose deadline moves on by the time that the call waits.
     """
@@ -47,19 +49,19 @@ class LimiterTurns:
         self._limiter = context.rate_limiter
         self._clock = context.clock
         self._call_report = report
-        self._seconds = seconds
+        self._most_seconds = seconds
         self._latest = context.clock.monotonic() + report.call.request.within
         self._ahead = report.call.request.login
 
     @property
     def limited(self) -> bool:
-        """Whether a request may have to wait, or come too late."""
+        """Whether a request may have to wait, or may be too old when it is written."""
         return self._limiter.pace is not None or self._latest < math.inf
 
     @property
     def seconds_left(self) -> float:
-        """The rest of the time for the limiter."""
-        return min(self._seconds - self.seconds, self._latest - self._clock.monotonic())
+        """The time that the call may still wait."""
+        return min(self._most_seconds - self.seconds, self._latest - self._clock.monotonic())
 
     async def prepare(self) -> None:
         """Wait until the call may get its token and its connection.

@@ -37,7 +37,7 @@ class CallReport:
         correlation_id: as on the record and on errors.
         statuses: the status of each attempt; `None` for one without an answer.
         headers: those of the last answer.
-        cached: the answer of another call, if it is the answer of this one.
+        cached: the cached answer of another call, if this call returns it.
     """
 
     __slots__ = ("_clock", "_observers", "_start", "cached", "call", "correlation_id", "headers", "started", "statuses")

@@ -1,7 +1,7 @@
 """Internals of aiohttp: the only file that uses parts of another library that its documentation does not promise.
 
-Both serve correctness, not speed. `find_parts` checks each when a pool opens: whether it exists and is of the expected
-kind. Without it, a documented alternative is taken:
+They serve correctness, not speed, and are used in two places. `find_parts` checks when a pool opens whether they exist
+and are of the expected kind. Without them, a documented alternative is taken:
 
 - `TCPConnector.connect(req, traces, timeout)`, `Connection.protocol`, `ResponseHandler.should_close`: no connection is
   handed out on which unread bytes wait, which would be read as the answer to the next request; and a request departs
@@ -87,8 +87,8 @@ def _parameters(owner: Any, name: str) -> list[str] | None:
 def open_connector(parts: Parts, *, limit: int, ssl: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
     """Return a pool that never hands out a connection on which unread bytes wait.
 
-    What a server sends after a response would be read as the response to the next request on that connection, which
-    may be another customer's (RFC 9112, 6.3: such bytes are not to be taken for a response).
+    Bytes that a server sends after a response would be read as the response to the next request on that connection,
+    which may be another customer's (RFC 9112, 6.3: such bytes are not to be taken for a response).
 
     Args:
         parts: what `find_parts` found.

@@ -157,7 +157,7 @@ async def read_chunks(
 ) -> bytes:
     """Read a response's body within the limit for its status.
 
-    The body of an error response that is too long is left out: the API writes none so long.
+    The body of an error response that is too long is dropped: the API's own errors are shorter.
 
     Args:
         chunks: the body as it comes over the wire.

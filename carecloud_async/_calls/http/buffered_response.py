@@ -23,7 +23,7 @@ def new_response(
     response = http_library.Response(status, content=body, extensions=extensions)
     # Set afterwards: the library would unpack a body whose headers have a `Content-Encoding`.
     response.headers = _lazy_headers_class(http_library)(headers)
-    response.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes, and here is none
+    response.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes
     return response
 
 

@@ -45,7 +45,7 @@ class HttpClient:
         owned: whether the SDK made it, and closes it.
         user_agent: the `User-Agent` of the SDK's requests.
         max_response_bytes: the largest response, unpacked.
-        max_connections: the size of the pool; of a user's own client it is not known, and ours stands for it.
+        max_connections: the size of the pool. That of a user's client is unknown; the SDK's setting stands for it.
         proxy: whether requests go through a proxy; `None` where the transport or client is the user's.
         verified: whether certificates are checked; `None` as above.
     """
@@ -82,7 +82,7 @@ class HttpClient:
                 except HeldTooLongError:
                     response = await send()
             except self.http_library.HTTPStatusError as error:
-                # Some give their clients a hook that calls raise_for_status. The answer is what counts.
+                # A user's client may have a hook that calls raise_for_status. The SDK needs the response itself.
                 response = error.response
             self._departures.end(request.extensions)
             try:

@@ -31,7 +31,7 @@ RESERVED_HEADERS = frozenset({
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RequestDefaults:
-    """What all requests of one view share.
+    """The parts that all requests of one view share.
 
     Attributes:
         http_library: httpx or httpx2.

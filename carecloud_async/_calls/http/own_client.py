@@ -18,16 +18,18 @@ from carecloud_async._calls.http.bodies import drop_stream
 from carecloud_async._calls.http.departure import DEPARTURE
 from carecloud_async._calls.http.outgoing import OutgoingRequest
 
-#: Parts of the names of functions that a request passes in httpx's client. Tracers and test tools patch them, and a
-#: patched one has to be called.
-_PASSED_BY_REQUESTS = ("send", "transport")
+#: The functions of httpx's client that send a request have one of these in their names. Tracers and test tools patch
+#: such functions, and a patched one must be called.
+_IN_THEIR_NAMES = ("send", "transport")
 
 
-class _OriginalFunctions:
-    """The functions of a class that a request passes: notices those that a tracer or a test tool has patched.
+class _SendingFunctions:
+    """The functions of a client's class that send a request. Notices if a tracer or a test tool has patched one.
 
     Args:
-        names: the names of its functions, at least two; fewer are not found in another release of the library.
+        owner: the class.
+        names: the names of the functions. With fewer than two, the library's release is an unknown one, and they count
+            as patched.
     """
 
     def __init__(self, owner: type[Any], names: Iterable[str]) -> None:
@@ -35,7 +37,7 @@ class _OriginalFunctions:
         self._owner = owner
         self._read = attrgetter(*names)
         own = vars(owner)
-        # A wrapper may copy the name of a function, but the name in its code stays its own.
+        # A wrapper may copy a function's name, but its code object keeps a name of its own.
         are_own = len(names) > 1 and all(
             type(own.get(name)) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
             for name in names
@@ -44,7 +46,7 @@ class _OriginalFunctions:
 
     @property
     def unchanged(self) -> bool:
-        """Whether they are the library's own now, and were when this object was made."""
+        """Whether all of them are the library's own, now and when this object was made."""
         return self._original is not None and bool(self._read(self._owner) == self._original)
 
 
@@ -55,28 +57,28 @@ def own_client_class(http_library: ModuleType) -> Any:
     An empty cookie jar would do, but httpx translates every response for it, which costs about 10 % of a small call.
     """
     log = logging.getLogger(http_library.__name__)
-    names = _names_of_passed_functions(http_library.AsyncClient)
-    functions = _OriginalFunctions(http_library.AsyncClient, names)
+    names = _sending_names(http_library.AsyncClient)
+    functions = _SendingFunctions(http_library.AsyncClient, names)
 
     class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:
-            """Take nothing."""
+            """Keep no cookie."""
 
     class OwnClient(http_library.AsyncClient):  # type: ignore[name-defined,misc]
         def __init__(self, transport: Any) -> None:
             super().__init__(transport=transport, trust_env=False)
             # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
             self._transport_attribute = next((name for name, value in vars(self).items() if value is transport), "")
-            self._given = transport
+            self._own_transport = transport
 
         @property
         def cookies(self) -> Any:
-            """No cookies, and nothing to put any in."""
+            """A new empty jar each time: nothing is kept."""
             return NoCookies()
 
         def send_buffered(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
             """Send a request and return its response, read to its end; to be awaited."""
-            send = getattr(self._given, "send_outgoing", None)
+            send = getattr(self._own_transport, "send_outgoing", None)
             if send is None or self._is_watched():
                 return self._send_watched(request.to_httpx())
             sending: Coroutine[Any, Any, Any] = send(request)
@@ -105,16 +107,16 @@ def own_client_class(http_library: ModuleType) -> Any:
 
         def _is_replaced(self) -> bool:
             """Return whether the transport was replaced or patched."""
-            replaced = vars(self).get(self._transport_attribute) is not self._given
-            return replaced or "handle_async_request" in vars(self._given)
+            replaced = vars(self).get(self._transport_attribute) is not self._own_transport
+            return replaced or "handle_async_request" in vars(self._own_transport)
 
     return OwnClient
 
 
-def _names_of_passed_functions(client_class: Any) -> frozenset[str]:
-    """Return the names of the functions that a request passes, of whichever release httpx is."""
+def _sending_names(client_class: Any) -> frozenset[str]:
+    """Return the names of the functions that send a request, in any release of httpx."""
     return frozenset(
         name
         for name, value in vars(client_class).items()
-        if callable(value) and any(part in name for part in _PASSED_BY_REQUESTS)
+        if callable(value) and any(part in name for part in _IN_THEIR_NAMES)
     )

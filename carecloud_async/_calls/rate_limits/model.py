@@ -51,7 +51,7 @@ BELOW = 0.99
 MOST_EARLY = 6
 RANDOM_PART = 0.12
 
-#: Served calls are counted in steps of so many seconds.
+#: The length of the steps in which served calls are counted (seconds).
 STEP = 0.05
 
 
@@ -69,30 +69,30 @@ class ServedCalls:
             del self._steps[next(iter(self._steps))]
 
     def count(self, now: float, seconds: float) -> float:
-        """Return the number of the last so many seconds; of the first step only the part that is within them."""
+        """Return the calls of the last seconds; of a step that begins before them, only the part within them."""
         first = (now - seconds) / STEP
         return sum(number * min(step + 1 - first, 1) for step, number in self._steps.items() if step >= floor(first))
 
 
 class RateModel:
-    """What is believed of a limit. Times are seconds of one clock; busy times are seconds of calling since the start.
+    """The estimate of a limit. Times are seconds of one clock; busy times are seconds since `origin`.
 
     Args:
         limit: calls per second; `None` until the first refusal.
-        origin: the time at which nothing but calling would have begun: moved on by idle time.
+        origin: the start of the busy time: each idle time moves it on by its length.
 
     Attributes:
         began: when growth began (busy time).
-        served: calls served since then.
+        served: calls served since growth began.
         history: calls served in the last seconds.
         waiting: whether calls are refused: single calls probe whether they still are.
-        refused: when the call was sent whose refusal began that.
+        refused: when the call was sent whose refusal began the wait.
         least: the least limit that the end of the wait may set, if the growth was too short to measure; else `None`.
         learnt: end of the last wait; refusals of calls sent before it are part of it.
         pause: seconds of the next pause.
         asked: seconds that the server asked to pause, at the last refusals.
-        window: the seconds that are counted.
-        long_until: until when it is a long one (busy time).
+        window: the seconds over which served calls are counted.
+        long_until: until when the window is the long one (busy time).
         average: calls per second of the ten seconds before the last refusal.
         early: refusals in a row that came below the believed limit.
         early_limit: the limit that was believed before them.

@@ -126,8 +126,8 @@ class ConfiguredPace:
 class SlowStart:
     """The calls under way from a cold start; times are readings of one monotonic clock.
 
-    All that are under way at the first refusal may be refused too, so they are few: `FIRST_CALLS`, and one more with
-    each so many answers. They leave spread over the shortest round trip (RFC 9002, 7.7), not all at once.
+    All calls under way at the first refusal may be refused too, so they are few: `FIRST_CALLS`, and one more for every
+    `FIRST_CALLS` answers. They leave spread over the shortest round trip (RFC 9002, 7.7), not all at once.
 
     Args:
         now: seconds on the monotonic clock.

@@ -23,7 +23,7 @@ from attrs import frozen
 from carecloud_async._calls.rate_limits import model
 from carecloud_async._calls.rate_limits.pacing import CATCH_UP_SECONDS
 
-#: Seconds after which a process that has not asked is no more part of the fleet. Those that wait ask once a second.
+#: A process that has not asked for this long no longer counts (seconds). Processes that wait ask once a second.
 GONE_SECONDS = 5.0
 #: Seconds for which Redis keeps the state of a limit that is not used.
 FORGET_SECONDS = 3600
@@ -204,7 +204,7 @@ return cjson.encode({front = front, first = first, slots = slots, rate = speed, 
 
 @frozen(kw_only=True)
 class Turn:
-    """What a process was given.
+    """The script's answer to one process.
 
     Attributes:
         front: the number whose turn it is.

@@ -74,7 +74,7 @@ class Comparison:
         Args:
             lines: the records.
             identify: returns their ids.
-            by_text: whether some records have the same id: all but the first of them are told apart by their text.
+            by_text: whether some records have the same id: all but the first of them are identified by their text.
         """
         texts = list(map(_digest, lines))
         # The text of most records is unchanged. Where a page is a range of ids, the digests of that range show it
@@ -96,7 +96,7 @@ class Comparison:
             self._take_each(rest, rest_texts, self._tell_twins_apart(keys, rest_texts) if by_text else keys)
 
     def _tell_twins_apart(self, keys: Sequence[Identity], texts: Sequence[bytes]) -> list[Identity]:
-        """Return the keys of records, with its text in that of each whose id another record has."""
+        """Return the keys of records. If several records have one id, all keys but the first include the text."""
         twins = [key if isinstance(key, bytes) else _twin(key, text) for key, text in zip(keys, texts, strict=True)]
         known = self._state.find([*keys, *twins])
         taken: set[Identity] = set()

@@ -222,7 +222,7 @@ class _ChangesFile:
         if noted.form != self._form:
             self._give_name(noted, overwrite=False)
             return None
-        # What the caller says now counts, also where the noted name is taken.
+        # The target and `overwrite` of this call apply, not the noted ones, even if the noted name is taken.
         noted = evolve(noted, target=os.path.realpath(self._target.path))
         self._opened.set(_PUBLICATION, noted)
         self._opened.commit()

@@ -38,7 +38,7 @@ _FIND = "SELECT id, number, text, value, record IS NOT NULL FROM records"
 _KEPT = ("NULL", "NOT NULL")
 _ADD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
 
-#: Rows that are asked for at a time: SQLite takes a thousand variables everywhere.
+#: The most rows of one query: every build of SQLite takes a thousand variables.
 _ROWS = 500
 
 

@@ -17,7 +17,7 @@ _ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it unchanged")
 
 
 class CannotStartOverError(ExportError):
-    """What was written cannot be taken back, and the list would have to be read again from its start."""
+    """The list must be read again from its start, and the records already written cannot be taken back."""
 
 
 class BadExportError(ExportError, ConfigurationError):

@@ -44,7 +44,7 @@ _LAST = "last"
 
 @frozen(kw_only=True)
 class _Ended:
-    """What an export leaves.
+    """The end of an export: its report, and what the state must know.
 
     Attributes:
         timeless: see `LastRun`.
@@ -57,16 +57,16 @@ class _Ended:
 
 
 class WrittenExport:
-    """A finished export. Until it is confirmed, its state is that of the run before.
+    """A finished export. Until it is confirmed, the state file keeps the mark of the run before.
 
-    The same call finds the file and finishes the export; one that overwrites brings all of it again.
+    If it is never confirmed, the same call finds the file and ends with its report; with `overwrite` it exports again.
 
     Args:
         report: what was exported.
         state: the open state file; `None` for an export without one.
         following: what the state must hold for the next run; `None` if its mark must not move.
         remote: the place of the state in a storage service.
-        kept: the folder that notes the end until it is confirmed; `None` if nothing is noted, or the note stays.
+        kept: the folder whose note of the end is removed by `confirm`; `None` if there is no note, or it stays.
 
     Attributes:
         report: see above.
@@ -208,7 +208,7 @@ async def _export_since_state(
 
 
 def _reported(request: ExportRequest, last: LastRun) -> _Ended | None:
-    """Return the end of the last run if it is the same with `resume=True`: it was killed after the mark moved."""
+    """Return the end of the last run if this call repeats it with `resume=True`: it was killed after the mark moved."""
     options = request.options
     if not options.resume or options.overwrite or last.changed_since is None or not request.target.exists():
         return None

@@ -36,7 +36,7 @@ class ExportSource:
         fetch: sends the operation with query parameters and returns the records of the page as the server sent
             them; a truncated page is requested again.
         fetch_fail_fast: the same with one retry at most, see `page_plan.Send`; `None` to use `fetch`.
-        project: the project; its time zone is that of the records.
+        project: the project; the records' times are in its zone.
         most_requests: the largest number of requests at once that `auto` may find.
         rate: returns the requests per second that the rate limiter allows; `None` while it delays none.
     """

@@ -85,7 +85,7 @@ def _open(workspace: Workspace, request: ExportRequest) -> Ended | None:
     if is_taken and not workspace.directory.is_dir():
         raise exists
     if is_taken and not options.resume:
-        # The file may be that of this very export, which was killed before anybody had its report.
+        # The file may be that of this very export, which was killed before it returned its report.
         with suppress(ExportError):
             ended = _end_of(workspace, request)
             if ended is not None and workspace.run.continues:
@@ -156,10 +156,10 @@ class _FileExport:
 
     async def _read_into(self, journal: Journal, output: Output, start: Checkpoint) -> Counts:
         def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
-            journal.begin()  # which removes an earlier run's output, before a new one is opened
+            journal.begin()  # removes an earlier run's output, before a new one is opened
             secure = partial(journal.commit, lines, checkpoint)
             if output.is_live:
-                # In two threads, because the journal mostly waits for the disk. What the journal lacks does not count.
+                # In two threads, because the journal mostly waits for the disk. Records count only if it has them.
                 run_with(secure, partial(output.write, lines))
             else:
                 secure()
@@ -204,7 +204,7 @@ async def _read_list(
         restart: drops what was committed, or raises if that cannot be taken back.
         open_seen: opens the memory of ids for a list without an order: the checkpoint's, or an empty one. Blocks.
         interval: the seconds between commits.
-        stop: ends a commit that blocks for ever, when the export fails; without it, the last records are committed.
+        stop: ends a commit that blocks forever, when the export fails; without it, the last records are committed.
 
     Raises:
         CareCloudError: the list cannot be read or written.

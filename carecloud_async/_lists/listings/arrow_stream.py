@@ -23,7 +23,7 @@ __all__ = ["ArrowStream"]
 class ArrowStream:
     """A list that polars, DuckDB, pandas, pyarrow and others read as they read any Arrow data.
 
-    It holds no records. Each reading asks the server, and `report` is that of the last one.
+    It holds no records. Each reading requests them from the server; `report` describes the last reading.
 
     Args:
         listing: the list.
@@ -37,7 +37,7 @@ class ArrowStream:
         self._allow_inexact = allow_inexact
         self._report: ExportReport | None = None
         self._error: Exception | None = None
-        # What cannot be streamed is refused here, and nothing is sent.
+        # A list that cannot be streamed is refused here, before anything is sent.
         self._schema = RecordBatches(listing.export_source(), options).schema
         self._reopened()
 

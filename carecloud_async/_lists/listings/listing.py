@@ -238,7 +238,7 @@ class Listing(NotAList, Generic[T]):
             on_progress: as for `export`.
 
         Raises:
-            ExportError: the list cannot be streamed, pyarrow is not installed, or `after` is of another stream.
+            ExportError: the list cannot be streamed, pyarrow is not installed, or `after` belongs to another stream.
         """
         from carecloud_async._lists.export.batches import BatchOptions, RecordBatches  # few programs export
 
@@ -363,7 +363,7 @@ class Listing(NotAList, Generic[T]):
                 columns, then `line`, `outcome`, `record_id`, `changed_fields` and `reasons`.
 
         Raises:
-            BulkWriteError: the source cannot be read, or the key is none by which records can be compared.
+            BulkWriteError: the source cannot be read, or records cannot be compared by the key.
             ConfigurationError: the records of this list have no keys.
             CareCloudError: the server cannot be read.
         """

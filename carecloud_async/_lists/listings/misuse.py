@@ -1,4 +1,4 @@
-"""What to write where a listing is used like a list, or `collect` without a bound."""
+"""Errors that say what to write instead, if a listing is used like a list or `collect` has no bound."""
 
 from __future__ import annotations
 

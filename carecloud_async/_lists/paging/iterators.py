@@ -118,7 +118,7 @@ class LazyPage(ReceivedPage[T]):
         raise self.error(problem)
 
 
-#: After so many pages in a row that hold only nulls, the list is taken to have no end.
+#: The most pages in a row that hold only nulls. After them the list is taken to have no end.
 MAX_EMPTY_PAGES = 10
 
 P = TypeVar("P")

@@ -2,11 +2,11 @@
 
 `await plan.request(1000, send)` requests 1,000 records, or fewer if the server is known to fail on pages of that size.
 
-With `"auto"` the first page comes alone and asks for 200 records: a server that caps its pages shows it. Then 20 pages
-of 1,000 records are requested at once. A page that takes too long halves the page size, and then the number of
-requests; both grow back while pages are quick. Less is requested where records are so large that the pages in flight
-would take too much memory, and no more at once than the rate limiter lets leave. If the server fails at a page that is
-larger than each one that came whole, or caps it, no larger one than that is requested again.
+With `"auto"` the first page is requested alone, with 200 records, which shows whether the server caps its pages. Then
+20 pages of 1,000 records are requested at once. Pages that take too long halve the page size, down to 100 records, and
+then the number of requests; both grow back while pages are quick. If records are so large that the pages in flight
+would take too much memory, fewer are requested. There are never more requests than the rate limiter lets leave. If the
+server fails at a page or caps it, no page is requested that is larger than the largest one that arrived whole.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PATIENCE: Final = 64
 #: The most bytes of a page, and of all pages in flight together; 20 pages of 1,000 customers are 26 MB.
 PAGE_BYTES: Final = 8 * 2**20
 _BUDGET: Final = 32 * 2**20
-#: Requests beyond those that keep the rate limiter busy (Little's law), times this, would only wait.
+#: This many times the requests that keep the rate limiter busy (Little's law) are made; more would only wait.
 _AMPLE: Final = 1.5
 #: One page may wait for this many in flight. More waiting pages would be lost when an export is killed.
 _SPARE_PART: Final = 5

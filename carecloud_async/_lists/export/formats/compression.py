@@ -56,8 +56,8 @@ def compressing(file: BinaryIO, compression: str) -> BinaryIO:
 def abandon(stream: BinaryIO) -> None:
     """Close a stream of `compressing` whose file is closed; what it still holds is dropped."""
     if isinstance(stream, gzip.GzipFile):
-        stream.fileobj = io.BytesIO()  # Python 3.13 complains of what cannot be written when it is collected
-    with contextlib.suppress(OSError, ValueError, zlib.error):  # the last of a write that an error stopped
+        stream.fileobj = io.BytesIO()  # Python 3.13 warns if a collected stream cannot write its rest
+    with contextlib.suppress(OSError, ValueError, zlib.error):  # from the rest of a write that an error stopped
         stream.close()
 
 

@@ -32,7 +32,7 @@ __all__ = ["FORMULA_STARTS", "CsvSink", "Path", "RecordDecoder", "join_columns"]
 #: The names that lead to a field.
 Path: TypeAlias = tuple[str, ...]
 
-#: What makes a spreadsheet take text for a formula, by the OWASP guide on CSV injection; the wide signs of East Asian
+#: Text that begins with one of these is a formula to a spreadsheet (OWASP, CSV injection); the wide signs of East Asian
 #: keyboards count as well.
 FORMULA_STARTS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
@@ -109,7 +109,7 @@ class CsvSink(IncrementalSink):
         self.file.write(join_columns(columns, self.layout.csv, rows=rows))
 
     def _read_one_by_one(self, lines: Sequence[bytes], decoder: RecordDecoder) -> list[list[Any]]:
-        """Return the columns of records of which some do not match the model."""
+        """Return the columns of records, some of which do not match the model."""
         matching: list[Any] = []
         others: dict[int, list[Any]] = {}
         for index, line in enumerate(self._yielder.each(lines)):

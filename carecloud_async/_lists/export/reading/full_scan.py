@@ -113,7 +113,7 @@ class FullScan:
         position: Position = _START,
         stop_after: Callable[[RawPage], bool] = lambda _: False,
     ) -> ListPass:
-        """Return a pass over the list, which is held against what earlier ones were told too; see `ListPass`."""
+        """Return a pass over the list. It must find as many records as any earlier answer gave; see `ListPass`."""
         position = evolve(position, largest_total=self.fetcher.largest_total)
         return ListPass(
             self.fetcher,
@@ -252,7 +252,7 @@ class FullScan:
 
 @frozen(kw_only=True)
 class OrderedPasses:
-    """What passes in the order of ids showed.
+    """The result of passes in the order of ids.
 
     Attributes:
         passes: their number.

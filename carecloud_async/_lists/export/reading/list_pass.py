@@ -38,7 +38,7 @@ _START = Position()
 #: How often the end of a list is looked for while its total is doubtful.
 _MOST_ENDS = 8
 
-#: How often the same page may come in a row at the end, when another one must follow.
+#: How often in a row the end may show the same page, although another one must follow.
 _MAX_REPEATS = 6
 
 
@@ -89,7 +89,7 @@ class ListPass:
         self._is_stopped = False  # whether that is because of `stop_after`: the end of the list was not looked for
         self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
         self._ends_early = False  # whether the last page ended before its own total
-        self._leaves_out = False  # whether a page was short of a record that the next one shows to be before it
+        self._leaves_out = False  # whether a page left out a record that, by the next page, lies before that one
         self._has_counted_change = False
         self._lower_pages: list[RawPage] = []  # the last pages, if their totals were lower than the largest
         self._empty_from: int | None = None  # the offset of the first page without entries
@@ -228,16 +228,16 @@ class ListPass:
         self._lower_pages = [*self._lower_pages[-2:], page] if is_lower else []
 
     async def _look_again(self, before: RawPage, page: RawPage, moved_by: int) -> None:
-        """Read pages again that may have left out records: those after them moved back, and the total does not say why.
+        """Read pages again that may have left out records: later ones moved back, and the total does not say why.
 
-        So are those before it whose totals were lower. The last one is read a second time if its answer agrees with the
-        first one, and not with the page after it.
+        These are the page before, and the last pages with a lower total. The page before is read a second time if its
+        new answer agrees with its first one, and not with the page after it.
         """
         for one in [*(page for page in self._lower_pages if page is not before), before]:
             await self._read_again(one, moved_by)
         if compare(self._last_page, page).moved_by > 0:
             await self._read_again(before, moved_by)
-        # The same server may leave out others: only that both answers are whole shows that it does not.
+        # A server that left out one record may leave out more, unless its first answer was full or ends the list.
         if before.received < min(before.asked, self._requests.largest_page) and not before.ends_list:
             self._leaves_out = True
 
@@ -269,7 +269,7 @@ class ListPass:
         self._last_page, self._last = None, page.end - 1
 
     def _may_continue(self) -> bool:
-        """Return whether another page may be requested: a list must not be read for ever."""
+        """Return whether another page may be requested: no list is read forever."""
         length = None if self._totals.contradicted else self._totals.length
         if length is None:
             # Without a total, an endless list cannot be distinguished from a long one.

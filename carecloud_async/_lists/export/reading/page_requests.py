@@ -156,7 +156,7 @@ class PageRequests:
         Args:
             length: the length of the list.
         """
-        advance = max(min(self.full_size, self._min_asked) - 1, 1)  # the least by which a page is beyond the one before
+        advance = max(min(self.full_size, self._min_asked) - 1, 1)  # the smallest step from one page to the next
         return self._sent < 64 + 4 * math.ceil(length / advance)
 
 

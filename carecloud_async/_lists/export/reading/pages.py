@@ -112,7 +112,7 @@ class RawPageFetcher:
 
     @property
     def began(self) -> datetime | None:
-        """A time that no later change of the list lies before, as its records show times; `None` if nothing shows it.
+        """A time before which no later change of the list will lie, by its records' times; `None` if it is unknown.
 
         It is the server's `Date` at its first answer, less the time of that answer, a second, and the lag that the
         list's times may have; without a `Date` it is the newest change that the list showed.

@@ -1,7 +1,7 @@
 """Reads a list, whole or by change, into a writer, and makes the report.
 
-An empty list that had records is doubted, and asked for again: a right that was withdrawn and a server that is
-starting look the same.
+If a list that had records is empty now, it is requested again: a user without the right to see the records and a server
+that is still starting get an empty list too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger("carecloud_async.export")
 #: Seconds before the list is asked again: a server that starts needs a moment.
 _PAUSE = 2.0
 
-#: What decides the order of a list, and not what it holds.
+#: Parameters that decide the order of a list, and not its records.
 _SORT = {"sort_field", "sort_direction"}
 
 
@@ -130,9 +130,9 @@ def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: b
 
 
 async def _is_believed_empty(source: ExportSource) -> bool:
-    """Return whether an empty list is believed that had records in the last run; takes at most two small requests.
+    """Return whether to believe that a list with records in the last run is empty; takes at most two small requests.
 
-    It is if its filters hide records that the list has without them. An unfiltered list is never believed to be empty.
+    A filtered list is believed to be empty if it has records without its filters; an unfiltered list never is.
 
     Args:
         source: the list.

@@ -24,12 +24,12 @@ __all__ = ["SEEN_TABLE", "Deduplicator", "SeenIds", "TemporarySeenIds"]
 #: The table of ids, for the run file of an export.
 SEEN_TABLE = "CREATE TABLE seen (id PRIMARY KEY, rank INTEGER) WITHOUT ROWID"
 
-#: Ids that are asked for at a time: SQLite takes a thousand variables everywhere.
+#: The most ids of one query: every build of SQLite takes a thousand variables.
 _IDS = 500
 
 
 class SeenIds:
-    """A set of ids, each added in a numbered step. What was added is in memory until its step is stored.
+    """A set of ids, each added in a numbered step and kept in memory until its step is stored.
 
     Every method blocks. One thread may add ids while another one stores them.
 
@@ -53,7 +53,7 @@ class SeenIds:
         """Add ids.
 
         Returns:
-            the indexes of the new ones, and the rank of each: the number of ids added before it.
+            the indexes of the new ids, and the rank of every id: its place, from 1, in the order of adding.
 
         Raises:
             ExportError: the disk refuses, or the file is damaged.
@@ -61,7 +61,7 @@ class SeenIds:
         new: list[int] = []
         ranks: list[int] = []
         waiting = self._waiting
-        # First those that wait, then those that are stored: an id is in both before it waits no more.
+        # Memory first, then the database: while an id is being stored, it is in both.
         found = {key: waiting.get(key) for key in ids}
         stored = self._find([key for key, rank in found.items() if rank is None])
         for index, key in enumerate(ids):
@@ -75,7 +75,7 @@ class SeenIds:
         return new, ranks
 
     def store(self, db: Database, *, through: int) -> None:
-        """Store what was added until the end of a step; part of the transaction that says so.
+        """Store the ids of all steps up to this one, in the transaction of the checkpoint that counts them.
 
         Raises:
             ExportError: the disk refuses.
@@ -90,7 +90,7 @@ class SeenIds:
             del self._waiting[key]
 
     def close(self) -> None:
-        """Close nothing: the database is that of the run."""
+        """Do nothing: the database belongs to the run."""
 
     def _find(self, keys: list[Identity]) -> dict[Identity, int]:
         found: dict[Identity, int] = {}

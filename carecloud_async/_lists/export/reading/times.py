@@ -48,13 +48,13 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 #: The zero date, with or without a time.
 _ZERO = re.compile(r"0000-00-00([T ][0:.]*)?Z?")
 
-#: What a zero date says: never. Such a record is older than all others.
+#: The time of a zero date, which means never: before all others.
 NEVER = datetime.fromisoformat("0001-01-01")
 
-#: Clocks of one installation differ by no more.
+#: The most by which the clocks of one installation differ.
 CLOCK_SLACK = timedelta(minutes=2)
 
-#: Read in its own zone, a change so short before the server's now shows that the zone is right.
+#: How recent a change must be, by the server's clock, to show that it was read in the right zone.
 FRESH = timedelta(minutes=10)
 
 #: The pages whose times are kept: the two ends of a list are compared with each other.
@@ -73,23 +73,23 @@ _MOST = 20_000
 class NoTime(Enum):
     """Why a `last_change` is not a time.
 
-    `BLANK`: it says nothing (missing, null, empty). `FOREIGN`: it is a number, or text in another form than the API's,
-    of which neither the value nor its place in a sort is known.
+    `BLANK`: it is missing, null or empty. `FOREIGN`: it is a number, or text in another form than the API's: neither
+    its value nor its place in a sort is known.
     """
 
     BLANK = auto()
     FOREIGN = auto()
 
 
-#: A time, or why there is none: naive and in the project's zone, if nothing else is said.
+#: A time, naive and in the project's zone unless stated otherwise; or the reason why there is none.
 ChangeTime = datetime | NoTime
 
 
 class ZoneFit(Enum):
-    """Whether the times of a list are those of the project's zone.
+    """Whether the times of a list are in the project's zone.
 
-    `SHOWN`: a fresh change shows it. `UNKNOWN`: nothing changed so recently that it could. `UTC`: the newest change
-    would be a fresh one in UTC. `AHEAD`: records changed after the server's now.
+    `SHOWN`: a recent change shows it. `UNKNOWN`: no change is recent enough to show it. `UTC`: the newest change would
+    be recent if it were in UTC. `AHEAD`: changes lie in the future by the server's clock.
     """
 
     SHOWN = auto()

@@ -37,10 +37,10 @@ from carecloud_async.fixes import DELETE
 
 __all__ = ["RemoteState", "local_state", "remote_state"]
 
-#: What S3 answers if the object is not the version that was named, or is being replaced.
+#: Error codes of S3 for an object that is not the named version, or is being replaced.
 _CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
-#: What a server answers that cannot compare versions.
-_NOT_IMPLEMENTED: Final = frozenset({"NotImplemented", "501"})  # the last one where the answer has no body
+#: Error codes of servers that cannot compare versions.
+_NOT_IMPLEMENTED: Final = frozenset({"NotImplemented", "501"})  # the second one if the answer has no body
 #: The name of an object's metadata that holds the mark of the write that made it.
 _MARK: Final = "carecloud-write"
 #: Seconds after which the lock object of a killed run is removed.
