@@ -36,11 +36,11 @@ from carecloud_async.bulk.errors import BulkWriteError
 
 __all__ = ["Claimed", "Claims"]
 
-#: The number is that of the layout: runs of packages with another one have a file of their own.
+#: The number is the version of the layout: releases of this package with another layout use another file.
 _FILE: Final = "claims-2.db"
 #: For how long a claim that was left behind is kept (seconds): longer than any settle time.
 _KEPT: Final = 24 * 3600.0
-#: For how long it is remembered when a record was let go (seconds): longer than a base may wait to be written.
+#: How long the time at which a record was let go is kept (seconds): longer than a base may wait to be written.
 _REMEMBERED: Final = 60.0
 #: The owner of claims that no run will continue.
 _NOBODY: Final = 0

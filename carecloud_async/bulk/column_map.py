@@ -30,7 +30,7 @@ _KEYS: Final = {"field", "words"}
 
 @frozen(kw_only=True)
 class Target:
-    """Where a column leads.
+    """The field that a column leads to.
 
     Attributes:
         field: the field; empty for a column that is passed over.

@@ -96,7 +96,7 @@ class Columns:
         self._ignored = frozenset((*ignored, *(column for column, target in renamed.items() if not target.field)))
         self._as_written = frozenset(as_written)
         self._places: dict[str, Place] = {}
-        # What `fetch_names` reads.
+        # The results of `fetch_names`.
         self._fetching = anyio.Lock()
         self._has_fetched = False
         self._shown_by_server: set[str] = set()

@@ -63,7 +63,7 @@ def changed_fields(record: Any, changes: Mapping[str, Any], model: Any, prefix: 
 
 @frozen(kw_only=True)
 class _Kind:
-    """What a field holds.
+    """The kind of value that a field holds.
 
     Attributes:
         is_any: whether it may be a value of any kind.

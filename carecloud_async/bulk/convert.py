@@ -62,10 +62,10 @@ class Converter:
     Attributes:
         timezone: the project's zone; aware times are converted to it, naive ones are taken as they are.
         textual: whether every value is the text of a cell, as in CSV: then `12` is a number in a field of numbers.
-        decimal: the decimal sign of numbers that are texts, which may have separators of thousands then; `None` for a
-            point, and no separators.
+        decimal: the decimal sign of numbers in texts, which may then have separators of thousands; with `None` it is a
+            point, and there are no separators.
         phone_prefix: the digits of the prefix that completes phone numbers without one; empty for none.
-        as_written: whether texts are right that look like numbers which a spreadsheet has shortened.
+        as_written: whether to accept texts that look like numbers shortened by a spreadsheet.
     """
 
     timezone: ZoneInfo
@@ -99,7 +99,7 @@ class Converter:
     def value_of_property(self, value: Any, enumeration: str | None) -> Any:
         """Return the value of a property, of any kind; lists and objects in cells are JSON.
 
-        Days are written as in a field of dates. A column of times, as data frames have for days, has midnights.
+        A day is written as in a field of dates. A time at midnight counts as a day: data frames hold days as times.
         """
         if isinstance(value, datetime):
             return self.moment(value, enumeration).removesuffix(" 00:00:00")
@@ -120,7 +120,7 @@ class Converter:
         return [inner._part(f"item {number}", one, element, enumeration) for number, one in enumerate(value, 1)]
 
     def _part(self, name: str, value: Any, hint: Any, enumeration: str | None) -> Any:
-        """Return the value of a part of a value, or put its name before the reason why that is impossible."""
+        """Convert an element of a list, or a field of an object; the reason of an error begins with its name."""
         try:
             return None if value is None else self.convert(value, hint, enumeration=enumeration)
         except ConversionError as error:
@@ -146,12 +146,12 @@ class Converter:
         return made
 
     def part(self, value: Any, enumeration: str | None) -> Any:
-        """Return the value of a property that is named in a column: numbers as texts, as cells have them."""
+        """Return the value of a property that has a column of its own: numbers become texts, as in cells."""
         is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
         return self.text(value, enumeration) if is_text else self.value_of_property(value, enumeration)
 
     def text(self, value: Any, enumeration: str | None) -> str:
-        """Return a text; numbers become their text, as phone numbers are often written as such."""
+        """Return a text; a number becomes its text, since phone numbers are often stored as numbers."""
         if isinstance(value, str):
             if not is_unicode(value):
                 raise ConversionError("a text that is no Unicode (a lone surrogate)")
@@ -268,7 +268,7 @@ class Converter:
         return str(value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds"))
 
 
-#: The first type among those that a field allows decides.
+#: The methods by type. If a field allows several types, the first of them here decides.
 _MAKERS: Final[Mapping[Any, Any]] = {
     datetime: Converter.moment,
     date: Converter.day,
@@ -333,8 +333,8 @@ def _read_moment(text: str) -> date:
 
 
 def _from_decimal(value: Decimal, *, as_text: bool) -> int | float | str:
-    """Return the number that databases and Arrow give as a decimal; as text it keeps the digits of a fraction."""
-    if value.is_nan():  # the signaling one is no float
+    """Return a `Decimal`, as databases and Arrow give them, as a number; `as_text` keeps the digits of a fraction."""
+    if value.is_nan():  # `float` refuses a signaling NaN
         return math.nan
     if not (value.is_finite() and abs(value.adjusted()) < 100):
         return float(value)
@@ -344,7 +344,7 @@ def _from_decimal(value: Decimal, *, as_text: bool) -> int | float | str:
 
 
 def _checked(value: Any) -> Any:
-    """Return a value of any kind if it can be sent as JSON."""
+    """Return a value unchanged if it can be sent as JSON; refuse others."""
     try:
         json.dumps(value, default=_as_text, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
@@ -353,7 +353,7 @@ def _checked(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    """Return what is sent as text: times and the like. The text of other objects, such as bytes, is Python's own."""
+    """Return times, decimals and UUIDs as text. Other objects, such as bytes, have no text but Python's own."""
     if isinstance(value, (date, time, Decimal, UUID)):
         return str(value)
     raise TypeError

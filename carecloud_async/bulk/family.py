@@ -157,14 +157,14 @@ class Items:
 
 @frozen(kw_only=True)
 class BulkWrites:
-    """What a family declares of its bulk writes, next to its operations.
+    """A family's declaration of its bulk writes, next to its operations.
 
     Attributes:
         keys: the ways to name a record.
         create_fields: fields that a create sends outside the record, and their place in its body: `external_id` →
             `("customer_source", "external_id")`. An update does not send them.
         required_create_fields: those that every create needs.
-        parts: what rows may have that is written after the record; a function, so that few programs import it.
+        parts: makes the parts that rows may have; a function, so that few programs import them.
         batch_updates: whether the batch endpoint also updates records that it knows.
         family: makes the family of a resource, where its declared methods do not say how; a function, as `parts`.
         wrapper: an object in which rows may have fields of the record, as the create's body has them.
@@ -225,7 +225,7 @@ class FamilyFacts:
 
     @cached_property
     def parts(self) -> Parts | None:
-        """What rows may have that is written after the record."""
+        """The parts that rows may have, which are written after the record."""
         return None if self.writes.parts is None else self.writes.parts()
 
     @cached_property
@@ -267,14 +267,14 @@ class Family(ABC):
 
     @abstractmethod
     def list(self, **filters: Any) -> Listing[Any]:
-        """Return the list, bypassing the cache, with large pages; a family that has none refuses no key by it."""
+        """Return the list, bypassing the cache, with large pages. A family without a list has no keys."""
 
     @abstractmethod
     async def get(self, record_id: str) -> bytes | None:
-        """Return the record of an id; `None` if there is none."""
+        """Return the record with an id; `None` if there is none."""
 
     def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002  (most need no row)
-        """Return those of the records with a row's key that are the row's: all, unless the family knows better.
+        """Return the records that belong to a row, of those with its key: all, unless the family can distinguish them.
 
         Raises:
             ValueError: the row cannot be written; the message says why.
@@ -295,7 +295,7 @@ class Family(ABC):
 
     @abstractmethod
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
-        """Replace the record of an id by a body, once; nothing is sent, or sent again with another token, too late.
+        """Replace the record with an id, once. After `within` nothing is sent, not even again with another token.
 
         Args:
             body: the body of the PUT.

@@ -72,7 +72,7 @@ class RunFigures(CallObserver):
 
     @property
     def to_keep(self) -> dict[str, float]:
-        """What a run that continues this one goes on with, besides the outcomes of its rows."""
+        """The figures, besides the outcomes of rows, with which a run that continues this one begins."""
         return {"requests": self.requests, "retries": self.retries, "waited": self.waited, "seconds": self.seconds}
 
     def resume(self, outcomes: Mapping[str, int], kept: Mapping[str, float] | None) -> None:

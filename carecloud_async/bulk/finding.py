@@ -25,7 +25,7 @@ __all__ = ["Finder", "FoundByKey"]
 URL_BYTES: Final = 7000
 #: Most values of one filter; the schema's 1,000, less the paging, since PHP drops the variables after the thousandth.
 MAX_VALUES: Final = 900
-#: For so few look-ups the size of the list is not asked for.
+#: The most look-ups for which the size of the list is not requested.
 FEW_LOOKUPS: Final = 3
 #: The status of a URL that is too long.
 _TOO_LONG: Final = 414
@@ -33,7 +33,7 @@ _TOO_LONG: Final = 414
 
 @frozen(kw_only=True, repr=False)
 class FoundByKey:
-    """What look-ups found, by keys in the form in which they are compared.
+    """The results of look-ups, by keys in the form in which they are compared.
 
     Attributes:
         records: the records; keys without one are left out.

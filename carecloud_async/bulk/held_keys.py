@@ -1,8 +1,8 @@
 """`HeldKeys`: the keys and records that the writes of one run hold while they are under way.
 
-They are claimed in this order, so that no two runs wait for each other for ever: first all keys of a row at once, while
-it holds nothing; then the record that its look-up found, until this is written; then the key of each part, until that
-is written. A write that does not get what it asks for has another turn later.
+They are claimed in this order, so that no two runs wait for each other forever: first all keys of a row at once, while
+the row holds nothing; then the record that its look-up found, until the record is written; then the key of each part,
+until the part is written. A write that does not get its claim has another turn later.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REMEMBERED: Final = 10_000
 
 
 class HeldKeys:
-    """What the writes of one run hold. A key is held by one row of one run; so is a record.
+    """The keys and records that the writes of one run hold. Each is held by one row of one run.
 
     Args:
         claims: the keys and records that runs on this machine are writing; `None` in a dry run, which holds none.
@@ -100,7 +100,7 @@ class HeldKeys:
         return ready, others
 
     def _claim_left(self, write: Write) -> str | None:
-        """Return the claim of the record of a lost write that waits for its key: who has the key may need the record.
+        """Return the record's claim of a lost write that waits for its key: the run with the key may need the record.
 
         The settle time of the write is over, or it would have no turn.
         """
@@ -176,7 +176,7 @@ class HeldKeys:
         self._in_doubt.update({write.id: write.row for write in writes})
 
     async def end(self, writes: Collection[Write], *, rows: Collection[int]) -> None:
-        """Let go of what writes hold that have their outcome.
+        """Let go of the keys and records of writes that have their outcome.
 
         Args:
             writes: records, which let go of the record, and parts, which let go of their keys.

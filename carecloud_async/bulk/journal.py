@@ -73,7 +73,7 @@ class Journal:
         return self._db.transaction() if self._file is None else self._file.transaction()
 
     def close(self) -> None:
-        """Close a journal in memory; a run file is closed by who opened it."""
+        """Close a journal in memory; a run file is closed by the caller that opened it."""
         if self._memory is not None:
             self._memory.close()
 

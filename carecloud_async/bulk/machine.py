@@ -66,7 +66,7 @@ _UNKNOWN: Final = "the answer was lost, and the record does not show what became
 
 
 class State(IntEnum):
-    """Where a write is, as the journal keeps it."""
+    """The state of a write, as the journal stores it."""
 
     WAITING = 0
     """Nothing of it is under way."""
@@ -79,7 +79,7 @@ class State(IntEnum):
 
 
 class Move(Enum):
-    """What happens to a write, as the drawing calls it."""
+    """A step from one state to another, named as in the drawing."""
 
     INTEND = "intend"
     TAKE_BACK = "take back"

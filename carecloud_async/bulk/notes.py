@@ -15,7 +15,7 @@ _log = logging.getLogger("carecloud_async.bulk")
 
 @frozen(kw_only=True)
 class Notes:
-    """What was noticed while the rows were read, before any is sent.
+    """Remarks about the rows, made while they are read and before any is sent.
 
     Attributes:
         unprefixed_phones: phone numbers without an international prefix that were taken as they are.

@@ -100,7 +100,7 @@ class BulkWriteOptions:
         return "" if self.phone_prefix is None else phone_prefix(self.phone_prefix) or ""
 
     def too_many(self, refused: int, rows: int) -> bool:
-        """Return whether so many refused rows of those seen stop the run."""
+        """Return whether this many refused rows, of those seen so far, stop the run."""
         most = self.max_refused
         if most is None:
             return False

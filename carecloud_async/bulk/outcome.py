@@ -18,7 +18,7 @@ UNREADABLE: Final = "unreadable"
 
 
 class Outcome(StrEnum):
-    """What became of a row. Each row has exactly one."""
+    """The outcome of a row. Each row has exactly one."""
 
     CREATED = "created"
     """The row made a new record."""

@@ -22,7 +22,7 @@ PAGE: Final = 1000
 
 
 class TooManyError(Exception):
-    """What was found may be more than a page: look fewer values up at once.
+    """The records found may be more than one page: look fewer values up at once.
 
     Attributes:
         received: how many records the server sent.

@@ -82,7 +82,7 @@ class NamedPart:
 
 @frozen(kw_only=True)
 class Parts:
-    """What rows of a family may have that is written after the record.
+    """The parts that rows of a family may have, which are written after the record.
 
     Attributes:
         names: the columns that are always written as parts, never by a create.

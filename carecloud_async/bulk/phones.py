@@ -19,8 +19,8 @@ _BETWEEN: Final = re.compile("[\\s\u200b\u2010-\u2015()./-]+")
 _PREFIX: Final = re.compile(r"(?:\+|00)?([1-9]\d{0,3})", re.ASCII)
 #: A national number: with a zero in front, or with at most ten digits, which is too short for most with a prefix.
 _NATIONAL: Final = re.compile(r"0[1-9]\d{4,12}|[1-9]\d{4,9}", re.ASCII)
-#: What is left out of a national number after these prefixes; after others, one zero. Italy, San Marino and the Vatican
-#: keep the zero.
+#: The digits in front of a national number that are dropped after these prefixes; after others it is one zero. Italy,
+#: San Marino and the Vatican keep the zero.
 _TRUNKS: Final = {"36": "06", "39": "", "378": "", "379": ""}
 #: Least digits of a number without its prefix that may have one.
 _LEAST: Final = 7
@@ -31,7 +31,7 @@ _COUNTRY: Final = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 
 
 def phone_prefix(text: str) -> str | None:
-    """Return the digits of an international prefix, such as `+420`; `None` if the text is none."""
+    """Return the digits of an international prefix, such as `+420`; `None` for any other text."""
     found = _PREFIX.fullmatch(text)
     return None if found is None else found[1]
 
@@ -42,7 +42,7 @@ def lacks_prefix(text: str) -> bool:
 
 
 def lacks_only_prefix(number: str, whole: str) -> bool:
-    """Return whether a number, in digits, is another one without its international prefix."""
+    """Return whether a number is `whole` without its international prefix, both in digits."""
     return (
         len(number) >= _LEAST
         and len(whole) >= _LEAST_WITH_PREFIX
@@ -58,7 +58,7 @@ def phone_number(text: str, *, prefix: str = "") -> str | None:
     Args:
         text: the number as people write it.
         prefix: the digits of the prefix that completes a number without one. A number that begins with them and is
-            long enough to have them already is taken for none: which is meant is not known.
+            long enough to have them already gives `None`: it may be meant with or without its prefix.
     """
     plain = _plain(text)
     if prefix and _NATIONAL.fullmatch(plain):
@@ -71,7 +71,7 @@ def phone_number(text: str, *, prefix: str = "") -> str | None:
 
 def _plain(text: str) -> str:
     """Return a number without what people put between its digits."""
-    # `.0` is what a data frame adds to a column of numbers with gaps; (0) is left out by who dials the prefix.
+    # A data frame adds `.0` to the numbers of a column with gaps. `(0)` is not dialled after the prefix.
     return _BETWEEN.sub("", re.sub(r"(?<=\d)\.0$", "", text.strip()).replace("(0)", ""))
 
 

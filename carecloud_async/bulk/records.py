@@ -22,7 +22,7 @@ from carecloud_async.bulk.sources.source import BATCH
 
 __all__ = ["RecordWrites"]
 
-#: The key of a family of which no row can name a record by its id.
+#: The key for claims of records in families whose rows cannot name a record by its id.
 _BY_ID: Final = Key(name="id", by_id=True)
 _NOT_SHOWN: Final = "the record may have been created, and the key cannot show it, since it is written after the record"
 
@@ -56,7 +56,7 @@ class RecordWrites:
         return [*own, *self.parts.claims(write)]
 
     def record_claim(self, record_id: str) -> str:
-        """Return what is to be claimed before a record is changed: the same by whatever key it was found."""
+        """Return the claim of a record, which is the same whichever key found it."""
         facts = self._family.facts
         by_id = next((key for key in facts.keys.values() if key.by_id), _BY_ID)
         return by_id.claim(facts.family, by_id.text((record_id,)))

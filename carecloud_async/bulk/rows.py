@@ -51,7 +51,7 @@ class CheckedRow:
 
 @frozen(kw_only=True)
 class Intent:
-    """What was about to be sent for a write.
+    """The request that was about to be sent for a write.
 
     Attributes:
         was_absent: whether its key had no record when it was looked up under the claim.
@@ -96,7 +96,7 @@ class Plan:
 
     @property
     def intent(self) -> Intent:
-        """What the journal keeps of it."""
+        """The part of it that the journal keeps."""
         return Intent(was_absent=self.is_new, changed=self.changed)
 
     @property

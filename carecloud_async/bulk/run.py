@@ -277,7 +277,7 @@ class _Run:
                         return
 
     async def _compare(self, journal: Journal, rows: RowSource) -> None:
-        """Check that the rows are those of the run that is resumed, where only reading them tells."""
+        """Check that the rows are those of the resumed run, if only reading them can show it."""
         if rows.identity is not None:
             return
         seen = hashlib.sha256()

@@ -49,7 +49,7 @@ _TOGETHER: Final = 450
 _PASSES, _READINGS = 4, 3
 #: Seconds before what failed is sent again: first, then doubling.
 _PAUSE: Final = 2.0
-#: What fails for a while. Other refusals are about the client, or about one customer.
+#: Errors that may pass. Others are about the client, or about one customer.
 _PASSING: Final = (OutcomeUnknownError, TransportError, ResponseError, ServerError, RateLimitError)
 
 

@@ -41,7 +41,7 @@ R = TypeVar("R")
 #: Attempts at a request that fails without having done anything, and the longest wait between two (seconds).
 ATTEMPTS: Final = 7
 LONGEST_WAIT: Final = 30.0
-#: What was looked up longer ago (seconds) is looked up again before it is written: another program may have written it.
+#: A look-up older than this (seconds) is repeated before the write: another program may have changed the record.
 STALE_SECONDS: Final = 10.0
 
 #: Refusals that are about the client and not about the row.
@@ -154,7 +154,7 @@ class Sender:
 
 
 def _is_stale(family: Family, plan: Plan) -> bool:
-    """Return whether the look-up of a plan is too old; one without a look-up of its own has none."""
+    """Return whether the look-up of a plan is too old; a plan without a look-up of its own is never stale."""
     return 0 < plan.read_at < family.clock.monotonic() - STALE_SECONDS
 
 

@@ -113,7 +113,7 @@ async def _require_known(
 ) -> None:
     """Raise one error that names all columns, or all defaults, that lead to no field: those with a near name first.
 
-    Where no column is known, the first line may be a row of data, which no error shows.
+    If no column is known, the first line may be a row of data, and the error does not show it.
     """
     for group, is_default in ((names, False), (defaults, True)):
         if _unknown(columns, group, is_default=is_default):

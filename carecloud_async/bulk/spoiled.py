@@ -1,8 +1,8 @@
 """Numbers that a spreadsheet has spoiled: shortened to `7.7E+12`, without their zeros in front, or rounded.
 
-A cell that looks like a number becomes one when a spreadsheet opens a CSV file. A number has no zeros in front and
-fifteen digits, and a long one is shown, and saved, with six digits and a power of ten. Of one cell alone only that can
-be told; for the others a column is read as a whole.
+A cell that looks like a number becomes one when a spreadsheet opens a CSV file. A number has no zeros in front and at
+most fifteen digits, and a long one is shown, and saved, with six digits and a power of ten. Only that last form shows
+in one cell alone; the others show in a column as a whole.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ SHORTENED: Final = re.compile(r"\d([.,]\d+)?[Ee]\+\d{1,3}", re.ASCII)
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 #: A whole number as tables of numbers write it.
 _WITH_DECIMALS: Final = re.compile(r"\d+[.,]0+", re.ASCII)
-#: From so many numbers on a column shows a length of its own.
+#: The fewest numbers that show a common length of a column.
 _ENOUGH: Final = 5
-#: The part of them that must have this length; a half if it is the largest one, since zeros are lost and not added.
+#: The part of the numbers that must have the common length; half of them if it is the largest length, since a
+#: spreadsheet drops zeros and adds none.
 _MOST: Final = 0.8
 _HALF: Final = 0.5
-#: Of ten numbers one begins with a zero, of a hundred one with two; a still shorter number is of another kind.
+#: The most zeros that a number may have lost: one number in ten begins with a zero, and one in a hundred with two. A
+#: number that is still shorter is of another kind.
 _MOST_ZEROS: Final = 3
-#: Digits that a spreadsheet keeps, and that it shows of numbers from `_SHOWN_SHORT` digits on.
+#: The digits that a spreadsheet keeps, and those that it shows of numbers with `_SHOWN_SHORT` digits or more.
 _KEPT: Final = 15
 _SHOWN: Final = 6
 _SHOWN_SHORT: Final = 12
@@ -109,5 +111,5 @@ class CodeColumn:
 
 
 def _is_short(value: str) -> bool:
-    """Return whether a long number has no more digits than a spreadsheet shows of one."""
+    """Return whether a long number has at most the digits that a spreadsheet shows, and zeros after them."""
     return len(value) >= _SHOWN_SHORT and len(value.rstrip("0")) <= _SHOWN

@@ -155,7 +155,7 @@ def result_of(outcome: str, record_id: str | None, changed: str | None, reasons:
 
 
 def with_part(row: RowResult, part: RowResult) -> RowResult:
-    """Return the outcome of a row of which a part has its outcome."""
+    """Return the outcome of a row after one of its parts has ended."""
     if part.outcome is Outcome.UNCHANGED:
         return row
     if part.outcome in WRITTEN:

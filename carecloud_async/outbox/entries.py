@@ -117,7 +117,7 @@ class Entries:
             method: a method of this client.
             args: its arguments; the record, such as the bill, may come first without its name.
             kwargs: those with a name.
-            reference: the key of what has none of its own.
+            reference: the key, for calls that have none of their own.
 
         Raises:
             NotForOutboxError: the call cannot be looked up afterwards.

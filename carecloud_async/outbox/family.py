@@ -132,10 +132,10 @@ class CallFamily(Family):
         return [] if found is None else [(key, found)]
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
-        """See `Family.merge`; there is nothing to change, what is there is the call's or it is not.
+        """See `Family.merge`; nothing is changed: either this call made the record, or another one did.
 
         Raises:
-            ValueError: it is not.
+            ValueError: another one did.
         """
         differ = self._kind.differences(self.caller, msgspec.json.decode(record), changes["body"])
         if differ:

@@ -1,4 +1,4 @@
-"""A group of entries of one kind: the engine of bulk writes leads them, and the queue is told of each step."""
+"""A group of entries of one kind: the engine of bulk writes leads them, and the queue records each step."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class _QueueJournal(Journal):
         self._on_lost([one.id for one in entries if one.progress.lost_at is not None])
 
     def _note(self, writes: Iterable[Write]) -> None:
-        """Tell the queue how far entries have come."""
+        """Record in the queue how far entries have come."""
         found: dict[int, Progress] = {}
         for one in writes:
             ((state, lost_at),) = self._db.execute("SELECT state, lost_at FROM writes WHERE id = ?", (one.id,))

@@ -39,7 +39,7 @@ class Outbox:
 
     What was put is durable when `put` returns. It is sent once, in the order of its customer, also after a lost answer,
     a kill, a power cut, and by the next process that opens the file. One process has the file open at a time. Leaving
-    the block waits for the requests that are on their way, and not for what waits.
+    the block waits for the requests that are on their way, and not for entries that wait.
 
     Each method raises `ClientClosedError` when its client was closed, and `WrongEventLoopError` in another event loop
     or process than that in which the outbox was opened.

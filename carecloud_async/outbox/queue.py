@@ -163,9 +163,10 @@ class OutboxQueue:
     # putting
 
     def put(self, entry: NewEntry, *, put_at: float) -> tuple[int, bool]:
-        """Add an entry durably, unless it is there; return its number, or that of another with its key and `False`.
+        """Add an entry durably, unless it is there; return its number and `True`.
 
-        An entry that failed, and is put once more as it was, waits again.
+        If another entry has its key, return the number of that entry and `False`. An entry that failed, and is put once
+        more as it was, waits again.
         """
         return self._commit(partial(self._put, entry, put_at))
 
@@ -199,8 +200,8 @@ class OutboxQueue:
         Args:
             limit: the most of them.
             but: entries that are not wanted.
-            but_kinds: kinds of which none is wanted.
-            now: when an answer is taken to be lost that was not noted.
+            but_kinds: kinds of entries that are not wanted.
+            now: the time at which answers that were not noted count as lost.
         """
         # Kind by kind: looking past all entries of a kind that cannot be sent now would take long.
         columns = "id, kind, key, body, state, intent, lost_at, tries, alone, fault"

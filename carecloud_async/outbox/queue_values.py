@@ -1,4 +1,4 @@
-"""What goes into an outbox's queue, what comes out of it, and what a person is shown of it."""
+"""The values of an outbox's queue: those put into it, those taken from it, and those shown to a person."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FailedEntry", "NewEntry", "Progress", "QueuedEntry", "WaitingEntry"]
 
 @frozen(kw_only=True)
 class NewEntry:
-    """What is put.
+    """An entry to be put into the queue.
 
     Attributes:
         kind: the name of its kind.

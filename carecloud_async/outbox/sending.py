@@ -31,7 +31,7 @@ _MAX_SETTLING: Final = 400
 #: Longest wait between two tries (seconds): where the network is away, and where the server refuses the client.
 _AWAY: Final = 30.0
 _REFUSED: Final = 300.0
-#: What is in trouble if the outbox itself cannot be read; no kind is called so.
+#: Stands for the outbox itself among the kinds that are in trouble; no kind has this name.
 _READING: Final = ""
 
 
@@ -44,7 +44,7 @@ class _Trouble:
     Attributes:
         error: see above.
         failures: how many there were in turn.
-        until: until when none is tried.
+        until: until when no entry of the kind is tried.
         tried: the entry that is tried now.
     """
 
@@ -59,7 +59,7 @@ class Dispatcher:
     """Sends the entries of a queue.
 
     After a failure that is no outcome of an entry, all entries of its kind wait, longer each time, and then one of them
-    is tried. An entry that failed is tried alone, so that one which the server cannot answer holds up nobody else.
+    is tried. An entry that failed is tried alone: if the server cannot answer it, the others do not wait for it.
 
     Args:
         entries: knows where each entry is written.

@@ -182,7 +182,7 @@ class _Lines:
             try:
                 line = next(self._lines)
             except UnicodeDecodeError as error:
-                # What could not be decoded is a block of the file that begins in the line that is being read.
+                # `error.object` is the block that could not be decoded; it begins in the line that is being read.
                 line_number = self.number + 1 + error.object[: error.start].count(b"\n")
                 name = "UTF-8" if self._encoding.startswith("utf-8") else self._encoding
                 raise BadSourceError(

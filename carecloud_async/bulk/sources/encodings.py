@@ -11,7 +11,7 @@ from carecloud_async.fixes import Fix
 
 __all__ = ["encoding_of", "likely_encoding", "name_encoding", "require_encoding"]
 
-#: What shops' programs write, with the letters by which their text is recognised. The first of equals is taken.
+#: Encodings that shops' programs write, each with the letters that show it. Among equals the first is taken.
 _LETTERS: Final = {
     "cp1250": "áčďéěíňóřšťúůýžľĺŕôäąćęłńśźżőűöüßÁČĎÉĚÍŇÓŘŠŤÚŮÝŽĽÔÄĄĆĘŁŃŚŹŻŐŰÖÜ",
     "cp1252": "àâçèéêëîïôùûœæøåäöüßñáíóúãõÀÂÇÈÉÊËÎÏÔÙÛŒÆØÅÄÖÜÑ",

@@ -1,4 +1,4 @@
-"""Tables with a line for each item: neighbouring lines with one key are one row, such as a bill with its items."""
+"""Tables with a line for each item of a record: neighbouring lines with the same key become one row, such as a bill."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _STRAY: Final = "line {}: it cannot be read or has no key, and may be one of the
 
 
 def with_items(lines: RowSource, items: Items | None, columns: Columns) -> RowSource:
-    """Return the rows of a table whose lines are items; any other source as it is.
+    """Return a source that joins the lines of each record to one row; a source without columns of items is returned.
 
     Args:
         lines: the source.
-        items: the list that the lines belong to; `None` if records have no such list.
+        items: the list of items in a record; `None` if records have no such list.
         columns: where columns lead.
 
     Raises:
-        BadSourceError: there are columns of items, and none for the key of their record.
+        BadSourceError: there are columns of items, but no column for the key of their record.
     """
     if items is None or not lines.textual or lines.columns is None:
         return lines
@@ -55,14 +55,15 @@ def _is_item(columns: Columns, name: str) -> bool:
 class _ItemLines(RowSource):
     """Rows that are made of neighbouring lines.
 
-    A line that cannot be read or has no key may belong to the lines on both sides of it. These are refused too, since a
-    bill could lack an item.
+    A line that cannot be read or has no key may belong to the row before or after it. Both rows are refused too, since
+    a bill could lack an item.
 
     Args:
+        lines: the source of the lines.
         key: the column of the key.
         list_name: the field of the list.
-        fields: column → field of an item, of the columns of items.
-        words: column → what its words stand for; see `Place`.
+        fields: column of items → field of an item.
+        words: column → the values that its words stand for; see `Place`.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class _ItemLines(RowSource):
         self._words = words
 
     def close(self) -> None:
-        """Close the lines."""
+        """Close the source of the lines."""
         self._lines.close()
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
@@ -113,7 +114,7 @@ class _ItemLines(RowSource):
         yield [*ready, *self._row(current)]
 
     def _row(self, group: _Lines) -> list[SourceRow]:
-        """Return the row that lines make: none without a line."""
+        """Return the row that a group of lines makes, in a list; the list is empty if the group is."""
         if not group.lines:
             return []
         first = group.lines[0]
@@ -140,7 +141,7 @@ class _ItemLines(RowSource):
         ]
 
     def _item(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the item of a line; empty if the line has none."""
+        """Return the item of a line; an empty dict if the line has no item."""
         item: dict[str, Any] = {}
         for name, path in self._fields.items():
             value = values.get(name)
@@ -157,12 +158,12 @@ class _ItemLines(RowSource):
 
 
 class _Lines:
-    """Neighbouring lines of one key.
+    """Neighbouring lines with the same key.
 
     Args:
-        first: the first of them; `None` before it.
-        key: the key; empty before the first line.
-        stray: the number of a neighbouring line that cannot be read or has no key, and so may be one of these items.
+        first: the first line; `None` for a group without lines.
+        key: the key; empty for a group without lines.
+        stray: the number of a line beside the group that cannot be read or has no key, and so may belong to it.
     """
 
     def __init__(self, first: SourceRow | None = None, *, key: str = "", stray: int | None = None) -> None:
@@ -172,7 +173,7 @@ class _Lines:
 
 
 def _parsed(value: Any) -> Any:
-    """Return the list or object that a cell holds as JSON, or the cell."""
+    """Return the list or object that a cell holds as JSON; any other cell unchanged."""
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
             return json.loads(value)
