@@ -233,6 +233,8 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
     if dice.random() < 0.15:
         internet.server.numbers_from = dice.uniform(0, 9000)
     internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]), lags=_draw_lags(internet))
+    again = Random(f"{internet.seed} again").choice([0, 0, 1, 2])
+    internet.troubles = evolve(internet.troubles, hides_again=again)
     if internet.troubles.hides or internet.troubles.lags:
         _add_many(family, internet)
     actors: list[Actor] = []

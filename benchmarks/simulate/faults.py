@@ -180,7 +180,8 @@ def main() -> None:
             if options.only and options.only not in fault.name:
                 continue
             seeds, what = seeds_until_found([fault], most=options.most, theme=fault.theme, seconds=options.seconds)
-            print(f"| {fault.name} | {fault.theme} | {seeds or '-'} | {what[:150]} |", flush=True)
+            covered = f", covered: {fault.covered_by}" if fault.covered_by else ""
+            print(f"| {fault.name} | {fault.theme} | {seeds or '-'} | {what[:150]}{covered} |", flush=True)
         return
     changes = [*operator_changes(ROOT / "carecloud_async")]
     chosen = Random(options.draw).sample(changes, min(options.random, len(changes)))

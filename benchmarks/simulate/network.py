@@ -39,6 +39,8 @@ _READ_TROUBLES: Final = {
     "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 2, "cut after": 2, "slow": 1, "page instead": 1,
     "garbage, done": 2, "answered late": 3,
 }  # fmt: skip
+#: Pages that are whole after several that lacked the same records.
+_WHOLE: Final = 3
 _HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
 
 
@@ -50,6 +52,7 @@ class Troubles:
         writes, reads: the part of the requests that have a trouble.
         late: the part of the reads whose answers are old when they arrive.
         hides: the part of the pages that lack neighbouring records.
+        hides_again: how many pages after such a one lack the same records.
         lags: the times, from and to, in which pages lack some records that the total counts.
         denials: the times, from and to, at which a right is missing.
         restarts: the times at which the server forgets all tokens.
@@ -59,6 +62,7 @@ class Troubles:
     reads: float = 0.0
     late: float = 0.0
     hides: float = 0.0
+    hides_again: int = 0
     lags: tuple[tuple[float, float], ...] = ()
     denials: tuple[tuple[float, float], ...] = ()
     restarts: tuple[float, ...] = ()
@@ -73,6 +77,7 @@ class Sight:
         by: the process.
         path: the list.
         ids: the records on it.
+        offset: where in the list it begins.
         hidden: the records that the answer left out though they are there.
         total: the number of records, as it said.
     """
@@ -81,6 +86,7 @@ class Sight:
     by: str
     path: str
     ids: list[str]
+    offset: int
     hidden: frozenset[str]
     total: int
 
@@ -159,6 +165,7 @@ class Wire(httpx.AsyncBaseTransport):
         self._identity = identity
         self._sees_hidden = sees_hidden
         self._sent: Counter[str] = Counter()
+        self._hiding = _Hiding()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and wait for what is heard of it."""
@@ -176,11 +183,25 @@ class Wire(httpx.AsyncBaseTransport):
             identity=self._identity,
             dice=dice,
             sees_hidden=self._sees_hidden,
+            hiding=self._hiding,
             heard=internet.loop.create_future(),
             sent_at=internet.loop.now,
         )
         exchange.begin()
         return await exchange.heard
+
+
+@define
+class _Hiding:
+    """Which pages of a process lack the same records: a few in a row, after which a few are whole.
+
+    Attributes:
+        records: the records.
+        planned: whether the next pages lack them.
+    """
+
+    records: frozenset[str] = frozenset()
+    planned: list[bool] = field(factory=list)
 
 
 @define(kw_only=True)
@@ -194,6 +215,7 @@ class _Exchange:
     identity: str
     dice: Random
     sees_hidden: bool
+    hiding: _Hiding
     heard: asyncio.Future[httpx.Response]
     sent_at: float
     trouble: str = ""
@@ -295,7 +317,7 @@ class _Exchange:
             answer = internet.server.write(self.entry)
             self._tell_write(answer)
             return answer
-        hides = not internet.calm and self.sees_hidden and self.dice.random() < internet.troubles.hides
+        hides = not internet.calm and self.sees_hidden and self._draw_hides()
         internet.server.hide = self._hide
         lags = not internet.calm and self.sees_hidden
         internet.server.lags = lags and any(begin <= internet.loop.now < end for begin, end in internet.troubles.lags)
@@ -310,11 +332,23 @@ class _Exchange:
             self.entry.status = status
         return Answer(status=status)
 
+    def _draw_hides(self) -> bool:
+        is_new = self.dice.random() < self.internet.troubles.hides
+        if self.hiding.planned:
+            return self.hiding.planned.pop(0)
+        self.hiding.records = frozenset()
+        return is_new
+
     def _hide(self, _: str, ids: list[str]) -> frozenset[str]:
+        if self.hiding.records:
+            return self.hiding.records.intersection(ids)
         in_order = sorted(ids)
         size = self.dice.randint(1, max(len(in_order) // 3, 1))
         begin = self.dice.randrange(max(len(in_order) - size + 1, 1))
-        return frozenset(in_order[begin : begin + size])
+        self.hiding.records = frozenset(in_order[begin : begin + size])
+        again = self.internet.troubles.hides_again
+        self.hiding.planned = [True] * again + [False] * (_WHOLE if again else 0)
+        return self.hiding.records
 
     # What is heard of it
 

@@ -55,6 +55,15 @@ class _Reader(Actor):
             if one.at >= since and (one.by == process if process else one.by.startswith(f"{self.name}."))
         )
 
+    def was_misled_twice(self, since: float) -> bool:
+        """Return whether two readings began with an answer that lacked records: only then a deletion may be wrong."""
+        misled = (
+            one
+            for one in self.internet.sights
+            if one.hidden and one.offset == 0 and one.path == self.path and one.by.startswith(f"{self.name}.")
+        )
+        return sum(one.at >= since for one in misled) >= 2
+
     def shown(self, record_id: str) -> Json:
         """Return a record as the list shows it now."""
         server = self.internet.server
@@ -84,7 +93,7 @@ class Night(_Reader):
         self.state = self.folder / "list.state"
         self.target = self.folder / "changes.jsonl"
         self.names = 0
-        self.since = 0.0
+        self.since = self.night_before = 0.0
         self.told: set[str] = set()
         for _ in range(self.nights):
             if not await self._one():
@@ -112,7 +121,7 @@ class Night(_Reader):
 
     async def _one(self) -> Any:
         """Take the changes of one night; return the report."""
-        self.since, self.told = self.machine.loop.now, set()
+        self.night_before, self.since, self.told = self.since, self.machine.loop.now, set()
         if self.has_rival and self.dice.random() < 0.5 and not self.internet.calm:
             self.machine.loop.create_task(self._rival())
         what = f"the changes of {self.family}{' as a file' if self.as_file else ''}"
@@ -192,7 +201,7 @@ class Night(_Reader):
         is_new = record_id not in self.told
         self.told.add(record_id)
         lives = is_new and self.internet.world.lived(self.family, record_id, self.since, now)
-        if lives and self.was_seen_whole(process, self.since):
+        if lives and (self.was_seen_whole(process, self.since) or not self.was_misled_twice(self.night_before)):
             self.violations.add(f"{process} tells that {record_id} is deleted, and it lives", record_id)
 
 

@@ -149,7 +149,7 @@ class Server:
         if self.lags:
             records = [one for one in records if Random(f"lag {one[id_field]}").random() < _UP_TO_DATE]
         page = records[offset : offset + count]
-        seen = {"ids": [one[id_field] for one in page], "hidden": hidden, "total": total}
+        seen = {"ids": [one[id_field] for one in page], "offset": offset, "hidden": hidden, "total": total}
         return Answer(
             status=200, data={family: [self.shown(one, id_field) for one in page], "total_items": total}
         ), seen

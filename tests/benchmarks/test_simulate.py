@@ -10,6 +10,10 @@ import pytest
 
 from benchmarks.simulate.faults import seeds_until_found
 from benchmarks.simulate.known_faults import KNOWN
+from carecloud_async._base.runs import RunFile, locked_file
+from carecloud_async._base.runs.kinds import RunKind
+from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import Fix
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +37,47 @@ def test_known_faults_can_be_put_back():
     """The line of each known fault stands in the package once, so that the table of faults can be made again."""
     texts = {one: (ROOT / "carecloud_async" / one.file).read_text(encoding="utf-8") for one in KNOWN}
     assert [one.name for one, text in texts.items() if text.count(one.right) != 1] == []
+
+
+class ForgetfulSet(set):
+    """A set that says that it holds nothing."""
+
+    def __contains__(self, _):
+        return False
+
+
+@pytest.mark.parametrize("continues", [True, False], ids=["continued", "new"])
+def test_a_fault_that_no_seed_finds_is_covered(tmp_path, monkeypatch, continues):
+    """Without the lock of run files, SQLite refuses a second run of a file that the first one has idly open."""
+    assert [one.name for one in KNOWN if one.covered_by] == ["two runs have one run file at once"]
+    monkeypatch.setattr(locked_file, "_held", ForgetfulSet())
+    monkeypatch.setattr(locked_file, "_lock_byte", lambda _: None)
+    delete = Fix("delete it")
+    kind = RunKind(
+        name="test", file="a file", each="test", own="a file", version=1, tables=(), error=CareCloudError,
+        begin_again=delete,
+    )  # fmt: skip
+
+    def open_run():
+        return RunFile.open(tmp_path / "run", kind=kind, binding={}, resume=True)
+
+    def begin(run):
+        run.begin()
+        with run.transaction():
+            run.set("rows", 1)
+
+    with open_run() as first:
+        begin(first)
+        if not continues:
+            with pytest.raises(CareCloudError, match="another run is using it"):
+                open_run()
+            assert first.get("rows") == 1
+    if continues:
+        with open_run() as first:
+            assert first.continues
+            with pytest.raises(CareCloudError, match="another run is using it"):
+                open_run()
+            assert first.get("rows") == 1
 
 
 def test_a_fault_is_found_and_its_story_printed():
