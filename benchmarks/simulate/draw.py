@@ -16,11 +16,12 @@ from benchmarks.simulate.imports import Import
 from benchmarks.simulate.kinds import KINDS, NEW_PRODUCT, SOURCE, Row
 from benchmarks.simulate.loop import SimulatedLoop
 from benchmarks.simulate.machine import Machine
-from benchmarks.simulate.network import Internet, Troubles
+from benchmarks.simulate.network import Internet
 from benchmarks.simulate.nights import Export, Night, StateExport
 from benchmarks.simulate.segments import SEGMENTS, OtherClerk, SegmentSync
 from benchmarks.simulate.server import FAILS, REFUSED, Server
 from benchmarks.simulate.tills import Till
+from benchmarks.simulate.troubles import Troubles
 from benchmarks.simulate.writers import QueueWriter
 from carecloud_async import FileTokenStore
 

@@ -22,9 +22,10 @@ from attrs import define, field, frozen
 from benchmarks.simulate.loop import SimulatedLoop
 from benchmarks.simulate.machine import EPOCH, Process
 from benchmarks.simulate.server import Answer, Server
+from benchmarks.simulate.troubles import Hiding, Troubles
 from benchmarks.simulate.world import Entry, World
 
-__all__ = ["Internet", "Sight", "Troubles", "Wire"]
+__all__ = ["Internet", "Sight", "Wire"]
 
 #: For how long a client waits for an answer, and until when a request that left acts at most (seconds).
 READ_TIMEOUT: Final = 30.0
@@ -42,30 +43,6 @@ _READ_TROUBLES: Final = {
 #: Pages that are whole after several that lacked the same records.
 _WHOLE: Final = 3
 _HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
-
-
-@frozen(kw_only=True)
-class Troubles:
-    """How much goes wrong.
-
-    Attributes:
-        writes, reads: the part of the requests that have a trouble.
-        late: the part of the reads whose answers are old when they arrive.
-        hides: the part of the pages that lack neighbouring records.
-        hides_again: how many pages after such a one lack the same records.
-        lags: the times, from and to, in which pages lack some records that the total counts.
-        denials: the times, from and to, at which a right is missing.
-        restarts: the times at which the server forgets all tokens.
-    """
-
-    writes: float = 0.0
-    reads: float = 0.0
-    late: float = 0.0
-    hides: float = 0.0
-    hides_again: int = 0
-    lags: tuple[tuple[float, float], ...] = ()
-    denials: tuple[tuple[float, float], ...] = ()
-    restarts: tuple[float, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -165,7 +142,7 @@ class Wire(httpx.AsyncBaseTransport):
         self._identity = identity
         self._sees_hidden = sees_hidden
         self._sent: Counter[str] = Counter()
-        self._hiding = _Hiding()
+        self._hiding = Hiding()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and wait for what is heard of it."""
@@ -191,19 +168,6 @@ class Wire(httpx.AsyncBaseTransport):
         return await exchange.heard
 
 
-@define
-class _Hiding:
-    """Which pages of a process lack the same records: a few in a row, after which a few are whole.
-
-    Attributes:
-        records: the records.
-        planned: whether the next pages lack them.
-    """
-
-    records: frozenset[str] = frozenset()
-    planned: list[bool] = field(factory=list)
-
-
 @define(kw_only=True)
 class _Exchange:
     """One request on its way."""
@@ -215,7 +179,7 @@ class _Exchange:
     identity: str
     dice: Random
     sees_hidden: bool
-    hiding: _Hiding
+    hiding: Hiding
     heard: asyncio.Future[httpx.Response]
     sent_at: float
     trouble: str = ""

@@ -1,0 +1,44 @@
+"""How much goes wrong between the processes and the server of a simulation."""
+
+from __future__ import annotations
+
+from attrs import define, field, frozen
+
+__all__ = ["Hiding", "Troubles"]
+
+
+@frozen(kw_only=True)
+class Troubles:
+    """How much goes wrong.
+
+    Attributes:
+        writes, reads: the part of the requests that have a trouble.
+        late: the part of the reads whose answers are old when they arrive.
+        hides: the part of the pages that lack neighbouring records.
+        hides_again: how many pages after such a one lack the same records.
+        lags: the times, from and to, in which pages lack some records that the total counts.
+        denials: the times, from and to, at which a right is missing.
+        restarts: the times at which the server forgets all tokens.
+    """
+
+    writes: float = 0.0
+    reads: float = 0.0
+    late: float = 0.0
+    hides: float = 0.0
+    hides_again: int = 0
+    lags: tuple[tuple[float, float], ...] = ()
+    denials: tuple[tuple[float, float], ...] = ()
+    restarts: tuple[float, ...] = ()
+
+
+@define
+class Hiding:
+    """Which pages of a process lack the same records: a few in a row, after which a few are whole.
+
+    Attributes:
+        records: the records.
+        planned: whether the next pages lack them.
+    """
+
+    records: frozenset[str] = frozenset()
+    planned: list[bool] = field(factory=list)
