@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=10)
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=150)
 
-SHARED = Path(__file__).parents[1].parent / "shared"
+TESTS = Path(__file__).parent
+SHARED = TESTS.parents[1] / "shared"
 
 #: What one worker runs for longest begins first, so that the others do not wait for it at the end.
 _LONGEST = ("tests/project/", "tests/workflows/test_workflow_dossier.py", "tests/pipelines/test_dlt.py")
@@ -38,7 +39,9 @@ def pytest_report_header(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is marked thorough, unless it is asked for."""
+    """Leave out what is marked thorough, unless it is asked for; all workers get one order."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.nodeid.split("/")[:2])
     items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
     if config.getoption("thorough"):
         return
@@ -101,5 +104,11 @@ def pytest_runtest_makereport():
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report():
-    return _forbid_skip((yield))
+def pytest_make_collect_report(collector):
+    report = yield
+    worker = getattr(collector.config, "workerinput", None)
+    if worker and collector.path == TESTS and report.result:
+        # Each worker begins with other folders, and finds what the others have compiled when it comes to theirs.
+        count, first = worker["workercount"], int(worker["workerid"].removeprefix("gw"))
+        report.result = [one for start in range(count) for one in report.result[(first + start) % count :: count]]
+    return _forbid_skip(report)
