@@ -70,6 +70,23 @@ def test_a_step_that_fails_is_reported(capfd):
     assert "== bad" in capfd.readouterr().out
 
 
+def test_temporary_files_lie_in_memory_where_there_is_room(monkeypatch, tmp_path):
+    """A folder is made there, and is gone afterwards; without room, or without such a file system, there is none."""
+    from tests import __main__ as command
+
+    monkeypatch.setattr(command, "_MEMORY", str(tmp_path))
+    monkeypatch.setattr(command, "_ROOM", 1)
+    with command.temporary_folder() as folder:
+        (tmp_path / folder / "file").write_text("left")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(command, "_ROOM", 2**80)
+    with command.temporary_folder() as folder:
+        assert folder is None
+    monkeypatch.setattr(command, "_MEMORY", str(tmp_path / "missing"))
+    with command.temporary_folder() as folder:
+        assert folder is None
+
+
 def test_what_lanes_print_is_not_mixed(capfd):
     """The first lane is shown as it runs; after it come the steps of the others, in one piece each, stderr too."""
     from tests.__main__ import Step, run
