@@ -52,7 +52,7 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
     if run.kind.match is None:
         return _refuted_without_key(run, row, outcome, world)
     if outcome == "unknown" and _NOT_SHOWN in result.get("reasons", ""):
-        return "" if _may_be_lost(run, row, world) else "no create of it was lost"
+        return "" if _may_be_lost(run, row, world) else "no write of it was lost"
     if outcome == "unknown" and not any(one in result.get("reasons", "") for one in _KNOWS_NOT):
         return f"its key says what became of it ({result.get('reasons')})"
     if sentence := _refuted_refusal(run, row, result, world):
@@ -76,11 +76,11 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
 
 
 def _may_be_lost(run: Finished, row: Row, world: World) -> bool:
-    """Return whether the answer to a create of a row may have been lost: a run that was stopped may have sent it."""
+    """Return whether the answer to a write of a row may have been lost: a run that was stopped may have sent it."""
     return run.was_any_stopped or any(
-        entry.verb == "POST" and entry.path == "/customers" and row["last_name"] in (_last_name_in(entry.body), "")
+        entry.path.startswith("/customers") and row["last_name"] in (_last_name_in(entry.body), "")
         for entry in world.ledger
-        if entry.trouble or entry.heard != "201"
+        if entry.trouble or entry.heard not in {"200", "201"}
     )
 
 

@@ -24,7 +24,7 @@ __all__ = ["RecordWrites"]
 
 #: The key for claims of records in families whose rows cannot name a record by its id.
 _BY_ID: Final = Key(name="id", by_id=True)
-_NOT_SHOWN: Final = "the record may have been created, and the key cannot show it, since it is written after the record"
+_NOT_SHOWN: Final = "the record may have been written, and the key cannot show it, since it is written after the record"
 
 
 class RecordWrites:

@@ -13,6 +13,7 @@ from list_machine import ListMachine
 from thorough import examples
 
 from carecloud_async import Customer, ExportError
+from carecloud_async._lists.export.reading.evidence import Totals
 
 pytestmark = pytest.mark.anyio
 
@@ -204,3 +205,16 @@ def test_dates_are_read_once_and_not_on_the_loops_thread(tmp_path, monkeypatch):
     anyio.run(changed_since, server, tmp_path / "c.jsonl")
     assert 50 < len(lines) == len(set(lines))
     assert threading.main_thread() not in threads
+
+
+def test_a_total_below_five_before_it_is_doubted_until_five_answers_agree():
+    """One answer that leaves out a record, in its total too, does not outweigh five that counted the record."""
+    totals = Totals(largest=9)
+    for _ in range(5):
+        totals.observe(7)
+    assert not totals.is_doubtful
+    for _ in range(4):
+        totals.observe(6)
+        assert (totals.is_doubtful, totals.expected) == (True, 7)
+    totals.observe(6)
+    assert (totals.is_doubtful, totals.expected) == (False, 6)

@@ -69,8 +69,8 @@ class Totals:
     @property
     def is_doubtful(self) -> bool:
         """Whether the last total is lower than another one, and too few answers show that."""
-        is_confirmed = self._confirmed not in {None, self.largest}
-        return not self.contradicted and self.last != self.largest and not is_confirmed
+        believed = self.largest if self._confirmed is None else self._confirmed
+        return not self.contradicted and self.last != believed
 
     @property
     def risen_by(self) -> int:
