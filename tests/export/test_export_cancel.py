@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from thorough import is_thorough
 
 CHILD = Path(__file__).with_name("cancel_child.py")
 
@@ -38,7 +39,7 @@ def run(*arguments):
 )
 def test_task_cancel_at_any_step(kind, order):
     """Cancelled once and again, an export ends cancelled or done, and the next one to the same file goes on."""
-    ends, errors = run("cancel", kind, order, 0, 64, 7)
+    ends, errors = run("cancel", kind, order, 0, 64, 7 if is_thorough() else 13)
     assert errors == ""
     assert set(ends) <= {"cancelled", "done"}
     assert ends["cancelled"] >= 3
@@ -50,7 +51,7 @@ def test_task_cancel_at_any_step(kind, order):
 )
 def test_task_cancel_while_a_pipe_is_written(kind):
     """An export into a pipe that is cancelled ends its thread and closes the pipe."""
-    ends, errors = run("cancel", kind, "id", 0, 64, 9)
+    ends, errors = run("cancel", kind, "id", 0, 64, 9 if is_thorough() else 15)
     assert errors == ""
     assert set(ends) <= {"cancelled", "done"}
     assert ends["cancelled"] >= 3
@@ -59,7 +60,7 @@ def test_task_cancel_while_a_pipe_is_written(kind):
 @pytest.mark.parametrize(("kind", "order"), [("changed", "id"), ("csv", "shuffled")])
 def test_ctrl_c_at_any_time(kind, order):
     """Ctrl-C ends an export with KeyboardInterrupt and nothing else; pressed twice, Python does not crash."""
-    ends, errors = run("ctrl-c", kind, order, 1, 60, 7)
+    ends, errors = run("ctrl-c", kind, order, 1, 60, 7 if is_thorough() else 12)
     # Raised between a coroutine's creation and its first step, KeyboardInterrupt makes Python warn of the coroutine.
     assert "Exception in thread" not in errors
     assert set(ends) <= {"cancelled", "done", "interrupted twice"}

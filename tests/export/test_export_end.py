@@ -22,10 +22,10 @@ CHILD = Path(__file__).with_name("end_child.py")
 @pytest.mark.parametrize(
     ("name", "protocol", "resume", "overwrite"),
     [
-        ("c.jsonl", "", True, True),
+        pytest.param("c.jsonl", "", True, True, marks=pytest.mark.thorough),
         ("c.jsonl", "", True, False),
         pytest.param("c.jsonl", "", False, True, marks=pytest.mark.thorough),
-        ("c.csv.gz", "", True, True),
+        pytest.param("c.csv.gz", "", True, True, marks=pytest.mark.thorough),
         pytest.param("c.csv", "", True, False, marks=pytest.mark.thorough),
         ("c.parquet", "", True, True),
         ("c.jsonl", "local://", True, True),

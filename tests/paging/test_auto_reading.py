@@ -87,7 +87,10 @@ async def streamed(client, folder, **paging):
     return found
 
 
-@pytest.fixture(params=[prefetched, exported, streamed], ids=["prefetch", "export", "arrow"])
+WAYS = [prefetched, exported, streamed]
+
+
+@pytest.fixture(params=WAYS, ids=["prefetch", "export", "arrow"])
 def read(request):
     if request.param is streamed:
         pytest.importorskip("pyarrow")
@@ -99,10 +102,10 @@ ALL_IDS = [f"{number:06}" for number in range(LENGTH)]
 
 async def test_pages_grow_and_nothing_is_lost(read, tmp_path):
     """The first page comes alone and asks for 200 records, later ones for more, within bounds; all is there once."""
-    server = Server(length=40_000)
+    server = Server(length=15_000)
     async with server.connect() as client:
         found = await read(client, tmp_path)
-    assert found == [f"{number:06}" for number in range(40_000)]
+    assert found == [f"{number:06}" for number in range(15_000)]
     assert server.asked[0] == FIRST
     assert FIRST < max(server.asked) <= LARGEST
     assert server.most_at_once <= 20
@@ -117,7 +120,7 @@ async def test_a_short_list_costs_no_more_requests_than_it_must(read, tmp_path, 
     assert len(server.asked) <= (1 if length < FIRST else 4) + 3 * (read is not prefetched)
 
 
-@pytest.mark.parametrize("cap", [2, 7, 100, 150, 333])
+@pytest.mark.parametrize("cap", [7, 333, *(pytest.param(cap, marks=pytest.mark.thorough) for cap in (2, 100, 150))])
 async def test_a_server_that_caps_pages_is_asked_for_the_rest(read, tmp_path, cap):
     """Whether the first page shows the cap or a later one: nothing is lost, and in the end no more is asked for."""
     server = Server(cap=cap, length=min(LENGTH, cap * 60))
@@ -144,7 +147,21 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("refuse", REFUSALS.values(), ids=REFUSALS)
+#: Each refusal is met once, and each way of reading meets two of them; --thorough tries all.
+MET = [(way, name) for number, way in enumerate(WAYS) for name in list(REFUSALS)[number::3]]
+
+
+@pytest.mark.parametrize(
+    ("read", "refuse"),
+    [
+        pytest.param(
+            way, REFUSALS[name], id=f"{way.__name__}-{name}", marks=() if (way, name) in MET else pytest.mark.thorough
+        )
+        for way in WAYS
+        for name in REFUSALS
+    ],
+    indirect=["read"],
+)
 async def test_a_server_that_fails_at_large_pages_is_asked_for_smaller_ones(read, tmp_path, refuse):
     """What came whole before is asked for again; each large page is tried twice at most, and the export stays exact."""
     server = Server(refuse=refuse)
