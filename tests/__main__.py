@@ -64,7 +64,7 @@ def _no_spark() -> str | None:
     return why_no_spark()
 
 
-#: What tools find first, so that they look for packages where this Python does.
+#: The PATH of tools: the folder of this Python comes first, so that they find its packages.
 _PATH = os.pathsep.join([str(Path(PYTHON).parent), os.environ.get("PATH", "")])
 
 _PYTEST = [PYTHON, "-m", "pytest"]
@@ -214,7 +214,7 @@ def perform(step: Step, held: list[str] | None) -> Outcome:
 
 
 def run(stages: Stages) -> list[Outcome]:
-    """Run all steps, whatever becomes of them."""
+    """Run all steps, even if some fail."""
     outcomes = []
     for lanes in stages:
         held: list[str] = []

@@ -1,4 +1,4 @@
-"""Disks of tests: the files that the package makes are those of a test's own kind."""
+"""Disks of tests: the package makes files of a class of the test's own."""
 
 from __future__ import annotations
 

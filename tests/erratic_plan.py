@@ -1,4 +1,4 @@
-"""A plan for reading a list that changes its mind at every request: whatever it says, nothing may be lost."""
+"""A plan for reading a list that gives other numbers at every request: no record may be lost by it."""
 
 
 class ErraticPlan:

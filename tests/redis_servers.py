@@ -69,7 +69,7 @@ def serve_redis():
 
 @pytest.fixture(scope="session")
 def redis_server():
-    """A Redis for everyone; tests keep apart by prefix."""
+    """One Redis for all tests, which use different prefixes."""
     yield from serve_redis()
 
 

@@ -13,7 +13,7 @@ PAGE = (DOCS / "speed.md").read_text(encoding="utf-8")
 
 
 def test_the_chart_of_the_readme_has_five_bars_of_the_table():
-    """It is drawn from the page, for a screen of 360 pixels, in letters of 13 and more."""
+    """The README's chart shows five bars of the table, for a screen of 360 pixels, in letters of 13 and more."""
     chart = (DOCS / "speed_readme.svg").read_text(encoding="utf-8")
     assert chart == readme_chart.draw(PAGE)
     assert 'viewBox="0 0 360 ' in chart

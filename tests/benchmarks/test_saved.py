@@ -14,7 +14,7 @@ def _result(work, *, seconds):
 
 
 def test_saved_outcomes_are_read_as_they_were(tmp_path):
-    """What `save` wrote, failures included, comes back equal."""
+    """Saved results, failures included, are read back equal."""
     work = all_works(quick=True)[0]
     result = _result(work, seconds=2.0)
     result.outcomes["httpx2 + json"] = [Failed("why")]

@@ -143,7 +143,7 @@ def test_delays_are_shown_as_they_are():
 
 
 def test_the_server_by_itself_is_counted_in_what_the_workers_do():
-    """Where a contestant only idles beside others, the bare socket's pages count as the others' customers."""
+    """If one contestant only idles, the bare socket's pages are compared with the records that the others read."""
     work = next(work for work in all_works(quick=True) if work.name == "neighbour-1000")
     idle, *others = work.contestants
     records = work.contestants[others[0]].done

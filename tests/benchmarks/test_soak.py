@@ -42,7 +42,7 @@ def update(version, outcome):
     ],
 )
 def test_a_create_is_compared_with_what_is_there(outcome, there, kind):
-    """What was done is there once, what failed is not there, and what is unknown is there once at most."""
+    """Writes that were done are there once, failed ones are not there, and unknown ones are there once at most."""
     found = compare([create(outcome)], server(*[["c1", "a@example.com", "A"]] * there))
     assert {name for name in ("lost", "doubled", "wrong") if getattr(found, name)} == ({kind} if kind else set())
 

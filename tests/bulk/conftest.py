@@ -1,4 +1,4 @@
-"""What the tests of bulk writes share."""
+"""Fixtures of the tests of bulk writes."""
 
 import anyio.lowlevel
 import pytest
@@ -28,7 +28,7 @@ async def client(sandbox):
 
 @pytest.fixture
 def threads_at_once(monkeypatch):
-    """What runs in a thread takes no virtual time: how many requests there are depends on no thread's speed."""
+    """Run the work of threads at once, in no virtual time, so that no thread's speed changes the number of requests."""
 
     class AtOnce:
         async def run_sync(self, work, **_):

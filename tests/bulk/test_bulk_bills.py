@@ -144,7 +144,7 @@ async def test_a_line_that_belongs_to_no_bill(server, clock, tmp_path, stray):
 
 
 async def test_lines_of_a_bill_that_differ(server, clock, tmp_path):
-    """Lines of one bill with two totals are refused; an empty cell takes the value of another line."""
+    """Lines of one bill with two totals are refused; an empty cell takes its value from the bill's other lines."""
     source, rejects = tmp_path / "bills.csv", tmp_path / "rejects.csv"
     head, one, two, three = LINES.splitlines()
     source.write_text(lines("\n".join([head, one, two.replace(";100;", ";99;"), three, three.replace(";30;S", ";;S")])))
@@ -155,7 +155,7 @@ async def test_lines_of_a_bill_that_differ(server, clock, tmp_path):
 
 
 async def test_a_line_that_differs_names_the_line_that_said_it_first(server, clock, tmp_path):
-    """Where the first line of a bill leaves a cell empty, the message names the line that filled it."""
+    """If the first line of a bill leaves a cell empty, the message names the line that filled it."""
     source, rejects = tmp_path / "bills.csv", tmp_path / "rejects.csv"
     head, one, two, three = LINES.splitlines()[:4]
     both = [one.replace(";100;", ";;"), two, two.replace(";100;", ";99;")]
@@ -224,7 +224,7 @@ async def test_a_bill_is_unchanged_as_the_server_spells_it(server, clock):
 
 
 async def test_the_same_id_in_another_store_is_another_bill(server, clock):
-    """Ids of bills may be unique in a store only: a bill of another store is another."""
+    """Ids of bills may be unique in a store only: bills of two stores with one id are two bills."""
     assert counts(await write(server, clock, [bill(1)])) == {"created": 1}
     assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"created": 1}
     assert counts(await write(server, clock, [bill(1, store_id=OTHER_STORE)])) == {"unchanged": 1}

@@ -1,4 +1,4 @@
-"""Claims: two runs never write one key at a time, whatever ends them."""
+"""Claims: two runs never write one key at the same time, however the runs end."""
 
 import os
 import subprocess
@@ -69,7 +69,7 @@ def test_a_key_has_one_run(clock):
 
 
 def test_a_key_that_is_left_is_free_after_the_settle_time(clock):
-    """A key whose write may still take effect is busy for every run, its own too, until it can no more."""
+    """While a left write may still take effect, its key is busy for every run, also for the run that left it."""
     with claims_of(clock) as first, claims_of(clock) as second:
         first.claim(["a"])
         first.leave(["a"])
@@ -302,7 +302,7 @@ async def test_parts_of_one_row_that_have_one_busy_key(clock):
 
 @pytest.mark.anyio
 async def test_a_write_whose_key_was_let_go_takes_no_credit(clock):
-    """A lost create whose claim another run may have had since is not told as created."""
+    """A lost create is not reported as created if another run may have had its claim since."""
     write = Write(id=1, row=1, body=CheckedRow(), intent=Intent(was_absent=True))
     with claims_of(clock) as first:
         first.claim(["a"])
@@ -331,7 +331,7 @@ async def test_a_record_that_another_run_has_written_is_read_again(clock, read_a
 
 @pytest.mark.anyio
 async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_written():
-    """What a look-up showed before an earlier row of this run has written the record is no outcome."""
+    """A row is looked up again if an earlier row of the run wrote its record after the look-up."""
     first, second = (Write(id=one, row=one, body=CheckedRow()) for one in (1, 2))
     plan = Plan(kind="update", body={}, record_id="7", is_new=False)
     unchanged = (second, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))

@@ -28,7 +28,7 @@ def clock():
 @pytest.mark.parametrize("step", [7200.0, -7200.0])
 @pytest.mark.parametrize("by_writer", [False, True])
 async def test_a_step_while_an_answer_is_lost(clock, step, by_writer):
-    """A row whose answer was lost is looked up for the settle time, whatever the time of day says meanwhile."""
+    """Steps of the wall clock do not change how long a row whose answer was lost waits for its look-up."""
     server = CustomerServer(clock)
     server.writes = [20.0]
 

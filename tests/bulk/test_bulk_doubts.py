@@ -318,7 +318,7 @@ async def test_a_write_that_comes_late_makes_no_double(anyio_backend):
 
 
 async def test_a_run_after_a_killed_one_waits_until_its_writes_have_shown_themselves(sandbox):
-    """Keys that a killed run was creating are looked up after the settle time by the next run, whatever its file."""
+    """The next run, of any file, looks up the keys that a killed run was creating only after the settle time."""
     clock = FakeClock()
     sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
     async with connect(sandbox, clock=clock) as client:
@@ -330,7 +330,7 @@ async def test_a_run_after_a_killed_one_waits_until_its_writes_have_shown_themse
 
 
 async def test_rows_of_a_batch_that_stops_half_way_have_their_outcomes(sandbox):
-    """A batch that is sent in parts, of which one fails for good, ends the run; the next one has every row once."""
+    """If a part of a batch fails for good, the run ends; after the next run every row is there once."""
     async with connect(sandbox) as client:
         card_type = (await client.card_types.list().first()).card_type_id
         rows = [{"card_number": f"77{one:06}", "card_type_id": card_type, "state": 1} for one in range(40)]

@@ -1,4 +1,4 @@
-"""What families declare of their bulk writes holds against their operations and models."""
+"""The bulk writes that families declare agree with their operations and models."""
 
 import re
 from pathlib import Path

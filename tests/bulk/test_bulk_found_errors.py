@@ -81,7 +81,7 @@ async def test_the_first_rows_of_an_iterable_are_resumed(sandbox, tmp_path):
     "error", [sqlite3.DatabaseError("theirs"), ConnectionResetError(104, "reset"), OSError(30, "ro")]
 )
 async def test_an_error_of_the_rows_is_their_own(server, clock, tmp_path, error):
-    """What the user's rows or progress raise comes out as itself, and is not blamed on the journal."""
+    """An exception of the user's rows or progress function is raised unchanged, and is not blamed on the journal."""
 
     def rows():
         yield from people(3)
@@ -158,7 +158,7 @@ async def test_changed_fields_of_parts_that_were_written_before_a_stop(sandbox, 
 
 
 async def test_a_record_that_the_list_showed_and_that_is_gone(clock):
-    """Its row makes a new record: it is not reported as updated, and not left in conflict."""
+    """A row whose listed record is gone makes a new record; it is neither reported as updated nor left in conflict."""
     server = CustomerServer(clock)
     rows = [{**row, "email": long(row["email"])} for row in people(20)]
     for row in rows:

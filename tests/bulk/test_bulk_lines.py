@@ -100,7 +100,7 @@ async def test_unknown_columns_of_a_file(sandbox, tmp_path, header, count, named
 
 
 async def test_a_refusal_that_names_no_field(sandbox, tmp_path):
-    """Where the server sends a number in place of a field's name, the reason says that the field is not named."""
+    """If the server sends a number in place of a field's name, the reason says that the field is not named."""
     # A fourth of refusals has names of other types.
     rows, results = [{**row, "email": row["email"].replace("@", " ")} for row in people(12)], tmp_path / "r.jsonl"
     async with connect(sandbox) as client:

@@ -268,7 +268,7 @@ def check(story, server, before, cells, report, results):
         if story.match is None and got == "unknown":
             assert outcome == "created" or server_refuses(row)
         elif "!" in row.get("email", ""):
-            # Where the list was read it is not looked up before it is sent, and cannot be where its answer is lost.
+            # After a reading of the list such a row is sent without a look-up, and a lost answer cannot be looked up.
             assert got in (outcome, "created" if story.dry_run else "unknown")
         else:
             assert got == outcome, (row, result)

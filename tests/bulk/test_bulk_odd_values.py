@@ -190,7 +190,7 @@ def test_a_property_of_a_cell(given, made):
 
 @pytest.mark.parametrize("value", [b"x", {"a": b"x"}, [object()], {1, 2}, {(1, 2): 3}])
 def test_a_property_that_is_no_json(value):
-    """What only Python writes as text, such as bytes, is no value of a property."""
+    """A value whose only text is Python's own, such as bytes, is refused as the value of a property."""
     converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
     with pytest.raises(ConversionError, match="not a value of JSON"):
         converter.convert(value, field_types(PropertyRecordInput)["property_value"])

@@ -200,7 +200,7 @@ async def test_an_unknown_default_is_no_column(client):
 
 
 async def test_columns_lead_to_fields(client, tmp_path):
-    """`columns=` says which field a column of another name leads to."""
+    """`columns=` names the field of a column that has another name."""
     rows = [{"Mail": "z@example.com", "Jmeno": "Z", "language_id": "cs"}]
     report = await client.customers.bulk_write(
         rows, match="email", defaults=SOURCE, columns={"Mail": "email", "Jmeno": "personal_information.first_name"}
@@ -259,7 +259,7 @@ async def test_cards_go_by_the_batch_endpoint(client):
 
 
 async def test_two_records_with_one_key_are_a_conflict(sandbox, client):
-    """Where two records have the key of a row, nothing is written."""
+    """Nothing is written if two records have the key of a row."""
     stores = sandbox.records("stores")
     for store_id in stores.ids()[:2]:
         stores.update(store_id, {"system_id": "twice"})
@@ -292,7 +292,7 @@ async def test_a_batch_that_updates_has_what_the_endpoint_requires(sandbox):
 
 
 async def test_an_object_in_a_property_is_one_value(sandbox, client):
-    """It is written whole if any of its fields differs, and the record had an object or anything else before."""
+    """An object in a property is written whole if any field of it differs from what the record has."""
     found = await client.customers.list().first()
     records = client.customers.property_records(found.customer_id)
     property_id = sandbox.records("customer-properties").ids()[0]

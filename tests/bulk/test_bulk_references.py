@@ -1,4 +1,4 @@
-"""References in notes, by which points and credits are found again."""
+"""References in notes: points and credits are found again by them."""
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ def test_a_note_with_a_reference_can_be_read_by_a_person():
 
 @pytest.mark.parametrize("note", [None, "", 5, "B1", "ref: B1", "[ref: ]", "[ref: B 1]"])
 def test_a_note_without_a_reference_has_none(note):
-    """A note of another form, or none at all, holds no reference."""
+    """A missing note, or one in another form, holds no reference."""
     assert reference_in(note) is None
 
 

@@ -57,7 +57,7 @@ async def test_a_file_of_a_shop(sandbox, tmp_path):
     ],
 )
 def test_phone_numbers(written, digits):
-    """A number becomes digits with its prefix; one without a prefix, or with letters, is none."""
+    """A phone number becomes digits with its prefix; a text without a prefix, or with letters, is no phone number."""
     assert phone_number(written) == digits
 
 
@@ -86,7 +86,7 @@ def test_phone_numbers_are_completed(prefix, written, digits):
 
 
 async def test_phones_without_a_prefix(sandbox, tmp_path, caplog):
-    """They are sent as they are with one warning that counts them; `phone_prefix=` completes them."""
+    """Numbers without a prefix are sent unchanged with one warning that counts them; `phone_prefix=` completes them."""
     rows = [{**one, "phone": f"603 123 {number:03}"} for number, one in enumerate(people(40))]
     rows[0]["phone"] = "+421 905 123 456"
     path = write_csv(tmp_path / "c.csv", rows)
@@ -117,7 +117,7 @@ async def test_a_phone_prefix_is_a_prefix(sandbox):
 
 
 async def test_a_dry_run_refuses_the_phones_that_the_server_would(sandbox, tmp_path):
-    """What the API does not take as a phone number is refused without the server; the report counts the reasons."""
+    """A phone number that the API would not take is refused before anything is sent; the report counts the reasons."""
     rows = [{**one, "phone": "0603 123 456" if number else "603 123"} for number, one in enumerate(people(40))]
     path = write_csv(tmp_path / "c.csv", rows)
     async with connect(sandbox) as client:
@@ -155,7 +155,7 @@ async def test_a_phone_in_another_spelling_is_no_change(sandbox):
     ],
 )
 def test_numbers_that_lack_only_their_prefix(number, whole, lacks):
-    """A number is another one without its prefix if one to three digits are before it, and it has none itself."""
+    """A number lacks only its prefix if it has none, and the whole number has one to three more digits in front."""
     assert lacks_only_prefix(number, whole) == lacks
 
 

@@ -1,4 +1,4 @@
-"""Files as they come: every row is read or refused with a reason, and what cannot be read says how to mend it."""
+"""Files as shops have them: every row is read, or refused with a reason and a fix."""
 
 import errno
 import gzip
@@ -68,7 +68,7 @@ async def test_csv_of_another_encoding_says_which_it_probably_is(tmp_path, encod
     ],
 )
 async def test_an_encoding_that_the_file_contradicts(tmp_path, written, encoding, problem):
-    """An encoding that is named and is not that of the file, or is none, is an error with the fix."""
+    """A named encoding that does not exist, or is not the file's, is an error with the fix."""
     path = tmp_path / "c.csv"
     path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode(written))
     with pytest.raises(BulkWriteError, match=problem):
@@ -166,7 +166,7 @@ async def test_a_damaged_page_of_a_parquet_file_says_where(tmp_path):
 
 
 async def test_a_parquet_file_that_may_not_be_read_is_not_called_damaged():
-    """The system's refusal is named, and is not taken for a file of another format."""
+    """The error of a file that may not be read names the system's reason, and does not call it another format."""
 
     class Refused(io.BytesIO):
         def read(self, size=-1):

@@ -62,7 +62,7 @@ async def test_a_phone_number_is_found_in_digits_and_as_given(given, kept):
 
 
 async def test_a_customer_who_changes_between_the_two_look_ups_of_a_number():
-    """Both requests find the same customer: two states of one record are no two records."""
+    """If both spellings of a number find one customer in two states, that is one record and no conflict."""
     clock = FakeClock()
 
     class AnyForm(CustomerServer):
@@ -81,7 +81,7 @@ async def test_a_customer_who_changes_between_the_two_look_ups_of_a_number():
 
 
 async def test_a_number_that_two_customers_have_in_two_spellings():
-    """Both spellings are looked up: the row is in conflict and changes neither customer."""
+    """A number that two customers spell differently is in conflict, and changes neither customer."""
     clock = FakeClock()
     server = CustomerServer(clock)
     server.add("a@example.com", phone="420777123456"), server.add("b@example.com", phone="+420777123456")

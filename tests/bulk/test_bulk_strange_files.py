@@ -65,7 +65,7 @@ async def test_a_key_that_no_url_of_the_server_holds(tmp_path):
 
 
 async def test_a_journal_that_is_damaged_between_runs(sandbox, tmp_path):
-    """A journal with damaged pages is named, with the step that mends it; the next run makes no double."""
+    """The error of a damaged journal names the file and the fix; the next run makes no duplicate."""
     source, journal = tmp_path / "c.jsonl", tmp_path / "journal.db"
     source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(600)))
     arguments = {"match": "email", "defaults": SOURCE, "journal": journal, "resume": True}

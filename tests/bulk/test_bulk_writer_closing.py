@@ -16,7 +16,7 @@ from carecloud_async.resources.customers.bulk_lookups import named_properties
 
 pytestmark = pytest.mark.anyio
 
-#: A row that the writer took would wait for ever (seconds).
+#: After this a row is taken to wait forever (seconds).
 SECONDS = 30
 
 
@@ -76,7 +76,7 @@ async def test_a_writer_whose_block_ends_takes_no_more_rows():
 
 
 async def test_a_row_whose_names_are_read_while_the_block_ends_is_an_error(sandbox):
-    """The names of properties come when the block is over: the row is refused, and its task does not wait for ever."""
+    """A row whose names of properties arrive after the block has ended is refused; its task does not wait forever."""
     asked, over, errors = anyio.Event(), anyio.Event(), []
 
     class LateNames(httpx.AsyncBaseTransport):

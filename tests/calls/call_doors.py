@@ -79,8 +79,8 @@ class Connections:
 async def closing_what_the_pool_forgets(http):
     """Close all connections of a user's client at the end.
 
-    Pools that are closed under calls leave some to the garbage collector, which would come in the middle of somebody
-    else's test.
+    A pool that is closed during calls leaves some to the garbage collector, which would run in the middle of another
+    test.
     """
     pool = http._transport._pool
     pool._network_backend = connections = Connections(pool._network_backend)

@@ -107,7 +107,7 @@ async def test_a_read_under_way_is_not_shared_with_an_identity_without_a_token()
 
 
 async def test_a_fresh_read_is_what_later_reads_get():
-    """What `fresh()` read is kept: no later read goes back to the answer from before."""
+    """The answer to a `fresh()` read replaces the cached one: no later read returns the older answer."""
     server = Server()
     async with connect(server) as client:
         listing = client.customers.list()

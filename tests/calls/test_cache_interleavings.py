@@ -197,7 +197,7 @@ def test_a_slower_read_does_not_bring_the_old_record_back(backend):
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("end", ["serve 1; serve 0", "serve 0; serve 0"])
 def test_reads_that_began_before_a_write_share_their_request(backend, end):
-    """They get the answer that they waited for, whether it comes before the write's or after it."""
+    """Reads that began before a write get the answer they waited for, before the write's answer or after it."""
     order = f"read; read; read; write; {end}"
     actions = [(*step.split(), 0)[:2] for step in order.split("; ")]
     it, server = anyio.run(functools.partial(play, [(name, int(n)) for name, n in actions]), backend=backend)
@@ -206,7 +206,7 @@ def test_reads_that_began_before_a_write_share_their_request(backend, end):
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_write_that_is_cancelled_may_have_happened(backend):
-    """Its answer will not come: what was kept is forgotten all the same."""
+    """A write that is cancelled before its answer came empties the cache all the same."""
     order = [("read", 0), ("serve", 0), ("write", 0), ("enter", 0), ("cancel", 1), ("read", 0), ("serve", 1)]
     it, server = anyio.run(functools.partial(play, order), backend=backend)
     assert (it.reads, len(server.jobs)) == (2, 3)

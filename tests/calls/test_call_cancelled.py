@@ -57,7 +57,7 @@ async def require_int(client):
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
-    """After rounds of 40 calls on five connections, of which 80 % are cancelled, 40 of 40 succeed."""
+    """After rounds of 40 calls on five connections, 80 % of them cancelled, 40 of 40 calls succeed."""
     async with (
         sandbox.serving() as url,
         CareCloud(url, auth=sandbox.credentials(), max_connections=5, rate_limit=None) as client,

@@ -347,7 +347,7 @@ async def test_headers_that_cannot_be_added(sandbox, headers, words):
 
 
 async def test_headers_of_a_callers_own_are_sent():
-    """They go out beside the SDK's, and may replace its `Accept-Language`."""
+    """A caller's own headers are sent beside the SDK's, and may replace its `Accept-Language`."""
     found = []
 
     def handle(request):

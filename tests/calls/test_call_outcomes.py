@@ -116,7 +116,7 @@ def anyio_backend():
 
 @every("operation_id", WRITES)
 async def test_a_failed_write_is_never_doubled_nor_hidden(operation_id):
-    """Where the first answer is lost, a POST is sent once and says it may have happened; a PUT is sent again."""
+    """If an answer is lost, a POST is not repeated and its error says that it may have happened; a PUT is repeated."""
     async with api_of(operation_id) as api:
         for failure in FAILURES.values():
             for applied in (True, False):

@@ -1,4 +1,4 @@
-"""What error reporters print of a call's own objects."""
+"""The reprs of a call's own objects, which error reporters print."""
 
 import pytest
 

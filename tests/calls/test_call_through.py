@@ -213,7 +213,7 @@ async def test_the_total_time_leaves_out_the_wait_at_the_gate(in_process, sandbo
 
 
 async def test_a_server_that_trickles_is_cut_off_by_the_total_time(door):
-    """One byte at a time keeps the read timeout quiet for ever; the total time does not care."""
+    """An answer that comes byte by byte never meets the read timeout, but ends at the total time."""
 
     async def behave(stream, head):
         while True:
@@ -288,7 +288,7 @@ CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
 
 @pytest.mark.parametrize("what", [*BROKEN_HTTP, *CUT_HTTP])
 async def test_an_answer_that_breaks_http_is_not_reported_as_a_cut_connection(door, what):
-    """It is named for what it is, of a read, which is repeated, and of a write, which may have happened."""
+    """An answer that is not valid HTTP is named as that: a read is repeated, a write may have happened."""
     if what == "late bad chunk" and door is DOORS["httpx-aiohttp"]:
         pytest.skip("aiohttp alone does not tell the reader of the body")
 

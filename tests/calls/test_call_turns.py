@@ -86,7 +86,7 @@ async def test_a_damaged_large_answer_is_asked_for_again(people):
 
 @pytest.mark.parametrize("people", [100, 5000])
 async def test_damage_within_a_record_is_asked_for_again(people):
-    """So is one whose last record alone is no JSON, which shows only when it is read."""
+    """A page whose damage lies inside a record, and shows only when that is read, is requested again."""
     sound = body(people)
     damaged = sound[:-60] + sound[-60:].replace(b"x", b"\\y", 1)
     client, sent = connect([damaged, sound])
@@ -96,7 +96,7 @@ async def test_damage_within_a_record_is_asked_for_again(people):
 
 
 async def test_a_large_answer_without_its_list_is_an_error_of_the_call():
-    """What cannot be read names the operation, the status and the call's id, as of a small answer."""
+    """The error of a large answer without its list names the operation, the status and the call's id."""
     client, sent = connect([json.dumps({"data": {"others": ["x" * 500] * 2000}}).encode()])
     async with client:
         with pytest.raises(ResponseError, match=r"`data` has no `customers` \(status 200.*id [0-9a-f]{16}"):

@@ -52,7 +52,7 @@ async def test_each_call_writes_one_record(sandbox, records):
 
 
 async def test_the_log_has_the_milliseconds_of_the_call_and_of_its_wait_at_the_limiter(records):
-    """1.5 seconds for the answer and 1 second at the limiter are 2500.0 ms, of which 1000 at the limiter."""
+    """With 1.5 seconds for the answer and 1 second at the limiter, the log says 2500.0 ms, and 1000 at the limiter."""
     clock = FakeClock()
 
     def handle(request):

@@ -1,4 +1,4 @@
-"""What an error says of an answer that something in front of CareCloud wrote, and how such a call is repeated."""
+"""Answers that something in front of CareCloud wrote: the error that describes them, and how the call is repeated."""
 
 import httpx
 import pytest
@@ -102,7 +102,7 @@ async def test_a_page_that_repeats_the_request_shows_none_of_it():
     ],
 )
 def test_bodies_are_named_by_their_kind(body, shown):
-    """A page is named by its title, of which plain words are shown; other bodies by their kind alone."""
+    """A page is named by the plain words of its title, and any other body by its kind alone."""
     assert describe_foreign(404, {}, body, hidden=frozenset()) == shown
 
 
@@ -129,7 +129,7 @@ def test_words_of_takes_every_text_and_number():
 
 
 async def test_a_read_is_repeated_after_an_answer_of_a_proxy():
-    """A page of a firewall that passes costs a read one more attempt, with whatever status."""
+    """A read that gets a firewall's page, of any status, is repeated once and succeeds when the page is gone."""
     for status in (400, 401, 403, 404, 405, 410, 451):
         server = Script((status, HTML), (200, CUSTOMER))
         async with connect(server) as client:

@@ -96,7 +96,7 @@ async def test_reference_data_is_kept_as_long_as_the_user_says():
 
 
 async def test_no_store_is_respected_for_reference_data_too():
-    """What the server forbids to keep is asked for each time, whatever the user says."""
+    """An answer that the server forbids to keep is requested each time, despite the user's `reference_seconds`."""
     server = Server(**{"Cache-Control": "no-store"})
     async with connect(server, cache=ResponseCache(reference_seconds=300)) as client:
         for _ in range(3):
@@ -225,7 +225,7 @@ async def test_a_lost_write_closes_only_the_parts_that_it_can_change():
 
 @pytest.mark.parametrize("lost", [httpx.ReadError("gone"), httpx.Response(504), httpx.Response(200, text="<p>")])
 async def test_a_lost_write_keeps_answers_out_for_a_while(lost):
-    """It may take effect late: for half a minute reads are sent and not kept."""
+    """For half a minute after a lost write, which may take effect late, reads are sent and not kept."""
     clock, server = ManualClock(), Server()
 
     async def lossy(request):
@@ -249,7 +249,7 @@ async def test_a_lost_write_keeps_answers_out_for_a_while(lost):
 
 
 async def test_an_update_reads_the_record_itself():
-    """What is merged and sent back is the record as it is now, whatever is kept."""
+    """An update merges its changes into a record that it has just read, and not into a cached one."""
     server = Server()
     async with connect(server) as client:
         await client.customers.get("1")

@@ -23,7 +23,7 @@ def decide(kind, *, attempt=1, safe=True, retry_after=None, random=lambda: 1.0, 
     ],
 )
 def test_what_may_be_repeated(kind, safe, unsafe):
-    """What never arrived or was refused, always; what may have happened, only if that does no harm."""
+    """A request that did nothing may always be repeated; one that may have happened, only if it is safe to repeat."""
     assert (decide(kind, safe=True) is not None) is safe
     assert (decide(kind, safe=False) is not None) is unsafe
 

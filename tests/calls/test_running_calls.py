@@ -13,7 +13,7 @@ ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 async def endure(running, seconds, *, ended, change=None):
-    """Wait for ever in a scope of some seconds; note whether it was its own deadline that ended it."""
+    """Wait without end in a scope of some seconds; note whether its own deadline ended it."""
     with running.begin(seconds=seconds) as scope:
         try:
             if change is not None:
@@ -58,7 +58,7 @@ async def test_a_deadline_that_is_moved_counts_from_then_on():
         group.start_soon(lambda: endure(running, 0.02, ended=ended, change=600))
         group.start_soon(lambda: endure(running, 0.03, ended=ended, change=math.inf))
         with anyio.fail_after(60):
-            await endure(running, 0.04, ended=ended)  # the others' times are over before
+            await endure(running, 0.04, ended=ended)  # the deadlines of the other two pass before
         group.cancel_scope.cancel()
     assert ended == [600, 0.04]
 
@@ -86,7 +86,7 @@ async def test_a_call_in_a_block_ends_with_the_nearer_of_both():
 
 @ASYNCIO
 async def test_a_native_cancellation_is_not_taken_for_the_deadline():
-    """`task.cancel()` ends a call as a cancelled one, whatever its deadline."""
+    """A call that `task.cancel()` ends counts as cancelled, even if its deadline has passed."""
     running, ended = RunningCalls(), []
     task = asyncio.ensure_future(endure(running, 60, ended=ended))
     await asyncio.sleep(0)

@@ -108,7 +108,7 @@ async def test_those_who_share_a_read_share_its_404():
 
 
 async def test_a_leader_in_a_hurry_costs_the_others_nothing():
-    """Its timeout is its own: those with more time make the read themselves."""
+    """If the call that reads for others times out, those with more time left make the read themselves."""
     server = Server()
     server.hold = anyio.Event()
     pages = []

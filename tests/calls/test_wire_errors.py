@@ -230,7 +230,7 @@ def test_no_body_breaks_the_parser(value, status, header):
 
 
 def test_a_parameter_keeps_name_and_reason_alone():
-    """There is no place for the offending value."""
+    """A refused parameter keeps its name and reason, and no offending value."""
     assert repr(InvalidParam(name="email", reason="required")) == "InvalidParam(name='email', reason='required')"
 
 

@@ -65,19 +65,19 @@ def test_what_cannot_be_sent_is_refused(params, words):
     ("value", "path"), [("abc", "/cards/abc"), (7, "/cards/7"), ("a/b?c", "/cards/a%2Fb%3Fc"), ("á", "/cards/%C3%A1")]
 )
 def test_an_id_is_one_segment(value, path):
-    """Whatever stands in it."""
+    """An id with any characters becomes one segment of the path."""
     assert expand_path("/cards/{card_id}", {"card_id": value}) == path
 
 
 @pytest.mark.parametrize("params", [{}, {"other": "1"}, {"card_id": "1", "x": "2"}])
 def test_placeholders_are_named_exactly(params):
-    """Missing and unknown ones are refused."""
+    """Arguments that leave a placeholder of the path empty, or have none there, are refused."""
     with pytest.raises(ConfigurationError, match="placeholders"):
         expand_path("/cards/{card_id}", params)
 
 
 @pytest.mark.parametrize("value", ["", " ", ".", "..", None, True, 1.5, "\udcff"])
-def test_ids_that_are_none(value):
-    """They would mean another path."""
+def test_an_id_that_is_no_segment_is_refused(value):
+    """Path ids that are empty or not a single segment are refused: they would address another path."""
     with pytest.raises(ConfigurationError, match="card_id"):
         expand_path("/cards/{card_id}", {"card_id": value})

@@ -35,7 +35,7 @@ async def take(listing, state, **options):
 
 
 async def test_a_state_is_where_the_run_began(sandbox, tmp_path, monkeypatch):
-    """A relative path is that of the folder in which the run began: in another one, no file of another run goes."""
+    """A relative path of a state means the folder in which the run began, also if the process moves to another one."""
     folders = tmp_path / "first", tmp_path / "second"
     for folder in folders:
         folder.mkdir()

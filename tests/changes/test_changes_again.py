@@ -42,7 +42,7 @@ async def mirror_changes(machine, state, mirror, *, fails=False):
 
 
 async def test_what_was_taken_back_meanwhile_leaves_the_copy(machine, state):
-    """Runs that fail once all is applied: what was created, updated or deleted by then, and is so no more, is right."""
+    """If a run fails after its changes were applied, and the server then undoes them, the copy still ends up right."""
     mirror = {}
     await mirror_changes(machine, state, mirror)
     calm = list(machine.records)

@@ -1,4 +1,4 @@
-"""What looks like deletions and is none: rights, filters, projects, states and ids that are not what they were."""
+"""Rights, filters, projects, states and ids that changed look like deletions: none of them is taken for one."""
 
 import json
 import random
@@ -93,7 +93,7 @@ async def test_a_deletion_is_reported_after_two_readings(machine, state):
 
 
 async def test_a_second_reading_that_is_not_exact_leaves_deletions_to_the_next_run(machine, state):
-    """What the first reading lacks is not deleted while the second one disagrees with its totals."""
+    """A record that the first reading lacks is not deleted while the second reading disagrees with its totals."""
     await read(machine, state)
     deleted = machine.records.pop(50)
     _, calm = await read(ListMachine(records=list(machine.records)), state.with_name("another"))
@@ -135,7 +135,7 @@ async def test_a_list_that_stays_small_is_refused_again(machine, state):
 
 
 async def test_another_project_is_refused(sandbox, state):
-    """The same list of another project is another list."""
+    """A state is refused for the same list of another project."""
     async with connect(sandbox) as client:
         await take(client.customers.list(), state)
     sandbox.forget_requests()
@@ -162,7 +162,7 @@ async def test_a_filter_that_the_server_drops_deletes_nothing(sandbox, state):
 
 @pytest.mark.parametrize("ids", ["twice", "none"])
 async def test_records_without_an_id_of_their_own_are_deleted_and_created(state, ids):
-    """Where ids are null a record is its text: a changed one is deleted and created. The first of an id is updated."""
+    """A changed record without an id is deleted and created; if several have one id, the first of them is updated."""
     names = [None] * 20 if ids == "none" else [f"{index // 2:02}" for index in range(20)]
     machine = ListMachine(records=[(one, index) for index, one in enumerate(names)], order=("shuffled",))
     assert len((await read(machine, state))[0]) == 20
@@ -190,7 +190,7 @@ async def test_a_record_that_does_not_say_when_it_changed_is_compared_every_time
 
 
 async def test_ids_that_become_numbers_delete_nothing(state):
-    """They are the same records: what is gone afterwards is deleted, and nothing else."""
+    """Ids that are sent as numbers from now on name the same records: only those that are gone are deleted."""
     machine = ListMachine(records=[(str(1000 + index), index) for index in range(300)], dice=random.Random(1))
     await read(machine, state)
     machine.records = [(1000 + index, index) for index in range(300)]

@@ -92,7 +92,7 @@ async def test_a_file_that_exists_is_not_replaced_unasked(sandbox, tmp_path):
 
 
 async def test_a_pipe_is_refused(sandbox, tmp_path):
-    """What cannot appear whole is no target."""
+    """A pipe is refused as a target, since a file in it cannot appear whole."""
     async with connect(sandbox) as client:
         with pytest.raises(ExportError, match="written to a local file"):
             await write(client, "/dev/stdout", tmp_path / "s", format="jsonl")
@@ -111,7 +111,7 @@ STEPS = [
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_between_the_file_and_the_state_loses_and_doubles_nothing(sandbox, tmp_path, step):
-    """After kill -9 at any step the next run delivers the changes once, and the one after it has none."""
+    """After kill -9 at any step the next run delivers the changes once, and the run after it finds no changes."""
     target, state = tmp_path / "c.jsonl", tmp_path / "s"
 
     async def run(url):

@@ -64,7 +64,7 @@ class Nights:
 
         with contextlib.suppress(ExportError, ServerError):
             report, found = anyio.run(run)
-            # What an unfinished night handed out comes again; if the record has come back, its creation follows.
+            # The changes of an unfinished night come again. If a deleted record has come back, its creation follows.
             last = {one.id: one.kind for one in found}
             deleted = {
                 one.id for one in found if one.kind == "deleted" and (self.finished or last[one.id] == "deleted")

@@ -108,7 +108,7 @@ async def test_the_mirror_in_postgresql_is_the_list(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 def test_the_service_follows_a_list_until_sigterm(tmp_path):
-    """It applies each change once, outlives a failing server, ends with 0 after SIGTERM, and goes on where it was."""
+    """The service applies each change once, outlives a failing server, exits with 0 at SIGTERM, and goes on later."""
     program = tmp_path / "follow.py"
     program.write_text(recipe("Every five minutes, as a service", "python").replace("PAUSE = 300", "PAUSE = 0.05"))
     sandbox = Sandbox(customers=1, seed=1, records=30)

@@ -99,7 +99,7 @@ async def test_a_total_that_lies_does_not_look_like_an_empty_list(tmp_path, lies
 
 @pytest.mark.parametrize("lie", LIES)
 async def test_a_list_that_hides_records_deletes_none_of_them(tmp_path, lie):
-    """Nights of a calm list whose answers lack records: whatever they are called, nothing is deleted."""
+    """Nothing is deleted in the nights of an unchanged list whose answers lack records."""
     # One record that an answer hides, and leaves out of its total too, cannot always be distinguished from a deletion.
     blocks = [50] if lie == "hides with total" else [1, 5, 50]
     for seed in range(examples(3)):

@@ -1,4 +1,4 @@
-"""How changes reach the program that iterates them: none is lost on the way, and records are those of the list."""
+"""Changes reach the program that iterates them: none is lost on the way, and their records are the list's."""
 
 import asyncio
 import csv
@@ -61,7 +61,7 @@ async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(tmp_path, mon
 
 
 async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp_path, monkeypatch):
-    """It says to free some space and run it again, leaves no file of changes, and the next run brings everything."""
+    """A full disk is an error with its fix; no file of changes is left, and the next run brings everything."""
     async with serve([f'{{"customer_id":"{number:03}","note":"{"x" * 300}"}}' for number in range(60)]) as client:
         listing = client.customers.list()
         with monkeypatch.context() as patch:
@@ -76,7 +76,7 @@ async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "mine"), sqlite3.DatabaseError("mine")])
 async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(tmp_path, error):
-    """What `on_progress` raises, or the block, arrives as it is, and says nothing of a disk or a damaged file."""
+    """An exception of `on_progress` or of the block is raised unchanged, and is not taken for an error of the disk."""
 
     def fail(*_):
         raise error

@@ -155,7 +155,7 @@ async def test_a_program_that_is_stopped_in_the_middle_of_its_changes(sandbox, s
 
 
 async def test_two_runs_at_once(sandbox, state, tmp_path):
-    """Of two runs that fetched one state the second to end fails, and the state is that of the first."""
+    """If two runs fetched one state, the second to end fails, and the state of the first stays."""
     async with connect(sandbox) as client:
         await write(client, tmp_path / "1.jsonl", state)
         updated = rename(sandbox, 3)
@@ -202,7 +202,7 @@ async def test_a_state_of_another_list_or_none_at_all(sandbox, state, temporary,
 
 
 def test_a_storage_that_refuses(temporary):
-    """What a storage library raises is an error of ours, without the password of the URL."""
+    """An exception of a storage library becomes an ExportError without the password of the URL."""
     for url in ("s4://bucket/state", "sftp://user:hidden@127.0.0.1:1/state"):
         remote = RemoteState(url)
         with pytest.raises(ExportError) as caught:
@@ -283,7 +283,7 @@ def test_many_runs_at_once(temporary, database):
 
 
 def test_a_server_that_knows_no_conditions(s3, temporary, database, monkeypatch):
-    """Where S3 is spoken without conditions, the lock object takes their place."""
+    """If a server speaks S3 without conditions, the lock object takes their place."""
     import s3fs
 
     url = f"s3://nights/{uuid.uuid4().hex}"

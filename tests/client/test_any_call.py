@@ -261,7 +261,7 @@ async def test_pages_of_nulls_end(sandbox, way):
 
 
 async def test_the_same_page_of_records_without_ids_is_an_error(sandbox):
-    """Records that nothing names are told apart by their content, so that a page for ever is noticed there too."""
+    """Records without ids are compared by their content, so that a page which repeats without end is noticed too."""
     body = b'{"data": {"things": [{"a": 1}, {"a": 2}], "total_items": 1000000000}}'
     sandbox.faults.add("GET /customers", body=body, times=1000)
     async with connect(sandbox, rate_limit=None) as client:
@@ -320,7 +320,7 @@ async def test_an_application_names_itself(sandbox, name):
 
 @pytest.mark.parametrize("name", ["", "two words", "a\r\nX: y", "č", "a/b/c", 3, "x" * 200])
 def test_an_application_name_that_cannot_be_is_refused(sandbox, name):
-    """What could not stand in the header is a ConfigurationError."""
+    """A value that no header can hold is a ConfigurationError."""
     with pytest.raises(ConfigurationError, match="app_name"):
         connect(sandbox, app_name=name)
 

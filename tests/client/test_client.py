@@ -204,7 +204,7 @@ async def test_a_closed_client_says_so(sandbox):
 
 @pytest.mark.anyio
 async def test_autologin_needs_a_view_of_its_own(sandbox):
-    """`autologin` on a shared client would turn everyone's token into the new customer's, and is refused."""
+    """`autologin` on a shared client is refused: the new customer's token would serve all its callers."""
     new = CustomerInput(personal_information=PersonalInformationInput(language_id="en", first_name="Ada"))
     source = CustomerSourceInput(customer_source_id="8bed991c68a4")
     async with connect(sandbox, auth=sandbox.device()) as client:
@@ -310,7 +310,7 @@ async def test_an_answer_that_is_no_api_answer_is_a_response_error(sandbox, faul
 
 
 def test_the_defaults_are_in_the_signature():
-    """What is not given can be read off the signature: editors show it."""
+    """The signature shows the defaults of all settings, as editors display it."""
     parameters = inspect.signature(CareCloud).parameters
     shown = {
         name: parameters[name].default for name in ("timeout", "max_connections", "verify", "proxy", "token_store")

@@ -107,7 +107,7 @@ async def test_a_redirect_elsewhere_goes_without_the_token(family):
 
 
 async def test_a_refused_login_comes_out_as_ours(family):
-    """What the login raises reaches the user's call, and holds no URL of it."""
+    """An error of the login reaches the user's call, and does not show the URL of the call."""
     sandbox = Sandbox(5)
     known = sandbox.credentials()
     wrong = EnterpriseCredentials(
@@ -129,7 +129,7 @@ async def test_the_auth_of_a_closed_client_is_closed(family):
 
 
 async def test_a_sync_client_is_refused(family):
-    """A sync client would send no token at all: it is told to be an AsyncClient."""
+    """A sync client, which would send no token at all, gets an error that names AsyncClient."""
     sandbox = Sandbox(5)
     async with connect(sandbox, family) as client:
         with (

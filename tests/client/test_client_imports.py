@@ -1,4 +1,4 @@
-"""What a program pays for before it needs it: the modules that are not loaded."""
+"""Modules that a program does not pay for before it needs them: they are not loaded."""
 
 import subprocess
 import sys

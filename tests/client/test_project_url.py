@@ -1,4 +1,4 @@
-"""What may be typed as a project's address, and what is said of the rest."""
+"""Texts that are taken as a project's address, and the errors for all others."""
 
 import pytest
 

@@ -40,7 +40,7 @@ async def test_a_list_and_its_own_rows_are_the_same(sandbox):
 
 
 async def test_each_row_and_each_record_has_one_verdict(sandbox, tmp_path):
-    """Different, missing on either side, twice and unreadable rows are told apart; the results name each of them."""
+    """The results name each row as same, different, missing on one side, there twice, or unreadable."""
     rows = bills(sandbox)
     rows[0]["total_price"] = rows[0]["total_price"] + 1
     rows[1]["external_purchase_id"] = "never-arrived"

@@ -249,7 +249,7 @@ def test_what_is_merely_new(run, now, change, line):
 
 
 def test_a_schema_that_is_gone(run, now):
-    """A schema under another name is told as it is: the old class goes, the field's type changes, a class comes."""
+    """A renamed schema gives three lines: the old class goes, the field's type changes, a new class comes."""
     without_schema(now)
     code, lines = run(now)
     assert code == 1
@@ -261,7 +261,7 @@ def test_a_schema_that_is_gone(run, now):
 
 
 def test_the_worst_comes_first(run, now):
-    """What breaks callers stands before what is merely new, a removed operation before all."""
+    """Changes that break callers are listed before new things, and removed operations before all others."""
     for change, _ in [*MERELY_NEW[:5], BREAKING[3], BREAKING[4], BREAKING[0]]:
         change(now)
     code, lines = run(now)
@@ -323,7 +323,7 @@ def test_a_manifest_that_is_broken(tmp_path, now, capsys):
 
 
 def test_writing_and_reading_a_manifest(tmp_path, now):
-    """What is written is read back as the same facts, a field a line."""
+    """Facts that are written, one field a line, are read back as the same facts."""
     known = tmp_path / "manifest.json"
     assert main([str(write(tmp_path / "new.json", now)), "--manifest", str(known), "--write-manifest"]) == 0
     assert manifest.load(known) == facts_of(now)

@@ -115,7 +115,7 @@ def test_a_written_schema_has_its_input(name):
 
 @pytest.mark.parametrize("name", sorted(name for name in models.__all__ if name.endswith("Changes")))
 def test_changes_equal_their_input(name):
-    """What an update may name is what the input of the record has."""
+    """An update may name exactly the fields that the input of its record has."""
     update, plain = name.replace("Changes", "UpdateInput"), name.replace("Changes", "Input")
     assert names(found(name)) == names(found(update if hasattr(models, update) else plain))
 

@@ -139,7 +139,7 @@ def test_every_operation_is_checked():
 
 @each
 def test_examples_are_read(described, operation_id):
-    """What the vendor shows as an answer is read into the method's result."""
+    """The vendor's example answers are read into the results of the methods."""
     content = example_answer(described, operation_id)
     _, found, _ = run(described, operation_id, content)
     if KNOWN[operation_id].answer.kind == "list":

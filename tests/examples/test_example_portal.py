@@ -114,7 +114,7 @@ def test_carecloud_fails(http, sandbox):
 
 
 def test_markup_in_names(http, sandbox):
-    """What customers call themselves is text, not markup."""
+    """The names of customers are shown as text and not as markup."""
     name = {"personal_information": {"last_name": "<script>alert(1)</script>"}}
     sandbox.customers.update(sandbox.customers.id_at(0), name)
     text = log_in(http).text

@@ -16,7 +16,7 @@ class ChangeServer:
 
     Args:
         times: see above.
-        sorts: whether `sort_field` is applied; if not, `default` orders the list, whatever it is asked for.
+        sorts: whether `sort_field` is applied; if not, `default` orders the list.
         default: returns the key of an id in the order without a sort.
         directed: whether `sort_direction` counts without a sort that is applied.
         nulls_first: whether records without a time come first, the latest change first.

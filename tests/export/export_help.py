@@ -1,4 +1,4 @@
-"""What the tests of exports share: what a file holds, and a list server that obeys."""
+"""Help for the tests of exports: the records of a file, and a list server that does what a test says."""
 
 import json
 import random
@@ -33,7 +33,7 @@ class ListServer:
         cap: the most that it sends at once; may be changed at any time.
         total: what it says beside the truth: `true`, `none`, `low`, `high`.
         change: called after each page with the list; returns ids to delete and ids to insert.
-        repeat_every: every so many pages, the one before is sent again.
+        repeat_every: after this many pages, the last page is sent once more.
         seed: of the shuffling.
     """
 

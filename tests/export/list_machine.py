@@ -51,7 +51,7 @@ class ListMachine:
     """A list of customers.
 
     Attributes:
-        records: what it holds, by a key that is theirs for ever: `(id, number)`.
+        records: its records as `(id, number)`; the number never changes.
         order: the name of its order (`dealt`: shuffled for every page); a pair of them for one that changes after
             `switch_after` requests.
         descending: whether it is sorted the other way round, for either order.

@@ -1,4 +1,4 @@
-"""A list that hides some of its records: from pages, from some answers, or from all, whatever its total says."""
+"""A list that hides some of its records from pages, from some answers or from all, with true or false totals."""
 
 import random
 

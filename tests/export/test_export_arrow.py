@@ -72,7 +72,7 @@ def lines_of(found):
 
 @given(st.lists(records, min_size=1, max_size=3), st.sampled_from(TIMESTAMPS))
 def test_both_ways_agree(found, timestamps):
-    """What pyarrow's reader accepts, the tolerant rules read with the same result."""
+    """Values that pyarrow's reader accepts are read by the tolerant rules with the same result."""
     lines = lines_of(found)
     made = encoder(timestamps=timestamps)
     fast = made._read(lines)
@@ -127,7 +127,7 @@ def test_what_only_the_lenient_rules_can_read_is_left_to_them(moment):
 
 @given(records)
 def test_known_records_teach_nothing(record):
-    """Where a record is held to be known, learning it changes no type and adds no column."""
+    """A record that counts as known changes no type and adds no column when it is inferred all the same."""
     line = lines_of([record])[0]
     if SchemaBuilder(Customer).knows(line):
         shape = shape_of(Customer)

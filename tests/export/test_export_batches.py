@@ -45,7 +45,7 @@ async def test_a_stream_is_what_the_parquet_file_holds(tmp_path):
 
 
 async def test_an_empty_list_has_the_schema():
-    """No batch comes, and the schema is that of any night."""
+    """An empty list gives no batch, and the same schema as any other."""
     async with connect(Sandbox(customers=0)) as client:
         found, batches = await take(client.customers.list())
     assert found == []
@@ -141,7 +141,7 @@ async def test_only_what_changed(tmp_path):
 
 
 async def test_a_list_in_no_order_is_streamed_too():
-    """What the first page shows to have no order is read another way, exactly, and cannot be continued."""
+    """A list whose first page is in no order is read in another way, exactly, and has no mark to continue from."""
     server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
     async with server.client() as client:
         found, batches = await take(client.customers.list(count=30))
@@ -189,7 +189,7 @@ async def test_errors_come_out_as_themselves():
 
 @pytest.mark.parametrize("options", [{"columns": "all"}, {"timestamps": "local"}, {"csv": ";"}, {"mode": 0o400}])
 async def test_options_of_formats_are_checked(tmp_path, options):
-    """What cannot be meant is refused before anything is sent."""
+    """Options of a file's format that cannot work are refused before anything is sent."""
     sandbox = Sandbox(customers=10, seed=1)
     async with connect(sandbox) as client:
         with pytest.raises(ConfigurationError, match=next(iter(options))):

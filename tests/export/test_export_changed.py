@@ -61,7 +61,7 @@ async def test_exactly_what_changed_is_written(tmp_path):
 
 
 async def test_the_edge_is_in(tmp_path):
-    """What changed in the very second of the mark is written, what changed before it is not."""
+    """Records that changed in the very second of the mark are written; those that changed before it are not."""
     sandbox = Sandbox(customers=300, seed=1)
     change(sandbox, [1], "2026-11-10 11:59:59")
     at_edge = change(sandbox, [2], "2026-11-10 12:00:00")
@@ -115,7 +115,7 @@ async def test_shuffled_ties_are_counted_and_read_whole(tmp_path):
 
 
 async def test_resumes_too(tmp_path):
-    """What was written before the stop is not written again."""
+    """Records that were written before the stop are not written again."""
     sandbox = Sandbox(customers=1000, seed=1)
     changed = change(sandbox, range(500), "2026-11-10 12:00:00")
     path = tmp_path / "c.jsonl"
@@ -322,7 +322,7 @@ async def test_a_run_that_was_killed_after_its_mark_moved_has_finished(tmp_path)
 
 @pytest.mark.parametrize("wrong", ["damaged", "other list", "both"])
 async def test_a_state_that_does_not_fit_is_refused(tmp_path, wrong):
-    """A damaged state, that of another list, and one with `changed_since` are errors before anything is written."""
+    """A damaged state, another list's state, and a state with `changed_since` are errors before anything is written."""
     sandbox = Sandbox(customers=10, seed=1)
     state, path = tmp_path / "state.json", tmp_path / "c.jsonl"
     filters = {"last_name": "Smith"} if wrong == "other list" else {}

@@ -205,7 +205,7 @@ def test_untidy_records_keep_their_place():
 
 
 def test_a_value_in_the_place_of_an_object_is_counted():
-    """What stands where an object's fields are columns is counted as lost, once a record; what says nothing is not."""
+    """A scalar in the place of an object is counted as lost, once a record; null and empty values are not."""
     found = [
         {"customer_id": "a", "personal_information": one} for one in ("x", 5, [1], "", None, [], {}, {"email": "e"})
     ]

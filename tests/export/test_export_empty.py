@@ -33,7 +33,7 @@ async def test_an_empty_list_that_had_records_is_doubted(tmp_path, caplog):
 
 
 async def test_allow_shrink_believes_an_empty_list(tmp_path):
-    """Who knows that the records were deleted says so, and the mark moves."""
+    """With `allow_shrink=True` an empty list is believed, and the mark moves."""
     reports = await nights(ChangeServer(old_times(hexes(17))), tmp_path, allow_shrink=True)
     assert [one.exact for one in reports] == [True, True, True]
 

@@ -112,7 +112,7 @@ def read(path):
 
 
 async def test_without_a_date_and_a_time_there_is_no_mark(tmp_path):
-    """Where nothing shows the server's time, the next run reads everything again."""
+    """If nothing shows the server's time, the next run reads everything again."""
     server = ChangeServer(dict.fromkeys(hexes(30)), dated=False)
     async with server.client() as client:
         report = await client.customers.list().export(tmp_path / "1.jsonl", state=tmp_path / "state.json")

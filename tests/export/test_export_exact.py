@@ -243,7 +243,7 @@ async def test_pretty_answers_give_one_line_a_record(tmp_path):
 
 @pytest.mark.parametrize("customers", [1, 30])
 async def test_a_server_that_sends_one_record_at_a_time_proves_nothing(tmp_path, customers):
-    """Such a list is read to its end, but the report is not exact."""
+    """A list that is sent one record at a time is read to its end, but the report is not exact."""
     sandbox = Sandbox(customers=customers, seed=1, max_count=1)
     async with connect(sandbox) as client:
         report = await client.customers.list(count=100).export(tmp_path / "c.jsonl")

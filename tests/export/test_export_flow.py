@@ -68,7 +68,7 @@ async def test_a_page_that_is_cut_off_is_asked_for_again(tmp_path):
 
 @pytest.mark.parametrize("error", [LookupError("mine"), BrokenPipeError(errno.EPIPE, "mine"), TimeoutError("mine")])
 async def test_the_users_own_exception_comes_out_as_itself(tmp_path, error):
-    """What `on_progress` raises is no group, no error of ours and none of the disk."""
+    """An exception of `on_progress` is raised as itself: not in a group, and not as an error of the disk."""
     sandbox = Sandbox(customers=1000, seed=1)
 
     def fail(_):

@@ -80,7 +80,7 @@ def test_deletions_do_not_account_for_what_every_page_leaves_out(tmp_path, lie, 
 
 @define(kw_only=True)
 class PartlyHidden(ListMachine):
-    """A list of which the answers with some numbers lack records in the middle, which their totals do not count."""
+    """A list whose answers with certain numbers lack records in the middle, and do not count them in their totals."""
 
     hides: frozenset
     block: int = 12

@@ -158,7 +158,7 @@ def test_one_record_a_page_is_read_whole_and_not_exact(tmp_path, order, total):
 
 @pytest.mark.parametrize("total", ["true", "none"])
 def test_a_list_of_one_record_is_exact(tmp_path, total):
-    """It was there before and after the place after it was seen to be empty."""
+    """A list of one record is exact: the record was there before and after the place after it was seen to be empty."""
     report, missing, _ = ListMachine(records=[("a", 0)], total=total).export(tmp_path / "c.jsonl", count=20)
     assert not missing
     assert report.exact

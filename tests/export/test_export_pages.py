@@ -1,4 +1,4 @@
-"""What an export reads of a page at once is what it would read record by record."""
+"""Reading a page at once gives an export the same as reading it record by record."""
 
 import random
 from bisect import bisect_left

@@ -155,7 +155,7 @@ def url(tmp_path, monkeypatch):
 
 
 async def test_a_password_in_a_url_is_never_shown(url, tmp_path, caplog):
-    """Neither the error, its traceback, the log nor a file at rest holds it."""
+    """The password of a URL is in no error, traceback, log or file at rest."""
     with caplog.at_level(logging.DEBUG), pytest.raises(ExportError) as caught:
         await export(url, resume=True)
     # fsspec's own debugging is not ours to mask.

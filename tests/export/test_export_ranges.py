@@ -111,7 +111,7 @@ async def test_a_range_costs_little_more_than_its_pages():
 
 @pytest.mark.parametrize("order", ["shuffled", "collation"])
 async def test_a_list_without_an_order_of_ids_is_one_range(order):
-    """What cannot be split is not split, and a scan of ids in no order is refused."""
+    """A list that cannot be split gives one range, and a scan of a range of ids in no order is refused."""
     dice = random.Random(1)
     names = dice.sample([a + p + b for a in "abcd" for p in ["", "-", "_"] for b in "abcdefgh"], 90)
     machine = ListMachine(records=[(one, index) for index, one in enumerate(names)], order=(order,))

@@ -344,7 +344,7 @@ async def test_a_run_without_resume_starts_over(tmp_path):
 
 
 async def test_an_export_of_an_earlier_version_is_not_resumed(tmp_path):
-    """Its folder had another form: the error names it and says what to do; without `resume` it is not in the way."""
+    """The folder of an earlier version is an error that says what to do; without `resume` it is not in the way."""
     old = tmp_path / "c.jsonl.partial"
     old.mkdir()
     (old / "checkpoint.json").write_bytes(b"{}")

@@ -56,7 +56,7 @@ async def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, name, more,
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="this system has no /proc")
 async def test_a_folder_that_takes_no_files():
-    """The reason is that of the folder, which is there."""
+    """The error of a folder that exists and takes no files names the folder, and that reason."""
     async with connect(Sandbox(customers=10, seed=1)) as client:
         with pytest.raises(ExportError, match=r"/proc.*: no file can be made in this folder: choose another one"):
             await client.customers.list().export("/proc/x.jsonl")
@@ -167,7 +167,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout on this system")
 def test_standard_output_is_written_after_what_is_there(tmp_path):
-    """Also if it is a regular file: nothing is truncated or replaced."""
+    """If standard output is a regular file, an export is appended: nothing is truncated or replaced."""
     with (tmp_path / "out.jsonl").open("wb") as out:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         subprocess.run([sys.executable, "-c", STDOUT], stdout=out, check=True, env=environment)
@@ -200,7 +200,7 @@ async def test_columns_that_a_stream_lacks_are_reported(caplog):
 
 
 async def test_a_list_without_order_cannot_go_to_a_pipe(tmp_path):
-    """What was written to a pipe cannot be taken back, so the export says that a file is needed."""
+    """An export to a pipe that would have to start over fails, and says to export to a file."""
     server = ListServer([f"{one:04x}" for one in range(100)], order="shuffled")
     async with server.client() as client:
         with pytest.raises(ExportError, match="export to a file"):

@@ -119,7 +119,7 @@ WAYS = [
 @pytest.mark.parametrize(("way", "by_text", "minutes"), WAYS)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 async def test_no_change_is_lost(tmp_path, spelling, way, by_text, minutes):
-    """What changed ten minutes or some hours after the first night is in the second one, or that is not exact."""
+    """A record that changes ten minutes or some hours after the first night is in the second, or that is not exact."""
     server = SpellingServer(NAMES, spelling, by_text=by_text)
     async with contextlib.aclosing(way(server, tmp_path)) as nights:
         found, exact = await anext(nights)
@@ -155,7 +155,7 @@ async def test_a_state_remembers_records_without_a_time(tmp_path, spelling):
     [("api", []), ("Z", []), ("offset", []), ("number", ["whole list"]), ("dotted", ["whole list"]), ("utc", ["zone"])],
 )
 async def test_times_that_cannot_be_relied_on_are_one_warning(tmp_path, spelling, expected, caplog):
-    """Unreadable times, and those of another zone, are told once in a night; an offset is none of them."""
+    """Unreadable times, and times of another zone, are one warning in a night; times with an offset are none."""
     server = SpellingServer(NAMES, spelling)
     server.change(NAMES[7])
     server.now += timedelta(minutes=1)

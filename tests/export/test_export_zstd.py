@@ -27,7 +27,7 @@ def test_all_frames_are_one_stream(number):
 
 
 def test_a_stream_is_written_as_one_frame():
-    """What is written in pieces is read again, and the file below stays open."""
+    """Bytes that were written in pieces are read back, and the file below stays open."""
     below = io.BytesIO()
     stream = compressing(below, ".zst")
     for line in LINES.splitlines(keepends=True):
@@ -62,7 +62,7 @@ async def test_rows_of_a_damaged_file_are_refused(tmp_path, packed):
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="this Python has no Zstandard of its own")
 def test_a_python_built_without_zstandard_says_so(monkeypatch):
-    """Where the standard library's module is missing, the error names another suffix."""
+    """If the standard library's module is missing, the error names another suffix."""
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
     monkeypatch.delattr(sys.modules["compression"], "zstd", raising=False)
     with pytest.raises(ConfigurationError, match=r"write \.gz"):

@@ -1,4 +1,4 @@
-"""What a user's hooks on `client.http` see of an answer, with the default transport over a socket."""
+"""Answers as a user's hooks on `client.http` see them, with the default transport over a socket."""
 
 import gzip
 from http.server import BaseHTTPRequestHandler, HTTPServer

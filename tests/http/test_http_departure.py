@@ -1,4 +1,4 @@
-"""When requests leave under a rate limit: evenly spaced on the wire, whatever they waited for before."""
+"""Requests under a rate limit leave evenly spaced on the wire, however long they waited for a connection."""
 
 import time
 
@@ -138,7 +138,7 @@ async def test_a_login_passes_calls_that_hold_all_connections():
 
 
 async def test_a_write_that_waited_too_long_at_the_limiter_was_not_sent(http_client):
-    """It has its connection, and no slot: the error is the limiter's, and says that nothing was written."""
+    """A write with a connection and no slot in time ends with the limiter's error, which says that nothing was sent."""
     arrivals = Arrivals()
     async with serving(arrivals) as server, connect(server, http_client, rate=0.2) as client:
         await client.login()

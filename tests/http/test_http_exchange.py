@@ -1,4 +1,4 @@
-"""What becomes of a call, whatever comes back over a real socket; with a hook and without one."""
+"""Calls over a real socket, with a hook and without: the result or error for each kind of answer."""
 
 import gzip
 import zlib
@@ -271,7 +271,7 @@ async def test_a_server_that_hangs_up_at_rest_costs_no_failure_of_a_read():
 
 
 async def test_a_trace_config_sees_the_requests():
-    """What aiohttp's tracers hang on the session is asked."""
+    """Tracers that are attached to aiohttp's session are called."""
     seen = []
 
     async def started(session, context, params):

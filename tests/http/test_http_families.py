@@ -180,7 +180,7 @@ async def test_a_users_timeouts_count_unless_a_view_says_more(family):
 
 
 async def test_a_users_exception_in_a_hook_comes_out_as_itself():
-    """What a user's own hook raises is the user's."""
+    """An exception of a user's own hook is raised unchanged."""
 
     async def hook(request):
         raise KeyError("mine")
@@ -213,7 +213,7 @@ async def test_a_hook_that_raises_for_status_changes_no_error(family):
 
 @pytest.mark.parametrize("kind", ["default", "httpx", "httpx2"])
 async def test_no_redirect_is_followed(kind):
-    """Neither to another host, which would get the token, nor to the same: a redirect is a ResponseError."""
+    """A redirect is a ResponseError: following it to another host would give that host the token."""
     other = Sandbox(5)
     sandbox = Sandbox(5)
     async with sandbox.serving() as url, other.serving() as elsewhere:

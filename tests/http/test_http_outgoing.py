@@ -1,4 +1,4 @@
-"""What requests look like on the wire: with a hook, whose request httpx's client sends, and without one."""
+"""Requests on the wire are the same with a hook, whose request httpx's client sends, and without one."""
 
 import httpx
 import pytest

@@ -125,7 +125,7 @@ async def test_an_error_of_the_transport_names_its_request(sandbox):
 
 @FAMILIES
 def test_headers_that_are_read_late_are_headers(family):
-    """Those of a whole response are looked through when one is asked for, and behave as the family's from then on."""
+    """The headers of a whole response are parsed on first access, and then behave as the library's own."""
     raw = ((b"Date", b"Wed"), (b"X-Odd", "ř".encode()), (b"x-odd", b"2"))
 
     def headers():
@@ -154,7 +154,7 @@ def test_a_header_whose_name_is_not_ascii_is_looked_up_by_the_library(family):
 @pytest.mark.parametrize("name", ["date", "DATE", "x-odd", "X-Two", "x-none", ""])
 @pytest.mark.parametrize("odd", ["ř".encode(), b"\xff", b"plain"])
 def test_a_header_is_found_without_the_others(family, name, odd):
-    """`get` before anything else was asked returns what the family's does, in whatever encoding the others are."""
+    """`get`, called first, finds the same as the library's own headers, also if other headers have odd encodings."""
     raw = ((b"Date", b"Wed"), (b"X-Odd", odd), (b"x-two", b"1"), (b"X-Two", b"2"))
     headers = new_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
     assert headers.get(name) == family.Headers(raw).get(name)

@@ -29,7 +29,7 @@ def anyio_backend():
 
 
 async def test_aiohttp_as_installed_has_every_part():
-    """Otherwise each request would have a connection of its own, and no other test would fail."""
+    """The installed aiohttp has every internal part that is used; no other test would fail without them."""
     assert find_parts() == Parts(connections=True, endings=True)
 
 

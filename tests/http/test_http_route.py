@@ -165,7 +165,7 @@ async def test_a_proxy_that_is_not_there_is_a_failed_connection(authority):
 
 @pytest.mark.parametrize("kind", ["unknown authority", "wrong host"])
 async def test_a_bad_certificate_names_verify_and_is_final(authority, kind):
-    """It is a ConnectionFailedError after one try, whose message leads to `verify=`."""
+    """A bad certificate is a ConnectionFailedError after one try, whose message names `verify=`."""
     host = "localhost" if kind == "unknown authority" else "other.example"
     trusted = trustme.CA() if kind == "unknown authority" else authority
     async with secure_sandbox(authority, host) as (sandbox, port):
@@ -238,7 +238,7 @@ def test_the_environments_proxy(monkeypatch, variables, origin, proxy):
 
 
 def test_a_socks_proxy_of_the_environment_is_refused(monkeypatch):
-    """It cannot be used, and going around it silently would be worse."""
+    """A SOCKS proxy of the environment is refused: it cannot be used, and bypassing it silently would be worse."""
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@p:1")
     with pytest.raises(ConfigurationError, match=r"the environment's proxy .* SOCKS") as caught:
         choose_proxy("https://crm.example.com", None)

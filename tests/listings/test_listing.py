@@ -181,7 +181,7 @@ async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
 
 
 async def test_a_short_list_costs_one_request():
-    """Where the exact total says that a short first page is all, nothing more is asked."""
+    """A list whose short first page ends exactly at its total costs one request."""
     sandbox = Sandbox(customers=7, seed=1)
     async with connect(sandbox) as client:
         assert len(await ids(client.customers.list())) == 7
@@ -199,7 +199,7 @@ async def drain(listing, way):
 @pytest.mark.parametrize("way", ["iterate", "raw", "pages", "prefetch"])
 @pytest.mark.parametrize(("customers", "count"), [(130, 50), (100, 50), (51, 50), (2, 1), (250, 100)])
 async def test_a_page_that_repeats_is_an_error_and_no_short_list(way, customers, count):
-    """Where a server ignores `offset`, no part of a list is taken for the whole."""
+    """If a server ignores `offset`, a part of the list is an error and not the whole list."""
     sandbox = Sandbox(customers=customers, seed=1)
     sandbox.lie(repeat_page=True)
     async with connect(sandbox) as client:
@@ -211,7 +211,7 @@ async def test_a_page_that_repeats_is_an_error_and_no_short_list(way, customers,
 @pytest.mark.parametrize("cap", [40, 50, 100])
 @pytest.mark.parametrize("total", [100, None])
 async def test_a_capping_server_that_ignores_the_offset_gives_no_short_list(way, cap, total):
-    """Neither a cap nor a missing total hides that only the first records come."""
+    """A server that ignores `offset` is noticed also if it caps its pages or sends no total."""
     people = [{"customer_id": f"{number:03}"} for number in range(cap)]
 
     def page(start, count):
@@ -259,7 +259,7 @@ async def test_leaving_half_way_leaves_nothing_open():
 
 
 async def test_a_users_exception_leaves_prefetch_as_itself():
-    """What is raised inside the block comes out unwrapped, and nothing keeps running."""
+    """An exception inside the block is raised unchanged, and no task keeps running."""
     sandbox = Sandbox(customers=500, seed=1)
     async with connect(sandbox) as client:
         with pytest.raises(KeyError):

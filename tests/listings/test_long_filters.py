@@ -83,7 +83,7 @@ async def test_a_server_that_takes_less_is_asked_for_halves(sandbox, way, number
 
 
 async def test_a_414_that_no_cutting_helps_is_raised(sandbox):
-    """Where one value is too long, or the list is sorted, the server's refusal comes out."""
+    """A 414 is raised if one value is too long for a request, or if the list is sorted and cannot be split."""
     front = Front(sandbox, takes=100)
     async with connect(sandbox, transport=front, rate_limit=None) as client:
         for more in ({}, {"sort_field": "last_change"}):

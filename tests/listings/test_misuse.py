@@ -1,4 +1,4 @@
-"""What a listing says where it is used like a list."""
+"""A listing that is used like a list: the errors say what to write."""
 
 import pytest
 from kit import connect

@@ -108,7 +108,7 @@ async def test_a_call_is_a_client_span_with_the_stable_names(sandbox, telemetry)
 
 
 async def test_a_404_is_an_error_on_the_span_and_in_the_histogram(sandbox, telemetry):
-    """Its status, the class of the error, a span status of ERROR; no event holds the error's text."""
+    """A 404 sets the status, the error's class and ERROR on the span; no event holds the error's text."""
     async with connect(sandbox, telemetry) as client:
         with pytest.raises(NotFoundError):
             await client.customers.get("c0ffee00c0ffee00c0ffee00")

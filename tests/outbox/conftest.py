@@ -1,4 +1,4 @@
-"""What the tests of outboxes share."""
+"""Fixtures of the tests of outboxes."""
 
 import pytest
 import pytest_asyncio

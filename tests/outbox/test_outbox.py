@@ -1,4 +1,4 @@
-"""What an outbox promises: everything once, in order for each customer, whatever happens."""
+"""The promise of an outbox: everything is sent once, in order for each customer, after any failure."""
 
 import asyncio
 import shutil
@@ -91,7 +91,7 @@ async def test_the_order_of_each_customer_is_kept(client, server, path):
 
 
 async def test_a_cancellation_follows_its_bill(client, server, path):
-    """A cancellation without a customer goes out after its bill, which is of another card."""
+    """A cancellation without a customer is sent after its bill, although the bill names a card."""
     server.faults += ["before"]
     async with client.outbox(path) as outbox:
         sold = bill(1)
@@ -102,7 +102,7 @@ async def test_a_cancellation_follows_its_bill(client, server, path):
 
 
 async def test_another_process_goes_on(client, server, clock, path):
-    """What waits when an outbox is closed is sent by the next one that opens the file."""
+    """Entries that wait when an outbox is closed are sent by the next one that opens the file."""
     server.away = True
     async with client.outbox(path) as outbox:
         for number in range(3):
@@ -273,7 +273,7 @@ async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path
 
 
 async def test_one_entry_that_cannot_be_looked_up_delays_no_other(client, server, path):
-    """Where the look-up of one bill never answers, the others are sent, and it is sent when it answers."""
+    """While the look-up of one bill gets no answer, the other bills are sent; that one follows when it gets one."""
     broken = True
 
     async def break_one(request):
@@ -306,7 +306,7 @@ async def test_an_outbox_is_open_once(client, path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows moves and replaces no open file")
 @pytest.mark.parametrize("is_replaced", [False, True])
 async def test_a_file_that_was_moved_or_replaced_takes_nothing(client, server, path, is_replaced):
-    """What is put while the file does not have its name would be lost with it, so it is refused; put back, it works."""
+    """While the file is not at its name, `put` is refused, since entries would be lost; at its name, it works again."""
     server.away = True
     moved = path.with_name("moved.db")
     async with client.outbox(path) as outbox:

@@ -15,7 +15,7 @@ async def put_bill(client, outbox, number, **more):
 
 
 async def test_a_bill_that_is_there_is_not_sent_again(client, server, path):
-    """A bill that the server has is taken as sent; another one with its id, of another total, fails."""
+    """A bill that the server has counts as sent; a bill with the same id and another total fails."""
     async with client.outbox(path) as outbox:
         await put_bill(client, outbox, 1)
         await outbox.flush()

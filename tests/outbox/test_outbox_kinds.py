@@ -1,4 +1,4 @@
-"""What can be put, how each kind is found again, and what is refused with a sentence."""
+"""The kinds of entries: which calls can be put, how each is found again, and which are refused with a message."""
 
 from datetime import UTC, datetime
 
@@ -202,7 +202,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("call", "message"), REFUSED)
 async def test_a_mistake_is_the_callers_error(client, path, call, message):
-    """What no outbox can send, and what no server would take, is refused at `put`, and nothing is stored."""
+    """`put` refuses a call that no outbox can send or no server would take, and stores nothing."""
     method, args, named = call(client)
     async with client.outbox(path) as outbox:
         with pytest.raises((ConfigurationError, TypeError), match=message):

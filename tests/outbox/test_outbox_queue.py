@@ -1,4 +1,4 @@
-"""What the file of an outbox tells while no program has it open."""
+"""The file of an outbox, read while no program has it open."""
 
 from contextlib import closing
 

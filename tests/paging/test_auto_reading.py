@@ -122,7 +122,7 @@ async def test_a_short_list_costs_no_more_requests_than_it_must(read, tmp_path, 
 
 @pytest.mark.parametrize("cap", [7, 333, *(pytest.param(cap, marks=pytest.mark.thorough) for cap in (2, 100, 150))])
 async def test_a_server_that_caps_pages_is_asked_for_the_rest(read, tmp_path, cap):
-    """Whether the first page shows the cap or a later one: nothing is lost, and in the end no more is asked for."""
+    """If a server caps its pages, no record is lost, and the last requests ask for no more than the cap."""
     server = Server(cap=cap, length=min(LENGTH, cap * 60))
     async with server.connect() as client:
         assert await read(client, tmp_path) == ALL_IDS[: cap * 60]
@@ -163,7 +163,7 @@ MET = [(way, name) for number, way in enumerate(WAYS) for name in list(REFUSALS)
     indirect=["read"],
 )
 async def test_a_server_that_fails_at_large_pages_is_asked_for_smaller_ones(read, tmp_path, refuse):
-    """What came whole before is asked for again; each large page is tried twice at most, and the export stays exact."""
+    """After a large page fails, sizes that arrived whole are requested; each large page is tried twice at most."""
     server = Server(refuse=refuse)
     retry = RetryPolicy(base=0.001, max_wait=0.001)
     async with server.connect(retry=retry) as client:
@@ -211,7 +211,7 @@ async def test_records_of_great_size_keep_pages_small(tmp_path):
 
 
 async def test_a_configured_rate_keeps_the_width_small(tmp_path):
-    """Where the rate limiter holds calls back, requests do not queue, and pages are the largest."""
+    """If the rate limiter holds calls back, few requests of the largest pages are made, and none waits in a queue."""
     server = Server(length=20_000)
     async with server.connect(rate_limit=RateLimit(requests_per_second=20)) as client:
         assert len(await prefetched(client, tmp_path)) == 20_000
@@ -251,7 +251,7 @@ async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
 
 
 async def test_respx_sees_the_numbers_that_a_user_gives():
-    """With both numbers given, every request asks for that count, and no more requests than that are under way."""
+    """With `count` and width given, each request asks for that count, and at most that many are under way."""
     base = "https://sandbox.crmcarecloud.com/webservice/rest-api/enterprise-interface/v1.0"
     server = Server(length=900)
     with respx.mock(base_url=base) as mock:

@@ -202,7 +202,7 @@ async def _read_into(seen, records):
 
 @pytest.mark.parametrize("kind", ["records", "prefetch"])
 async def test_few_records_of_a_large_page_are_there_at_a_time(kind):
-    """Records are read as they are wanted: of a page handed out, no more than a batch or two are alive."""
+    """Records of a page are read as they are handed out: no more than a batch or two are in memory."""
     alive, most = weakref.WeakSet(), 0
     async with connect(note=LONG) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=PEOPLE)

@@ -1,3 +1,3 @@
-"""What the tests of pipelines share: a Redis."""
+"""Fixtures of the tests of pipelines: a Redis."""
 
 from redis_servers import redis_server  # noqa: F401  (a fixture)

@@ -1,4 +1,4 @@
-"""What the tests of the project itself share."""
+"""Fixtures of the tests of the project itself."""
 
 from __future__ import annotations
 

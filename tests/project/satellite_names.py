@@ -1,4 +1,4 @@
-"""What the packages around the core (`cli`, `dlt`, `sandbox` …) may import from its private modules."""
+"""The names that packages around the core (`cli`, `dlt`, `sandbox` …) may import from its private modules."""
 
 NAMES = {
     "_base": "codec",

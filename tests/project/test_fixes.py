@@ -41,6 +41,6 @@ def test_an_error_ends_with_its_fix():
     ],
 )
 def test_each_kind_of_error_has_a_fix_as_data(error, fix):
-    """What mends every error of a kind is data alone: the text stays short."""
+    """A fix that all errors of a class share is data alone; their texts do not repeat it."""
     assert error.fix == fix
     assert str(error) == error.problem

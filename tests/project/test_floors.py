@@ -190,7 +190,7 @@ SATELLITES = {"check", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbo
 
 
 def test_satellites_take_from_the_storeys_what_they_are_given(package):
-    """The names of private modules that a satellite imports are those of a list: a change there may break them."""
+    """A satellite imports only listed names from private modules, so that a change of these shows what it may break."""
     taken = {
         (node.module.removeprefix("carecloud_async."), alias.name)
         for name, tree in package.items()
@@ -204,7 +204,7 @@ def test_satellites_take_from_the_storeys_what_they_are_given(package):
 
 
 def test_importing_the_package_imports_nothing_heavy(package):
-    """What an extra or a default transport needs is imported when it is used."""
+    """The packages of extras and default transports are imported when they are used, and not before."""
     for name, tree in package.items():
         if package_of(name) in INTEGRATIONS or name == "_calls.auth.stores.redis":
             continue

@@ -103,7 +103,7 @@ def test_a_forgotten_await(connect):
 
 
 def test_a_client_that_is_never_closed(sandbox):
-    """What warns of open connections names `async with` and `aclose`."""
+    """The warning about open connections names `async with` and `aclose`."""
     source = (
         "import asyncio, gc, sys\n"
         "from carecloud_async import CareCloud\n"

@@ -108,7 +108,7 @@ def test_private_names_of_other_libraries_are_in_one_file(classes):
 
 
 def test_the_list_of_private_names_is_complete(classes):
-    """What the one file uses is what docs/architecture.md lists, so that a new one is noticed in review."""
+    """The one file uses exactly the internals that docs/architecture.md lists, so that a new one shows in review."""
     path = PACKAGE / INTERNALS
     last = {name.rpartition(".")[2] for name in LISTED}
     assert private_reads(path, classes) == {name for name in last if is_private(name)} != set()

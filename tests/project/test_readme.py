@@ -18,7 +18,7 @@ SHELL = [block["text"] for block in blocks(PATH, "sh")]
 
 
 def test_the_first_two_commands_are_one_line_each():
-    """They stand alone in their blocks, make or reuse `.venv`, and need nothing but Python."""
+    """The README's first two commands are one line each, make or reuse `.venv`, and need nothing but Python."""
     for text in SHELL[:2]:
         assert text.count("\n") == 1
         assert text.startswith("python3 -m venv .venv && .venv/bin/pip install -q -e ")
@@ -27,7 +27,7 @@ def test_the_first_two_commands_are_one_line_each():
 
 
 def test_the_first_command_exports_what_it_says(tmp_path):
-    """Its last part, run in an empty folder, writes ten thousand records and says so; a second time too."""
+    """The README's first command, run in an empty folder, writes ten thousand records and says so, twice."""
     pytest.importorskip("typer", reason="the cli extra is not installed")
     command = SHELL[0].rpartition("&&")[2].split()
     assert command[0] == ".venv/bin/carecloud"

@@ -1,4 +1,4 @@
-"""What releases the project: workflows, versions, what the index shows."""
+"""The release of the project: workflows, versions, and the page on the index."""
 
 import re
 import tomllib

@@ -280,7 +280,7 @@ def test_the_search_knows_methods_by_their_whole_names(built):
 
 
 def test_each_page_has_the_version_and_the_address_of_the_package(built):
-    """Both are in the header and at the foot of every page, from the package's metadata."""
+    """Each page has the package's version and address, from its metadata, in the header and at the foot."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
     address = urls.get("Source") or urls.get("Repository") or urls["Homepage"]
     for page, html in built_pages(built).items():

@@ -1,4 +1,4 @@
-"""What the quick suite leaves out and `--thorough` runs; a test that hangs."""
+"""Tests that the quick suite leaves out and `--thorough` runs; and a test that hangs."""
 
 import subprocess
 import sys

@@ -25,7 +25,7 @@ def found(name):
 
 
 def test_there_is_a_walk_for_each_main_road():
-    """These are what a new engineer needs first."""
+    """docs/architecture.md has a walk for a call, a token, an export and a bulk write."""
     assert set(WALKS) == {
         "The way of one call",
         "The way of a token",

@@ -77,7 +77,7 @@ def test_a_call_works_without_any_extra(wheel):
 
 
 def test_the_tests_of_the_source_distribution_find_their_files(tmp_path):
-    """What tests read beside the package is in it: docs, workflows, benchmarks, the checks of commits."""
+    """The archive holds the files beside the package that tests read: docs, workflows, benchmarks, commit checks."""
     with tarfile.open(built("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for folder in ("carecloud_async", "tests", "benchmarks", "docs", ".github"):

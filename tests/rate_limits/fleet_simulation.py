@@ -33,7 +33,7 @@ class LateClock(LoopClock):
 
 
 class VirtualPace(SharedPace):
-    """The pace of a process; Redis is told the virtual time as a last argument, and can be slow."""
+    """The pace of a process; Redis gets the virtual time as a last argument, and can be slow."""
 
     def __init__(self, redis, loop, *arguments, round_trip=ROUND_TRIP, **options):
         super().__init__(*arguments, **options)
@@ -80,7 +80,7 @@ def simulate_fleet(
         seed: of everything that is random.
         configured: calls per second, if they are configured.
         round_trip: seconds from asking Redis to its answer.
-        seconds: it ends after so many, too.
+        seconds: the simulation ends after this time at the latest.
         events: what happens, by the time at which: functions of the Redis and the limiters.
         later: what Redis's clock shows at the start, in seconds after `EPOCH`.
     """

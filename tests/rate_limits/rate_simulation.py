@@ -45,7 +45,7 @@ def simulate(
 ):
     """Let workers call as fast as the gate lets them; `change` maps moments to new rates of the server.
 
-    It ends after so many seconds or served requests; the seed also moves the start within a second.
+    It ends after `seconds` or `requests` served calls; the seed also moves the start within a second.
     """
     loop = VirtualLoop()
     loop.now += (seed - 1) * 0.27

@@ -1,4 +1,4 @@
-"""How an unknown limit is found in simulated time: from cold, and from whatever was believed."""
+"""An unknown limit is found in simulated time, from a cold start and from any earlier estimate."""
 
 from random import Random
 
@@ -14,7 +14,7 @@ from carecloud_async import RateLimit
 from carecloud_async._calls.rate_limits.model import RateModel
 from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 
-#: A bucket of 1 refuses whatever comes before its turn, be it by a thousandth of a second.
+#: A bucket of 1 refuses every call that is too early, even by a thousandth of a second.
 SPACED = "bucket of 1"
 beliefs = st.builds(
     Belief,
@@ -50,7 +50,7 @@ def test_a_short_job_from_cold_finds_the_limit(server):
 
 @pytest.mark.parametrize("limit", [10, 40])
 def test_a_bucket_of_one_is_neither_given_up_nor_drowned(limit):
-    """It refuses whatever comes before its turn: 0.65 of its limit are left, nearly always 0.7."""
+    """On a bucket of one, which refuses every early call, 0.65 of the limit are served, and few calls are refused."""
     findings = [find(case) for case in cases(limits=(limit,), jitters=(0.0, 0.1)) if case.server == SPACED]
     assert [found for found in findings if found.served < 0.65 or found.refused > 0.07] == []
 
@@ -170,7 +170,7 @@ def test_a_client_that_first_waited_finds_the_limit_as_soon(idle):
 
 
 def test_a_first_call_that_connects_slowly_delays_no_other():
-    """Where one call follows the other, none waits: the first one's latency says nothing of the others."""
+    """Calls that follow one another never wait, even if the first one connects slowly."""
     clock = VirtualClock(100.0)
     limiter = RateLimiter(RateLimit.adaptive(), clock=clock)
     for latency in (0.04, *([0.0003] * 30)):
@@ -194,7 +194,7 @@ def test_calls_before_an_idle_time_do_not_make_the_limit_look_small():
 
 
 def test_the_table_names_the_worst_first():
-    """What is outside the bounds stands at the top and is marked; the summary has a row for each server."""
+    """Cases outside the bounds are at the top of the table and marked; the summary has a row for each server."""
     findings = [find(case) for case in cases(limits=(40,), latencies=(0.03,), callers=(8,))]
     lines = table(findings).splitlines()
     margins = [found.margin for found in findings]

@@ -1,4 +1,4 @@
-"""The gate: fair, safe to cancel, cheap, and a pause for everyone after a 429."""
+"""The limiter: fair, safe to cancel, cheap, with a pause of all callers after a 429."""
 
 import anyio
 import anyio.lowlevel
@@ -33,7 +33,7 @@ class StillClock:
 
 
 class SleepyClock(StillClock):
-    """A clock on which every sleep lasts for ever."""
+    """A clock on which every sleep lasts forever."""
 
     async def sleep(self, seconds):
         await anyio.sleep_forever()
@@ -81,7 +81,7 @@ def test_a_cold_start_lets_few_calls_be_under_way():
 
 
 def test_a_warm_client_is_free():
-    """After a thousand answers without a refusal nothing is held back, whatever the number under way."""
+    """After a thousand answers without a refusal no call is held back, however many are under way."""
     gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
     for _ in range(1000):
         gate.on_success(gate.try_acquire())
@@ -93,7 +93,7 @@ def test_a_warm_client_is_free():
     [(50, 50, 20, 1), (125, 125, 8, 3), (15, 1000, 100, 200), (15, 1000, 5, 200), (0, 1000, 20, 200)],
 )
 def test_a_fleet_begins_as_one_client_does(own, fleet, members, most):
-    """The answers of all count, however unequal the processes are, and whichever of them came or went."""
+    """The answers of all processes count, however unequal they are, and also if some have come or gone."""
     start = SlowStart(0.0)
     for ticket in range(own):
         start.on_answer(ticket, 0.0, served=True)

@@ -65,7 +65,7 @@ def test_other_limits(server, limit, workers, least):
 
 @pytest.mark.parametrize(("limit", "least", "most"), [(5, 0.7, 0.2), (10, 0.7, 0.1), (40, 0.55, 0.06)])
 def test_a_short_job_on_a_bucket_of_one(limit, least, most):
-    """Where the network's jitter alone is a refusal, the search neither gives up nor hammers."""
+    """If jitter of the network alone causes refusals, the search serves most of the limit with few refusals."""
     result = simulate(Bucket(limit, 1), RateLimit.adaptive(), workers=8, latency=0.01, seconds=math.inf, requests=600)
     assert result.share_of(limit) >= least
     assert result.share_refused < most
@@ -125,7 +125,7 @@ def test_a_server_that_spaces_calls_out_is_not_hammered():
 
 @pytest.mark.parametrize("refused_after", [0, 1, 5])
 def test_a_process_alone_goes_on_near_its_part_after_an_early_refusal(refused_after):
-    """Where Redis went away with the server's bucket empty, one refused call at the start costs a sixth of the part."""
+    """After Redis went away, one refused call at the start costs a process at most a sixth of its part of the rate."""
     clock = VirtualClock(100.0)
     pace = AdaptivePace(clock=clock, most=10.0)
     for number in range(refused_after + 1):

@@ -81,7 +81,7 @@ async def test_all_members_share_a_configured_rate(redis_server, prefix):
 @on_asyncio
 @pytest.mark.anyio
 async def test_a_429_pauses_every_member(redis_server, prefix):
-    """After one is told to wait, neither it, nor another with slots in its hands, nor a newcomer sends anything."""
+    """A 429 of one process stops that process, another one that still holds slots, and a new one."""
     async with Fleet(redis_server.url, prefix, size=2, told=100) as (one, other):
         await enter(other)
         one.on_throttled(await enter(one), retry_after=MAX_IMPOSED)
@@ -97,7 +97,7 @@ async def test_a_429_pauses_every_member(redis_server, prefix):
 @on_asyncio
 @pytest.mark.anyio
 async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
-    """The estimate after a 429 is everyone's, and refusals of calls that left before it change nothing."""
+    """All processes use the estimate after a 429, and refusals of calls that left before it change nothing."""
     async with Fleet(redis_server.url, prefix, size=2) as (one, other):
         tickets = []
         for _ in range(12):
@@ -115,7 +115,7 @@ async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
 @on_asyncio
 @pytest.mark.anyio
 async def test_projects_do_not_share(redis_server, prefix):
-    """A pause of one project is not another's."""
+    """A pause of one project does not stop the calls of another project."""
     one = Fleet(redis_server.url, prefix, size=1, told=100)
     two = Fleet(redis_server.url, prefix, size=1, told=100, origin="https://two.example")
     async with one as (paused,), two as (free,):
@@ -226,7 +226,7 @@ async def test_closing_ends_the_background_even_if_its_cancellation_is_lost(tmp_
 @on_asyncio
 @pytest.mark.anyio
 async def test_closing_right_behind_an_answer_leaves_no_report_unbegun(redis_server, prefix):
-    """What was to be reported to Redis is dropped whole: no coroutine is left that is never awaited."""
+    """Closing drops an unsent report to Redis completely: no coroutine is left that is never awaited."""
     async with Fleet(redis_server.url, prefix, size=1) as (limiter,):
         limiter.on_success(await enter(limiter))
         limiter.on_throttled(await enter(limiter), retry_after=None)

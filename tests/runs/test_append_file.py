@@ -27,7 +27,7 @@ def test_what_follows_the_mark_goes(path):
 
 
 def test_a_mark_can_be_returned_to(path):
-    """What was appended since is dropped, and the checksum is that of the rest."""
+    """A cut to a mark drops the data appended since, and the checksum fits the rest."""
     file = AppendFile.create(path)
     file.write(b"one\n")
     mark = file.sync()

@@ -25,7 +25,7 @@ else:
 
 
 def elsewhere(path):
-    """What another process finds that opens a file: it is `held`, or it is `opened`."""
+    """Open a file in another process; return `held` if it is in use there, else `opened`."""
     command = [sys.executable, "-c", OPEN, str(path)]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(command, capture_output=True, text=True, env=variables, check=True).stdout.strip()
@@ -42,7 +42,7 @@ def test_a_file_that_its_own_process_copies_stays_locked(tmp_path):
 
 
 def test_a_system_without_locks_of_open_files_locks_all_the_same(tmp_path, monkeypatch):
-    """Where the system refuses a lock of the open file, the process has the lock."""
+    """If the system has no locks of open files, the process holds the lock."""
 
     def refuse(*_):
         raise OSError(errno.EINVAL, "not supported")

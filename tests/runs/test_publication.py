@@ -45,7 +45,7 @@ def test_a_file_gets_its_name(partial, target, link):
 
 @pytest.mark.parametrize("link", LINKS)
 def test_a_name_that_is_taken_is_refused(partial, target, link):
-    """Both files stay as they are."""
+    """A taken name is an error, and both files stay as they are."""
     target.write_bytes(b"old")
     with pytest.raises(FileExistsError, match=r"target\.csv exists already"):
         publish(partial, target, overwrite=False, link=link)
@@ -77,13 +77,13 @@ def test_a_target_that_is_a_link_is_written_through(tmp_path, target, overwrite)
 
 @posix
 def test_the_mode_is_that_of_the_finished_file(partial, target):
-    """It is set before the file gets its name."""
+    """The finished file has the mode that was asked for."""
     publish(partial, target, overwrite=False, mode=0o640)
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
 def test_an_error_of_the_disk_is_passed_on(partial, target):
-    """It is no reason to take the name in another way."""
+    """A full disk is an error of `publish`, which does not try another way."""
     with pytest.raises(OSError, match="No space left"):
         publish(partial, target, overwrite=False, link=without_links(errno.ENOSPC))
     assert not target.exists()
@@ -91,7 +91,7 @@ def test_an_error_of_the_disk_is_passed_on(partial, target):
 
 @pytest.mark.parametrize("link", LINKS[:2])
 def test_a_publication_tells_whether_its_file_has_its_name(partial, target, link):
-    """Before, after, and when another program has changed the file since; another name is another file."""
+    """A note shows whether its file waits, has its name, or was changed by another program since."""
     noted = Publication.of(partial, target, report={"rows": 1})
     assert (noted.is_waiting, noted.is_published_as(target)) == (True, False)
     publish(partial, target, overwrite=False, mode=0o640, link=link)
@@ -102,7 +102,7 @@ def test_a_publication_tells_whether_its_file_has_its_name(partial, target, link
 
 
 def test_two_runs_prepare_a_file_of_one_name_apart(target):
-    """Neither removes what the other one has written."""
+    """Two runs that prepare a file of one name use two paths in its folder."""
     one, other = (partial_path(target, owner=target.with_name(name)) for name in ("one", "other"))
     assert one != other
     assert {one.parent, other.parent} == {target.parent}
@@ -111,7 +111,7 @@ def test_two_runs_prepare_a_file_of_one_name_apart(target):
 @posix
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_a_file_is_published_on_another_file_system(partial, overwrite):
-    """It is copied, gets its name whole, and is known again by its note."""
+    """A file for another file system is copied, gets its name whole, and is recognized by its note."""
     here = partial.stat().st_dev
     others = [one for one in ("/dev/shm", "/var/tmp") if os.path.isdir(one) and os.stat(one).st_dev != here]
     if not others:

@@ -55,13 +55,13 @@ def rows(run):
 
 @posix
 def test_a_run_is_private_and_leaves_one_file(path):
-    """Its user alone can open it, and nothing lies beside it when it is closed."""
+    """A run file can be opened by its user alone, and no other file is left beside it when it is closed."""
     begun(path, "one").close()
     assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in path.parent.iterdir()] == [("run.db", 0o600)]
 
 
 def test_a_run_continues_where_it_was(path):
-    """What was committed is there again."""
+    """A run that continues finds the rows that the run before it committed."""
     begun(path, "one", "two").close()
     with open_run(path) as run:
         assert (run.earlier, run.continues, rows(run)) == (Earlier.UNFINISHED, True, ["one", "two"])
@@ -140,7 +140,7 @@ def test_a_finished_run_returns_its_report_until_it_begins_again(path):
 
 
 def test_a_file_is_used_by_one_run_of_a_process(path):
-    """The second one is refused until the first is closed, whatever it does in between."""
+    """A second run of a file in one process is refused until the first is closed, also after that begins again."""
     with begun(path, "one") as run:
         for _ in range(2):
             with pytest.raises(ExportError, match="another run is using it"):
@@ -168,7 +168,7 @@ def child(code, *arguments):
 
 
 def test_a_file_is_used_by_one_process(path):
-    """Also after the holder has begun again, and although it committed in between."""
+    """Another process cannot open a run file in use, also after its holder has begun again or committed."""
     with begun(path, "one") as run:
         for _ in range(2):
             other = child("try: open_run(path)\nexcept ExportError as error: print(error)", path)
@@ -179,7 +179,7 @@ def test_a_file_is_used_by_one_process(path):
 
 
 def test_a_killed_run_keeps_what_was_committed(path):
-    """Its lock is gone with it, and the transaction that was open has done nothing."""
+    """After a kill the file is not locked, committed rows are there, and the open transaction has done nothing."""
     other = child(
         """
         run = begun(path, "one")
@@ -199,7 +199,7 @@ def test_a_killed_run_keeps_what_was_committed(path):
 
 @pytest.mark.thorough
 def test_three_processes_take_turns_at_one_file(path):
-    """Each adds rows to what the one before it left, or begins it, or removes it; none loses a row of another's."""
+    """Three processes that continue, begin and remove one file in turn lose no row that another process committed."""
     code = """
         import random
         done = 0
@@ -233,7 +233,7 @@ def test_three_processes_take_turns_at_one_file(path):
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("kind", ["text", "database", "database in WAL mode", "another run"])
 def test_the_file_of_another_program_is_left_as_it_is(path, kind, resume):
-    """It is refused, not one byte changes, and nothing lies beside it that was not there."""
+    """A file of another program is refused; it and its folder are unchanged."""
     if kind == "text":
         path.write_bytes(b"precious")
     elif kind == "another run":
@@ -266,7 +266,7 @@ def test_the_file_of_another_program_is_left_as_it_is(path, kind, resume):
 
 @pytest.mark.parametrize("how", ["version", "mark"])
 def test_a_run_of_another_version_says_so(path, how):
-    """It is refused to a run that would continue it; one that begins again may replace it."""
+    """A file of another version cannot be continued; a run that begins again may replace it."""
     if how == "version":
         later = evolve(KIND, version=2)
         with RunFile.open(path, kind=later, binding=BINDING, resume=False) as run:
@@ -288,7 +288,7 @@ def test_a_run_of_another_version_says_so(path, how):
 
 
 def test_each_bit_that_changes_in_a_closed_file_is_found(path):
-    """Also one inside a value, which SQLite itself would not notice."""
+    """Each changed bit of a closed file is found, also inside a value, where SQLite itself would not notice it."""
     begun(path, *map(str, range(200))).close()
     whole = path.read_bytes()
     for bit in range(0, len(whole) * 8, 997):
@@ -302,7 +302,7 @@ def test_each_bit_that_changes_in_a_closed_file_is_found(path):
 
 @pytest.mark.parametrize("page", range(4))
 def test_a_damaged_file_of_a_killed_run_is_reported_as_damaged(path, page):
-    """It has no seal, and SQLite's own errors say so; a run that does not resume may begin again."""
+    """Damage in the unsealed file of a killed run is found by SQLite; a run that does not resume may begin again."""
     begun(path, *["text" * 50] * 200).close()
     content = bytearray(path.read_bytes())
     content[60:64] = bytes(4)
@@ -372,7 +372,7 @@ def test_a_journal_of_another_user_is_not_taken(path, tmp_path, suffix):
 
 @posix
 def test_a_full_disk_is_reported_and_the_run_goes_on_afterwards(path):
-    """What was committed is there; the transaction that did not fit has done nothing."""
+    """After a full disk the committed rows are there, and the transaction that did not fit has done nothing."""
     import resource  # not on Windows
     import signal
 
