@@ -20,9 +20,21 @@ FAMILIES = sorted(
 )
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+VALUES = [True, False, 5, 2.0, 1e16, "5", "true", "red", ["a", "b"], [True, 1.5], {"a": 1}, "[1]", '["a","b"]']
+
+
 @pytest.mark.parametrize(
-    "value", [True, False, 5, 2.0, 1e16, "5", "true", "red", ["a", "b"], [True, 1.5], {"a": 1}, "[1]", '["a","b"]']
+    ("value", "suffix"),
+    [
+        *((value, "csv") for value in VALUES),
+        *((value, suffix) for suffix in ("jsonl", "parquet") for value in VALUES[::3]),
+        *(
+            pytest.param(value, suffix, marks=pytest.mark.thorough)
+            for suffix in ("jsonl", "parquet")
+            for index, value in enumerate(VALUES)
+            if index % 3
+        ),
+    ],
 )
 async def test_an_export_of_properties_changes_nothing(tmp_path, value, suffix):
     """A property keeps its value and its kind, though the cells of a file are texts."""

@@ -101,11 +101,11 @@ async def test_a_pipe_is_refused(sandbox, tmp_path):
 
 STEPS = [
     "before the file",
-    "after the file",
+    pytest.param("after the file", marks=pytest.mark.thorough),
     "before the commit",
     "after the commit",
     "after the rename",
-    "before the end",
+    pytest.param("before the end", marks=pytest.mark.thorough),
 ]
 
 

@@ -195,7 +195,7 @@ def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandb
         pipelines_dir=str(tmp_path / "dlt"),
     )
 
-    for _ in range(3):
+    for _ in range(2):
         night("customers", **options)
         other.run(carecloud_source("customers", client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
         sandbox.customers.delete(sandbox.customers.id_at(5))
