@@ -14,7 +14,7 @@ from benchmarks.simulate.kinds import Finished, Row
 from benchmarks.simulate.server import FAILS
 from benchmarks.simulate.world import Json, Version, World, at_path
 
-__all__ = ["check_finished", "check_kept", "check_made_once"]
+__all__ = ["check_finished", "check_kept", "check_made_once", "may_be_unknown"]
 
 #: The reason of a row whose create was lost, and whose key is written only after it.
 _NOT_SHOWN: Final = "the key cannot show it"
@@ -53,7 +53,7 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
         return _refuted_without_key(run, row, outcome, world)
     if outcome == "unknown" and _NOT_SHOWN in result.get("reasons", ""):
         return "" if _may_be_lost(run, row, world) else "no write of it was lost"
-    if outcome == "unknown" and not any(one in result.get("reasons", "") for one in _KNOWS_NOT):
+    if outcome == "unknown" and not may_be_unknown(result.get("reasons", "")):
         return f"its key says what became of it ({result.get('reasons')})"
     if sentence := _refuted_refusal(run, row, result, world):
         return sentence
@@ -73,6 +73,11 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
     if not any(_had_values(run, row, one, world) for one in candidates):
         return "that record never had the values of the row"
     return _refuted_parts(run, row, record_id, world)
+
+
+def may_be_unknown(reasons: str) -> bool:
+    """Return whether the outcome of a row with a key cannot be known, for the reasons that are given."""
+    return any(one in reasons for one in _KNOWS_NOT)
 
 
 def _may_be_lost(run: Finished, row: Row, world: World) -> bool:

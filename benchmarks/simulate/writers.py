@@ -9,8 +9,10 @@ import anyio
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.kinds import SOURCE, Row
 from benchmarks.simulate.machine import Process
+from benchmarks.simulate.outcomes import may_be_unknown
 from benchmarks.simulate.world import at_path, normal
 from carecloud_async import CareCloudError
+from carecloud_async.bulk import RowResult
 
 __all__ = ["QueueWriter"]
 
@@ -56,7 +58,7 @@ class QueueWriter(Actor):
                         failures += 1  # delivered again
                         await self.machine.sleep(self.dice.uniform(0, 5))
                     else:
-                        self._acknowledge(row, str(result.outcome.value), result.record_id)
+                        self._acknowledge(row, result)
                     finally:
                         busy.discard(row["email"])
 
@@ -64,10 +66,11 @@ class QueueWriter(Actor):
                 tasks.start_soon(work)
         return None if self.queue else "all is written"
 
-    def _acknowledge(self, row: Row, outcome: str, record_id: str | None) -> None:
+    def _acknowledge(self, row: Row, result: RowResult) -> None:
+        outcome, record_id = str(result.outcome.value), result.record_id
         self.queue.remove(row)
         self.story.tell(self.name, f"hears that {row} is {outcome}", row["email"], record_id or "")
-        if outcome == "unknown":
+        if outcome == "unknown" and not may_be_unknown("; ".join(result.reasons)):
             self.violations.add(f"{self.name}: {row} is unknown, and its key says what became of it", row["email"])
         if outcome not in _WRITTEN or record_id is None:
             return
