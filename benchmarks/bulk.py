@@ -129,7 +129,7 @@ def run_child(who: str, url: str, number: int, kind: str, configured: float) -> 
 
 
 def in_memory(number: int) -> None:
-    """Print the peak of the memory for so many new cards, and as many known customers."""
+    """Print the peak of the memory for `number` new cards, and for as many known customers."""
     with serving() as url:
         print(f"memory, new cards: {child(['sdk', url, str(number), 'cards', '0'])}")
     with serving(customers=number) as url:

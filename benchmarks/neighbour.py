@@ -37,7 +37,7 @@ async def _sleep_again_and_again(delays: list[float]) -> None:
 
 
 def percentile_ms(delays: Sequence[float], percent: float) -> float:
-    """Return the delay that so many percent of the delays do not exceed, in milliseconds.
+    """Return a percentile of the delays, in milliseconds.
 
     Raises:
         ValueError: the neighbour never woke up.

@@ -34,7 +34,7 @@ class Bucket:
 
 
 class FixedWindow:
-    """So many calls in each window of so many seconds of the server's clock."""
+    """A limit of calls in each window of some seconds by the server's clock."""
 
     def __init__(self, rate: float, seconds: float = 1.0) -> None:
         self.rate = rate
@@ -52,7 +52,7 @@ class FixedWindow:
 
 
 class SlidingWindow:
-    """So many calls in any window of so many seconds."""
+    """A limit of calls in any window of some seconds."""
 
     def __init__(self, rate: float, seconds: float = 1.0) -> None:
         self.rate = rate

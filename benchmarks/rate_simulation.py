@@ -37,7 +37,7 @@ class VirtualClock:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Set the clock: nobody else lives by it."""
+        """Set the clock, which only the caller uses."""
         self.now += seconds
 
 
@@ -123,7 +123,7 @@ class Simulation:
     def run(
         self, *, requests: float = math.inf, seconds: float = math.inf, change: dict[float, float] | None = None
     ) -> Outcome:
-        """Run until so many calls were served, or for so many seconds.
+        """Run until enough calls were served, or until the time is over.
 
         Args:
             requests: number of served calls.

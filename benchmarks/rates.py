@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--jitter", type=float, action="append", help="part of the latency, 0 if left out; may be repeated"
     )
     parser.add_argument("--seeds", type=int, default=1, help="runs of each case (default 1)")
-    parser.add_argument("--worst", type=int, metavar="N", help="print so many lines only")
+    parser.add_argument("--worst", type=int, metavar="N", help="print the worst N lines only")
     parser.add_argument("--markdown", action="store_true", help="print the worst of each server and limit only")
     options = parser.parse_args(arguments)
     with ProcessPoolExecutor() as pool:

@@ -42,7 +42,7 @@ class Runner:
         rounds: how often each contestant runs, unless a work needs its own number.
         generated: the folder of the generated client.
         without_generated: why there is none.
-        progress: told what is being done.
+        progress: called with what is being done.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Runner:
             return Failed(self._without_generated)
         program = cold.program(task, port)
         arguments = ["-c", program] if program else ["-m", "benchmarks.child", str(port), task.to_json()]
-        # Users start from compiled files, also where the benchmarks are told to leave none: empty means no such order.
+        # Users start from compiled files. An empty variable cancels an order of the environment to write none.
         environment = os.environ | {FOLDER_VARIABLE: str(self._generated or ""), "PYTHONDONTWRITEBYTECODE": ""}
         try:
             run = subprocess.run(

@@ -1,8 +1,8 @@
 """The loopback server: a stand-in CareCloud that does nothing but hand out bytes rendered before.
 
 It runs in its own process (`python -m benchmarks.server`), prints its port, and ends when its standard input closes.
-It knows `POST /users/actions/login`, `GET /customers` (`count`, `offset`; any `last_name` finds nobody),
-`GET /customers/{customer_id}`, and `GET /logins`: how often somebody logged in. Every other GET is a 404.
+It knows `POST /users/actions/login`, `GET /customers` (`count`, `offset`; any `last_name` finds no customer),
+`GET /customers/{customer_id}`, and `GET /logins`: the number of logins. Every other GET is a 404.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from benchmarks.records import BASE_PATH, record
 
 TOKEN = "09359095c5da43c7ae11e710eabce49418715a6a"  # the quickstart's example
-#: Rendered answers are kept up to so many bytes.
+#: The most bytes of rendered answers that are kept.
 KEPT_BYTES = 300_000_000
 
 _END = b"\r\n\r\n"

@@ -21,7 +21,7 @@ class Server:
 
     Attributes:
         title: what the table says.
-        seconds: returns the seconds that a worker takes for a page of so many records.
+        seconds: returns the seconds that a worker takes for a page, by its number of records.
         workers: how many pages it makes at a time.
         round_trip: the seconds to the server and back.
         cap: the largest page.

@@ -1,4 +1,4 @@
-"""The ledger of `benchmarks.soak`: what a service did and what it was told, and how that compares with the server."""
+"""The ledger of `benchmarks.soak`: the writes of a service and their results, compared with the server's records."""
 
 import json
 from collections import Counter, defaultdict
@@ -70,7 +70,7 @@ class Findings:
 
 
 def compare(ledger: Iterable[Mapping[str, Any]], server: Mapping[str, Any]) -> Findings:
-    """Compare what the services were told with what the server holds.
+    """Compare the results that the services got with the records that the server holds.
 
     Args:
         ledger: the entries of all services.

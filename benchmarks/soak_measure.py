@@ -12,7 +12,7 @@ from attrs import asdict, frozen
 
 __all__ = ["PARTS", "Growth", "Sample", "growth", "sample"]
 
-#: The run is cut into so many parts; the first one warms up, the second is compared with the last.
+#: The number of parts of a run: the first one warms up, the second is compared with the last.
 PARTS = 4
 #: Samples that a part must have for a judgement.
 ENOUGH = 3

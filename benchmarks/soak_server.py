@@ -71,7 +71,7 @@ class SoakServer:
         }
 
     async def run(self) -> None:
-        """Serve until told to stop."""
+        """Serve until the order to stop comes."""
         orders = await asyncio.start_unix_server(self._obey, self._control, limit=LONGEST)
         async with orders:
             while not self._ending:

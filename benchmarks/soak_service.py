@@ -52,7 +52,7 @@ UNEXPLAINED = (
 HANGS_AFTER = 900.0
 #: Seconds of rest before a measurement: what runs in the background ends.
 REST_SECONDS = 2.0
-#: Seconds in which threads end that were told to.
+#: How long threads may take to end (seconds).
 ENDING_SECONDS = 30.0
 
 
@@ -128,7 +128,7 @@ class Service:
         self._before = self._after = sample()
 
     async def run(self) -> None:
-        """Work until told to end."""
+        """Work until the order to end comes."""
         asyncio.get_running_loop().set_exception_handler(self._unhandled)
         sys.unraisablehook = self._unraisable
         reader = await self._orders()

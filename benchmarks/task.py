@@ -1,4 +1,4 @@
-"""What one process is told to do, and what it brings back: JSON between the runner and its children."""
+"""The task of one process and its result: JSON between the runner and its children."""
 
 import json
 from dataclasses import asdict, dataclass

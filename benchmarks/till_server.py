@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-#: How long a request may be worked on after its client was told that it failed (seconds).
+#: How long a request may be worked on after its client got a failure (seconds).
 LATE = 3.0
 _TROUBLES = {"busy": 2, "unavailable": 1, "lost before": 2, "lost after": 3, "cut after": 2, "late": 2}
 _PART = 0.12

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[int]], *, at_once: int) -> int:
-    """Do the work for each item, so many at once; return the sum of what it says."""
+    """Do the work for each item, a limited number at a time; return the sum of the results."""
     waiting = iter(items)
 
     async def worker() -> int:
