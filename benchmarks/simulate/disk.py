@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks.simulate.loop import PROCESS
 from benchmarks.simulate.machine import EPOCH, Process
 from carecloud_async._base.runs.publication import publish
-from carecloud_async._base.runtime import thread_yield, threads
+from carecloud_async._base.runtime import cooperation, threads
 
 __all__ = ["caught_system"]
 
@@ -272,5 +272,5 @@ def caught_system() -> Iterator[None]:
         catch(hashlib, "scrypt", _scrypt)
         catch(threads, "to_thread", _InlineThreads())
         catch(threads, "Thread", _InlineThread)
-        catch(thread_yield.ThreadYielder, "rest", lambda _: None)
+        catch(cooperation.ThreadYielder, "rest", lambda _: None)
         yield

@@ -15,7 +15,7 @@ import anyio
 import attrs
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.errors import BulkWriteError

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.family import Family, FoundRecords, Key
 from carecloud_async.bulk.journal import Journal

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import attrs
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.machine import after_a_loss

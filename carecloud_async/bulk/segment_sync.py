@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.column_map import column_map

@@ -17,7 +17,7 @@ from fastapi import Depends, HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Message, Receive, Scope
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 
 #: nginx's "client closed request". The answer is not read; the status is for logs and metrics.
 CLIENT_CLOSED_REQUEST = 499

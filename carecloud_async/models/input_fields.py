@@ -20,10 +20,9 @@ import attrs
 from carecloud_async._base.codec.fields import Unset, api_names, element_type, field_types, is_model, typed_cache
 from carecloud_async._base.codec.json_text import json_kind
 from carecloud_async._base.codec.write import plain_number
-from carecloud_async._base.runtime.dates import day_of
 from carecloud_async.errors import ConfigurationError
 
-__all__ = ["UPLOADS", "ReadableFile", "Upload", "by_digits", "keepers", "read_input"]
+__all__ = ["UPLOADS", "ReadableFile", "Upload", "by_digits", "day_of", "keepers", "read_input"]
 
 
 class ReadableFile(Protocol):
@@ -44,6 +43,9 @@ UPLOADS: Final[frozenset[Any]] = frozenset(typing.get_args(Upload))
 _SPELLED: Final = re.compile(r"\d{1,4}-\d{1,2}-\d{1,2}([ T][\d:.]*)?|\d{1,2}\.\d{1,2}\.\d{4}")
 #: A moment with an offset, as `to_dict` writes it.
 _WITH_OFFSET: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d(:\d\d(\.\d{6})?)?", re.ASCII)
+
+#: A day as people write it, with dots.
+_DOTTED_DAY: Final = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})", re.ASCII)
 
 _DAY: Final = "a date, or text like 1985-02-12 or 12.02.1985"
 _MOMENT: Final = "a datetime, or text like 2026-11-01 18:30:00 or 01.11.2026"
@@ -263,3 +265,15 @@ def _wanted(parts: frozenset[Any]) -> Iterator[str]:
     temporal = {date, datetime, time} & parts
     for part in temporal or sorted(parts - {type(None)}, key=str):
         yield _WANTED.get(part) or ("a list" if element_type(part) is not None else "an object")
+
+
+def day_of(text: str) -> date | None:
+    """Return the day that `DD.MM.YYYY` names, or `None` for any other text."""
+    found = _DOTTED_DAY.fullmatch(text)
+    if found is None:
+        return None
+    day, month, year = map(int, found.groups())
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None

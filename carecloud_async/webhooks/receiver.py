@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
 from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.validators import whole_number
 from carecloud_async._calls.auth.secret import Secret, masked, require_secret, resolve_secret, secret_setting
 from carecloud_async.errors import ConfigurationError

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@
 import pytest
 from clocks import FakeClock
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.storage.writer import Writer
 
 pytestmark = pytest.mark.anyio

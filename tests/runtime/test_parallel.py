@@ -5,7 +5,7 @@ from functools import partial
 import anyio
 import pytest
 
-from carecloud_async._base.runtime.parallel import run_all
+from carecloud_async._base.runtime.task_groups import run_all
 
 pytestmark = pytest.mark.anyio
 

@@ -1,6 +1,6 @@
 """Long work in a worker thread: it rests after so much computing, and only then."""
 
-from carecloud_async._base.runtime.thread_yield import ThreadYielder
+from carecloud_async._base.runtime.cooperation import ThreadYielder
 
 
 class _Thread:

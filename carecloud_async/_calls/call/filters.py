@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from carecloud_async._base.runtime.dates import day_of
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.input_fields import day_of
 
 __all__ = ["MAX_VALUES", "Kind", "check_count", "check_filters", "check_names", "kind_of"]
 

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from carecloud_async._base.codec import Malformed
 from carecloud_async._base.codec.pages import read_records
 from carecloud_async._base.runs import Mark
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.call_errors import invalid_response
 from carecloud_async._lists.changes.comparison import Comparison

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import (
     run_in_thread,
     run_in_thread_regardless,

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import anyio
 from attrs import frozen
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.paging.page_plan import PagePlan
 
 __all__ = ["ListPart", "ReadAhead", "divided"]

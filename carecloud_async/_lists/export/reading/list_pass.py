@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.evidence import Totals, compare
 from carecloud_async._lists.export.reading.page_requests import PageRequests, Probe

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 
 from carecloud_async._base.runs import AppendFile, FileChangedError, Mark
-from carecloud_async._base.runtime.thread_yield import ThreadYielder
+from carecloud_async._base.runtime.cooperation import ThreadYielder
 from carecloud_async._lists.export.reading.seen_ids import SeenIds
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.workspace import Workspace

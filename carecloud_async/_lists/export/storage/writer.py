@@ -8,8 +8,8 @@ from typing import Generic, Protocol, TypeVar, cast
 
 import anyio
 
-from carecloud_async._base.runtime.background_tasks import BackgroundTasks
 from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread_regardless, run_in_thread_until_stopped
 from carecloud_async.errors import ExportError
 
