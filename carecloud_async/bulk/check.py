@@ -108,7 +108,7 @@ class RowChecker:
             if place.path not in fields.given:
                 self._set(place, value, fields, is_default=True)
         row, key = fields.row, None if self._key is None else self._key.values_in(fields.given)
-        for path in row.faults:  # never written, so that no other row with the same value waits for it
+        for path in row.faults:  # they are never written, and no other row must wait for them
             row.parts.pop(path, None)
             row.new_parts.pop(path, None)
         self._add_created_part(row)
@@ -118,7 +118,7 @@ class RowChecker:
         return CheckedRow(refused=(*reasons, *(f"{path}: {reason}" for path, reason in row.faults.items())))
 
     def _add_created_part(self, row: CheckedRow) -> None:
-        """Let a known record have what a create sends next to the record, such as an id in another system."""
+        """Add a part that gives a known record the fields that only a create sends, such as an external id."""
         created = None if self._parts is None else self._parts.created
         if created is None or not row.create_fields or (self._key is not None and created.name == self._key.name):
             return
@@ -152,7 +152,7 @@ class RowChecker:
     def _add_object(self, name: str, value: Any, fields: _Fields) -> None:
         if isinstance(value, Mapping):
             self._add(value, f"{name}.", fields)
-        elif value is not None and value != "":  # neither null nor a blank names a field
+        elif value is not None and value != "":  # null and a blank name no field
             fields.row.faults[name] = "not an object"
             fields.add(Place(path=name), _as_json(value))
 
@@ -258,7 +258,7 @@ class _Fields:
         if place.role == "create":
             row.create_fields[path] = value
         elif place.role == "part":
-            is_new = is_default and "." in path  # such as a property; a type of cards is none by itself
+            is_new = is_default and "." in path  # such as a property; a default `card_type_id` makes no card
             (row.new_parts if is_new else row.parts)[path] = value
         elif place.role == "field":
             *objects, name = path.split(".")
@@ -275,14 +275,14 @@ def _text(value: Any) -> str:
 
 
 def _as_json(value: Any) -> Any:
-    """Return what cannot be converted as plain JSON, to be compared with the value of the record."""
+    """Return a value that could not be converted as plain JSON, to compare it with the value of the record."""
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
             return value
     if isinstance(value, float) and value.is_integer():
-        return int(value)  # a text of the record has no `.0`
+        return int(value)  # the text of such a number in the record has no `.0`
     with suppress(TypeError, ValueError, RecursionError):
         json.dumps(value)
         return value

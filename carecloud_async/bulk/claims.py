@@ -181,7 +181,7 @@ class Claims:
         """Leave keys behind that no run will look up any more; the run that claims them next learns of it.
 
         Args:
-            keys: the keys.
+            keys: the keys to leave behind.
             settled: whether their requests can take no effect any more.
         """
         left_at = self._clock.monotonic() - (self._settle_seconds if settled else 0.0)

@@ -117,8 +117,8 @@ class Engine:
         self._changed = anyio.Event()
         self._gate = anyio.Event()
         self._gate.set()
-        # Several keys that no record shows may lead to one record, whose rows are written in their order: none
-        # overtakes another, and a row whose key is held keeps those after it from beginning.
+        # If records do not show the key, several keys may lead to one record. Its rows are written in their order: none
+        # overtakes another, and a row whose key is held keeps all later rows from beginning.
         self._in_order = key is not None and not key.in_record
         self._begin_at = 0.0  # when new rows have their next turn, after some of them were put back
         self._put_back = 0
@@ -141,8 +141,8 @@ class Engine:
         try:
             await self._begin(folder)
             figures.stage = "writing"
-            # A kill makes every intended create unknown that no look-up shows, so as few as possible are intended at a
-            # time.
+            # After a kill, an intended create that no look-up shows is unknown. So as few as possible are intended at
+            # a time.
             width = CHUNKS if self._records.shows_lost_creates else 1
             await run_all([self._work] * width, width=width)
         finally:
@@ -329,7 +329,7 @@ class Engine:
         if back:
             failed = any(isinstance(one, Stale) and one.error is not None for one in answers.values())
             pause = min(2.0**self._failures, LONGEST_WAIT) if failed else 0.0
-            # They keep their records: a later row of one must not overtake them.
+            # They keep their records, so that no later row of such a record overtakes them.
             await self._db(partial(self._journal.take_back, back, until=now + pause))
         await self._end(results)
 
@@ -382,7 +382,7 @@ class Engine:
 
 
 def _requests(plans: Plans) -> list[Plans]:
-    """Divide writes into requests: the others one by one, and batches, smaller ones of rows that were lost together."""
+    """Divide writes into requests: batches, which are smaller for rows lost together, and all others one by one."""
     requests: list[Plans] = []
     by_size: dict[int, list[tuple[Write, Plan]]] = {}
     for write, plan in plans:

@@ -60,8 +60,8 @@ class HeldKeys:
         self._in_doubt: dict[int, int] = {}  # id of a write whose answer was lost → row
         self._doubted: set[str] = set()  # keys that another run had left behind when they were claimed
         self._family: set[str] = set()
-        self._let_go: dict[str, int] = {}  # record → how many were let go until then, of the last ones
-        self._waiting: dict[int, str] = {}  # row → the record for which it waits: no later row of it overtakes it
+        self._let_go: dict[str, int] = {}  # record → `let_go` when it was let go, of the last ones
+        self._waiting: dict[int, str] = {}  # row → the record that it waits for, before all later rows
         self.let_go: int = 0
 
     async def claim_family(self, key: str) -> bool:

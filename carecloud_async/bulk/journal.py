@@ -39,7 +39,7 @@ class Journal:
     """The writes of one run. Every method blocks, and threads may call them in turn.
 
     Args:
-        file: the run file; `None` to keep the writes in memory, of rows that nothing can resume.
+        file: the run file; `None` to keep the writes in memory if no later run could resume them.
         keep_rows: whether rows are kept as the source has them, for results and rejects.
         key_name: the name of the key of rows, for the reasons of rows that repeat it.
 

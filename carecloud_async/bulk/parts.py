@@ -72,7 +72,7 @@ class NamedPart:
     """A part that the project has defined, such as a property.
 
     Attributes:
-        name: its name.
+        name: its name in the project.
         hint: the type of its values; `None` if they are taken as they are.
     """
 

@@ -146,7 +146,7 @@ class _Run:
         await figures.report_progress(always=True)
         await self._write_files(journal, rows)
         if self.key is None and self.files.folder is None:
-            # Begun again, the run would make every record a second time: a kill may come before its end is known.
+            # A kill may come before the caller has the report: without it, the same call would make every record again.
             report = {"outcomes": dict(figures.outcomes), "kept": figures.to_keep, "digest": journal.get("digest")}
             more = {"reasons": attrs.asdict(figures.reasons), "notes": attrs.asdict(figures.notes)}
             await run_in_thread(partial(file.finish, {**report, **more}))

@@ -35,9 +35,9 @@ def describe_foreign(status: int, headers: Mapping[str, str], body: bytes, *, hi
     """Return what can be said of such an answer: `server nginx, a page titled "404 Not Found"`.
 
     Args:
-        status: its status.
-        headers: its headers.
-        body: its body.
+        status: the HTTP status of the answer.
+        headers: the headers of the answer.
+        body: the bytes of the answer, unpacked.
         hidden: words that must not be shown, in lower case; see `words_of`.
     """
     server = " ".join(_products(headers.get("server") or "", hidden))

@@ -40,7 +40,7 @@ class Failure:
     """One failed attempt.
 
     Attributes:
-        kind: its kind.
+        kind: the reason why it failed.
         error: the error for the caller if it is not retried.
         may_have_happened: whether the server may have carried out the request.
         retry_after: seconds the server asked to wait, if it did.

@@ -36,7 +36,7 @@ class RequestDefaults:
     Attributes:
         http_library: httpx or httpx2.
         origin: scheme, host and port; `None` for a user's client, whose requests have their true URL.
-        headers: their headers.
+        headers: the headers that each request is sent with.
         phases: the library's timeouts of connecting, reading, writing and waiting for a connection.
     """
 
