@@ -23,6 +23,8 @@ SUFFIXES = (
     *(".jsonl", ".ndjson", ".csv", ".parquet"),
     *(f"{suffix}{packed}" for suffix in (".jsonl", ".ndjson", ".csv") for packed in (".gz", ".zst")),
 )
+#: The beginnings of names that stand for an open descriptor, which may be a file or a pipe.
+_DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/self/fd/")
 
 
 @frozen
@@ -46,7 +48,7 @@ class Output:
     def is_direct(self) -> bool:
         """Whether records are written as they arrive, so that the export cannot be resumed."""
         path = Path(self.name)
-        return self.is_stdout or self.name.startswith("/dev/") or (path.exists() and not path.is_file())
+        return self.is_stdout or self.name.startswith(_DESCRIPTORS) or (path.exists() and not path.is_file())
 
     @property
     def suffix(self) -> str:

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 from attrs import frozen
@@ -19,16 +17,6 @@ from cli_process import PROGRAM
 
 from carecloud_async.cli.app import run
 from carecloud_async.sandbox import Sandbox
-
-
-@pytest.fixture
-def tmp_path(tmp_path):
-    """A folder that is not below `/dev`, as memory is: the command takes what has a name there for a device."""
-    if not tmp_path.is_relative_to("/dev"):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/var/tmp", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
 
 
 @frozen
