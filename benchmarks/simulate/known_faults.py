@@ -200,6 +200,20 @@ KNOWN: Final[Sequence[Fault]] = (
         covered_by="SQLite refuses a second connection in its exclusive locking mode, from the first statement on",
     ),
     Fault(
+        name="the last total is believed against five that agree",
+        theme="exports",
+        file="_lists/export/reading/evidence.py",
+        right="return not self.contradicted and self.last != believed",
+        wrong="return not self.contradicted and self.last != believed == self.largest",
+    ),
+    Fault(
+        name="a record without a time is remembered as it was shown last",
+        theme="exports since",
+        file="_lists/export/reading/changed_scan.py",
+        right="self._timeless.is_new(line)",
+        wrong="self._timeless.take(line)",
+    ),
+    Fault(
         name="files are published by hard links alone",
         theme="changes as files",
         file="_base/runs/publication.py",

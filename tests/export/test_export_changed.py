@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from change_server import ChangeServer, hexes, old_times
 from export_help import every_page, ids, records
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,6 +209,36 @@ async def test_a_state_file_makes_a_nightly_job_one_line(tmp_path):
         assert await night("2.jsonl") == []
         changed = change(sandbox, [3, 5, 7])
         assert await night("3.jsonl") == sorted(changed)
+
+
+@pytest.mark.parametrize("when", range(1, 12))
+async def test_a_record_without_a_time_that_changes_during_a_night_is_in_the_next(tmp_path, when):
+    """What the state remembers of it is the text in the file, and not the text that a later page showed."""
+    names, state = hexes(60), tmp_path / "state"
+    server = ChangeServer({**old_times(names), names[7]: ""})
+    fresh = iter(hexes(99, seed=2))
+    copy = {}
+
+    def after():
+        if server.requests == when:
+            server.times[names[7]] = "  "
+        if server.requests < 9:
+            server.change(next(fresh))  # so that the night reads the list more than once
+
+    async def night(name):
+        server.now += timedelta(hours=12)
+        for one in names[20:50]:
+            server.change(one)
+        async with server.client() as client:
+            await client.customers.list(count=20).export(tmp_path / name, state=state)
+        copy.update({one["customer_id"]: one["last_change"] for one in records(tmp_path / name)})
+
+    await night("1.jsonl")
+    server.times[names[7]], server.requests, server.after = " ", 0, after
+    await night("2.jsonl")
+    server.after = None
+    await night("3.jsonl")
+    assert copy == server.times
 
 
 async def test_a_failed_run_leaves_the_state_as_it_was(tmp_path):

@@ -82,7 +82,7 @@ class ChangedScan:
         return self._wants(line, self._full_scan.fetcher.times.of(line))
 
     def _wants(self, line: bytes, time: ChangeTime) -> bool:
-        return time >= self._since.local if isinstance(time, datetime) else self._timeless.take(line)
+        return time >= self._since.local if isinstance(time, datetime) else self._timeless.is_new(line)
 
     async def read(self) -> None:
         """Read the changes.

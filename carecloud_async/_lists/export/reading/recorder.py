@@ -91,7 +91,7 @@ class Recorder:
         times = await self._fetcher.times.read(lines)
         for line, time in zip(lines, times, strict=True):
             if not isinstance(time, datetime):
-                timeless.take(line)
+                timeless.remember(line)
 
     async def record_whole(self, page: RawPage, lines: list[bytes], *, strategy: Strategy) -> None:
         """Write records of a list that is one page.

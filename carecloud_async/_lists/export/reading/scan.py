@@ -74,7 +74,7 @@ async def scan(
         writer=writer,
         reporter=Reporter(on_progress, clock=source.clock, before=start.counts, bounded=since is None),
         restart=restart,
-        timeless=timeless if since is None else None,
+        timeless=timeless,
     )
     with ExitStack() as opened:
 

@@ -226,6 +226,10 @@ def to_moments(times: Iterable[ChangeTime], zone: ZoneInfo) -> list[datetime]:
     return found
 
 
+def _digest(line: bytes) -> str:
+    return hashlib.blake2b(line, digest_size=8).hexdigest()
+
+
 class TimelessRecords:
     """The records without a readable `last_change`, by digests of their text, from one run to the next.
 
@@ -240,11 +244,23 @@ class TimelessRecords:
         self._known = frozenset(known)
         self._found: set[str] = set()
 
-    def take(self, line: bytes) -> bool:
-        """Remember a record; return whether the last run did not have it with this text."""
-        digest = hashlib.blake2b(line, digest_size=8).hexdigest()
+    def is_new(self, line: bytes) -> bool:
+        """Return whether the last run did not hand a record out with this text; if it did, that stays remembered."""
+        digest = _digest(line)
+        if digest not in self._known:
+            return True
         self._found.add(digest)
-        return digest not in self._known
+        return False
+
+    def remember(self, line: bytes) -> None:
+        """Remember a record that was handed out with this text."""
+        self._found.add(_digest(line))
+
+    def take(self, line: bytes) -> bool:
+        """Return whether a record that is handed out is new, and remember it."""
+        is_new = self.is_new(line)
+        self.remember(line)
+        return is_new
 
     @property
     def found(self) -> list[str]:
