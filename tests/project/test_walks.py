@@ -43,3 +43,13 @@ def test_a_walk_names_functions_that_exist(walk):
     for _, name in steps:
         thing = found(name)
         assert callable(thing) or callable(getattr(thing, "func", None)), name
+
+
+@pytest.mark.parametrize("walk", sorted(WALKS))
+def test_a_walk_uses_no_name_that_is_gone(walk):
+    """Each name in code quotes, and each part of it, is a word of the package's code."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "carecloud_async").rglob("*.py"))
+    known = set(re.findall(r"\w+", code))
+    quoted = re.findall(r"`([A-Za-z_][\w.]*)(?:\(\))?`", WALKS[walk])
+    folders = {one.name for one in (ROOT / "carecloud_async").rglob("*")}
+    assert [name for name in quoted if not {*name.split(".")} <= known | folders] == []
