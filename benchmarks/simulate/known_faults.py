@@ -207,6 +207,13 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="return not self.contradicted and self.last != believed == self.largest",
     ),
     Fault(
+        name="a page without records ends the list, whatever its total says",
+        theme="exports",
+        file="_lists/export/reading/list_pass.py",
+        right="self._ends_early |= page.ends_early",
+        wrong="self._ends_early |= False",
+    ),
+    Fault(
         name="a record without a time is remembered as it was shown last",
         theme="exports since",
         file="_lists/export/reading/changed_scan.py",

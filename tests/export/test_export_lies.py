@@ -183,3 +183,33 @@ def test_a_list_that_changed_as_a_whole_is_held_against_its_total(tmp_path, coun
     assert anyio.run(lambda: night_without(server, set(), tmp_path / "c.jsonl", count=count)).exact
     report = anyio.run(lambda: night_without(server, {*names[5:15]}, tmp_path / "c.jsonl", count=count))
     assert (report.records, report.exact) == (30, False)
+
+
+@define(kw_only=True)
+class HollowList(ListMachine):
+    """A list of two records: after some answers its pages lack one that the totals count, and the other is deleted.
+
+    Attributes:
+        deleted_after: the number of answers after which the other record is deleted.
+    """
+
+    deleted_after: int
+
+    def page(self, offset, count):
+        if self.requests == self.deleted_after:
+            self.delete(0)
+        whole = self.records
+        self.records = [one for one in whole if one[1] != 1 or not self.requests]
+        data = super().page(offset, count)
+        self.records = whole
+        return {**data, "total_items": len(whole)}
+
+
+@pytest.mark.parametrize("order", ["text", "shuffled"])
+@pytest.mark.parametrize("deleted_after", range(2, 16))
+def test_a_page_without_records_before_its_own_total_is_no_end(tmp_path, order, deleted_after):
+    """A deleted record in the file does not make up for one that the last totals count and no page shows."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(2, 3)))]
+    served = HollowList(records=records, order=(order,), deleted_after=deleted_after)
+    report, missing, _ = served.export(tmp_path / "c.jsonl", count=2)
+    assert not missing or not report.exact

@@ -121,8 +121,7 @@ class ListPass:
     @property
     def is_doubtful(self) -> bool:
         """Whether a page left out records, or the list ended before its own total."""
-        ends_early = self._ends_early and not self._is_stopped and not self._totals.contradicted
-        return self._leaves_out or ends_early
+        return self._leaves_out or (self._ends_early and not self._is_stopped and not self._totals.contradicted)
 
     def falls_short(self, records: int) -> bool:
         """Return whether fewer records were read than the totals promise."""
@@ -252,7 +251,7 @@ class ListPass:
         self.list_changed |= overlap.changed
         self.place_bits += overlap.bits
         self.nulls += page.received - len(page.ids)
-        self._ends_early = page.total is not None and page.end < page.total
+        self._ends_early = page.ends_early
         new = self._boundary.advance(page) if connected else self._boundary.append(page)
         self._last = page.last
         if self._requests.is_endless(has_new=self._boundary.has_advanced):
@@ -342,6 +341,7 @@ class ListPass:
                 before, again = self._last_page, await self._fetch(self._last)
                 # Nothing else shows that the last known record is still the last one.
                 self.is_whole = before is not None and again.lines == before.lines
+            self._ends_early |= page.ends_early
             self._is_done = True
         else:
             self.list_changed = True

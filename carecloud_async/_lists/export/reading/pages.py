@@ -64,6 +64,11 @@ class RawPage:
         return self.end == self.total
 
     @property
+    def ends_early(self) -> bool:
+        """Whether it ends before the end of the list, by its own total."""
+        return self.total is not None and self.end < self.total
+
+    @property
     def has_nulls(self) -> bool:
         """Whether entries were null: the place of a record in the page is not its place in the list then."""
         return self.received != len(self.ids)
