@@ -214,6 +214,13 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="self._ends_early |= False",
     ),
     Fault(
+        name="a second page that shows nothing new ends a look-up",
+        theme="by email",
+        file="bulk/pages.py",
+        right="second = await _page(listing, offset=received - overlap)",
+        wrong="return not {*(await _page(listing, offset=received)).items} - {*first.items}",
+    ),
+    Fault(
         name="a record without a time is remembered as it was shown last",
         theme="exports since",
         file="_lists/export/reading/changed_scan.py",

@@ -99,7 +99,11 @@ class SegmentSync(Actor):
                     self.violations.add(f"{process} removed {customer}, which nobody asked for", customer)
             elif not is_wanted or self.mode == "remove":
                 self.violations.add(f"{process} added {customer}, which nobody asked for", customer)
-        if self.mode == "mirror" and not shrinks and len(removed - self._foreign()) * 2 > len(before | removed):
+        if (
+            self.mode == "mirror"
+            and not shrinks
+            and len(removed - self._foreign()) * 2 > len(before | removed | self._foreign())
+        ):
             self.violations.add(f"{process} removed {len(removed)} of {len(before)} members without being allowed to")
 
     def _is_wrong(self, number: int, customer: str, members: set[str]) -> bool:

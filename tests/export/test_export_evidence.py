@@ -218,3 +218,13 @@ def test_a_total_below_five_before_it_is_doubted_until_five_answers_agree():
         assert (totals.is_doubtful, totals.expected) == (True, 7)
     totals.observe(6)
     assert (totals.is_doubtful, totals.expected) == (False, 6)
+
+
+def test_a_total_that_is_back_where_it_was_has_not_risen():
+    """One answer with a lower total, at the start of a later pass, does not make the next one a list that has grown."""
+    totals = Totals(largest=33)
+    totals.observe(25)
+    totals.observe(33)
+    assert totals.risen_by == 0
+    totals.observe(35)
+    assert totals.risen_by == 2

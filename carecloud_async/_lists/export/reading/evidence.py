@@ -26,7 +26,16 @@ from attrs import frozen
 
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
 
-__all__ = ["ENOUGH", "IdOrder", "Overlap", "Totals", "agreeing_bits", "compare", "place_bits", "sorted_bits"]
+__all__ = [
+    "ENOUGH",
+    "IdOrder",
+    "Overlap",
+    "Totals",
+    "agreeing_bits",
+    "compare",
+    "place_bits",
+    "sorted_bits",
+]
 
 #: Shuffled lists pass once in 16 million. A single page of 11 sorted records is as much evidence.
 ENOUGH = 24.0
@@ -57,6 +66,7 @@ class Totals:
         self.length: int | None = largest
         self.contradicted: bool = False
         self._is_at_start = largest is None
+        self._largest_before: int | None = None
         self._recent: list[int] = []
 
     @property
@@ -74,8 +84,9 @@ class Totals:
 
     @property
     def risen_by(self) -> int:
-        """By how much the last total is greater than each of some before it."""
-        return max(self._recent[-1] - max(self._recent[:-1]), 0) if len(self._recent) > 1 else 0
+        """By how much the last total is greater than those before it: the last ones, or all if these are too few."""
+        before = max(self._recent[:-1]) if len(self._recent) == _CONFIRMED else self._largest_before
+        return 0 if before is None or not self._recent else max(self._recent[-1] - before, 0)
 
     @property
     def _confirmed(self) -> int | None:
@@ -92,6 +103,7 @@ class Totals:
         self.contradicted |= total < at_least
         differs = self.last not in {None, total}
         self.length = total if self.length is None else self.length
+        self._largest_before = self.largest
         self.largest, self.last = max(self.largest or 0, total), total
         self._recent = [*self._recent[1 - _CONFIRMED :], total]
         if self._is_at_start and self._confirmed is not None:

@@ -34,10 +34,8 @@ __all__ = ["Accept", "ListPass"]
 Accept: TypeAlias = "Callable[[RawPage, list[int], ListPass], Awaitable[None]]"
 
 _START = Position()
-
 #: How often the end of a list is looked for while its total is doubtful.
 _MOST_ENDS = 8
-
 #: How often in a row the end may show the same page, although another one must follow.
 _MAX_REPEATS = 6
 
@@ -229,21 +227,22 @@ class ListPass:
     async def _look_again(self, before: RawPage, page: RawPage, moved_by: int) -> None:
         """Read pages again that may have left out records: later ones moved back, and the total does not say why.
 
-        These are the page before, and the last pages with a lower total. The page before is read a second time if its
-        new answer agrees with its first one, and not with the page after it.
+        These are the last pages with a lower total, and the page before: twice, if its new answer disagrees too.
         """
         for one in [*(page for page in self._lower_pages if page is not before), before]:
-            await self._read_again(one, moved_by)
+            await self._read_again(one, moved_by, total=page.total)
         if compare(self._last_page, page).moved_by > 0:
-            await self._read_again(before, moved_by)
+            await self._read_again(before, moved_by, total=page.total)
         # A server that left out one record may leave out more, unless its first answer was full or ends the list.
         if before.received < min(before.asked, self._requests.largest_page) and not before.ends_list:
             self._leaves_out = True
 
-    async def _read_again(self, before: RawPage, more: int) -> None:
+    async def _read_again(self, before: RawPage, more: int, *, total: int | None) -> None:
         page = await self._fetch(before.offset, before.received + more)
         if page.ids and self._boundary.connects(page):
             await self._add(page)
+        # Its total is still lower than that of the page after it, the largest: it may leave out the same records again.
+        self._leaves_out |= page.total is not None and page.total < (total or 0) == self._totals.largest
 
     async def _add(self, page: RawPage, *, connected: bool = True) -> None:
         before, self._last_page = self._last_page, page
