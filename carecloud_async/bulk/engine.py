@@ -371,8 +371,9 @@ class Engine:
             return
         now = self._clock.monotonic()
         split = (lambda _write, _result: ()) if self._options.dry_run else self._records.parts.split
-        ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
+        # Before the journal has them as ended: a run that continues this one would let go of their keys.
         await self._held.abandon_rows([write for write, one in results if self._records.may_be_hidden(write, one)])
+        ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
         await self._held.end([write for write, _ in results], rows=[row for row, _ in ended])
         self._figures.add_results(ended)
 
