@@ -215,13 +215,17 @@ def check_kept(violations: Violations, run: Finished, world: World, *, team: Map
     """
     if run.kind.match is None:
         return
-    written = [
-        (row, result["record_id"])
+    outcomes = [
+        (row, result["outcome"], result.get("record_id", ""))
         for row, result in zip(run.rows, run.results, strict=True)
-        if result["outcome"] in ("created", "updated", "unchanged") and result.get("record_id")
+        if result["outcome"] in ("created", "updated", "unchanged", "unknown")
     ]
-    for row, record_id in written:
-        later = [other for other, other_id in written[written.index((row, record_id)) + 1 :] if other_id == record_id]
+    for number, (row, outcome, record_id) in enumerate(outcomes):
+        if outcome == "unknown" or not record_id:
+            continue
+        # A row whose outcome is unknown may have written any record: it names none.
+        after = outcomes[number + 1 :]
+        later = [other for other, what, other_id in after if other_id == record_id or what == "unknown"]
         lost = _taken_back(run, row, later, world.history[run.kind.family].get(record_id, []), team)
         if lost:
             violations.add(
