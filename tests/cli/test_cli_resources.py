@@ -13,7 +13,7 @@ from carecloud_async.cli.filters import read_filters, read_value
 from carecloud_async.cli.resources import find_list, find_record, list_path_values, readable
 from carecloud_async.cli.resources import record_path_values as path_of_record
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.resources.lookup import lists
+from carecloud_async.resources.lookup import by_name
 from carecloud_async.resources.lookup.by_name import listable
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
@@ -55,7 +55,7 @@ def test_a_customer_interface_has_lists_of_its_own(monkeypatch):
     own = Operation(
         operation_id="x", method="GET", path="/mine", call="mine.list", result_key="mine", interfaces=CUSTOMER_ONLY
     )
-    monkeypatch.setattr(lists, "OPERATIONS", {"x": own})
+    monkeypatch.setattr(by_name, "OPERATIONS", {"x": own})
     listable.cache_clear()
     try:
         assert listable() == {}
