@@ -100,7 +100,7 @@ def traffic_findings(probe: Probe, large: Reply | None) -> Iterator[CheckFinding
 
 
 def in_front_finding(probe: Probe) -> CheckFinding:
-    """Return the finding on answers of something in front of CareCloud, of which there was at least one."""
+    """Return the finding on a proxy or gateway in front of CareCloud, which answered at least once."""
     return warning(
         "answers",
         f"{probe.in_front} of {len(probe.sent)} answers were not CareCloud's: a page of HTML, a redirect, or a refusal "

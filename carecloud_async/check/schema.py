@@ -15,7 +15,7 @@ from carecloud_async.models.base import Model
 
 __all__ = ["FIELDS", "Schema", "known_values"]
 
-#: The fields of each enum, by the names of their classes; without those of which descriptions and examples disagree.
+#: The fields of each enum, by class name. Fields whose descriptions and examples disagree are left out.
 FIELDS: Final[Mapping[str, str]] = {
     "AgreementValue": """
         Agreement.agreement_gtc Agreement.agreement_marketing_communication Agreement.agreement_profiling

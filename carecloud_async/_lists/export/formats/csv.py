@@ -109,7 +109,7 @@ class CsvSink(IncrementalSink):
         self.file.write(join_columns(columns, self.layout.csv, rows=rows))
 
     def _read_one_by_one(self, lines: Sequence[bytes], decoder: RecordDecoder) -> list[list[Any]]:
-        """Return the columns of records, some of which do not match the model."""
+        """Return the columns of records that may not match the model."""
         matching: list[Any] = []
         others: dict[int, list[Any]] = {}
         for index, line in enumerate(self._yielder.each(lines)):
