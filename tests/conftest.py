@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings, strategies
 
 # Other programs may keep every core busy: an example that takes long is no failure.
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=10)
@@ -53,6 +53,9 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_collection_finish():
     """Look at what is there before the first test no more when garbage is collected: it is large, and stays."""
+    # Hypothesis asks the garbage collector, once, who holds its random generator, and Python 3.14 leaves out what is
+    # frozen. So that happens first. It shows only where the environment has CI=true.
+    given(strategies.none())(lambda _: None)()
     gc.collect()
     gc.freeze()
 
