@@ -22,6 +22,8 @@ class ChangeServer:
         nulls_first: whether records without a time come first, the latest change first.
         dated: whether answers have a `Date`.
         cap: the most that it sends at once.
+
+    Pages lack the ids in `lagging`, which totals count; offsets from `deepest` on are refused.
     """
 
     def __init__(self, times, *, sorts=True, default=str, directed=True, nulls_first=False, dated=True, cap=None):
@@ -31,6 +33,8 @@ class ChangeServer:
         self.requests = 0
         self.now = START
         self.after = None
+        self.lagging = set()
+        self.deepest = None
 
     def client(self, **more):
         return CareCloud("a.example.com", auth=CREDENTIALS, **{"transport": httpx.MockTransport(self), **more})
@@ -44,7 +48,10 @@ class ChangeServer:
         query = request.url.params
         shown = self.listed(query.get("sort_field"), query.get("sort_direction") == "DESC")
         offset, count = int(query["offset"]), min(int(query["count"]), self.cap or 10**6)
-        page = [{"customer_id": one, "last_change": self.times[one]} for one in shown[offset : offset + count]]
+        if self.deepest is not None and offset >= self.deepest:
+            return httpx.Response(400, json={"error": {"error_data": {"invalid_params": [{"name": "offset"}]}}})
+        found = [one for one in shown if one not in self.lagging][offset : offset + count]
+        page = [{"customer_id": one, "last_change": self.times[one]} for one in found]
         if self.after is not None:
             self.after()
         return httpx.Response(200, json={"data": {"customers": page, "total_items": len(shown)}}, headers=headers)

@@ -49,15 +49,41 @@ async def test_changes_of_a_server_that_does_not_sort_are_all_found(tmp_path, ki
     assert report.exact
 
 
-async def test_a_server_that_sorts_is_believed_after_two_more_requests(tmp_path):
-    """Changes of a sorted list cost their pages, one of its other end, and a small one that shows the sort."""
+async def test_a_server_that_sorts_is_believed_after_three_more_requests(tmp_path):
+    """Changes of a sorted list cost their pages, one of its other end, one that shows the sort, and one its length."""
     server = ChangeServer(old_times(hexes(2000)))
     changed = hexes(2000)[500:520]
     for one in changed:
         server.change(one)
     report = await changed_since(server, tmp_path / "c.jsonl")
     assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
-    assert (report.requests, report.exact) == (3, True)
+    assert (report.requests, report.exact) == (4, True)
+
+
+async def test_changes_are_not_exact_while_pages_lack_what_the_total_counts(tmp_path):
+    """A changed record that no page shows, although the total counts it: the report is not exact, and is so later."""
+    server = ChangeServer(old_times(hexes(2000)))
+    for one in hexes(2000)[500:520]:
+        server.change(one)
+    server.lagging = {hexes(2000)[510]}
+    report = await changed_since(server, tmp_path / "c.jsonl")
+    assert not report.exact
+    server.lagging = set()
+    report = await changed_since(server, tmp_path / "d.jsonl")
+    assert report.exact
+    assert sorted(ids(tmp_path / "d.jsonl")) == sorted(hexes(2000)[500:520])
+
+
+async def test_changes_are_exact_though_a_server_refuses_large_offsets(tmp_path):
+    """Where the last position of a list cannot be read, its two ends vouch for the changes."""
+    server = ChangeServer(old_times(hexes(2000)))
+    server.deepest = 1000
+    changed = hexes(2000)[500:520]
+    for one in changed:
+        server.change(one)
+    report = await changed_since(server, tmp_path / "c.jsonl")
+    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
+    assert report.exact
 
 
 async def test_a_list_without_a_sort_is_read_whole(tmp_path):

@@ -120,7 +120,7 @@ class ChangedScan:
         before = self._deduplicator.known
         list_pass, boundary = await self._read_pass(NEAR_END, self._accept_newest)
         passes, boundaries, positions = [list_pass], [boundary], self._positions
-        is_whole = await self._is_whole(self._last_page, NEAR_END)
+        is_whole = await self._is_whole(self._last_page)
         if positions is None:  # no record is older: that was the whole list
             positions = list_pass.position.end + 1
             is_whole = is_whole and not list_pass.falls_short(self._deduplicator.known)
@@ -128,6 +128,7 @@ class ChangedScan:
             list_pass, boundary = await self._read_pass(FAR_END, self._accept_blanks)
             passes.append(list_pass)
             boundaries.append(boundary)
+            is_whole = is_whole and await self._reaches_total(self._last_page or self._far)
             positions += list_pass.position.end + 1 if self._positions is None else self._positions
             await self._require_order()
         known = self._deduplicator.known
@@ -138,15 +139,29 @@ class ChangedScan:
             self._full_scan.recorder.end_pass(one, exact=exact, passes=number)
         return is_done
 
-    async def _is_whole(self, page: RawPage | None, order: Mapping[str, str]) -> bool:
+    async def _is_whole(self, page: RawPage | None) -> bool:
         """Return whether the page that ended a pass is the same again, if it is shorter than was asked for.
 
         Servers that cap their pages send the same; those that leave out rows do not, and no page after it shows that.
         """
         if page is None or page.received >= page.asked or page.ends_list:
             return True
-        again = await self._full_scan.fetcher.fetch(page.offset, page.asked, order)
+        again = await self._full_scan.fetcher.fetch(page.offset, page.asked, NEAR_END)
         return again.ids == page.ids
+
+    async def _reaches_total(self, page: RawPage | None) -> bool:
+        """Return whether there is a record at the last position that the total of a page counts.
+
+        A search index that lags behind leaves records out of the pages, and the total counts them: no position before
+        the last one shows that. A server that refuses so large an offset shows nothing.
+        """
+        if page is None or not page.total or page.end >= page.total:
+            return True
+        try:
+            last = await self._full_scan.fetcher.fetch(page.total - 1, 1, FAR_END)
+        except BadRequestError:
+            return True
+        return not last.ends_early
 
     async def _read_pass(self, order: Mapping[str, str], accept: Accept) -> tuple[ListPass, Boundary]:
         self._positions = self._last_page = None
