@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.errors import (
     AuthenticationError,
     BadRequestError,
@@ -63,6 +64,7 @@ STATUSES = {
     404: "No such record",
     409: "The record was changed meanwhile, or the key is used by another request",
     422: "Refused input, with the reasons",
+    500: "Something is wrong in this application",
     502: "The upstream server failed",
     503: "Busy or not available; see Retry-After",
     504: "The upstream server did not answer in time",
@@ -103,8 +105,8 @@ def _kind(error: CareCloudError) -> Problem:
             return KEY_IN_USE
         case TokenStoreError() | ClientClosedError():
             return UNAVAILABLE
-        case ConfigurationError() | WrongEventLoopError() | ExportError() | OutboxError():
-            return BROKEN
+        case ConfigurationError() | WrongEventLoopError() | ExportError() | OutboxError() | BulkWriteError():
+            return BROKEN  # failures of CareCloud during such work are raised as themselves
     return FAILED
 
 
@@ -134,7 +136,7 @@ def install_error_handlers(app: FastAPI) -> None:
     | the project's rate limit, 503, the token store cannot be reached | 503 with `Retry-After` |
     | no answer in time; a write that may have happened | 504 |
     | any other failure of CareCloud, including refused credentials of the application | 502 |
-    | a mistake in this application; an outbox that cannot be used, such as on a full disk | 500 |
+    | a mistake in this application; an outbox, a bulk write or an export that cannot start or go on | 500 |
     | a webhook that was refused | 401, 400, 413, 422; 503 while the same delivery is handled |
 
     A handler of the application's own for one of these exceptions wins. WebSockets have no such answers and are left

@@ -8,6 +8,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import PlainTextResponse
 
 from carecloud_async import Customer, CustomerInput, CustomerSourceInput, PersonalInformationInput, errors
+from carecloud_async.bulk import errors as bulk_errors
 from carecloud_async.fastapi import (
     CareCloudDep,
     OutboxDep,
@@ -17,6 +18,7 @@ from carecloud_async.fastapi import (
     problem_of,
 )
 from carecloud_async.outbox import KeyInUseError, NotForOutboxError, OutboxError
+from carecloud_async.outbox import errors as outbox_errors
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +59,10 @@ CASES = [
     (KeyInUseError("secret"), 409, "key_in_use"),
     (NotForOutboxError("secret"), 500, "internal_error"),
     (OutboxError("secret"), 500, "internal_error"),
+    (bulk_errors.BulkWriteError("secret"), 500, "internal_error"),
+    (bulk_errors.BadSourceError("secret"), 500, "internal_error"),
+    (bulk_errors.UnknownColumnError("secret"), 500, "internal_error"),
+    (bulk_errors.TooManyRefusedError("secret"), 500, "internal_error"),
 ]
 
 
@@ -80,7 +86,9 @@ def test_retry_after(asked, told):
 def test_every_error_is_in_the_table():
     """No error of the SDK is forgotten."""
     known = {type(error) for error, _, _ in CASES}
-    every = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
+    modules = (errors, bulk_errors, outbox_errors)
+    values = [value for module in modules for value in vars(module).values()]
+    every = {value for value in values if isinstance(value, type) and issubclass(value, Exception)}
     assert every - known == {errors.CareCloudError, errors.TransportError}
 
 
@@ -201,6 +209,25 @@ async def test_a_key_that_an_outbox_holds(sandbox, make, enter, tmp_path, monkey
     assert other.json()["detail"].endswith("use another key.")
 
 
+async def test_a_bulk_write_whose_claims_cannot_be_used(make, enter, tmp_path, monkeypatch, caplog):
+    """A bulk write that the service's own disk stops is 500 with a traceback in the log: CareCloud did not fail."""
+    (tmp_path / "state").write_text("a file where the folder of the claims should be")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    app = FastAPI(lifespan=carecloud_lifespan(make))
+    install_error_handlers(app)
+
+    @app.post("/newsletter")
+    async def newsletter(email: str, carecloud: CareCloudDep) -> None:
+        async with carecloud.customers.bulk_writer(match="email") as writer:
+            await writer.write({"personal_information.email": email})
+
+    async with enter(app) as http:
+        answer = await http.post("/newsletter", params={"email": FIRST_CUSTOMER_EMAIL})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert str(tmp_path) not in answer.text
+    assert [bool(one.exc_info) for one in caplog.records if one.name == "carecloud_async.fastapi"] == [True]
+
+
 async def test_own_handlers_win(app, enter):
     """A handler of the application's own for one of the errors goes before ours; other exceptions are not touched."""
 
@@ -228,7 +255,7 @@ async def test_the_openapi_document(app, enter):
     assert first == second
     assert first["components"]["schemas"]["CareCloudProblem"]["required"][-2:] == ["code", "detail"]
     show = first["paths"]["/customers/{customer_id}"]["get"]["responses"]
-    assert set(show) == {"200", "404", "422", "502", "503", "504"}
+    assert set(show) == {"200", "404", "422", "500", "502", "503", "504"}
     assert set(show["422"]["content"]) == {"application/json", "application/problem+json"}
     reference = {"schema": {"$ref": "#/components/schemas/CareCloudProblem"}}
     assert show["404"]["content"] == {"application/problem+json": reference}
