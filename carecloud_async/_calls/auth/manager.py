@@ -1,7 +1,7 @@
 """TokenManager: decides which caller renews an identity's token, which wait, and which may use the old one.
 
 One caller at a time is the leader of a refresh and runs it within its own call; nothing runs in the background. The
-others wait on an event. If the leader is cancelled, one of them takes over.
+others wait. If the leader is cancelled, the waiter with the most time left takes over.
 
 While the token is still valid, a refresh is a single attempt of a few seconds, even if other callers wait for it: its
 failure must not fail a call that the old token could serve. Without a valid token, failures are retried.
@@ -30,9 +30,10 @@ from carecloud_async._calls.auth.login_backoff import (
     is_refusal,
 )
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
+from carecloud_async._calls.auth.refresh import Refresh, copy_for_caller
 from carecloud_async._calls.auth.renewal import CONFLICT_SECONDS, TokenRefresher
 from carecloud_async._calls.auth.secret import digest, fetched_digests
-from carecloud_async._calls.auth.token import ActiveToken, Ended, NoToken, Refresh, Token, copy_for_caller
+from carecloud_async._calls.auth.token import ActiveToken, Ended, NoToken, Token
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -302,7 +303,7 @@ class TokenManager:
 
     async def _wait_for(self, refresh: Refresh, active: ActiveToken | None) -> None:
         if active is None:
-            await refresh.done.wait()
+            await refresh.wait()
             return
         with anyio.move_on_after(_early_seconds()):
             await refresh.done.wait()
@@ -333,7 +334,7 @@ class TokenManager:
                 await self._run(refresh, active)
         finally:
             self._refresh = None
-            refresh.done.set()
+            refresh.end()
         if refresh.result is not None:
             return refresh.result
         if active is not None and self._clock.monotonic() < active.ends_at:

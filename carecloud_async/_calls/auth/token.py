@@ -13,14 +13,11 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.secret_text import conceal_body, secret_text
 from carecloud_async._calls.auth.secret import masked
-from carecloud_async.errors import ConfigurationError, ResponseError
+from carecloud_async.errors import ConfigurationError, ResponseError, SessionExpiredError
 from carecloud_async.models.field_docs import with_field_docs
 
 if TYPE_CHECKING:
     from carecloud_async.models import User
-import anyio
-
-from carecloud_async.errors import CareCloudError, SessionExpiredError
 
 __all__ = ["LoggedIn", "RenewalWindows", "Token"]
 
@@ -261,34 +258,3 @@ class Ended:
     error: SessionExpiredError
     rejected: str | None = None
     device_token: Token | None = None
-
-
-class Refresh:
-    """A refresh under way. It holds the outcome for its waiters: a token, an error, or neither if it was cancelled.
-
-    Args:
-        forced: whether it logs in even if a token is stored.
-        retry: whether failures are repeated.
-        rejected: the token value that is known to be refused.
-
-    Attributes:
-        logins: the logins that were sent for it, as observers know them.
-    """
-
-    def __init__(self, *, forced: bool, retry: bool, rejected: str | None) -> None:
-        self.forced = forced
-        self.retry = retry
-        self.rejected = rejected
-        self.done = anyio.Event()
-        self.result: ActiveToken | None = None
-        self.error: Exception | None = None
-        self.logins: list[object] = []
-
-
-def copy_for_caller(error: Exception) -> Exception:
-    """Return a copy for one waiter, so that callers' tracebacks do not accumulate on one exception."""
-    if not isinstance(error, CareCloudError):
-        return error
-    copy = error.fresh()
-    copy.__cause__ = error.__cause__
-    return copy
