@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import anyio.lowlevel
@@ -63,6 +64,11 @@ def credentials(password):
 def once():
     """A policy that repeats nothing."""
     return RetryPolicy(attempts=1)
+
+
+def kept_by(store):
+    """How many records a `MemoryTokenStore` keeps, as it says itself."""
+    return int(re.fullmatch(r"<MemoryTokenStore: (\d+) records>", repr(store))[1])
 
 
 async def in_parallel(number, work):

@@ -379,20 +379,16 @@ def test_default_life():
 async def test_discard_is_atomic(redis_server, redis, prefix):
     """A token saved by another between the look and the deletion stays."""
 
-    class Overtaken(RedisTokenStore):
-        overtaken = False
-
-        async def _ask(self, work):
-            result = await super()._ask(work)
-            if not self.overtaken:
-                self.overtaken = True
+    class Overtaken(Redis):
+        async def execute_command(self, *words, **options):
+            result = await super().execute_command(*words, **options)
+            if words[0] == "GET":
                 await redis.set(f"{prefix}key", '{"value":"newer"}')
             return result
 
     await redis.set(f"{prefix}key", '{"value":"tok-secret"}')
-    store = Overtaken(redis_server.url, prefix=prefix)
-    await store.discard("key", "tok-secret")
-    await store.aclose()
+    async with Overtaken.from_url(redis_server.url) as theirs:
+        await RedisTokenStore(theirs, prefix=prefix).discard("key", "tok-secret")
     other = RedisTokenStore(redis_server.url, prefix=prefix)
     assert (await other.load("key")).value == "newer"
     await other.aclose()
