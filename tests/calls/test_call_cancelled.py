@@ -6,23 +6,13 @@ import random
 import anyio
 import httpx2
 import pytest
-from call_doors import default, serving
+from call_doors import answer, default, serving
 from kit import connect
 from thorough import examples
 
 from carecloud_async import CareCloud, RateLimit, ResponseError, ServerError
 
 pytestmark = pytest.mark.anyio
-
-
-def connections_in_use(client):
-    """Return how many connections of the pool are taken, whatever pool it is."""
-    transport = client.http._transport
-    inner = getattr(transport, "_inner", None)
-    if inner is not None and hasattr(inner, "_session"):
-        return len(inner._session.connector._acquired)
-    pool = transport._pool
-    return sum(not connection.is_idle() for connection in pool.connections) + len(pool._requests)
 
 
 async def storm(client, *, rounds):
@@ -39,20 +29,26 @@ async def storm(client, *, rounds):
                 group.start_soon(call, chance.uniform(0, 0.02) if number % 5 else 30)
 
 
-async def require_int(client):
-    """Make 40 calls at once, all of which must succeed, and find no connection taken."""
-    results = []
+async def check_the_pool(client, sandbox):
+    """Make 40 calls at once: all succeed, and five are under way at once, so that no connection of the pool is lost."""
+    results, arrived = [], 0
+
+    async def meet(request):
+        nonlocal arrived
+        if request.template == "/customers/{customer_id}":
+            arrived += 1
+            while arrived < 5:  # noqa: ASYNC110  (in the server's thread)
+                await anyio.sleep(0.001)
 
     async def call():
-        results.append(await client.customers.list().total())
+        results.append((await client.customers.get(sandbox.customers.id_at(1))).customer_id)
 
+    sandbox.on_request = meet
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for _ in range(40):
                 group.start_soon(call)
-        assert results == [200] * 40
-        while connections_in_use(client):  # noqa: ASYNC110  (the pool has no event for it)
-            await anyio.sleep(0.001)
+    assert results == [sandbox.customers.id_at(1)] * 40
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -63,7 +59,7 @@ async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
         CareCloud(url, auth=sandbox.credentials(), max_connections=5, rate_limit=None) as client,
     ):
         await storm(client, rounds=examples(100))
-        await require_int(client)
+        await check_the_pool(client, sandbox)
         with anyio.fail_after(60):  # the server notices later that connections are closed
             while sandbox.connections.now > 5:  # noqa: ASYNC110  (another thread's count)
                 await anyio.sleep(0.001)
@@ -78,7 +74,7 @@ async def test_an_httpx2_client_survives_a_storm_of_cancellations(sandbox):
         CareCloud(url, auth=sandbox.credentials(), http_client=http, rate_limit=None) as client,
     ):
         await storm(client, rounds=15)
-        await require_int(client)
+        await check_the_pool(client, sandbox)
 
 
 async def test_the_gate_survives_a_storm_of_cancellations(sandbox):
@@ -111,13 +107,14 @@ async def test_the_users_own_timeouts_come_out_as_theirs():
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_asyncios_own_timeouts_and_cancel_work():
-    """`asyncio.timeout`, `wait_for` and a bare `task.cancel()` end a call, and the client goes on."""
+    """`asyncio.timeout`, `wait_for` and a bare `task.cancel()` end a call, and free the only connection of the pool."""
     silent_for = 30
 
     async def behave(stream, head):
         await anyio.sleep(silent_for)
+        await stream.send(answer(b'{"data":{"customers":[],"total_items":7}}'))
 
-    async with serving(behave) as server, default(server.url) as client:
+    async with serving(behave) as server, default(server.url, max_connections=1) as client:
         await client.login()
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
@@ -131,7 +128,9 @@ async def test_asyncios_own_timeouts_and_cancel_work():
         with pytest.raises(asyncio.CancelledError):
             await task
         assert task.cancelled()
-        assert connections_in_use(client) == 0
+        silent_for = 0
+        with anyio.fail_after(60):
+            assert await client.customers.list().total() == 7
 
 
 async def test_a_failing_sibling_ends_the_other_calls(sandbox):

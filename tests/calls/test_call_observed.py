@@ -25,7 +25,6 @@ from carecloud_async import (
 )
 from carecloud_async._calls.call import report
 from carecloud_async._calls.call.events import CallObserver
-from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -69,15 +68,20 @@ class Seen(CallObserver):
         self.events.append(("throttled", retry_after, rate is not None))
 
 
-def observed(client, observer):
-    client._caller.context.observers = (observer,)
-    return observer
+class Observing:
+    """Telemetry that gives every client the same observer."""
+
+    def __init__(self, observer):
+        self._observer = observer
+
+    def observer(self, project, rate):
+        return self._observer
 
 
 async def test_events_come_in_order_with_the_login_inside_the_attempt(sandbox):
     """A cold call: its attempt begins, the login begins and ends, a 503 is repeated, the call ends."""
-    async with connect(sandbox) as client:
-        seen = observed(client, Seen())
+    seen = Seen()
+    async with connect(sandbox, telemetry=Observing(seen)) as client:
         sandbox.faults.add("GET /customers", status=503)
         await client.ping()
     login = "POST /users/actions/login"
@@ -98,9 +102,9 @@ async def test_events_come_in_order_with_the_login_inside_the_attempt(sandbox):
 
 async def test_a_429_and_a_wait_are_events(sandbox):
     """The pause that a server asks for, the pace after it, and the wait that follows."""
-    async with connect(sandbox) as client:
+    seen = Seen()
+    async with connect(sandbox, telemetry=Observing(seen)) as client:
         await client.ping()
-        seen = observed(client, Seen())
         sandbox.faults.add("GET /customers", status=429, retry_after=0.05)
         await client.ping()
     assert ("throttled", 0.05, True) in seen.events
@@ -117,9 +121,10 @@ async def test_an_observer_may_add_headers_to_an_attempt():
             return login_answer()
         return httpx.Response(200, json={"data": {"customers": []}})
 
-    client = CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(handle))
-    async with client:
-        observed(client, Seen())
+    transport, telemetry = httpx.MockTransport(handle), Observing(Seen())
+    async with CareCloud(
+        "x.example.com", auth=Sandbox(1).credentials(), transport=transport, telemetry=telemetry
+    ) as client:
         await client.ping()
     assert found == ["00-1", "00-1"]
 
@@ -133,8 +138,7 @@ async def test_an_observer_that_raises_changes_no_call(sandbox, caplog):
 
         call_started = attempt_ended = call_ended = attempt_started
 
-    async with connect(sandbox) as client:
-        observed(client, Broken())
+    async with connect(sandbox, telemetry=Observing(Broken())) as client:
         await client.ping()
     assert {record.name for record in caplog.records if record.exc_info} == {"carecloud_async.observers"}
 
@@ -337,13 +341,10 @@ async def test_at_most_four_frames_stand_between_the_user_and_httpx(own):
 )
 async def test_headers_that_cannot_be_added(sandbox, headers, words):
     """Refused before anything is sent, by name."""
-    from carecloud_async._base import codec
-
     async with connect(sandbox) as client:
-        await client.login()
-        operation = client.customers._operations[0]
         with pytest.raises(ConfigurationError, match=words):
-            await client._caller.call(CallRequest(operation, decode=codec.data, headers=headers))
+            await client.request("GET", "customers", headers=headers)
+    assert sandbox.count() == 0
 
 
 async def test_headers_of_a_callers_own_are_sent():
@@ -356,18 +357,9 @@ async def test_headers_of_a_callers_own_are_sent():
             return login_answer("t")
         return httpx.Response(200, json={"data": {}})
 
-    from carecloud_async._base import codec
-
     client = CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(handle))
     async with client:
-        await client._caller.call(
-            CallRequest(
-                client.customers._operations[0],
-                decode=codec.data,
-                params={},
-                headers={"X-Trace": "7", "accept-language": "en"},
-            )
-        )
+        await client.request("GET", "customers", headers={"X-Trace": "7", "accept-language": "en"})
     assert (found[-1]["X-Trace"], found[-1]["Accept-Language"]) == ("7", "en")
     assert found[-1]["Authorization"] == "Bearer t"
     assert "X-Trace" not in found[0]
