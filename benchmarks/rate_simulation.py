@@ -96,6 +96,8 @@ class Simulation:
         callers: who calls.
         seed: of everything that is random. It also decides where in the server's second the first call is sent.
         make: makes the limiter, if it is not the one of one client.
+        clock: the clock of the run, if it goes on after another run.
+        idle: seconds between the client's beginning and its first call.
     """
 
     def __init__(
@@ -106,11 +108,14 @@ class Simulation:
         *,
         seed: int = 1,
         make: Callable[[VirtualClock], RateLimiter] | None = None,
+        clock: VirtualClock | None = None,
+        idle: float = 0.0,
     ) -> None:
         self._random = Random(seed)
-        self._start = 1000.0 + (seed - 1) * 0.27 % 1
-        self.clock = VirtualClock(self._start)
+        self.clock = VirtualClock(1000.0 + (seed - 1) * 0.27 % 1) if clock is None else clock
         self.limiter: RateLimiter = RateLimiter(policy, clock=self.clock) if make is None else make(self.clock)
+        self.clock.now += idle
+        self._start = self.clock.now
         self.outcome = Outcome()
         self._server = server
         self._callers = callers

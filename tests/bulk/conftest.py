@@ -1,11 +1,11 @@
 """Fixtures of the tests of bulk writes."""
 
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 import pytest_asyncio
 from bulk_tools import connect
 
-from carecloud_async._base.runtime import threads
 from carecloud_async.sandbox import Sandbox
 
 
@@ -30,9 +30,8 @@ async def client(sandbox):
 def threads_at_once(monkeypatch):
     """Run the work of threads at once, in no virtual time, so that no thread's speed changes the number of requests."""
 
-    class AtOnce:
-        async def run_sync(self, work, **_):
-            await anyio.lowlevel.checkpoint()
-            return work()
+    async def run_at_once(work, *args, **_):
+        await anyio.lowlevel.checkpoint()
+        return work(*args)
 
-    monkeypatch.setattr(threads, "to_thread", AtOnce())
+    monkeypatch.setattr(anyio.to_thread, "run_sync", run_at_once)

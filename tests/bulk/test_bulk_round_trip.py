@@ -8,6 +8,7 @@ from bulk_tools import connect, counts, read
 
 from carecloud_async.models import PropertyRecordInput
 from carecloud_async.resources import OPERATIONS
+from carecloud_async.resources.declare import declared
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.asyncio
@@ -62,7 +63,7 @@ async def test_an_export_changes_nothing(tmp_path, suffix):
             path = tmp_path / f"{name}.{suffix}"
             dialect = CsvOptions.excel() if "excel" in suffix else CsvOptions()
             report = await family.list().export(path, csv=dialect)
-            key = next(key.name for key in family._bulk.keys if key.by_id)
+            key = declared(family.list).operation.id_field
             results = tmp_path / "results.jsonl"
             written = await family.bulk_write(path, match=key, results=results)
             odd = [row for row in read(results) if row["outcome"] != "unchanged"]

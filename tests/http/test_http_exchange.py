@@ -9,7 +9,6 @@ import pytest
 from exchange_server import BODY, answer, chunked, new_client, outcome, serving
 
 from carecloud_async import CareCloudError, RetryPolicy, Timeout
-from carecloud_async._calls.http.transport import AiohttpTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -216,22 +215,23 @@ async def test_an_answer_that_does_not_come_ends_in_time(hooked, bound):
 @pytest.mark.parametrize("fault", ["broken", "no connection"])
 async def test_what_instrumentation_sees_of_an_error_shows_neither_query_nor_token(fault, monkeypatch):
     """A broken answer, and a connection that is not made in time: aiohttp's exceptions name the server only."""
-    send, caught = AiohttpTransport.handle_async_request, []
-
-    async def watched(transport, request):
-        try:
-            return await send(transport, request)
-        except Exception as error:
-            caught.append(error)
-            raise
+    caught = []
 
     async def connect_too_late(connector, req, traces, timeout):
         raise TimeoutError
 
-    monkeypatch.setattr(AiohttpTransport, "handle_async_request", watched)
     async with serving(b"HTTP/9.9 none\r\n\r\n") as server, new_client(server.url) as client:
         await client.login()
-        watch(client, True)
+        send = client.http.send
+
+        async def watched(request, **options):
+            try:
+                return await send(request, **options)
+            except Exception as error:
+                caught.append(error)
+                raise
+
+        monkeypatch.setattr(client.http, "send", watched)
         if fault == "no connection":
             monkeypatch.setattr(aiohttp.TCPConnector, "connect", connect_too_late)
         with pytest.raises(CareCloudError):
@@ -270,18 +270,19 @@ async def test_a_server_that_hangs_up_at_rest_costs_no_failure_of_a_read():
             assert (await client.customers.get("8ea6")).customer_id == "8ea6"
 
 
-async def test_a_trace_config_sees_the_requests():
-    """Tracers that are attached to aiohttp's session are called."""
-    seen = []
+async def test_a_trace_config_sees_the_requests(monkeypatch):
+    """Tracers that instrumentation attaches to every session of aiohttp are called."""
+    seen, begin = [], aiohttp.ClientSession.__init__
 
     async def started(session, context, params):
         seen.append(params.method)
 
-    async with serving(answer(BODY)) as server, new_client(server.url) as client:
-        await client.login()
+    def begin_traced(session, **options):
         config = aiohttp.TraceConfig()
         config.on_request_start.append(started)
-        config.freeze()
-        client.http._transport._inner._session.trace_configs.append(config)
+        begin(session, trace_configs=[config], **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", begin_traced)
+    async with serving(answer(BODY)) as server, new_client(server.url) as client:
         assert (await client.customers.get("8ea6")).customer_id == "8ea6"
-    assert seen == ["GET"]
+    assert seen == ["POST", "GET"]

@@ -9,7 +9,6 @@ import httpx2
 import pytest
 
 from carecloud_async import CareCloud, ConnectionFailedError, NotFoundError, RetryPolicy
-from carecloud_async._calls.http import transport
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["trio"])]
@@ -50,15 +49,23 @@ async def test_cancelled_rounds_leave_all_connections_whole():
 
 async def test_httpx2_sends_where_it_is_installed(monkeypatch):
     """The pool is httpx2's, and httpx's where httpx2 is missing; calls and errors are the same on both."""
-    sandbox = Sandbox(3)
+    sandbox, sent_by = Sandbox(3), []
+    for family in (httpx2, httpx):
+
+        async def noted(transport, request, send=family.AsyncHTTPTransport.handle_async_request, family=family):
+            sent_by.append(family)
+            return await send(transport, request)
+
+        monkeypatch.setattr(family.AsyncHTTPTransport, "handle_async_request", noted)
     for family in (httpx2, httpx):
         if family is httpx:
             monkeypatch.setitem(sys.modules, "httpx2", None)
-        assert transport._trio_library() is family
         async with sandbox.serving() as url, CareCloud(url, auth=sandbox.credentials()) as client:
             assert await client.customers.list().total() == 3
             with pytest.raises(NotFoundError):
                 await client.customers.get("0123456789abcdef0123456789")
+        assert set(sent_by) == {family}
+        sent_by.clear()
 
 
 async def test_failures_of_the_pool_below_are_ours():

@@ -253,19 +253,25 @@ async def test_a_cancelled_block_waits_for_what_is_on_its_way(client, server, pa
     assert outbox.waiting == 0
 
 
-async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path):
+async def test_a_full_disk_stores_nothing_and_loses_nothing(client, server, path, monkeypatch):
     """`put` raises where the disk is full; what was stored before goes out, and `put` works when there is room."""
-    server.away = True
+    server.away, connect, opened = True, sqlite3.connect, {}
+
+    def connect_noted(file, *args, **options):
+        opened[str(file)] = database = connect(file, *args, **options)
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", connect_noted)
     async with client.outbox(path) as outbox:
         await put_bill(client, outbox, 1)
-        database = outbox._queue._file.db
+        database = opened[str(path)]
         ((pages,),) = database.execute("PRAGMA page_count")
         database.execute(f"PRAGMA max_page_count={pages}")
         with pytest.raises(OutboxError, match="the disk is full: free some space and try again; what was put"):
             for number in range(2, 200):
                 await put_bill(client, outbox, number)
         database.execute("PRAGMA max_page_count=100000")
-        assert outbox.waiting == database.execute("SELECT count(*) FROM entries")[0][0]
+        assert outbox.waiting == database.execute("SELECT count(*) FROM entries").fetchone()[0]
         await put_bill(client, outbox, number)
         server.away = False
         assert await outbox.flush()

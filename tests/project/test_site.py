@@ -148,7 +148,7 @@ def missing_in(inventory):
                 {home} if {home, f"{module.__name__}.{one}", f"carecloud_async.{one}"}.isdisjoint(shown) else set()
             )
     for family in families(Resource):
-        names = {operation.call.rpartition(".")[2] for operation in family._operations}
+        names = {name for name, value in vars(family).items() if hasattr(value, "declared")}
         names |= {"update"} if issubclass(family, Updating) and family is not Updating else set()
         wanted |= {f"{family.__module__}.{family.__qualname__}.{one}" for one in names}
     return sorted(one for one in wanted - shown if one.startswith("carecloud_async."))

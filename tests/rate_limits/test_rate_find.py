@@ -125,13 +125,8 @@ def test_slow_callers_say_nothing_of_the_limit(server, slow):
     """After a minute of few calls and a burst that is refused, the limit is found within ten seconds of demand."""
     simulation = Simulation(SERVERS[server](40), RateLimit.adaptive(), Callers(number=1, latency=1 / slow))
     simulation.run(seconds=60)
-    burst = Simulation(SERVERS[server](40), None, Callers(number=30, latency=0.03), make=lambda _: simulation.limiter)
-    burst.clock.now = simulation.clock.now
-    simulation.clock = burst.clock
-    pace = simulation.limiter.pace
-    pace._clock = burst.clock
-    simulation.limiter._clock = burst.clock
-    burst._start = burst.clock.now
+    callers = Callers(number=30, latency=0.03)
+    burst = Simulation(SERVERS[server](40), None, callers, make=lambda _: simulation.limiter, clock=simulation.clock)
     outcome = burst.run(seconds=25)
     assert outcome.pace(10, 25) >= 0.85 * 40
 
@@ -161,9 +156,8 @@ def test_a_server_without_a_limit_costs_a_cold_client_little():
 @pytest.mark.parametrize("idle", [0.6, 3600.0])
 def test_a_client_that_first_waited_finds_the_limit_as_soon(idle):
     """The time between the client's beginning and its first call does not make its first calls look slow."""
-    simulation = Simulation(SERVERS["bucket of 10"](40), RateLimit.adaptive(), Callers(number=20, latency=0.01))
-    simulation.clock.now += idle
-    simulation._start += idle
+    callers = Callers(number=20, latency=0.01)
+    simulation = Simulation(SERVERS["bucket of 10"](40), RateLimit.adaptive(), callers, idle=idle)
     outcome = simulation.run(requests=600)
     assert outcome.rate >= 0.9 * 40
     assert outcome.share_refused < 0.05

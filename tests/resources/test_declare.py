@@ -29,6 +29,7 @@ from carecloud_async.resources.declare import (
     Paging,
     Resource,
     UnsortedPaging,
+    declared,
     deletes,
     gets,
     lists,
@@ -169,7 +170,8 @@ async def test_a_search_by_post_pages_in_its_query_and_filters_in_its_body():
 
 def test_the_row_is_read_off_the_signature():
     """Query names with the paging first, kinds, path, interfaces and the dotted call."""
-    row = {operation.operation_id: operation for operation in Sources._operations}
+    rows = (declared(value).operation for value in vars(Sources).values() if hasattr(value, "declared"))
+    row = {operation.operation_id: operation for operation in rows}
     assert row["madeUpList"].parameters == ("count", "offset", "sort_field", "sort_direction", "kind", "day")
     assert row["madeUpList"].call == "made_up.sources.list"
     assert row["madeUpSearch"].parameters == ("count", "offset")

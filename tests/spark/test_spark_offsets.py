@@ -18,7 +18,9 @@ from carecloud_async.spark.source import ChangesReader
 
 
 def reader(server):
-    return ChangesReader(connect=server.client, settings=ReadSettings.read({"resource": "customers"}), schema=None)
+    options = {"resource": "customers"}
+    schema = CareCloudDataSource(options).schema()
+    return ChangesReader(connect=server.client, settings=ReadSettings.read(options), schema=schema)
 
 
 @pytest.mark.parametrize("kind", ["sorted", "nulls first", "not sorted"])
@@ -69,7 +71,6 @@ def test_a_stream_loses_no_change_however_times_are_spelled(spelling):
     names = hexes(60)
     server = SpellingServer(names, spelling)
     stream = reader(server)
-    stream._schema = CareCloudDataSource({"resource": "customers"}).schema()
     begin = stream.initialOffset()
     end = stream.latestOffset()
     assert set(rows(stream, begin, end)) == set(names)
