@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import anyio.lowlevel
 import kit
 
-from carecloud_async import AuthProvider, EnterpriseCredentials, RetryPolicy, Token
+from carecloud_async import (
+    AuthProvider,
+    EnterpriseCredentials,
+    MemoryTokenStore,
+    RenewalWindows,
+    RetryPolicy,
+    Token,
+)
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.renewal import TokenRefresher
+from carecloud_async._calls.auth.stored_tokens import StoredTokenIndex
 from carecloud_async.sandbox import Sandbox
 
 HOST = "sandbox.crmcarecloud.com"
@@ -69,6 +82,22 @@ def once():
 def kept_by(store):
     """How many records a `MemoryTokenStore` keeps, as it says itself."""
     return int(re.fullmatch(r"<MemoryTokenStore: (\d+) records>", repr(store))[1])
+
+
+def manager_of(provider, *, clock=None, **more):
+    """A token manager without a client, for a provider that sends no login."""
+    clock = SystemClock() if clock is None else clock
+    refresher = TokenRefresher(
+        provider,
+        key="key",
+        store=MemoryTokenStore(clock=clock),
+        index=StoredTokenIndex(),
+        begin_login=lambda _: SimpleNamespace(sent_at=None, server_date=None),
+        clock=clock,
+        zone=ZoneInfo("Europe/Prague"),
+        windows=RenewalWindows(),
+    )
+    return TokenManager(refresher, clock=clock, **more)
 
 
 async def in_parallel(number, work):

@@ -2,9 +2,9 @@
 
 import anyio
 import pytest
-from auth_tools import FakeClock, connect, make_sandbox
+from auth_tools import FakeClock, OwnProvider, connect, make_sandbox, manager_of
 
-from carecloud_async import AuthenticationError
+from carecloud_async import AuthenticationError, Token
 from carecloud_async._calls.auth.login_backoff import FIRST_REPLAY_DELAY, MAX_USELESS_DELAY
 
 pytestmark = pytest.mark.anyio
@@ -100,23 +100,12 @@ async def test_calls_refused_together_are_one_refusal():
 async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
     """A replay that met a second revocation hours after its login does not keep the next call from a login."""
     clock = FakeClock()
-    sandbox = make_sandbox(clock)
-
-    async def revoke(request):
-        if request.method == "GET":
-            sandbox.revoke_all()
-
-    async with connect(sandbox, clock=clock) as client:
-        await client.login()
-        clock.passed += 3600
-        sandbox.on_request = revoke
-        manager = client._parts.handle.manager
-        token = await manager.get()
-        manager.on_fresh_token_refused(token, "GET /customers")
-        assert not manager.renewal_is_useless(token, "GET /customers")
-        sandbox.on_request = None
-        sandbox.revoke_all()
-        assert await total(client) == 5
+    manager = manager_of(OwnProvider(Token("old"), Token("new")), clock=clock)
+    token = await manager.get()
+    clock.passed += 3600
+    manager.on_fresh_token_refused(token, "GET /customers")
+    assert not manager.renewal_is_useless(token, "GET /customers")
+    assert (await manager.get(rejected=token)).value == "new"
 
 
 async def test_tokens_that_replicas_learn_of_late_cost_a_few_logins():

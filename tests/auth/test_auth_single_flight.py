@@ -15,12 +15,12 @@ from auth_tools import (
     failures,
     in_parallel,
     make_sandbox,
+    manager_of,
     once,
     slow_sandbox,
 )
 
 from carecloud_async import AuthenticationError, RequestTimeoutError, ServerError, Token
-from carecloud_async._calls.auth import manager as manager_module
 
 CROWD = 300
 
@@ -195,23 +195,20 @@ async def test_a_password_that_rotates_during_the_login_is_not_held_for_the_refu
 
 
 @pytest.mark.anyio
-async def test_a_renewal_has_a_deadline_of_its_own(monkeypatch):
+async def test_a_renewal_has_a_deadline_of_its_own():
     """A login that hangs fails for all callers at once, and the next call tries again."""
-    monkeypatch.setattr(manager_module, "RETRY_SECONDS", 0.2)
-    sandbox = slow_sandbox()
 
-    async def hang(request):
-        if request.name == LOGIN and sandbox.logins == 1:
-            await anyio.sleep_forever()
+    async def hang(send, previous):
+        await anyio.sleep_forever()
 
-    sandbox.on_request = hang
-    async with connect(sandbox) as client:
-        with anyio.fail_after(60):
-            errors = failures(await in_parallel(20, partial(total, client)))
-        assert {type(error) for error in errors} == {RequestTimeoutError}
-        assert len(errors) == 20
-        await total(client)
-    assert sandbox.logins == 2
+    provider = OwnProvider(hang, Token("t"))
+    manager = manager_of(provider, retry_seconds=0.2)
+    with anyio.fail_after(60):
+        errors = failures(await in_parallel(20, manager.get))
+    assert {type(error) for error in errors} == {RequestTimeoutError}
+    assert len(errors) == 20
+    assert (await manager.get()).value == "t"
+    assert provider.asked == 2
 
 
 @pytest.mark.anyio
@@ -316,15 +313,13 @@ async def test_cancellation_at_every_await_leaves_nothing_stuck():
 @pytest.mark.anyio
 async def test_the_fast_path_takes_no_lock_and_does_not_await():
     """A fresh token comes without suspending once."""
-    sandbox = slow_sandbox()
-    async with connect(sandbox) as client:
-        await total(client)
-        manager = client._parts.handle.manager
-        assert manager.current() is not None
-        waiting = manager.get()
-        with pytest.raises(StopIteration) as caught:
-            waiting.send(None)
-        assert caught.value.value == manager.current()
+    manager = manager_of(OwnProvider(Token("t")))
+    token = await manager.get()
+    assert manager.current() is token
+    waiting = manager.get()
+    with pytest.raises(StopIteration) as caught:
+        waiting.send(None)
+    assert caught.value.value is token
 
 
 @pytest.mark.anyio

@@ -61,10 +61,12 @@ class TokenManager:
 
     Args:
         refresher: obtains tokens for the identity.
+        retry_seconds: the longest duration of a refresh without a valid token.
     """
 
-    def __init__(self, refresher: TokenRefresher, *, clock: Clock) -> None:
+    def __init__(self, refresher: TokenRefresher, *, clock: Clock, retry_seconds: float = RETRY_SECONDS) -> None:
         self._refresher = refresher
+        self._retry_seconds = retry_seconds
         self._of_device = refresher.provider.device_key is not None
         self._clock = clock
         self._state: ActiveToken | NoToken | Ended = NoToken()
@@ -172,7 +174,7 @@ class TokenManager:
         if is_fresh and not self._of_device:
             self._useless_renewals.on_refused(token.value)
 
-    def on_accepted(self, operation: str) -> None:
+    def on_token_accepted(self, operation: str) -> None:
         """Remember that the server accepted a token for an operation: its next 401 causes a renewal again."""
         if not self._of_device:
             self._replay_backoff.on_served(operation)
@@ -207,7 +209,7 @@ class TokenManager:
             return None
         return None if renewed.token.value == doubted.value else renewed.token
 
-    def on_allowed(self, operation: str, token: Token, *, cured: bool) -> None:
+    def on_operation_allowed(self, operation: str, token: Token, *, cured: bool) -> None:
         """Remember that CareCloud carried an operation out, and whether that took another token; see `replace`."""
         self._doubts.on_allowed(operation, token.value)
         if cured:
@@ -345,15 +347,15 @@ class TokenManager:
     async def _run(self, refresh: Refresh, active: ActiveToken | None) -> None:
         with fetched_digests.collect() as digests:
             try:
-                refresh.result = await self._obtain(refresh, active)
+                refresh.result = await self._renew_or_log_in(refresh, active)
             except Exception as error:  # noqa: BLE001  (a provider may raise anything; each waiter gets it)
                 refresh.error = self._as_expired(error, refresh)
                 await self._on_failure(refresh.error, digests, active)
             else:
                 self._install(refresh, refresh.result)
 
-    async def _obtain(self, refresh: Refresh, active: ActiveToken | None) -> ActiveToken:
-        seconds = RETRY_SECONDS if refresh.retry else _early_seconds()
+    async def _renew_or_log_in(self, refresh: Refresh, active: ActiveToken | None) -> ActiveToken:
+        seconds = self._retry_seconds if refresh.retry else _early_seconds()
         with anyio.move_on_after(seconds):
             if refresh.forced:
                 state = self._state
