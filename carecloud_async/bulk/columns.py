@@ -29,7 +29,7 @@ from carecloud_async.models.read_only import read_only_paths
 
 __all__ = ["Columns", "Place"]
 
-#: The type of a property whose own is not known, or is text: see `Converter.part`.
+#: The type of a property whose own is not known, or is text: see `Converter.value_of_property_column`.
 _PROPERTY: Final[Any] = Any | str
 #: Columns of exports, results and rejects that hold nothing an import could write.
 _OUR_OWN: Final = frozenset({"unknown_fields", UNREADABLE, *OUTCOME_COLUMNS})

@@ -87,7 +87,7 @@ class Converter:
         """
         kind = _kind_of(hint)
         if isinstance(value, Decimal):
-            value = _from_decimal(value, as_text=kind.make in {Converter.text, Converter.part})
+            value = _from_decimal(value, as_text=kind.make in {Converter.text, Converter.value_of_property_column})
         if isinstance(value, (float, datetime)) and value != value:  # NaN, and NaT of pandas
             raise ConversionError("NaN is no value: give null")
         if kind.element is not None:
@@ -117,9 +117,11 @@ class Converter:
         if not isinstance(value, (list, tuple)):
             raise ConversionError("not a list")
         inner = attrs.evolve(self, textual=False)
-        return [inner._part(f"item {number}", one, element, enumeration) for number, one in enumerate(value, 1)]
+        return [
+            inner._convert_named(f"item {number}", one, element, enumeration) for number, one in enumerate(value, 1)
+        ]
 
-    def _part(self, name: str, value: Any, hint: Any, enumeration: str | None) -> Any:
+    def _convert_named(self, name: str, value: Any, hint: Any, enumeration: str | None) -> Any:
         """Convert an element of a list, or a field of an object; the reason of an error begins with its name."""
         try:
             return None if value is None else self.convert(value, hint, enumeration=enumeration)
@@ -142,10 +144,10 @@ class Converter:
             if name not in hints:
                 raise ConversionError(f"an object with the unknown field {str(name)[:60]}")
             hint, enumeration = hints[name]
-            made[name] = inner._part(name, one, hint, enumeration)
+            made[name] = inner._convert_named(name, one, hint, enumeration)
         return made
 
-    def part(self, value: Any, enumeration: str | None) -> Any:
+    def value_of_property_column(self, value: Any, enumeration: str | None) -> Any:
         """Return the value of a property that has a column of its own: numbers become texts, as in cells."""
         is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
         return self.text(value, enumeration) if is_text else self.value_of_property(value, enumeration)
@@ -299,7 +301,7 @@ def _kind_of(hint: Any) -> _Kind:
         return _Kind(element=element, model=None if element is not None else core)
     kinds = typing.get_args(core) if typing.get_origin(core) is typing.Union else (core,)
     if Any in kinds and len(kinds) > 1:
-        return _Kind(make=Converter.value_of_property if date in kinds else Converter.part)
+        return _Kind(make=Converter.value_of_property if date in kinds else Converter.value_of_property_column)
     make = next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None)
     return _Kind(model=next(filter(is_model, kinds), None), make=make)
 

@@ -128,9 +128,9 @@ class TokenUse:
         if verdict is TokenVerdict.DOUBTED or (verdict is TokenVerdict.DOUBTED_SUCCESS and self._repeatable):
             return await self._replace_doubted(self._token)
         if verdict is TokenVerdict.ACCEPTED or verdict is TokenVerdict.ALLOWED:
-            self._manager.on_accepted(self._operation)
+            self._manager.on_token_accepted(self._operation)
         if verdict is TokenVerdict.ALLOWED:
-            self._manager.on_allowed(self._operation, self._token, cured=self._doubted is not None)
+            self._manager.on_operation_allowed(self._operation, self._token, cured=self._doubted is not None)
         return None
 
     async def _replace_doubted(self, token: Token) -> Token | None:
@@ -253,6 +253,6 @@ async def call_with_token(manager: TokenManager, operation: str, call: Callable[
             if error.status != UNAUTHORIZED or not use.may_replay():
                 raise
         else:
-            manager.on_accepted(operation)
+            manager.on_token_accepted(operation)
             return result
         token = await use.renew()

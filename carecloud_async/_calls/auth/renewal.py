@@ -93,7 +93,7 @@ class TokenRefresher:
             retry: whether a login that fails may be repeated.
         """
         if not self.provider.stored:
-            return await self._obtain(rejected=rejected, previous=current, retry=retry)
+            return await self._obtain_and_save(rejected=rejected, previous=current, retry=retry)
         async with self._stored.lock():
             stored = await self._stored.load()
             keeps = current is not None and not current.ends and current.value != rejected
@@ -103,7 +103,7 @@ class TokenRefresher:
                 if await self._stored.is_usable(stored, current=current):
                     return self._activate_stored(stored)
                 current = current or Token(stored.value, customer_id=stored.customer_id)
-            return await self._obtain(rejected=rejected, previous=current, retry=retry)
+            return await self._obtain_and_save(rejected=rejected, previous=current, retry=retry)
 
     async def log_in(self, *, rejected: str | None, current: Token | None) -> ActiveToken:
         """Log in now, even if a token is stored: the server checks the credentials.
@@ -113,11 +113,11 @@ class TokenRefresher:
             current: the last token, if there is one.
         """
         if not self.provider.stored:
-            return await self._obtain(rejected=None, previous=current or await self.find_token(), retry=True)
+            return await self._obtain_and_save(rejected=None, previous=current or await self.find_token(), retry=True)
         async with self._stored.lock():
             stored = None if current else await self._stored.load()
             previous = Token(stored.value) if stored is not None and stored.value != rejected else current
-            return await self._obtain(rejected=None, previous=previous, retry=True)
+            return await self._obtain_and_save(rejected=None, previous=previous, retry=True)
 
     async def is_dead(self, token: Token) -> bool:
         """Return whether the server says that a token is dead; `False` if it cannot be asked."""
@@ -167,7 +167,7 @@ class TokenRefresher:
             await self._stored.save(current, None)
         return self._activate(current, seconds=None, start=self._clock.monotonic())
 
-    async def _obtain(self, *, rejected: str | None, previous: Token | None, retry: bool) -> ActiveToken:
+    async def _obtain_and_save(self, *, rejected: str | None, previous: Token | None, retry: bool) -> ActiveToken:
         recreates = rejected is not None and self.provider.device_key is not None
         if recreates:
             self._check_conflict()
