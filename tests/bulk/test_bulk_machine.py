@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, people
+from disks import watch_databases
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import machine
@@ -48,23 +49,17 @@ def test_an_arrow_leads_where_the_table_says(move, before):
 async def test_runs_walk_each_arrow(monkeypatch, tmp_path):
     """Rows that are unchanged, made, lost, stopped and lost again take every arrow of the table between them."""
     walked, clock = set(), FakeClock()
-    server, move_writes, end_writes = CustomerServer(clock), Journal._move, Journal.end
+    server = CustomerServer(clock)
 
-    def states(journal, ids):
-        marks = ", ".join("?" * len(ids))
-        found = journal._db.execute(f"SELECT state FROM writes WHERE id IN ({marks})", ids)
-        return {State(state) for (state,) in found}
+    def watch(database, statement):
+        if statement.startswith("BEGIN") and list(database.execute("PRAGMA table_info(writes)")):
+            database.create_function("walked", 2, lambda *states: walked.add(tuple(map(State, states))))
+            database.execute(
+                "CREATE TEMP TRIGGER IF NOT EXISTS watch AFTER UPDATE OF state ON writes WHEN old.state != new.state "
+                "BEGIN SELECT walked(old.state, new.state); END"
+            )
 
-    def moved(self, move, assignments, values):
-        walked.update((move, state) for state in states(self, [one[-1] for one in values]))
-        return move_writes(self, move, assignments, values)
-
-    def ended(self, results, **more):
-        walked.update((Move.END, state) for state in states(self, [write.id for write, _ in results]))
-        return end_writes(self, results, **more)
-
-    monkeypatch.setattr(Journal, "_move", moved)
-    monkeypatch.setattr(Journal, "end", ended)
+    watch_databases(monkeypatch, watch)
     rows = people(6)
     known = {name: value for name, value in rows[0].items() if name != "email"}
     server.add(rows[0]["email"], **known)
@@ -77,7 +72,7 @@ async def test_runs_walk_each_arrow(monkeypatch, tmp_path):
         server.writes = []
         report = await client.customers.bulk_write(rows, **arguments)
     assert counts(report) == {"created": 5, "unchanged": 1}
-    assert walked == {(move, before) for move, (sources, _) in TRANSITIONS.items() for before in sources}
+    assert walked == {(before, after) for sources, after in TRANSITIONS.values() for before in sources}
 
 
 def test_the_drawing_is_the_table():

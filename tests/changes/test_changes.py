@@ -7,11 +7,11 @@ from datetime import timedelta
 import anyio
 import pytest
 from attrs import evolve
+from disks import file_of, watch_databases
 from kit import connect
 
 from carecloud_async import ConfigurationError, EnterpriseCredentials, ExportError
-from carecloud_async._lists.changes.reader import Changes
-from carecloud_async._lists.changes.state_file import StateFile
+from carecloud_async._lists.changes.reader import Changes, open_state
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
@@ -259,22 +259,32 @@ async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state,
 
 async def test_a_calm_run_reads_the_state_by_ranges_and_writes_no_record(sandbox, state, monkeypatch):
     """A record whose text is known is unchanged without being looked up by its id, or written."""
+    statements = []
+
+    def watch(database, statement):
+        if " records" in statement and file_of(database) == state.name:
+            statements.append(statement)
+
     async with connect(sandbox) as client:
         listing = client.customers.list(count=100)
         await take(listing, state)
-        monkeypatch.setattr(StateFile, "find", None)
-        monkeypatch.setattr(StateFile, "put", None)
+        watch_databases(monkeypatch, watch)
         found, report = await take(listing, state)
     assert (found, report.unchanged) == ([], 300)
+    assert 3 <= len(statements) < 30
+    assert all(one.startswith("SELECT") and " IN " not in one for one in statements), statements
 
 
-async def test_numbers_of_deleted_records_do_not_add_up(sandbox, state, monkeypatch):
+async def test_numbers_of_deleted_records_do_not_add_up(sandbox, state):
     """A state that is used for years takes memory for the records there are, not for those there were."""
-    monkeypatch.setattr("carecloud_async._lists.changes.comparison._SPARE_NUMBERS", 20)
     numbers = []
     async with connect(sandbox) as client:
         listing = client.customers.list()
-        for _ in range(8):
+        for night in range(8):
+            if night:
+                with closing(open_state(state, listing.export_source(), remote=None)) as opened:
+                    opened.set("next_number", opened.next_number + 40_000)  # as after so many new records
+                    opened.commit()
             found, report = await take(listing, state)
             assert (len(found), report.unchanged) == ((300, 0) if not numbers else (200, 200))
             with closing(sqlite3.connect(state)) as database:
@@ -285,7 +295,8 @@ async def test_numbers_of_deleted_records_do_not_add_up(sandbox, state, monkeypa
                 sandbox.customers.delete(one)
                 sandbox.customers.insert()
     assert all(count == 300 for _, count in numbers)
-    assert max(last for last, _ in numbers) <= 2 * 300 + 20 + 100
+    assert 80_000 < max(last for last, _ in numbers) <= 2 * 300 + 100_000 + 100
+    assert min(last for last, _ in numbers[1:]) < 1000  # the records have new numbers
 
 
 @pytest.mark.parametrize(
