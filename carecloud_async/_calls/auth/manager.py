@@ -47,8 +47,7 @@ _log = logging.getLogger("carecloud_async.auth")
 #: The logins that a refresh sends. Observers learn from it which login a call waited for.
 sent_logins: Collector[object] = Collector("sent_logins")
 
-#: The longest duration of a refresh, in seconds: without a valid token, and with one. In the second case it takes at
-#: most a part of its caller's own time.
+#: Longest duration of a refresh (seconds): without a valid token; and with one, at most a part of the caller's time.
 RETRY_SECONDS = 60.0
 EARLY_SECONDS = 5.0
 EARLY_PART = 0.25
