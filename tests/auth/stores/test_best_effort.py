@@ -2,9 +2,11 @@
 
 from contextlib import asynccontextmanager
 
+import anyio
 import pytest
 
 from carecloud_async import CareCloud, TokenStore
+from carecloud_async._calls.auth.stores.base import BestEffortStore, StoredToken
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.sandbox import Sandbox
 
@@ -54,3 +56,40 @@ async def test_a_store_that_failed_is_not_asked_again_for_the_same_login(failing
         await client.ping()
     assert store.asked[len(asked) :] == ["lock", "load", "save"]
     assert sandbox.logins == 2
+
+
+class StuckStore(FailingStore):
+    """A store whose locks another process holds without end."""
+
+    @asynccontextmanager
+    async def lock(self, key):
+        self._ask("lock")
+        await anyio.sleep_forever()
+        yield
+
+
+async def test_a_lock_that_another_process_holds_without_end():
+    """Callers who have less time than the lock is waited for get past it all the same, and do without the store."""
+    stuck = StuckStore()
+    store, entered = BestEffortStore(stuck, lock_seconds=0.4), False
+    with anyio.fail_after(60):
+        while not entered:
+            with anyio.move_on_after(0.1):
+                async with store.lock("key"):
+                    await store.save("key", StoredToken(value="token"))
+                    assert await store.load("key") is None
+                    entered = True
+    assert set(stuck.asked) == {"lock"}
+
+
+async def test_a_lock_that_fails_is_waited_for_again():
+    """A store that failed at once has not been waited for: the next caller has the whole time."""
+    failing = FailingStore("lock")
+    store = BestEffortStore(failing, lock_seconds=60)
+    for _ in range(3):
+        async with store.lock("key"):
+            pass
+    failing.failing.clear()
+    async with store.lock("key"):
+        await store.load("key")
+    assert failing.asked == ["lock"] * 4 + ["load"]

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 
+import anyio
 from attrs import field, frozen
 from attrs.converters import optional
 
@@ -16,6 +17,10 @@ from carecloud_async.errors import TokenStoreError
 __all__ = ["StoredToken", "TokenStore"]
 
 _log = logging.getLogger("carecloud_async.auth")
+
+#: How long a login that can do without the store waits for its lock, in seconds, also in several calls one after
+#: another: a process that was stopped, or whose event loop is blocked, may hold it without end.
+LOCK_SECONDS = 20.0
 
 
 def _masked(value: object) -> str:
@@ -87,13 +92,20 @@ class BestEffortStore(TokenStore):
 
     For identities that can always log in again (users of the enterprise interface). A store that has failed under a
     lock is not asked again under that lock: one that does not answer costs a login its timeout once.
+
+    Args:
+        store: the store.
+        lock_seconds: how long its lock is waited for; see `LOCK_SECONDS`.
     """
 
-    def __init__(self, store: TokenStore) -> None:
+    def __init__(self, store: TokenStore, *, lock_seconds: float = LOCK_SECONDS) -> None:
         self._store = store
+        self._lock_seconds = lock_seconds
         self.shared: bool = store.shared
         #: The keys that are locked, each with whether the store has failed since.
         self._failed: dict[str, bool] = {}
+        #: Since when the lock of a key is waited for, by one caller after another.
+        self._waits_since: dict[str, float] = {}
 
     async def load(self, key: str) -> StoredToken | None:
         """Load the record; return `None` if the store fails."""
@@ -116,13 +128,27 @@ class BestEffortStore(TokenStore):
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
-        """Lock the key; continue without a lock if the store fails."""
+        """Lock the key; continue without a lock if the store fails, or if it takes too long."""
         async with AsyncExitStack() as stack:
             self._failed[key] = False
             stack.callback(self._failed.pop, key, None)
             with self._ignoring_failures(key):
-                await stack.enter_async_context(self._store.lock(key))
+                await self._enter_lock(key, stack)
             yield
+
+    async def _enter_lock(self, key: str, stack: AsyncExitStack) -> None:
+        now = anyio.current_time()
+        since = self._waits_since.setdefault(key, now)
+        deadline = max(since + self._lock_seconds, now + self._lock_seconds / 20)  # each caller tries
+        try:
+            with anyio.CancelScope(deadline=deadline) as scope:
+                await stack.enter_async_context(self._store.lock(key))
+        except Exception:
+            del self._waits_since[key]
+            raise
+        del self._waits_since[key]
+        if scope.cancelled_caught:
+            raise TokenStoreError(f"its lock was held by another process for {self._lock_seconds:g} seconds")
 
     @contextmanager
     def _ignoring_failures(self, key: str) -> Iterator[None]:
