@@ -7,6 +7,7 @@ import traceback
 from contextlib import asynccontextmanager
 
 import pytest
+from attrs import evolve
 from auth_tools import LOGIN, connect, credentials, make_sandbox
 from redis_servers import own_redis_server  # noqa: F401  (a fixture)
 
@@ -117,6 +118,28 @@ async def test_a_token_file_that_cannot_be_renewed(tmp_path, monkeypatch):
     async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=FileTokenStore(path)) as client:
         shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
     assert token not in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "path_params"),
+    [("tokens/Planted-Token/actions/other", None), ("tokens/{token_id}/actions/other", {"token_id": "Planted-Token"})],
+)
+async def test_a_token_in_the_path_of_any_call(path, path_params):
+    """A token that a caller puts into a path, or beside it, is in no frame of a failed call."""
+    async with connect(make_sandbox()) as client:
+        shown = await frames_of(lambda: client.request("POST", path, path_params=path_params))
+    assert "Planted" not in shown
+
+
+async def test_a_device_whose_token_is_refused():
+    """The name of a device, which may be that of its owner, is in no frame."""
+    sandbox = make_sandbox()
+    sandbox.faults.add("POST /tokens", status=403)
+    device = sandbox.device("kiosk")
+    device = evolve(device, device=evolve(device.device, device_name=NAME))
+    async with connect(sandbox, auth=device) as client:
+        shown = await frames_of(client.login)
+    assert NAME not in shown
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import asdict, field, frozen
 
 from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async._calls.auth.provider import AuthProvider, Send, digest, require_instance
 from carecloud_async._calls.auth.secret import masked, optional_secret_text, require_text
 from carecloud_async._calls.auth.token import Token, read_token_value
@@ -125,5 +126,6 @@ class DeviceToken(AuthProvider):
         }
         if self.push_token is not None:
             body["push_token"] = self.push_token
+        body = conceal_body(body)  # phones are often called after their owners
         data = await send("POST", "/tokens", json=body)
         return Token(read_token_value(data, "token_id", where="the response to POST /tokens"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from carecloud_async._base import codec
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.targets import target_reader
-from carecloud_async._base.runtime.secret_text import conceal, conceal_body
+from carecloud_async._base.runtime.secret_text import conceal, conceal_body, secret_text
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters
 from carecloud_async._calls.call.operation import CallRequest
@@ -98,7 +98,9 @@ class AnyCall:
         from carecloud_async.resources.lookup.adhoc import check_query, find  # they load the table of all operations
 
         params, json, headers = conceal(params), conceal_body(json), conceal(headers)
+        path, path_params = secret_text(path), conceal(path_params)
         operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
+        values = conceal(values)
         query = check_filters(operation.kinds, params or {})
         if not allow_unknown:
             check_query(operation, query)
