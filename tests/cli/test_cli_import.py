@@ -1,6 +1,7 @@
 """`carecloud import`: outcomes, files and exit codes."""
 
 import csv
+import io
 import json
 import os
 import re
@@ -8,10 +9,6 @@ import signal
 
 import pytest
 from cli_process import wait_until
-from kit import connect
-
-from carecloud_async.cli.import_rows import _confirmed
-from carecloud_async.sandbox import Sandbox
 
 SOURCE = ("--default", "customer_source_id=86e05affc7a7abefcd513ab400")
 
@@ -220,20 +217,21 @@ def test_an_interrupted_import_says_how_far_it_came(start, project, tmp_path, nu
     assert re.fullmatch(said, err.splitlines(keepends=True)[-1]), err
 
 
-@pytest.mark.anyio
-async def test_the_preview_of_new_records(tmp_path, monkeypatch, capsys):
-    """The question counts new records, and names only the fields of records that are known."""
-    sandbox = Sandbox(customers=20, untidy=False)
-    known = next(email for one in sandbox.customers if (email := one["personal_information"]["email"]))
-    path = tmp_path / "c.csv"
-    path.write_text(f"email,last_name,language_id\n{known},Other,\na@example.com,A,en\nb@example.com,B,en\n")
-    monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
-    async with connect(sandbox) as client:
-        defaults = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
-        assert await _confirmed(client.customers, str(path), {"match": "email", "defaults": defaults})
-    said = capsys.readouterr().err
-    assert "new records: 2\n" in said
-    assert "fields that change: personal_information.last_name (1)\n" in said
+@pytest.mark.parametrize("answer", [True, False])
+def test_the_preview_of_new_records(carecloud, project, tmp_path, monkeypatch, answer):
+    """On a terminal the question counts new records, names the fields that change in known ones, and is heeded."""
+    (tmp_path / "known.csv").write_text("email,last_name,language_id\nknown@example.com,First,en\n")
+    assert carecloud("import", "customers", "known.csv", "--match", "email", *SOURCE, "--yes").code == 0
+    rows = ("known@example.com,Other,", "a@example.com,A,en", "b@example.com,B,en")
+    (tmp_path / "c.csv").write_text("\n".join(("email,last_name,language_id", *rows)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: answer)
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    done = carecloud("import", "customers", "c.csv", "--match", "email", *SOURCE, stdin=terminal)
+    assert "new records: 2\n" in done.err
+    assert "fields that change: personal_information.last_name (1)\n" in done.err
+    assert (done.code, project.count("POST /customers")) == ((0, 3) if answer else (1, 1))
 
 
 def test_a_dry_run(carecloud, project, tmp_path):

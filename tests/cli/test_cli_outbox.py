@@ -3,8 +3,7 @@
 import os
 import re
 import signal
-import sys
-from itertools import islice
+from itertools import cycle
 
 import anyio
 import pytest
@@ -35,18 +34,27 @@ def till(project, monkeypatch):
 
 
 @pytest.fixture
-def waiting(project):
-    """An outbox with points of five customers that wait, since the server was away."""
-    away = project.faults.add("GET /point-history", status=503, times=None)
+def put_waiting(project):
+    """Put the points of so many bills into an outbox, which cannot send them since the server is away."""
 
-    async def put():
-        async with CareCloud.from_env() as client, client.outbox("till.db") as outbox:
-            for number, one in enumerate(islice(project.customers, 5)):
-                points = {"customer_id": one["customer_id"], "amount": 5.0, "reference": f"B{number}"}
-                await outbox.put(client.points.assign_points, **points)
+    def call(bills):
+        async def put():
+            async with CareCloud.from_env() as client, client.outbox("till.db") as outbox:
+                for number, one in zip(bills, cycle(project.customers), strict=False):
+                    points = {"customer_id": one["customer_id"], "amount": 5.0, "reference": f"B{number}"}
+                    await outbox.put(client.points.assign_points, **points)
 
-    anyio.run(put)
-    project.faults.remove(away)
+        away = project.faults.add("GET /point-history", status=503, times=None)
+        anyio.run(put)
+        project.faults.remove(away)
+
+    return call
+
+
+@pytest.fixture
+def waiting(put_waiting):
+    """An outbox with points of five customers that wait."""
+    put_waiting(range(5))
 
 
 def test_the_help_desk_retries_and_drops(carecloud, till):
@@ -119,15 +127,17 @@ def test_why_an_entry_waits(entry, why):
     assert "; ".join(_reasons(waits, 35.0)) == why
 
 
-def test_a_long_list_says_how_many_more_wait(carecloud, waiting, monkeypatch):
-    """A list as long as the most that is printed is whole; of a longer one, the command says how many are left out."""
-    monkeypatch.setattr(sys.modules["carecloud_async.cli.outbox"], "_MOST_LISTED", 5)
+def test_a_long_list_says_how_many_more_wait(carecloud, put_waiting):
+    """A thousand entries are listed; of two more, the command says that they wait too."""
+    put_waiting(range(1000))
     whole = carecloud("outbox", "till.db")
-    assert (len(whole.out.splitlines()), whole.err) == (5, "carecloud: 5 waiting, 0 failed\n")
-    monkeypatch.setattr(sys.modules["carecloud_async.cli.outbox"], "_MOST_LISTED", 3)
+    numbers = [str(one) for one in range(1, 1001)]
+    assert [line.partition("\t")[0] for line in whole.out.splitlines()] == numbers
+    assert whole.err == "carecloud: 1,000 waiting, 0 failed\n"
+    put_waiting(range(1000, 1002))
     cut = carecloud("outbox", "till.db")
-    assert cut.out.splitlines() == whole.out.splitlines()[:3]
-    assert cut.err == "carecloud: … and 2 more that wait\ncarecloud: 5 waiting, 0 failed\n"
+    assert [line.partition("\t")[0] for line in cut.out.splitlines()] == numbers
+    assert cut.err == "carecloud: … and 2 more that wait\ncarecloud: 1,002 waiting, 0 failed\n"
 
 
 @posix

@@ -13,8 +13,7 @@ from carecloud_async.cli.filters import read_filters, read_value
 from carecloud_async.cli.resources import find_list, find_record, list_path_values, readable
 from carecloud_async.cli.resources import record_path_values as path_of_record
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.resources.lookup import by_name
-from carecloud_async.resources.lookup.by_name import listable
+from carecloud_async.resources.lookup.by_name import enterprise_lists, listable
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 TIME_SLOTS = "booking_tickets.time_slots"
@@ -50,17 +49,12 @@ def test_a_family_without_such_a_call(find, name, words):
         find(name)
 
 
-def test_a_customer_interface_has_lists_of_its_own(monkeypatch):
+def test_a_list_for_customers_alone_is_not_offered():
     """A list that only customers may ask for is not offered."""
     own = Operation(
         operation_id="x", method="GET", path="/mine", call="mine.list", result_key="mine", interfaces=CUSTOMER_ONLY
     )
-    monkeypatch.setattr(by_name, "OPERATIONS", {"x": own})
-    listable.cache_clear()
-    try:
-        assert listable() == {}
-    finally:
-        listable.cache_clear()
+    assert enterprise_lists([own, OPERATIONS["getCards"]]) == {"cards": OPERATIONS["getCards"]}
 
 
 OF = {
