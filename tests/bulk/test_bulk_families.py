@@ -9,10 +9,9 @@ from bulk_tools import connect
 from carecloud_async.bulk.family import field_paths
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Resource
 from carecloud_async.resources.hints import _NOT_IN_BULK, why_not_in_bulk
-from carecloud_async.resources.lookup.by_name import all_families, bulk_families, require_bulk
+from carecloud_async.resources.lookup.by_name import all_families, bulk_families, open_family, require_bulk
 from carecloud_async.sandbox import Sandbox
 
 assert OPERATIONS  # loads all families
@@ -26,7 +25,8 @@ def families(root=Resource):
         yield from families(cls)
 
 
-WRITING = {cls for cls in families() if issubclass(cls, BulkWriting) and cls._operations}
+#: The names of the families that can be written in bulk.
+WRITING = {cls: name for name, cls in bulk_families().items() if cls.__module__.startswith("carecloud_async.")}
 NOT_IN_BULK = {
     "tokens": "credentials are not data",
     "segments": "a segment is a name and a note, not a record with an input class",
@@ -35,10 +35,8 @@ NOT_IN_BULK = {
 
 def test_every_family_that_is_written_can_be_written_in_bulk():
     """Every family with a create, a batch or an update takes bulk writes; the rest is named with its reason."""
-    able = {
-        cls for cls in families() if any(hasattr(getattr(cls, name, None), "declared") for name in ("create", "batch"))
-    }
-    left_out = {cls._operations[0].call.rpartition(".")[0] for cls in able - WRITING}
+    writes = [getattr(cls, name, None) for cls in families() if cls not in WRITING for name in ("create", "batch")]
+    left_out = {one.declared.operation.call.rpartition(".")[0] for one in writes if hasattr(one, "declared")}
     assert left_out == set(NOT_IN_BULK)
 
 
@@ -58,8 +56,8 @@ def test_every_other_family_says_why_it_is_not_written():
 @pytest.mark.parametrize("cls", sorted(WRITING, key=lambda cls: cls.__name__), ids=lambda cls: cls.__name__)
 def test_the_keys_of_a_family_exist(cls):
     """Each key names a field of the record or of a create, and its filter is one of the list's."""
-    client = connect(Sandbox(customers=1))
-    family = cls(client.customers._caller, **dict.fromkeys(re.findall(r"\{(\w+)\}", cls._operations[0].path), "id"))
+    family = open_family(connect(Sandbox(customers=1)), WRITING[cls], ["id"] * WRITING[cls].count("."))
+    assert type(family) is cls
     facts = family._as_family().facts
     known = set(facts.settable)
     for model in (facts.reads, facts.update_model):
@@ -78,7 +76,5 @@ def test_the_guide_names_the_keys_of_every_family():
     page = (Path(__file__).parents[2] / "docs/bulk_writes.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", page, re.MULTILINE)
     found = {name: tuple(re.findall(r"`(\w+)`", keys)) for name, keys in table if "`=" not in name}
-    declared = {
-        cls._operations[0].call.rpartition(".")[0]: tuple(key.name for key in cls._bulk.keys) for cls in WRITING
-    }
+    declared = {name: tuple(key.name for key in cls._bulk.keys) for cls, name in WRITING.items()}
     assert {name: keys for name, keys in found.items() if name in declared} == declared

@@ -12,7 +12,6 @@ from bulk_tools import SOURCE, connect, people
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.errors import WrongEventLoopError
 from carecloud_async.pytest_plugin.clock import FakeClock
-from carecloud_async.resources.customers.bulk_lookups import named_properties
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +96,7 @@ async def test_a_row_whose_names_are_read_while_the_block_ends_is_an_error(sandb
             errors.append(str(error))
 
     async with connect(sandbox) as client:
-        name = next(iter(await named_properties(client.customers._as_family())))
+        name = (await client.customer_properties.list().first()).property_id
     async with connect(sandbox, transport=LateNames()) as client, anyio.create_task_group() as tasks:
         async with client.customers.bulk_writer(match="email") as writer:
             tasks.start_soon(write)
