@@ -171,7 +171,7 @@ class Converter:
             raise ConversionError("not a text") from None
 
     def whole(self, value: Any, enumeration: str | None) -> int:
-        """Return a whole number; the name of an enumeration's member will do."""
+        """Return a whole number; the name of an enumeration's member is taken too."""
         if isinstance(value, Enum):
             value = value.value
         if isinstance(value, bool):

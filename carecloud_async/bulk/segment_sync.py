@@ -45,11 +45,11 @@ _MODES: Final = ("add", "remove", "mirror")
 
 #: Rows whose customers are looked up together.
 _TOGETHER: Final = 450
-#: How often the difference is written, and how often a list that contradicts its own total is read.
+#: How often at most the difference is written, and a list that contradicts its own total is read.
 _PASSES, _READINGS = 4, 3
 #: Seconds before what failed is sent again: first, then doubling.
 _PAUSE: Final = 2.0
-#: Errors that may pass. Others are about the client, or about one customer.
+#: Errors that may be temporary. Others are about the client, or about one customer.
 _PASSING: Final = (OutcomeUnknownError, TransportError, ResponseError, ServerError, RateLimitError)
 
 
@@ -76,8 +76,8 @@ class SegmentSyncReport:
 
     Attributes:
         rows: rows of the source.
-        added: customers who came into the segment.
-        removed: customers who left it.
+        added: customers who were added to the segment.
+        removed: customers who were removed from it.
         unchanged: customers of the source who were in the segment already, or with `remove` were not in it.
         unknown: rows whose key no customer has, or several have.
         refused: customers whom the server refuses to add or remove, or fails on again and again.
@@ -106,7 +106,7 @@ class SegmentSyncReport:
 
 @frozen(kw_only=True)
 class Segment:
-    """A segment, as this file sees it.
+    """What a sync needs of a segment.
 
     Attributes:
         members: the list of its members.
@@ -123,7 +123,7 @@ async def sync(segment: Segment, customers: Family, source: Any, options: Segmen
 
     Raises:
         BulkWriteError: the source cannot be read, or the segment would lose too many members.
-        CareCloudError: the server is away or refuses the client.
+        CareCloudError: the server cannot be reached, or refuses the client.
     """
     key = find_key(customers.facts, options.match)
     if key is None:
@@ -160,10 +160,10 @@ class _Sync:
         return self._report(wanted, before, after, exact=exact)
 
     def _check_shrinking(self, before: Collection[str], remove: Collection[str], *, exact: bool) -> None:
-        """Raise where a mirror would remove customers without evidence that they are to go.
+        """Check that a mirror removes only customers that the source certainly lacks, and not most of the segment.
 
         Raises:
-            BulkWriteError: it would.
+            BulkWriteError: it may not be so.
         """
         if self._options.allow_shrink or not remove:
             return
@@ -309,7 +309,7 @@ def _as_rows(source: Any, key: Key) -> Any:
 
 
 def _flat(values: Mapping[str, Any], prefix: str, columns: Columns) -> Iterable[tuple[str, Any]]:
-    """Yield the values of a row by dotted field; what leads to no field names no customer."""
+    """Yield the fields of a row, dotted, and their values; a column without a field cannot be part of the key."""
     for column, value in values.items():
         name = f"{prefix}{column}"
         if isinstance(value, Mapping):

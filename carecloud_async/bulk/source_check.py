@@ -19,7 +19,7 @@ from carecloud_async.fixes import COLUMNS, COLUMNS_OF_LIST, DEFAULTS, Fix
 __all__ = ["checker_of"]
 
 _CARD_NUMBER = "card_number"
-#: Columns that lead nowhere and are named in one error.
+#: The most columns without a field that one error names.
 _MOST_NAMED = 10
 
 
@@ -63,7 +63,7 @@ async def checker_of(
 
 
 async def _read_codes(rows: RowSource, columns: Columns, family: Family, *, key: Key | None) -> dict[str, CodeColumn]:
-    """Read the columns that hold numbers of cards as a whole: see `spoiled`."""
+    """Read the columns of card numbers to their end, before any row is checked: see `spoiled`."""
     if rows.again is None:
         return {}
     facts = family.facts
@@ -91,7 +91,7 @@ async def _read_codes(rows: RowSource, columns: Columns, family: Family, *, key:
 
 
 def _require_columns(rows: RowSource, names: Collection[str], columns: Columns) -> None:
-    """Raise if `as_written=` names something else than a column of the source, or its field."""
+    """Raise if `as_written=` names anything but a column of the source, or its field."""
     if rows.columns is None:
         return
     for name in names:

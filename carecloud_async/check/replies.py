@@ -1,6 +1,6 @@
 """The result of one list request of a check; the server may have sent anything.
 
-Lists are read by the reader of the SDK, so that the check finds readable what an export finds readable.
+Lists are read as exports read them, so that the check can read what an export can.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from carecloud_async.cli.segment import segment
 
 
 class Command(TyperCommand):
-    """A command of ours."""
+    """A command whose help shows no types of flags."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters as the help shows them."""
@@ -36,7 +36,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The group of all commands."""
+    """The group of all commands; see `Command`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters as the help shows them."""
@@ -61,7 +61,7 @@ def _without_flag_types(parameters: list[Any]) -> list[Any]:
     return parameters
 
 
-#: Typer brings its own copy of click; its errors are known by the one that it exports.
+#: The base of click's errors. Typer has its own copy of click, of which it exports one error.
 _ClickError: Any = typer.BadParameter.__mro__[2]
 
 _EPILOG = (

@@ -11,7 +11,7 @@ INTERRUPTED = 130
 
 
 def say(line: str) -> None:
-    """Print one line for the person at the keyboard; a closed stderr harms nothing."""
+    """Print one line on stderr for the person at the keyboard; if stderr is closed, nothing happens."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"carecloud: {' '.join(line.split())}\n")
         sys.stderr.flush()

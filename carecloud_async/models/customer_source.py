@@ -1,4 +1,4 @@
-"""Where a customer's account came from, and a login at a social network, which the API never gives back."""
+"""Where a customer's account came from, and a login at a social network, which the API never returns."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class SegmentRecord(Model):
     customer_id: str | None = None
     """Id of the customer."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the customer came into the segment, in project-local time."""
+    """When the customer was added to the segment, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
 

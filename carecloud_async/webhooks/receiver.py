@@ -85,7 +85,7 @@ class WebhookSettings:
 
 _log = logging.getLogger("carecloud_async.webhooks")
 
-#: Bound on a store's last word, which a cancelled request still waits for.
+#: How long a store may take to finish or release a claim (seconds); a cancelled request waits for it too.
 _SECONDS_TO_CLOSE = 5
 #: How often a claim is extended in the time that it lasts.
 _EXTENSIONS = 3

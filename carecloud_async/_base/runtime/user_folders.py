@@ -1,4 +1,4 @@
-"""The user's own folders: for state that programs keep, configuration that people write, and files in the making."""
+"""The user's own folders: for state that programs keep, configuration that people write, and temporary files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def config_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of files in the making: `$XDG_CACHE_HOME` or `~/.cache`, on Windows `%LOCALAPPDATA%`."""
+    """Return the folder of temporary files: `$XDG_CACHE_HOME` or `~/.cache`, on Windows `%LOCALAPPDATA%`."""
     return _folder(environ, "XDG_CACHE_HOME", ".cache", on_windows="LOCALAPPDATA")
 
 
@@ -34,7 +34,7 @@ def _folder(environ: Mapping[str, str], variable: str, default: str, *, on_windo
 
 
 def _home() -> Path:
-    """Return the user's home; for a user number that has none the root, as container runtimes do."""
+    """Return the user's home; the root folder for a user id that has none, as container runtimes do."""
     try:
         return Path.home()
     except RuntimeError:

@@ -41,7 +41,7 @@ class _EnterpriseUser(AuthProvider):
 
     @abstractmethod
     async def _login_request(self) -> tuple[str, dict[str, Any]]:
-        """Return the action below `/users/actions/`, and its body without the application; its texts print as stars."""
+        """Return the action below `/users/actions/`, and its body without the application; secrets print as stars."""
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Log the user in; see `AuthProvider.obtain`."""

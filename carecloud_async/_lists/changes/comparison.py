@@ -19,10 +19,10 @@ from carecloud_async.fixes import Fix
 
 __all__ = ["Comparison"]
 
-#: Bytes of a digest. A changed record has the digest of one of a thousand neighbours once in 10 ** 16.
+#: Bytes of a digest: with eight, a changed record has the digest of one of a thousand neighbours once in 10 ** 16.
 _DIGEST = 8
 
-#: Each number takes a byte. The records are renumbered once there are twice as many numbers, and this many more.
+#: Each number takes a byte. Records are renumbered when the next number is greater than twice their count and this.
 _SPARE_NUMBERS = 100_000
 
 #: Stands between an id that several records have and the digest of the text of one of them.
@@ -149,7 +149,7 @@ class Comparison:
         return zlib.compress(line, 6) if self._keeps else None
 
     def recognize(self, lines: list[bytes], identify: Identify) -> None:
-        """Note that known records are there, and nothing else: a second reading before others count as deleted."""
+        """Note that known records are there, without comparing them: for the reading that confirms deletions."""
         keys = identify(lines)
         twins = [_twin(key, _digest(line)) for key, line in zip(keys, lines, strict=True) if isinstance(key, str)]
         before = self._seen.count(1)
@@ -172,7 +172,7 @@ class Comparison:
                 other lists. A right that is taken away meanwhile hides only the end of the list.
 
         Raises:
-            ExportError: it is.
+            ExportError: more than half of it is gone.
         """
         unseen = self.unseen
         gone = unseen if left is None else max(unseen, self.known - left)

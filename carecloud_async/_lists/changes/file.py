@@ -1,9 +1,9 @@
-"""The changes of a list as a file, which appears whole and with which the state moves.
+"""Writes the changes of a list to a file, which appears whole; the state is committed together with it.
 
     write      the file, next to its target, and sync it
     commit     the state, together with a note of the file
     publish    the file under its name
-    confirm    the note goes: the caller has the report
+    confirm    remove the note: the caller has the report
 
 If a run is killed after the commit, the next one finds the note. It publishes the file, if that was not done, and
 returns its report. So nothing is lost or returned twice.
@@ -159,7 +159,7 @@ def _close(*closed: StateFile | RemoteState | None) -> None:
 
 
 class _ChangesFile:
-    """One file of changes, with the open state that moves with it."""
+    """One file of changes, with the open state that is committed with it."""
 
     def __init__(
         self, source: ExportSource, target: Target, options: ChangesFileOptions, opened: StateFile, *, state: Path

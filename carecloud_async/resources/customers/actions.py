@@ -28,9 +28,9 @@ class CustomerActions(Resource, call="customers"):
         safe_to_repeat=True,
     )
     async def verify_credentials(self, *, login_type: str, login_value: str, password: str) -> str:
-        """Return the customer of these credentials; no login (`POST /customers/actions/verify-credentials`).
+        """Return the id of the customer with these credentials (`POST /customers/actions/verify-credentials`).
 
-        Enterprise API only.
+        It does not log the customer in. Enterprise API only.
 
         Args:
             login_type: see `LoginType`.

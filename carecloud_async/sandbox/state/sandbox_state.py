@@ -67,7 +67,7 @@ def local_timestamp(instant: float, *, zone: ZoneInfo) -> str:
         zone: Time zone of the project.
 
     Returns:
-        `YYYY-MM-DD HH:MM:SS`; in autumn's double hour the text is ambiguous, as the API's is.
+        `YYYY-MM-DD HH:MM:SS`; in the hour that repeats at the end of summer time it is ambiguous, as the API's is.
     """
     return datetime.fromtimestamp(instant, zone).strftime(TIMESTAMP)
 

@@ -38,7 +38,7 @@ class RecordFolder:
 
     Args:
         path: the folder's path; absolute.
-        choose: numbers in [0, 1): where a sweep begins.
+        choose: returns a number in [0, 1): the place in the list of files where a sweep begins.
     """
 
     def __init__(self, path: str, *, choose: Callable[[], float]) -> None:
@@ -97,7 +97,7 @@ class RecordFolder:
             self._unswept = names[start:] + names[:start]
         for _ in range(min(SWEPT_PER_SAVE, len(self._unswept))):
             name = self._unswept.pop()
-            # The caller holds the gate, so nobody else writes: a file with a temporary name is a killed writer's.
+            # The caller holds the gate, so no writer is at work: a file with a temporary name is that of a killed one.
             if name.endswith(_NEW) or self._is_ended(name, has_ended):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._join(name))
