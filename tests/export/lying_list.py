@@ -63,3 +63,28 @@ class LyingList(ListMachine):
             return set()
         start = int(self._at * len(listed))
         return set(listed[start : start + self.block])
+
+
+@define(kw_only=True)
+class LaggingList(ListMachine):
+    """A list whose first answers lack some records, which the total counts.
+
+    Attributes:
+        lagging: these records.
+        until: the number of these answers.
+    """
+
+    lagging: set
+    until: int
+
+    def page(self, offset, count):
+        if self.requests >= self.until:
+            return super().page(offset, count)
+        whole, churn = self.records, self.churn
+        self.records, self.churn = [one for one in whole if one not in self.lagging], None
+        data = super().page(offset, count)
+        self.records = whole
+        data["total_items"] = len(whole)
+        self.churn = churn
+        churn(self)
+        return data

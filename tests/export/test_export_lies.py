@@ -9,7 +9,7 @@ from attrs import define
 from change_server import ChangeServer, hexes, old_times
 from export_help import ids
 from list_machine import ListMachine
-from lying_list import LIES, LyingList
+from lying_list import LIES, LaggingList, LyingList
 from thorough import examples
 
 SIZE = 2350
@@ -213,3 +213,50 @@ def test_a_page_without_records_before_its_own_total_is_no_end(tmp_path, order, 
     served = HollowList(records=records, order=(order,), deleted_after=deleted_after)
     report, missing, _ = served.export(tmp_path / "c.jsonl", count=2)
     assert not missing or not report.exact
+
+
+@pytest.mark.parametrize("seed", [27, 30, 308, 312])
+def test_new_records_do_not_account_for_those_that_a_page_left_out(tmp_path, seed):
+    """A page leaves out records, in its total too, while as many are created: none is missing, or it is not exact."""
+    dice, news, fresh = random.Random(seed), random.Random(seed), iter(hexes(10_000, seed=seed + 1))
+
+    def grow(machine):
+        for _ in range(news.randint(0, 4) if machine.requests <= 30 else 0):
+            machine.records.append((next(fresh), -machine.requests))
+
+    machine = LyingList(
+        records=[(one, index) for index, one in enumerate(hexes(60, seed))],
+        lie="hides with total",
+        share=1 / 7,
+        block=dice.choice([1, 3, 5]),
+        lies=random.Random(seed + 1),
+        churn=grow,
+        cap=dice.choice([5, 10, None]),
+    )
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=10)
+    assert not (report.exact and missing)
+
+
+@pytest.mark.parametrize("seed", [2, 10, 16, 25, 26, 29])
+def test_what_an_early_pass_shows_is_not_forgotten(tmp_path, seed):
+    """A short list is read twice, and what its first pages lacked is shown meanwhile: none is missing, or not exact."""
+    dice = random.Random(seed)
+    records = [(one, index) for index, one in enumerate(hexes(dice.randrange(8, 16), seed))]
+    first = dice.randrange(len(records) - 2)
+    lagging = set(sorted(records)[first : first + 2])
+    until, calm = dice.randrange(5, 60), dice.randrange(5, 50)
+    news, fresh = random.Random(seed), iter(hexes(10_000, seed=seed + 1))
+
+    def churn(machine):
+        if machine.requests > calm:
+            return
+        if news.random() < 0.3:
+            machine.records.append((next(fresh), -machine.requests))
+        if news.random() < 0.3 and len(machine.records) > 3:
+            index = news.randrange(len(machine.records))
+            if machine.records[index] not in lagging:
+                machine.delete(index)
+
+    machine = LaggingList(records=records, lagging=lagging, until=until, cap=2, churn=churn)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=10)
+    assert not (report.exact and missing)

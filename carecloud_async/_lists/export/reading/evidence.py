@@ -22,17 +22,19 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
 
 __all__ = [
     "ENOUGH",
+    "Doubts",
     "IdOrder",
     "Overlap",
     "Totals",
     "agreeing_bits",
     "compare",
+    "moved_since",
     "place_bits",
     "sorted_bits",
 ]
@@ -89,6 +91,11 @@ class Totals:
         return 0 if before is None or not self._recent else max(self._recent[-1] - before, 0)
 
     @property
+    def surely_risen_by(self) -> int:
+        """By how much the last total is greater than those before it, or 0 while these are too few to be believed."""
+        return self.risen_by if len(self._recent) == _CONFIRMED else 0
+
+    @property
     def _confirmed(self) -> int | None:
         return max(self._recent) if len(self._recent) == _CONFIRMED else None
 
@@ -109,6 +116,38 @@ class Totals:
         if self._is_at_start and self._confirmed is not None:
             self.first, self._is_at_start = self._confirmed, False
         return differs
+
+
+@define(kw_only=True)
+class Doubts:
+    """What speaks against it that a pass found every record.
+
+    Attributes:
+        ends_early: whether the last page ended before its own total.
+        leaves_out: whether a page left out a record that, by a later page, lies before that one.
+        total_changed: whether the total changed during the pass.
+        shown: the records that the pass showed.
+        found_again: those of them that a page showed only when it was read again, while the total changed: they were
+            left out before, or are new.
+    """
+
+    ends_early: bool = False
+    leaves_out: bool = False
+    total_changed: bool = False
+    shown: int = 0
+    found_again: int = 0
+
+    def prevail(self, *, records: int, least: int) -> bool:
+        """Return whether records may be missing.
+
+        Args:
+            records: the records known, from this pass and others.
+            least: the records that the totals promise.
+        """
+        if self.ends_early or records - self.found_again < least:
+            return True
+        # What was deleted, in this pass or since another one, may hide what was left out.
+        return self.leaves_out and (self.total_changed or self.shown < least)
 
 
 @frozen
@@ -135,6 +174,15 @@ def compare(before: RawPage | None, page: RawPage) -> Overlap:
         return Overlap(bits=place_bits(page.end), moved_by=_moved_by(before, page) or 0)
     moved = _moved_by(before, page)
     return Overlap(changed=moved != 0 and (moved is not None or 0 <= place < len(before.ids)), moved_by=moved or 0)
+
+
+def moved_since(pages: Sequence[RawPage], page: RawPage) -> int:
+    """Return by how many places records moved towards the end of the list, by the last page that shows one of them."""
+    for before in reversed(pages):
+        moved_by = None if before.has_nulls or page.has_nulls else _moved_by(before, page)
+        if moved_by is not None:
+            return moved_by
+    return 0
 
 
 def _moved_by(before: RawPage, page: RawPage) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -171,8 +171,8 @@ class FullScan:
             )
 
         found = await read_in_order(make_pass, boundary)
-        is_short = found.last_pass.falls_short(self.recorder.counts.records)
-        self.recorder.end_pass(found.last_pass, exact=found.exact and not is_short, passes=found.passes)
+        is_short = any(one.falls_short(self.recorder.counts.records) for one in found.passes)
+        self.recorder.end_pass(found.passes[-1], exact=found.exact and not is_short, passes=len(found.passes))
         return not (found.exact and is_short)
 
     async def _read_twice(self, params: Mapping[str, Any]) -> None:
@@ -255,13 +255,12 @@ class OrderedPasses:
     """The result of passes in the order of ids.
 
     Attributes:
-        passes: their number.
+        passes: what a later one does not show, an earlier one may: that a page left out records.
         list_changed: whether the list was seen to change in one of them.
         exact: whether no gap was left, and the order of the records is shown to be stable.
     """
 
-    last_pass: ListPass
-    passes: int
+    passes: Sequence[ListPass]
     list_changed: bool
     exact: bool
 
@@ -285,18 +284,16 @@ async def read_in_order(
         NotInOrderError: the server does not keep the order of ids.
         CareCloudError: a page could not be read.
     """
-    place_bits, number, changed = 0.0, 1, False
+    place_bits, passes, changed = 0.0, list[ListPass](), False
     while True:
-        list_pass = make_pass(number)
+        list_pass = make_pass(len(passes) + 1)
         await list_pass.run()
+        passes.append(list_pass)
         changed |= list_pass.list_changed
         place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
         shown = is_one_page(list_pass) or _shows_order(boundary.evidence + place_bits)
-        if shown or not list_pass.is_whole or number == _MAX_PASSES:
-            return OrderedPasses(
-                last_pass=list_pass, passes=number, list_changed=changed, exact=list_pass.is_whole and shown
-            )
-        number += 1
+        if shown or not list_pass.is_whole or len(passes) == _MAX_PASSES:
+            return OrderedPasses(passes=passes, list_changed=changed, exact=list_pass.is_whole and shown)
 
 
 def _shows_order(bits: float) -> bool:

@@ -8,9 +8,9 @@ A pass is exact if
 
 Each page overlaps the one before by a record. If records were deleted in between, the later page begins too far on and
 does not connect: earlier pages are read until one connects. Each gap widens the overlap of later pages, so that steady
-change costs wider pages instead of extra requests. If records moved towards the end of the list and the totals do not
-say why, the page before may have left out one: it is read again. At the end of the total, single pages are read until
-one shows that nothing follows.
+change costs wider pages instead of extra requests. If records moved towards the end of the list, the pages before may
+have left out some, also where a greater total suggests that they are new: these pages are read again. At the end of the
+total, single pages are read until one shows that nothing follows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.boundary import Boundary
-from carecloud_async._lists.export.reading.evidence import Totals, compare
+from carecloud_async._lists.export.reading.evidence import Doubts, Totals, compare, moved_since
 from carecloud_async._lists.export.reading.page_requests import PageRequests, Probe
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.storage.checkpoint import Position
@@ -36,6 +36,8 @@ Accept: TypeAlias = "Callable[[RawPage, list[int], ListPass], Awaitable[None]]"
 _START = Position()
 #: How often the end of a list is looked for while its total is doubtful.
 _MOST_ENDS = 8
+#: The last pages that are read again where records moved: servers leave out the same records of so many answers.
+_DOUBTED = 3
 #: How often in a row the end may show the same page, although another one must follow.
 _MAX_REPEATS = 6
 
@@ -82,14 +84,12 @@ class ListPass:
         self.place_bits: float = 0.0
         self.nulls: int = position.nulls
         self._last = position.end  # the offset of the last known record
-        self._last_page: RawPage | None = None  # the last page that was taken; `None` after known pages were skipped
+        self._last_page: RawPage | None = None  # the last page that was taken
         self._is_done = False  # whether no more pages are wanted
         self._is_stopped = False  # whether that is because of `stop_after`: the end of the list was not looked for
         self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
-        self._ends_early = False  # whether the last page ended before its own total
-        self._leaves_out = False  # whether a page left out a record that, by the next page, lies before that one
-        self._has_counted_change = False
-        self._lower_pages: list[RawPage] = []  # the last pages, if their totals were lower than the largest
+        self._doubts = Doubts()
+        self._recent: list[RawPage] = []  # the last pages that were taken, without those that were read again
         self._empty_from: int | None = None  # the offset of the first page without entries
         self._unknown_starts = 0  # first pages in a row without a known record
 
@@ -119,16 +119,13 @@ class ListPass:
     @property
     def is_doubtful(self) -> bool:
         """Whether a page left out records, or the list ended before its own total."""
-        return self._leaves_out or (self._ends_early and not self._is_stopped and not self._totals.contradicted)
+        doubts = self._doubts
+        return doubts.leaves_out or (doubts.ends_early and not self._is_stopped and not self._totals.contradicted)
 
     def falls_short(self, records: int) -> bool:
         """Return whether fewer records were read than the totals promise."""
         expected = self._totals.expected
-        if expected is None:
-            return False
-        if self._ends_early or records + self.nulls < expected:
-            return True
-        return self._leaves_out and self._has_counted_change  # what was deleted may hide what was left out
+        return expected is not None and self._doubts.prevail(records=records, least=expected - self.nulls)
 
     async def run(self) -> None:
         """Read the list.
@@ -192,7 +189,7 @@ class ListPass:
         """Take into account what a page shows of the list, whether or not it is taken."""
         self._boundary.check(page)
         differs = self._totals.observe(page.total, at_least=page.end if page.received else 0)
-        self._has_counted_change |= differs
+        self._doubts.total_changed |= differs
         self.list_changed |= differs
         self._requests.largest_page = max(self._requests.largest_page, page.received)
         if not page.received and self._empty_from is None:
@@ -217,32 +214,35 @@ class ListPass:
     async def _take(self, page: RawPage, *, connected: bool = True) -> None:
         """Add a page and hand it over; one that does not connect is assumed to be the next one."""
         before = self._last_page
-        moved_by = compare(before, page).moved_by
-        if before is not None and self._boundary.order is not None and moved_by > self._totals.risen_by:
+        moved_by = moved_since(self._recent, page)
+        if before is not None and self._boundary.order is not None and moved_by > self._totals.surely_risen_by:
             await self._look_again(before, page, moved_by)
         await self._add(page, connected=connected)
-        is_lower = page.total is not None and page.total < (self._totals.largest or 0)
-        self._lower_pages = [*self._lower_pages[-2:], page] if is_lower else []
+        self._recent = [*self._recent[1 - _DOUBTED :], page]
 
     async def _look_again(self, before: RawPage, page: RawPage, moved_by: int) -> None:
-        """Read pages again that may have left out records: later ones moved back, and the total does not say why.
+        """Read pages again that may have left out records: later ones moved towards the end of the list.
 
         These are the last pages with a lower total, and the page before: twice, if its new answer disagrees too.
         """
-        for one in [*(page for page in self._lower_pages if page is not before), before]:
+        is_explained, shown = moved_by <= self._totals.risen_by, self._doubts.shown
+        lower = [one for one in self._recent if one.total is not None and one.total < (self._totals.largest or 0)]
+        self._recent = []
+        for one in [*(one for one in lower if one is not before), before]:
             await self._read_again(one, moved_by, total=page.total)
         if compare(self._last_page, page).moved_by > 0:
             await self._read_again(before, moved_by, total=page.total)
         # A server that left out one record may leave out more, unless its first answer was full or ends the list.
-        if before.received < min(before.asked, self._requests.largest_page) and not before.ends_list:
-            self._leaves_out = True
+        is_short = before.received < min(before.asked, self._requests.largest_page) and not before.ends_list
+        self._doubts.leaves_out |= is_short and not is_explained
+        self._doubts.found_again += self._doubts.shown - shown if self._doubts.total_changed else 0
 
     async def _read_again(self, before: RawPage, more: int, *, total: int | None) -> None:
         page = await self._fetch(before.offset, before.received + more)
         if page.ids and self._boundary.connects(page):
             await self._add(page)
         # Its total is still lower than that of the page after it, the largest: it may leave out the same records again.
-        self._leaves_out |= page.total is not None and page.total < (total or 0) == self._totals.largest
+        self._doubts.leaves_out |= page.total is not None and page.total < (total or 0) == self._totals.largest
 
     async def _add(self, page: RawPage, *, connected: bool = True) -> None:
         before, self._last_page = self._last_page, page
@@ -250,8 +250,9 @@ class ListPass:
         self.list_changed |= overlap.changed
         self.place_bits += overlap.bits
         self.nulls += page.received - len(page.ids)
-        self._ends_early = page.ends_early
+        self._doubts.ends_early = page.ends_early
         new = self._boundary.advance(page) if connected else self._boundary.append(page)
+        self._doubts.shown += len(new)
         self._last = page.last
         if self._requests.is_endless(has_new=self._boundary.has_advanced):
             if before is not None and before.ids == page.ids:
@@ -264,7 +265,7 @@ class ListPass:
     def _skip(self, page: RawPage) -> None:
         """Continue after a page that holds known records only: records were inserted before it."""
         self.list_changed = True
-        self._last_page, self._last = None, page.end - 1
+        self._last = page.end - 1
 
     def _may_continue(self) -> bool:
         """Return whether another page may be requested: no list is read forever."""
@@ -340,7 +341,7 @@ class ListPass:
                 before, again = self._last_page, await self._fetch(self._last)
                 # Nothing else shows that the last known record is still the last one.
                 self.is_whole = before is not None and again.lines == before.lines
-            self._ends_early |= page.ends_early
+            self._doubts.ends_early |= page.ends_early
             self._is_done = True
         else:
             self.list_changed = True
