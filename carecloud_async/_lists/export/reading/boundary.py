@@ -112,8 +112,11 @@ class Boundary:
         return any(one in self._recent for one in page.ids)
 
     def is_within(self, page: RawPage) -> bool:
-        """Return whether the order of ids shows that a page lies wholly within what is known."""
-        return self.connects_by_order(page) and self._is_before_last(page.ids[-1])
+        """Return whether the order of ids shows that a page without a remembered record lies wholly within what is known.
+
+        While no id was forgotten, the records of such a page are not known.
+        """
+        return self._recent.has_forgotten and self.connects_by_order(page) and self._is_before_last(page.ids[-1])
 
     def connects_by_order(self, page: RawPage) -> bool:
         """Return whether the order of ids shows that a page without a remembered record begins within what is known."""

@@ -22,7 +22,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import define, frozen
+from attrs import frozen
 
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
 
@@ -118,7 +118,6 @@ class Totals:
         return differs
 
 
-@define(kw_only=True)
 class Doubts:
     """What speaks against it that a pass found every record.
 
@@ -131,11 +130,12 @@ class Doubts:
             left out before, or are new.
     """
 
-    ends_early: bool = False
-    leaves_out: bool = False
-    total_changed: bool = False
-    shown: int = 0
-    found_again: int = 0
+    def __init__(self) -> None:
+        self.ends_early: bool = False
+        self.leaves_out: bool = False
+        self.total_changed: bool = False
+        self.shown: int = 0
+        self.found_again: int = 0
 
     def prevail(self, *, records: int, least: int) -> bool:
         """Return whether records may be missing.
