@@ -35,7 +35,7 @@ class RowChecker:
     """Checks the rows of one source.
 
     Args:
-        columns: where columns lead.
+        columns: the field of each column.
         key: the key that names a record; `None` if every row is created.
         textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.

@@ -5,13 +5,13 @@ write whose outcome is not known stays behind when its run ends, is killed, or g
 run may take it over when the settle time has passed, since no request of the first run can take effect any more.
 
 Two keys may lead to one record, such as an e-mail address and a card. So the record that a look-up found is claimed
-too, before it is changed. Another run may have written it between that look-up and the claim: when a record is let go,
-the time is kept for a minute, and a base that was read before is read again.
+too, before it is changed. Another run may have written it between that look-up and the claim: the time
+at which a record is released is kept for a minute, and a record that was read before then is read again.
 
 Keys are kept as digests in one private SQLite file. A run is alive while it holds the lock of one of a few files that
 are never removed, each of which serves one run after another. Times are of the machine's monotonic clock, which all
-processes share: it does not step, and begins at zero when the machine starts. A time ahead of it is from before the
-start, and counts as now.
+processes share: it does not step, and begins at zero when the machine starts. A time after now was noted before the
+machine started, and counts as now.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Claims:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             claim_folder(self._folder)
-            # SQLite makes the file, in a private folder: a process that opens it besides loses the locks of all its
-            # connections when it closes that descriptor (POSIX).
+            # SQLite makes the file, in a private folder: if the process opened it itself too, closing that descriptor
+            # would drop the locks of all its connections (POSIX).
             self._database = db = Database(self._folder / _FILE, explain=self._explain, timeout=_BUSY)
             db.write_ahead()
             db.execute("PRAGMA synchronous=FULL")
@@ -230,7 +230,7 @@ class Claims:
             self._db.execute("DELETE FROM claims WHERE left_at < ?", (now - _KEPT,))
 
     def _free_since(self, digest: bytes, owner: int, settle: float, left_at: float | None) -> float:
-        """Return when the last request about a claimed key can take effect; less than 0 if this run has the key."""
+        """Return until when requests about a claimed key may take effect; less than 0 if this run has the key."""
         now = self._clock.monotonic()
         if left_at is None and owner == self.owner:
             return -1.0

@@ -1,4 +1,4 @@
-"""`columns=`: where columns lead, and what their words mean, as a mapping or as a file of TOML or JSON.
+"""`columns=`: the field of each column, and what its words mean: a mapping, or a file of TOML or JSON.
 
 "E-mail" = "email"
 "Note" = ""                                     # passed over
@@ -45,7 +45,7 @@ def column_map(given: Mapping[str, Any] | str | os.PathLike[str] | None) -> Mapp
     """Return what `columns=` says of each column; reads the file that it names.
 
     Raises:
-        BadSourceError: the file cannot be read, or says something else.
+        BadSourceError: the file cannot be read, or holds no such mapping.
     """
     label, found = "columns", given or {}
     if isinstance(found, (str, os.PathLike)):
@@ -58,7 +58,7 @@ def column_map(given: Mapping[str, Any] | str | os.PathLike[str] | None) -> Mapp
 def _read(path: Path) -> Any:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise BadSourceError(f"{path}: where columns lead is a mapping, or a file that ends with .toml or .json")
+        raise BadSourceError(f"{path}: columns= takes a mapping, or a file that ends with .toml or .json")
     try:
         return reader(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

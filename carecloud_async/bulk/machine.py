@@ -1,7 +1,8 @@
 """One write: its states, and what leads from one to the next. Everything else in this package serves this machine.
 
 A row of a bulk write is one write or more: its record, then its parts (a card, an external id, values of properties).
-All of them pass through the same four states, each with a key, a body and a state of its own, which the journal keeps.
+All of them pass through the same states, each with a key, a body and a state of its own, which the journal keeps. A
+part that has ended is kept as a part of its row's outcome only.
 
 ```text
                   intend                    end
@@ -20,28 +21,29 @@ All of them pass through the same four states, each with a key, a body and a sta
     move        from                      to         when
     intend      waiting, lost          -> intended   a request was decided: it is noted, and then it leaves
     take back   intended               -> waiting    the request did nothing: it never left, or got 401, 403 or 429
-    lose        intended               -> lost       the answer was lost, or the run was killed
-    end         waiting, lost          -> ended      the look-up showed that nothing is to be sent, or nothing can be
-    end         intended               -> ended      answered: written, refused, in conflict; or lost, without a key
+    lose        intended               -> lost       the answer was lost, or was a 5xx; or a resumed run finds it so
+    end         waiting, lost          -> ended      by the look-up or the limits below, nothing need or may be sent
+    end         intended               -> ended      answered: written, refused or in conflict; or lost, without a key
 ```
 
-In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent. It stays in its state and has
-another turn a second later while another run holds its key or its record, or another row of the run is writing the same
-record. In `lost` it has no turn before the settle time is over. It ends with one of six outcomes: `created`,
-`updated`, `unchanged`, `refused`, `conflict`, `unknown`.
+In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent. While another run holds its key or
+its record, or another row of the run writes that record, it keeps its state and has its next turn a second later. In
+`lost` it has no turn before the settle time is over. A write that was taken back after an earlier loss waits again, and
+is still decided as one that may have been sent. It ends with one of six outcomes: `created`, `updated`, `unchanged`,
+`refused`, `conflict`, `unknown`.
 
 **Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when
-its outcome is known; a record that is about to be changed is claimed too, since another key may lead to it. So what a
-look-up shows holds until the write has its outcome, whatever other runs on this machine do, and there is nothing to
-remember of writes that are done.
+its outcome is known; a record that is about to be changed is claimed too, since another key may lead to it. So no other
+run of this user on this machine changes what a look-up showed before the write has its outcome. Other programs can.
 
 **An intent is durable before its request leaves.** So there is no state for a request that has left: after a kill every
 intended write may have been sent, and counts as lost.
 
-**A lost write settles before it is looked up.** Until the settle time is over the request may still take effect. After
-it the record shows what happened. If it has every value, the write is done (`created` if no record existed before,
-else `updated`). If not, the write is decided again: a refusal or conflict ends as `unknown`. A record without a key
-is never `lost`, since it cannot be looked up. It ends as `unknown` at once, and is never sent again.
+**A lost write settles before it is looked up.** Until the settle time is over, the request may still take effect. Then
+the record is looked up. If it has every value, the write is done (`created` if no record existed before, else
+`updated`). If not, it is decided again; a refusal or a conflict then ends as `unknown`, and so does a create whose key
+is written after the record, since the key cannot show it. A record without a key is never `lost`: it ends as `unknown`
+at once, or when the killed run is resumed, and is never sent again.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ from carecloud_async.bulk.rows import Plan, Write
 
 __all__ = ["MAX_ALONE", "TRANSITIONS", "Move", "State", "after_a_loss", "before_sending"]
 
-#: A write is refused once the server has answered it, sent alone, with the same 5xx this often in a row.
+#: A write that is sent alone is refused after this many equal 5xx in a row, each of which counts as a lost answer.
 MAX_ALONE: Final = 3
 #: A write whose answer was lost this often is refused too. A kill counts as a loss, even if nothing had left yet.
 MAX_TRIES: Final = 20
@@ -69,11 +71,11 @@ class State(IntEnum):
     """The state of a write, as the journal stores it."""
 
     WAITING = 0
-    """Nothing of it is under way."""
+    """No request of it is under way."""
     INTENDED = 1
     """It is about to be sent, or was sent."""
     LOST = 2
-    """It was sent, and its answer was lost."""
+    """It may have been sent, and no answer came."""
     ENDED = 3
     """It has its outcome."""
 
@@ -106,12 +108,12 @@ def after_a_loss(write: Write, decided: RowResult | Plan) -> RowResult | Plan:
     intent = write.intent
     if intent is None:
         return decided
-    if isinstance(decided, Plan):  # what was changed before is a change of this row all the same
+    if isinstance(decided, Plan):  # what the lost request changed counts for this row
         return attrs.evolve(decided, changed=tuple(dict.fromkeys((*intent.changed, *decided.changed))))
     if decided.outcome is Outcome.UNCHANGED:  # it has every value
         outcome = Outcome.CREATED if intent.was_absent else Outcome.UPDATED
         return attrs.evolve(decided, outcome=outcome, changed_fields=intent.changed)
-    if decided.outcome in {Outcome.CONFLICT, Outcome.REFUSED}:  # which says nothing of what was sent before
+    if decided.outcome in {Outcome.CONFLICT, Outcome.REFUSED}:  # neither says what became of the lost request
         return attrs.evolve(decided, outcome=Outcome.UNKNOWN, reasons=(*decided.reasons, _UNKNOWN))
     return decided
 

@@ -29,10 +29,11 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """The row cannot be read, has no key, repeats one, or the server refused it; the reasons say which."""
     CONFLICT = "conflict"
-    """The record is not in the state that the row expects; nothing was written."""
+    """The record is not in the state that the row expects, and was not changed; or a part of the row (a card, say)
+    could not be written, and the reasons say whether the record was."""
     UNKNOWN = "unknown"
-    """The answer was lost, and no single record shows what became of the row: it has no key, or several records
-    have it. It is never sent again by itself."""
+    """The answer was lost, and no record shows what became of the row: it has no key, several records have it, or it
+    is written after the record. The row is never sent again by itself."""
 
 
 @frozen(kw_only=True)

@@ -30,7 +30,7 @@ async def checker_of(
 
     Args:
         rows: the source.
-        columns: where columns lead.
+        columns: the field of each column.
         key: the key that names a record; `None` if every row is created.
 
     Raises:

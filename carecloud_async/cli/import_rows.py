@@ -302,7 +302,7 @@ def _check_family(resource: str, of: Sequence[str]) -> None:
 
 
 def columns_of(file: str | None, pairs: Sequence[str] | None) -> Mapping[str, Any]:
-    """Return where columns lead: what a file says, then each `COLUMN=FIELD`.
+    """Return the field of each column: what a file says, then each `COLUMN=FIELD`.
 
     Raises:
         BulkWriteError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""`columns=`: where columns lead and what their words mean, as a mapping or a file."""
+"""`columns=`: the field of each column and what its words mean, as a mapping or a file."""
 
 import json
 import tomllib

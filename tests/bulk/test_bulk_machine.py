@@ -27,23 +27,87 @@ def state_of(journal):
     return State(journal._db.execute("SELECT state FROM writes")[0][0])
 
 
+def journal_of(key="a"):
+    """A journal of one row, and its write."""
+    journal = Journal(None, keep_rows=False)
+    journal.load([LoadedRow(number=1, line=1, key=key, checked=CheckedRow(key=key and (key,)))])
+    ((write,), _) = journal.take_turn(now=0.0, after=0, limit=1)
+    return journal, write
+
+
+def take(move, journal, write):
+    """Move a write."""
+    if move is Move.INTEND:
+        journal.intend([(write, PLAN)])
+    elif move is Move.TAKE_BACK:
+        journal.take_back([write], until=1.0)
+    elif move is Move.LOSE:
+        journal.lose([(write, None, 1)], now=1.0, settle_seconds=35.0)
+    else:
+        journal.end([(write, PLAN.result)], parts_of=lambda _write, _result: (), now=1.0)
+
+
 @pytest.mark.parametrize("before", State)
 @pytest.mark.parametrize("move", Move)
 def test_an_arrow_leads_where_the_table_says(move, before):
     """A move changes the state of a write from the states of the table, and from no other."""
-    with closing(Journal(None, keep_rows=False)) as journal:
-        journal.load([LoadedRow(number=1, line=1, key="a", checked=CheckedRow(key=("a",)))])
-        ((write,), _) = journal.take_turn(now=0.0, after=0, limit=1)
+    journal, write = journal_of()
+    with closing(journal):
         journal._db.execute("UPDATE writes SET state = ?", (before,))
-        moves = {
-            Move.INTEND: lambda: journal.intend([(write, PLAN)]),
-            Move.TAKE_BACK: lambda: journal.take_back([write], until=1.0),
-            Move.LOSE: lambda: journal.lose([(write, None, 1)], now=1.0, settle_seconds=35.0),
-            Move.END: lambda: journal.end([(write, PLAN.result)], parts_of=lambda _write, _result: (), now=1.0),
-        }
-        moves[move]()
+        take(move, journal, write)
         sources, target = TRANSITIONS[move]
         assert state_of(journal) == (target if before in sources else before)
+
+
+@pytest.mark.parametrize("before", [State.WAITING, State.INTENDED, State.LOST])
+@pytest.mark.parametrize("move", Move)
+def test_a_part_takes_the_same_arrows(move, before):
+    """A part of a row moves as the table says; a part that has ended is gone."""
+    journal, record = journal_of()
+    with closing(journal):
+        created = RowResult(outcome=Outcome.CREATED, record_id="r")
+        journal.end([(record, created)], parts_of=lambda _write, _result: [("cards", {"number": "1"})], now=1.0)
+        ((part,), _) = journal.take_turn(now=1.0, after=None, limit=1)
+        journal._db.execute("UPDATE writes SET state = ? WHERE id = ?", (before, part.id))
+        take(move, journal, part)
+        sources, target = TRANSITIONS[move]
+        expected = target if before in sources else before
+        left = [State(state) for (state,) in journal._db.execute("SELECT state FROM writes WHERE id = ?", (part.id,))]
+        assert left == ([] if expected is State.ENDED else [expected])
+
+
+@pytest.mark.parametrize("before", State)
+def test_a_resumed_run_takes_what_was_intended_for_lost(before):
+    """After a kill each intended write is lost, by the arrow of the table; the others keep their state."""
+    journal, _ = journal_of()
+    with closing(journal):
+        journal._db.execute("UPDATE writes SET state = ?", (before,))
+        journal.recover(now=1.0, settle_seconds=35.0)
+        sources, target = TRANSITIONS[Move.LOSE]
+        assert state_of(journal) == (target if before in sources else before)
+
+
+def test_a_resumed_run_cannot_look_up_a_row_without_a_key():
+    """After a kill an intended row without a key keeps its state, until the run notes that it is unknown."""
+    journal, write = journal_of(key=None)
+    with closing(journal):
+        journal.intend([(write, PLAN)])
+        journal.recover(now=1.0, settle_seconds=35.0)
+        assert state_of(journal) == State.INTENDED
+        assert [one.id for one in journal.intended_without_key()] == [write.id]
+
+
+def test_a_write_that_is_taken_back_remembers_an_earlier_loss():
+    """A request that did nothing leaves the write as it was: one that was lost before may have been sent still."""
+    journal, write = journal_of()
+    with closing(journal):
+        journal.intend([(write, PLAN)])
+        journal.lose([(write, None, 1)], now=1.0, settle_seconds=35.0)
+        journal.intend([(write, PLAN)])
+        journal.take_back([write], until=40.0)
+        ((taken,), _) = journal.take_turn(now=40.0, after=None, limit=1)
+        assert taken.intent is not None
+        assert after_a_loss(taken, RowResult(outcome=Outcome.UNCHANGED)).outcome is Outcome.CREATED
 
 
 async def test_runs_walk_each_arrow(monkeypatch, tmp_path):

@@ -239,7 +239,7 @@ def test_new_records_do_not_account_for_those_that_a_page_left_out(tmp_path, see
 
 @pytest.mark.parametrize("seed", [2, 10, 16, 25, 26, 29, 143, 261])
 def test_what_an_early_pass_shows_is_not_forgotten(tmp_path, seed):
-    """A short list is read twice, and its first pages lacked two records: they are found, or the report is not exact."""
+    """A short list is read twice, and its first pages lacked two records: both are found, or it is not exact."""
     dice = random.Random(seed)
     records = [(one, index) for index, one in enumerate(hexes(dice.randrange(8, 16), seed))]
     first = dice.randrange(len(records) - 2)

@@ -1,4 +1,4 @@
-"""`WorkFolder`: the private folder beside a target where a run prepares it, with its run file."""
+"""`WorkFolder`: a private folder beside a target, with the unfinished target and the run file."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ __all__ = ["export_to_file", "export_to_stream", "find_end"]
 
 
 async def export_to_file(request: ExportRequest) -> Ended:
-    """Export to a file, which appears when it is whole; return the end, whose file may be an earlier run's.
+    """Export to a file, which appears when it is whole; return its end, perhaps that of an earlier run.
 
     Raises:
         ExportError: the export cannot start or continue.

@@ -23,7 +23,7 @@ def with_items(lines: RowSource, items: Items | None, columns: Columns) -> RowSo
     Args:
         lines: the source.
         items: the list of items in a record; `None` if records have no such list.
-        columns: where columns lead.
+        columns: the field of each column.
 
     Raises:
         BadSourceError: there are columns of items, but no column for the key of their record.

@@ -2,8 +2,7 @@
 
 Records that match the model go through pyarrow's own JSON reader, which takes a fifth of the time of building Python
 objects and lets other threads run. It is strict: it refuses a whole batch if any value is not of its column's type. The
-records that do not match are then read value by value, by the tolerant rules, which give the same result for the
-others.
+records that do not match are then read value by value, by the tolerant rules; for all others both ways give the same.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def abandon(stream: BinaryIO) -> None:
     """Close a stream of `compressing` whose file is closed; what it still holds is dropped."""
     if isinstance(stream, gzip.GzipFile):
         stream.fileobj = io.BytesIO()  # Python 3.13 warns if a collected stream cannot write its rest
-    with contextlib.suppress(OSError, ValueError, zlib.error):  # from the rest of a write that an error stopped
+    with contextlib.suppress(OSError, ValueError, zlib.error):  # it may still try to write what is left
         stream.close()
 
 

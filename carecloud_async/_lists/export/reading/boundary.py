@@ -112,9 +112,9 @@ class Boundary:
         return any(one in self._recent for one in page.ids)
 
     def is_within(self, page: RawPage) -> bool:
-        """Return whether the order of ids shows that a page without a remembered record lies wholly within what is known.
+        """Return whether a page without a remembered record lies within what is known, by the order of ids.
 
-        While no id was forgotten, the records of such a page are not known.
+        While no id was forgotten, it does not: its records are not known.
         """
         return self._recent.has_forgotten and self.connects_by_order(page) and self._is_before_last(page.ids[-1])
 

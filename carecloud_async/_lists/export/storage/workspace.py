@@ -4,8 +4,8 @@
     records    the records, durable before the checkpoint in the run file that includes them
     output     the same records in the target's format
 
-The finished file is made there and gets its final name when it is whole. The folder goes with it, or holds the report
-for a run with `resume=True`.
+The finished file is made there and gets its final name when it is whole. Then the folder is removed, or with
+`resume=True` keeps the report.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Workspace:
         Args:
             ended: the end.
             resume: whether the run may be resumed.
-            keep: whether the note of the end stays until `discard`, so that the same run may finish it after a kill.
+            keep: whether the noted end stays until `discard`, so that a killed run can still finish it.
         """
         self.clear()
         if resume:

@@ -18,11 +18,11 @@ __all__ = ["RecordWriter", "Writer"]
 State = TypeVar("State")
 State_contra = TypeVar("State_contra", contravariant=True)
 
-#: How many pages may wait for a commit, besides those being committed: they are lost if the process is killed.
+#: How many pages may wait for a commit, besides those being committed: a kill loses both.
 _WAITING = 4
 #: With this many records waiting, a commit starts at once.
 _ENOUGH = 4000
-#: Seconds between two commits of fewer: each costs a millisecond of computing and waits twice for the disk.
+#: Seconds between two smaller commits: each computes for a millisecond and waits for the disk twice.
 INTERVAL = 0.05
 
 
