@@ -76,7 +76,7 @@ class Finder:
             keys: the values of the keys.
 
         Raises:
-            CareCloudError: the server is away or refuses the client.
+            CareCloudError: the server cannot be reached, or refuses the client.
         """
         read_at: dict[str, float] = {}
         found: dict[str, list[bytes]] = {}

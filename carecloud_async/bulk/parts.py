@@ -156,7 +156,7 @@ class PartWrites:
         """Look parts of one kind up, and decide.
 
         Raises:
-            CareCloudError: the server is away or refuses the client.
+            CareCloudError: the server cannot be reached, or refuses the client.
         """
         kind = self.kinds[writes[0].kind]
         found = await self._find(
@@ -180,7 +180,7 @@ class PartWrites:
             the rows without the parts that are written already, and with their outcomes or plans.
 
         Raises:
-            CareCloudError: the server is away or refuses the client.
+            CareCloudError: the server cannot be reached, or refuses the client.
         """
         checked = [*rows]
         for kind in (kind for name, kind in self.kinds.items() if dry_run or name in self.finders):

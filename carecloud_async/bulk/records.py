@@ -73,7 +73,7 @@ class RecordWrites:
         except for a key that only the list finds: then this run alone writes the family since before it was read.
 
         Raises:
-            CareCloudError: the server is away or refuses the client.
+            CareCloudError: the server cannot be reached, or refuses the client.
         """
         decided: list[tuple[Write, RowResult | Plan]] = []
         if self._has_list:

@@ -68,7 +68,7 @@ async def find_by_reference(history: Listing[Any], *, note_field: str, reference
 
     Raises:
         ExportError: the server found more than a page, which cannot be read exactly.
-        CareCloudError: the server is away or refuses the client.
+        CareCloudError: the server cannot be reached, or refuses the client.
     """
     lines = await read_some(history, alone=True)
     return [line for line in lines if reference_in(msgspec.json.decode(line).get(note_field)) == reference]

@@ -133,7 +133,7 @@ class BulkWriter:
         Raises:
             BulkWriteError: the writer is not open.
             BadSourceError: a name leads to no field.
-            CareCloudError: the server is away or refuses the client.
+            CareCloudError: the server cannot be reached, or refuses the client.
             WrongEventLoopError: the writer was opened in another event loop or process.
         """
         self._require_open()

@@ -156,7 +156,7 @@ async def _last_page(target: FamilyList, offset: int) -> Reply:
 
 
 async def _unread_end(target: FamilyList, last: Reply) -> CheckFinding:
-    """Return what it means that the last record could not be read: only such an offset, or any, may be the cause."""
+    """Return the finding for a last record that cannot be read: the server refuses offsets that high, or any page."""
     near = await target.ask(count=2, offset=1)
     is_deep = near.is_page and last.outcome not in {Outcome.RATE_LIMITED, Outcome.NOT_SENT, Outcome.UNAUTHORIZED}
     if not is_deep or last.is_page:

@@ -136,9 +136,9 @@ class _Lines(logging.Handler):
 
 @contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Print the SDK's warnings while the block runs, which Python would print bare; those about values only on demand.
+    """Print the SDK's warnings as lines of the command while the block runs.
 
-    See `warn_of_values`.
+    Those about values that could not be read are left out; see `warn_of_values`.
     """
     lines, propagate, level = _Lines(logging.WARNING), _SDK.propagate, _VALUES.level
     _SDK.addHandler(lines)

@@ -60,7 +60,7 @@ async def compare(
     Raises:
         BadSourceError: the source cannot be read, or records cannot be compared by the key.
         ExportError: the list cannot be read.
-        CareCloudError: the server is away or refuses the client.
+        CareCloudError: the server cannot be reached, or refuses the client.
     """
     key = _key(family, options.match)
     results = None if options.results is None else Path(options.results)

@@ -104,7 +104,7 @@ class _Writer:
     options: Mapping[str, Any]
 
     def write(self, file: Path, table: str) -> None:
-        """Write one file, once."""
+        """Write the rows of a file, unless an earlier attempt has written them."""
         folder = state_folder().with_name("carecloud-async-dlt")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = _stable_name(file)

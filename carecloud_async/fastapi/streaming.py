@@ -38,8 +38,8 @@ class NdjsonResponse(StreamingResponse):
 def ndjson(listing: Listing[Any], *, headers: Mapping[str, str] | None = None) -> NdjsonResponse:
     r"""Answer with a listing as NDJSON, each record on a line as the API sent it, unknown fields included.
 
-    An error before the first record becomes an ordinary error answer. Later the status is out: the connection is cut
-    and the error logged, and the client sees an answer that is not complete. A client that hangs up ends the listing.
+    An error before the first record becomes an ordinary error answer. Later the status has been sent: the connection is
+    cut, so that the client sees an incomplete answer, and the error is logged. A client that hangs up ends the listing.
 
     Args:
         listing: such as `carecloud.customers.list(last_name="Smith", count=1000)`.

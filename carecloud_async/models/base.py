@@ -160,7 +160,7 @@ class Input(_Record):
     def __attrs_init_subclass__(cls) -> None:
         super().__attrs_init_subclass__()
         init: Callable[..., None] = cls.__init__
-        setattr(cls, "__init__", _checked(init, cls))  # noqa: B010  (an assignment would declare it anew)
+        setattr(cls, "__init__", _checked(init, cls))  # noqa: B010  (an assignment would declare it again)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:

@@ -48,7 +48,7 @@ class CallKind(ABC):
         key: what the key is called.
         method: the declared method.
         takes_reference: whether the key is a reference that `put` is given.
-        unseen: arguments that nothing shows afterwards, which a call must not have.
+        unseen: arguments that cannot be read back, so that a call must not have them.
         names_key: whether the key may be shown: an e-mail address may not.
     """
 
@@ -62,11 +62,11 @@ class CallKind(ABC):
 
     @abstractmethod
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:
-        """Return the values of a call's key, the last one being what `key` calls; `None` for one that is missing."""
+        """Return the values of a call's key, the last of which is named `key`; `None` for a missing one."""
 
     @abstractmethod
     def lane(self, body: JsonObject) -> str | None:
-        """Return whose calls are made in their order; `None` for the key."""
+        """Return the name of a call's lane, in which calls are made in their order; `None`: the key is the lane."""
 
     def follows(self, body: JsonObject) -> tuple[str, ...] | None:  # noqa: ARG002  (few calls do)
         """Return the key of the call that must be made before this one, whatever its lane."""
@@ -92,7 +92,7 @@ class CallKind(ABC):
         """Return what a call with a key has made, read from the server; `None` if it made nothing.
 
         Raises:
-            CareCloudError: the server is away, refuses the client, or cannot be read exactly.
+            CareCloudError: the server cannot be reached, refuses the client, or cannot be read exactly.
         """
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
@@ -127,7 +127,7 @@ class CallFamily(Family):
         return _CallKey(name=kind.key, claimed_by=kind.claimed, normal=kind.normal, find=self._find)
 
     async def _find(self, _family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-        (key,) = keys  # the key does not take many
+        (key,) = keys  # this key is looked up alone
         found = await self._kind.find(self.caller, key)
         return [] if found is None else [(key, found)]
 

@@ -131,7 +131,7 @@ async def send_group(
         on_results: called with outcomes when they are durable.
 
     Raises:
-        CareCloudError: the server is away or refuses the client; entries that have no outcome wait again.
+        CareCloudError: the server cannot be reached, or refuses the client; entries that have no outcome wait again.
     """
     family = target.family
     settle = family.settle_seconds

@@ -122,7 +122,8 @@ class BulkWriting(Resource):
 
         Raises:
             BulkWriteError: it cannot start, too many rows were refused, or the disk is full.
-            CareCloudError: the server is away or refuses the client; what was done is kept, `resume=True` goes on.
+            CareCloudError: the server cannot be reached, or refuses the client; what was done is kept, and
+                `resume=True` goes on.
         """
         from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
         from carecloud_async.bulk.run import run

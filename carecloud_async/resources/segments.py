@@ -85,7 +85,7 @@ class Segments(Resource, call="segments"):
         Raises:
             BulkWriteError: the source cannot be read, or the segment would lose too many members.
             NotFoundError: there is no such segment.
-            CareCloudError: the server is away or refuses the client.
+            CareCloudError: the server cannot be reached, or refuses the client.
         """
         from carecloud_async.bulk.segment_sync import Segment, SegmentSyncOptions, sync  # few programs need it
         from carecloud_async.resources.customers.customers import Customers

@@ -69,7 +69,7 @@ class CareCloudDataSource(DataSource):
 
     def schema(self) -> StructType:
         """Return the columns: the model's, and `unknown_fields`. Nothing is sent."""
-        model = self.settings().model()  # a wrong option is told before a missing package
+        model = self.settings().model()  # a wrong option is reported before a missing package
         import pyarrow as pa
 
         fields = [(name, arrow_type(child, zone=UTC)) for name, child in shape_of(model).children.items()]

@@ -1,8 +1,8 @@
 """The checkout: ask what a bill costs, send the paid bill, cancel it, and never send it twice.
 
 The API has no idempotency key, but each bill has an id of its own in the shop. After a lost answer that id is looked
-up; `resend_purchase` looks it up first, which is what to do with the bills of a breakdown. `client.outbox` keeps bills
-in a file and does all of that by itself: it is the way for tills.
+up; `resend_purchase`, for bills that a breakdown has interrupted, looks it up first. `client.outbox` keeps bills in a
+file and does all of that by itself: tills should use it.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ async def accept_payment(
     max_credit: float | None = None,
     benefit_codes: Sequence[str] | None = None,
 ) -> AcceptedPayment:
-    """Return what a bill costs with points, credits, vouchers and discounts. Nothing is recorded or used up by it.
+    """Return what a bill costs with points, credits, vouchers and discounts; nothing is recorded or used up.
 
-    Since it only calculates, it is asked again after a lost answer, once.
+    Since it only calculates, the call is repeated after a lost answer, once.
 
     Operation: `POST /purchases/actions/accept-payment`.
 
@@ -179,8 +179,8 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
     """Send a bill that is paid: it is recorded, points are counted and vouchers used up.
 
     If the answer is lost, the bill's id is looked up: if its purchase exists, this call created it. If it does not, the
-    server may still be busy with it, and nothing is sent again: call `resend_purchase` some minutes later. That goes
-    for a look-up that fails, too: the error is always the `OutcomeUnknownError`, never one that invites a repetition.
+    server may still be busy with it, and nothing is sent again: call `resend_purchase` some minutes later. If the
+    look-up fails, the error is the `OutcomeUnknownError` too, never one that suggests to send the bill again.
 
     Operations: `POST /purchases/actions/send-purchase`; after a lost answer `GET /purchases`.
 

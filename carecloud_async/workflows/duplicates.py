@@ -77,8 +77,8 @@ async def find_duplicates(
     """Find records that share a value, and write them to a file; nothing is written to the project.
 
     Records are one group if they share one of the values, directly or by a record between them. E-mail addresses are
-    compared without case, phone numbers by their digits, other values without case and repeated spaces. An empty value
-    is shared by nobody. The list is read exactly, as for an export, and memory does not grow with it.
+    compared without case, phone numbers by their digits, other values without case and repeated spaces. Empty
+    values are not compared. The list is read exactly, as for an export, and memory does not grow with it.
 
     For customers the file also says what each of a group has (points, credits, cards, ids in sources), and as a plan
     what could be moved to the one that has the most. It is for a person to decide: people share addresses and phones,
@@ -93,13 +93,13 @@ async def find_duplicates(
         by: the values: fields (`email`, or dotted), several joined by `+` (`name+birthdate`); `name` is first and last
             name.
         file: a new file of any export format (`.csv`, `.jsonl`, `.parquet`), one line a record.
-        most_shared: the number of records above which a value is nobody's own, such as the telephone of a shop.
+        most_shared: the number of records above which a value is not a person's, such as the telephone of a shop.
         plan: whether the file says what customers have.
 
     Raises:
         ConfigurationError: a field is none of the list's records, or the list has no ids.
         ExportError: the list cannot be read.
-        CareCloudError: the server is away or refuses the client.
+        CareCloudError: the server cannot be reached, or refuses the client.
     """
     source = listing.export_source()
     id_field = source.operation.id_field

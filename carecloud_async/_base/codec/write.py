@@ -28,7 +28,7 @@ class _Form:
 
     Attributes:
         zone: the project's time zone, to which times with an offset are converted.
-        is_sent: whether msgspec writes the values as JSON, which takes a `Decimal`, and a time must have no offset.
+        is_sent: whether msgspec writes the values as JSON: it takes a `Decimal`, and a time must have no offset.
     """
 
     zone: tzinfo | None

@@ -44,8 +44,8 @@ _COMMON = (
 def sync_folder(folder: str | os.PathLike[str]) -> None:
     """Write a folder's entries to the disk, where the system can.
 
-    Not every system can open or sync a folder, and none needs it to be right: a rename is then as durable as it makes
-    it.
+    Some systems cannot open or sync a folder. Files are correct there too, and the system decides how durable a rename
+    is.
     """
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -76,12 +76,12 @@ def is_same_file(first: str | os.PathLike[str] | int, second: str | os.PathLike[
 
 
 def is_private(status: os.stat_result) -> bool:
-    """Return whether no other user may open what has this status; always, on systems without permission bits."""
+    """Return whether a file of this status is closed to other users; always true on systems without permission bits."""
     return not hasattr(os, "geteuid") or not stat.S_IMODE(status.st_mode) & 0o077
 
 
 def require_own(status: os.stat_result, path: str | os.PathLike[str]) -> None:
-    """Raise unless a status is that of this user's own.
+    """Check that a file of this status belongs to this user.
 
     Raises:
         PermissionError: it belongs to another user.
@@ -122,7 +122,7 @@ def claim_folder(path: Path) -> None:
 
 
 def create_private(path: Path) -> BufferedRandom:
-    """Create a file for reading and writing; what stood under its name is removed, a link itself and not its target.
+    """Create a file for reading and writing. A file of that name is removed; of a link, the link and not its target.
 
     Raises:
         OSError: it cannot be created.

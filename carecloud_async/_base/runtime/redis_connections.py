@@ -49,7 +49,7 @@ class PooledClient:
 
 
 class RedisClients:
-    """A client for each event loop; a connection of one loop never meets another loop.
+    """A client for each event loop; a connection is used in one loop only.
 
     Args:
         make: makes a client; called inside the loop that will use it.

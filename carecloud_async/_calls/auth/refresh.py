@@ -29,13 +29,13 @@ class Refresh:
         self.result: ActiveToken | None = None
         self.error: Exception | None = None
         self.logins: list[object] = []
-        #: The waiters in the order of their coming, each with the end of its time.
+        #: The waiters in the order of their arrival, each with the end of its time.
         self._waiters: dict[anyio.Event, float] = {}
 
     async def wait(self) -> None:
         """Wait for the end. Without an outcome, the waiter with the most time left returns first, and takes over.
 
-        The one that came first has the least time left. If it took over, it would soon be cancelled too, and so would
+        The first to arrive has the least time left. If it took over, it would soon be cancelled too, and so would
         the next: while calls keep coming, a login that takes longer than the time between two of them would never end.
         """
         turn = anyio.Event()

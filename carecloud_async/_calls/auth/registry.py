@@ -19,7 +19,7 @@ from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async.errors import ConfigurationError
 
-#: How many identities, in use or idle, keep their token in memory if the client is not set otherwise.
+#: The default number of identities, in use or idle, that keep their token in memory.
 MAX_SESSIONS = 1024
 
 

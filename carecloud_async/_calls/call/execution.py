@@ -28,7 +28,7 @@ LARGE_BODY = 32 * 1024
 #: A body from this size on, in bytes, is decoded in slices if possible.
 HUGE_BODY = 256 * 1024
 #: How long a call is retried (seconds) if CareCloud has not answered this client yet and, at its address, nothing
-#: listens or something else answers: the address is more likely wrong than the server is away.
+#: listens or something else answers: a wrong address is more likely than a server that is down.
 FIRST_CONTACT_SECONDS = 3.0
 
 

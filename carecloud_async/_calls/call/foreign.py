@@ -1,7 +1,7 @@
 """Answers that CareCloud did not write: a proxy, a firewall, a login page or another server answered in its place.
 
-Such an answer is no verdict on a record, a login, a session or a right. What it says of itself is shown without secrets
-and personal data: words of the request, and what does not look like a plain word, are left out.
+Such an answer says nothing about a record, a login, a session or a right. It is described without secrets and personal
+data: words of the request, and what does not look like a plain word, are left out.
 """
 
 from __future__ import annotations
