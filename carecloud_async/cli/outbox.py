@@ -21,7 +21,7 @@ from carecloud_async.outbox import Outbox, OutboxError
 from carecloud_async.outbox.queue import OutboxQueue
 from carecloud_async.outbox.queue_values import WaitingEntry
 
-__all__ = ["outbox"]
+__all__ = ["outbox", "reasons_to_wait"]
 
 #: Failed entries that are read at once.
 _PAGE: Final = 1000
@@ -139,12 +139,16 @@ def _lines(queue: OutboxQueue) -> Iterator[str]:
             yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
     settle = queue.settle_seconds
     for entry in queue.waiting_entries(limit=_MOST_LISTED, now=time.monotonic()):
-        why = "; ".join(_reasons(entry, settle))
+        why = "; ".join(reasons_to_wait(entry, settle))
         yield f"{entry.id}\t{_moment(entry.put_at)}\t{entry.label}\twaiting\t{why}"
 
 
-def _reasons(one: WaitingEntry, settle: float | None) -> Iterator[str]:
-    """Yield why an entry waits, and when it is tried next where that is known."""
+def reasons_to_wait(one: WaitingEntry, settle: float | None) -> Iterator[str]:
+    """Yield why an entry waits, and when it is tried next where that is known.
+
+    Args:
+        settle: seconds after which a lost answer is looked up; `None` if the outbox does not know them yet.
+    """
     if one.after is not None:
         yield f"after {one.after}"
         return

@@ -6,45 +6,82 @@ Or it writes them a number of times, and prints a list of what each attempt said
 import json
 import os
 import signal
+import sqlite3
 import sys
+from functools import partial
+from pathlib import Path
 
 import anyio
 
 from carecloud_async import CareCloud, ExportError
-from carecloud_async._lists.changes import file as files
+from carecloud_async._base.runs import partial_path
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.state_file import StateFile
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def after(function):
-    def run(*arguments, **options):
-        function(*arguments, **options)
-        die()
-
-    return run
-
-
-FILE, WRITTEN = files._ChangesFile, files.WrittenChanges
+#: What the process does with the disk until the step at which it dies, in order; it does other things in between.
 STEPS = {
-    "before the file": lambda: setattr(FILE, "_write", die),
-    "after the file": lambda: setattr(FILE, "_write", after(FILE._write)),
-    "before the commit": lambda: setattr(StateFile, "commit", die),
-    "after the commit": lambda: setattr(StateFile, "commit", after(StateFile.commit)),
-    "after the rename": lambda: setattr(FILE, "_give_name", after(FILE._give_name)),
-    "before the end": lambda: setattr(WRITTEN, "confirm", die),
+    "before the file": ["create"],
+    "after the file": ["create", "sync"],
+    "before the commit": ["create", "sync", "commit"],
+    "after the commit": ["create", "sync", "commit", "committed"],
+    "after the rename": ["create", "sync", "commit", "committed", "rename"],
+    "before the end": ["create", "sync", "commit", "committed", "rename", "commit"],
 }
+
+
+class Disk:
+    """Sees what the process does with the disk, and kills it at the last of some actions.
+
+    Args:
+        target: the file of changes.
+        created: the file that it is written to first.
+        actions: the actions, in order.
+    """
+
+    def __init__(self, target, created, actions):
+        self._created = created
+        self._actions = actions
+        sys.addaudithook(self._audit)
+        os.fsync = self._after(os.fsync, "sync")
+        os.link, os.replace = (self._after(one, "rename", target) for one in (os.link, os.replace))
+        disk = self
+
+        class Connection(sqlite3.Connection):
+            def execute(self, statement, *values):
+                if statement == "COMMIT":
+                    disk.act("commit")
+                found = super().execute(statement, *values)
+                if statement == "COMMIT":
+                    disk.act("committed")
+                return found
+
+        sqlite3.connect = partial(sqlite3.connect, factory=Connection)
+
+    def act(self, action):
+        """Note an action; die if it was the last one."""
+        if action == self._actions[0]:
+            del self._actions[0]
+        if not self._actions:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _audit(self, event, arguments):
+        if event == "open" and str(arguments[0]) == self._created:
+            self.act("create")
+
+    def _after(self, function, action, target=None):
+        def call(*arguments):
+            function(*arguments)
+            if target is None or str(arguments[1]) == target:
+                self.act(action)
+
+        return call
 
 
 async def main(url, target, state, step):
     times, _, rest = step.partition(" ")
     if rest != "times":
-        STEPS[step]()
+        Disk(target, str(partial_path(Path(target), owner=Path(state))), list(STEPS[step]))
     ends = []
     async with CareCloud(url, auth=Sandbox(customers=0).credentials(), rate_limit=None) as client:
         source = client.customers.list().export_source()

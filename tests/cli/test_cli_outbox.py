@@ -10,7 +10,7 @@ import pytest
 from cli_process import wait_until
 
 from carecloud_async import CareCloud
-from carecloud_async.cli.outbox import _reasons
+from carecloud_async.cli.outbox import reasons_to_wait
 from carecloud_async.outbox import OutboxError
 from carecloud_async.outbox.queue_values import WaitingEntry
 
@@ -124,7 +124,7 @@ def test_the_list_says_why_entries_wait(start, carecloud, waiting, project):
 def test_why_an_entry_waits(entry, why):
     """The list names the entry before it, a lost answer with its look-up, or what held up the program."""
     waits = WaitingEntry(id=4, label="points.assign_points B4", put_at=0.0, **entry)
-    assert "; ".join(_reasons(waits, 35.0)) == why
+    assert "; ".join(reasons_to_wait(waits, 35.0)) == why
 
 
 def test_a_long_list_says_how_many_more_wait(carecloud, put_waiting):
