@@ -18,9 +18,17 @@ def rows_of(number):
     return [{**row, "email": long(row["email"])} for row in people(number)]
 
 
+class TickingClock(FakeClock):
+    """A clock that each look moves by the shortest time between two reports of progress."""
+
+    def monotonic(self):
+        self.advance(0.1)
+        return super().monotonic()
+
+
 async def test_what_changes_after_the_list_was_read(sandbox):
     """Records that others make half a minute after the list was read are no doubles, and no change is undone."""
-    clock = FakeClock()
+    clock = TickingClock()
     async with connect(sandbox, clock=clock) as client:
         known = [one async for one in client.customers.list(count=60)][:10]
         rows = [{"email": one.personal_information.email, "last_name": "Ours"} for one in known] + rows_of(20)
@@ -43,7 +51,6 @@ async def test_what_changes_after_the_list_was_read(sandbox):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("carecloud_async.bulk.engine.CHUNK", 5)
             patch.setattr("carecloud_async.bulk.engine.CHUNKS", 1)
-            patch.setattr("carecloud_async.bulk.figures._INTERVAL", 0)
             report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, on_progress=others)
         assert done
         assert counts(report) == {"created": 19, "updated": 11}
