@@ -12,6 +12,7 @@ from kit import connect
 
 from carecloud_async import ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async._lists.changes.reader import Changes, open_state
+from carecloud_async._lists.changes.state_file import NewRecord, StateFile
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
@@ -297,6 +298,16 @@ async def test_numbers_of_deleted_records_do_not_add_up(sandbox, state):
     assert all(count == 300 for _, count in numbers)
     assert 80_000 < max(last for last, _ in numbers) <= 2 * 300 + 100_000 + 100
     assert min(last for last, _ in numbers[1:]) < 1000  # the records have new numbers
+
+
+def test_new_numbers_are_counted_through_a_long_state(state):
+    """More records than are numbered at a time get numbers of their own, without a gap."""
+    with closing(StateFile(state, {})) as opened:
+        records = [NewRecord(f"{one:05}", 3 * one, b"t", b"v", None) for one in range(12_001)]
+        opened.put(records)
+        opened.renumber()
+        numbers = [number for rows in opened.numbers() for _, number in rows]
+        assert (numbers, opened.next_number) == ([*range(12_001)], 12_001)
 
 
 @pytest.mark.parametrize(
