@@ -92,6 +92,11 @@ class Boundary:
             return self._lower_bound
         return self.furthest if self.order.compare(self.furthest, self._lower_bound) > 0 else self._lower_bound
 
+    @property
+    def has_forgotten(self) -> bool:
+        """Whether ids were accepted that are not remembered."""
+        return self._recent.has_forgotten
+
     def check(self, page: RawPage) -> None:
         """Check a page before it is used; every page is shown, in any order.
 
@@ -116,7 +121,7 @@ class Boundary:
 
         While no id was forgotten, it does not: its records are not known.
         """
-        return self._recent.has_forgotten and self.connects_by_order(page) and self._is_before_last(page.ids[-1])
+        return self.has_forgotten and self.connects_by_order(page) and self._is_before_last(page.ids[-1])
 
     def connects_by_order(self, page: RawPage) -> bool:
         """Return whether the order of ids shows that a page without a remembered record begins within what is known."""

@@ -59,6 +59,7 @@ class Totals:
         first, largest, last: see above.
         length: the first total: what a pass over a list that grows as fast as it is read is measured by.
         contradicted: whether a page held more records than its own total.
+        has_changed: whether a total differed from that of the page before.
     """
 
     def __init__(self, *, first: int | None = None, largest: int | None = None, last: int | None = None) -> None:
@@ -67,6 +68,7 @@ class Totals:
         self.last: int | None = last
         self.length: int | None = largest
         self.contradicted: bool = False
+        self.has_changed: bool = False
         self._is_at_start = largest is None
         self._largest_before: int | None = None
         self._recent: list[int] = []
@@ -109,6 +111,7 @@ class Totals:
             return False
         self.contradicted |= total < at_least
         differs = self.last not in {None, total}
+        self.has_changed |= differs
         self.length = total if self.length is None else self.length
         self._largest_before = self.largest
         self.largest, self.last = max(self.largest or 0, total), total
@@ -124,7 +127,6 @@ class Doubts:
     Attributes:
         ends_early: whether the last page ended before its own total.
         leaves_out: whether a page left out a record that, by a later page, lies before that one.
-        total_changed: whether the total changed during the pass.
         shown: the records that the pass showed.
         found_again: those of them that a page showed only when it was read again, while the total changed: they were
             left out before, or are new.
@@ -133,21 +135,21 @@ class Doubts:
     def __init__(self) -> None:
         self.ends_early: bool = False
         self.leaves_out: bool = False
-        self.total_changed: bool = False
         self.shown: int = 0
         self.found_again: int = 0
 
-    def prevail(self, *, records: int, least: int) -> bool:
+    def prevail(self, *, records: int, least: int, changed: bool) -> bool:
         """Return whether records may be missing.
 
         Args:
             records: the records known, from this pass and others.
             least: the records that the totals promise.
+            changed: whether the total changed during the pass.
         """
         if self.ends_early or records - self.found_again < least:
             return True
         # What was deleted, in this pass or since another one, may hide what was left out.
-        return self.leaves_out and (self.total_changed or self.shown < least)
+        return self.leaves_out and (changed or self.shown < least)
 
 
 @frozen

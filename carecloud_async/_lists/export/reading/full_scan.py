@@ -171,8 +171,8 @@ class FullScan:
             )
 
         found = await read_in_order(make_pass, boundary)
-        is_short = any(one.falls_short(self.recorder.counts.records) for one in found.passes)
-        self.recorder.end_pass(found.passes[-1], exact=found.exact and not is_short, passes=len(found.passes))
+        is_short = any(one.falls_short(self.recorder.counts.records) for one in found.doubted)
+        self.recorder.end_pass(found.doubted[-1], exact=found.exact and not is_short, passes=found.passes)
         return not (found.exact and is_short)
 
     async def _read_twice(self, params: Mapping[str, Any]) -> None:
@@ -255,12 +255,15 @@ class OrderedPasses:
     """The result of passes in the order of ids.
 
     Attributes:
-        passes: what a later one does not show, an earlier one may: that a page left out records.
+        passes: their number.
+        doubted: the passes since the last that showed the whole list as it stays: each may show that records are
+            missing; that one if there is none.
         list_changed: whether the list was seen to change in one of them.
         exact: whether no gap was left, and the order of the records is shown to be stable.
     """
 
-    passes: Sequence[ListPass]
+    passes: int
+    doubted: Sequence[ListPass]
     list_changed: bool
     exact: bool
 
@@ -284,16 +287,25 @@ async def read_in_order(
         NotInOrderError: the server does not keep the order of ids.
         CareCloudError: a page could not be read.
     """
-    place_bits, passes, changed = 0.0, list[ListPass](), False
+    place_bits, number, changed, doubted = 0.0, 1, False, list[ListPass]()
     while True:
-        list_pass = make_pass(len(passes) + 1)
+        list_pass = make_pass(number)
         await list_pass.run()
-        passes.append(list_pass)
+        # While no id was forgotten, a pass hands over all that it shows.
+        doubted = [list_pass] if _is_calm(list_pass) and not boundary.has_forgotten else [*doubted, list_pass]
         changed |= list_pass.list_changed
         place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
         shown = is_one_page(list_pass) or _shows_order(boundary.evidence + place_bits)
-        if shown or not list_pass.is_whole or len(passes) == _MAX_PASSES:
-            return OrderedPasses(passes=passes, list_changed=changed, exact=list_pass.is_whole and shown)
+        if shown or not list_pass.is_whole or number == _MAX_PASSES:
+            exact = list_pass.is_whole and shown
+            return OrderedPasses(passes=number, doubted=doubted, list_changed=changed, exact=exact)
+        number += 1
+
+
+def _is_calm(list_pass: ListPass) -> bool:
+    """Return whether the list stayed as it is, and ended where its total says."""
+    position = list_pass.position
+    return not list_pass.list_changed and not list_pass.is_doubtful and position.end + 1 == position.total
 
 
 def _shows_order(bits: float) -> bool:

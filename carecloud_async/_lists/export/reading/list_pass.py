@@ -125,7 +125,9 @@ class ListPass:
     def falls_short(self, records: int) -> bool:
         """Return whether fewer records were read than the totals promise."""
         expected = self._totals.expected
-        return expected is not None and self._doubts.prevail(records=records, least=expected - self.nulls)
+        if expected is None:
+            return False
+        return self._doubts.prevail(records=records, least=expected - self.nulls, changed=self._totals.has_changed)
 
     async def run(self) -> None:
         """Read the list.
@@ -151,8 +153,6 @@ class ListPass:
                 self._is_done = False
         if self._boundary.relied_on_order:
             self.is_whole = False
-
-    # Pages in the order of the list
 
     async def _read_ahead(self, tasks: BackgroundTasks) -> None:
         """Take pages until none is left to read ahead."""
@@ -188,9 +188,7 @@ class ListPass:
     def _observe(self, page: RawPage) -> None:
         """Take into account what a page shows of the list, whether or not it is taken."""
         self._boundary.check(page)
-        differs = self._totals.observe(page.total, at_least=page.end if page.received else 0)
-        self._doubts.total_changed |= differs
-        self.list_changed |= differs
+        self.list_changed |= self._totals.observe(page.total, at_least=page.end if page.received else 0)
         self._requests.largest_page = max(self._requests.largest_page, page.received)
         if not page.received and self._empty_from is None:
             self._empty_from = page.offset
@@ -215,6 +213,7 @@ class ListPass:
         """Add a page and hand it over; one that does not connect is assumed to be the next one."""
         before = self._last_page
         moved_by = moved_since(self._recent, page)
+        self.list_changed |= moved_by != 0
         if before is not None and self._boundary.order is not None and moved_by > self._totals.surely_risen_by:
             await self._look_again(before, page, moved_by)
         await self._add(page, connected=connected)
@@ -235,7 +234,7 @@ class ListPass:
         # A server that left out one record may leave out more, unless its first answer was full or ends the list.
         is_short = before.received < min(before.asked, self._requests.largest_page) and not before.ends_list
         self._doubts.leaves_out |= is_short and not is_explained
-        self._doubts.found_again += self._doubts.shown - shown if self._doubts.total_changed else 0
+        self._doubts.found_again += self._doubts.shown - shown if self._totals.has_changed else 0
 
     async def _read_again(self, before: RawPage, more: int, *, total: int | None) -> None:
         page = await self._fetch(before.offset, before.received + more)
