@@ -13,7 +13,7 @@ import attrs
 
 from carecloud_async._base.runs import Earlier, RunFile
 from carecloud_async._base.runtime.suggestions import did_you_mean
-from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.events import watched
 from carecloud_async.bulk.check import check_row
 from carecloud_async.bulk.claims import Claims
@@ -293,12 +293,10 @@ class _Run:
 
     async def _write(self, journal: Journal) -> None:
         family, options, figures = self.family, self.options, self.figures
-        claims = None
-        if not options.dry_run:
-            claims = claims_of(family)
-            await run_in_thread(claims.__enter__)
+        claims = None if options.dry_run else claims_of(family)
         try:
             if claims is not None:
+                await run_in_thread(claims.__enter__)
                 await run_in_thread(partial(_take_over, journal, claims))
             engine = Engine(family, journal, claims, key=self.key, options=options, figures=figures)
             if claims is not None:
@@ -310,9 +308,8 @@ class _Run:
             if claims is not None:
                 await run_in_thread(claims.release_all)
         finally:
-            await run_in_thread_regardless(partial(journal.set, kept=figures.to_keep))
-            if claims is not None:
-                await run_in_thread_regardless(claims.__exit__)
+            closers = [] if claims is None else [claims.__exit__]
+            await close_in_thread(partial(journal.set, kept=figures.to_keep), *closers)
 
 
 def claims_of(family: Family) -> Claims:

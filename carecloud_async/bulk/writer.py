@@ -95,8 +95,8 @@ class BulkWriter:
 
     async def __aenter__(self) -> Self:
         self._family.caller.context.check()
-        await run_in_thread(self._claims.__enter__)
         try:
+            await run_in_thread(self._claims.__enter__)
             tasks = anyio.create_task_group()
             await tasks.__aenter__()
             self._tasks = tasks

@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
-from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
 from carecloud_async._lists.listings.listing import Listing
@@ -84,8 +84,7 @@ async def compare(
         seconds = family.clock.monotonic() - began
         return _report(counts, read, report, seconds=seconds, results=results, not_compared=one.not_compared)
     finally:
-        await run_in_thread_regardless(one.close)
-        await run_in_thread_regardless(folder.cleanup)
+        await close_in_thread(one.close, folder.cleanup)
 
 
 def _key(family: Family, match: str) -> Key:

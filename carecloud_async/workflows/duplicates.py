@@ -15,7 +15,7 @@ from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, paths_to
 from carecloud_async._base.runtime.suggestions import did_you_mean
-from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
 from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of
@@ -131,8 +131,7 @@ async def find_duplicates(
         await run_in_thread(write)
         found, duplicates, crowded = await run_in_thread(lambda: groups.counts)
     finally:
-        await run_in_thread_regardless(groups.close)
-        await run_in_thread_regardless(folder.cleanup)
+        await close_in_thread(groups.close, folder.cleanup)
     return DuplicatesReport(
         records=read.records,
         groups=found,

@@ -1,5 +1,6 @@
 """Claims: two runs never write one key at the same time, however the runs end."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, people
+from disks import watch_databases
 
 from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.clock import SystemClock
@@ -34,6 +37,8 @@ with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
     print("claimed", flush=True)
     time.sleep(600)
 """
+
+ROWS = people(1)
 
 
 @pytest.fixture
@@ -282,6 +287,49 @@ def test_many_runs_begin_and_end_at_once(clock):
     assert holders["most"] == 1
     assert holders["times"] > 0
     assert len(list(state_folder().glob("run-*.lock"))) <= 16
+
+
+@pytest.mark.asyncio
+async def test_an_import_that_is_cancelled_again_while_it_ends_is_over(clock, monkeypatch, tmp_path):
+    """`Task.cancel()` at each step of an import's end: the keys that it leaves are free after the settle time."""
+    at, steps = 0, 1
+    while at < steps:
+        at, steps = at + 1, await steps_of_an_end(clock, monkeypatch, tmp_path / str(at), cancel_at=at)
+        server = CustomerServer(clock)
+        async with client_of(server, clock) as client:
+            with anyio.fail_after(60):
+                report = await client.customers.bulk_write(ROWS, match="email", defaults=SOURCE)
+        assert report.created == 1
+        assert report.waited < 40
+    assert at > 3
+
+
+async def steps_of_an_end(clock, monkeypatch, folder, *, cancel_at):
+    """Cancel an import whose answer is lost while it waits, and again at a statement of its end; count these."""
+    folder.mkdir()
+    server, steps, loop = CustomerServer(clock), 0, asyncio.get_running_loop()
+    server.writes = ["after"]
+
+    def step(_database, _statement):
+        nonlocal steps
+        steps += task.cancelling() > 0
+        if steps == cancel_at and task.cancelling() == 1:
+            cancelled = threading.Event()
+            loop.call_soon_threadsafe(lambda: (task.cancel(), cancelled.set()))
+            cancelled.wait()
+
+    def stop(progress):
+        if progress.waits_for and not task.cancelling():
+            task.cancel()
+
+    with monkeypatch.context() as patch:
+        watch_databases(patch, step)
+        async with client_of(server, clock) as client:
+            options = {"match": "email", "defaults": SOURCE, "journal": folder / "j.db", "on_progress": stop}
+            task = asyncio.create_task(client.customers.bulk_write(ROWS, **options))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    return steps
 
 
 @pytest.mark.anyio

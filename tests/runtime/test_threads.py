@@ -14,6 +14,7 @@ import pytest
 import carecloud_async
 from carecloud_async._base.runtime.threads import (
     ThreadLimit,
+    close_in_thread,
     run_in_thread,
     run_in_thread_regardless,
     run_in_thread_until_stopped,
@@ -204,6 +205,39 @@ async def test_regardless_runs_in_a_cancelled_scope():
         scope.cancel()
         await run_in_thread_regardless(lambda: done.append(1))
     assert done == [1]
+
+
+@pytest.mark.anyio
+async def test_a_closer_that_fails_skips_no_other():
+    """All closers are called, in their order; then the last failure is raised, with the first as its context."""
+    done = []
+
+    def fail(name):
+        done.append(name)
+        raise KeyError(name)
+
+    with pytest.raises(KeyError, match="b"):
+        await close_in_thread(lambda: fail("a"), lambda: fail("b"), lambda: done.append("c"))
+    assert done == ["a", "b", "c"]
+
+
+@pytest.mark.asyncio
+async def test_a_cancellation_between_two_closers_skips_none():
+    """A `Task.cancel()` while the first closer runs is raised when the second has run."""
+    done, begun, go = [], threading.Event(), threading.Event()
+
+    def first():
+        begun.set()
+        go.wait()
+        done.append(1)
+
+    task = asyncio.create_task(close_in_thread(first, lambda: done.append(2)))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [1, 2]
 
 
 @pytest.mark.asyncio

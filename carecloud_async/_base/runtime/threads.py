@@ -7,6 +7,7 @@ close the database or the file that the thread uses. For SQLite that is a segmen
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -17,7 +18,14 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["ThreadLimit", "run_in_thread", "run_in_thread_regardless", "run_in_thread_until_stopped", "run_with"]
+__all__ = [
+    "ThreadLimit",
+    "close_in_thread",
+    "run_in_thread",
+    "run_in_thread_regardless",
+    "run_in_thread_until_stopped",
+    "run_with",
+]
 
 T = TypeVar("T")
 
@@ -108,6 +116,23 @@ async def run_in_thread_regardless(work: Callable[[], T]) -> T:
                     return result
             raise cancellation
     raise AssertionError("the scope cannot be cancelled")
+
+
+async def close_in_thread(*closers: Callable[[], object]) -> None:
+    """Call functions that close something, in their order, in one worker thread; see `run_in_thread_regardless`.
+
+    Neither a cancellation nor the error of one of them skips the next.
+
+    Raises:
+        Exception: whatever the last one that failed raises.
+    """
+
+    def close() -> None:
+        with contextlib.ExitStack() as stack:
+            for closer in reversed(closers):
+                stack.callback(closer)
+
+    await run_in_thread_regardless(close)
 
 
 async def run_in_thread_until_stopped(work: Callable[[], T], *, stop: Callable[[], object]) -> T:
