@@ -98,14 +98,16 @@ class BestEffortStore(TokenStore):
         lock_seconds: how long its lock is waited for; see `LOCK_SECONDS`.
     """
 
+    #: Since when the lock of a key is waited for, by one caller after another. Made when it is used: a client has a
+    #: thousand of these stores, and most are those of sessions that are never stored.
+    _waits_since: dict[str, float] | None = None
+
     def __init__(self, store: TokenStore, *, lock_seconds: float = LOCK_SECONDS) -> None:
         self._store = store
         self._lock_seconds = lock_seconds
         self.shared: bool = store.shared
         #: The keys that are locked, each with whether the store has failed since.
         self._failed: dict[str, bool] = {}
-        #: Since when the lock of a key is waited for, by one caller after another.
-        self._waits_since: dict[str, float] = {}
 
     async def load(self, key: str) -> StoredToken | None:
         """Load the record; return `None` if the store fails."""
@@ -138,15 +140,16 @@ class BestEffortStore(TokenStore):
 
     async def _enter_lock(self, key: str, stack: AsyncExitStack) -> None:
         now = anyio.current_time()
-        since = self._waits_since.setdefault(key, now)
+        waits = self._waits_since = {} if self._waits_since is None else self._waits_since
+        since = waits.setdefault(key, now)
         deadline = max(since + self._lock_seconds, now + self._lock_seconds / 20)  # each caller tries
         try:
             with anyio.CancelScope(deadline=deadline) as scope:
                 await stack.enter_async_context(self._store.lock(key))
         except Exception:
-            del self._waits_since[key]
+            del waits[key]
             raise
-        del self._waits_since[key]
+        del waits[key]
         if scope.cancelled_caught:
             raise TokenStoreError(f"its lock was held by another process for {self._lock_seconds:g} seconds")
 
