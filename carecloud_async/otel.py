@@ -23,7 +23,6 @@ from attrs import frozen
 
 from carecloud_async._base.project import Project
 from carecloud_async._calls.auth.flow import UNAUTHORIZED
-from carecloud_async._calls.auth.login_backoff import refuses_login
 from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart, is_cancellation
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.call.retry import FailureKind
@@ -327,7 +326,7 @@ class _Observer(CallObserver):
         self._metrics.duration.record(record.seconds, attributes)
         if call.login and not record.path.endswith("/logout"):
             self._metrics.logins.add(1, attributes)
-            if record.status is not None and refuses_login(record.status):
+            if record.error == AuthenticationError.__name__:  # a firewall's 403 refuses no credentials
                 self._metrics.refusals.add(1, attributes)
 
     def _know(self, operation: Operation) -> _Known:

@@ -26,6 +26,7 @@ from carecloud_async import (
     OutcomeUnknownError,
     RateLimit,
     ResponseCache,
+    ResponseError,
     RetryPolicy,
     ServerError,
     Timeout,
@@ -213,6 +214,15 @@ async def test_refused_logins_are_counted(sandbox, telemetry):
     (attempt,) = telemetry.below(call)
     assert [span.status.status_code for span in (call, attempt)] == [StatusCode.ERROR] * 2
     assert [span.name for span in telemetry.below(attempt)] == [LOGIN]
+
+
+async def test_a_firewall_refuses_no_credentials(telemetry):
+    """A login that a firewall answers with 403 is no refusal that an alert would report."""
+    page = httpx.MockTransport(lambda request: httpx.Response(403, text="<title>Forbidden</title>"))
+    async with kit.served(None, transport=page, retry=RetryPolicy(attempts=1), telemetry=telemetry.make()) as client:
+        with pytest.raises(ResponseError):
+            await client.ping()
+    assert not telemetry.points("carecloud.client.login.refusals")
 
 
 async def test_throttling_and_the_pace_that_follows_are_measured(sandbox, telemetry):

@@ -18,7 +18,6 @@ NAMES = {
     "_calls.auth.device": "Device DeviceSetup DeviceToken",
     "_calls.auth.enterprise": "EnterpriseCredentials SsoCredentials",
     "_calls.auth.flow": "UNAUTHORIZED",
-    "_calls.auth.login_backoff": "refuses_login",
     "_calls.auth.provider": "AuthProvider",
     "_calls.auth.secret": "Secret",
     "_calls.auth.stores.base": "TokenStore",

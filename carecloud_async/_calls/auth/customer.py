@@ -67,9 +67,10 @@ class CustomerLogin(AuthProvider):
             try:
                 return await self._log_in(send, previous)
             except AuthenticationError as error:
-                # A 401 is either a dead device token or a refused customer: only a new token can tell. Any other status
-                # is about the customer. A token that still serves a customer is not replaced for a wrong password.
-                if error.status != 401 or await customer_served(send, previous) is not None:
+                # A 401, or an error with a success status, is either a dead device token or a refused customer: only a
+                # new token can tell. Any other status is about the customer. A token that still serves a customer is
+                # not replaced for a wrong password.
+                if 300 <= error.status != 401 or await customer_served(send, previous) is not None:
                     raise
         return await self._log_in(send, await self.device.create(send))
 
@@ -249,7 +250,7 @@ async def customer_served(send: Send, token: Token) -> str | None:
     try:
         data = await send("GET", "/customers", bearer=token.value)
     except AuthenticationError as error:
-        if error.status in {401, 403, 404}:
+        if error.status < 300 or error.status in {401, 403, 404}:
             return None
         raise
     try:

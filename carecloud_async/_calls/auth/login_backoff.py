@@ -34,8 +34,11 @@ _NOT_ABOUT_CREDENTIALS = {408, 413, 414, 425, 429, 431}
 
 
 def refuses_login(status: int) -> bool:
-    """Return whether the status of a login's response says that the credentials are wrong."""
-    return 400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS
+    """Return whether a login with an error of CareCloud says by its status that the credentials are wrong.
+
+    Some servers give such an error with a success status.
+    """
+    return 200 <= status < 300 or (400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS)
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from carecloud_async._base.codec.answers import refusal
+from carecloud_async._base.codec.answers import refusal, success_refusal
 from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.event_loops import cancellation_requested
@@ -108,6 +108,10 @@ class Attempt:
         self.sent: bool = False
         self.headers: Mapping[str, str] | None = None
 
+    @property
+    def _is_login(self) -> bool:
+        return self._call.request.login and not self._call.operation.path.endswith("/logout")
+
     async def send(self, http: HttpClient) -> RawResponse | Failure:
         """Send the request, and once more after a refusal that another token may cure; see `TokenUse`.
 
@@ -173,6 +177,8 @@ class Attempt:
             return self._unsuccessful(response, body or b"")
         if body is None:
             return self._invalid(_CONSUMED)
+        if self._is_login and success_refusal(body):
+            return self._unsuccessful(response, body)
         return RawResponse(status, response.headers, body, self._began, self._number)
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
@@ -267,8 +273,7 @@ class Attempt:
     def _api_error(self, response: Any, body: bytes, *, is_own: bool) -> ApiError:
         """Return the error of an answer; `is_own` says whether CareCloud wrote it."""
         operation, status = self._call.operation, response.status_code
-        is_login = self._call.request.login and not operation.path.endswith("/logout")
-        refused_login = is_own and is_login and refuses_login(status)
+        refused_login = is_own and self._is_login and refuses_login(status)
         hint, fix = None, None
         if refused_login:
             hint, fix = "the login was refused", CREDENTIALS
