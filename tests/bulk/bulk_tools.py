@@ -10,6 +10,7 @@ import pytest
 
 from carecloud_async import CustomerInput, OutcomeUnknownError, RetryPolicy
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -91,3 +92,19 @@ async def create_with_late_write(client, sandbox):
         await client.customers.create(
             CustomerInput(personal_information=person), customer_source=CustomerSourceInput(**SOURCE)
         )
+
+
+def claims_of(clock, project="p"):
+    """The claims of a run."""
+    return Claims(project=project, clock=clock, settle_seconds=35.0)
+
+
+def held_by(claims, key):
+    """What a run holds whose writes all have one key."""
+    return HeldKeys(
+        claims,
+        keys_of=lambda _write: [key],
+        claim_of=lambda record: f"record {record}",
+        records={},
+        shows_lost_creates=True,
+    )

@@ -1,0 +1,134 @@
+"""Held keys: what a run may write while other runs, and its own earlier rows, have the same keys and records."""
+
+from functools import partial
+
+import anyio
+import anyio.lowlevel
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import claims_of, held_by
+
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.rows import CheckedRow, Intent, Plan, Write
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.mark.anyio
+async def test_parts_of_one_row_that_have_one_busy_key(clock):
+    """Two properties of a customer whose properties another run writes both wait."""
+    writes = [Write(id=number, row=1, kind="property", body=CheckedRow()) for number in (1, 2)]
+    with claims_of(clock) as first, claims_of(clock) as second:
+        first.claim(["a"])
+        held = held_by(second, "a")
+        assert await held.claim(writes) == ([], writes)
+        first.release(["a"])
+        assert await held.claim(writes) == (writes, [])
+        await held.end(writes[:1], rows=[])
+        assert first.claim(["a"]).busy == {"a"}
+        await held.end(writes[1:], rows=[1])
+        assert first.claim(["a"]).busy == set()
+
+
+@pytest.mark.anyio
+async def test_a_write_whose_key_was_let_go_takes_no_credit(clock):
+    """A lost create is not reported as created if another run may have had its claim since."""
+    write = Write(id=1, row=1, body=CheckedRow(), intent=Intent(was_absent=True))
+    with claims_of(clock) as first:
+        first.claim(["a"])
+        ((same,), _) = await held_by(first, "a").claim([write])
+        ((other,), _) = await held_by(first, "b").claim([write])
+    assert same.intent.was_absent
+    assert not other.intent.was_absent
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("read_at", "is_ready"), [(1000.0, False), (1001.0, True)])
+async def test_a_record_that_another_run_has_written_is_read_again(clock, read_at, is_ready):
+    """A base that was read before another run let go of its record is read again; one that was read later is not."""
+    write = Write(id=1, row=1, body=CheckedRow())
+    decided = [(write, Plan(kind="update", body={}, record_id="7", is_new=False, read_at=read_at))]
+    with claims_of(clock) as first, claims_of(clock) as second:
+        theirs, ours = held_by(first, "a"), held_by(second, "b")
+        assert await theirs.claim_records(decided, let_go=0) == (decided, [])
+        assert await ours.claim_records(decided, let_go=0) == ([], [write])
+        clock.advance(0.5)
+        await theirs.end([write], rows=[1])
+        clock.advance(1)
+        assert await ours.claim_records(decided, let_go=0) == ((decided, []) if is_ready else ([], [write]))
+        await ours.end([write], rows=[1])
+
+
+@pytest.mark.anyio
+async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_written():
+    """A row is looked up again if an earlier row of the run wrote its record after the look-up."""
+    first, second = (Write(id=one, row=one, body=CheckedRow()) for one in (1, 2))
+    plan = Plan(kind="update", body={}, record_id="7", is_new=False)
+    unchanged = (second, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
+    held = held_by(None, "a")
+    assert await held.claim_records([(first, plan)], let_go=0) == ([(first, plan)], [])
+    before = held.let_go
+    await held.end([first], rows=[1])
+    assert await held.claim_records([unchanged], let_go=before) == ([], [second])
+    assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("end", ["written", "of no record"])
+async def test_rows_that_wait_for_one_record_keep_their_order(end):
+    """A later row does not overtake an earlier one that waits for the record too, though the record is free."""
+    first, second, third = (Write(id=one, row=one, body=CheckedRow()) for one in (1, 2, 3))
+    plans = [(one, Plan(kind="update", body={}, record_id="7", is_new=False)) for one in (first, second, third)]
+    unchanged = (third, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
+    held = held_by(None, "a")
+    assert await held.claim_records(plans, let_go=0) == (plans[:1], [second, third])
+    await held.end([first], rows=[1])
+    assert await held.claim_records([unchanged], let_go=held.let_go) == ([], [third])
+    if end == "written":
+        assert await held.claim_records(plans[1:2], let_go=held.let_go) == (plans[1:2], [])
+        assert await held.claim_records([unchanged], let_go=held.let_go) == ([], [third])
+    else:
+        refused = (second, RowResult(outcome=Outcome.REFUSED))
+        assert await held.claim_records([refused], let_go=held.let_go) == ([refused], [])
+    await held.end([second], rows=[2])
+    assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
+
+
+@pytest.mark.anyio
+async def test_a_lost_write_waits_for_its_key_without_its_record(clock):
+    """A run that was continued lets another one have the record with the key: they do not wait for each other."""
+    write = Write(id=1, row=1, body=CheckedRow(), record_id="7", intent=Intent())
+    with claims_of(clock) as first, claims_of(clock) as second:
+        first.claim(["record 7"])
+        second.claim(["a"])
+        assert await held_by(first, "a").claim([write]) == ([], [write])
+        assert second.claim(["record 7"]).busy == set()
+
+
+@pytest.mark.anyio
+async def test_two_runs_change_one_record_by_two_keys(clock):
+    """A row that finds its record by id and one by e-mail are written one after the other, and nothing is lost."""
+    server, read = CustomerServer(clock), anyio.Event()
+    customer_id = server.add("a@example.com", first_name="Old", last_name="Old")
+
+    async def arrived(request):
+        if request.method == "GET" and "email_list" in str(request.url):
+            read.set()
+        if request.method == "PUT":
+            await read.wait()
+            for _ in range(50):  # the answer of the other run's look-up, which has the old record, comes first
+                await anyio.lowlevel.checkpoint()
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+        by_id = [{"customer_id": customer_id, "first_name": "New"}]
+        tasks.start_soon(partial(client.customers.bulk_write, by_id, match="customer_id"))
+        by_email = [{"email": "a@example.com", "last_name": "New"}]
+        tasks.start_soon(partial(client.customers.bulk_write, by_email, match="email"))
+    person = server.customers[customer_id]["personal_information"]
+    assert (person["first_name"], person["last_name"]) == ("New", "New")
+    assert server.sent == ["PUT", "PUT"]
