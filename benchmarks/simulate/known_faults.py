@@ -151,8 +151,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a request that fails alone is sent for ever",
         theme="by email",
         file="bulk/machine.py",
-        right="MAX_ALONE: Final = 3",
-        wrong="MAX_ALONE: Final = 3000",
+        right="failures: int = 3",
+        wrong="failures: int = 3000",
     ),
     Fault(
         name="a base may be minutes old",
@@ -215,8 +215,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a page without records ends the list, whatever its total says",
         theme="exports",
         file="_lists/export/reading/list_pass.py",
-        right="self._ends_early |= page.ends_early",
-        wrong="self._ends_early |= False",
+        right="self._doubts.ends_early |= page.ends_early",
+        wrong="self._doubts.ends_early |= False",
     ),
     Fault(
         name="rows that may have been created end before their keys are left behind",

@@ -214,6 +214,7 @@ class Export(_Reader):
 
     suffix: str = "jsonl"
     times: int = 1
+    _began_anew: float = 0.0  # when the last attempt began that found nothing to resume
 
     async def live(self) -> None:
         """Export."""
@@ -230,6 +231,8 @@ class Export(_Reader):
             await self.pause()
 
     async def _export(self, process: Process, target: Path) -> Any:
+        if not any(self.folder.glob(f".{target.name}*")):
+            self._began_anew = self.machine.loop.now
         async with self.client(process, sees_hidden=True) as client:
             return await self.listing(client).export(target, resume=True, concurrency=self.concurrency)
 
@@ -250,7 +253,8 @@ class Export(_Reader):
             if record_id in ids or not world.lived(self.family, record_id, began, now):
                 continue
             # A run that begins anew knows nothing of what a killed one was shown.
-            if self.was_seen_whole(None if report.resumed else f"{self.name}.{self.attempts}", began):
+            process, since = (None, self._began_anew) if report.resumed else (f"{self.name}.{self.attempts}", began)
+            if self.was_seen_whole(process, since):
                 self.violations.add(
                     f"{self.name}: {record_id} lived all the time and is not in the exact file", record_id
                 )

@@ -23,7 +23,7 @@ from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.machine import State, before_sending
+from carecloud_async.bulk.machine import State, TryLimits, before_sending
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
@@ -79,6 +79,7 @@ class Engine:
         figures: the figures of the run.
         slots: requests under way at once, where several engines share them.
         records: the records that are being written, where several engines share them.
+        limits: how often a write is sent.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Engine:
         figures: RunFigures,
         slots: anyio.Semaphore | None = None,
         records: dict[str, int] | None = None,
+        limits: TryLimits = TryLimits(),  # noqa: B008  (frozen)
     ) -> None:
         self._family = family
         self._clock = family.clock
@@ -99,6 +101,7 @@ class Engine:
         self._key = key
         self._options = options
         self._figures = figures
+        self._limits = limits
         self._concurrency = options.concurrency or family.caller.context.http.max_connections
         self._slots = slots or anyio.Semaphore(self._concurrency)
         self._records = RecordWrites(family, key=key, options=options, concurrency=self._concurrency)
@@ -267,7 +270,8 @@ class Engine:
         if not writes:
             return []
         decided = await (self._records.parts if writes[0].kind else self._records).decide(writes)
-        return [(write, before_sending(write, one) if isinstance(one, Plan) else one) for write, one in decided]
+        tried = partial(before_sending, limits=self._limits)
+        return [(write, tried(write, one) if isinstance(one, Plan) else one) for write, one in decided]
 
     async def _postpone(self, writes: Sequence[Write], *, until: float) -> None:
         if writes:

@@ -57,14 +57,26 @@ import attrs
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan, Write
 
-__all__ = ["MAX_ALONE", "TRANSITIONS", "Move", "State", "after_a_loss", "before_sending"]
+__all__ = ["TRANSITIONS", "Move", "State", "TryLimits", "after_a_loss", "before_sending"]
 
-#: A write that is sent alone is refused after this many equal 5xx in a row, each of which counts as a lost answer.
-MAX_ALONE: Final = 3
-#: A write whose answer was lost this often is refused too. A kill counts as a loss, even if nothing had left yet.
-MAX_TRIES: Final = 20
-
+#: Statuses of proxies, too, whose back end is away: a write need not be the cause.
+_OF_PROXIES: Final = ("502", "503", "504")
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
+
+
+@attrs.frozen(kw_only=True)
+class TryLimits:
+    """How often a write is sent before it is refused. An equal 5xx counts while the write is sent alone.
+
+    Attributes:
+        failures: equal 5xx in a row, each of which counts as a lost answer.
+        unavailable: the same for 502, 503 and 504.
+        losses: lost answers in all. A kill counts as a loss, even if nothing had left yet.
+    """
+
+    failures: int = 3
+    unavailable: int = 6
+    losses: int = 20
 
 
 class State(IntEnum):
@@ -118,11 +130,13 @@ def after_a_loss(write: Write, decided: RowResult | Plan) -> RowResult | Plan:
     return decided
 
 
-def before_sending(write: Write, plan: Plan) -> RowResult | Plan:
+def before_sending(write: Write, plan: Plan, limits: TryLimits) -> RowResult | Plan:
     """Return the outcome of a write that was lost too often to be sent again, or else its plan."""
-    if write.alone >= MAX_ALONE and write.fault is not None:
-        reason = f"the server failed on it {write.alone} times: {write.fault}"
-    elif write.tries >= MAX_TRIES:
+    fault = write.fault
+    most = limits.unavailable if fault is not None and fault.startswith(_OF_PROXIES) else limits.failures
+    if fault is not None and write.alone >= most:
+        reason = f"the server failed on it {write.alone} times: {fault}"
+    elif write.tries >= limits.losses:
         reason = f"sent {write.tries} times: each time the answer was lost, and nothing was written"
     else:
         return plan

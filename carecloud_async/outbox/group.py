@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -13,6 +13,7 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.machine import TryLimits
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.rows import LoadedRow, Plan, Write, unpack
@@ -24,6 +25,9 @@ from carecloud_async.outbox.queue_values import Progress, QueuedEntry
 __all__ = ["send_group"]
 
 _log = logging.getLogger("carecloud_async.outbox")
+
+#: Writes may be away for hours while reads are answered. With half a minute between two tries these are about five.
+_LIMITS: Final = TryLimits(unavailable=500, losses=500)
 
 
 class _QueueJournal(Journal):
@@ -145,6 +149,7 @@ async def send_group(
             figures=RunFigures(family.clock, _log_wait, on_results=on_results),
             slots=slots,
             records=records,
+            limits=_LIMITS,
         )
         await engine.run()
 

@@ -12,7 +12,7 @@ from disks import watch_databases
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import machine
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.machine import TRANSITIONS, Move, State, after_a_loss, before_sending
+from carecloud_async.bulk.machine import TRANSITIONS, Move, State, TryLimits, after_a_loss, before_sending
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Intent, LoadedRow, Plan, Write
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -180,4 +180,22 @@ def test_a_write_that_was_never_sent_takes_no_credit():
     """Without an intent, what was decided stands; a plan stands too."""
     decided = RowResult(outcome=Outcome.UNCHANGED)
     assert after_a_loss(Write(id=1, row=1, body=CheckedRow()), decided) is decided
-    assert before_sending(Write(id=1, row=1, body=CheckedRow()), PLAN) is PLAN
+    assert before_sending(Write(id=1, row=1, body=CheckedRow()), PLAN, TryLimits()) is PLAN
+
+
+@pytest.mark.parametrize(
+    ("fault", "alone", "tries", "is_sent"),
+    [
+        ("500", 2, 2, True),
+        ("500", 3, 3, False),
+        ("503 Unavailable", 5, 5, True),
+        ("503 Unavailable", 6, 6, False),
+        (None, 0, 19, True),
+        (None, 0, 20, False),
+    ],
+)
+def test_how_often_a_write_is_sent(fault, alone, tries, is_sent):
+    """Three equal failures of the server, six of a proxy perhaps, twenty lost answers: then it is refused."""
+    write = Write(id=1, row=1, body=CheckedRow(), fault=fault, alone=alone, tries=tries)
+    decided = before_sending(write, PLAN, TryLimits())
+    assert decided is PLAN if is_sent else decided.outcome is Outcome.REFUSED

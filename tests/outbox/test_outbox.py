@@ -47,6 +47,28 @@ async def test_a_lost_answer_makes_nothing_twice(client, server, path, fault):
     assert server.notes() == ["[ref: bill-1]"]
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_an_entry_outlasts_two_hours_without_writes(client, server, path, status):
+    """Reads are answered, and each write with a status of a proxy: the entry waits, and is sent when that is over."""
+    server.faults += [status] * 200
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        assert await outbox.flush()
+    assert server.bills() == ["1"]
+
+
+async def test_an_entry_on_which_the_server_fails_is_failed(client, server, path):
+    """Three times a 500: the entry fails, and the next one of its customer is sent."""
+    server.faults += [500] * 3
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        await put_bill(client, outbox, 2)
+        await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert failed.reasons == ("the server failed on it 3 times: 500",)
+    assert server.bills() == ["2"]
+
+
 async def test_a_lost_answer_waits_without_a_problem(client, server, clock, path):
     """A lost answer is looked up after 35 seconds; until then its entry waits, and there is no problem."""
     seen = []
