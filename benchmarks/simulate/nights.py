@@ -231,7 +231,7 @@ class Export(_Reader):
             await self.pause()
 
     async def _export(self, process: Process, target: Path) -> Any:
-        if not any(self.folder.glob(f".{target.name}*")):
+        if not any(one.stat().st_size for one in self.folder.glob(f".{target.name}*/records*")):
             self._began_anew = self.machine.loop.now
         async with self.client(process, sees_hidden=True) as client:
             return await self.listing(client).export(target, resume=True, concurrency=self.concurrency)
