@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.machine import Process
+from benchmarks.simulate.network import Sight
 from benchmarks.simulate.world import FAMILIES, Json
 from carecloud_async import ExportError
 from carecloud_async._lists.export.job import WrittenExport, write_export
@@ -49,11 +51,14 @@ class _Reader(Actor):
 
     def was_seen_whole(self, process: str | None, since: float) -> bool:
         """Return whether an answer did not lack anything: what it said tells that the others did."""
-        return any(
-            not one.hidden and one.path == self.path
-            for one in self.internet.sights
-            if one.at >= since and (one.by == process if process else one.by.startswith(f"{self.name}."))
-        )
+        return any(not one.hidden for one in self.sights(process, since))
+
+    def sights(self, process: str | None, since: float) -> Iterator[Sight]:
+        """Yield the pages of the list that a process was shown, or any process of this actor."""
+        for one in self.internet.sights:
+            is_own = one.by == process if process else one.by.startswith(f"{self.name}.")
+            if one.at >= since and one.path == self.path and is_own:
+                yield one
 
     def was_misled_twice(self, since: float) -> bool:
         """Return whether two readings began with an answer that lacked records: only then a deletion may be wrong."""
@@ -241,13 +246,7 @@ class Export(_Reader):
 
         If none does, a deletion made up for the record that the first answer lacked.
         """
-        return any(
-            record_id in one.ids or one.total != len(ids)
-            for one in self.internet.sights
-            if one.at >= since
-            and one.path == self.path
-            and (one.by == process if process else one.by.startswith(f"{self.name}."))
-        )
+        return any(record_id in one.ids or one.total != len(ids) for one in self.sights(process, since))
 
     def _check(self, target: Path, report: Any, began: float) -> None:
         lines = [json.loads(line) for line in target.read_bytes().splitlines()]

@@ -69,7 +69,7 @@ class TryLimits:
     """How often a write is sent before it is refused. An equal 5xx counts while the write is sent alone.
 
     Attributes:
-        failures: equal 5xx in a row, each of which counts as a lost answer.
+        failures: equal 5xx in a row. Each counts as a lost answer too.
         unavailable: the same for 502, 503 and 504.
         losses: lost answers in all. A kill counts as a loss, even if nothing had left yet.
     """

@@ -61,7 +61,7 @@ def _without_flag_types(parameters: list[Any]) -> list[Any]:
     return parameters
 
 
-#: The base of click's errors. Typer has its own copy of click, of which it exports one error.
+#: The base of click's errors. Typer has its own copy of click, and exports one of its errors.
 _ClickError: Any = typer.BadParameter.__mro__[2]
 
 _EPILOG = (

@@ -62,7 +62,7 @@ class CallKind(ABC):
 
     @abstractmethod
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:
-        """Return the values of a call's key, the last of which is named `key`; `None` for a missing one."""
+        """Return the values of a call's key, with `None` for a missing one; the last value is named `key`."""
 
     @abstractmethod
     def lane(self, body: JsonObject) -> str | None:

@@ -36,7 +36,7 @@ Accept: TypeAlias = "Callable[[RawPage, list[int], ListPass], Awaitable[None]]"
 _START = Position()
 #: How often the end of a list is looked for while its total is doubtful.
 _MOST_ENDS = 8
-#: The last pages that are read again where records moved: servers leave out the same records of so many answers.
+#: How many pages are read again where records moved: a server may leave the same records out of three answers.
 _DOUBTED = 3
 #: How often in a row the end may show the same page, although another one must follow.
 _MAX_REPEATS = 6
