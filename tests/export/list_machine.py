@@ -115,10 +115,10 @@ class ListMachine:
     def delete(self, index):
         self.gone.add(self.records.pop(index))
 
-    def export(self, path, *, count, concurrency=1, plan=None):
+    def export(self, path, *, count, concurrency=1, plan=None, resume=False):
         """Export it, by a plan for the pages or by the SDK's own; return the report, what is missing, what is twice."""
         start = set(self.records)
-        options = ExportOptions(concurrency=concurrency, overwrite=True)
+        options = ExportOptions(concurrency=concurrency, overwrite=True, resume=resume)
         report = anyio.run(run, self.source(count=count, plan=plan), path, options)
         found = [json.loads(line) for line in path.read_bytes().splitlines()]
         keys = [(one["customer_id"], one["n"]) for one in found]

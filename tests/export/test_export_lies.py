@@ -12,6 +12,8 @@ from list_machine import ListMachine
 from lying_list import LIES, LaggingList, LyingList
 from thorough import examples
 
+from carecloud_async import TransportError
+
 SIZE = 2350
 
 
@@ -260,3 +262,38 @@ def test_what_an_early_pass_shows_is_not_forgotten(tmp_path, seed):
     machine = LaggingList(records=records, lagging=lagging, until=until, cap=2, churn=churn)
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=10)
     assert not (report.exact and missing)
+
+
+@define(kw_only=True)
+class ShortList(ListMachine):
+    """A list whose pages lack records from the second on, although its totals count them; at their end the net goes."""
+
+    lacking: frozenset
+    is_lost: bool = False
+
+    def page(self, offset, count):
+        if self.is_lost:
+            raise TransportError("the connection was lost")
+        whole = self.records
+        if self.requests:
+            self.records = [one for one in whole if one not in self.lacking]
+        data = super().page(offset, count)
+        self.records = whole
+        data["total_items"] = len(whole)
+        self.is_lost = bool(self.lacking) and len(data["customers"]) < count
+        return data
+
+
+@pytest.mark.parametrize(("size", "hidden"), [(38, 24), (300, 24), (300, 150), (300, 290)])
+def test_what_a_run_doubted_is_doubted_by_the_next(tmp_path, size, hidden):
+    """The last page of a run ended before its total; later the records are back before it, and one is deleted."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(size)))]
+    lacking = frozenset(records[one] for one in (1, 2, 3, hidden))
+    machine = ShortList(records=records, lacking=lacking)
+    with pytest.raises(TransportError):
+        machine.export(tmp_path / "c.jsonl", count=6)
+    machine.is_lost, machine.lacking = False, frozenset()
+    machine.delete(5)
+    report, missing, twice = machine.export(tmp_path / "c.jsonl", count=6, resume=True)
+    assert not twice
+    assert not (missing and report.exact)

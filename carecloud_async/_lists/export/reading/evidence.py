@@ -25,6 +25,7 @@ from typing import Any
 from attrs import frozen
 
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
+from carecloud_async._lists.export.storage.checkpoint import Position
 
 __all__ = [
     "ENOUGH",
@@ -35,6 +36,7 @@ __all__ = [
     "agreeing_bits",
     "compare",
     "moved_since",
+    "pages_before",
     "place_bits",
     "sorted_bits",
 ]
@@ -124,19 +126,37 @@ class Totals:
 class Doubts:
     """What speaks against it that a pass found every record.
 
+    Args:
+        position: what an earlier run of the pass left.
+
     Attributes:
         ends_early: whether the last page ended before its own total.
+        is_short: whether the last page was shorter than others, and its total says that more records follow.
         leaves_out: whether a page left out a record that, by a later page, lies before that one.
         shown: the records that the pass showed.
         found_again: those of them that a page showed only when it was read again, while the total changed: they were
             left out before, or are new.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, position: Position) -> None:
         self.ends_early: bool = False
-        self.leaves_out: bool = False
+        self.is_short: bool = position.is_short
+        self.leaves_out: bool = position.leaves_out
         self.shown: int = 0
-        self.found_again: int = 0
+        self.found_again: int = position.found_again
+
+    def observe(self, page: RawPage, *, new: int, largest: int, again: bool) -> None:
+        """Note what a page shows that was taken.
+
+        Args:
+            new: the number of its records that were not known.
+            largest: the most records that a page had.
+            again: whether it was read again while the total changed.
+        """
+        self.ends_early = page.ends_early
+        self.is_short = page.received < min(page.asked, largest) and not page.ends_list
+        self.shown += new
+        self.found_again += new if again else 0
 
     def prevail(self, *, records: int, least: int, changed: bool) -> bool:
         """Return whether records may be missing.
@@ -185,6 +205,20 @@ def moved_since(pages: Sequence[RawPage], page: RawPage) -> int:
         if moved_by is not None:
             return moved_by
     return 0
+
+
+def pages_before(position: Position, ids: Sequence[Identity], *, size: int) -> list[RawPage]:
+    """Return the last page of an earlier run, as far as it is known: later pages are compared with it.
+
+    Args:
+        position: where the run ended.
+        ids: the ids that it took last, up to that position.
+        size: the number of records in a page.
+    """
+    known = list(ids[-min(size, position.end + 1) :]) if position.end >= 0 else []
+    begin, count = position.end + 1 - len(known), len(known)
+    page = RawPage(offset=begin, lines=[], ids=known, received=count, last=position.end, total=position.total)
+    return [page] if known else []
 
 
 def _moved_by(before: RawPage, page: RawPage) -> int | None:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.boundary import Boundary
-from carecloud_async._lists.export.reading.evidence import Doubts, Totals, compare, moved_since
+from carecloud_async._lists.export.reading.evidence import Doubts, Totals, compare, moved_since, pages_before
 from carecloud_async._lists.export.reading.page_requests import PageRequests, Probe
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.storage.checkpoint import Position
@@ -88,15 +88,17 @@ class ListPass:
         self._is_done = False  # whether no more pages are wanted
         self._is_stopped = False  # whether that is because of `stop_after`: the end of the list was not looked for
         self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
-        self._doubts = Doubts()
-        self._recent: list[RawPage] = []  # the last pages that were taken, without those that were read again
+        self._doubts = Doubts(position)
+        # The last pages that were taken, without those that were read again.
+        self._recent = pages_before(position, boundary.recent_ids, size=self._requests.full_size)
+        self._reads_again = False  # whether pages are read again that may have left out records
         self._empty_from: int | None = None  # the offset of the first page without entries
         self._unknown_starts = 0  # first pages in a row without a known record
 
     @property
     def position(self) -> Position:
         """The position after the last known record."""
-        totals = self._totals
+        totals, doubts = self._totals, self._doubts
         return Position(
             end=self._last,
             page_size=self._requests.page_size,
@@ -104,6 +106,9 @@ class ListPass:
             first_total=totals.first,
             largest_total=totals.largest,
             nulls=self.nulls,
+            is_short=doubts.is_short,
+            leaves_out=doubts.leaves_out,
+            found_again=doubts.found_again,
         )
 
     @property
@@ -211,7 +216,7 @@ class ListPass:
 
     async def _take(self, page: RawPage, *, connected: bool = True) -> None:
         """Add a page and hand it over; one that does not connect is assumed to be the next one."""
-        before = self._last_page
+        before = self._recent[-1] if self._recent else None
         moved_by = moved_since(self._recent, page)
         self.list_changed |= moved_by != 0
         if before is not None and self._boundary.order is not None and moved_by > self._totals.surely_risen_by:
@@ -224,17 +229,16 @@ class ListPass:
 
         These are the last pages with a lower total, and the page before: twice, if its new answer disagrees too.
         """
-        is_explained, shown = moved_by <= self._totals.risen_by, self._doubts.shown
+        # A server that left out one record may leave out more, unless its first answer was full or ends the list.
+        self._doubts.leaves_out |= self._doubts.is_short and moved_by > self._totals.risen_by
+        self._reads_again = True
         lower = [one for one in self._recent if one.total is not None and one.total < (self._totals.largest or 0)]
         self._recent = []
         for one in [*(one for one in lower if one is not before), before]:
             await self._read_again(one, moved_by, total=page.total)
         if compare(self._last_page, page).moved_by > 0:
             await self._read_again(before, moved_by, total=page.total)
-        # A server that left out one record may leave out more, unless its first answer was full or ends the list.
-        is_short = before.received < min(before.asked, self._requests.largest_page) and not before.ends_list
-        self._doubts.leaves_out |= is_short and not is_explained
-        self._doubts.found_again += self._doubts.shown - shown if self._totals.has_changed else 0
+        self._reads_again = False
 
     async def _read_again(self, before: RawPage, more: int, *, total: int | None) -> None:
         page = await self._fetch(before.offset, before.received + more)
@@ -249,9 +253,9 @@ class ListPass:
         self.list_changed |= overlap.changed
         self.place_bits += overlap.bits
         self.nulls += page.received - len(page.ids)
-        self._doubts.ends_early = page.ends_early
         new = self._boundary.advance(page) if connected else self._boundary.append(page)
-        self._doubts.shown += len(new)
+        again, largest = self._reads_again and self._totals.has_changed, self._requests.largest_page
+        self._doubts.observe(page, new=len(new), largest=largest, again=again)
         self._last = page.last
         if self._requests.is_endless(has_new=self._boundary.has_advanced):
             if before is not None and before.ids == page.ids:
@@ -282,8 +286,6 @@ class ListPass:
     def _endless(self, problem: str) -> ExportError:
         return ExportError(f"the server sends {problem}; the last offset was {self._requests.next_offset}")
 
-    # A gap between two pages
-
     async def _close_gap(self, page: RawPage) -> bool:
         """Step back until a page connects, then read forward until the page after the gap does.
 
@@ -313,8 +315,7 @@ class ListPass:
         self._give_up()
         return False
 
-    # The end of the list
-    #
+    # The end of the list:
     # A short page that ends where its total says is not enough: totals may be wrong, and pages cut short. The last
     # known record has to be the last one of a page that is shorter than others, or nothing may follow it.
 

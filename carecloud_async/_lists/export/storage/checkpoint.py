@@ -33,6 +33,7 @@ class Position:
         total: the length of the list, as the server said last.
         first_total, largest_total: see `Totals`.
         nulls: the number of entries that were null.
+        is_short, leaves_out, found_again: see `Doubts`.
     """
 
     end: int = -1
@@ -41,6 +42,9 @@ class Position:
     first_total: int | None = None
     largest_total: int | None = None
     nulls: int = 0
+    is_short: bool = False
+    leaves_out: bool = False
+    found_again: int = 0
 
 
 @frozen(kw_only=True)
