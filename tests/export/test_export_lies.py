@@ -8,7 +8,7 @@ import pytest
 from attrs import define
 from change_server import ChangeServer, hexes, old_times
 from export_help import ids
-from list_machine import ListMachine
+from list_machine import ListMachine, shuffled
 from lying_list import LIES, LaggingList, LyingList
 from thorough import examples
 
@@ -297,3 +297,40 @@ def test_what_a_run_doubted_is_doubted_by_the_next(tmp_path, size, hidden):
     report, missing, twice = machine.export(tmp_path / "c.jsonl", count=6, resume=True)
     assert not twice
     assert not (missing and report.exact)
+
+
+@define(kw_only=True)
+class HidingList(ListMachine):
+    """A list in an order of its own that hides other records in each pass; in the fourth the net goes once.
+
+    Attributes:
+        hides: the places of the records that the passes hide.
+        passes: the passes that were begun.
+    """
+
+    hides: list
+    passes: int = 0
+    is_lost: bool = False
+
+    def page(self, offset, count):
+        self.passes += offset == 0
+        if self.passes == 4 and offset > 40 and not self.is_lost:
+            self.is_lost = True
+            raise TransportError("the connection was lost")
+        whole = self.records
+        hidden = self.hides[min(self.passes, len(self.hides)) - 1]
+        self.records = [one for one in whole if one[1] not in hidden]
+        data = super().page(offset, count)
+        self.records = whole
+        return data
+
+
+def test_the_rest_of_a_pass_confirms_nothing(tmp_path):
+    """A pass found a record, and was stopped: what goes on finds none, and yet another pass is needed."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(60), key=shuffled))]
+    hides = [set(), {10, 30, 50}, {10, 50}, {50}, set()]  # the first one looks for an order, and finds none
+    machine = HidingList(records=records, order=("shuffled",), total="none", hides=hides)
+    with pytest.raises(TransportError):
+        machine.export(tmp_path / "c.jsonl", count=6)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=6, resume=True)
+    assert (missing, report.records) == (set(), 60)

@@ -222,8 +222,8 @@ class FullScan:
             await list_pass.run()
             place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
             is_stable = list_pass.is_one_page or _shows_order(place_bits + deduplicator.order_bits)
-            # Another pass has found nothing new; the first pass cannot show that.
-            is_confirmed = number > 1 and deduplicator.known == before
+            # Another pass has found nothing new; the first pass cannot show that, nor one that goes on after a stop.
+            is_confirmed = number > 1 and not continued and deduplicator.known == before
             exact = is_stable and _is_exact(list_pass, boundary, deduplicator, is_confirmed=is_confirmed)
             self.recorder.end_pass(list_pass, exact=exact, passes=number)
             is_clear = is_stable or deduplicator.repeated_pairs > _ENOUGH_PAIRS

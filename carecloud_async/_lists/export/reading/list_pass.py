@@ -50,8 +50,7 @@ class ListPass:
         params: the sort.
         boundary: the boundary of what is known.
         accept: takes the pages.
-        plan: the number of requests at once, and the number of records in each: at least 2, or pages
-            could not overlap.
+        plan: the number of requests at once, and of records in each: at least 2, so that pages overlap.
         position: the position to begin from.
         stop_after: returns whether to stop after a page.
 
@@ -80,7 +79,7 @@ class ListPass:
         self._requests = PageRequests(fetcher, plan, params=params, start=position)
         self._totals = Totals(first=position.first_total, largest=position.largest_total, last=position.total)
         self.is_whole: bool = True
-        self.list_changed: bool = False
+        self.list_changed: bool = position.changed
         self.place_bits: float = 0.0
         self.nulls: int = position.nulls
         self._last = position.end  # the offset of the last known record
@@ -106,6 +105,7 @@ class ListPass:
             first_total=totals.first,
             largest_total=totals.largest,
             nulls=self.nulls,
+            changed=self.list_changed,
             is_short=doubts.is_short,
             leaves_out=doubts.leaves_out,
             found_again=doubts.found_again,

@@ -33,6 +33,7 @@ class Position:
         total: the length of the list, as the server said last.
         first_total, largest_total: see `Totals`.
         nulls: the number of entries that were null.
+        changed: whether the list was seen to change.
         is_short, leaves_out, found_again: see `Doubts`.
     """
 
@@ -42,6 +43,7 @@ class Position:
     first_total: int | None = None
     largest_total: int | None = None
     nulls: int = 0
+    changed: bool = False
     is_short: bool = False
     leaves_out: bool = False
     found_again: int = 0
