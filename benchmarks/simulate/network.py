@@ -47,10 +47,10 @@ _HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
 
 @frozen(kw_only=True)
 class Sight:
-    """A page that a process was shown.
+    """A page that a process was shown: the answer arrived.
 
     Attributes:
-        at: when.
+        at: when the server looked.
         by: the process.
         path: the list.
         ids: the records on it.
@@ -184,6 +184,7 @@ class _Exchange:
     sent_at: float
     trouble: str = ""
     entry: Entry | None = None
+    sight: Sight | None = None
 
     def begin(self) -> None:
         """Draw what happens, and send."""
@@ -260,9 +261,8 @@ class _Exchange:
             body = answer.body
             self._answer(answer.status, body[: max(len(body) - 5, 0)] or b"{")
         else:
-            self._answer(
-                answer.status, answer.body, after=self.dice.uniform(1, 25) if trouble == "answered late" else 0
-            )
+            after = self.dice.uniform(1, 25) if trouble == "answered late" else 0
+            self._answer(answer.status, answer.body, after=after, sight=self.sight)
 
     def _work(self) -> Answer:
         """Work on the request as a server does that knows nothing of the way back."""
@@ -287,7 +287,7 @@ class _Exchange:
         internet.server.lags = lags and any(begin <= internet.loop.now < end for begin, end in internet.troubles.lags)
         answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
         if seen:
-            internet.sights.append(Sight(at=internet.loop.now, by=self.process.name, path=path, **seen))
+            self.sight = Sight(at=internet.loop.now, by=self.process.name, path=path, **seen)
             self._tell_read(seen)
         return answer
 
@@ -324,6 +324,7 @@ class _Exchange:
         headers: dict[str, str] | None = None,
         html: bool = False,
         after: float = 0.0,
+        sight: Sight | None = None,
     ) -> None:
         kind = "text/html" if html else "application/json"
         date = formatdate(EPOCH + self.internet.loop.now, usegmt=True)
@@ -332,7 +333,7 @@ class _Exchange:
         )
         self._note_heard(f"{status}{' (a web page)' if html else ''}")
         on_way = 0.002 + self.dice.random() * self.internet.way
-        self.internet.later(after + on_way, lambda: self._resolve(response))
+        self.internet.later(after + on_way, lambda: self._resolve(response, sight))
 
     def _lose(self, after: float) -> None:
         error = httpx.ReadTimeout if after >= READ_TIMEOUT else httpx.ReadError
@@ -347,9 +348,11 @@ class _Exchange:
 
         self.internet.later(after, fail)
 
-    def _resolve(self, response: httpx.Response) -> None:
+    def _resolve(self, response: httpx.Response, sight: Sight | None) -> None:
         if not self.heard.done():
             self.heard.set_result(response)
+            if sight is not None:
+                self.internet.sights.append(sight)
 
     def _note_heard(self, what: str) -> None:
         if self.entry is not None:
