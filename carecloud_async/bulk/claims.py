@@ -193,16 +193,25 @@ class Claims:
             self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ? AND owner = ?", rows)
 
     def release_all(self) -> None:
-        """Release the keys of this run, whose writes have their outcome, but not those that an earlier run left."""
+        """Release all keys of this run, whose writes have their outcome; those that an earlier run left stay left."""
         self.keep_only(())
 
     def keep_only(self, keys: Collection[str]) -> None:
-        """Release all keys of this run but these, and those that an earlier run left behind."""
+        """Release all keys of this run but these; those that an earlier run left behind are left behind again.
+
+        None may stay with a run that is not working on it: another run would wait for it, perhaps with a key that this
+        one waits for.
+        """
         kept = {self._digest(key) for key in keys}
+        left_at = self._clock.monotonic() - self._settle_seconds
         with self._db.transaction():
-            find = "SELECT key FROM claims WHERE owner = ? AND settle > 0 AND NOT doubted"
-            own = self._db.execute(find, (self.owner,))
-            self._db.execute_many("DELETE FROM claims WHERE key = ?", [one for one in own if one[0] not in kept])
+            find = "SELECT key, doubted FROM claims WHERE owner = ? AND settle > 0"
+            others = [one for one in self._db.execute(find, (self.owner,)) if one[0] not in kept]
+            left = [(_NOBODY, left_at, key) for key, doubted in others if doubted]
+            self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ?", left)
+            self._db.execute_many(
+                "DELETE FROM claims WHERE key = ?", [(key,) for key, doubted in others if not doubted]
+            )
 
     def adopt(self, owner: int) -> None:
         """Take over the claims of the run that this one continues: its journal knows what was sent.

@@ -184,6 +184,8 @@ class HeldKeys:
         """
         of_records = {write.row for write in writes if write.kind == RECORD}
         for record in [one for one in self._own_records if self._records.get(one) in of_records]:
+            # An earlier run may have claimed it: of a write whose answer was lost, and that had taken effect.
+            self._written.setdefault(self._claim_of(record), self._records[record])
             self._drop_record(record)
         claims = [claim for claim, row in self._written.items() if row in of_records and claim not in self._row_of]
         for write in writes:

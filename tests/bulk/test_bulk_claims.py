@@ -17,6 +17,7 @@ from disks import watch_databases
 from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Write
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -113,6 +114,38 @@ def test_a_doubt_outlives_the_run_that_met_it(clock):
         third.adopt(second.owner)
         third.keep_only(())
         assert third.claim(["a"]).doubted == {"a"}
+
+
+def test_a_run_that_goes_on_holds_no_key_that_it_does_not_work_on(clock):
+    """A key of doubt that a stopped run had claimed is free for another run while the stopped one is continued."""
+    with claims_of(clock) as first:
+        first.claim(["a"])
+    clock.advance(35)
+    with claims_of(clock) as second:
+        second.claim(["a"])
+    with claims_of(clock) as third, claims_of(clock) as other:
+        third.adopt(second.owner)
+        third.keep_only(())
+        found = other.claim(["a"])
+    assert (found.busy, found.doubted) == (set(), {"a"})
+
+
+@pytest.mark.anyio
+async def test_a_lost_write_that_took_effect_lets_go_of_its_record(clock):
+    """The record that a stopped run was writing is free when the run that goes on finds it written."""
+    write = Write(id=1, row=1, key="a", record_id="7", body=CheckedRow(key=("a",)))
+    with claims_of(clock) as stopped:
+        stopped.claim(["a", "record 7"])
+    with claims_of(clock) as claims, claims_of(clock) as other:
+        claims.adopt(stopped.owner)
+        held = held_by(claims, "a")
+        held.hold_records({"7": 1})
+        ready, _others = await held.claim([write])
+        done = RowResult(outcome=Outcome.UPDATED, record_id="7")
+        decided, _others = await held.claim_records([(one, done) for one in ready], let_go=held.let_go)
+        assert other.claim(["record 7"]).busy
+        await held.end([one for one, _ in decided], rows=[1])
+        assert not other.claim(["a", "record 7"]).busy
 
 
 def test_an_abandoned_key_belongs_to_no_run(clock):
