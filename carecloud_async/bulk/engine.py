@@ -28,7 +28,7 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
 from carecloud_async.bulk.rows import RECORD, Plan, Write
-from carecloud_async.bulk.sending import ATTEMPTS, LONGEST_WAIT, Answer, Lost, Sender, Stale
+from carecloud_async.bulk.sending import ATTEMPTS, LONGEST_WAIT, Answer, Lost, Plans, Sender, Stale, requests_of
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON
 
@@ -36,7 +36,6 @@ __all__ = ["Engine"]
 
 T = TypeVar("T")
 Decided: TypeAlias = Sequence[tuple[Write, RowResult | Plan]]
-Plans: TypeAlias = Sequence[tuple[Write, Plan]]
 
 #: Rows of a turn. The look-ups of some 150 e-mail addresses fit in a URL.
 CHUNK: Final = 450
@@ -164,9 +163,10 @@ class Engine:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
         await self._end(stopped)
         self._held.hold_records(await self._db(self._journal.lost_records))
-        parts = [one for one in await self._db(self._journal.lost) if one.kind != RECORD]
-        await self._held.claim(parts)  # so that no later row of this run has a key that their requests may still write
-        self._held.doubt(parts)
+        lost = await self._db(self._journal.lost)
+        # So that no later row of this run has a key that the requests of these parts may still write.
+        await self._held.claim([one for one in lost if one.kind != RECORD])
+        self._held.doubt(lost)
         if self._key is not None and self._key.needs_list:
             claim = self._key.claim(self._family.facts.family, "")
             while not await self._held.claim_family(claim):
@@ -284,6 +284,7 @@ class Engine:
         if not plans:
             return
         await self._db(partial(self._journal.intend, plans))
+        self._held.doubt(write for write, _ in plans)
         answers: dict[int, Answer] = {}
         sent: dict[int, int] = {}
 
@@ -299,7 +300,7 @@ class Engine:
                     raise
 
         try:
-            await run_all([partial(send, part) for part in _requests(plans)], width=self._concurrency)
+            await run_all([partial(send, part) for part in requests_of(plans)], width=self._concurrency)
         except Exception:
             self._stops = True  # at once: no turn may begin while this one is noted
             raise
@@ -329,12 +330,12 @@ class Engine:
         if lost:
             settle = self._family.settle_seconds
             await self._db(partial(self._journal.lose, lost, now=now, settle_seconds=settle))
-            self._held.doubt(write for write, _, _ in lost)
         if back:
             failed = any(isinstance(one, Stale) and one.error is not None for one in answers.values())
             pause = min(2.0**self._failures, LONGEST_WAIT) if failed else 0.0
             # They keep their records, so that no later row of such a record overtakes them.
             await self._db(partial(self._journal.take_back, back, until=now + pause))
+            self._held.trust(back)
         await self._end(results)
 
     def _learn(self, answers: Sequence[Answer]) -> None:
@@ -378,23 +379,11 @@ class Engine:
         # Before the journal has them as ended: a run that continues this one would let go of their keys.
         await self._held.abandon_rows([write for write, one in results if self._records.may_be_hidden(write, one)])
         ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
-        await self._held.end([write for write, _ in results], rows=[row for row, _ in ended])
-        self._figures.add_results(ended)
+        try:
+            await self._held.end([write for write, _ in results], rows=[row for row, _ in ended])
+        finally:
+            self._figures.add_results(ended)
 
     async def _db(self, work: Callable[[], T]) -> T:
         async with self._database:
             return work() if self._journal.is_in_memory else await run_in_thread(work)
-
-
-def _requests(plans: Plans) -> list[Plans]:
-    """Divide writes into requests: batches, which are smaller for rows lost together, and all others one by one."""
-    requests: list[Plans] = []
-    by_size: dict[int, list[tuple[Write, Plan]]] = {}
-    for write, plan in plans:
-        if plan.kind == "batch":
-            by_size.setdefault(write.most or MAX_BATCH, []).append((write, plan))
-        else:
-            requests.append([(write, plan)])
-    for size, batch in by_size.items():
-        requests += [batch[begin : begin + size] for begin in range(0, len(batch), size)]
-    return requests

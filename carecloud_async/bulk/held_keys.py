@@ -57,7 +57,7 @@ class HeldKeys:
         self._row_of: dict[str, int] = {}  # key → row
         self._keys: dict[int, dict[int, set[str]]] = {}  # row → id of a write → the keys that it holds
         self._written: dict[str, int] = {}  # claim of a record that is being written → row
-        self._in_doubt: dict[int, int] = {}  # id of a write whose answer was lost → row
+        self._in_doubt: dict[int, int] = {}  # id of a write that was sent, and has no outcome yet → row
         self._doubted: set[str] = set()  # keys that another run had left behind when they were claimed
         self._family: set[str] = set()
         self._let_go: dict[str, int] = {}  # record → `let_go` when it was let go, of the last ones
@@ -172,8 +172,13 @@ class HeldKeys:
         return claim in claimed.busy or 0 < decided.read_at < claimed.free_since.get(claim, 0.0)
 
     def doubt(self, writes: Iterable[Write]) -> None:
-        """Note writes whose answer was lost."""
+        """Note writes that are sent: until they have their outcome, their requests may take effect."""
         self._in_doubt.update({write.id: write.row for write in writes})
+
+    def trust(self, writes: Iterable[Write]) -> None:
+        """Note writes that were certainly not sent after all."""
+        for write in writes:
+            self._in_doubt.pop(write.id, None)
 
     async def end(self, writes: Collection[Write], *, rows: Collection[int]) -> None:
         """Let go of the keys and records of writes that have their outcome.
@@ -188,15 +193,13 @@ class HeldKeys:
             self._written.setdefault(self._claim_of(record), self._records[record])
             self._drop_record(record)
         claims = [claim for claim, row in self._written.items() if row in of_records and claim not in self._row_of]
-        for write in writes:
-            self._in_doubt.pop(write.id, None)
+        self.trust(writes)
         parts = [write for write in writes if write.kind != RECORD]
         await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
 
     async def abandon_rows(self, writes: Sequence[Write]) -> None:
         """Give up the keys of rows whose records may have been created: no look-up by these keys shows it."""
-        for write in writes:
-            self._in_doubt.pop(write.id, None)
+        self.trust(writes)
         keys = self._forget_rows({write.row for write in writes})
         self._doubted.difference_update(keys)
         if self._claims is not None and keys:
@@ -212,11 +215,11 @@ class HeldKeys:
             self._drop_record(record)
         held = {**self._written, **self._row_of}
         rows = {*self._in_doubt.values()} if self._shows_lost_creates else {*held.values()}
-        left = [key for key, row in held.items() if row in rows]
+        # The claim of a family stands for the keys of all its rows.
+        left = {key for key, row in held.items() if row in rows} | (self._family if rows else set())
         if left and self._claims is not None:
-            await run_in_thread(partial(self._claims.leave, [*left, *self._family]))
-        keys = {key for key, row in held.items() if row not in rows}
-        await self._release(keys if left else keys | self._family)
+            await run_in_thread(partial(self._claims.leave, left))
+        await self._release((held.keys() | self._family) - left)
 
     async def _claim(self, keys: Collection[str]) -> Claimed:
         if self._claims is None or not keys:

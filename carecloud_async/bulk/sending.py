@@ -17,9 +17,9 @@ from typing import Final, TypeAlias, TypeVar
 import attrs
 from attrs import frozen
 
-from carecloud_async.bulk.family import Family
+from carecloud_async.bulk.family import MAX_BATCH, Family
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.rows import Plan
+from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -33,7 +33,18 @@ from carecloud_async.errors import (
     ServerError,
 )
 
-__all__ = ["ATTEMPTS", "LONGEST_WAIT", "STALE_SECONDS", "Answer", "Lost", "Sender", "Stale", "send_batch"]
+__all__ = [
+    "ATTEMPTS",
+    "LONGEST_WAIT",
+    "STALE_SECONDS",
+    "Answer",
+    "Lost",
+    "Plans",
+    "Sender",
+    "Stale",
+    "requests_of",
+    "send_batch",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,6 +85,7 @@ class Stale:
 
 #: How a write was answered.
 Answer: TypeAlias = RowResult | Lost | Stale
+Plans: TypeAlias = Sequence[tuple[Write, Plan]]
 
 
 class Sender:
@@ -245,3 +257,17 @@ def _named(error: CareCloudError, numbers: Sequence[int]) -> list[Sequence[int]]
 def _halves(numbers: Sequence[int]) -> list[Sequence[int]]:
     middle = len(numbers) // 2
     return [numbers[:middle], numbers[middle:]]
+
+
+def requests_of(plans: Plans) -> list[Plans]:
+    """Return the requests for writes: batches, which are smaller for rows lost together, and all others one by one."""
+    requests: list[Plans] = []
+    by_size: dict[int, list[tuple[Write, Plan]]] = {}
+    for write, plan in plans:
+        if plan.kind == "batch":
+            by_size.setdefault(write.most or MAX_BATCH, []).append((write, plan))
+        else:
+            requests.append([(write, plan)])
+    for size, batch in by_size.items():
+        requests += [batch[begin : begin + size] for begin in range(0, len(batch), size)]
+    return requests

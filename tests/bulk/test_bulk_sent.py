@@ -1,0 +1,143 @@
+"""What was sent is held until its outcome is noted: also if the disk is full, or the run stops before."""
+
+import json
+from collections import Counter
+
+import httpx
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, counts, people
+from kit import login_answer_at
+
+from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+BY_EMAIL = {"match": "email", "defaults": SOURCE}
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+class StoppedError(Exception):
+    """The caller stops the run."""
+
+
+def stop_when_it_waits(progress):
+    if progress.waits_for:
+        raise StoppedError
+
+
+def full(*_, **__):
+    raise BulkWriteError("the disk is full")
+
+
+async def test_a_loss_that_cannot_be_noted_keeps_its_key(clock, tmp_path, monkeypatch):
+    """The disk is full when a lost answer is noted: another run waits until the request can take no effect."""
+    server = CustomerServer(clock)
+    server.writes = [20.0]
+    async with client_of(server, clock) as client:
+        with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
+            patch.setattr(Journal, "lose", full)
+            await client.customers.bulk_write(people(1), journal=tmp_path / "1.db", **BY_EMAIL)
+        began = clock.monotonic()
+        report = await client.customers.bulk_write(people(1), journal=tmp_path / "2.db", **BY_EMAIL)
+    assert (counts(report), clock.monotonic() - began) == ({"unchanged": 1}, 35)
+    assert server.emails() == Counter({"new0@example.com": 1})
+
+
+async def test_an_outcome_that_cannot_be_noted_is_found_again(clock, tmp_path, monkeypatch):
+    """The disk is full when a created row is noted: the run that goes on finds the record, and says created."""
+    server = CustomerServer(clock)
+    options = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
+    async with client_of(server, clock) as client:
+        with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
+            patch.setattr(Journal, "end", full)
+            await client.customers.bulk_write(people(1), **options)
+        report = await client.customers.bulk_write(people(1), **options)
+    assert (counts(report), server.sent) == ({"created": 1}, ["POST"])
+
+
+async def test_a_run_that_goes_on_and_stops_again_keeps_what_it_holds(clock, tmp_path):
+    """A lost create, and a second run whose look-up fails: the third finds the record, and says created."""
+    server = CustomerServer(clock)
+    server.writes = ["after"]
+    options = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
+    async with client_of(server, clock) as client:
+        with pytest.raises(StoppedError):
+            await client.customers.bulk_write(people(1), on_progress=stop_when_it_waits, **options)
+        server.reads = [403] * 3
+        with pytest.raises(Exception, match="403"):
+            await client.customers.bulk_write(people(1), **options)
+        server.reads = []
+        report = await client.customers.bulk_write(people(1), **options)
+    assert (counts(report), server.sent) == ({"created": 1}, ["POST"])
+
+
+class BrandServer(httpx.AsyncBaseTransport):
+    """Product brands, which only their list shows; the first batch is lost, and takes effect after 20 seconds."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.brands = []
+        self.late = None
+
+    def work_late(self):
+        if self.late is not None and self.late[0] <= self.clock.monotonic():
+            self.brands += self.late[1]
+            self.late = (float("inf"), [])
+
+    async def handle_async_request(self, request):
+        self.work_late()
+        if request.url.path.endswith("/login"):
+            return login_answer_at(self.clock.now())
+        if request.method == "GET":
+            data = {"product_brands": self.brands, "total_items": len(self.brands)}
+            return httpx.Response(200, json={"data": data})
+        new = [{**one, "product_brand_id": "b"} for one in json.loads(request.content)["product_brands"]]
+        if self.late is None:
+            self.late = (self.clock.monotonic() + 20, new)
+            return httpx.Response(504)
+        self.brands += new
+        return httpx.Response(204)
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+async def test_a_family_is_held_while_a_batch_of_it_is_in_doubt(clock, tmp_path, stops):
+    """A run that holds the whole family stops, also when it went on: another run waits for its lost batch."""
+    server, rows = BrandServer(clock), [{"external_id": "x1", "name": "X"}]
+    options = {"match": "external_id"}
+    async with client_of(server, clock) as client:
+        for _ in range(stops):
+            with pytest.raises(StoppedError):
+                await client.product_brands.bulk_write(
+                    rows, journal=tmp_path / "1.db", resume=True, on_progress=stop_when_it_waits, **options
+                )
+        report = await client.product_brands.bulk_write(rows, journal=tmp_path / "2.db", **options)
+    clock.advance(100)
+    server.work_late()
+    assert counts(report) == {"unchanged": 1}
+    assert [one["external_id"] for one in server.brands] == ["x1"]
+
+
+async def test_a_row_has_its_outcome_though_its_key_cannot_be_released(clock, monkeypatch):
+    """The claims are locked when a row of a writer has been written: it gets its outcome all the same."""
+    server = CustomerServer(clock)
+    release = Claims.release
+
+    def locked(claims, keys, **records):
+        keys = [*keys]
+        if keys and server.sent:
+            raise BulkWriteError("locked")
+        release(claims, keys, **records)
+
+    async with client_of(server, clock) as client, client.customers.bulk_writer(**BY_EMAIL) as writer:
+        monkeypatch.setattr(Claims, "release", locked)
+        result = await writer.write(people(1)[0])
+        monkeypatch.setattr(Claims, "release", release)
+    assert result.outcome == "created"
