@@ -229,7 +229,10 @@ class OutboxQueue:
 
     def _end(self, results: Sequence[tuple[int, RowResult]], db: Database) -> None:
         for number, result in results:
-            ((lane,),) = db.execute("SELECT lane FROM entries WHERE id = ?", (number,))
+            found = db.execute(f"SELECT lane FROM entries WHERE id = ? AND state < {State.ENDED}", (number,))
+            if not found:  # it has ended before
+                continue
+            lane = found[0][0]
             if result.outcome in WRITTEN:
                 db.execute("DELETE FROM entries WHERE id = ?", (number,))
             else:

@@ -169,6 +169,7 @@ class Dispatcher:
 
     async def _send(self, group: Sequence[QueuedEntry]) -> None:
         kind = group[0].kind
+        left = {one.id for one in group}  # an entry that ended may be in another group by now: a failed one is retried
         try:
             await send_group(
                 self._entries.target(kind),
@@ -178,27 +179,30 @@ class Dispatcher:
                 slots=self._slots,
                 records=self._records,
                 on_lost=self._settling.update,
-                on_results=partial(self._note, kind),
+                on_results=partial(self._note, kind, left),
             )
         except Exception as error:  # noqa: BLE001  (kept as `problem`: what waits must not be lost)
-            for number in self._taken.intersection(one.id for one in group):
+            for number in left:
                 self._failures[number] = times = self._failures.get(number, 0) + 1
                 self._not_before[number] = self._clock.monotonic() + min(2.0**times, _AWAY)
             self._fail(kind, error)
         finally:
-            for one in group:
-                self._taken.discard(one.id)
-                self._settling.discard(one.id)
+            self._let_go(left)
             self.wake()
 
-    def _note(self, kind: str, results: list[tuple[int, RowResult]]) -> None:
+    def _note(self, kind: str, left: set[int], results: list[tuple[int, RowResult]]) -> None:
         if self._troubles.pop(kind, None) is not None:
             _log.info("the outbox sends %s again", kind)
-        for number, _ in results:
-            self._taken.discard(number)
-            self._settling.discard(number)
+        ended = {number for number, _ in results}
+        left.difference_update(ended)
+        self._let_go(ended)
+        for number in ended:
             self._failures.pop(number, None)
         self.wake()
+
+    def _let_go(self, numbers: set[int]) -> None:
+        self._taken -= numbers
+        self._settling -= numbers
 
     def _fail(self, kind: str, error: Exception) -> None:
         trouble = self._troubles.setdefault(kind, _Trouble(error))

@@ -1,0 +1,77 @@
+"""Entries that failed and are retried, while the group in which they failed still waits for others."""
+
+from contextlib import closing
+
+import anyio
+import httpx
+import pytest
+from outbox_server import PLACE, TillServer, bill, client_of
+
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue_values import NewEntry
+
+pytestmark = pytest.mark.anyio
+
+
+class SlowTill(TillServer):
+    """A server that refuses bill 1, loses the first answer to bill 2, and works on a retried bill 1 for long.
+
+    Attributes:
+        retried: whether bill 1 is accepted, as soon as `may_go` is set.
+        posts: how often bill 1 was sent since then.
+    """
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.away, self.retried, self.posts, self._lost = True, False, 0, False
+        self.refused.add("1")
+        self.may_go = anyio.Event()
+        self.arrived = self._hold
+
+    async def _hold(self, request):
+        if self.retried and b'"bill_id":"1"' in request.content.replace(b" ", b""):
+            self.posts += 1
+            if self.posts == 1:
+                await self.may_go.wait()
+
+    def _write(self, request, path, body):
+        if body["bill"]["bill_id"] == "2" and not self._lost:
+            self._lost = True
+            return httpx.Response(504)
+        return super()._write(request, path, body)
+
+
+async def test_a_retried_entry_outlasts_the_group_in_which_it_failed(clock, path):
+    """While a retried bill is being sent, the end of the group in which it failed does not send it once more."""
+    server = SlowTill(clock)
+    async with client_of(server, clock) as client:
+        async with client.outbox(path) as outbox:
+            for number in (1, 2):
+                await outbox.put(client.purchases.send_purchase, bill(number), customer_id=f"c{number}", **PLACE)
+        server.away = False
+        async with client.outbox(path) as outbox:
+            while not outbox.failed:
+                await outbox.flush(timeout=0.01)
+            server.refused.clear()
+            server.retried = True
+            await outbox.retry()
+            for _ in range(100):
+                await outbox.flush(timeout=1)  # bill 2 settles and is sent meanwhile: its group ends
+            server.may_go.set()
+            assert await outbox.flush()
+            assert outbox.problem is None
+    assert server.bills() == ["2", "1"]
+    assert server.posts == 1
+
+
+def test_the_outcome_of_an_entry_counts_once(path):
+    """An outcome of an entry that has ended, or is not in the file any more, changes nothing."""
+    written, refused = RowResult(outcome=Outcome.CREATED), RowResult(outcome=Outcome.REFUSED, reasons=("no",))
+    with closing(OutboxQueue.open(path, binding={})) as queue:
+        for key in "12":
+            queue.put(NewEntry(kind="bill", key=key, once=key, lane="c", label=key, body=b"{}"), put_at=0.0)
+        queue.end([(1, written), (2, refused)])
+        queue.end([(1, written), (2, written)])
+        assert (queue.waiting, queue.failed) == (0, 1)
+        assert [one.id for one in queue.failures()] == [2]
