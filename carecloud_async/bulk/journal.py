@@ -167,8 +167,8 @@ class Journal:
             self._db.execute(f"UPDATE writes SET due = lost_at + ? WHERE state = {State.LOST}", (settle_seconds,))
             self._db.execute(f"UPDATE writes SET due = 0 WHERE state = {State.WAITING} AND kind = ?", (RECORD,))
             self._db.execute(
-                f"UPDATE writes SET due = ? WHERE state = {State.WAITING} AND kind <> ? AND due IS NULL",
-                (now, RECORD),
+                f"UPDATE writes SET due = ? WHERE state = {State.WAITING} AND kind <> ? AND (due IS NULL OR due > ?)",
+                (now, RECORD, now),  # a time ahead of the clock may be from before the machine started
             )
 
     def intended_without_key(self) -> list[Write]:

@@ -39,6 +39,41 @@ async def test_a_row_that_was_never_sent_takes_no_credit(sandbox, tmp_path):
     assert names.count("X") >= 6
 
 
+class UptimeClock(FakeClock):
+    """A clock whose monotonic time is ahead by the seconds since its machine was started.
+
+    Args:
+        uptime: these seconds.
+    """
+
+    def __init__(self, uptime):
+        super().__init__()
+        self._uptime = uptime
+
+    def monotonic(self):
+        return super().monotonic() + self._uptime
+
+
+async def test_a_part_that_waits_is_written_at_once_after_the_machine_was_restarted(sandbox, tmp_path):
+    """A run stopped before a card, on a machine that was up for days, does not wait for days after a restart."""
+    source = tmp_path / "c.jsonl"
+    source.write_text('{"email":"k@example.com","language_id":"en","card_number":"6660"}\n')
+    clock = UptimeClock(0.0)
+    async with connect(sandbox, clock=UptimeClock(500_000.0)) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": card_type}}
+        fault = sandbox.faults.add("POST /cards", status=403, times=None)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, **arguments)
+        sandbox.faults.remove(fault)
+    before = clock.monotonic()
+    async with connect(sandbox, clock=clock) as client:
+        report = await client.customers.bulk_write(source, resume=True, **arguments)
+        assert await client.cards.list(card_number="6660").total() == 1
+    assert counts(report) == {"created": 1}
+    assert clock.monotonic() - before < 60
+
+
 async def test_an_error_stops_the_other_chunks(sandbox):
     """After an error that ends a run no further chunk begins."""
     rows = people(3000)
