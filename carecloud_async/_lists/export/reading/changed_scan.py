@@ -1,7 +1,8 @@
 """Reading the records changed since a time: by `last_change`, the latest first, until the records are older.
 
-Counting shows whether all were found: the number of different records must equal the number of positions passed. If the
-list changes too much, or if the server shuffles ties for every page, the numbers differ: the list is read again, and
+Counting shows whether all were found: the number of different records that a pass shows must equal the number of
+positions that it passes. Records of earlier passes and runs do not count: they may be deleted by now. If the list
+changes too much, or if the server shuffles ties for every page, the numbers differ: the list is read again, and
 finally as a whole, in the order of its ids. If nothing shows that the server applies the sort, or if a `last_change` is
 no time, so that its place in the sort is unknown, it is read as a whole at once.
 
@@ -13,14 +14,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 
+from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.full_scan import FullScan
 from carecloud_async._lists.export.reading.list_pass import Accept, ListPass
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
-from carecloud_async._lists.export.reading.seen_ids import Deduplicator
+from carecloud_async._lists.export.reading.seen_ids import Deduplicator, SeenIds, TemporarySeenIds
 from carecloud_async._lists.export.reading.since import Since
 from carecloud_async._lists.export.reading.times import (
     FIELD,
@@ -97,7 +101,7 @@ class ChangedScan:
         first = recorder.start.counts.passes if recorder.start.strategy is Strategy.CHANGED else 1
         for number in range(first, max(first, _MAX_PASSES) + 1) if "sort_field" in operation.parameters else ():
             try:
-                if await self._read_both_ends(number):
+                if await self._read_counting(number):
                     return
             except (_NotByChangeError, BadRequestError) as error:
                 if isinstance(error, BadRequestError) and self._deduplicator.known:
@@ -111,29 +115,37 @@ class ChangedScan:
         lines = await self._deduplicator.select_new(page)
         await self._full_scan.recorder.record_whole(page, lines, strategy=Strategy.CHANGED)
 
-    async def _read_both_ends(self, number: int) -> bool:
+    async def _read_counting(self, number: int) -> bool:
+        """Read both ends of the list, counting the different records that they show; see `_read_both_ends`."""
+        with ExitStack() as opened:
+            seen = await run_in_thread(lambda: opened.enter_context(TemporarySeenIds()))
+            return await self._read_both_ends(number, _Shown(seen))
+
+    async def _read_both_ends(self, number: int, shown: _Shown) -> bool:
         """Read the changes, and the records without a time at the other end; return whether all were found.
+
+        Args:
+            shown: what this pass shows.
 
         Raises:
             _NotByChangeError: the server does not sort by change.
         """
         before = self._deduplicator.known
-        list_pass, boundary = await self._read_pass(NEAR_END, self._accept_newest)
+        list_pass, boundary = await self._read_pass(NEAR_END, partial(self._accept_newest, shown))
         passes, boundaries, positions = [list_pass], [boundary], self._positions
         is_whole = await self._is_whole(self._last_page)
         if positions is None:  # no record is older: that was the whole list
             positions = list_pass.position.end + 1
-            is_whole = is_whole and not list_pass.falls_short(self._deduplicator.known)
+            is_whole = is_whole and not list_pass.falls_short(shown.count)
         else:
-            list_pass, boundary = await self._read_pass(FAR_END, self._accept_blanks)
+            list_pass, boundary = await self._read_pass(FAR_END, partial(self._accept_blanks, shown))
             passes.append(list_pass)
             boundaries.append(boundary)
             is_whole = is_whole and await self._reaches_total(self._last_page or self._far)
             positions += list_pass.position.end + 1 if self._positions is None else self._positions
             await self._require_order()
-        known = self._deduplicator.known
-        is_stable = not any(one.list_changed for one in passes) or (number > 1 and known == before)
-        is_done = all(one.is_whole for one in passes) and known >= positions and is_stable and is_whole
+        is_stable = not any(one.list_changed for one in passes) or (number > 1 and self._deduplicator.known == before)
+        is_done = all(one.is_whole for one in passes) and shown.count >= positions and is_stable and is_whole
         exact = is_done and not any(one.ambiguous for one in boundaries)
         for one in passes:
             self._full_scan.recorder.end_pass(one, exact=exact, passes=number)
@@ -170,7 +182,7 @@ class ChangedScan:
         await list_pass.run()
         return list_pass, boundary
 
-    async def _accept_newest(self, page: RawPage, _: list[int], list_pass: ListPass) -> None:
+    async def _accept_newest(self, shown: _Shown, page: RawPage, _: list[int], list_pass: ListPass) -> None:
         """Take a page of the latest changes, up to the first record that is older."""
         if page.offset == 0:
             self._near = page
@@ -179,15 +191,15 @@ class ChangedScan:
         if any(later > earlier for earlier, later in pairwise(known_times(times))):
             raise _NotByChangeError
         end = next((index for index, time in enumerate(times) if self._is_older(time)), None)
-        await self._record(page, times, end, list_pass)
+        await self._record(page, times, end, list_pass, shown)
 
-    async def _accept_blanks(self, page: RawPage, _: list[int], list_pass: ListPass) -> None:
+    async def _accept_blanks(self, shown: _Shown, page: RawPage, _: list[int], list_pass: ListPass) -> None:
         """Take a page of the other end, up to the first record that has a time."""
         if page.offset == 0:
             self._far = page
         times = await self._read_times(page)
         end = next((index for index, time in enumerate(times) if isinstance(time, datetime)), None)
-        await self._record(page, times, end, list_pass)
+        await self._record(page, times, end, list_pass, shown)
 
     def _is_older(self, time: ChangeTime) -> bool:
         return isinstance(time, datetime) and time < self._since.local
@@ -199,10 +211,13 @@ class ChangedScan:
             raise _NotByChangeError
         return times
 
-    async def _record(self, page: RawPage, times: Sequence[ChangeTime], end: int | None, list_pass: ListPass) -> None:
+    async def _record(
+        self, page: RawPage, times: Sequence[ChangeTime], end: int | None, list_pass: ListPass, shown: _Shown
+    ) -> None:
         """Hand over the records of a page before an index; they end the pass if there is one."""
         if end is not None:
             self._positions, self._last_page = page.offset + end, page
+        await shown.add(page.ids[:end])
         wanted = [self._wants(line, time) for line, time in zip(page.lines[:end], times, strict=False)]
         lines = await self._deduplicator.select_new(page, end=end, wanted=wanted)
         await self._full_scan.recorder.record(
@@ -254,6 +269,26 @@ class ChangedScan:
                 "changed, and the whole list is read",
                 self._full_scan.source.name,
             )
+
+
+class _Shown:
+    """The number of different records that a pass shows.
+
+    Args:
+        seen: remembers them.
+
+    Attributes:
+        count: see above.
+    """
+
+    def __init__(self, seen: SeenIds) -> None:
+        self._seen = seen
+        self.count: int = 0
+
+    async def add(self, ids: Sequence[Identity]) -> None:
+        """Count records, each once."""
+        new, _ = await run_in_thread(lambda: self._seen.add(ids, step=0))
+        self.count += len(new)
 
 
 class _NotByChangeError(Exception):
