@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Protocol
 
@@ -12,7 +13,10 @@ class Clock(Protocol):
     """Time as the SDK sees it."""
 
     def monotonic(self) -> float:
-        """Return seconds that never decrease, from an arbitrary zero."""
+        """Return seconds that never decrease, from an arbitrary zero.
+
+        They pass while the machine sleeps, where the system can tell.
+        """
         ...
 
     def time(self) -> float:
@@ -29,6 +33,10 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
+        if sys.platform == "linux":
+            # `time.monotonic` stands still in a laptop or a virtual machine that is suspended: what was read hours ago
+            # would count as fresh (clock_gettime(2)).
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
         return time.monotonic()
 
     def time(self) -> float:

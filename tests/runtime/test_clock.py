@@ -1,0 +1,20 @@
+"""The real clock."""
+
+import sys
+import time
+
+import pytest
+
+from carecloud_async._base.runtime.clock import SystemClock
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long the machine slept")
+def test_the_clock_counts_while_the_machine_sleeps(monkeypatch):
+    """What was read before a laptop or a virtual machine was suspended for hours is hours old."""
+    slept = 8 * 3600.0
+    real = time.clock_gettime
+    before = SystemClock().monotonic()
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda clock: real(clock) + (slept if clock == time.CLOCK_BOOTTIME else 0)
+    )
+    assert SystemClock().monotonic() - before >= slept
