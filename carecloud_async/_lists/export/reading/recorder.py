@@ -94,15 +94,17 @@ class Recorder:
                 timeless.remember(line)
 
     async def record_whole(self, page: RawPage, lines: list[bytes], *, strategy: Strategy) -> None:
-        """Write records of a list that is one page.
+        """Write the records of a list that is one page, with a checkpoint that ends it: no later run adds them again.
 
         Args:
             lines: the records.
             strategy: the way the list is read.
         """
-        await self.record(lines, strategy=strategy, position=Position(total=page.total), list_changed=False)
         nulls = page.received - len(page.ids)
         self._count_up(exact=page.total is None or page.total <= page.received, nulls=nulls)
+        position = Position(total=page.total)
+        # An empty list may still be doubted, and is requested again.
+        await self.record(lines, strategy=strategy, position=position, list_changed=False, complete=bool(lines))
 
     def end_pass(self, list_pass: ListPass, *, exact: bool, passes: int | None = None) -> None:
         """Count in the result of a pass."""
