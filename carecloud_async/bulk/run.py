@@ -131,8 +131,8 @@ class _Run:
                 await self._compare(journal, rows)
                 figures.resume(await run_in_thread(journal.counts), journal.get("kept"))
                 figures.notes = Notes(**(journal.get("notes") or {}))
-                settle = partial(journal.recover, now=figures.now, settle_seconds=self.family.settle_seconds)
-                await run_in_thread(settle)
+                settle = _settle_seconds(journal, self.family)
+                await run_in_thread(partial(journal.recover, now=figures.now, settle_seconds=settle))
             elif not journal.get("loaded"):
                 await self._load(journal, rows, columns)
             await self._write(journal)
@@ -297,7 +297,8 @@ class _Run:
         try:
             if claims is not None:
                 await run_in_thread(claims.__enter__)
-                await run_in_thread(partial(_take_over, journal, claims))
+                settle = _settle_seconds(journal, family)
+                await run_in_thread(partial(_take_over, journal, claims, settle_seconds=settle))
             engine = Engine(family, journal, claims, key=self.key, options=options, figures=figures)
             if claims is not None:
                 # Other rows claim theirs in their turn: one that waits for another run must not keep that run waiting.
@@ -317,12 +318,17 @@ def claims_of(family: Family) -> Claims:
     return Claims(project=family.facts.scope["project"], clock=family.clock, settle_seconds=family.settle_seconds)
 
 
-def _take_over(journal: Journal, claims: Claims) -> None:
+def _settle_seconds(journal: Journal, family: Family) -> float:
+    """Return for how long a lost request of this run or of an earlier one, with another timeout, may take effect."""
+    return max(journal.get("settle") or 0.0, family.settle_seconds)
+
+
+def _take_over(journal: Journal, claims: Claims, *, settle_seconds: float) -> None:
     """Take over the claims of the run that is continued: its journal says which writes were sent."""
     owner = journal.get("owner")
     if owner is not None:
         claims.adopt(owner)
-    journal.set(owner=claims.owner)
+    journal.set(owner=claims.owner, settle=settle_seconds)
 
 
 def _digest(value: object) -> str:

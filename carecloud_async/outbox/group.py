@@ -138,7 +138,7 @@ async def send_group(
         CareCloudError: the server cannot be reached, or refuses the client; entries that have no outcome wait again.
     """
     family = target.family
-    settle = family.settle_seconds
+    settle = max(queue.settle_seconds or 0.0, family.settle_seconds)
     with closing(_QueueJournal(queue, entries, settle_seconds=settle, on_lost=on_lost)) as journal:
         engine = Engine(
             family,

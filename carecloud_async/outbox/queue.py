@@ -76,6 +76,8 @@ class OutboxQueue:
     Attributes:
         waiting: entries that have not ended.
         failed: entries that failed.
+        settle_seconds: for how long a lost request may take effect, the longest time of the programs that have lost
+            one; `None` if none has opened the file.
     """
 
     def __init__(self, file: RunFile) -> None:
@@ -84,6 +86,7 @@ class OutboxQueue:
         counts = dict(file.db.execute(f"SELECT state = {State.ENDED}, count(*) FROM entries GROUP BY 1"))
         self.waiting: int = counts.get(0, 0)
         self.failed: int = counts.get(1, 0)
+        self.settle_seconds: float | None = file.get("settle", float)
         self._last: int = file.db.execute("SELECT coalesce(max(id), 0) FROM entries")[0][0]
 
     @classmethod
@@ -121,25 +124,29 @@ class OutboxQueue:
         Args:
             owner: the number of this run in the claims.
             now: the time on the monotonic clock, which may have begun again since.
-            settle_seconds: how long a lost request may still take effect.
+            settle_seconds: how long a lost request of this process may take effect.
 
         Returns:
             the number of the earlier run.
         """
+        unsettled = f"SELECT 1 FROM entries WHERE state IN ({State.INTENDED}, {State.LOST}) LIMIT 1"
+        longest = max(self.settle_seconds or 0.0, settle_seconds)
 
-        def work(db: Database) -> int | None:
+        def work(db: Database) -> tuple[int | None, float]:
             earlier: int | None = self._file.get("owner")
             self._file.set("owner", owner)
-            self._file.set("settle", settle_seconds)
+            settle = longest if db.execute(unsettled) else settle_seconds
+            self._file.set("settle", settle)
             self._file.set("problems", None)
             db.execute(
                 f"UPDATE entries SET tries = tries + (state = {State.INTENDED}), state = {State.LOST}, "
                 f"lost_at = min(coalesce(lost_at, ?), ?) WHERE state IN ({State.INTENDED}, {State.LOST})",
                 (now, now),
             )
-            return earlier
+            return earlier, settle
 
-        return self._commit(work)
+        earlier, self.settle_seconds = self._commit(work)
+        return earlier
 
     def leave(self, problems: Mapping[str, Exception]) -> None:
         """Note why entries wait, for the person who looks at them while no program has the outbox open.
@@ -150,11 +157,6 @@ class OutboxQueue:
         words = {kind: _problem_words(error) for kind, error in problems.items()}
         if words:
             self._commit(lambda _: self._file.set("problems", words))
-
-    @property
-    def settle_seconds(self) -> float | None:
-        """How long a lost request may take effect, as the last program had it; `None` if none has opened the file."""
-        return self._file.get("settle", float)
 
     def lost_keys(self) -> list[tuple[str, str]]:
         """Return kind and key of the entries whose answer was lost."""

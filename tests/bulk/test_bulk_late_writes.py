@@ -1,8 +1,10 @@
 """Writes that come late: the settle time begins when the request was lost, not when it was intended."""
 
 import pytest
+from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, claim_of_a_killed_run, connect, counts, create_with_late_write, emails, people
 
+from carecloud_async import Timeout
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -57,3 +59,29 @@ async def test_a_key_that_a_killed_run_claimed_long_before_it_was_killed(sandbox
             assert counts(report) == {"created": 2, "updated": 1}
             clock.advance(100)
             assert (await emails(client))["new0@example.com"] == 1
+
+
+class StopError(Exception):
+    """The run is stopped."""
+
+
+def stop_while_it_waits(progress):
+    """Stop a run when it waits for lost answers to settle."""
+    if progress.waits_for:
+        raise StopError
+
+
+async def test_a_run_goes_on_with_a_shorter_timeout(clock, tmp_path):
+    """What a run with a timeout of 60 s has lost is left alone for that long also by runs that wait 5 s for answers."""
+    arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal.db", "resume": True}
+    server = CustomerServer(clock)
+    server.writes = [40.0]
+    for seconds in (60.0, 5.0):
+        async with client_of(server, clock, timeout=Timeout(read=seconds)) as client:
+            with pytest.raises(StopError):
+                await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
+    async with client_of(server, clock, timeout=Timeout(read=5.0)) as client:
+        assert counts(await client.customers.bulk_write(people(1), **arguments)) == {"created": 1}
+    clock.advance(100)
+    server.work_late()
+    assert len(server.customers) == 1
