@@ -290,8 +290,8 @@ class Family(ABC):
         """
 
     @abstractmethod
-    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
-        """Create a record, with fields next to it, and return its id."""
+    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
+        """Create a record, with fields next to it, and return its id; `within` as for `update`."""
 
     @abstractmethod
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
@@ -303,8 +303,8 @@ class Family(ABC):
         """
 
     @abstractmethod
-    async def batch(self, records: Sequence[JsonObject]) -> None:
-        """Send records to the batch endpoint, which takes all or none."""
+    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
+        """Send records to the batch endpoint, which takes all or none; `within` as for `update`."""
 
     def by_record(self) -> Family:
         """Return the family without its batch endpoint where a create does the same, and tells the id of its record."""

@@ -10,13 +10,15 @@ at fault are alone; the names in the server's answer only guide the search.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
 from attrs import frozen
 
+from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async.bulk.family import MAX_BATCH, Family
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
@@ -83,6 +85,10 @@ class Stale:
     error: CareCloudError | None = None
 
 
+class _TooLateError(Exception):
+    """The look-ups of a request are too old by the time of its next try; the cause is the failure before it."""
+
+
 #: How a write was answered.
 Answer: TypeAlias = RowResult | Lost | Stale
 Plans: TypeAlias = Sequence[tuple[Write, Plan]]
@@ -117,24 +123,34 @@ class Sender:
                 note(number, await self._send_one(family, plan))
             return
 
+        left = {*fresh}
+
         def note_rows(numbers: Sequence[int], error: CareCloudError | None) -> None:
+            left.difference_update(numbers)
             for number in numbers:
                 note(number, fresh[number].result if error is None else _answer(error, fresh[number], len(numbers)))
 
-        await send_batch(
-            {number: plan.body for number, plan in fresh.items()},
-            send=lambda bodies: self._repeated(family, lambda: family.batch(bodies)),
-            is_refusal=_is_about_the_row,
-            note=note_rows,
-        )
+        async def send(bodies: Sequence[JsonObject]) -> None:
+            await self._repeated(family, fresh.values(), lambda within: family.batch(bodies, within=within))
+
+        try:
+            bodies = {number: plan.body for number, plan in fresh.items()}
+            await send_batch(bodies, send=send, is_refusal=_is_about_the_row, note=note_rows)
+        except _TooLateError as late:
+            for number in left:
+                note(number, _stale(late))
 
     async def _send_one(self, family: Family, plan: Plan) -> Answer:
         try:
             if plan.kind == "create":
                 body, fields = plan.body, dict(plan.create_fields)
-                record_id = await self._repeated(family, lambda: family.create(body, fields))
+                record_id = await self._repeated(
+                    family, [plan], lambda within: family.create(body, fields, within=within)
+                )
                 return attrs.evolve(plan.result, record_id=record_id)
             return await self._update(family, plan)
+        except _TooLateError as late:
+            return _stale(late)
         except CareCloudError as error:
             if not error.may_have_happened and not _is_about_the_row(error):
                 raise
@@ -152,22 +168,46 @@ class Sender:
             return Stale(error=error)
         return plan.result
 
-    async def _repeated(self, family: Family, request: Callable[[], Awaitable[T]]) -> T:
-        """Make a request; repeat it after failures that pass, if it certainly did nothing."""
-        for attempt in range(1, ATTEMPTS + 1):
+    async def _repeated(self, family: Family, plans: Collection[Plan], request: Callable[[float], Awaitable[T]]) -> T:
+        """Make a request; repeat it after failures that pass, if it certainly did nothing.
+
+        Args:
+            plans: what the request writes: it leaves while their look-ups are fresh, or not at all.
+            request: makes it, given the longest time until it is sent (seconds).
+
+        Raises:
+            _TooLateError: a look-up is too old.
+        """
+        latest = min((plan.read_at + STALE_SECONDS for plan in plans if plan.read_at > 0), default=math.inf)
+        failed: CareCloudError | None = None
+        for attempt in range(ATTEMPTS):
+            if failed is not None:
+                pause = min(2.0 ** (attempt - 1), LONGEST_WAIT)
+                if family.clock.monotonic() + pause > latest:
+                    break
+                self._on_retry()
+                await family.clock.sleep(pause)
+            left = latest - family.clock.monotonic()
+            if left < 0:
+                break
             try:
-                return await request()
+                return await request(left)
             except CareCloudError as error:
-                if not _passes(error) or attempt == ATTEMPTS:
+                if not _passes(error):
                     raise
-            self._on_retry()
-            await family.clock.sleep(min(2.0 ** (attempt - 1), LONGEST_WAIT))
-        raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
+                failed = error
+        if failed is not None and latest == math.inf:
+            raise failed
+        raise _TooLateError from failed
 
 
 def _is_stale(family: Family, plan: Plan) -> bool:
     """Return whether the look-up of a plan is too old; a plan without a look-up of its own is never stale."""
     return 0 < plan.read_at < family.clock.monotonic() - STALE_SECONDS
+
+
+def _stale(late: _TooLateError) -> Stale:
+    return Stale(error=late.__cause__ if isinstance(late.__cause__, CareCloudError) else None)
 
 
 def _passes(error: CareCloudError) -> bool:

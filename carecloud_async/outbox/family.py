@@ -142,13 +142,20 @@ class CallFamily(Family):
             raise ValueError(f"{self._kind.key}: it is taken by another record, which differs in {', '.join(differ)}")
         return Merged(body=None, changed=())
 
-    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:  # noqa: ARG002
+    async def create(
+        self,
+        record: JsonObject,
+        create_fields: JsonObject,  # noqa: ARG002
+        *,
+        within: float,
+    ) -> str | None:
         """See `Family.create`."""
         request = CallRequest(
             self._declared.operation,
             decode=self._declared.decode,
             path_params=record.get("path") or {},
             json=record["body"],
+            within=within,
         )
         made = await self.caller.call(request)
         return made if isinstance(made, str) else None
@@ -165,7 +172,7 @@ class CallFamily(Family):
         """See `Family.update`."""
         self._refuse()
 
-    async def batch(self, records: Sequence[JsonObject]) -> None:  # noqa: ARG002
+    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:  # noqa: ARG002
         """See `Family.batch`."""
         self._refuse()
 
@@ -193,10 +200,10 @@ class Uninterrupted(Family):
         """See `Family.merge`."""
         return self._family.merge(record, changes)
 
-    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
         """See `Family.create`."""
         with anyio.CancelScope(shield=True):
-            return await self._family.create(record, create_fields)
+            return await self._family.create(record, create_fields, within=within)
         raise AssertionError("the scope cannot be cancelled")
 
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
@@ -204,10 +211,10 @@ class Uninterrupted(Family):
         with anyio.CancelScope(shield=True):
             await self._family.update(record_id, body, within=within)
 
-    async def batch(self, records: Sequence[JsonObject]) -> None:
+    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
         """See `Family.batch`."""
         with anyio.CancelScope(shield=True):
-            await self._family.batch(records)
+            await self._family.batch(records, within=within)
 
 
 def scope_of(caller: Caller) -> dict[str, str]:

@@ -44,11 +44,16 @@ class ActionFamily(Family):
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """Compare a row with what was found for it; see `Family.merge`."""
 
-    async def call(self, method: Any, body: JsonObject) -> str | None:
-        """Make the call of a declared action and return the id that it answers; what is null is left out."""
+    async def call(self, method: Any, body: JsonObject, *, within: float) -> str | None:
+        """Make the call of a declared action and return the id that it answers; what is null is left out.
+
+        Args:
+            within: the longest time until it is sent (seconds).
+        """
         action = declared(method)
         given = {name: value for name, value in body.items() if value is not None}
-        made: str | None = await self.caller.call(CallRequest(action.operation, decode=action.decode, json=given))
+        request = CallRequest(action.operation, decode=action.decode, json=given, within=within)
+        made: str | None = await self.caller.call(request)
         return made
 
     def list(self, **filters: Any) -> Listing[Any]:
@@ -63,9 +68,9 @@ class ActionFamily(Family):
         """See `Family.update`."""
         _not_planned(record_id, body, within)
 
-    async def batch(self, records: Sequence[JsonObject]) -> None:
+    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
         """See `Family.batch`."""
-        _not_planned(records)
+        _not_planned(records, within)
 
 
 def _not_planned(*_: object) -> NoReturn:

@@ -163,12 +163,13 @@ class Amounts(ActionFamily):
             raise ValueError(_OTHER)
         return Merged(body=None, changed=())
 
-    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
         """See `Family.create`."""
         body = {name: value for name, value in record.items() if name not in {"reference", "amount", "note"}}
         amount: Any = record["amount"]
         note = note_with_reference(record.get("note"), record["reference"])
-        return await self.call(self._give if amount > 0 else self._take, {**body, "amount": abs(amount), "note": note})
+        method = self._give if amount > 0 else self._take
+        return await self.call(method, {**body, "amount": abs(amount), "note": note}, within=within)
 
 
 def _is_of(line: bytes, customer_id: str) -> bool:

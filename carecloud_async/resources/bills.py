@@ -93,12 +93,13 @@ class Bills(DeclaredFamily):
             owner.pop("card_number", None)  # not every server shows the card by which it found the customer
         return super().merge(record, owner)
 
-    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
         """See `Family.create`."""
         bill = {name: value for name, value in record.items() if name not in _BESIDE}
         bill["bill_id"] = bill.pop("external_purchase_id")
         beside = {name: record[name] for name in _BESIDE if record.get(name) is not None}
-        request = CallRequest(self._send.operation, decode=self._send.decode, json={**beside, "bill": bill})
+        body = {**beside, "bill": bill}
+        request = CallRequest(self._send.operation, decode=self._send.decode, json=body, within=within)
         purchase_id: str = await self._resource._call(request)
         return purchase_id
 

@@ -109,7 +109,7 @@ class DeclaredFamily(Family):
         )
         return Merged(body=merged.body, changed=changed)
 
-    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
         """See `Family.create`."""
         create = self._create
         assert create is not None  # noqa: S101  (plans for creates are made only where there is one)
@@ -124,6 +124,7 @@ class DeclaredFamily(Family):
             decode=create.decode,
             path_params=self._resource._bound,
             json={**fixed, name: record, **create_fields},
+            within=within,
         )
         made: str | None = await self._resource._call(request)
         return made
@@ -138,14 +139,16 @@ class DeclaredFamily(Family):
         request = CallRequest(operation, decode=no_content, path_params=path, json=body, within=within)
         await self.caller.with_options(once, self.caller.manager).call(request)
 
-    async def batch(self, records: Sequence[JsonObject]) -> None:
+    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
         """See `Family.batch`."""
         batch = self._batch
         assert batch is not None  # noqa: S101  (plans for batches are made only where there is one)
         rows = batch.signature.outside_path[batch.signature.record_argument]
         body = {rows: [*records], "error_processing": int(ErrorProcessing.ROLL_BACK)}
-        bound = self._resource._bound
-        await self._resource._call(CallRequest(batch.operation, decode=batch.decode, path_params=bound, json=body))
+        request = CallRequest(
+            batch.operation, decode=batch.decode, path_params=self._resource._bound, json=body, within=within
+        )
+        await self._resource._call(request)
 
     def _path_ids(self, record_id: str) -> dict[str, str]:
         """Return the ids in the path of the PUT: those of the parents, and the record's own."""

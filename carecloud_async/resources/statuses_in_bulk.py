@@ -88,9 +88,9 @@ class StatusWrites(ActionFamily):
         times = {name: changes[name] for name in ("valid_from", "valid_to") if changes.get(name) is not None}
         return Merged(body=None, changed=tuple(changed_fields(shown, times, StatusRow)))
 
-    async def create(self, record: JsonObject, create_fields: JsonObject) -> str | None:
+    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
         """See `Family.create`."""
-        return await self.call(Customers.set_status_record, record)
+        return await self.call(Customers.set_status_record, record, within=within)
 
 
 def _spelled(moment: Any) -> str | None:

@@ -29,8 +29,8 @@ async def test_a_row_that_was_sent_long_after_it_was_intended(sandbox, clock):
         with client.record_calls() as calls:
             report = await client.customers.bulk_write(people(4), match="email", defaults=SOURCE, concurrency=1)
         assert counts(report) == {"created": 4}
-        # One login, five calls that met the 429, and each row once.
-        assert len([call for call in calls if call.method == "POST"]) == 1 + 5 + 4
+        # One login, ten calls that met the 429, and each row once.
+        assert len([call for call in calls if call.method == "POST"]) == 1 + 10 + 4
         clock.advance(100)
         found = await emails(client)
     assert [found[row["email"]] for row in people(4)] == [1] * 4
@@ -44,7 +44,7 @@ async def test_a_row_of_a_writer_that_waited(sandbox, clock):
         with client.record_calls() as calls:
             async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
                 assert (await writer.write(people(1)[0])).outcome == "created"
-        assert len([call for call in calls if call.method == "POST"]) == 1 + 5 + 1
+        assert len([call for call in calls if call.method == "POST"]) == 1 + 10 + 1
         clock.advance(100)
         assert (await emails(client))["new0@example.com"] == 1
 
@@ -85,3 +85,59 @@ async def test_a_run_goes_on_with_a_shorter_timeout(clock, tmp_path):
     clock.advance(100)
     server.work_late()
     assert len(server.customers) == 1
+
+
+async def test_a_create_that_meets_429_leaves_soon_after_its_look_up(clock):
+    """A create that is refused with 429 for long is looked up again, and a record made meanwhile is not doubled."""
+    server = CustomerServer(clock)
+    server.writes = ["busy"] * 12
+
+    async def arrived(_request):
+        if len(server.sent) == 6 and not server.customers:
+            server.add("new0@example.com", last_name="Theirs")
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    assert counts(report) == {"updated": 1}
+    assert server.emails() == {"new0@example.com": 1}
+
+
+async def test_a_batch_leaves_soon_after_its_look_ups(sandbox, clock):
+    """A batch that is refused with 429 for a minute is looked up again ten seconds before it leaves at most."""
+    read_at, ages = [], []
+
+    async def on_request(request):
+        if request.method == "POST" and request.path.endswith("/batch"):
+            ages.append(clock.monotonic() - read_at[-1])
+        elif request.method == "GET":
+            read_at.append(clock.monotonic())
+
+    async with connect(sandbox, clock=clock) as client:
+        sandbox.on_request = on_request
+        sandbox.faults.add("POST /products/batch", status=429, retry_after=5, times=12)
+        rows = [{"code": f"c{one}", "name": f"No {one}", "plu_ids": []} for one in range(3)]
+        report = await client.products.bulk_write(rows, match="code")
+    assert counts(report) == {"created": 3}
+    assert len(ages) > 12
+    assert max(ages) <= 10.0
+
+
+async def test_the_parts_of_a_refused_batch_leave_soon_after_their_look_ups(sandbox, clock):
+    """A batch that a slow server refuses is divided only while its look-ups are fresh; the rest is looked up again."""
+    sent = []
+
+    async def on_request(request):
+        if request.method == "GET":
+            sent.append("look-up")
+        elif request.path.endswith("/batch"):
+            sent.append(len(request.json()["products"]))
+            clock.advance(6.0)
+
+    async with connect(sandbox, clock=clock) as client:
+        sandbox.on_request = on_request
+        rows = [{"code": f"c{one}", "name": f"No {one}", "plu_ids": []} for one in range(4)]
+        sandbox.faults.add("POST /products/batch", status=400)
+        report = await client.products.bulk_write(rows, match="code")
+    assert counts(report) == {"created": 4}
+    assert sent[-5:] == [4, 2, "look-up", "look-up", 2]

@@ -218,7 +218,11 @@ class CallExecution(Generic[T]):
         if wait is not None and failure.doubts_address and not context.answered:
             left = self._time_left(FIRST_CONTACT_SECONDS)
             wait = min(wait, left) if left > (failure.retry_after or 0) else None
-        if wait is None or wait >= self._time_left() or not context.budget.try_withdraw():
+        if (
+            wait is None
+            or wait >= min(self._time_left(), self._turns.fresh_seconds)
+            or not context.budget.try_withdraw()
+        ):
             raise failure.error
         self._report.notify("retry_scheduled", wait, failure.kind)
         self._failure, self._attempt = failure, None

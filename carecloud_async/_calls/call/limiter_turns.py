@@ -61,7 +61,12 @@ class LimiterTurns:
     @property
     def seconds_left(self) -> float:
         """The time that the call may still wait."""
-        return min(self._most_seconds - self.seconds, self._latest - self._clock.monotonic())
+        return min(self._most_seconds - self.seconds, self.fresh_seconds)
+
+    @property
+    def fresh_seconds(self) -> float:
+        """The time after which a request is too old to be written."""
+        return self._latest - self._clock.monotonic()
 
     async def prepare(self) -> None:
         """Wait until the call may get its token and its connection.
