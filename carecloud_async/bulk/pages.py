@@ -40,7 +40,8 @@ class TakenError(Exception):
 async def read_some(listing: Listing[Any], *, alone: bool) -> Sequence[bytes]:
     """Return the records that a filter finds, each once.
 
-    Pages are no means to read them: what is deleted or moves between two of them hides a record.
+    Pages are no means to read them: what is deleted or moves between two of them hides a record. An empty page whose
+    total is not 0 is read once more, and believed then.
 
     Args:
         listing: the list with its filter.
@@ -51,6 +52,8 @@ async def read_some(listing: Listing[Any], *, alone: bool) -> Sequence[bytes]:
         ExportError: they may be more than one page, and cannot be read exactly.
     """
     first = await _page(listing, offset=0)
+    if not first.received and first.total_items:  # it contradicts itself, or its total does not count by the filter
+        first = await _page(listing, offset=0)
     if await _is_all(listing, first):
         return first.items
     if not alone:
