@@ -324,11 +324,17 @@ def _settle_seconds(journal: Journal, family: Family) -> float:
 
 
 def _take_over(journal: Journal, claims: Claims, *, settle_seconds: float) -> None:
-    """Take over the claims of the run that is continued: its journal says which writes were sent."""
-    owner = journal.get("owner")
-    if owner is not None:
+    """Take over the claims of the run that is continued: its journal says which writes were sent.
+
+    The journal names this run before it has a claim, and the earlier ones until it has all of theirs, so that a stop at
+    any step leaves no claim with a run that the journal does not name.
+    """
+    earlier = journal.get("owners") or []
+    journal.set(owners=[*earlier, claims.owner], settle=settle_seconds)
+    for owner in earlier:
         claims.adopt(owner)
-    journal.set(owner=claims.owner, settle=settle_seconds)
+    if earlier:
+        journal.set(owners=[claims.owner])
 
 
 def _digest(value: object) -> str:

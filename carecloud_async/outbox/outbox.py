@@ -224,8 +224,9 @@ class Outbox:
         claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle)
         self._claims = claims.__enter__()
         earlier = queue.begin(owner=claims.owner, now=self._clock.monotonic(), settle_seconds=settle)
-        if earlier is not None:
-            claims.adopt(earlier)
+        for owner in earlier:
+            claims.adopt(owner)
+        queue.forget_earlier_owners(claims.owner)
         claims.keep_only([self._entries.claim(kind, key) for kind, key in queue.lost_keys()])
 
     def _close(self) -> None:

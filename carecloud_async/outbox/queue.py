@@ -118,7 +118,7 @@ class OutboxQueue:
         """Close the file."""
         self._file.close()
 
-    def begin(self, *, owner: int, now: float, settle_seconds: float) -> int | None:
+    def begin(self, *, owner: int, now: float, settle_seconds: float) -> list[int]:
         """Take up what an earlier process left: what was about to be sent may have been sent until its end.
 
         Args:
@@ -127,14 +127,14 @@ class OutboxQueue:
             settle_seconds: how long a lost request of this process may take effect.
 
         Returns:
-            the number of the earlier run.
+            the numbers of the earlier runs, which stay named beside this one until `forget_earlier_owners`.
         """
         unsettled = f"SELECT 1 FROM entries WHERE state IN ({State.INTENDED}, {State.LOST}) LIMIT 1"
         longest = max(self.settle_seconds or 0.0, settle_seconds)
 
-        def work(db: Database) -> tuple[int | None, float]:
-            earlier: int | None = self._file.get("owner")
-            self._file.set("owner", owner)
+        def work(db: Database) -> tuple[list[int], float]:
+            earlier = self._file.get("owners", list[int]) or []
+            self._file.set("owners", [*earlier, owner])
             settle = longest if db.execute(unsettled) else settle_seconds
             self._file.set("settle", settle)
             self._file.set("problems", None)
@@ -147,6 +147,10 @@ class OutboxQueue:
 
         earlier, self.settle_seconds = self._commit(work)
         return earlier
+
+    def forget_earlier_owners(self, owner: int) -> None:
+        """Note that this run has the claims of all earlier ones."""
+        self._commit(lambda _: self._file.set("owners", [owner]))
 
     def leave(self, problems: Mapping[str, Exception]) -> None:
         """Note why entries wait, for the person who looks at them while no program has the outbox open.

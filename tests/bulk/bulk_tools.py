@@ -108,3 +108,13 @@ def held_by(claims, key):
         records={},
         shows_lost_creates=True,
     )
+
+
+class StopError(Exception):
+    """The run is stopped."""
+
+
+def stop_while_it_waits(progress):
+    """Stop a run when it waits for lost answers to settle."""
+    if progress.waits_for:
+        raise StopError

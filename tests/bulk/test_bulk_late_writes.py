@@ -2,7 +2,17 @@
 
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, claim_of_a_killed_run, connect, counts, create_with_late_write, emails, people
+from bulk_tools import (
+    SOURCE,
+    StopError,
+    claim_of_a_killed_run,
+    connect,
+    counts,
+    create_with_late_write,
+    emails,
+    people,
+    stop_while_it_waits,
+)
 
 from carecloud_async import Timeout
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -59,16 +69,6 @@ async def test_a_key_that_a_killed_run_claimed_long_before_it_was_killed(sandbox
             assert counts(report) == {"created": 2, "updated": 1}
             clock.advance(100)
             assert (await emails(client))["new0@example.com"] == 1
-
-
-class StopError(Exception):
-    """The run is stopped."""
-
-
-def stop_while_it_waits(progress):
-    """Stop a run when it waits for lost answers to settle."""
-    if progress.waits_for:
-        raise StopError
 
 
 async def test_a_run_goes_on_with_a_shorter_timeout(clock, tmp_path):

@@ -5,11 +5,12 @@ import resource
 import anyio
 import anyio.lowlevel
 import pytest
-from bulk_tools import SOURCE, connect, counts, people
+from bulk_tools import SOURCE, StopError, connect, counts, people, stop_while_it_waits
 from disks import file_of, watch_databases
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.claims import Claims
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +73,25 @@ async def test_a_part_that_waits_is_written_at_once_after_the_machine_was_restar
         assert await client.cards.list(card_number="6660").total() == 1
     assert counts(report) == {"created": 1}
     assert clock.monotonic() - before < 60
+
+
+async def test_a_run_that_is_stopped_while_it_takes_over_loses_no_claim(sandbox, tmp_path, monkeypatch):
+    """A row whose answer was lost is `created`, though a run ended right after it had taken over the row's claim."""
+    arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal.db", "resume": True}
+    adopt = Claims.adopt
+
+    def adopt_and_stop(claims, owner):
+        adopt(claims, owner)
+        raise StopError
+
+    async with connect(sandbox) as client:
+        sandbox.faults.add("POST /customers", status=504, worked=True)
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
+        with monkeypatch.context() as patched, pytest.raises(StopError):
+            patched.setattr(Claims, "adopt", adopt_and_stop)
+            await client.customers.bulk_write(people(1), **arguments)
+        assert counts(await client.customers.bulk_write(people(1), **arguments)) == {"created": 1}
 
 
 async def test_an_error_stops_the_other_chunks(sandbox):

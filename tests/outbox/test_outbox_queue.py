@@ -1,6 +1,7 @@
 """The file of an outbox, read while no program has it open."""
 
 from contextlib import closing
+from functools import partial
 
 from carecloud_async.bulk.machine import State
 from carecloud_async.errors import ConnectionFailedError
@@ -42,3 +43,14 @@ def test_the_next_program_begins_without_problems(path):
         queue.begin(owner=2, now=0.0, settle_seconds=35.0)
         (points,) = queue.waiting_entries(limit=9, now=0.0)
     assert points.problem is None
+
+
+def test_earlier_owners_are_named_until_their_claims_are_adopted(path):
+    """A program that is killed before it has the claims of an earlier one leaves both to the next program."""
+    with closing(OutboxQueue.open(path, binding={})) as queue:
+        begin = partial(queue.begin, now=0.0, settle_seconds=35.0)
+        assert begin(owner=1) == []
+        assert begin(owner=2) == [1]
+        assert begin(owner=3) == [1, 2]
+        queue.forget_earlier_owners(3)
+        assert begin(owner=4) == [3]
