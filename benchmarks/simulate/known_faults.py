@@ -333,20 +333,6 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="await self._held.claim([])",
     ),
     Fault(
-        name="a lost write that took effect keeps its record, and another run waits for it",
-        theme="by card",
-        file="bulk/held_keys.py",
-        right="self._written.setdefault(self._claim_of(record), self._records[record])",
-        wrong="pass",
-    ),
-    Fault(
-        name="what is sent is in doubt only when the loss is noted",
-        theme="by email",
-        file="bulk/engine.py",
-        right="self._held.doubt(write for write, _ in plans)",
-        wrong="pass",
-    ),
-    Fault(
         name="a request is repeated with a new token, however old what it was made from is",
         theme="by email",
         file="_calls/call/limiter_turns.py",
