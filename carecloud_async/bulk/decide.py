@@ -79,6 +79,8 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
     result = partial(RowResult, record_id=record_id)
     if options.mode == "create":
         return result(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: a record has this key already",))
+    if facts.id_field is not None and not record_id:
+        return refused(f"{key.name}: the record with this key has no id")
     changes = dict(row.changes)
     for path in key.paths:
         # The record may spell its key in another way, such as an e-mail address in lower case.

@@ -232,6 +232,8 @@ class PartWrites:
         if reasons := found.refusal(text):
             return refused(*reasons)
         decided = kind.decide(kind.family(self.owner, record_id or ""), record_id, values, found.of(text))
+        if isinstance(decided, Plan) and decided.kind == "update" and not decided.record_id:
+            return refused(f"{kind.label(values)}: the record has no id")
         return attrs.evolve(decided, read_at=found.read_at.get(text, 0.0)) if isinstance(decided, Plan) else decided
 
 

@@ -1,11 +1,15 @@
 """Faults that attacks found in earlier versions: answers of servers that contradict themselves or lack something."""
 
+import json
+
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, people
+from bulk_tools import SOURCE, connect, counts, people, read
 
+from carecloud_async.models import CardInput
 from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -15,6 +19,28 @@ BY_EMAIL = {"match": "email", "defaults": SOURCE}
 @pytest.fixture
 def clock():
     return FakeClock()
+
+
+@pytest.fixture
+def sandbox(clock):
+    return Sandbox(customers=10, seed=1, clock=clock.time)
+
+
+class WithoutIds(httpx.AsyncBaseTransport):
+    """A server whose lists show records without one of their ids."""
+
+    def __init__(self, server, name):
+        self.server, self.name = server, name
+
+    async def handle_async_request(self, request):
+        answer = await self.server.handle_async_request(request)
+        if request.method != "GET":
+            return answer
+        data = json.loads(await answer.aread())["data"]
+        for records in data.values():
+            for record in records if isinstance(records, list) else ():
+                record.pop(self.name, None)
+        return httpx.Response(200, json={"data": data})
 
 
 class OtherReads(httpx.AsyncBaseTransport):
@@ -62,3 +88,28 @@ async def test_an_empty_look_up_is_one_request(clock, total):
         report = await client.customers.bulk_write(people(1), **BY_EMAIL)
     assert counts(report) == {"created": 1}
     assert answers.reads == 1
+
+
+@pytest.mark.parametrize("last_name", ["Theirs", "New"])
+async def test_a_record_without_its_id(clock, tmp_path, last_name):
+    """A row whose record is shown without an id is refused, since its parts could not be written."""
+    server, results = CustomerServer(clock), tmp_path / "r.jsonl"
+    server.add("new0@example.com", first_name="New", last_name="Theirs", language_id="en")
+    rows = people(1, last_name=last_name, card_number="5", card_type_id="t1")
+    async with client_of(WithoutIds(server, "customer_id"), clock) as client:
+        report = await client.customers.bulk_write(rows, results=results, **BY_EMAIL)
+    assert counts(report) == {"refused": 1}
+    assert read(results)[0]["reasons"] == ["email: the record with this key has no id"]
+    assert server.sent == []
+
+
+async def test_a_free_card_without_its_id(sandbox, clock, tmp_path):
+    """A free card that is shown without its id is not given away, and the row says so."""
+    results = tmp_path / "r.jsonl"
+    async with connect(sandbox, clock=clock) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        await client.cards.create(CardInput(card_type_id=card_type, card_number="5", state=1))
+    async with connect(sandbox, clock=clock, transport=WithoutIds(sandbox.transport(), "card_id")) as client:
+        report = await client.customers.bulk_write(people(1, card_number="5"), results=results, **BY_EMAIL)
+    assert counts(report) == {"refused": 1}
+    assert read(results)[0]["reasons"] == ["card_number: the record has no id"]
