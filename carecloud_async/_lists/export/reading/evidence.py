@@ -22,8 +22,6 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import frozen
-
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
 from carecloud_async._lists.export.storage.checkpoint import Position
 
@@ -31,12 +29,8 @@ __all__ = [
     "ENOUGH",
     "Doubts",
     "IdOrder",
-    "Overlap",
     "Totals",
     "agreeing_bits",
-    "compare",
-    "moved_since",
-    "pages_before",
     "place_bits",
     "sorted_bits",
 ]
@@ -170,66 +164,6 @@ class Doubts:
             return True
         # What was deleted, in this pass or since another one, may hide what was left out.
         return self.leaves_out and (changed or self.shown < least)
-
-
-@frozen
-class Overlap:
-    """The result of a comparison.
-
-    Attributes:
-        changed: whether the list was seen to change.
-        moved_by: by how many places records moved towards the end of the list; negative towards its beginning.
-        bits: how strongly the same record in the same place shows a stable order.
-    """
-
-    changed: bool = False
-    moved_by: int = 0
-    bits: float = 0.0
-
-
-def compare(before: RawPage | None, page: RawPage) -> Overlap:
-    """Compare a page with the one before it; pages with nulls or without an overlap give no evidence."""
-    if before is None or before.has_nulls or page.has_nulls or not before.ids or not page.ids:
-        return Overlap()
-    place = page.offset - before.offset  # of the page's first record in the page before
-    if 0 <= place < len(before.ids) and before.ids[place] == page.ids[0]:
-        return Overlap(bits=place_bits(page.end), moved_by=_moved_by(before, page) or 0)
-    moved = _moved_by(before, page)
-    return Overlap(changed=moved != 0 and (moved is not None or 0 <= place < len(before.ids)), moved_by=moved or 0)
-
-
-def moved_since(pages: Sequence[RawPage], page: RawPage) -> int:
-    """Return by how many places records moved towards the end of the list, by the last page that shows one of them."""
-    for before in reversed(pages):
-        moved_by = None if before.has_nulls or page.has_nulls else _moved_by(before, page)
-        if moved_by is not None:
-            return moved_by
-    return 0
-
-
-def pages_before(position: Position, ids: Sequence[Identity], *, size: int) -> list[RawPage]:
-    """Return the last page of an earlier run, as far as it is known: later pages are compared with it.
-
-    Args:
-        position: where the run ended.
-        ids: the ids that it took last, up to that position.
-        size: the number of records in a page.
-    """
-    known = list(ids[-min(size, position.end + 1) :]) if position.end >= 0 else []
-    begin, count = position.end + 1 - len(known), len(known)
-    page = RawPage(offset=begin, lines=[], ids=known, received=count, last=position.end, total=position.total)
-    return [page] if known else []
-
-
-def _moved_by(before: RawPage, page: RawPage) -> int | None:
-    """Return by how many places the last record that both pages show has moved; `None` if there is none."""
-    if before.ids[-1] == page.ids[0]:
-        return page.offset - before.end + 1
-    offsets = {one: offset for offset, one in enumerate(page.ids, page.offset)}
-    for index in range(len(before.ids) - 1, -1, -1):
-        if before.ids[index] in offsets:
-            return offsets[before.ids[index]] - before.offset - index
-    return None
 
 
 def sorted_bits(records: float) -> float:

@@ -20,9 +20,10 @@ from typing import Any, TypeAlias
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.boundary import Boundary
-from carecloud_async._lists.export.reading.evidence import Doubts, Totals, compare, moved_since, pages_before
+from carecloud_async._lists.export.reading.evidence import Doubts, Totals
 from carecloud_async._lists.export.reading.page_requests import PageRequests, Probe
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.taken_pages import TakenPages, compare
 from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.page_plan import PagePlan
 from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
@@ -36,8 +37,6 @@ Accept: TypeAlias = "Callable[[RawPage, list[int], ListPass], Awaitable[None]]"
 _START = Position()
 #: How often the end of a list is looked for while its total is doubtful.
 _MOST_ENDS = 8
-#: How many pages are read again where records moved: a server may leave the same records out of three answers.
-_DOUBTED = 3
 #: How often in a row the end may show the same page, although another one must follow.
 _MAX_REPEATS = 6
 
@@ -88,8 +87,7 @@ class ListPass:
         self._is_stopped = False  # whether that is because of `stop_after`: the end of the list was not looked for
         self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
         self._doubts = Doubts(position)
-        # The last pages that were taken, without those that were read again.
-        self._recent = pages_before(position, boundary.recent_ids, size=self._requests.full_size)
+        self._taken = TakenPages(position, boundary.recent_ids, size=self._requests.full_size)
         self._reads_again = False  # whether pages are read again that may have left out records
         self._empty_from: int | None = None  # the offset of the first page without entries
         self._unknown_starts = 0  # first pages in a row without a known record
@@ -216,13 +214,12 @@ class ListPass:
 
     async def _take(self, page: RawPage, *, connected: bool = True) -> None:
         """Add a page and hand it over; one that does not connect is assumed to be the next one."""
-        before = self._recent[-1] if self._recent else None
-        moved_by = moved_since(self._recent, page)
+        before, moved_by = self._taken.last, self._taken.moved_by(page)
         self.list_changed |= moved_by != 0
         if before is not None and self._boundary.order is not None and moved_by > self._totals.surely_risen_by:
             await self._look_again(before, page, moved_by)
         await self._add(page, connected=connected)
-        self._recent = [*self._recent[1 - _DOUBTED :], page]
+        self._taken.add(page)
 
     async def _look_again(self, before: RawPage, page: RawPage, moved_by: int) -> None:
         """Read pages again that may have left out records: later ones moved towards the end of the list.
@@ -232,8 +229,8 @@ class ListPass:
         # A server that left out one record may leave out more, unless its first answer was full or ends the list.
         self._doubts.leaves_out |= self._doubts.is_short and moved_by > self._totals.risen_by
         self._reads_again = True
-        lower = [one for one in self._recent if one.total is not None and one.total < (self._totals.largest or 0)]
-        self._recent = []
+        lower = self._taken.below(self._totals.largest or 0)
+        self._taken.clear()
         for one in [*(one for one in lower if one is not before), before]:
             await self._read_again(one, moved_by, total=page.total)
         if compare(self._last_page, page).moved_by > 0:
