@@ -77,7 +77,7 @@ class ListPass:
         self._stop_after = stop_after
         self._requests = PageRequests(fetcher, plan, params=params, start=position)
         self._totals = Totals(first=position.first_total, largest=position.largest_total, last=position.total)
-        self.is_whole: bool = True
+        self.is_whole: bool = position.is_whole
         self.list_changed: bool = position.changed
         self.place_bits: float = 0.0
         self.nulls: int = position.nulls
@@ -99,11 +99,13 @@ class ListPass:
         return Position(
             end=self._last,
             page_size=self._requests.page_size,
+            largest_page=self._requests.largest_page,
             total=totals.last,
             first_total=totals.first,
             largest_total=totals.largest,
             nulls=self.nulls,
             changed=self.list_changed,
+            is_whole=self.is_whole and not self._boundary.relied_on_order,
             is_short=doubts.is_short,
             leaves_out=doubts.leaves_out,
             found_again=doubts.found_again,

@@ -47,9 +47,9 @@ class PageRequests:
         self._idle_pages = 0  # since the last one with a new record
         self._new_pages = 0
         self.page_size: int = min(start.page_size, self._count) if plan.is_fixed else 0
-        self.largest_page: int = self.page_size
+        self.largest_page: int = start.largest_page
         self.overlap: int = 1
-        self.reads_ahead: bool = True
+        self.reads_ahead: bool = start.largest_page != 1  # see `learn_page_size`
         self.next_offset: int = max(start.end, 0)
 
     @property

@@ -30,20 +30,24 @@ class Position:
     Attributes:
         end: the offset of the last record that is known, -1 at the beginning.
         page_size: the number of records the server sends at most; 0 while unknown.
+        largest_page: the most records that a page had; 0 before the first one.
         total: the length of the list, as the server said last.
         first_total, largest_total: see `Totals`.
         nulls: the number of entries that were null.
         changed: whether the list was seen to change.
+        is_whole: whether no gap was left, and nothing was concluded without proof.
         is_short, leaves_out, found_again: see `Doubts`.
     """
 
     end: int = -1
     page_size: int = 0
+    largest_page: int = 0
     total: int | None = None
     first_total: int | None = None
     largest_total: int | None = None
     nulls: int = 0
     changed: bool = False
+    is_whole: bool = True
     is_short: bool = False
     leaves_out: bool = False
     found_again: int = 0
