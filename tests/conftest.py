@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
@@ -122,3 +124,14 @@ def pytest_make_collect_report(collector):
         count, first = worker["workercount"], int(worker["workerid"].removeprefix("gw"))
         report.result = [one for start in range(count) for one in report.result[(first + start) % count :: count]]
     return _forbid_skip(report)
+
+
+@pytest.fixture
+def threads_at_once(monkeypatch):
+    """Run the work of threads at once, in no virtual time, so that no thread's speed changes the number of requests."""
+
+    async def run_at_once(work, *args, **_):
+        await anyio.lowlevel.checkpoint()
+        return work(*args)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", run_at_once)

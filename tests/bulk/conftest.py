@@ -1,7 +1,5 @@
 """Fixtures of the tests of bulk writes."""
 
-import anyio.lowlevel
-import anyio.to_thread
 import pytest
 import pytest_asyncio
 from bulk_tools import connect
@@ -24,14 +22,3 @@ def sandbox():
 async def client(sandbox):
     async with connect(sandbox) as client:
         yield client
-
-
-@pytest.fixture
-def threads_at_once(monkeypatch):
-    """Run the work of threads at once, in no virtual time, so that no thread's speed changes the number of requests."""
-
-    async def run_at_once(work, *args, **_):
-        await anyio.lowlevel.checkpoint()
-        return work(*args)
-
-    monkeypatch.setattr(anyio.to_thread, "run_sync", run_at_once)

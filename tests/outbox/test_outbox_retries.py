@@ -42,6 +42,7 @@ class SlowTill(TillServer):
         return super()._write(request, path, body)
 
 
+@pytest.mark.usefixtures("threads_at_once")
 async def test_a_retried_entry_outlasts_the_group_in_which_it_failed(clock, path):
     """While a retried bill is being sent, the end of the group in which it failed does not send it once more."""
     server = SlowTill(clock)
