@@ -81,17 +81,23 @@ class TakenPages:
 
 
 def _pages_before(position: Position, ids: Sequence[Identity], *, size: int) -> list[RawPage]:
-    """Return the last page of an earlier run, as far as it is known: later pages are compared with it.
+    """Return the last pages of an earlier run, as far as they are known; each shows the last record of the one before.
 
     Args:
         position: where the run ended.
         ids: the ids that it took last, up to that position.
         size: the number of records in a page.
     """
-    known = list(ids[-min(size, position.end + 1) :]) if position.end >= 0 else []
-    begin, count = position.end + 1 - len(known), len(known)
-    page = RawPage(offset=begin, lines=[], ids=known, received=count, last=position.end, total=position.total)
-    return [page] if known else []
+    pages, last = list[RawPage](), position.end
+    known = ids[max(len(ids) - last - 1, 0) :]
+    while known and len(pages) < _PAGES:
+        shown = [*known[-size:]]
+        count = len(shown)
+        offset = last + 1 - count
+        page = RawPage(offset=offset, lines=[], ids=shown, received=count, last=last, total=position.total)
+        pages.insert(0, page)
+        known, last = known[: 1 - count] if count < len(known) else (), offset
+    return pages
 
 
 def _moved_by(before: RawPage, page: RawPage) -> int | None:
