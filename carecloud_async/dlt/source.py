@@ -194,14 +194,17 @@ def _changes_resource(the_list: _List, *, full: bool, folder: Path | None) -> Dl
 
     def rows() -> Iterator[Any]:
         state = dlt.current.resource_state()
-        last = None if full or state.get("compared") != fingerprints else state.get("generation")
-        path, generation = begin_generation(_states(folder), the_list.table, last=last)
+        # Not in the resource's state, which dlt empties where a table is replaced: a run that fails must not end it.
+        generations = dlt.current.source_state().setdefault("generations", {})
+        last, is_empty = generations.get(the_list.table), full or state.get("compared") != fingerprints
+        path, generation = begin_generation(_states(folder), the_list.table, last=last, is_empty=is_empty)
         with spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
             if not spooled.report.exact:
                 _report_inexact(source.name, fails=full, replaces=full)
             for batch in spooled.batches():
                 yield [_changed_row(row) for row in batch.to_pylist()]
-        state.update(generation=generation, compared=fingerprints)
+        generations[the_list.table] = generation
+        state.update(compared=fingerprints)
 
     columns = _columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}}
     return the_list.resource(rows, replaces=full, columns=columns)

@@ -185,6 +185,20 @@ def test_a_failed_load_brings_its_deletions_again(sandbox, pipeline, night, tmp_
     assert len(list((tmp_path / "states").rglob("*.state"))) == 4
 
 
+def test_a_failed_run_that_begins_again_leaves_the_state_before_it(sandbox, pipeline, night, tmp_path):
+    """After a run with `full=True` that failed, the next one compares with what was loaded before."""
+    options = {"deletions": True, "state_folder": tmp_path / "states"}
+    night("customers", "cards", **options)
+    gone = sandbox.customers.id_at(5)
+    sandbox.customers.delete(gone)
+    sandbox.faults.add("GET /cards", status=403, times=99)
+    with pytest.raises(Exception, match="step=extract"):
+        night("customers", "cards", full=True, **options)
+    sandbox.faults.clear()
+    night("customers", "cards", **options)
+    assert gone not in ids(pipeline)
+
+
 def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandbox, pipeline, night, tmp_path):
     """Neither removes or moves on the state of the other, so that each mirror loses what is gone."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}

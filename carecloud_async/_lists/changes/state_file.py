@@ -220,15 +220,17 @@ def _remove(path: Path) -> None:
     RunFile.discard(path, kind=_KIND)
 
 
-def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path, int]:
-    """Return the state file of a run, and its generation: a copy of the last one that counts.
+def begin_generation(folder: Path, name: str, *, last: int | None, is_empty: bool) -> tuple[Path, int]:
+    """Return the state file of a run, and its generation: a copy of the last one that counts, or an empty one.
 
-    For pipelines that may roll a run back: the state before it then counts again.
+    For pipelines that may roll a run back: the state before it then counts again, so that no run removes it or takes
+    its number.
 
     Args:
         folder: the folder of the states of one pipeline.
         name: the list's name.
-        last: the generation that the pipeline remembers; `None` to begin with an empty state.
+        last: the generation that the pipeline remembers; `None` if it remembers none.
+        is_empty: whether to begin with an empty state all the same.
 
     Raises:
         ExportError: that generation is missing, another run is using the new one, or the disk refuses.
@@ -238,9 +240,9 @@ def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in folder.glob(f"{name}.*.state"):
-            if other != old or last is None:
+            if other != old:
                 _remove(other)
-        if last is not None:
+        if last is not None and not is_empty:
             copy_private(old, new)
             sync_folder(folder)
     except FileNotFoundError:
