@@ -225,8 +225,7 @@ class ChangedScan:
             strategy=Strategy.CHANGED,
             position=list_pass.position,
             list_changed=list_pass.list_changed,
-            step=self._deduplicator.step,
-            known=self._deduplicator.known,
+            **self._deduplicator.checkpoint_fields,
         )
 
     async def _require_order(self) -> None:

@@ -226,7 +226,7 @@ class FullScan:
             is_confirmed = number > 1 and not continued and deduplicator.known == before
             exact = is_stable and _is_exact(list_pass, boundary, deduplicator, is_confirmed=is_confirmed)
             self.recorder.end_pass(list_pass, exact=exact, passes=number)
-            is_clear = is_stable or deduplicator.repeated_pairs > _ENOUGH_PAIRS
+            is_clear = is_stable or deduplicator.neighbours.repeated_pairs > _ENOUGH_PAIRS
             if is_clear and _is_done(list_pass, deduplicator, is_confirmed=is_confirmed):
                 return
 
@@ -242,8 +242,7 @@ class FullScan:
                 position=list_pass.position,
                 list_changed=list_pass.list_changed,
                 by_text=self.fetcher.by_text,
-                step=deduplicator.step,
-                known=deduplicator.known,
+                **deduplicator.checkpoint_fields,
                 **more,
             )
 
@@ -329,9 +328,10 @@ def _is_exact(list_pass: ListPass, boundary: Boundary, deduplicator: Deduplicato
     """
     if not list_pass.is_whole or boundary.ambiguous or list_pass.falls_short(deduplicator.known):
         return False
+    neighbours = deduplicator.neighbours
     if list_pass.list_changed:
-        return is_confirmed and deduplicator.inversions <= deduplicator.pairs // 4
-    return not deduplicator.inversions and (is_confirmed or deduplicator.known == list_pass.position.total)
+        return is_confirmed and neighbours.inversions <= neighbours.pairs // 4
+    return not neighbours.inversions and (is_confirmed or deduplicator.known == list_pass.position.total)
 
 
 def _is_about_sort(error: BadRequestError) -> bool:

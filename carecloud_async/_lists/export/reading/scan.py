@@ -80,8 +80,8 @@ async def scan(
 
         def open_deduplicator(continued: bool) -> Deduplicator:
             seen = opened.enter_context(open_seen(continued))
-            step, known = (start.step, start.known) if continued else (0, 0)
-            return Deduplicator(seen=seen, step=step, known=known)
+            begin = start if continued else Checkpoint()
+            return Deduplicator(seen=seen, step=begin.step, known=begin.known, neighbours=begin.neighbours)
 
         full_scan = FullScan(
             source=source,

@@ -12,17 +12,21 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from carecloud_async._base.runs import TEMPORARY, Database, sqlite_code
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async._lists.export.reading.evidence import agreeing_bits
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
+from carecloud_async._lists.export.storage.checkpoint import Neighbours
 from carecloud_async.errors import ExportError
 
 __all__ = ["SEEN_TABLE", "Deduplicator", "SeenIds", "TemporarySeenIds"]
 
 #: The table of ids, for the run file of an export.
 SEEN_TABLE = "CREATE TABLE seen (id PRIMARY KEY, rank INTEGER) WITHOUT ROWID"
+
+_NONE = Neighbours()
 
 #: The most ids of one query: every build of SQLite takes a thousand variables.
 _IDS = 500
@@ -139,29 +143,29 @@ class Deduplicator:
         seen: the ids of the records seen.
         step: the last step in which ids were added.
         known: the number of records seen, wanted or not.
+        neighbours: the neighbours in pages, all passes together.
 
     Attributes:
-        step, known: see above.
+        known, neighbours: see above.
         wanted: returns whether to write a record; `None` for all.
-        pairs: the number of neighbours in pages, all passes together.
-        inversions: the number of these that have another order than when they were first seen.
-        repeated_pairs: the number of neighbours that had both been seen before.
     """
 
-    def __init__(self, *, seen: SeenIds, step: int = 0, known: int = 0) -> None:
+    def __init__(self, *, seen: SeenIds, step: int = 0, known: int = 0, neighbours: Neighbours = _NONE) -> None:
         self._seen = seen
-        self.step: int = step
+        self._step = step
         self.known: int = known
+        self.neighbours: Neighbours = neighbours
         self.wanted: Callable[[bytes], bool] | None = None
-        self.pairs: int = 0
-        self.inversions: int = 0
-        self.repeated_pairs: int = 0
-        self._repeated_inversions = 0
 
     @property
     def order_bits(self) -> float:
         """How much the neighbours seen before support a stable order; see `evidence`."""
-        return agreeing_bits(self.repeated_pairs, self._repeated_inversions)
+        return agreeing_bits(self.neighbours.repeated_pairs, self.neighbours.repeated_inversions)
+
+    @property
+    def checkpoint_fields(self) -> dict[str, Any]:
+        """The fields of a checkpoint that hold what it knows."""
+        return {"step": self._step, "known": self.known, "neighbours": self.neighbours}
 
     async def select_new(
         self, page: RawPage, *, end: int | None = None, wanted: Sequence[bool] | None = None
@@ -173,8 +177,8 @@ class Deduplicator:
             wanted: whether to write each record, if known already.
         """
         ids, lines = page.ids[:end], page.lines[:end]
-        self.step += 1
-        step, is_wanted = self.step, self.wanted
+        self._step += 1
+        step, is_wanted = self._step, self.wanted
 
         def select() -> tuple[list[int], list[int], list[bytes]]:
             new, ranks = self._seen.add(ids, step=step)
@@ -189,11 +193,12 @@ class Deduplicator:
 
     def _count_pairs(self, new: list[int], ranks: list[int]) -> None:
         """Count neighbours, and those that have another order than when they were first seen."""
-        is_new = set(new)
-        for index, (earlier, later) in enumerate(pairwise(ranks)):
-            inverted = later < earlier
-            self.pairs += 1
-            self.inversions += inverted
-            if index not in is_new and index + 1 not in is_new:
-                self.repeated_pairs += 1
-                self._repeated_inversions += inverted
+        is_new, before = set(new), self.neighbours
+        inverted = [later < earlier for earlier, later in pairwise(ranks)]
+        repeated = [one for index, one in enumerate(inverted) if index not in is_new and index + 1 not in is_new]
+        self.neighbours = Neighbours(
+            pairs=before.pairs + len(inverted),
+            inversions=before.inversions + sum(inverted),
+            repeated_pairs=before.repeated_pairs + len(repeated),
+            repeated_inversions=before.repeated_inversions + sum(repeated),
+        )

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from carecloud_async._lists.export.report import Counts
 
-__all__ = ["Checkpoint", "Position", "Strategy"]
+__all__ = ["Checkpoint", "Neighbours", "Position", "Strategy"]
 
 
 class Strategy(StrEnum):
@@ -54,6 +54,23 @@ class Position:
 
 
 @frozen(kw_only=True)
+class Neighbours:
+    """The neighbours in all pages of a list that is read with a memory of its ids, all passes together.
+
+    Attributes:
+        pairs: their number.
+        inversions: the number of these that have another order than when they were first seen.
+        repeated_pairs: the number of neighbours that had both been seen before.
+        repeated_inversions: the number of these that have another order.
+    """
+
+    pairs: int = 0
+    inversions: int = 0
+    repeated_pairs: int = 0
+    repeated_inversions: int = 0
+
+
+@frozen(kw_only=True)
 class Checkpoint:
     """The state of an export after a commit.
 
@@ -67,6 +84,7 @@ class Checkpoint:
         recent_ids: the ids last accepted, in the order of the list.
         step: the last step in which seen ids were added.
         known: the number of seen ids.
+        neighbours: what the pages showed of their order.
         counts: the counts so far.
         complete: whether everything was read.
     """
@@ -80,5 +98,6 @@ class Checkpoint:
     recent_ids: list[str] = field(factory=list)
     step: int = 0
     known: int = 0
+    neighbours: Neighbours = field(factory=Neighbours)
     counts: Counts = field(factory=Counts)
     complete: bool = False
