@@ -140,6 +140,7 @@ class _Sync:
         self._options = options
         self._rows = self._unknown = self._unreadable = 0
         self._refused: dict[str, str] = {}
+        self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
         self._spelled: dict[str, str] = {}  # id as it is compared → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
@@ -151,7 +152,7 @@ class _Sync:
             await run_in_thread_regardless(rows.close)
         mode = self._options.mode
         add = wanted - before if mode != "remove" else set[str]()
-        remove = {"add": set[str](), "remove": wanted & before, "mirror": before - wanted}[mode]
+        remove = {"add": set[str](), "remove": wanted & before, "mirror": before - wanted - self._shared}[mode]
         if mode == "mirror":
             self._check_shrinking(before, remove, exact=exact)
         if self._options.dry_run:
@@ -201,7 +202,7 @@ class _Sync:
         for _ in range(_READINGS):
             page = await self._segment.members().fresh().page()
             found = {self._same(one.customer_id) for one in page.items if one.customer_id}
-            if page.total_items is None or page.total_items == len(page.items):
+            if page.total_items is None or page.total_items == len(found):
                 return found, True
         return found, False
 
@@ -236,6 +237,7 @@ class _Sync:
                         wanted |= {self._same(str(one)) for one in ids}
                     else:
                         self._unknown += 1
+                        self._shared |= {self._same(str(one)) for one in ids}
         return wanted
 
     def _require_key(self, rows: RowSource, columns: Columns) -> None:
@@ -277,7 +279,10 @@ class _Sync:
             await self._send(add, self._segment.add)
             await self._send(remove, self._segment.remove)
             after, exact = await self._members()
-            add, remove = add - after - self._refused.keys(), (remove & after) - self._refused.keys()
+            done = (add & after) | (remove - after)
+            # Also of a call that was sent again after its answer was lost, or that another program made first.
+            self._refused = {one: why for one, why in self._refused.items() if one not in done}
+            add, remove = add - done - self._refused.keys(), remove - done - self._refused.keys()
             if not add and not remove:
                 return after, exact
             if not pauses:

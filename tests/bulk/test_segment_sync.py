@@ -9,6 +9,8 @@ from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
+REFUSED = '{"error": {"error_data": {"invalid_params": [{"name": "customer_id", "reason": "already_done"}]}}}'
+
 
 @pytest.fixture
 def sandbox():
@@ -92,6 +94,29 @@ async def test_customers_by_email_and_unknown_ones(sandbox, tmp_path):
     assert members(sandbox, segment) == sorted(known)
 
 
+async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
+    """A row may mean any of the customers who share its key: a mirror leaves those who are members."""
+    source = ids(sandbox, *range(6))
+    for one in source[:2]:
+        sandbox.customers.update(one, {"personal_information": {"email": "shared@example.com"}})
+    for one in source[2:]:
+        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
+    segment = segment_of(sandbox, source)
+    rows = [{"email": "shared@example.com"}, *({"email": f"{one}@example.com"} for one in source[2:5])]
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, rows, mode="mirror", match="email")
+    assert counts(report) == (0, 1, 3, 1)
+    assert members(sandbox, segment) == sorted(source[:5])
+
+
+async def test_a_list_of_members_that_repeats_one_is_not_exact(sandbox):
+    """A member who is listed twice may stand in the place of another: the list does not agree with its total."""
+    segment = segment_of(sandbox, [*ids(sandbox, 0, 0, 1)])
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, ids(sandbox, 5), mode="remove")
+    assert not report.exact
+
+
 async def test_an_id_that_no_customer_has_is_unknown(sandbox):
     """An unknown id is counted, and nothing is written for it."""
     segment = segment_of(sandbox, ids(sandbox, 0))
@@ -134,6 +159,17 @@ async def test_lost_answers_are_made_good(sandbox, fault):
     assert counts(report) == (6, 0, 0, 0)
     assert report.complete
     assert members(sandbox, segment) == sorted(ids(sandbox, *range(6)))
+
+
+@pytest.mark.parametrize("mode", ["add", "remove"])
+async def test_a_refusal_of_what_is_done_already_is_none(sandbox, mode):
+    """Who is as the mode asks, though the server refused the call, is not refused: another program was quicker."""
+    segment = segment_of(sandbox, ids(sandbox, 0, 1, 2))
+    sandbox.faults.add(f"POST /segments/{{segment_id}}/actions/{mode}-customer", status=400, worked=True, body=REFUSED)
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, ids(sandbox, 0 if mode == "remove" else 5), mode=mode)
+    assert counts(report) == ((0, 1, 0, 0) if mode == "remove" else (1, 0, 0, 0))
+    assert report.complete
 
 
 async def test_a_dry_run_writes_nothing(sandbox):
