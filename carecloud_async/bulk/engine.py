@@ -155,9 +155,8 @@ class Engine:
         """Return the keys of the writes that an earlier run lost, and of records that only waiting parts will show."""
         records = self._records
         lost = await self._db(partial(self._journal.lost, parts_too=not records.shows_lost_creates))
-        of_records = [one.record_id for one in lost if one.kind == RECORD and one.record_id is not None]
         keys = [key for write in lost for key in records.claims(write)]
-        return [*keys, *map(records.record_claim, of_records)]
+        return [*keys, *(records.record_claim(one, one.changed_id) for one in lost if one.changed_id is not None)]
 
     async def _begin(self, folder: Path | None) -> None:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]

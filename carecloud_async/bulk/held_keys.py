@@ -2,7 +2,9 @@
 
 They are claimed in this order, so that no two runs wait for each other forever: first all keys of a row at once, while
 the row holds nothing; then the record that its look-up found, until the record is written; then the key of each part,
-until the part is written. A write that does not get its claim has another turn later.
+and the record that the part changes, such as a card, until the part is written. A write that does not get its claim
+has another turn later. One that has the claim of a record waits for no other claim. Where that claim is the key of a
+row, the parts of the row do, but they change records of another family, whose rows have no parts.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class HeldKeys:
     Args:
         claims: the keys and records that runs on this machine are writing; `None` in a dry run, which holds none.
         keys_of: returns the keys of a write.
-        claim_of: returns the claim of a record, by its id. It may be the key of a row that names the record by its id.
+        claim_of: returns the claim of a record that a write changes, by its id. It may be the key of a row that names
+            the record by its id.
         records: the records that are being written, with the numbers of their rows; several engines may share them.
         shows_lost_creates: whether the keys show what became of lost creates. If not, keys of rows without an outcome
             are left behind when the run ends.
@@ -44,7 +47,7 @@ class HeldKeys:
         claims: Claims | None,
         *,
         keys_of: Callable[[Write], list[str]],
-        claim_of: Callable[[str], str],
+        claim_of: Callable[[Write, str], str],
         records: dict[str, int],
         shows_lost_creates: bool,
     ) -> None:
@@ -56,7 +59,7 @@ class HeldKeys:
         self._own_records: set[str] = set()
         self._row_of: dict[str, int] = {}  # key → row
         self._keys: dict[int, dict[int, set[str]]] = {}  # row → id of a write → the keys that it holds
-        self._written: dict[str, int] = {}  # claim of a record that is being written → row
+        self._written: dict[str, tuple[int, int]] = {}  # claim of a record → row and id of the write that changes it
         self._in_doubt: dict[int, int] = {}  # id of a write that was sent, and has no outcome yet → row
         self._doubted: set[str] = set()  # keys that another run had left behind when they were claimed
         self._family: set[str] = set()
@@ -104,9 +107,9 @@ class HeldKeys:
 
         The settle time of the write is over, or it would have no turn.
         """
-        if write.kind != RECORD or write.record_id is None:
+        if write.changed_id is None:
             return None
-        claim = self._claim_of(write.record_id)
+        claim = self._claim_of(write, write.changed_id)
         return None if claim in self._written or claim in self._row_of else claim
 
     def hold_records(self, records: Mapping[str, int]) -> None:
@@ -129,7 +132,7 @@ class HeldKeys:
         """
         ready: list[tuple[Write, RowResult | Plan]] = []
         others: list[Write] = []
-        wanted: dict[str, int] = {}
+        wanted: dict[str, tuple[int, int]] = {}
         first_of: dict[str, int] = {}
         for row, wanted_by_it in self._waiting.items():
             first_of[wanted_by_it] = min(row, first_of.get(wanted_by_it, row))
@@ -150,19 +153,19 @@ class HeldKeys:
                 self.hold_records({record: write.row})
             claim = self._claim_for(write, one)
             if claim is not None:
-                wanted[claim] = write.row
+                wanted[claim] = write.row, write.id
             ready.append((write, one))
         claimed = await self._claim([one for one in wanted if one not in self._row_of and one not in self._written])
-        self._written.update({one: row for one, row in wanted.items() if one not in claimed.busy})
+        self._written.update({one: write for one, write in wanted.items() if one not in claimed.busy})
         others += [write for write, one in ready if self._is_late(write, one, claimed)]
         late = {write.id for write in others}  # they keep the record in this run, so that no later row overtakes them
         return [(write, one) for write, one in ready if write.id not in late], others
 
     def _claim_for(self, write: Write, decided: RowResult | Plan) -> str | None:
         """Return the claim of the record that a write is about to change; `None` without one."""
-        if write.kind != RECORD or not isinstance(decided, Plan) or decided.record_id is None:
+        if not isinstance(decided, Plan) or decided.record_id is None:
             return None
-        return self._claim_of(decided.record_id)
+        return self._claim_of(write, decided.record_id)
 
     def _is_late(self, write: Write, decided: RowResult | Plan, claimed: Claimed) -> bool:
         """Return whether another run is writing the record of a write, or has written it since the look-up."""
@@ -184,15 +187,17 @@ class HeldKeys:
         """Let go of the keys and records of writes that have their outcome.
 
         Args:
-            writes: records, which let go of the record, and parts, which let go of their keys.
+            writes: records, which let go of the record, and parts, which let go of their keys and of what they change.
             rows: the rows that have their outcome, and let go of all their keys.
         """
         of_records = {write.row for write in writes if write.kind == RECORD}
         for record in [one for one in self._own_records if self._records.get(one) in of_records]:
-            # An earlier run may have claimed it: of a write whose answer was lost, and that had taken effect.
-            self._written.setdefault(self._claim_of(record), self._records[record])
             self._drop_record(record)
-        claims = [claim for claim, row in self._written.items() if row in of_records and claim not in self._row_of]
+        for write in writes:
+            if write.changed_id is not None:  # an earlier run may have claimed it, and lost its answer
+                self._written.setdefault(self._claim_of(write, write.changed_id), (write.row, write.id))
+        ended = {write.id for write in writes}
+        claims = [one for one, (_, number) in self._written.items() if number in ended and one not in self._row_of]
         self.trust(writes)
         parts = [write for write in writes if write.kind != RECORD]
         await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
@@ -213,7 +218,7 @@ class HeldKeys:
         """Let go of everything; what writes in doubt hold stays claimed until their requests can take no effect."""
         for record in [*self._own_records]:
             self._drop_record(record)
-        held = {**self._written, **self._row_of}
+        held = {**{claim: row for claim, (row, _) in self._written.items()}, **self._row_of}
         rows = {*self._in_doubt.values()} if self._shows_lost_creates else {*held.values()}
         # The claim of a family stands for the keys of all its rows.
         left = {key for key, row in held.items() if row in rows} | (self._family if rows else set())

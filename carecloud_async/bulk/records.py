@@ -55,9 +55,9 @@ class RecordWrites:
         own = [] if self._key is None or write.key is None else [self._key.claim(self._family.facts.family, write.key)]
         return [*own, *self.parts.claims(write)]
 
-    def record_claim(self, record_id: str) -> str:
-        """Return the claim of a record, which is the same whichever key found it."""
-        facts = self._family.facts
+    def record_claim(self, write: Write, record_id: str) -> str:
+        """Return the claim of a record that a write changes, which is the same whichever key found it."""
+        facts = self.parts.family(write).facts
         by_id = next((key for key in facts.keys.values() if key.by_id), _BY_ID)
         return by_id.claim(facts.family, by_id.text((record_id,)))
 

@@ -56,20 +56,22 @@ class Intent:
     Attributes:
         was_absent: whether its key had no record when it was looked up under the claim.
         changed: the dotted fields that an update changes.
+        record_id: the record that it changes.
     """
 
     was_absent: bool = False
     changed: tuple[str, ...] = ()
+    record_id: str | None = None
 
     def to_text(self) -> str:
         """Return the text under which files keep it."""
-        return json.dumps((self.was_absent, self.changed))
+        return json.dumps((self.was_absent, self.changed, self.record_id))
 
     @classmethod
     def from_text(cls, text: str) -> Intent:
         """Return the intent that a file keeps."""
-        was_absent, changed = json.loads(text)
-        return cls(was_absent=was_absent, changed=tuple(changed))
+        was_absent, changed, record_id = json.loads(text)
+        return cls(was_absent=was_absent, changed=tuple(changed), record_id=record_id)
 
 
 @frozen(kw_only=True)
@@ -97,7 +99,7 @@ class Plan:
     @property
     def intent(self) -> Intent:
         """The part of it that the journal keeps."""
-        return Intent(was_absent=self.is_new, changed=self.changed)
+        return Intent(was_absent=self.is_new, changed=self.changed, record_id=self.record_id)
 
     @property
     def result(self) -> RowResult:
@@ -164,6 +166,13 @@ class Write:
     fault: str | None = None
     most: int = 0
     is_doubted: bool = False
+
+    @property
+    def changed_id(self) -> str | None:
+        """The id of the record that it may have changed: the row's record, or the card, say, that a part changes."""
+        if self.kind == RECORD:
+            return self.record_id
+        return None if self.intent is None else self.intent.record_id
 
 
 def pack(row: CheckedRow) -> bytes:

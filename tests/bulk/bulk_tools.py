@@ -104,7 +104,7 @@ def held_by(claims, key):
     return HeldKeys(
         claims,
         keys_of=lambda _write: [key],
-        claim_of=lambda record: f"record {record}",
+        claim_of=lambda _write, record: f"record {record}",
         records={},
         shows_lost_creates=True,
     )

@@ -1,0 +1,140 @@
+"""Faults that attacks found in earlier versions: a card that one run gives away while another run changes it."""
+
+import anyio
+import httpx
+import pytest
+from bulk_tools import SOURCE, connect, counts, people
+
+from carecloud_async.models import CardInput
+from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+BY_EMAIL = {"match": "email", "defaults": SOURCE}
+UNTIL = "2030-01-01 00:00:00"
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def sandbox(clock):
+    return Sandbox(customers=10, seed=1, clock=clock.time)
+
+
+class StopError(Exception):
+    """The run is stopped."""
+
+
+def stop_while_it_waits(progress):
+    """Stop a run when it waits."""
+    if progress.waits_for:
+        raise StopError
+
+
+class Seen(httpx.AsyncBaseTransport):
+    """The sandbox, whose answers may be held back: `answered` is called before the client gets one."""
+
+    def __init__(self, sandbox, answered):
+        self.inner, self.answered = sandbox.transport(), answered
+
+    async def handle_async_request(self, request):
+        answer = await self.inner.handle_async_request(request)
+        await self.answered(request)
+        return answer
+
+
+async def free_card(client):
+    """A card that is nobody's, with the number 5."""
+    card_type = (await client.card_types.list().first()).card_type_id
+    return await client.cards.create(CardInput(card_type_id=card_type, card_number="5", state=1))
+
+
+async def shown(client, card_id):
+    """The end of a card and whether a customer has it."""
+    card = await client.cards.get(card_id)
+    return f"{card.valid_to:%Y-%m-%d %H:%M:%S}" if card.valid_to else None, bool(card.customer_id)
+
+
+async def test_a_card_is_changed_while_a_row_takes_it(sandbox, clock):
+    """A run that changes a card waits for the part of another run that gives it to a customer: no field is lost."""
+    waits, done = anyio.Event(), []
+
+    async def on_request(request):
+        if request.method == "PUT" and not done:
+            done.append(request.path)
+            tasks.start_soon(change)
+            await waits.wait()
+
+    def on_progress(progress):
+        if progress.waits_for:
+            waits.set()
+
+    async def change():
+        rows = [{"card_id": card_id, "valid_to": UNTIL}]
+        done.append(await client.cards.bulk_write(rows, match="card_id", on_progress=on_progress))
+        waits.set()
+
+    async with connect(sandbox, clock=clock) as client, connect(sandbox, clock=clock) as other:
+        card_id = await free_card(client)
+        sandbox.on_request = on_request
+        async with anyio.create_task_group() as tasks:
+            report = await other.customers.bulk_write(people(1, card_number="5"), **BY_EMAIL)
+        assert counts(report) == {"created": 1}
+        assert counts(done[1]) == {"updated": 1}
+        assert await shown(client, card_id) == (UNTIL, True)
+
+
+async def test_a_card_that_was_changed_since_a_row_looked_it_up(sandbox, clock):
+    """A part whose card another run has written since its look-up is looked up again: no field is lost."""
+    done = []
+
+    async def answered(request):
+        is_written = sandbox.count("POST /customers") == 1
+        if request.method == "GET" and request.url.path.endswith("/cards") and is_written and not done:
+            clock.advance(1)
+            done.append(await client.cards.bulk_write([{"card_id": card_id, "valid_to": UNTIL}], match="card_id"))
+
+    async with connect(sandbox, clock=clock) as client:
+        card_id = await free_card(client)
+        async with connect(sandbox, clock=clock, transport=Seen(sandbox, answered)) as other:
+            report = await other.customers.bulk_write(people(1, card_number="5"), **BY_EMAIL)
+        assert counts(report) == {"created": 1}
+        assert counts(done[0]) == {"updated": 1}
+        assert await shown(client, card_id) == (UNTIL, True)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_a_card_whose_gift_was_lost(sandbox, clock, tmp_path, resumed):
+    """A run that was stopped after it lost the answer keeps the card until its request can take no effect any more."""
+    arguments = {**BY_EMAIL, "journal": tmp_path / "journal.db", "resume": True}
+    rows = people(1, card_number="5")
+    async with connect(sandbox, clock=clock) as client:
+        card_id = await free_card(client)
+        sandbox.faults.add("PUT /cards/{card_id}", status=504, late=20.0)
+        for _ in range(1 + resumed):
+            with pytest.raises(StopError):
+                await client.customers.bulk_write(rows, on_progress=stop_while_it_waits, **arguments)
+        report = await client.cards.bulk_write([{"card_id": card_id, "valid_to": UNTIL}], match="card_id")
+        assert counts(report) == {"updated": 1}
+        assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
+        clock.advance(100)
+        assert await shown(client, card_id) == (UNTIL, True)
+
+
+async def test_a_lost_gift_that_took_effect_lets_go_of_the_card(sandbox, clock, tmp_path):
+    """A run that goes on and finds that its card was given away holds the card no longer."""
+    arguments = {**BY_EMAIL, "journal": tmp_path / "journal.db", "resume": True}
+    rows = people(1, card_number="5")
+    async with connect(sandbox, clock=clock) as client:
+        card_id = await free_card(client)
+        sandbox.faults.add("PUT /cards/{card_id}", status=504, worked=True)
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(rows, on_progress=stop_while_it_waits, **arguments)
+        assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
+        report = await client.cards.bulk_write([{"card_id": card_id, "valid_to": UNTIL}], match="card_id")
+        assert counts(report) == {"updated": 1}
+        assert report.waited == 0
