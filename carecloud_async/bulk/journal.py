@@ -155,21 +155,24 @@ class Journal:
                 found += self._db.execute(f"{query} ({', '.join('?' * len(asked))})", asked)
         return dict(found)
 
-    def recover(self, *, now: float, settle_seconds: float) -> None:
-        """Take up the writes of a run that ended: each that was intended may have been sent until its end."""
-        lost = f"state = {State.LOST}, lost_at = min(coalesce(lost_at, ?), ?)"
+    def recover(self, *, now: float, settle_seconds: float, boot: str | None = None) -> None:
+        """Take up the writes of a run that ended: each that was intended may have been sent until its end.
+
+        What was lost in another boot than this one, perhaps of another host, counts as lost now.
+        """
+        was_sent = f"state IN ({State.INTENDED}, {State.LOST}) AND (kind > '' OR key IS NOT NULL)"
+        lost = f"state = {State.LOST}, lost_at = min(ifnull(lost_at, ?), ?), tries = tries + (state = {State.INTENDED})"
+        part = f"state = {State.WAITING} AND kind > ''"
         with self._transaction():
-            self._db.execute(
-                f"UPDATE writes SET {lost}, tries = tries + (state = {State.INTENDED}) "
-                f"WHERE state IN ({State.INTENDED}, {State.LOST}) AND (kind <> ? OR key IS NOT NULL)",
-                (now, now, RECORD),
-            )
+            if boot is not None and self.get("boot") not in {None, boot}:
+                self._db.execute(f"UPDATE writes SET lost_at = NULL WHERE state = {State.LOST}")
+            self._db.execute(f"UPDATE writes SET {lost} WHERE {was_sent}", (now, now))
             self._db.execute(f"UPDATE writes SET due = lost_at + ? WHERE state = {State.LOST}", (settle_seconds,))
-            self._db.execute(f"UPDATE writes SET due = 0 WHERE state = {State.WAITING} AND kind = ?", (RECORD,))
-            self._db.execute(
-                f"UPDATE writes SET due = ? WHERE state = {State.WAITING} AND kind <> ? AND (due IS NULL OR due > ?)",
-                (now, RECORD, now),  # a time ahead of the clock may be from before the machine started
-            )
+            self._db.execute(f"UPDATE writes SET due = 0 WHERE state = {State.WAITING} AND kind = ''")
+            # A time ahead of the clock may be from before the machine started.
+            self._db.execute(f"UPDATE writes SET due = ? WHERE {part} AND (due IS NULL OR due > ?)", (now, now))
+            if self._file is not None:
+                self._file.set("boot", boot)
 
     def intended_without_key(self) -> list[Write]:
         """Return the rows without a key that were intended and have no outcome."""

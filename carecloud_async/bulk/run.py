@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from carecloud_async._base.runs import Earlier, RunFile
+from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.events import watched
@@ -132,7 +133,8 @@ class _Run:
                 figures.resume(await run_in_thread(journal.counts), journal.get("kept"))
                 figures.notes = Notes(**(journal.get("notes") or {}))
                 settle = _settle_seconds(journal, self.family)
-                await run_in_thread(partial(journal.recover, now=figures.now, settle_seconds=settle))
+                recover = partial(journal.recover, now=figures.now, settle_seconds=settle, boot=boot_id())
+                await run_in_thread(recover)
             elif not journal.get("loaded"):
                 await self._load(journal, rows, columns)
             await self._write(journal)
@@ -330,7 +332,7 @@ def _take_over(journal: Journal, claims: Claims, *, settle_seconds: float) -> No
     any step leaves no claim with a run that the journal does not name.
     """
     earlier = journal.get("owners") or []
-    journal.set(owners=[*earlier, claims.owner], settle=settle_seconds)
+    journal.set(owners=[*earlier, claims.owner], settle=settle_seconds, boot=boot_id())
     for owner in earlier:
         claims.adopt(owner)
     if earlier:

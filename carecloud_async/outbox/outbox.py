@@ -14,6 +14,7 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
+from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
@@ -223,7 +224,8 @@ class Outbox:
         settle = settle_seconds(self._caller)
         claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle)
         self._claims = claims.__enter__()
-        earlier = queue.begin(owner=claims.owner, now=self._clock.monotonic(), settle_seconds=settle)
+        now, boot = self._clock.monotonic(), boot_id()
+        earlier = queue.begin(owner=claims.owner, now=now, settle_seconds=settle, boot=boot)
         for owner in earlier:
             claims.adopt(owner)
         queue.forget_earlier_owners(claims.owner)

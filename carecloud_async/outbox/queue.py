@@ -118,13 +118,15 @@ class OutboxQueue:
         """Close the file."""
         self._file.close()
 
-    def begin(self, *, owner: int, now: float, settle_seconds: float) -> list[int]:
+    def begin(self, *, owner: int, now: float, settle_seconds: float, boot: str | None = None) -> list[int]:
         """Take up what an earlier process left: what was about to be sent may have been sent until its end.
 
         Args:
             owner: the number of this run in the claims.
             now: the time on the monotonic clock, which may have begun again since.
             settle_seconds: how long a lost request of this process may take effect.
+            boot: the boot that the time is of; what was lost in another one, perhaps of another host, counts as lost
+                now. `None` if it is not known.
 
         Returns:
             the numbers of the earlier runs, which stay named beside this one until `forget_earlier_owners`.
@@ -138,6 +140,9 @@ class OutboxQueue:
             settle = longest if db.execute(unsettled) else settle_seconds
             self._file.set("settle", settle)
             self._file.set("problems", None)
+            if self._is_of_another(boot):
+                db.execute(f"UPDATE entries SET lost_at = NULL WHERE state = {State.LOST}")
+            self._file.set("boot", boot)
             db.execute(
                 f"UPDATE entries SET tries = tries + (state = {State.INTENDED}), state = {State.LOST}, "
                 f"lost_at = min(coalesce(lost_at, ?), ?) WHERE state IN ({State.INTENDED}, {State.LOST})",
@@ -147,6 +152,9 @@ class OutboxQueue:
 
         earlier, self.settle_seconds = self._commit(work)
         return earlier
+
+    def _is_of_another(self, boot: str | None) -> bool:
+        return boot is not None and self._file.get("boot", str) not in {None, boot}
 
     def forget_earlier_owners(self, owner: int) -> None:
         """Note that this run has the claims of all earlier ones."""
@@ -268,14 +276,15 @@ class OutboxQueue:
             for number, label, put_at, outcome, reasons in found
         ]
 
-    def waiting_entries(self, *, limit: int, now: float) -> list[WaitingEntry]:
+    def waiting_entries(self, *, limit: int, now: float, boot: str | None = None) -> list[WaitingEntry]:
         """Return the first entries that wait, and why.
 
         Args:
             limit: the most of them.
             now: the time on the monotonic clock.
+            boot: the boot that it is of; `None` if it is not known.
         """
-        settle = self.settle_seconds
+        settle = None if self._is_of_another(boot) else self.settle_seconds
         problems = self._file.get("problems", dict[str, tuple[str, str | None]]) or {}
         first = (
             f"SELECT id FROM entries AS one WHERE lane = entries.lane AND state < {State.ENDED} AND ready = 1 LIMIT 1"

@@ -118,3 +118,18 @@ def stop_while_it_waits(progress):
     """Stop a run when it waits for lost answers to settle."""
     if progress.waits_for:
         raise StopError
+
+
+class UptimeClock(FakeClock):
+    """A clock whose monotonic time is ahead by the seconds since its machine was started.
+
+    Attributes:
+        uptime: these seconds.
+    """
+
+    def __init__(self, uptime):
+        super().__init__()
+        self.uptime = uptime
+
+    def monotonic(self):
+        return super().monotonic() + self.uptime

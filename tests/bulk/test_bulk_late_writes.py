@@ -5,6 +5,7 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import (
     SOURCE,
     StopError,
+    UptimeClock,
     claim_of_a_killed_run,
     connect,
     counts,
@@ -15,6 +16,9 @@ from bulk_tools import (
 )
 
 from carecloud_async import Timeout
+from carecloud_async._base.runs import RunFile
+from carecloud_async._base.runtime.clock import boot_id
+from carecloud_async.bulk.tables import KIND
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -141,3 +145,28 @@ async def test_the_parts_of_a_refused_batch_leave_soon_after_their_look_ups(sand
         report = await client.products.bulk_write(rows, match="code")
     assert counts(report) == {"created": 4}
     assert sent[-5:] == [4, 2, "look-up", "look-up", 2]
+
+
+@pytest.mark.skipif(boot_id() is None, reason="this system does not tell one boot from another")
+async def test_a_run_goes_on_on_another_host(tmp_path, monkeypatch):
+    """On a host that was up for longer, what was lost on another one a moment ago has not settled yet."""
+    clock = UptimeClock(0.0)
+    arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal.db", "resume": True}
+    server = CustomerServer(clock)
+    server.writes = [20.0]
+    async with client_of(server, clock) as client:
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
+        with RunFile.open(arguments["journal"], kind=KIND, binding=None, resume=True) as file, file.transaction():
+            assert file.get("boot") == boot_id()
+            file.set("boot", "of another host")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        clock.uptime = 100_000.0
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
+        clock.advance(30.0)
+        before = clock.monotonic()
+        await client.customers.bulk_write(people(1), **arguments)
+        assert clock.monotonic() - before < 10
+    server.work_late()
+    assert len(server.customers) == 1

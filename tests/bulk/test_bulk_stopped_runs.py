@@ -5,7 +5,7 @@ import resource
 import anyio
 import anyio.lowlevel
 import pytest
-from bulk_tools import SOURCE, StopError, connect, counts, people, stop_while_it_waits
+from bulk_tools import SOURCE, StopError, UptimeClock, connect, counts, people, stop_while_it_waits
 from disks import file_of, watch_databases
 
 from carecloud_async import CareCloudError
@@ -38,21 +38,6 @@ async def test_a_row_that_was_never_sent_takes_no_credit(sandbox, tmp_path):
         records = [one async for one in client.customers.list(count=500)]
     names = [one.personal_information.last_name for one in records if (one.personal_information.email or "")[:1] == "k"]
     assert names.count("X") >= 6
-
-
-class UptimeClock(FakeClock):
-    """A clock whose monotonic time is ahead by the seconds since its machine was started.
-
-    Args:
-        uptime: these seconds.
-    """
-
-    def __init__(self, uptime):
-        super().__init__()
-        self._uptime = uptime
-
-    def monotonic(self):
-        return super().monotonic() + self._uptime
 
 
 async def test_a_part_that_waits_is_written_at_once_after_the_machine_was_restarted(sandbox, tmp_path):

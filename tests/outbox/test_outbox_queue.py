@@ -3,6 +3,8 @@
 from contextlib import closing
 from functools import partial
 
+import pytest
+
 from carecloud_async.bulk.machine import State
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.outbox.queue import OutboxQueue
@@ -54,3 +56,19 @@ def test_earlier_owners_are_named_until_their_claims_are_adopted(path):
         assert begin(owner=3) == [1, 2]
         queue.forget_earlier_owners(3)
         assert begin(owner=4) == [3]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "lost_at"), [("a", "b", 100_100.0), ("a", "a", 100.0), (None, "b", 100.0), ("a", None, 100.0)]
+)
+def test_what_was_lost_in_another_boot_is_lost_now(path, before, now, lost_at):
+    """A time on the clock of another host says nothing; where a boot has no id, the times are taken as they are."""
+    with closing(OutboxQueue.open(path, binding={})) as queue:
+        queue.begin(owner=1, now=100.0, settle_seconds=35.0, boot=before)
+        queue.put(entry("bill", "c", "1"), put_at=0.0)
+        queue.note({1: Progress(state=State.LOST, lost_at=100.0, tries=1)})
+        (waiting,) = queue.waiting_entries(limit=9, now=120.0, boot=now)
+        queue.begin(owner=2, now=100_100.0, settle_seconds=35.0, boot=now)
+        (taken,) = queue.take(9, but=(), but_kinds=(), now=100_100.0)
+    assert waiting.due_in == (15.0 if lost_at == 100.0 else None)
+    assert taken.progress.lost_at == lost_at

@@ -8,7 +8,7 @@ NAMES = {
     "_base.codec.lists": "ListForm parse_total split_page",
     "_base.project": "Interface Project is_loopback",
     "_base.runtime": "suggestions",
-    "_base.runtime.clock": "SystemClock",
+    "_base.runtime.clock": "SystemClock boot_id",
     "_base.runtime.durable_files": "is_same_file replace_file sync_folder",
     "_base.runtime.secret_text": "secret_text",
     "_base.runtime.suggestions": "did_you_mean",

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async._base.runtime.clock import SystemClock, boot_id
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long the machine slept")
@@ -18,3 +18,9 @@ def test_the_clock_counts_while_the_machine_sleeps(monkeypatch):
         time, "clock_gettime", lambda clock: real(clock) + (slept if clock == time.CLOCK_BOOTTIME else 0)
     )
     assert SystemClock().monotonic() - before >= slept
+
+
+def test_boot_id():
+    """The boot id is the same each time, or there is none."""
+    assert boot_id() == boot_id()
+    assert boot_id() is None or boot_id()

@@ -1,12 +1,15 @@
-"""The clock for all times and sleeps, so that a test of hours takes milliseconds."""
+"""The clock for all times and sleeps, so that a test of hours takes milliseconds; the boot that its times are of."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Protocol
+from functools import cache
+from typing import Final, Protocol
 
 import anyio
+
+_LINUX_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 
 class Clock(Protocol):
@@ -46,3 +49,16 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
         await anyio.sleep(seconds)
+
+
+@cache
+def boot_id() -> str | None:
+    """Return the id of this boot of the host; `None` where the system has none (Windows, macOS).
+
+    The system's monotonic clock begins again with each boot: its times say nothing on another host or boot.
+    """
+    try:
+        with open(_LINUX_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip() or None
+    except (OSError, ValueError):
+        return None

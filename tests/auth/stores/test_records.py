@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carecloud_async import StoredToken, Token
 from carecloud_async._base.runtime.secret_text import conceal
-from carecloud_async._calls.auth.stores.records import ClockReading, boot_id, from_record, seconds_between, to_record
+from carecloud_async._calls.auth.stores.records import ClockReading, from_record, seconds_between, to_record
 
 walls = st.floats(-1e10, 1e10)
 uptimes = st.floats(0, 1e8)
@@ -37,12 +37,6 @@ def test_time_namespaces():
     """Two containers with one boot id and unlike uptimes fall back on the wall clock."""
     earlier = ClockReading(wall=100.0, monotonic=5000.0, boot="b")
     assert seconds_between(earlier, ClockReading(wall=130.0, monotonic=20.0, boot="b")) == 30.0
-
-
-def test_boot_id():
-    """The boot id is the same each time, or there is none."""
-    assert boot_id() == boot_id()
-    assert boot_id() is None or boot_id()
 
 
 def test_any_encoder_writes_a_stored_token():

@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async._base.runtime.clock import Clock, SystemClock, boot_id
 from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread
 from carecloud_async._calls.auth.stores.base import StoredToken, TokenStore, backoff_delays
 from carecloud_async._calls.auth.stores.record_folder import RecordFolder, resolve
 from carecloud_async._calls.auth.stores.records import (
     ClockReading,
-    boot_id,
     dated_record,
     from_record,
     lifetime_left,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any, TypeGuard
 
 from attrs import frozen
 
 from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._calls.auth.stores.base import StoredToken
-
-_LINUX_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def to_record(token: StoredToken) -> dict[str, Any]:
@@ -89,16 +86,6 @@ def seconds_between(earlier: ClockReading, later: ClockReading) -> float:
     if earlier.boot is not None and earlier.boot == later.boot and later.monotonic >= earlier.monotonic:
         return later.monotonic - earlier.monotonic
     return max(0.0, later.wall - earlier.wall)
-
-
-@cache
-def boot_id() -> str | None:
-    """Return the id of this boot of the host; `None` where the system has none (Windows, macOS)."""
-    try:
-        with open(_LINUX_BOOT_ID, encoding="ascii") as file:
-            return file.read().strip() or None
-    except (OSError, ValueError):
-        return None
 
 
 def dated_record(token: StoredToken, *, now: ClockReading) -> dict[str, Any]:
