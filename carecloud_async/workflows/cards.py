@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from attrs import frozen
 
 from carecloud_async._base.runtime.secret_text import conceal
+from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.cards import CardInput
 from carecloud_async.models.enums import BlockableState
@@ -145,7 +146,7 @@ async def _assign_or_create(
 
 async def _active_card(client: CareCloud, customer_id: str, card_type_id: str) -> Card | None:
     now = datetime.fromtimestamp(client._caller.context.clock.time(), UTC)
-    async for card in client.cards.list(customer_id=customer_id, card_type_id=card_type_id).fresh():
+    for card in await look_up(client.cards.list(customer_id=customer_id, card_type_id=card_type_id)):
         mine = same_id(card.customer_id, customer_id) and same_id(card.card_type_id, card_type_id)
         expired = card.valid_to is not None and client.project.localize(card.valid_to) < now
         if mine and card.state != BlockableState.BLOCKED and not expired:
@@ -154,7 +155,7 @@ async def _active_card(client: CareCloud, customer_id: str, card_type_id: str) -
 
 
 async def _by_number(client: CareCloud, card_number: str) -> Card | None:
-    async for card in client.cards.list(card_number=card_number).fresh():
+    for card in await look_up(client.cards.list(card_number=card_number)):
         if card.card_number == card_number:
             return card
     return None

@@ -14,6 +14,7 @@ import attrs
 from attrs import evolve, field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
+from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import CareCloudError, ConfigurationError, ConflictError
 from carecloud_async.fixes import RESEND_BILL
 from carecloud_async.models.purchases import (
@@ -304,7 +305,5 @@ async def find_purchase(client: CareCloud, *, store_id: str, bill_id: str) -> Se
 
 async def _purchases(client: CareCloud, *, store_id: str, bill_id: str) -> list[Purchase]:
     """Return the purchases of a store with this bill id."""
-    listed = client.purchases.list(store_id=store_id, external_purchase_id=bill_id).fresh()
-    return [
-        purchase async for purchase in listed if has_bill_id(purchase.to_dict(), store_id=store_id, bill_id=bill_id)
-    ]
+    listed = await look_up(client.purchases.list(store_id=store_id, external_purchase_id=bill_id))
+    return [purchase for purchase in listed if has_bill_id(purchase.to_dict(), store_id=store_id, bill_id=bill_id)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from attrs import frozen
 
+from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_source import CustomerSourceInput
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from carecloud_async.models.property_record import PropertyRecordInput
 
 __all__ = ["SyncedCustomer", "find_customer", "link_customer", "sync_customer"]
-
-#: An external id that no customer has: a server that finds one by it ignores the filter.
 
 
 class SourceIds(TypedDict):
@@ -64,7 +63,7 @@ async def find_customer(client: CareCloud, *, customer_source_id: str, external_
         customer_source_id=customer_source_id, external_ids=[external_id], external_id=external_id
     )
     shown, hidden = dict[str, str](), dict[str, str]()
-    async for record in records.fresh():
+    for record in await look_up(records):
         if not record.customer_id or not same_id(record.customer_source_id, customer_source_id):
             continue
         if record.external_id == external_id:

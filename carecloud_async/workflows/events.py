@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError
 from carecloud_async.models.ids import same_id
 from carecloud_async.workflows.safe_writes import found_after
@@ -80,7 +81,7 @@ async def _find(client: CareCloud, event: EventInput) -> Event | None:
     listing = client.events.list(
         event_type_id=event.event_type_id, external_id=event.external_id, customer_id=customer_id
     )
-    async for one in listing.fresh():
+    for one in await look_up(listing):
         if (
             one.external_id == event.external_id
             and same_id(one.event_type_id, event.event_type_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
+from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import CareCloudError
 from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_records import InterestRecordInput
@@ -111,7 +112,7 @@ async def _add_interest(client: CareCloud, customer_id: str, interest_id: str) -
     records = client.customers.interest_records(customer_id)
 
     async def is_there() -> bool:
-        return any([same_id(one.interest_id, interest_id) async for one in records.list().fresh()])
+        return any(same_id(one.interest_id, interest_id) for one in await look_up(records.list()))
 
     async with one_write(client, "interest of", customer_id.casefold(), interest_id.casefold()):
         if await is_there():

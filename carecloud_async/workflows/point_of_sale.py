@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.secret_text import conceal, secret_text
+from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import ConfigurationError, ConflictError, NotFoundError
 from carecloud_async.models.enums import SearchMode
 
@@ -108,7 +109,7 @@ async def _by_email(client: CareCloud, email: str) -> tuple[FoundCustomer, ...]:
     return tuple(
         [
             _found(one, MatchedBy.EMAIL)
-            async for one in client.customers.list(email=email).fresh()
+            for one in await look_up(client.customers.list(email=email))
             if (one.personal_information.email or "").strip().casefold() == email.casefold()
         ]
     )
@@ -118,7 +119,7 @@ async def _by_phone(client: CareCloud, phone: str) -> tuple[FoundCustomer, ...]:
     return tuple(
         [
             _found(one, MatchedBy.PHONE)
-            async for one in client.customers.list(phone=phone).fresh()
+            for one in await look_up(client.customers.list(phone=phone))
             if _without_separators(one.personal_information.phone or "").lstrip("+") == phone
         ]
     )

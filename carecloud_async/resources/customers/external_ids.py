@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from carecloud_async._lists.listings.look_ups import look_up_page
+
 if TYPE_CHECKING:
     from carecloud_async.resources.customer_settings import CustomerSourceRecords
 
@@ -20,4 +22,4 @@ async def filters_external_ids(records: CustomerSourceRecords, customer_source_i
     found = records.list(
         customer_source_id=customer_source_id, external_ids=[_NO_SUCH_ID], external_id=_NO_SUCH_ID, count=1
     )
-    return await found.fresh().first() is None
+    return not (await look_up_page(found)).items
