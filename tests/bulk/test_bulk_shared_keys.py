@@ -2,12 +2,13 @@
 
 import anyio
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import SOURCE, StopError, connect, counts, people, read, stop_while_it_waits
 
 from carecloud_async import RetryPolicy
 from carecloud_async.bulk import engine
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -93,3 +94,23 @@ async def test_rows_with_one_unusable_external_id_wait_for_nothing(sandbox):
         rows = [{**row, "external_id": [7]} for row in rows]
         report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
     assert counts(report) == {"refused": 4}
+
+
+async def test_an_external_id_of_a_row_is_not_written_as_a_record_of_its_own_meanwhile(tmp_path):
+    """While a row's lost external id may still be written, a bulk write of the customer's source records waits."""
+    clock = FakeClock()
+    sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
+    external = {**SOURCE, "external_id": "E1"}
+    async with connect(sandbox, clock=clock) as client:
+        customer = await client.customers.list().first()
+        records = client.customers.customer_source_records(customer.customer_id)
+        sandbox.faults.add("POST /customers/{customer_id}/customer-source-records", status=504, late=20.0)
+        row = {"customer_id": customer.customer_id, **external}
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(
+                [row], match="customer_id", journal=tmp_path / "j.db", on_progress=stop_while_it_waits
+            )
+        report = await records.bulk_write([external], match="external_id")
+        assert counts(report) == {"unchanged": 1}
+        clock.advance(100)
+        assert [one.external_id async for one in records.list(external_id="E1")] == ["E1"]

@@ -57,7 +57,15 @@ class CustomerSourceRecords(BulkWriting, call="customers.customer_source_records
     """The customer source records of one customer."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="external_id", fields=("customer_source_id", "external_id"), filter="external_ids", many=True),)
+        keys=(
+            Key(
+                name="external_id",
+                fields=("customer_source_id", "external_id"),
+                filter="external_ids",
+                many=True,
+                of="customers",  # whose rows may bring it too
+            ),
+        )
     )
 
     @lists(
