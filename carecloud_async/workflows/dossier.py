@@ -59,7 +59,7 @@ async def dossier(client: CareCloud, customer_id: str) -> Dossier:
         customer_id: the customer.
 
     Raises:
-        NotFoundError: there is no such customer.
+        NotFoundError: there is no such customer, or none any more when the lists were read.
         AuthenticationError: the credentials were refused.
     """
     context = client._caller.context
@@ -72,6 +72,7 @@ async def dossier(client: CareCloud, customer_id: str) -> Dossier:
             if listing is not None:
                 target = Path(folder.name) / f"{number}.jsonl"
                 parts.append(await _read_list(listing, name, operation, customer_id, target))
+        await _read_customer(client, customer_id)  # of one who is gone by now, lists seemed empty or not available
     finally:
         await run_in_thread_regardless(folder.cleanup)
     return Dossier(

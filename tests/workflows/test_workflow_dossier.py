@@ -98,6 +98,21 @@ async def test_what_may_not_be_read_does_not_stop_the_rest(client, sandbox):
     assert not found.is_complete
 
 
+async def test_a_customer_who_is_deleted_meanwhile_has_no_dossier(sandbox):
+    """Lists of a customer who is gone are empty or not found: no dossier calls that complete."""
+    inner = sandbox.transport()
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.url.path.endswith("/addresses"):
+                sandbox.customers.delete(FIRST_CUSTOMER_ID)
+            return await inner.handle_async_request(request)
+
+    async with connect(sandbox, transport=Transport()) as client:
+        with pytest.raises(NotFoundError):
+            await dossier(client, FIRST_CUSTOMER_ID)
+
+
 async def test_lost_answers_are_asked_for_again(client, sandbox):
     """Reading repeats: cut connections and a 504 change nothing."""
     for operation in ("GET /cards", "GET /customers/{customer_id}", "GET /customers/{customer_id}/points"):
