@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -142,7 +143,7 @@ def _write_file(journal: Journal, columns: Sequence[str], file: ResultFile, *, d
     write_rows(file.path, rows, names, dialect=dialect, owner=journal.path)
 
 
-def write_rows(path: Path, rows: Rows, names: Sequence[str], *, dialect: Dialect, owner: Path) -> None:
+def write_rows(path: Path, rows: Rows, names: Sequence[str], *, dialect: Dialect, owner: Path | None = None) -> None:
     """Write rows into a file in the format of its suffix, which appears whole. Blocks.
 
     Args:
@@ -150,13 +151,14 @@ def write_rows(path: Path, rows: Rows, names: Sequence[str], *, dialect: Dialect
         rows: rows with what is added to them.
         names: the columns, those that are added last.
         dialect: the dialect of CSV files.
-        owner: the file of the run, which the unfinished file is named after.
+        owner: the locked file of the run, which the unfinished file is named after; without one it has a name that no
+            other run takes.
 
     Raises:
         OSError: the disk refuses.
     """
     suffix, packing = split_suffix(path.name)
-    prepared = partial_path(path, owner=owner)
+    prepared = partial_path(path, owner=owner or _nobody())
     raw = create_private(prepared)
     try:
         stream = compressing(cast("BinaryIO", raw), packing)
@@ -182,13 +184,17 @@ def require_writable(path: Path) -> None:
         raise BadSourceError(f"{path}: the folder does not exist: make it first")
     if path.is_dir():
         raise BadSourceError(f"{path}: it is a directory: name a file")
-    prepared = partial_path(path, owner=path)
+    prepared = partial_path(path, owner=_nobody())  # that of another run is left alone
     try:
         create_private(prepared).close()
         prepared.unlink()
     except OSError as error:
         fix = OTHER_PLACE if error.errno in UNWRITABLE else None
         raise BadSourceError(f"{path}: {reason_of(error)}", fix=fix) from error
+
+
+def _nobody() -> Path:
+    return Path(secrets.token_hex(8))
 
 
 def _rows(journal: Journal, *, only_refused: bool) -> Rows:

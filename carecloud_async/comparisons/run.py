@@ -79,7 +79,7 @@ async def compare(
         if results is not None:
             columns = [*dict.fromkeys((*names, *one.key_columns)), *OUTCOME_COLUMNS]
             found = one.ledger.results(one.key_columns[-1])
-            write = partial(write_rows, results, found, columns, dialect=rows.dialect, owner=results)
+            write = partial(write_rows, results, found, columns, dialect=rows.dialect)
             await run_in_thread(write)
         seconds = family.clock.monotonic() - began
         return _report(counts, read, report, seconds=seconds, results=results, not_compared=one.not_compared)

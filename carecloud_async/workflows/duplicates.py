@@ -125,9 +125,7 @@ async def find_duplicates(
         belongings = _Belongings(client) if plan and source.operation.path == "/customers" else None
         requests = await _write_plans(groups, belongings, plans)
         shown = [path for paths in keys.values() for path in paths]
-        write = partial(
-            write_rows, target, _rows(plans), [*dict.fromkeys(shown), *_COLUMNS], dialect=Dialect(), owner=target
-        )
+        write = partial(write_rows, target, _rows(plans), [*dict.fromkeys(shown), *_COLUMNS], dialect=Dialect())
         await run_in_thread(write)
         found, duplicates, crowded = await run_in_thread(lambda: groups.counts)
     finally:

@@ -9,6 +9,8 @@ from kit import connect
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.results import require_writable, write_rows
+from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -239,3 +241,19 @@ async def test_bills_are_compared_as_bulk_writes_compare_them(sandbox, spelling,
     async with connect(sandbox, transport=WithOnePurchase(sandbox, shown)) as client:
         report = await client.purchases.list().compare([BILL | row], match="external_purchase_id")
     assert getattr(report, verdict) == 1
+
+
+def test_two_comparisons_that_write_the_same_results(tmp_path):
+    """Each writes a file of its own: the one that ends last leaves its rows, and neither fails or publishes a part."""
+    path = tmp_path / "results.csv"
+
+    def rows():
+        yield {"a": "1"}, {}
+        require_writable(path)
+        write_rows(path, [({"a": "2"}, {})], ["a"], dialect=Dialect())
+        assert path.read_text().split() == ["a", "2"]
+        yield {"a": "3"}, {}
+
+    write_rows(path, rows(), ["a"], dialect=Dialect())
+    assert path.read_text().split() == ["a", "1", "3"]
+    assert [one.name for one in tmp_path.iterdir()] == ["results.csv"]
