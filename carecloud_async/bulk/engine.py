@@ -23,7 +23,7 @@ from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.machine import State, TryLimits, before_sending
+from carecloud_async.bulk.machine import State, TryLimits, after_an_answer, before_sending
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
@@ -314,10 +314,10 @@ class Engine:
         results: list[tuple[Write, RowResult]] = []
         lost: list[tuple[Write, str | None, int]] = []
         back: list[Write] = []
-        for write, _ in plans:
+        for write, plan in plans:
             answer = answers.get(write.id)
             if isinstance(answer, RowResult):
-                results.append((write, self._named(write, answer)))
+                results.append((write, after_an_answer(write, plan, self._named(write, answer))))
             elif self._is_keyless(write) and (answer is not None or write.id in sent):
                 results.append((write, _LOST if isinstance(answer, Lost) else _STOPPED))
             elif isinstance(answer, Lost):

@@ -42,8 +42,10 @@ intended write may have been sent, and counts as lost.
 **A lost write settles before it is looked up.** Until the settle time is over, the request may still take effect. Then
 the record is looked up. If it has every value, the write is done (`created` if no record existed before, else
 `updated`). If not, it is decided again; a refusal or a conflict then ends as `unknown`, and so does a create whose key
-is written after the record, since the key cannot show it. A record without a key is never `lost`: it ends as `unknown`
-at once, or when the killed run is resumed, and is never sent again.
+is written after the record, since the key cannot show it. A create that is sent again and then refused ends as
+`unknown` too, unless its values are at fault: lists may show a record late, and the record may be why it is refused. A
+record without a key is never `lost`: it ends as `unknown` at once, or when the killed run is resumed, and is never sent
+again.
 """
 
 from __future__ import annotations
@@ -57,11 +59,14 @@ import attrs
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan, Write
 
-__all__ = ["TRANSITIONS", "Move", "State", "TryLimits", "after_a_loss", "before_sending"]
+__all__ = ["TRANSITIONS", "Move", "State", "TryLimits", "after_a_loss", "after_an_answer", "before_sending"]
 
 #: Statuses of proxies, too, whose back end is away: a write need not be the cause.
 _OF_PROXIES: Final = ("502", "503", "504")
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
+_REFUSED_LATER: Final = "an earlier answer was lost, and the record may have been made then"
+#: Reasons of the API that are about a value alone: for these an earlier request was refused too.
+_OF_VALUES: Final = frozenset({"empty", "required", "not_allowed_value", "invalid_value_format"})
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +133,20 @@ def after_a_loss(write: Write, decided: RowResult | Plan) -> RowResult | Plan:
     if decided.outcome in {Outcome.CONFLICT, Outcome.REFUSED}:  # neither says what became of the lost request
         return attrs.evolve(decided, outcome=Outcome.UNKNOWN, reasons=(*decided.reasons, _UNKNOWN))
     return decided
+
+
+def after_an_answer(write: Write, plan: Plan, result: RowResult) -> RowResult:
+    """Return the outcome of a write that was answered: the record of a lost create may be why the next one is refused.
+
+    Args:
+        write: the write as it was before its plan was sent.
+        result: the outcome by the answer.
+    """
+    if write.intent is None or not plan.is_new or result.outcome is not Outcome.REFUSED:
+        return result
+    if not _OF_VALUES.isdisjoint(one.rpartition(": ")[2] for one in result.reasons):
+        return result
+    return attrs.evolve(result, outcome=Outcome.UNKNOWN, reasons=(*result.reasons, _REFUSED_LATER))
 
 
 def before_sending(write: Write, plan: Plan, limits: TryLimits) -> RowResult | Plan:

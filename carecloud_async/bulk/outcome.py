@@ -32,8 +32,8 @@ class Outcome(StrEnum):
     """The record is not in the state that the row expects, and was not changed; or a part of the row (a card, say)
     could not be written, and the reasons say whether the record was."""
     UNKNOWN = "unknown"
-    """The answer was lost, and no record shows what became of the row: it has no key, several records have it, or it
-    is written after the record. The row is never sent again by itself."""
+    """The answer was lost, and no record shows what became of the row: it has no key, several records have it, it is
+    written after the record, or a second create was refused. The row is never sent again by itself."""
 
 
 @frozen(kw_only=True)

@@ -113,3 +113,35 @@ async def test_a_free_card_without_its_id(sandbox, clock, tmp_path):
         report = await client.customers.bulk_write(people(1, card_number="5"), results=results, **BY_EMAIL)
     assert counts(report) == {"refused": 1}
     assert read(results)[0]["reasons"] == ["card_number: the record has no id"]
+
+
+async def test_a_create_that_is_refused_after_its_answer_was_lost(clock, tmp_path):
+    """A create took effect, its answer was lost, and lists show it late: a second one that is refused is `unknown`."""
+    server, results = CustomerServer(clock), tmp_path / "r.jsonl"
+    server.writes = ["after"]
+
+    class Late(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.method == "POST" and server.customers:
+                param = {"name": "customer.personal_information.email", "reason": "already_exists"}
+                return httpx.Response(400, json={"error": {"error_data": {"invalid_params": [param]}}})
+            if request.method == "GET":
+                return httpx.Response(200, json={"data": {"customers": [], "total_items": 0}})
+            return await server.handle_async_request(request)
+
+    async with client_of(Late(), clock) as client:
+        report = await client.customers.bulk_write(people(1), results=results, **BY_EMAIL)
+    assert counts(report) == {"unknown": 1}
+    refusal, doubt = read(results)[0]["reasons"]
+    assert refusal == "customer.personal_information.email: already_exists"
+    assert "an earlier answer was lost" in doubt
+
+
+async def test_a_value_that_is_refused_after_an_answer_was_lost(clock, tmp_path):
+    """A create that is refused for a value was refused for it before too, whatever its first answer was."""
+    server, results = CustomerServer(clock), tmp_path / "r.jsonl"
+    server.writes = ["before"]
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(1, last_name="Refused"), results=results, **BY_EMAIL)
+    assert counts(report) == {"refused": 1}
+    assert read(results)[0]["reasons"] == ["customer.personal_information.last_name: not_allowed_value"]

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from contextlib import closing
 
+import attrs
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, people
@@ -12,8 +13,16 @@ from disks import watch_databases
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import machine
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.machine import TRANSITIONS, Move, State, TryLimits, after_a_loss, before_sending
-from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.machine import (
+    TRANSITIONS,
+    Move,
+    State,
+    TryLimits,
+    after_a_loss,
+    after_an_answer,
+    before_sending,
+)
+from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import CheckedRow, Intent, LoadedRow, Plan, Write
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -174,6 +183,23 @@ def test_what_a_record_shows_after_a_loss(was_absent, decided, outcome):
     """A record that has every value was written; one that says nothing of it leaves the write unknown."""
     write = Write(id=1, row=1, body=CheckedRow(), intent=Intent(was_absent=was_absent))
     assert after_a_loss(write, RowResult(outcome=decided)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("intent", "is_new", "reason", "outcome"),
+    [
+        (Intent(was_absent=True), True, "already_exists", Outcome.UNKNOWN),
+        (Intent(was_absent=False), True, "already_exists", Outcome.UNKNOWN),
+        (Intent(was_absent=True), True, "invalid_value_format", Outcome.REFUSED),
+        (Intent(was_absent=False), False, "already_exists", Outcome.REFUSED),
+        (None, True, "already_exists", Outcome.REFUSED),
+    ],
+)
+def test_what_a_refusal_shows_after_a_loss(intent, is_new, reason, outcome):
+    """A refusal is believed of a write that was never lost, of an update, and if a value is at fault."""
+    write = Write(id=1, row=1, body=CheckedRow(), intent=intent)
+    plan = attrs.evolve(PLAN, is_new=is_new)
+    assert after_an_answer(write, plan, refused(f"email: {reason}")).outcome is outcome
 
 
 def test_a_write_that_was_never_sent_takes_no_credit():
