@@ -40,11 +40,13 @@ class Partition:
         id_range: the range of ids.
         changed_since: only what changed at or after this time, in ISO 8601; everything if `None`.
         before: without what changed at or after this time.
+        expects_records: whether the list is known to have records, so that an empty one is doubted.
     """
 
     id_range: IdRange = _WHOLE
     changed_since: str | None = None
     before: str | None = None
+    expects_records: bool = False
 
 
 class ListReader:
@@ -112,7 +114,12 @@ class ListReader:
         return stream(open_batches, check=self._check)
 
     def _spool(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
-        with spool(self.open, changed_since=partition.changed_since, concurrency=self.settings.concurrency) as spooled:
+        with spool(
+            self.open,
+            changed_since=partition.changed_since,
+            expects_records=partition.expects_records,
+            concurrency=self.settings.concurrency,
+        ) as spooled:
             self._check(spooled.report)
             yield from spooled.batches()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from carecloud_async._lists.export.formats.arrow import arrow_type
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
@@ -116,6 +116,8 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     _sorted: bool | None = None
     #: The records without a time at the other end of the list, when they were last looked at.
     _timeless: Sequence[str] = ()
+    #: Whether the list had records when it was last looked at: then an empty one is no batch without changes.
+    _has_records: bool = False
 
     def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
         """Return the beginning: the option `changed_since` in UTC, or `None` for everything."""
@@ -144,6 +146,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             source = listing.export_source()
             fetcher = RawPageFetcher(source, marks=True)
             page = await fetcher.fetch(0, _ROWS, NEAR_END)
+            self._has_records = bool(page.lines)
             last = None if self._latest is None else self._latest[_BEFORE]
             if fetcher.began is None:  # neither a `Date` header nor a record shows the server's time
                 return {_BEFORE: last}
@@ -182,8 +185,11 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         if start == end:
             return []
         if since is not None:
-            return [InputPartition(Partition(changed_since=since, before=before))]
-        return [InputPartition(Partition(id_range=one, before=before)) for one in self.find_ranges()]
+            return [InputPartition(self._partition(changed_since=since, before=before))]
+        return [InputPartition(self._partition(id_range=one, before=before)) for one in self.find_ranges()]
+
+    def _partition(self, **which: Any) -> Partition:
+        return Partition(expects_records=self._has_records, **which)
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""

@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "export"))
 from change_server import ChangeServer, hexes, old_times
 from spelling_server import SPELLINGS, SpellingServer
 
+from carecloud_async.errors import ExportError
 from carecloud_async.spark import CareCloudDataSource
 from carecloud_async.spark.settings import ReadSettings
 from carecloud_async.spark.source import ChangesReader
@@ -87,3 +88,23 @@ def test_a_stream_loses_no_change_however_times_are_spelled(spelling):
 def rows(stream, begin, end):
     batches = [batch for one in stream.partitions(begin, end) for batch in stream.read(one)]
     return [one for batch in batches for one in batch.column("customer_id").to_pylist()]
+
+
+@pytest.mark.parametrize("batch", ["first", "later"])
+def test_an_empty_list_is_no_batch_without_changes(batch):
+    """A list that had records when the batch was planned and is empty when it is read fails the batch."""
+    names = hexes(60)
+    server = ChangeServer(old_times(names))
+    stream = reader(server)
+    begin, end = stream.initialOffset(), stream.latestOffset()
+    if batch == "later":
+        server.now += timedelta(hours=1)
+        server.change(names[7])
+        server.now += timedelta(minutes=10)
+        begin, end = end, stream.latestOffset()
+    times, server.times = server.times, {}
+    partitions = stream.partitions(begin, end)
+    with pytest.raises(ExportError):
+        [*stream.read(partitions[0])]
+    server.times = times
+    assert names[7] in rows(stream, begin, end)
