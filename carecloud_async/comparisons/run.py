@@ -195,7 +195,8 @@ class _Comparison:
     def _take(self, lines: Sequence[bytes]) -> None:
         self.ledger.take([self._listed(msgspec.json.decode(line)) for line in lines], self._differing)
 
-    def _listed(self, base: Any) -> Listed:
+    def _listed(self, found: Any) -> Listed:
+        base = found if isinstance(found, dict) else {}  # PHP writes an empty record as a list
         record_id = self._family.facts.id_of(base)
         values = (record_id or "",) if self._key.by_id else self._key.values_of(base)
         key = self._key.text(values) if all(map(self._key.normal, values)) else None

@@ -168,7 +168,8 @@ def _record(
     line: bytes, id_field: str, keys: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
     """Return the id of a record, its values, and those of its keys that have all their values."""
-    record = msgspec.json.decode(line)
+    found = msgspec.json.decode(line)
+    record = found if isinstance(found, dict) else {}  # PHP writes an empty record as a list
     shown = {path: value_at(record, path) for paths in keys.values() for path in paths}
     own = {}
     for name, paths in keys.items():

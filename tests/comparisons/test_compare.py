@@ -12,6 +12,7 @@ from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.results import require_writable, write_rows
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.sandbox import Sandbox
+from carecloud_async.workflows import find_duplicates
 
 pytestmark = pytest.mark.anyio
 
@@ -257,3 +258,27 @@ def test_two_comparisons_that_write_the_same_results(tmp_path):
     write_rows(path, rows(), ["a"], dialect=Dialect())
     assert path.read_text().split() == ["a", "1", "3"]
     assert [one.name for one in tmp_path.iterdir()] == ["results.csv"]
+
+
+async def test_a_record_that_is_no_object(sandbox, tmp_path):
+    """An empty record, which PHP writes as a list, is one without a key: it ends neither kind of run."""
+    inner, empty = sandbox.transport(), sandbox.customers.id_at(3)
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            answer = await inner.handle_async_request(request)
+            if request.method != "GET" or not request.url.path.endswith("/customers"):
+                return answer
+            data = json.loads(await answer.aread())
+            shown = data["data"]["customers"]
+            data["data"]["customers"] = [[] if one["customer_id"] == empty else one for one in shown]
+            return httpx.Response(200, json=data)
+
+    total = len(sandbox.customers)
+    async with connect(sandbox, transport=Transport()) as client:
+        report = await client.customers.list().compare([{"customer_id": empty}], match="customer_id")
+        assert (report.missing_there, report.missing_here) == (1, total)
+        found = await find_duplicates(
+            client, listing=client.customers.list(), by=["email"], file=tmp_path / "groups.csv", plan=False
+        )
+    assert found.records == total
