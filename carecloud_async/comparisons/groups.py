@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from carecloud_async.comparisons.temporary import database_errors
+
 __all__ = ["Groups", "Member"]
 
 _SCHEMA: Final = """
@@ -64,6 +66,7 @@ class Groups:
         most: if more records than this share a value, it identifies no person, such as the telephone of a shop.
     """
 
+    @database_errors()
     def __init__(self, path: Path, *, most: int) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=OFF")  # it is removed with its folder, whatever happens
@@ -77,6 +80,7 @@ class Groups:
         """Close the file."""
         self._db.close()
 
+    @database_errors()
     def add(self, records: Sequence[tuple[str, Mapping[str, Any], Mapping[str, str]]]) -> None:
         """Add records: their ids, the values to be shown, and name → key in the form in which keys are compared."""
         rows, keys = [], []
@@ -87,6 +91,7 @@ class Groups:
         self._db.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
         self._db.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys)
 
+    @database_errors()
     def link(self) -> None:
         """Find the groups: records that share a key, directly or by records between them, are one."""
         self._db.execute("COMMIT")

@@ -15,6 +15,7 @@ from carecloud_async._lists.listings.compare_report import Verdict
 from carecloud_async.bulk.results import lines_in
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources.source import to_json
+from carecloud_async.comparisons.temporary import database_errors
 
 __all__ = ["Compare", "Ledger", "Listed"]
 
@@ -51,6 +52,7 @@ class Ledger:
         path: the file, in a private folder.
     """
 
+    @database_errors()
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=OFF")  # it is removed with its folder, whatever happens
@@ -62,6 +64,7 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
+    @database_errors()
     def load(self, rows: Sequence[tuple[int, bytes, LoadedRow]]) -> None:
         """Keep rows of the source: for each its line, what the results show of it, and the checked row."""
         self._db.executemany(
@@ -72,10 +75,12 @@ class Ledger:
             ),
         )
 
+    @database_errors()
     def begin(self) -> None:
         """Prepare for records: all rows are loaded."""
         self._db.execute(_INDEX)
 
+    @database_errors()
     def take(self, records: Sequence[Listed], compare: Compare) -> None:
         """Compare some hundred records with the rows that have their keys."""
         rows = self._rows_of({key for _, key, _ in records if key is not None})
@@ -101,6 +106,7 @@ class Ledger:
             found.setdefault(key, []).append((number, json.loads(checked)))
         return found
 
+    @database_errors()
     def counts(self) -> Mapping[Verdict, int]:
         """Return how many rows and records have each verdict."""
         counts = Counter(

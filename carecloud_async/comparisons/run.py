@@ -35,6 +35,7 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.comparisons.ledger import Ledger, Listed
+from carecloud_async.comparisons.temporary import read_list
 
 __all__ = ["Alike", "compare"]
 
@@ -73,7 +74,7 @@ async def compare(
     try:
         rows = await run_in_thread(partial(one.open, source))
         read, names = await one.load(rows)
-        report = await listing.export(one.list_file)
+        report = await read_list(listing, one.list_file)
         await one.take_records()
         counts = await run_in_thread(one.ledger.counts)
         if results is not None:

@@ -23,6 +23,7 @@ from carecloud_async.bulk.results import require_writable, write_rows
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
+from carecloud_async.comparisons.temporary import read_list
 from carecloud_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ async def find_duplicates(
     folder = tempfile.TemporaryDirectory(prefix="carecloud-duplicates-", ignore_cleanup_errors=True)
     groups = Groups(Path(folder.name) / "groups.db", most=most_shared)
     try:
-        read = await listing.export(Path(folder.name) / "list.jsonl")
+        read = await read_list(listing, Path(folder.name) / "list.jsonl")
         lines = lines_of(Path(folder.name) / "list.jsonl")
         while some := await run_in_thread(lambda: [*islice(lines, _TOGETHER)]):
             await run_in_thread(partial(_add, groups, some, id_field=id_field, keys=keys))

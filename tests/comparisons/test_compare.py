@@ -2,12 +2,14 @@
 
 import csv
 import json
+import sqlite3
 
 import httpx
 import pytest
+from disks import FullFile, make_files_of, watch_databases
 from kit import connect
 
-from carecloud_async import ConfigurationError
+from carecloud_async import ConfigurationError, ExportError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.results import require_writable, write_rows
 from carecloud_async.bulk.sources.source import Dialect
@@ -282,3 +284,40 @@ async def test_a_record_that_is_no_object(sandbox, tmp_path):
             client, listing=client.customers.list(), by=["email"], file=tmp_path / "groups.csv", plan=False
         )
     assert found.records == total
+
+
+@pytest.mark.parametrize("full", ["INSERT INTO rows", "CREATE INDEX by_key ON rows", "INSERT INTO strangers"])
+async def test_a_full_temporary_folder(sandbox, monkeypatch, full):
+    """The error names the folder and says what to do; a row source's own error of SQLite passes through."""
+
+    def is_full(database, statement):
+        if statement.startswith(full):
+            limit = "PRAGMA max_page_count=1"
+            database.execute(limit)
+
+    watch_databases(monkeypatch, is_full)
+    rows = [{"customer_id": f"{number:0500}"} for number in range(200)]
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match=r"the temporary folder is full: free some space and run it again"):
+            await client.customers.list().compare(rows, match="customer_id")
+
+
+async def test_what_a_source_raises_is_its_own(sandbox):
+    """An error of SQLite that the rows raise is not taken for one of the temporary folder."""
+
+    def rows():
+        yield {"customer_id": "1"}
+        raise sqlite3.OperationalError("the source is locked")
+
+    async with connect(sandbox) as client:
+        with pytest.raises(sqlite3.OperationalError, match="the source is locked"):
+            await client.customers.list().compare(rows(), match="customer_id")
+
+
+async def test_a_list_that_does_not_fit(sandbox, tmp_path, monkeypatch):
+    """A list that the temporary folder has no room for names no setting that a comparison does not have."""
+    monkeypatch.setattr(FullFile, "room", 1000)
+    make_files_of(FullFile, monkeypatch)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match="the disk is full: free some space and run it again"):
+            await client.customers.list().compare([{"customer_id": "1"}], match="customer_id")

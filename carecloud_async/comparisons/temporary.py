@@ -1,0 +1,43 @@
+"""The temporary files of a comparison: what their errors mean. Nothing of a run is kept, so that none goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from carecloud_async._base.runs import sqlite_code
+from carecloud_async._lists.export.report import ExportReport
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import RESUME, ROOM
+
+__all__ = ["database_errors", "read_list"]
+
+
+@contextlib.contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn an error of a temporary database into an `ExportError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if sqlite_code(error) == sqlite3.SQLITE_FULL:
+            raise ExportError("the temporary folder is full", fix=ROOM) from error
+        raise ExportError(f"the temporary folder: rows and records cannot be stored there: {error}") from error
+
+
+async def read_list(listing: Listing[Any], file: Path) -> ExportReport:
+    """Read a list into a temporary file of JSON lines.
+
+    Raises:
+        ExportError: it cannot be read, or the temporary folder is full.
+        CareCloudError: the server cannot be read.
+    """
+    try:
+        return await listing.export(file)
+    except ExportError as error:
+        if error.fix == RESUME:
+            error.fix = ROOM
+        raise
