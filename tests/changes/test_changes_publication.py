@@ -96,6 +96,26 @@ async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, 
     assert not list(tmp_path.glob(".*"))
 
 
+async def test_a_program_does_not_pass_over_a_file_without_its_name(sandbox, tmp_path, monkeypatch):
+    """Changes that stand in a file which did not get its name are no program's yet: `changes` refuses to go on."""
+    target, state, link = tmp_path / "c.jsonl", tmp_path / "s", os.link
+
+    def too_late(path, name):
+        target.write_bytes(b"of another program\n")
+        link(path, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", too_late)
+        with pytest.raises(ExportError, match=r"c\.jsonl exists already"):
+            await write(sandbox, target, state)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match=r"changes whose file did not get its name, .*c\.jsonl"):
+            await client.customers.list().changes(state=state).__aenter__()
+        assert (await write(sandbox, tmp_path / "2.jsonl", state)).created == 30
+        async with client.customers.list().changes(state=state) as changes:
+            assert [one async for one in changes] == []
+
+
 async def test_a_cancellation_after_the_file_has_its_name_does_not_lose_it(sandbox, tmp_path, monkeypatch):
     """A scheduler repeats the interrupted command with `overwrite`: it gets the same file, and not an empty one."""
     target, state = tmp_path / "c.jsonl", tmp_path / "s"

@@ -27,7 +27,7 @@ from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
 from carecloud_async._lists.changes.reader import Changes, disk_errors, has_unfinished, open_state
-from carecloud_async._lists.changes.state_file import StateFile
+from carecloud_async._lists.changes.state_file import PUBLICATION, StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.compression import compressing
@@ -43,9 +43,6 @@ __all__ = ["CHANGE", "ChangesFileOptions", "WrittenChanges", "publish_changes", 
 
 #: The name of the first column of tables.
 CHANGE = "_change"
-
-#: The state's note of a file whose report may not have been received.
-_PUBLICATION = "publication"
 
 
 @frozen(kw_only=True)
@@ -111,7 +108,7 @@ class WrittenChanges:
         Raises:
             ExportError: the disk refuses.
         """
-        self._state.set(_PUBLICATION, None)
+        self._state.set(PUBLICATION, None)
         self._state.commit()
 
     def close(self) -> None:
@@ -202,7 +199,7 @@ class _ChangesFile:
         self._opened.require_unchanged()
         with disk_errors(self._target.path):
             noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(changes.report))
-        changes.commit(**{_PUBLICATION: noted})
+        changes.commit(**{PUBLICATION: noted})
         self._is_noted = True
         self._give_name(noted, overwrite=self._overwrite)
 
@@ -212,7 +209,7 @@ class _ChangesFile:
                 f"{self._state} has changes that a program took and did not finish: run that program again, or give "
                 "this file a state of its own"
             )
-        noted = self._opened.get(_PUBLICATION, Publication)
+        noted = self._opened.get(PUBLICATION, Publication)
         if noted is None:
             return None
         if noted.is_published_as(self._target.path):
@@ -224,7 +221,7 @@ class _ChangesFile:
             return None
         # The target and `overwrite` of this call apply, not the noted ones, even if the noted name is taken.
         noted = evolve(noted, target=os.path.realpath(self._target.path))
-        self._opened.set(_PUBLICATION, noted)
+        self._opened.set(PUBLICATION, noted)
         self._opened.commit()
         self._give_name(noted, overwrite=self._overwrite)
         return _report_of(noted)

@@ -15,13 +15,13 @@ from attrs import evolve, field, frozen
 
 from carecloud_async._base.codec import Malformed
 from carecloud_async._base.codec.pages import read_records
-from carecloud_async._base.runs import Mark
+from carecloud_async._base.runs import Mark, Publication
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.call_errors import invalid_response
 from carecloud_async._lists.changes.comparison import Comparison
 from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
-from carecloud_async._lists.changes.state_file import UNFINISHED, StateFile, pending_path
+from carecloud_async._lists.changes.state_file import PUBLICATION, UNFINISHED, StateFile, pending_path
 from carecloud_async._lists.changes.values import Change, ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError, disk_error
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
@@ -213,6 +213,8 @@ class Changes(Generic[T]):
         lent = self._lent
         state = open_state(self._path, self._source, remote=self._remote) if lent is None else lent
         try:
+            if lent is None:
+                self._require_no_file(state)
             self._earlier = state.get(UNFINISHED, _Unfinished) or _Unfinished()
             self._recorded = self._earlier.mark is not None
             with disk_errors(self._path):
@@ -222,6 +224,14 @@ class Changes(Generic[T]):
                 state.close()
             raise
         self._opened = _Files(state, pending)
+
+    def _require_no_file(self, state: StateFile) -> None:
+        noted = state.get(PUBLICATION, Publication)
+        if noted is not None and noted.is_waiting:
+            raise ExportError(
+                f"{self._path} has changes whose file did not get its name, {noted.target}: write changes to a file "
+                "once more, or give this program a state of its own"
+            )
 
     def _close(self) -> None:
         opened, self._opened = self._opened, None

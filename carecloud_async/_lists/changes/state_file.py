@@ -16,7 +16,7 @@ from carecloud_async._lists.export.storage.remote_state import RemoteState
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, ROOM
 
-__all__ = ["UNFINISHED", "KnownRecord", "NewRecord", "StateFile", "begin_generation", "pending_path"]
+__all__ = ["PUBLICATION", "UNFINISHED", "KnownRecord", "NewRecord", "StateFile", "begin_generation", "pending_path"]
 
 T = TypeVar("T")
 
@@ -34,6 +34,8 @@ _KIND: Final = RunKind(
 )
 #: The name under which it stores which changes were returned and not all taken.
 UNFINISHED: Final = "pending"
+#: The name under which it stores the note of a file whose report may not have been received.
+PUBLICATION: Final = "publication"
 _FIND = "SELECT id, number, text, value, record IS NOT NULL FROM records"
 _KEPT = ("NULL", "NOT NULL")
 _ADD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
