@@ -197,13 +197,18 @@ class _Sync:
         )
 
     async def _members(self) -> tuple[set[str], bool]:
-        """Read the ids of the members, and whether their number is the total that the server gives."""
-        found = set[str]()
+        """Read the ids of the members, and whether their number is the total that the server gives.
+
+        A segment without members is believed to be so when it is read a second time.
+        """
+        found, was_empty = set[str](), False
         for _ in range(_READINGS):
             page = await self._segment.members().fresh().page()
             found = {self._same(one.customer_id) for one in page.items if one.customer_id}
             if page.total_items is None or page.total_items == len(found):
-                return found, True
+                if found or was_empty:
+                    return found, True
+                was_empty = True
         return found, False
 
     def _same(self, customer_id: str) -> str:

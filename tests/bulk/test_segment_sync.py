@@ -117,6 +117,22 @@ async def test_a_list_of_members_that_repeats_one_is_not_exact(sandbox):
     assert not report.exact
 
 
+@pytest.mark.parametrize("reading", [0, 1])
+@pytest.mark.parametrize("mode", ["remove", "mirror"])
+async def test_a_list_of_members_that_is_empty_once(sandbox, mode, reading):
+    """One empty answer does not mean that the segment has no members, neither before nor after the difference."""
+    people = ids(sandbox, *range(6))
+    segment = segment_of(sandbox, people)
+    empty = '{"data": {"segment_records": [], "total_items": 0}}'
+    sandbox.faults.add("GET /segments/{segment_id}/segment-records", status=200, body=empty, after=reading)
+    async with connect(sandbox) as client:
+        source = people[:5] if mode == "mirror" else people[5:]
+        report = await client.segments.sync(segment, source, mode=mode)
+    assert (report.added, report.removed, report.members) == (0, 1, 5)
+    assert report.complete
+    assert members(sandbox, segment) == sorted(people[:5])
+
+
 async def test_an_id_that_no_customer_has_is_unknown(sandbox):
     """An unknown id is counted, and nothing is written for it."""
     segment = segment_of(sandbox, ids(sandbox, 0))
