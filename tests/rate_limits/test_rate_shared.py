@@ -322,6 +322,7 @@ async def answers(sandbox, number):
 
 @on_asyncio
 @pytest.mark.anyio
+@pytest.mark.thorough
 async def test_four_processes_from_cold(fleet, own_redis_server):
     """Each is served, the server is not drowned, and calls go on when Redis is killed."""
     sandbox, processes = fleet
