@@ -125,7 +125,7 @@ class Dossier:
         Raises:
             ConfigurationError: the folder is not empty, or cannot be written.
         """
-        await run_in_thread(lambda: _write(self, Path(folder)))
+        await run_in_thread(lambda: _write(self, Path(os.path.realpath(folder))))  # a link is followed
 
 
 def _write(dossier: Dossier, folder: Path) -> None:

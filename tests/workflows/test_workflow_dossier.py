@@ -222,6 +222,20 @@ async def test_a_folder_that_is_in_use_is_refused(client, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "file"]
 
 
+async def test_the_folder_that_a_link_leads_to_is_written(client, tmp_path, monkeypatch):
+    """A link is followed, whether its folder is there or not, and the current folder may be named by a dot."""
+    found = await dossier(client, FIRST_CUSTOMER_ID)
+    for name in ("there", "here"):
+        (tmp_path / name).mkdir()
+    for name in ("there", "missing"):
+        (tmp_path / f"link to {name}").symlink_to(tmp_path / name)
+        await found.write(tmp_path / f"link to {name}")
+    monkeypatch.chdir(tmp_path / "here")
+    await found.write(".")
+    assert all((tmp_path / name / "index.md").is_file() for name in ("there", "missing", "here"))
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 async def test_what_a_killed_run_has_left_is_removed(client, tmp_path):
     """It is personal data: the next dossier of that name does not keep it, neither in its folder nor beside it."""
     left = tmp_path / ".dossier.partial"
