@@ -28,7 +28,7 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
 from carecloud_async.bulk.rows import RECORD, Plan, Write
-from carecloud_async.bulk.sending import ATTEMPTS, LONGEST_WAIT, Answer, Lost, Plans, Sender, Stale, requests_of
+from carecloud_async.bulk.sending import Answer, Failures, Lost, Plans, Sender, Stale, requests_of
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON
 
@@ -122,11 +122,11 @@ class Engine:
         # If records do not show the key, several keys may lead to one record. Its rows are written in their order: none
         # overtakes another, and a row whose key is held keeps all later rows from beginning.
         self._in_order = key is not None and not key.in_record
-        self._begin_at = 0.0  # when new rows have their next turn, after some of them were put back
+        self._begin_at = 0.0  # when new rows have their next turn, after some were put back or nothing could be sent
         self._put_back = 0
         self._stops = False
         self._size = self._largest_turn
-        self._failures = 0
+        self._failures = Failures(family.clock)
 
     async def run(self, folder: Path | None = None) -> None:
         """Write the rows until every one has its outcome.
@@ -209,7 +209,7 @@ class Engine:
         """Return the next turn; wait for it while writes are under way, or have to be left alone for a while."""
         while not self._stops:
             now, changed = self._clock.monotonic(), self._changed
-            may_begin = not self._in_order or (self._gate.is_set() and now >= self._begin_at)
+            may_begin = now >= self._begin_at and (not self._in_order or self._gate.is_set())
             after = self._last if may_begin else None
             writes, are_new = await self._db(partial(self._journal.take_turn, now=now, after=after, limit=self._size))
             if writes:
@@ -330,8 +330,7 @@ class Engine:
             settle = self._family.settle_seconds
             await self._db(partial(self._journal.lose, lost, now=now, settle_seconds=settle))
         if back:
-            failed = any(isinstance(one, Stale) and one.error is not None for one in answers.values())
-            pause = min(2.0**self._failures, LONGEST_WAIT) if failed else 0.0
+            pause = self._failures.pause(answers.values())
             # They keep their records, so that no later row of such a record overtakes them.
             await self._db(partial(self._journal.take_back, back, until=now + pause))
             self._held.trust(back)
@@ -346,16 +345,17 @@ class Engine:
         """
         stale = [one for one in answers if isinstance(one, Stale)]
         if not stale:
-            self._failures = 0
+            self._failures.note(nothing_left=False)
             self._size = min(self._largest_turn, self._size + max(1, self._size // 8))
             return
         self._size = max(1, len(answers) - len(stale))
         error = next((one.error for one in stale if one.error is not None), None)
         if error is not None:
             self._figures.count_retry()
-        nothing_leaves = len(stale) == len(answers) and (error is not None or len(answers) == 1)
-        self._failures = self._failures + 1 if nothing_leaves else 0
-        if self._failures >= ATTEMPTS:
+        nothing_left = len(stale) == len(answers) and (error is not None or len(answers) == 1)
+        if nothing_left:
+            self._begin_at = max(self._begin_at, self._clock.monotonic() + self._failures.pause(answers))
+        if self._failures.note(nothing_left=nothing_left):
             raise error or BulkWriteError(_TOO_SLOW, fix=GO_ON)
 
     def _is_keyless(self, write: Write) -> bool:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
 from attrs import frozen
 
 from carecloud_async._base.codec.json_text import JsonObject
+from carecloud_async._base.runtime.clock import Clock
 from carecloud_async.bulk.family import MAX_BATCH, Family
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
@@ -35,18 +36,7 @@ from carecloud_async.errors import (
     ServerError,
 )
 
-__all__ = [
-    "ATTEMPTS",
-    "LONGEST_WAIT",
-    "STALE_SECONDS",
-    "Answer",
-    "Lost",
-    "Plans",
-    "Sender",
-    "Stale",
-    "requests_of",
-    "send_batch",
-]
+__all__ = ["STALE_SECONDS", "Answer", "Failures", "Lost", "Plans", "Sender", "Stale", "requests_of", "send_batch"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,6 +44,8 @@ R = TypeVar("R")
 #: Attempts at a request that fails without having done anything, and the longest wait between two (seconds).
 ATTEMPTS: Final = 7
 LONGEST_WAIT: Final = 30.0
+#: For how long nothing can be sent before a run ends (seconds): as long as a call is repeated by default, and more.
+PATIENCE: Final = 300.0
 #: A look-up older than this (seconds) is repeated before the write: another program may have changed the record.
 STALE_SECONDS: Final = 10.0
 
@@ -92,6 +84,28 @@ class _TooLateError(Exception):
 #: How a write was answered.
 Answer: TypeAlias = RowResult | Lost | Stale
 Plans: TypeAlias = Sequence[tuple[Write, Plan]]
+
+
+class Failures:
+    """Counts the turns in a row of which nothing could be sent."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._count = 0
+        self._since = 0.0
+
+    def note(self, *, nothing_left: bool) -> bool:
+        """Note a turn; return whether nothing could be sent for too long."""
+        now = self._clock.monotonic()
+        if not self._count:
+            self._since = now
+        self._count = self._count + 1 if nothing_left else 0
+        return self._count >= ATTEMPTS and now - self._since >= PATIENCE
+
+    def pause(self, answers: Iterable[Answer]) -> float:
+        """Return how long to wait before the next turn (seconds), given the answers to the writes of the last one."""
+        errors = [one.error for one in answers if isinstance(one, Stale) and one.error is not None]
+        return max((_pause_after(error, self._count) for error in errors), default=0.0)
 
 
 class Sender:
@@ -182,7 +196,7 @@ class Sender:
         failed: CareCloudError | None = None
         for attempt in range(ATTEMPTS):
             if failed is not None:
-                pause = min(2.0 ** (attempt - 1), LONGEST_WAIT)
+                pause = _pause_after(failed, attempt - 1)
                 if family.clock.monotonic() + pause > latest:
                     break
                 self._on_retry()
@@ -208,6 +222,12 @@ def _is_stale(family: Family, plan: Plan) -> bool:
 
 def _stale(late: _TooLateError) -> Stale:
     return Stale(error=late.__cause__ if isinstance(late.__cause__, CareCloudError) else None)
+
+
+def _pause_after(error: CareCloudError, failures: int) -> float:
+    """Return how long to wait after a failure (seconds): longer after each, and as long as the server asks for."""
+    asked = error.retry_after if isinstance(error, ApiError) else None
+    return min(max(2.0 ** min(failures, ATTEMPTS), asked or 0.0), LONGEST_WAIT)
 
 
 def _passes(error: CareCloudError) -> bool:

@@ -1,5 +1,6 @@
 """Writes that come late: the settle time begins when the request was lost, not when it was intended."""
 
+import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import (
@@ -15,7 +16,7 @@ from bulk_tools import (
     stop_while_it_waits,
 )
 
-from carecloud_async import Timeout
+from carecloud_async import RateLimitError, Timeout
 from carecloud_async._base.runs import RunFile
 from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async.bulk.tables import KIND
@@ -170,3 +171,29 @@ async def test_a_run_goes_on_on_another_host(tmp_path, monkeypatch):
         assert clock.monotonic() - before < 10
     server.work_late()
     assert len(server.customers) == 1
+
+
+@pytest.mark.parametrize("rows", [5, 100])
+async def test_a_server_that_takes_no_writes_for_two_minutes(clock, rows):
+    """429s for two minutes, that ask to wait for longer than a look-up lasts, end no run."""
+    server, began = CustomerServer(clock), clock.monotonic()
+
+    class Busy(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.method == "POST" and request.url.path.endswith("/customers") and clock.monotonic() < began + 120:
+                return httpx.Response(429, headers={"Retry-After": "20"})
+            return await server.handle_async_request(request)
+
+    async with client_of(Busy(), clock) as client:
+        report = await client.customers.bulk_write(people(rows), match="email", defaults=SOURCE)
+    assert counts(report) == {"created": rows}
+
+
+async def test_a_server_that_takes_no_writes_at_all(clock):
+    """A run of which nothing can be sent for five minutes ends with the error of the server."""
+    server, began = CustomerServer(clock), clock.monotonic()
+    server.writes = ["busy"] * 100_000
+    async with client_of(server, clock) as client:
+        with pytest.raises(RateLimitError):
+            await client.customers.bulk_write(people(500), match="email", defaults=SOURCE)
+    assert 300 <= clock.monotonic() - began < 400

@@ -136,7 +136,7 @@ async def test_runs_walk_each_arrow(monkeypatch, tmp_path):
     rows = people(6)
     known = {name: value for name, value in rows[0].items() if name != "email"}
     server.add(rows[0]["email"], **known)
-    server.writes = ["after", "before", "no connection"] + ["busy"] * 200
+    server.writes = ["after", "before", "no connection"] + ["busy"] * 2000
     journal = tmp_path / "j.db"
     arguments = {"match": "email", "defaults": SOURCE, "journal": journal, "resume": True, "concurrency": 1}
     async with client_of(server, clock) as client:
