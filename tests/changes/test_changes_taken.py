@@ -14,11 +14,12 @@ import httpx
 import pytest
 from clocks import SlowClock
 from disks import FullFile, make_files_of
-from kit import served
+from kit import connect, served
 
 from carecloud_async import ExportError, ResponseError
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
 from carecloud_async._lists.changes.values import ChangesOptions
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +33,26 @@ def serve(records, **options):
         return httpx.Response(200, content=body.encode())
 
     return served(answer, **options)
+
+
+async def test_each_block_takes_its_own_changes(tmp_path):
+    """Blocks of one object: what one took does not count for the next, and what one left comes once, in the next."""
+    sandbox = Sandbox(customers=30, seed=1)
+    async with connect(sandbox) as client:
+        changes = client.customers.list().changes(state=tmp_path / "s")
+        async with changes:
+            async for _ in changes:
+                break
+        with pytest.raises(ExportError, match="use changes in a block"):
+            await anext(changes)
+        async with changes:
+            assert len([one async for one in changes]) == len(sandbox.customers)
+        updated = sandbox.customers.id_at(2)
+        sandbox.customers.update(updated, {"personal_information": {"first_name": "New"}})
+        async with changes:
+            pass  # takes none of them
+        async with changes:
+            assert [one.id async for one in changes] == [updated]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -100,6 +100,10 @@ class Changes(Generic[T]):
         self._lent = opened
         self._opened: _Files | None = None
         self._report: ChangesReport | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin without anything of an earlier block."""
         self._batch: list[Change[T]] = []
         self._rows: list[PendingChange] = []  # read, and not yet in the batch
         self._earlier = _Unfinished()
@@ -119,6 +123,7 @@ class Changes(Generic[T]):
         return self._report
 
     async def __aenter__(self) -> Self:
+        self._forget()
         try:
             await run_in_thread(self._open)
             await self._compare()
@@ -235,6 +240,7 @@ class Changes(Generic[T]):
 
     def _close(self) -> None:
         opened, self._opened = self._opened, None
+        self._batch, self._rows = [], []
         if opened is not None:
             try:
                 # Before the state, whose lock keeps other runs from it.
