@@ -257,7 +257,7 @@ class ListPass:
         self._doubts.observe(page, new=len(new), largest=largest, again=again)
         self._last = page.last
         if self._requests.is_endless(has_new=self._boundary.has_advanced):
-            if before is not None and before.ids == page.ids and not self.list_changed:
+            if before is not None and before.ids == page.ids:
                 raise self._endless("the same page again and again: it ignores `offset`")
             self._give_up()
         await self._accept(page, new, self)
