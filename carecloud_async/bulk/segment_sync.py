@@ -205,7 +205,7 @@ class _Sync:
         for _ in range(_READINGS):
             page = await self._segment.members().fresh().page()
             found = {self._same(one.customer_id) for one in page.items if one.customer_id}
-            if page.total_items is None or page.total_items == len(found):
+            if page.total_items is None or page.total_items == len(page.items):
                 if found or was_empty:
                     return found, True
                 was_empty = True
