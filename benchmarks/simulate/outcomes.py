@@ -18,6 +18,8 @@ __all__ = ["check_finished", "check_kept", "check_made_once", "may_be_unknown"]
 
 #: The reason of a row whose create was lost, and whose key is written only after it.
 _NOT_SHOWN: Final = "the key cannot show it"
+#: The reason of a create that was refused after its answer was lost.
+_REFUSED_LATER: Final = "an earlier answer was lost"
 #: The reason of a row whose answer was lost each time.
 _LOST_TOO_OFTEN: Final = "each time the answer was lost"
 #: The reason of a row whose record was deleted meanwhile.
@@ -27,7 +29,7 @@ _NO_WAY: Final = ("the API has no way to change it", "a new record cannot be giv
 #: How often a row is sent alone on which the server fails.
 _MAX_ALONE: Final = 3
 #: Reasons for which the outcome of a row with a key cannot be known.
-_KNOWS_NOT: Final = ("records have", "the record was created")
+_KNOWS_NOT: Final = ("records have", "the record was created", _REFUSED_LATER)
 
 
 def check_finished(violations: Violations, run: Finished, world: World) -> None:
@@ -51,7 +53,7 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
     outcome, record_id = result["outcome"], result.get("record_id", "")
     if run.kind.match is None:
         return _refuted_without_key(run, row, outcome, world)
-    if outcome == "unknown" and _NOT_SHOWN in result.get("reasons", ""):
+    if outcome == "unknown" and any(one in result.get("reasons", "") for one in (_NOT_SHOWN, _REFUSED_LATER)):
         return "" if _may_be_lost(run, row, world) else "no write of it was lost"
     if outcome == "unknown" and not may_be_unknown(result.get("reasons", "")):
         return f"its key says what became of it ({result.get('reasons')})"
