@@ -257,7 +257,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="the state moves without a note of the file",
         theme="changes as files",
         file="_lists/changes/file.py",
-        right="changes.commit(**{_PUBLICATION: noted})",
+        right="changes.commit(**{PUBLICATION: noted})",
         wrong="changes.commit()",
     ),
     Fault(
