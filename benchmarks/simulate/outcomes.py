@@ -85,7 +85,7 @@ def may_be_unknown(reasons: str) -> bool:
 def _may_be_lost(run: Finished, row: Row, world: World) -> bool:
     """Return whether the answer to a write of a row may have been lost: a run that was stopped may have sent it."""
     return run.was_any_stopped or any(
-        entry.path.startswith("/customers") and row["last_name"] in (_last_name_in(entry.body), "")
+        entry.path.startswith("/customers") and _last_name_in(entry.body) in {row["last_name"], ""}
         for entry in world.ledger
         if entry.trouble or entry.heard not in {"200", "201"}
     )

@@ -200,18 +200,17 @@ class Claims:
         """Release all keys of this run but these; those that an earlier run left behind are left behind again.
 
         None may stay with a run that is not working on it: another run would wait for it, perhaps with a key that this
-        one waits for.
+        one waits for. The time is kept, as one of them may be a record that an earlier run wrote before it was stopped.
         """
         kept = {self._digest(key) for key in keys}
-        left_at = self._clock.monotonic() - self._settle_seconds
+        now = self._clock.monotonic()
         with self._db.transaction():
             find = "SELECT key, doubted FROM claims WHERE owner = ? AND settle > 0"
             others = [one for one in self._db.execute(find, (self.owner,)) if one[0] not in kept]
-            left = [(_NOBODY, left_at, key) for key, doubted in others if doubted]
+            left = [(_NOBODY, now - self._settle_seconds, key) for key, doubted in others if doubted]
+            let_go = [(now, key) for key, doubted in others if not doubted]
             self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ?", left)
-            self._db.execute_many(
-                "DELETE FROM claims WHERE key = ?", [(key,) for key, doubted in others if not doubted]
-            )
+            self._db.execute_many("UPDATE claims SET settle = 0, left_at = ? WHERE key = ?", let_go)
 
     def adopt(self, owner: int) -> None:
         """Take over the claims of the run that this one continues: its journal knows what was sent.

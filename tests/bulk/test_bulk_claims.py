@@ -130,6 +130,18 @@ def test_a_run_that_goes_on_holds_no_key_that_it_does_not_work_on(clock):
     assert (found.busy, found.doubted) == (set(), {"a"})
 
 
+def test_a_record_that_a_stopped_run_wrote_is_read_again(clock):
+    """The run that goes on lets go of the record with the time: who has read it before then reads it once more."""
+    with claims_of(clock) as stopped:
+        stopped.claim(["record"])
+    clock.advance(5)
+    with claims_of(clock) as claims, claims_of(clock) as other:
+        claims.adopt(stopped.owner)
+        claims.release_all()
+        found = other.claim(["record"])
+    assert (found.busy, found.doubted, found.free_since) == (set(), set(), {"record": clock.monotonic()})
+
+
 @pytest.mark.anyio
 async def test_a_lost_write_that_took_effect_lets_go_of_its_record(clock):
     """The record that a stopped run was writing is free when the run that goes on finds it written."""
