@@ -87,7 +87,7 @@ Plans: TypeAlias = Sequence[tuple[Write, Plan]]
 
 
 class Failures:
-    """Counts the turns in a row of which nothing could be sent."""
+    """Counts the turns in a row in which nothing could be sent."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -4,6 +4,7 @@ import pytest
 import pytest_asyncio
 from bulk_tools import connect
 
+from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
 
@@ -11,6 +12,11 @@ from carecloud_async.sandbox import Sandbox
 def registry_of_its_own(tmp_path_factory, monkeypatch):
     """Each test has a registry of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
 
 
 @pytest.fixture

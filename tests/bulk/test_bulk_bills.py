@@ -10,7 +10,6 @@ from loyalty_server import BILL_DEFAULTS, ITEM, OTHER_STORE, STORE, LoyaltyServe
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.models import BillItemInput, FinalBillInput
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -28,11 +27,6 @@ ITEM_VALUES = {
     "purchase_item_type_id": ITEM["purchase_item_type_id"],
 }
 ITEM_LINES = ";".join(ITEM_VALUES), ";".join(map(str, ITEM_VALUES.values()))
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

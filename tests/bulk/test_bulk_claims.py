@@ -38,11 +38,6 @@ with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
 ROWS = people(1)
 
 
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
 def test_a_key_has_one_run(clock):
     """A key that a run has is busy for another one until it is released; another project's is not."""
     with claims_of(clock) as first, claims_of(clock) as second, claims_of(clock, "q") as other:

@@ -8,17 +8,11 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async.models import CardInput
-from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

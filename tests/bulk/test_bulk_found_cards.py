@@ -6,18 +6,12 @@ import pytest
 from bulk_tools import SOURCE, connect, counts, people
 
 from carecloud_async.models import CardInput
-from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
 UNTIL = "2030-01-01 00:00:00"
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture
@@ -48,7 +42,7 @@ class Seen(httpx.AsyncBaseTransport):
 
 
 async def free_card(client):
-    """A card that is nobody's, with the number 5."""
+    """A card without a customer, with the number 5."""
     card_type = (await client.card_types.list().first()).card_type_id
     return await client.cards.create(CardInput(card_type_id=card_type, card_number="5", state=1))
 

@@ -11,16 +11,10 @@ from bulk_tools import SOURCE, connect, counts, long, outcomes, people, read
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.errors import BadSourceError
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

@@ -9,16 +9,10 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 class KilledError(BaseException):

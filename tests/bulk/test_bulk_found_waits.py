@@ -8,16 +8,10 @@ from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import RateLimit, RetryPolicy
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 async def test_a_lost_put_settles_before_it_is_sent_again(clock):

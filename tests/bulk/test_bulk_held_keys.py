@@ -10,12 +10,6 @@ from bulk_tools import claims_of, held_by
 
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Intent, Plan, Write
-from carecloud_async.pytest_plugin.clock import FakeClock
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.mark.anyio

@@ -20,15 +20,9 @@ from carecloud_async import RateLimitError, Timeout
 from carecloud_async._base.runs import RunFile
 from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async.bulk.tables import KIND
-from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture
@@ -190,7 +184,7 @@ async def test_a_server_that_takes_no_writes_for_two_minutes(clock, rows):
 
 
 async def test_a_server_that_takes_no_writes_at_all(clock):
-    """A run of which nothing can be sent for five minutes ends with the error of the server."""
+    """A run that can send nothing for five minutes ends with the error of the server."""
     server, began = CustomerServer(clock), clock.monotonic()
     server.writes = ["busy"] * 100_000
     async with client_of(server, clock) as client:

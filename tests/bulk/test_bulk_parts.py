@@ -9,7 +9,6 @@ from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, rea
 
 from carecloud_async import CareCloudError, CustomerInput
 from carecloud_async.models import CardInput, CustomerSourceInput, PersonalInformationInput
-from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -263,11 +262,6 @@ async def test_a_keyless_row_of_a_writer_whose_card_fails(sandbox):
             result = await writer.write({**people(1)[0], "card_number": "66601"})
     assert result.outcome == "unknown"
     assert result.record_id in sandbox.customers.ids()
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

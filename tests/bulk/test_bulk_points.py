@@ -6,7 +6,6 @@ from bulk_tools import counts, read
 from loyalty_server import LoyaltyServer
 
 from carecloud_async.bulk.references import reference_in
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -15,11 +14,6 @@ GOLD, SILVER = "86e05affc7a7abefcd513ab400", "86e05affc7a7abefcd513ab401"
 KINDS = {"points": "point_operation_note", "credits": "credit_operation_note"}
 AMOUNT = {"points": "point_amount", "credits": "amount"}
 PARTNER = {"partner_id": "86e05affc7a7abefcd513ab4aa"}
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

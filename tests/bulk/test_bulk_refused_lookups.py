@@ -6,14 +6,8 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import ResponseError
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 async def test_a_value_that_cannot_be_looked_up_refuses_its_row_alone(clock, tmp_path):

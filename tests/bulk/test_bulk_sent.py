@@ -12,16 +12,10 @@ from kit import login_answer_at
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 BY_EMAIL = {"match": "email", "defaults": SOURCE}
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 class StoppedError(Exception):

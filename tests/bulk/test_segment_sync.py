@@ -110,7 +110,7 @@ async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
 
 
 async def test_a_list_of_members_that_repeats_one_is_exact(sandbox):
-    """The list is one answer: a member who is in it twice stands in nobody's place."""
+    """The list is one answer: a member who is in it twice does not hide another one."""
     segment = segment_of(sandbox, [*ids(sandbox, 0, 0, 1)])
     async with connect(sandbox) as client:
         report = await client.segments.sync(segment, ids(sandbox, 5), mode="remove")

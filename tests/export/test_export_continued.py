@@ -93,7 +93,8 @@ def test_a_run_reads_the_same_pages_again_after_a_stop(tmp_path):
 class SwappingList(ListMachine):
     """A list in an order of its own, whose later pages show the third record in the place of the 41st.
 
-    When it is read again, another record is in the place of a deleted one; behind the swapped ones the net goes once.
+    In the second reading a new record stands in the place of a deleted one. The network fails once, after the swapped
+    records.
     """
 
     passes: int = 0
