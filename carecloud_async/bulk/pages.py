@@ -14,6 +14,7 @@ from carecloud_async.errors import ExportError
 if TYPE_CHECKING:
     from carecloud_async._base.codec import DecodedPage
     from carecloud_async._lists.listings.listing import Listing
+from carecloud_async._lists.listings.look_ups import read_page
 
 __all__ = ["PAGE", "TakenError", "TooManyError", "lines_of", "read_all", "read_some", "sample"]
 
@@ -40,8 +41,8 @@ class TakenError(Exception):
 async def read_some(listing: Listing[Any], *, alone: bool) -> Sequence[bytes]:
     """Return the records that a filter finds, each once.
 
-    Pages are no means to read them: what is deleted or moves between two of them hides a record. An empty page whose
-    total is not 0 is read once more, and believed then.
+    Pages are no means to read them: what is deleted or moves between two of them hides a record. For an empty first
+    page see `read_page`.
 
     Args:
         listing: the list with its filter.
@@ -51,9 +52,7 @@ async def read_some(listing: Listing[Any], *, alone: bool) -> Sequence[bytes]:
         TooManyError: they may be more than one page, and the filter can be cut.
         ExportError: they may be more than one page, and cannot be read exactly.
     """
-    first = await _page(listing, offset=0)
-    if not first.received and first.total_items:  # it contradicts itself, or its total does not count by the filter
-        first = await _page(listing, offset=0)
+    first = await read_page(lambda: _page(listing, offset=0))
     if await _is_all(listing, first):
         return first.items
     if not alone:

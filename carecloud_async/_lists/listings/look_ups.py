@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.paging.auto import DEFAULT_COUNT
 from carecloud_async._lists.paging.iterators import Page
 
-__all__ = ["look_up", "look_up_page"]
+__all__ = ["look_up", "look_up_page", "read_page"]
+
+
+class _CountedPage(Protocol):
+    @property
+    def received(self) -> int: ...
+
+    @property
+    def total_items(self) -> int | None: ...
+
 
 T = TypeVar("T")
+P = TypeVar("P", bound=_CountedPage)
 
 
 async def look_up(listing: Listing[T]) -> list[T]:
@@ -24,12 +35,15 @@ async def look_up(listing: Listing[T]) -> list[T]:
 
 
 async def look_up_page(listing: Listing[T]) -> Page[T]:
-    """Return the first page that a filter finds, past the client's cache.
+    """Return the first page that a filter finds, past the client's cache; see `read_page`."""
+    return await read_page(lambda: listing.fresh().page())
+
+
+async def read_page(read: Callable[[], Awaitable[P]]) -> P:
+    """Return the page that a look-up reads.
 
     An empty page whose total is not 0 is read once more, and believed then: it contradicts itself, unless the server's
     total does not count by the filter.
     """
-    page = await listing.fresh().page()
-    if not page.received and page.total_items:
-        page = await listing.fresh().page()
-    return page
+    page = await read()
+    return await read() if not page.received and page.total_items else page
