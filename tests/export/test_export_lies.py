@@ -75,9 +75,7 @@ def test_a_replica_that_lags_is_read_again_and_not_exact(tmp_path):
 @pytest.mark.parametrize("lie", ["drops", "lags"])
 def test_deletions_do_not_account_for_what_every_page_leaves_out(tmp_path, lie, most):
     """Records that come and go between all answers do not hide that each page leaves out rows, or ends too early."""
-    # Seed 1 is left out. In one of seventy orders of its requests, pages drop two rows for good while as many records
-    # are created, and no answer contradicts another: the file lacks them and is called exact.
-    for seed in (0, 2, 3)[: examples(3)]:
+    for seed in range(examples(3)):
         report, missing, _ = lying(lie, seed, most=most).export(tmp_path / "c.jsonl", count=200)
         assert not (missing and report.exact)
 

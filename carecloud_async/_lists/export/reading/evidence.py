@@ -125,8 +125,9 @@ class Doubts:
 
     Attributes:
         ends_early: whether the last page ended before its own total.
-        is_short: whether the last page was shorter than others, and its total says that more records follow.
-        leaves_out: whether a page left out a record that, by a later page, lies before that one.
+        cut: the length of the last page if it was shorter than asked, and its total says that more records follow.
+        leaves_out: whether a page may have left out records: it was shorter than others, and more records followed, or
+            its total was lower than that of a later page.
         shown: the records that the pass showed.
         found_again: those of them that a page showed only when it was read again, while the total changed: they were
             left out before, or are new.
@@ -134,10 +135,14 @@ class Doubts:
 
     def __init__(self, position: Position) -> None:
         self.ends_early: bool = False
-        self.is_short: bool = position.is_short
+        self.cut: int = position.cut
         self.leaves_out: bool = position.leaves_out
         self.shown: int = 0
         self.found_again: int = position.found_again
+
+    def is_cut(self, largest: int) -> bool:
+        """Return whether the last page was cut, or left out records: the largest page had more of them."""
+        return 0 < self.cut < largest
 
     def observe(self, page: RawPage, *, new: int, largest: int, again: bool) -> None:
         """Note what a page shows that was taken.
@@ -147,8 +152,9 @@ class Doubts:
             largest: the most records that a page had.
             again: whether it was read again while the total changed.
         """
+        self.leaves_out |= self.is_cut(largest) and new > 0
         self.ends_early = page.ends_early
-        self.is_short = page.received < min(page.asked, largest) and not page.ends_list
+        self.cut = page.received if page.received < page.asked and not page.ends_list else 0
         self.shown += new
         self.found_again += new if again else 0
 

@@ -106,7 +106,7 @@ class ListPass:
             nulls=self.nulls,
             changed=self.list_changed,
             is_whole=self.is_whole and not self._boundary.relied_on_order,
-            is_short=doubts.is_short,
+            cut=doubts.cut,
             leaves_out=doubts.leaves_out,
             found_again=doubts.found_again,
         )
@@ -123,9 +123,10 @@ class ListPass:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether a page left out records, or the list ended before its own total."""
+        """Whether a page of a list that changed may have left out records, or the list ended before its own total."""
         doubts = self._doubts
-        return doubts.leaves_out or (doubts.ends_early and not self._is_stopped and not self._totals.contradicted)
+        ends_early = doubts.ends_early and not self._is_stopped and not self._totals.contradicted
+        return ends_early or (doubts.leaves_out and self.list_changed)
 
     def falls_short(self, records: int) -> bool:
         """Return whether fewer records were read than the totals promise."""
@@ -229,7 +230,7 @@ class ListPass:
         These are the last pages with a lower total, and the page before: twice, if its new answer disagrees too.
         """
         # A server that left out one record may leave out more, unless its first answer was full or ends the list.
-        self._doubts.leaves_out |= self._doubts.is_short and moved_by > self._totals.risen_by
+        self._doubts.leaves_out |= self._doubts.is_cut(self._requests.largest_page) and moved_by > self._totals.risen_by
         self._reads_again = True
         lower = self._taken.below(self._totals.largest or 0)
         self._taken.clear()

@@ -36,7 +36,7 @@ class Position:
         nulls: the number of entries that were null.
         changed: whether the list was seen to change.
         is_whole: whether no gap was left, and nothing was concluded without proof.
-        is_short, leaves_out, found_again: see `Doubts`.
+        cut, leaves_out, found_again: see `Doubts`.
     """
 
     end: int = -1
@@ -48,7 +48,7 @@ class Position:
     nulls: int = 0
     changed: bool = False
     is_whole: bool = True
-    is_short: bool = False
+    cut: int = 0
     leaves_out: bool = False
     found_again: int = 0
 
