@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import threading
 import uuid
 
@@ -11,7 +10,6 @@ import pytest
 from kit import connect
 
 from carecloud_async import ExportError
-from carecloud_async._base.runs import Database
 from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes, write_changes
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async._lists.export.storage.remote_state import RemoteState
@@ -25,15 +23,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend():
     """These tests wait for threads, which are the same on both event loops."""
     return "asyncio"
-
-
-@pytest.fixture
-def temporary(monkeypatch, tmp_path):
-    """A folder of its own for temporary files."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -225,34 +214,16 @@ def test_what_a_storage_says_too_shortly(error, said):
     assert str(caught.value).startswith(said)
 
 
-class Waits:
-    """Counts seconds instead of waiting for them."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def __call__(self, seconds):
-        self.seconds += seconds
-
-
-@pytest.fixture
-def database(tmp_path):
-    found = Database(tmp_path / "local", explain=lambda error: error)
-    found.execute("CREATE TABLE one (value)")
-    yield found
-    found.close()
-
-
-def test_a_lock_object_of_a_killed_run(temporary, database):
-    """A lock object that does not change for a minute is removed, and the state is stored."""
-    url, waits = f"memory://{uuid.uuid4().hex}", Waits()
+def test_a_lock_object_of_a_killed_run(temporary, database, waits):
+    """A lock object that does not change for a minute is removed, and the state is stored a second later."""
+    url = f"memory://{uuid.uuid4().hex}"
     system, path = fsspec.core.url_to_fs(f"{url}.lock")
     system.pipe_file(path, b"of a killed run")
     remote = RemoteState(url, wait=waits)
     remote.fetch()
     remote.store(database)
     remote.close()
-    assert waits.seconds == 60
+    assert waits.seconds == 61
     assert exists(url)
     assert not exists(f"{url}.lock")
 
@@ -406,3 +377,28 @@ def test_a_write_whose_answer_was_lost(s3, temporary, database, monkeypatch, err
     store(runs[0], database)
     store(runs[0], database)
     refused_then_close(runs, database)
+
+
+def test_a_network_that_fails_after_a_write_to_s3(s3, temporary, database, waits, monkeypatch):
+    """The run looks for its own write until the network is back."""
+    import s3fs
+
+    real, down = s3fs.S3FileSystem._call_s3, []
+
+    async def call(self, method, *args, **kwargs):
+        if down:
+            raise down.pop()
+        answer = await real(self, method, *args, **kwargs)
+        if method == "put_object":
+            down.extend(ConnectionError("no network") for _ in range(5))
+            raise TimeoutError("no answer")
+        return answer
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", call)
+    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", fsspec.asyn.sync_wrapper(call))
+    remote = RemoteState(f"s3://nights/{uuid.uuid4().hex}", wait=waits)
+    remote.fetch()
+    store(remote, database)
+    assert waits.seconds == 5
+    store(remote, database)
+    remote.close()

@@ -12,11 +12,14 @@ mark of its own, by which a write whose answer was lost is recognised.
 
 Elsewhere a lock object, `<state>.lock`, is created for the moment in which the version is compared and the object is
 replaced. It is created by a call that fails if the object is there, which is atomic on Google Cloud Storage and Azure.
-The lock object of a killed run is removed after a minute without change.
+The lock object of a killed run is removed after a minute without change. There a write whose answer was lost is
+recognised by its content.
 """
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import os
 import secrets
 import tempfile
@@ -24,6 +27,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from shutil import copyfileobj, rmtree
 from typing import Any, Final
@@ -45,6 +49,8 @@ _NOT_IMPLEMENTED: Final = frozenset({"NotImplemented", "501"})  # the second one
 _MARK: Final = "carecloud-write"
 #: Seconds after which the lock object of a killed run is removed.
 _STALE: Final = 60
+#: For how many seconds a write without an answer is looked for: less than the above.
+_LATE: Final = 30
 
 
 def remote_state(state: str | os.PathLike[str]) -> RemoteState | None:
@@ -96,18 +102,29 @@ class RemoteState:
                 if self._version is None:
                     return
                 self._storage.get_file(self._key, str(packed))
+                size = self._storage.size(self._key)
                 if self._read_version() == self._version:  # otherwise another run has replaced it meanwhile
                     break
+        if (arrived := packed.stat().st_size) < (size or 0):
+            raise ExportError(f"{self.shown}: only {arrived:,} of its {size:,} bytes arrived: run again")
         try:
-            with zipfile.ZipFile(packed) as archive:
-                for name in archive.namelist():
-                    # Names of ours alone: an archive may hold any path.
-                    if name.startswith(self.path.name) and name == os.path.basename(name):
-                        with archive.open(name) as source, create_private(self._folder / name) as file:
-                            copyfileobj(source, file)
-        except zipfile.BadZipFile:
+            self._unpack(packed)
+        except Exception as error:
+            # Damaged archives raise errors of many kinds: also one of the system, for a place before the beginning.
+            if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+                raise
             raise ExportError(f"{self.shown} is no state, or is damaged", fix=DELETE) from None
+        if not self.path.exists():
+            raise ExportError(f"{self.shown} is an archive without a state: name another URL")
         packed.unlink()
+
+    def _unpack(self, packed: Path) -> None:
+        with zipfile.ZipFile(packed) as archive:
+            for name in archive.namelist():
+                # Names of ours alone: an archive may hold any path.
+                if name.startswith(self.path.name) and name == os.path.basename(name):
+                    with archive.open(name) as source, create_private(self._folder / name) as file:
+                        copyfileobj(source, file)
 
     def require_unchanged(self) -> None:
         """Check that no other run has stored the state since it was fetched.
@@ -127,7 +144,8 @@ class RemoteState:
             beside: files that belong to it, whose names begin with that of the state.
 
         Raises:
-            ExportError: another run has stored the state meanwhile, or the storage refuses; the object is unchanged.
+            ExportError: another run has stored the state meanwhile, or the storage refuses; the object is unchanged,
+                unless the storage gives no answer for half a minute, or is that late.
             OSError: the disk refuses.
         """
         copy, packed = self._folder / "copy", self._folder / "object"
@@ -156,8 +174,13 @@ class RemoteState:
         with self._lock_object():
             if self._read_version() != self._version:
                 raise self._changed()
-            storage.put_file(str(packed), self._key)
-            return self._read_version()
+            try:
+                storage.put_file(str(packed), self._key)
+            except Exception:
+                if (written := self._find_written(partial(self._written_from, packed))) is None:
+                    raise
+                return written
+            return self._find_written(self._read_version)
 
     def _replace_on_s3(self, packed: Path) -> str | None:
         """Replace the object by a request with a condition; return its version, or `None` if the server knows none."""
@@ -176,7 +199,8 @@ class RemoteState:
                 if codes & _NOT_IMPLEMENTED:
                     return None
                 # A request whose answer was lost is repeated, and its repetition is refused.
-                if (written := self._written_with(mark)) is not None:
+                find = partial(self._written_with, mark)
+                if (written := find() if codes & _CHANGED else self._find_written(find)) is not None:
                     return written
                 if not codes & _CHANGED:
                     raise
@@ -184,6 +208,28 @@ class RemoteState:
                 self._storage.invalidate_cache()
                 return str(answer["ETag"])
         raise self._changed()
+
+    def _find_written(self, find: Callable[[], str | None]) -> str | None:
+        """Return the version of the object once it is the one that was written; `None` if it does not become that.
+
+        The run's file has its name already. If the run failed although its state is stored, its repetition would
+        replace the file by one of what changed since.
+        """
+        for _ in range(_LATE):
+            with suppress(Exception):
+                if (version := find()) is not None:
+                    return version
+            self._wait(1)
+        return find()
+
+    def _written_from(self, packed: Path) -> str | None:
+        """Return the version of the object if it has the content of a file."""
+        version = self._read_version()
+        if version is None or version == self._version:
+            return None
+        copy = self._folder / "copy"
+        self._storage.get_file(self._key, str(copy))
+        return version if filecmp.cmp(packed, copy, shallow=False) else None
 
     def _written_with(self, mark: str) -> str | None:
         """Return the version of the object if it is the write with this mark."""
@@ -219,13 +265,18 @@ class RemoteState:
                 waited = waited + 1 if holder == seen else 0
                 seen = holder
                 if waited >= _STALE:
-                    storage.rm_file(lock)
-                    continue
+                    with suppress(FileNotFoundError):
+                        storage.rm_file(lock)
+                # Also after removing it: another run may be about to remove it too, and would remove that of this run.
                 self._wait(1)
         try:
             yield
         finally:
-            storage.rm_file(lock)
+            # Failing, it fails no run: a lock object that stays is removed later. Another run may have it by now.
+            with suppress(Exception):
+                storage.invalidate_cache()
+                if storage.cat_file(lock) == token:
+                    storage.rm_file(lock)
 
     def _changed(self) -> ExportError:
         return ExportError(

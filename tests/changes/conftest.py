@@ -1,0 +1,41 @@
+"""What the tests of states in storage services share."""
+
+import tempfile
+
+import pytest
+
+from carecloud_async._base.runs import Database
+
+
+@pytest.fixture
+def temporary(monkeypatch, tmp_path):
+    """A folder of its own for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def database(tmp_path):
+    """A state to store."""
+    found = Database(tmp_path / "local", explain=lambda error: error)
+    found.execute("CREATE TABLE one (value)")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def waits():
+    """Counts seconds instead of waiting for them."""
+    return Waits()
+
+
+class Waits:
+    """See `waits`."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self, seconds):
+        self.seconds += seconds
