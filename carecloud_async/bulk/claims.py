@@ -10,8 +10,8 @@ at which a record is released is kept for a minute, and a record that was read b
 
 Keys are kept as digests in one private SQLite file. A run is alive while it holds the lock of one of a few files that
 are never removed, each of which serves one run after another. Times are of the machine's monotonic clock, which all
-processes share: it does not step, and begins at zero when the machine starts. A time after now was noted before the
-machine started, and counts as now.
+processes share: it does not step, and begins at zero when the machine starts. A time that was noted before the machine
+started, or on another machine, counts as now: the file knows which boot its times are of, and no time is after now.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _BUSY: Final = 120.0
 
 #: `claims.left_at` is when the outcome of a write was given up, and `settle` for how long its request may take effect;
 #: `left_at` is null while a run works on it, and `doubted` is 1 if an earlier run left it behind. A record that was let
-#: go has a `settle` of 0. `owners` has the latest run of each lock file.
+#: go has a `settle` of 0. `owners` has the latest run of each lock file, and `boots` the boot that times are of.
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS claims (
         key BLOB PRIMARY KEY, owner INTEGER NOT NULL, settle REAL NOT NULL, left_at REAL,
@@ -58,6 +58,7 @@ _SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS by_owner ON claims (owner)",
     "CREATE INDEX IF NOT EXISTS by_end ON claims (left_at) WHERE settle = 0",
     "CREATE TABLE IF NOT EXISTS owners (owner INTEGER PRIMARY KEY AUTOINCREMENT, slot INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS boots (boot TEXT NOT NULL)",
 )
 
 
@@ -85,16 +86,18 @@ class Claims:
     Args:
         project: the project whose keys are claimed.
         settle_seconds: how long a request may take effect after its answer was lost.
+        boot: the boot that the clock's times are of; `None` if it is not known.
 
     Attributes:
         owner: the number of this run, once it has begun.
     """
 
-    def __init__(self, *, project: str, clock: Clock, settle_seconds: float) -> None:
+    def __init__(self, *, project: str, clock: Clock, settle_seconds: float, boot: str | None = None) -> None:
         self.owner: int = 0
         self._project = project
         self._clock = clock
         self._settle_seconds = settle_seconds
+        self._boot = boot
         self._folder = state_folder()
         self._lock: LockedFile | None = None
         self._database: Database | None = None
@@ -234,6 +237,11 @@ class Claims:
             self.owner = 1 + int.from_bytes(secrets.token_bytes(7), "big")
             self._db.execute("INSERT INTO owners VALUES (?, ?)", (self.owner, slot))
             now = self._clock.monotonic()
+            if self._boot is not None:
+                if self._db.execute("SELECT 1 FROM boots WHERE boot != ?", (self._boot,)):
+                    self._db.execute("UPDATE claims SET left_at = ? WHERE left_at IS NOT NULL", (now,))
+                self._db.execute("DELETE FROM boots")
+                self._db.execute("INSERT INTO boots VALUES (?)", (self._boot,))
             self._db.execute("UPDATE claims SET left_at = ? WHERE left_at > ?", (now, now))
             self._db.execute("DELETE FROM claims WHERE left_at < ?", (now - _KEPT,))
 

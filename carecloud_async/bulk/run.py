@@ -317,7 +317,8 @@ class _Run:
 
 def claims_of(family: Family) -> Claims:
     """Return the claims of a run that writes a family."""
-    return Claims(project=family.facts.scope["project"], clock=family.clock, settle_seconds=family.settle_seconds)
+    project, settle = family.facts.scope["project"], family.settle_seconds
+    return Claims(project=project, clock=family.clock, settle_seconds=settle, boot=boot_id())
 
 
 def _settle_seconds(journal: Journal, family: Family) -> float:

@@ -221,10 +221,10 @@ class Outbox:
         scope = scope_of(self._caller)
         binding = {name: hashlib.sha256(value.encode()).hexdigest()[:32] for name, value in scope.items()}
         self._queue = queue = OutboxQueue.open(self._path, binding=binding)
-        settle = settle_seconds(self._caller)
-        claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle)
+        settle, boot = settle_seconds(self._caller), boot_id()
+        claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle, boot=boot)
         self._claims = claims.__enter__()
-        now, boot = self._clock.monotonic(), boot_id()
+        now = self._clock.monotonic()
         earlier = queue.begin(owner=claims.owner, now=now, settle_seconds=settle, boot=boot)
         for owner in earlier:
             claims.adopt(owner)

@@ -94,9 +94,9 @@ async def create_with_late_write(client, sandbox):
         )
 
 
-def claims_of(clock, project="p"):
+def claims_of(clock, project="p", boot=None):
     """The claims of a run."""
-    return Claims(project=project, clock=clock, settle_seconds=35.0)
+    return Claims(project=project, clock=clock, settle_seconds=35.0, boot=boot)
 
 
 def held_by(claims, key):

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, claims_of, held_by, people
+from bulk_tools import SOURCE, UptimeClock, claims_of, held_by, people
 from disks import watch_databases
 
 from carecloud_async._base.runs import Database
@@ -187,6 +187,19 @@ class LaterClock(SystemClock):
 
     def monotonic(self):
         return super().monotonic() + self.ahead
+
+
+def test_the_clock_of_another_host():
+    """On a host that was up for longer, what was left on another one a moment ago has not settled yet."""
+    with claims_of(UptimeClock(0.0), boot="one") as first:
+        first.claim(["a", "b"])
+        first.leave(["a"])
+    clock = UptimeClock(100_000.0)
+    with claims_of(clock, boot="two") as second:
+        assert second.claim(["a", "b"]).busy == {"a", "b"}
+    clock.advance(35)
+    with claims_of(clock, boot="two") as third:
+        assert third.claim(["a", "b"]).new == {"a", "b"}
 
 
 def test_a_run_that_is_killed_leaves_its_keys():
