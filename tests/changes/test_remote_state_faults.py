@@ -34,7 +34,7 @@ def url():
 
 
 class Storage:
-    """The storage of a test, whose puts and looks can be made to fail.
+    """An object store of a test, whose puts and looks can be made to fail.
 
     Attributes:
         put: stores an object, as the storage really does.
@@ -46,6 +46,7 @@ class Storage:
         self._monkeypatch = monkeypatch
         self.put, self._info = MemoryFileSystem.put_file, MemoryFileSystem.info
         self.down, self.late = 0, None
+        monkeypatch.setattr(MemoryFileSystem, "protocol", "gs")
         monkeypatch.setattr(MemoryFileSystem, "info", lambda _, path, **options: self._look(path))
 
     def on_put(self, put):
@@ -187,6 +188,47 @@ def test_a_lock_object_that_cannot_be_removed(temporary, database, url, waits, m
     fetched(url, waits).store(database)
     assert waits.seconds == 61
     assert not MEMORY.exists(f"{url}.lock")
+
+
+@pytest.mark.parametrize("renames_over", [True, False], ids=["renames over a file", "refuses to"])
+def test_a_put_that_is_killed(temporary, database, url, monkeypatch, renames_over):
+    """Where files appear piece by piece, the old state is there until the new one is complete."""
+    whole_put, whole_mv = MemoryFileSystem.put_file, MemoryFileSystem.mv
+
+    def put(self, file, path, **options):
+        MEMORY.pipe_file(path, b"PK")
+        raise KeyboardInterrupt
+
+    def mv(self, old, new, **options):
+        if not renames_over and MEMORY.exists(new):
+            raise FileExistsError(new)
+        whole_mv(self, old, new, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "mv", mv)
+    fetched(url).store(database)
+    old, remote = MEMORY.cat_file(url), fetched(url)
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put)
+    with pytest.raises(KeyboardInterrupt):
+        remote.store(database)
+    assert MEMORY.cat_file(url) == old
+    monkeypatch.setattr(MemoryFileSystem, "put_file", whole_put)
+    database.execute("INSERT INTO one VALUES (1)")
+    remote.store(database)
+    remote.close()
+    assert MEMORY.cat_file(url) != old
+    assert not MEMORY.exists(f"{url}.partial")
+
+
+def test_a_run_that_is_killed_between_two_names(temporary, database, url):
+    """A state that is prepared and has no name does not pass for none at all."""
+    fetched(url).store(database)
+    MEMORY.mv(url, f"{url}.partial")
+    remote = RemoteState(url)
+    with pytest.raises(ExportError, match=rf"^{url} is gone, .* delete {url}\.partial to begin again$"):
+        remote.fetch()
+    remote.close()
+    MEMORY.mv(f"{url}.partial", url)
+    fetched(url).close()
 
 
 @pytest.mark.parametrize("other", [None, b"of another run"], ids=["removed", "taken"])

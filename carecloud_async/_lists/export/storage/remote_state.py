@@ -35,6 +35,7 @@ from typing import Any, Final
 from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._lists.export.errors import missing_extra
+from carecloud_async._lists.export.storage.put_whole import put_whole, unfinished
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE
@@ -100,6 +101,7 @@ class RemoteState:
             while True:
                 self._version = self._read_version()
                 if self._version is None:
+                    self._require_no_other()
                     return
                 self._storage.get_file(self._key, str(packed))
                 size = self._storage.size(self._key)
@@ -117,6 +119,15 @@ class RemoteState:
         if not self.path.exists():
             raise ExportError(f"{self.shown} is an archive without a state: name another URL")
         packed.unlink()
+
+    def _require_no_other(self) -> None:
+        """Check that no run was killed in the moment in which there is no object, as some services rename."""
+        if self._storage.exists(unfinished(self._key)):
+            other = unfinished(self.shown)
+            raise ExportError(
+                f"{self.shown} is gone, as a run was stopped while it stored {other}: rename that one to it, or "
+                f"delete {other} to begin again"
+            )
 
     def _unpack(self, packed: Path) -> None:
         with zipfile.ZipFile(packed) as archive:
@@ -175,7 +186,7 @@ class RemoteState:
             if self._read_version() != self._version:
                 raise self._changed()
             try:
-                storage.put_file(str(packed), self._key)
+                put_whole(storage, packed, self._key)
             except Exception:
                 if (written := self._find_written(partial(self._written_from, packed))) is None:
                     raise

@@ -14,6 +14,7 @@ from carecloud_async._base.runtime.durable_files import is_same_file
 from carecloud_async._base.runtime.user_folders import cache_folder
 from carecloud_async._lists.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async._lists.export.formats.registry import Format, format_of
+from carecloud_async._lists.export.storage.put_whole import put_whole
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
@@ -21,8 +22,6 @@ from carecloud_async.fixes import OVERWRITE
 __all__ = ["Target", "read_target"]
 
 _DESCRIPTOR = re.compile(r"/(dev|proc/(self|\d+))/fd/(\d+)")
-#: Storage services where a file appears only when it is complete; elsewhere it is renamed.
-_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "obs", "r2", "tos", "hf"}
 _STANDARD = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
@@ -101,16 +100,9 @@ class Target:
         """
         with storage_errors(self.shown, self.secrets):
             system, path = self.storage()
-            protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
             if system.exists(path) and not overwrite:
                 raise ExportError(f"{self.shown} exists already", fix=OVERWRITE)
-            if protocols & _OBJECT_STORES:
-                system.put_file(str(file), path)
-                return
-            system.put_file(str(file), f"{path}.partial")
-            if system.exists(path):
-                system.rm_file(path)
-            system.mv(f"{path}.partial", path)
+            put_whole(system, file, path)
 
     def has_lines(self) -> bool:
         """Return whether it is a file of JSON Lines that holds records. Blocks."""
