@@ -80,6 +80,13 @@ def test_a_configured_rate_is_kept_and_used(fleet, size, rate, round_trip):
     assert (0.95 if round_trip < 0.01 else 0.9) * rate <= outcome.rate <= 1.05 * rate + 1
 
 
+@pytest.mark.parametrize("size", [3, pytest.param(12, marks=thorough)])
+def test_slots_that_come_late_from_a_very_slow_redis_are_used(fleet, size):
+    """Redis takes 0.8 s to answer, longer than a slot lasts: few callers still have one call a round trip each."""
+    outcome = fleet(Unlimited(), callers=(4,) * size, requests=200, configured=100, round_trip=0.8, seconds=60)
+    assert 0.8 * 4 * size <= outcome.rate <= 1.05 * 100 + 1
+
+
 @pytest.mark.parametrize("latency", [0.005, pytest.param(0.03, marks=thorough)])
 @pytest.mark.parametrize(
     ("calls", "gap"), [(40, 2), (300, 30), *(pytest.param(*case, marks=thorough) for case in ((30, 2), (40, 30)))]

@@ -36,7 +36,8 @@ HORIZON_SECONDS = 0.1
 #: How long calls that were served may be unreported, and the shortest time between two questions (seconds).
 REPORT_SECONDS = 0.05
 GAP_SECONDS = 0.005
-#: A slot can be used until this long after its time (seconds).
+#: A slot can be used until this long after its time, and for half a round trip to Redis more, which it was on its way
+#: (seconds).
 SLOT_SECONDS = 0.25
 
 
@@ -105,7 +106,8 @@ class SharedPace:
         now = self._clock.monotonic()
         if self._alone is not None:
             return max(self._alone.delay(), self._paused_until - now)
-        while self._held and self._due(self._held[0]) < now - SLOT_SECONDS:
+        usable = now - SLOT_SECONDS - self._round_trip / 2
+        while self._held and self._due(self._held[0]) < usable:
             self._held.popleft()
         delay = self._delay(now)
         if delay > 0:
