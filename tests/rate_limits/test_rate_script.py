@@ -45,6 +45,9 @@ class Shared:
         ]
         return SimpleNamespace(**json.loads(self._script(self._keys, [*arguments, f"{now:.6f}"])))
 
+    def write_history(self, fields):
+        self._redis.hset(self._keys[2], mapping=fields)
+
     def close(self):
         self._redis.delete(*self._keys)
         self._redis.close()
@@ -82,3 +85,16 @@ def test_both_believe_the_same(redis_server, limit, history):
         shared.close()
     assert turn.limit == pytest.approx(max(model.limit, SLOWEST), rel=0.05)
     assert turn.rate == pytest.approx(min(model.rate(now), 1e7), rel=0.05)
+
+
+def test_a_history_that_makes_no_sense_is_no_calls(redis_server):
+    """A refusal soon after a fresh state reads a history in which another program wrote: it counts nothing."""
+    shared = Shared(redis_server.url, 40.0)
+    try:
+        shared.ask(START)
+        shared.write_history({"1": "rubbish", "2": "-3 4", "3": ""})
+        turn = shared.ask(START + 0.5, served=10, refused_age=0.01)
+    finally:
+        shared.close()
+    assert turn.waiting
+    assert SLOWEST <= turn.limit <= 40

@@ -92,7 +92,7 @@ local function count(seconds)
   local sum = 0
   for _, entry in ipairs(redis.call('HVALS', history)) do
     local step, number = string.match(entry, '^(%d+) (%d+)$')
-    step = tonumber(step) or -1
+    step = tonumber(step) or last + 1
     if step >= math.floor(first) and step <= last then sum = sum + number * math.min(step + 1 - first, 1) end
   end
   return sum
