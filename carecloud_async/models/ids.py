@@ -7,9 +7,9 @@ from typing import Any
 __all__ = ["same_id", "same_key"]
 
 
-def same_id(one: str | None, other: str | None) -> bool:
-    """Return whether two ids of the server are the same; a server may write its ids in another case."""
-    return one is not None and other is not None and one.casefold() == other.casefold()
+def same_id(one: Any, other: Any) -> bool:
+    """Return whether two ids of the server are the same; a server may write its ids in another case, or as numbers."""
+    return one is not None and other is not None and str(one).casefold() == str(other).casefold()
 
 
 def same_key(shown: Any, sent: str) -> bool:

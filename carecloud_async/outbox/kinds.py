@@ -175,7 +175,7 @@ class NewEvents(CallKind):
         def is_it(found: Mapping[str, Any]) -> bool:
             kind, other = found.get("event_type_id"), found.get("secondary_external_id") or "-"
             is_same = same_key(found.get("external_id"), external_id) and (other == "-" or same_key(other, second))
-            return is_same and (not kind or same_id(str(kind), event_type_id))
+            return is_same and (not kind or same_id(kind, event_type_id))
 
         return await _first(Events(caller).list(external_id=external_id, count=PAGE), is_it)
 

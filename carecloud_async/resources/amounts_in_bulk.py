@@ -175,4 +175,4 @@ class Amounts(ActionFamily):
 def _is_of(line: bytes, customer_id: str) -> bool:
     """Return whether a record is of a customer, if it says so: a server may ignore a filter."""
     own = msgspec.json.decode(line).get("customer_id")
-    return not own or same_id(str(own), customer_id)
+    return not own or same_id(own, customer_id)

@@ -74,7 +74,7 @@ class Bills(DeclaredFamily):
         if not store:
             return found
         stores = [msgspec.json.decode(one).get("store_id") for one in found]
-        return [one for one, own in zip(found, stores, strict=True) if not own or same_id(str(own), str(store))]
+        return [one for one, own in zip(found, stores, strict=True) if not own or same_id(own, store)]
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`.
@@ -113,7 +113,7 @@ def has_bill_id(purchase: Mapping[str, Any], *, store_id: str, bill_id: str) -> 
         bill_id: id of the bill in the shop's own system.
     """
     store = purchase.get("store_id")
-    return same_key(purchase.get("external_purchase_id"), bill_id) and (not store or same_id(str(store), store_id))
+    return same_key(purchase.get("external_purchase_id"), bill_id) and (not store or same_id(store, store_id))
 
 
 def sale_differences(purchase: Mapping[str, Any], sale: Mapping[str, Any], *, timezone: ZoneInfo) -> list[str]:
@@ -127,7 +127,7 @@ def sale_differences(purchase: Mapping[str, Any], sale: Mapping[str, Any], *, ti
     differ = bill_differences(purchase, sale["bill"], timezone=timezone)
     owner = "customer_id" if sale.get("customer_id") else "card_number"
     now, sent = purchase.get(owner), sale.get(owner)
-    return [*differ, owner] if now and sent and not same_id(str(now), str(sent)) else differ
+    return [*differ, owner] if now and sent and not same_id(now, sent) else differ
 
 
 def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, timezone: ZoneInfo) -> list[str]:

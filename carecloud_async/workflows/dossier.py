@@ -159,7 +159,7 @@ def _of_customer(part: DossierPart, lines: Sequence[bytes], customer_id: str) ->
     """Keep the records that are the customer's; none if the server returned another customer's."""
     records = [msgspec.json.decode(line) for line in lines]
     owners = [record.get("customer_id") if isinstance(record, dict) else None for record in records]
-    if any(owner and not same_id(str(owner), customer_id) for owner in owners):
+    if any(owner and not same_id(owner, customer_id) for owner in owners):
         reason = "the server ignores the filter customer_id of this list"
         return attrs.evolve(part, status=PartStatus.FILTER_IGNORED, exact=None, reason=reason)
     kept = tuple(line for line, owner in zip(lines, owners, strict=True) if owner)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from carecloud_async.bulk.compare import as_decimal, is_same_value
+from carecloud_async.bulk.compare import as_decimal, is_same_value, value_at
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import PartKind, Parts
@@ -153,7 +153,7 @@ def _is_same_property(now: Any, value: Any) -> bool:
 
 def _is_held(found: Sequence[bytes], customer_id: str | None) -> bool:
     """Return whether one of the records that were found is of a customer."""
-    return any(same_id(msgspec.json.decode(one).get("customer_id"), customer_id) for one in found)
+    return any(same_id(value_at(msgspec.json.decode(one), "customer_id"), customer_id) for one in found)
 
 
 def customer_parts() -> Parts:
