@@ -27,6 +27,9 @@ URL_BYTES: Final = 7000
 MAX_VALUES: Final = 900
 #: The most look-ups for which the size of the list is not requested.
 FEW_LOOKUPS: Final = 3
+#: A value that no record has, with digits for phones: a server that finds records by it ignores the filter.
+_NO_SUCH_KEY: Final = "carecloud-async.no-such-key.000000000000001"
+_HIDDEN: Final = "the server finds a record by it that does not show it"
 #: The status of a URL that is too long.
 _TOO_LONG: Final = 414
 
@@ -67,6 +70,7 @@ class Finder:
         self.key: Key = key
         self._concurrency = concurrency
         self._most = MAX_VALUES if key.many else 1
+        self._filters: bool | None = None
         self._reads_list = key.needs_list or (key.by_id and key.filter is None and not family.facts.can_get)
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
@@ -126,6 +130,12 @@ class Finder:
         return [*first, *await self._look_up(values[middle:], refusals)]
 
     async def _find(self, values: Sequence[tuple[str, ...]]) -> FoundRecords:
+        found = await self._search(values)
+        if await self._may_be_hidden(values, found):
+            raise TakenError(_HIDDEN)
+        return found
+
+    async def _search(self, values: Sequence[tuple[str, ...]]) -> FoundRecords:
         key, family = self.key, self._family
         if key.find is not None:
             return await key.find(family, values)
@@ -140,6 +150,26 @@ class Finder:
             }
         lines = await read_some(family.list(**filters), alone=len(values) == 1 or self._reads_list)
         return [(key.values_of(msgspec.json.decode(line)), line) for line in lines]
+
+    async def _may_be_hidden(self, values: Sequence[tuple[str, ...]], found: FoundRecords) -> bool:
+        """Return whether a key that seems to be free may be that of a record whose key is not shown as it was sent.
+
+        Users may lack the right to see e-mails, and servers may mask or rewrite them. A filter of one value may look
+        for parts of values: a record that shows another value is another record then.
+        """
+        key = self.key
+        if self._reads_list or (key.by_id and key.filter is None):
+            return False
+        wanted, shown = set(map(key.text, values)), {key.text(one) for one, _ in found}
+        is_odd = any(not all(one) or (key.many and key.text(one) not in wanted) for one, _ in found)
+        if not is_odd or wanted <= shown:
+            return False
+        if self._filters is None:
+            try:
+                self._filters = not await self._search([(*values[0][:-1], _NO_SUCH_KEY)])
+            except BadRequestError:
+                self._filters = True
+        return self._filters
 
     def _reasons(self, error: BadRequestError) -> tuple[str, ...]:
         column = self.key.paths[-1]

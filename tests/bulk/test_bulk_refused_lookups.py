@@ -73,3 +73,49 @@ async def test_new_rows_are_imported_from_a_server_that_leaves_an_empty_list_out
         report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
     assert counts(report) == {"created": 3}
     assert len(server.customers) == 3
+
+
+def _without_email(record):
+    return {**record, "personal_information": None}
+
+
+def _masked(record):
+    return {**record, "personal_information": {**record["personal_information"], "email": "k***@example.com"}}
+
+
+@pytest.mark.parametrize("shown", [_without_email, _masked, lambda _record: None])
+async def test_a_key_that_the_server_finds_and_does_not_show_is_not_created(clock, tmp_path, shown):
+    """A record that is found by a row's e-mail and shows none, or another, refuses the row; the others are created."""
+
+    class Shy(CustomerServer):
+        async def handle_async_request(self, request):
+            response = await super().handle_async_request(request)
+            if request.method != "GET" or not request.url.path.endswith("/customers"):
+                return response
+            data = response.json()["data"]
+            return httpx.Response(200, json={"data": {**data, "customers": [*map(shown, data["customers"])]}})
+
+    server, results = Shy(clock), tmp_path / "r.jsonl"
+    server.add("new3@example.com")
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(8), match="email", defaults=SOURCE, results=results)
+    assert counts(report) == {"created": 7, "refused": 1}
+    assert read(results)[3]["reasons"] == [
+        "personal_information.email: the server finds a record by it that does not show it"
+    ]
+    assert set(server.emails().values()) == {1}
+
+
+async def test_a_server_that_ignores_the_filter_hides_no_key(clock):
+    """Where look-ups are answered with all customers, those without an e-mail do not keep rows from being created."""
+
+    class Deaf(CustomerServer):
+        def _read(self, path, query, length):
+            return super()._read(path, "&".join(one for one in query.split("&") if "email_list" not in one), length)
+
+    server = Deaf(clock)
+    server.add("new3@example.com")
+    server.add("")
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(8), match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 7, "updated": 1}

@@ -62,16 +62,18 @@ async def _source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) ->
         for external_id in sorted(wanted - {found for found, _ in holders}):
             alone = shown if len(wanted) == 1 else await _shown_ids(records, source, [external_id])
             holders += [(external_id, customer_id) for _, customer_id in alone]
+    if not all(customer_id for _, customer_id in holders):
+        raise TakenError("it is taken, and its customer is not shown")
     return [((source, external_id), customer_id) for external_id, customer_id in holders]
 
 
 async def _shown_ids(
     records: CustomerSourceRecords, source: str, external_ids: Sequence[str]
 ) -> Sequence[tuple[str, str]]:
-    """Return the ids in a source that records show, each with its customer."""
+    """Return the ids in a source that records show, each with its customer; either may be empty."""
     listing = records.list(customer_source_id=source, external_ids=external_ids, count=PAGE).fresh()
     found = [msgspec.json.decode(line) for line in await read_some(listing, alone=len(external_ids) == 1)]
-    return [(str(one.get("external_id") or ""), str(one["customer_id"])) for one in found if one.get("customer_id")]
+    return [(_text_at(one, "external_id"), _text_at(one, "customer_id")) for one in found]
 
 
 async def find_by_phone(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
@@ -109,7 +111,7 @@ async def _card_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> S
     numbers = [number.strip() for (number,) in keys]
     cards = Cards(customers.caller).list(card_number_list=numbers, count=PAGE).fresh()
     found = [msgspec.json.decode(line) for line in await read_some(cards, alone=len(keys) == 1)]
-    return [((str(one.get("card_number") or ""),), str(one["customer_id"])) for one in found if one.get("customer_id")]
+    return [((_text_at(one, "card_number"),), owner) for one in found if (owner := _text_at(one, "customer_id"))]
 
 
 async def _records_of(customers: Family, find: Callable[[], Awaitable[Sequence[Holder]]]) -> FoundRecords:
@@ -134,13 +136,18 @@ async def _records_of(customers: Family, find: Callable[[], Awaitable[Sequence[H
 async def _read(customers: Family, ids: Sequence[str]) -> Mapping[str, bytes] | None:
     """Return customers by their ids; `None` if one cannot be read. Those missing from the list are read one by one."""
     lines = await read_some(customers.list(customer_ids=ids), alone=len(ids) == 1) if ids else []
-    found = {str(msgspec.json.decode(line).get("customer_id")): line for line in lines}
+    found = {_text_at(msgspec.json.decode(line), "customer_id"): line for line in lines}
     for customer_id in ids:
         record = found.get(customer_id) or await customers.get(customer_id)
         if record is None:
             return None
         found[customer_id] = record
     return found
+
+
+def _text_at(record: Any, path: str) -> str:
+    """Return a field as text; empty without one, or for what is no record."""
+    return str(value_at(record, path) or "")
 
 
 async def named_properties(customers: Family) -> Mapping[str, NamedPart]:
