@@ -156,7 +156,7 @@ def before_sending(write: Write, plan: Plan, limits: TryLimits) -> RowResult | P
     if fault is not None and write.alone >= most:
         reason = f"the server failed on it {write.alone} times: {fault}"
     elif write.tries >= limits.losses:
-        reason = f"sent {write.tries} times: each time the answer was lost, and nothing was written"
+        reason = f"sent {write.tries} times: each time the answer was lost, and no look-up showed the row's values"
     else:
         return plan
     return RowResult(outcome=Outcome.REFUSED, record_id=plan.record_id, reasons=(reason,))

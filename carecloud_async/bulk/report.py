@@ -20,7 +20,7 @@ class BulkFigures:
         unchanged: rows whose record already had their values.
         refused: rows that cannot be read, have no key, repeat one, or that the server refused.
         conflict: rows whose record is not in the state that they expect.
-        unknown: rows without a key whose answer was lost.
+        unknown: rows whose answer was lost, and no look-up can show what became of them: usually those without a key.
         requests: requests made, those of earlier runs of a resumed write included.
         seconds: duration, earlier runs included.
     """

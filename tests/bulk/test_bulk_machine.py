@@ -225,3 +225,9 @@ def test_how_often_a_write_is_sent(fault, alone, tries, is_sent):
     write = Write(id=1, row=1, body=CheckedRow(), fault=fault, alone=alone, tries=tries)
     decided = before_sending(write, PLAN, TryLimits())
     assert decided is PLAN if is_sent else decided.outcome is Outcome.REFUSED
+
+
+def test_a_write_that_was_lost_too_often_says_what_is_known():
+    """The reason names the look-ups, and does not claim that nothing was written: a list may show a record late."""
+    decided = before_sending(Write(id=1, row=1, body=CheckedRow(), tries=20), PLAN, TryLimits())
+    assert decided.reasons == ("sent 20 times: each time the answer was lost, and no look-up showed the row's values",)
