@@ -11,6 +11,7 @@ from attrs import field, frozen
 from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE
 from carecloud_async._base.runtime.secret_text import conceal, secret_text
 from carecloud_async._calls.auth.secret import masked
+from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import ApiError, BadRequestError, ConflictError
 from carecloud_async.models.customer_source import SocialNetworkCredentialsInput
 from carecloud_async.models.enums import ChannelNumber
@@ -168,9 +169,10 @@ async def send_password_link(
 ) -> str | None:
     """Send a customer the link to your own page for a new password, and return the customer's id (Enterprise API).
 
-    The page asks for the new password and calls `set_password` with the id that belongs to your link. If no customer
-    has this address, nothing is sent and `None` is returned: show the same page, or the form tells strangers who is a
-    customer. The server checks the customer's consents for the channel; the template must be one that needs none.
+    The page asks for the new password and calls `set_password` with the id that belongs to your link. If the look-up
+    finds no customer with this address, nothing is sent and `None` is returned: show the same page, or the form tells
+    strangers who is a customer. The server checks the customer's consents for the channel; the template must be one
+    that needs none.
 
     Operations: `GET /customers`, `POST /messages/actions/send-message`.
 
@@ -185,7 +187,7 @@ async def send_password_link(
         OutcomeUnknownError: the answer was lost; a second message does no harm.
     """
     email, parameters = conceal(email), conceal(parameters)
-    found = await client.customers.list(email=email).fresh().collect(limit=100)
+    found = await look_up(client.customers.list(email=email))
     # Addresses are compared as people type them.
     same = [one for one in found if (one.personal_information.email or "").casefold() == email.strip().casefold()]
     if not same:
