@@ -42,12 +42,14 @@ def show_progress(
         the function to call with each `Progress` or `BulkProgress`.
     """
     if quiet or not is_terminal():
-        due = clock() + INTERVAL
+        due, said = clock() + INTERVAL, ""
 
         def line(progress: Progress | BulkProgress) -> None:
-            nonlocal due
-            if clock() >= due:
-                due = clock() + INTERVAL
+            nonlocal due, said
+            # While a run waits there is no progress to be shown, so a line that says why is not put off.
+            why = progress.waits_for.partition(" (")[0] if isinstance(progress, BulkProgress) else ""
+            if clock() >= due or (why and why != said):
+                due, said = clock() + INTERVAL, why
                 say(f"{resource}: {describe_progress(progress)}")
 
         yield line

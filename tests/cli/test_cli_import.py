@@ -10,6 +10,9 @@ import signal
 import pytest
 from cli_process import wait_until
 
+from carecloud_async.bulk import BulkProgress
+from carecloud_async.cli.progress import show_progress
+
 SOURCE = ("--default", "customer_source_id=86e05affc7a7abefcd513ab400")
 
 
@@ -241,3 +244,17 @@ def test_a_dry_run(carecloud, project, tmp_path):
     assert done.code == 0
     assert "1 created (dry run: nothing was written)" in done.err
     assert project.count("POST /customers") == 0
+
+
+def test_a_log_says_at_once_what_a_run_waits_for(capfd):
+    """Without a terminal, a line that says why nothing happens is not put off, and is not repeated for each row."""
+    now = [0.0]
+    with show_progress("customers", clock=lambda: now[0]) as on_progress:
+        for second, waits_for in ((5, ""), (5, "lost answers (2 rows)"), (6, "lost answers (1 rows)"), (40, "")):
+            now[0] = float(second)
+            on_progress(BulkProgress(rows=3, created=1, stage="writing", done=1, waits_for=waits_for))
+    assert capfd.readouterr().err.splitlines() == [
+        "carecloud: customers: 1 of 3 rows, 1 created",
+        "carecloud: customers: 1 of 3 rows, 1 created; waiting for lost answers (2 rows)",
+        "carecloud: customers: 1 of 3 rows, 1 created",
+    ]
