@@ -1,4 +1,4 @@
-"""Delays after refused logins, failed early renewals, and 401s that a new token does not cure; doubts of a token."""
+"""Delays after failed logins and early renewals, and after 401s that a new token does not cure; doubts of a token."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.auth.token import ActiveToken
-from carecloud_async.errors import ApiError, CareCloudError
+from carecloud_async.errors import ApiError, CareCloudError, ResponseError
 
 #: After a refused login: seconds until the next one, doubling up to the second figure.
 FIRST_LOGIN_DELAY = 30.0
 MAX_LOGIN_DELAY = 900.0
+#: After a login with a success status or a redirect that brought no token, such as a page with 200: the same.
+FIRST_UNUSABLE_DELAY = 1.0
+MAX_UNUSABLE_DELAY = 30.0
 #: After an early renewal that failed while the token was good: the same.
 FIRST_RENEWAL_DELAY = 1.0
 MAX_RENEWAL_DELAY = 60.0
@@ -46,6 +49,11 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(error, ApiError) and refuses_login(error.status)
 
 
+def _is_unusable(error: BaseException) -> bool:
+    """Return whether a login got an answer without a token that the retry policy does not repeat."""
+    return isinstance(error, ResponseError) and not error.is_retryable
+
+
 @frozen(kw_only=True)
 class _Refusal:
     error: CareCloudError
@@ -58,7 +66,8 @@ class LoginBackoff:
     """Remembers a refused login, so that wrong credentials neither load the server nor lock the user's account.
 
     Each refusal in a row doubles the delay; at its end one caller tries again. The delay applies to the refused
-    credentials only: others are tried at once.
+    credentials only: others are tried at once. A login without a usable answer is remembered too, for a
+    shorter time: otherwise each call would log in again, and the server may carry out every one of these logins.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -70,11 +79,19 @@ class LoginBackoff:
         """The end of the delay on the monotonic clock; 0 if no login was refused."""
         return 0.0 if self._refusal is None else self._refusal.until
 
-    def on_refused(self, error: CareCloudError, *, credentials_fingerprint: str | None) -> None:
-        """Remember a refusal, and the credentials' fingerprint (`AuthProvider.credentials_fingerprint`)."""
+    @staticmethod
+    def remembers(error: CareCloudError) -> bool:
+        """Return whether a failed login delays the next one."""
+        return is_refusal(error) or _is_unusable(error)
+
+    def on_failed(self, error: CareCloudError, *, credentials_fingerprint: str | None) -> None:
+        """Remember a refusal or an unusable answer, and the fingerprint (`AuthProvider.credentials_fingerprint`)."""
+        first, most = FIRST_UNUSABLE_DELAY, MAX_UNUSABLE_DELAY
+        if is_refusal(error):
+            first, most = FIRST_LOGIN_DELAY, MAX_LOGIN_DELAY
         last = self._refusal
         repeated = last is not None and last.credentials_fingerprint == credentials_fingerprint
-        delay = min(last.delay * 2, MAX_LOGIN_DELAY) if last is not None and repeated else FIRST_LOGIN_DELAY
+        delay = min(max(last.delay * 2, first), most) if last is not None and repeated else first
         # A copy: the raised error keeps every frame of its call alive, with all their variables.
         self._refusal = _Refusal(
             error=error.fresh(),

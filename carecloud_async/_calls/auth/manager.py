@@ -378,9 +378,9 @@ class TokenManager:
     async def _on_failure(self, error: Exception, digests: list[str], active: ActiveToken | None) -> None:
         if isinstance(error, SessionExpiredError) and not self.provider.renewable:
             self._state = Ended(error=error.fresh(), rejected=self._rejected, device_token=self._device_token)
-        elif isinstance(error, CareCloudError) and is_refusal(error):
+        elif isinstance(error, CareCloudError) and self._login_backoff.remembers(error):
             fingerprint = digests[-1] if digests else await self._read_credentials_fingerprint()
-            self._login_backoff.on_refused(error, credentials_fingerprint=fingerprint)
+            self._login_backoff.on_failed(error, credentials_fingerprint=fingerprint)
         if active is not None:
             self._renewal_backoff.on_failed(
                 now=self._clock.monotonic(), at_least_until=self._login_backoff.until, at_most_until=active.ends_at
