@@ -23,7 +23,7 @@ from carecloud_async.errors import NotFoundError
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.models.read_only import without_read_only
 from carecloud_async.resources.declare import Declared, Resource, declared
-from carecloud_async.resources.merge import MergeRules, merge
+from carecloud_async.resources.merge import MergeRules, merge, require_shown
 from carecloud_async.resources.signature import MISSING, no_content
 
 __all__ = ["DeclaredFamily", "scope_of"]
@@ -100,6 +100,7 @@ class DeclaredFamily(Family):
         changed = tuple(changed_fields(known_elements(shown, model), changes, model))
         if not changed or self._rules is None:
             return Merged(body=None, changed=changed)
+        require_shown(RawJson(record), self._rules)
         merged = merge(
             RawJson(record),
             only_fields(changes, changed),

@@ -15,10 +15,11 @@ from attrs import frozen
 from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
 from carecloud_async._base.codec.raw_json import NULL, RawJson, elements, exact, members
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.changes import merge_changes
 
-__all__ = ["MergeRules", "MergedRecord", "Tree", "differences", "merge", "tree_of"]
+__all__ = ["MergeRules", "MergedRecord", "Tree", "differences", "merge", "require_shown", "tree_of"]
 
 #: A record as nested mappings: an object that a model knows is a mapping, any other value the server's JSON.
 Tree: TypeAlias = Mapping[str, Any]
@@ -36,12 +37,14 @@ class MergeRules:
         model: the input class that knows the fields of record and changes.
         extra_fields: fields of the body next to the record; they are never read back and are sent only if named.
         ids_in_record: ids of the path that the record repeats.
+        required_objects: objects that every record has.
     """
 
     part: str
     model: type[Input]
     extra_fields: Collection[str] = ()
     ids_in_record: Collection[str] = ()
+    required_objects: Collection[str] = ()
 
 
 @frozen(kw_only=True, repr=False)
@@ -124,6 +127,26 @@ def merge(
         sent=merged,
         record_of=record_of,
     )
+
+
+def require_shown(record: RawJson, rules: MergeRules) -> None:
+    """Check that a record shows the objects that every record has: the PUT would empty what the server leaves out.
+
+    Args:
+        record: one record.
+        rules: of the family.
+
+    Raises:
+        ConfigurationError: it does not.
+        Malformed: the record is no JSON object.
+    """
+    shown = members(record)
+    for name in rules.required_objects:
+        if shown.get(name, NULL) in _EMPTY:
+            raise ConfigurationError(
+                f"{name}: the server does not show it of this record, and the change would empty it: ask the server's "
+                "operator for the right to read it"
+            )
 
 
 def tree_of(record: RawJson, model: type[Model | Input]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from carecloud_async.models.base import Model, source_of
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.hints import changes_in_a_dict
-from carecloud_async.resources.merge import MergedRecord, MergeRules, differences, merge, tree_of
+from carecloud_async.resources.merge import MergedRecord, MergeRules, differences, merge, require_shown, tree_of
 from carecloud_async.resources.sure_put import SurePut
 
 __all__ = ["Updating"]
@@ -38,6 +38,8 @@ class Merging(TypedDict, total=False):
     """The field that names a record in the list, where there is no `get`."""
     ids_in_record: Collection[str]
     """Ids of the path that the record repeats."""
+    required_objects: Collection[str]
+    """Objects that every record has: without one of them, a record that was read is not sent back."""
 
 
 class Updating(BulkWriting, Generic[Changes, Record]):
@@ -78,8 +80,9 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             ConflictError: the record differs from `if_unchanged`, and nothing was sent; or the answer of the PUT was
                 lost, and the record is neither what was sent nor what it was before (`may_have_happened`).
             OutcomeUnknownError: the answer was lost, and reading again or repeating did not help.
-            ConfigurationError: a name is unknown (the message has the nearest one) or read-only, or there is no such
-                record in the list.
+            ConfigurationError: a name is unknown (the message has the nearest one) or read-only, there is no such
+                record in the list, or the record lacks an object that it must have, such as a customer's
+                `personal_information`.
             NotFoundError: there is no such record.
         """
         changes = conceal(changes)
@@ -97,6 +100,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         if record is None:
             id_field = self._merging.get("id_field")
             raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {id_field}")
+        require_shown(record, rules)
         if if_unchanged is not None:
             _require_unchanged(record, if_unchanged, write)
 
@@ -120,6 +124,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             model=signature.model(how["model"]) if "model" in how else signature.hint(part),
             extra_fields=how.get("extra_fields", ()),
             ids_in_record=how.get("ids_in_record", ()),
+            required_objects=how.get("required_objects", ()),
         )
 
     def _path_ids(self, record_id: str) -> dict[str, str]:

@@ -106,6 +106,20 @@ async def test_a_key_that_the_server_finds_and_does_not_show_is_not_created(cloc
     assert set(server.emails().values()) == {1}
 
 
+@pytest.mark.parametrize("shown", [None, []])
+async def test_a_record_without_its_personal_information_is_not_changed(clock, shown):
+    """A record is found by its id, and the server does not show its names: a PUT would empty them."""
+    server = CustomerServer(clock)
+    server.add("old@example.com")
+    ((customer_id, record),) = server.customers.items()
+    record["personal_information"] = shown
+    row = {"customer_id": customer_id, "personal_information": {"last_name": "Noe"}}
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write([row], match="customer_id")
+    assert counts(report) == {"refused": 1}
+    assert server.customers == {customer_id: record}
+
+
 async def test_a_server_that_ignores_the_filter_hides_no_key(clock):
     """Where look-ups are answered with all customers, those without an e-mail do not keep rows from being created."""
 

@@ -135,6 +135,14 @@ async def test_text_that_is_no_unicode_is_refused_unseen(client):
     assert caught.value.__context__ is None
 
 
+async def test_update_refuses_a_record_that_is_not_shown_whole(client, sandbox):
+    """A customer without the object of the names: the change is not sent, since it would empty them."""
+    sandbox.customers.replace(FIRST_CUSTOMER_ID, {"personal_information": []})
+    with pytest.raises(ConfigurationError, match="personal_information: the server does not show it"):
+        await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": "Changed"}})
+    assert not [one for one in sandbox.requests if one.name.startswith("PUT")]
+
+
 async def test_update_refuses_unknown_names_before_sending(client, sandbox):
     """A misspelt name raises with the nearest one, and nothing was sent."""
     with pytest.raises(ConfigurationError, match="first_name"):

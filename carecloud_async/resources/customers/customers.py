@@ -81,6 +81,7 @@ class Customers(
     call="customers",
     model="CustomerUpdateInput",
     extra_fields=("password", "social_network_credentials", "property_records"),
+    required_objects=("personal_information",),
 ):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
