@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 import uuid
 
 import fsspec
@@ -231,7 +232,8 @@ def test_a_lock_object_of_a_killed_run(temporary, database, waits):
 def test_many_runs_at_once(temporary, database):
     """Of many runs that fetched one version exactly one stores the next."""
     url = f"memory://{uuid.uuid4().hex}"
-    remotes = [RemoteState(url, wait=lambda _: None) for _ in range(8)]
+    # Without any wait, the lock of a thread that is not given the processor would seem to be that of a killed run.
+    remotes = [RemoteState(url, wait=lambda seconds: time.sleep(seconds / 10)) for _ in range(8)]
     for one in remotes:
         one.fetch()
     outcomes = []

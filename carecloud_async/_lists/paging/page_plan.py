@@ -6,7 +6,8 @@ With `"auto"` the first page is requested alone, with 200 records, which shows w
 20 pages of 1,000 records are requested at once. Pages that take too long halve the page size, down to 100 records, and
 then the number of requests; both grow back while pages are quick. If records are so large that the pages in flight
 would take too much memory, fewer are requested. There are never more requests than the rate limiter lets leave. If the
-server fails at a page or caps it, no page is requested that is larger than the largest one that arrived whole.
+server fails at a page or caps two in a row at the same length, no page is requested that is larger than the largest one
+that arrived whole.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class PagePlan:
         self._count = FIRST if count == AUTO else count
         self._most_count = LARGEST  # the largest page that the server handles
         self._whole = 0  # the largest one that came whole
+        self._cut = 0  # the length of the last page that was cut short
         self._record_bytes = self._page_seconds = 0.0  # 0 while unknown
         self._quick_pages = 0
         self._changes = 0  # of the numbers: pages that were requested before the last one change nothing
@@ -168,7 +170,9 @@ class PagePlan:
         if received >= asked:
             self._whole = max(self._whole, asked)
         elif received and not found.at_end and asked > self._whole:
-            self._most_count = min(self._most_count, max(received, self._whole))
+            if received == self._cut:  # a cap cuts every page to one length
+                self._most_count = min(self._most_count, max(received, self._whole))
+            self._cut = received
         if not received:
             return
         self._page_seconds = max(self._now() - max(began, found.sent_at or began), 1e-6)

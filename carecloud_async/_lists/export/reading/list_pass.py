@@ -178,7 +178,7 @@ class ListPass:
             # No record is there (any more), in spite of the total: the end of the list is found sequentially.
             self._requests.reads_ahead = self._requests.reads_ahead and page.received > 0
             return
-        self._requests.learn_lower_cap(page)
+        self._requests.learn_cap(page)
         if self._connects(page):
             await self._take(page)
         elif self._boundary.is_within(page):

@@ -20,6 +20,9 @@ _MIN_COUNT = 2
 #: Pages in a row without a new record, in addition to twice those with one, after which the list counts as endless.
 _MAX_IDLE = 32
 
+#: Pages in a row that had more records than expected, after which as many are expected again.
+_ENOUGH_LONGER = 4
+
 
 class PageRequests:
     """The requests of one pass over a list.
@@ -46,6 +49,7 @@ class PageRequests:
         self._min_asked = sys.maxsize  # the smallest page size that was requested
         self._idle_pages = 0  # since the last one with a new record
         self._new_pages = 0
+        self._longer: list[int] = []  # the lengths of the last pages, as far as they had more records than expected
         self.page_size: int = min(start.page_size, self._count) if plan.is_fixed else 0
         self.largest_page: int = start.largest_page
         self.overlap: int = 1
@@ -139,10 +143,15 @@ class PageRequests:
             capped = 1 < first.received < self._count and (first.total or 0) > first.end
             self.page_size = first.received if capped else self._count
 
-    def learn_lower_cap(self, page: RawPage) -> None:
-        """Reduce the page size if the server sends fewer records than before, although more follow."""
-        if self._plan.is_fixed and 1 < page.received < self.full_size and not page.ends_list:
+    def learn_cap(self, page: RawPage) -> None:
+        """Follow the number of records that the server sends at once: fewer, or for several pages in a row more."""
+        if not self._plan.is_fixed or page.received < _MIN_COUNT or page.ends_list:
+            return
+        self._longer = [*self._longer, page.received] if page.received > self.full_size else []
+        if page.received < self.full_size:
             self.page_size = page.received
+        elif len(self._longer) == _ENOUGH_LONGER:
+            self.page_size, self._longer = min(self._longer), []
 
     def is_endless(self, *, has_new: bool) -> bool:
         """Count a page; return whether too many in a row had no new record."""
