@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -18,7 +18,7 @@ from carecloud_async._lists.paging.iterators import (
     check_whole,
 )
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
-from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead, divided
+from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
 from carecloud_async.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -181,11 +181,11 @@ class Prefetch(RecordIterator[T]):
         """
         return self._total is None or self._offset <= self._total or not len(self._read_ahead)
 
-    async def _fetch_part(self, part: ListPart) -> tuple[_Piece[T], Sequence[ListPart]]:
+    async def _fetch_part(self, part: ListPart) -> tuple[_Piece[T], ListPart | None]:
         asked, page = await self._plan.request(part.size, partial(self._fetch, part.offset))
         last, end = page.is_last(asked), part.offset + page.received
         if last or end >= part.until:
-            return _Piece(page, ends_part=True, ends_list=last), ()
+            return _Piece(page, ends_part=True, ends_list=last), None
         size = part.size if self._plan.is_fixed else self._plan.count
-        lacking = divided(end, part.offset + part.size, size=size) if page.received < part.size else ()
-        return _Piece(page, ends_part=False, ends_list=False), tuple(lacking)
+        rest = ListPart(end, min(size, part.until - end), part.until)
+        return _Piece(page, ends_part=False, ends_list=False), rest

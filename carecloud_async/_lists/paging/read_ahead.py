@@ -1,12 +1,12 @@
 """Ordered read-ahead: several requests at once, their pages handed out in the order of the list.
 
-If a page is shorter than its part, the rest is requested before any later part.
+If a page is shorter than its part, the rest is requested before any part that was not yet requested.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import anyio
@@ -15,7 +15,7 @@ from attrs import frozen
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.paging.page_plan import PagePlan
 
-__all__ = ["ListPart", "ReadAhead", "divided"]
+__all__ = ["ListPart", "ReadAhead"]
 
 P = TypeVar("P")
 
@@ -26,8 +26,8 @@ class ListPart:
 
     Attributes:
         offset: where it begins.
-        size: its number of records.
-        until: the end of the whole part, if this is a piece of one.
+        size: the number of records to request.
+        until: where it ends: its pages are requested one after another until then.
     """
 
     offset: int
@@ -35,27 +35,16 @@ class ListPart:
     until: int
 
 
-def divided(offset: int, until: int, *, size: int, overlap: int = 0) -> Iterator[ListPart]:
-    """Yield pieces that cover the rest of a part.
+class PendingPage(Generic[P]):
+    """A page that a task fetches; `ready` is set when it has arrived or failed.
 
     Args:
-        offset: where the rest begins.
-        until: where the part ends.
-        size: the records of a piece.
-        overlap: the records that each piece shares with the next.
+        part: the part that it begins.
     """
-    while True:
-        piece = ListPart(offset, min(size, until - offset), until)
-        yield piece
-        if offset + piece.size >= until:
-            return
-        offset += max(piece.size - overlap, 1)
 
-
-class PendingPage(Generic[P]):
-    """A page that a task fetches; `ready` is set when it has arrived or failed."""
-
-    def __init__(self) -> None:
+    def __init__(self, part: ListPart) -> None:
+        self.part: ListPart = part
+        self.is_requested: bool = False
         self.ready: anyio.Event = anyio.Event()
         self.page: P | None = None
         self.error: Exception | None = None
@@ -65,7 +54,7 @@ class ReadAhead(Generic[P]):
     """Fetches pages before a consumer needs them, a bounded number ahead.
 
     Args:
-        fetch: gets the page of a part, and the pieces that are missing from it.
+        fetch: gets the first page of a part, and the rest that is missing from it.
         next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
         plan: decides how many parts are in flight, and how many more pages may wait for the consumer, so that one slow
@@ -74,7 +63,7 @@ class ReadAhead(Generic[P]):
 
     def __init__(
         self,
-        fetch: Callable[[ListPart], Awaitable[tuple[P, Sequence[ListPart]]]],
+        fetch: Callable[[ListPart], Awaitable[tuple[P, ListPart | None]]],
         *,
         next_part: Callable[[], ListPart | None],
         tasks: BackgroundTasks,
@@ -85,8 +74,8 @@ class ReadAhead(Generic[P]):
         self._tasks = tasks
         self._plan = plan
         self._pending: deque[PendingPage[P]] = deque()
-        self._lacking: deque[tuple[PendingPage[P], ListPart]] = deque()
         self._in_flight = 0
+        self._has_failed = False
 
     def __len__(self) -> int:
         """Return the number of pages that are in flight or waiting to be taken."""
@@ -95,7 +84,6 @@ class ReadAhead(Generic[P]):
     def clear(self) -> None:
         """Drop all pages; requests in flight end with their tasks."""
         self._pending.clear()
-        self._lacking.clear()
 
     async def take(self) -> P | None:
         """Return the next page in the order of the list; `None` if no page is pending.
@@ -118,36 +106,32 @@ class ReadAhead(Generic[P]):
 
     def fill(self) -> None:
         """Start as many requests as may be in flight."""
-        plan = self._plan
-        while self._in_flight < plan.width:
-            if self._lacking:
-                pending, part = self._lacking.popleft()
-            elif len(self._pending) < plan.width + plan.spare and (following := self._next_part()):
-                pending, part = PendingPage(), following
-                self._pending.append(pending)
-            else:
-                return
+        while self._in_flight < self._plan.width and (pending := self._next()) is not None:
+            pending.is_requested = True
             self._in_flight += 1
-            self._tasks.start(self._run, pending, part)
+            self._tasks.start(self._run, pending)
 
-    async def _run(self, pending: PendingPage[P], part: ListPart) -> None:
+    def _next(self) -> PendingPage[P] | None:
+        """Return the first page that was not requested: of a new part if there is none, unless a page has failed."""
+        for one in self._pending:
+            if not one.is_requested:
+                return one
+        if self._has_failed or len(self._pending) >= self._plan.width + self._plan.spare:
+            return None
+        following = self._next_part()
+        if following is None:
+            return None
+        self._pending.append(PendingPage(following))
+        return self._pending[-1]
+
+    async def _run(self, pending: PendingPage[P]) -> None:
         try:
-            pending.page, lacking = await self._fetch(part)
-            self._add(pending, lacking)
+            pending.page, rest = await self._fetch(pending.part)
+            if rest is not None and pending in self._pending:
+                self._pending.insert(self._pending.index(pending) + 1, PendingPage(rest))
         except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
-            pending.error = error
+            pending.error, self._has_failed = error, True
         finally:
             self._in_flight -= 1
             pending.ready.set()
-        if pending.error is None:
-            self.fill()
-
-    def _add(self, pending: PendingPage[P], lacking: Sequence[ListPart]) -> None:
-        """Queue the missing pieces of a page directly after it."""
-        if not lacking or pending not in self._pending:
-            return
-        place = self._pending.index(pending)
-        pieces = [(PendingPage[P](), part) for part in lacking]
-        for number, (one, _) in enumerate(pieces, place + 1):
-            self._pending.insert(number, one)
-        self._lacking.extend(pieces)
+        self.fill()  # also after an error: the consumer may still wait for an earlier page

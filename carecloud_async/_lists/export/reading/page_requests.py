@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
-from carecloud_async._lists.paging.read_ahead import ListPart, divided
+from carecloud_async._lists.paging.read_ahead import ListPart
 
 __all__ = ["PageRequests", "Probe"]
 
@@ -94,16 +94,15 @@ class PageRequests:
         _, page = await self._plan.request(max(size or self._count, _MIN_COUNT), send)
         return page
 
-    async def fetch_part(self, part: ListPart) -> tuple[RawPage, Sequence[ListPart]]:
-        """Get the page of a part of the list, and the pieces that are missing from it; see `ReadAhead`."""
+    async def fetch_part(self, part: ListPart) -> tuple[RawPage, ListPart | None]:
+        """Get the first page of a part of the list, and the rest that is missing from it; see `ReadAhead`."""
         if self._plan.is_fixed:
-            return await self.fetch(part.offset), ()
-        end, overlap = part.offset + part.size, self._overlap_in(part)
+            return await self.fetch(part.offset), None
         page = await self.fetch(part.offset, part.size)
-        if page.end >= end or page.received < _MIN_COUNT or page.ends_list:
-            return page, ()
-        at = max(page.end - overlap, part.offset + 1)
-        return page, tuple(divided(at, end, size=self._count, overlap=overlap))
+        if page.end >= part.until or page.received < _MIN_COUNT or page.ends_list:
+            return page, None
+        at = max(page.end - self._overlap_in(part), part.offset + 1)
+        return page, ListPart(at, min(self._count, part.until - at), part.until)
 
     def next_part(self, *, last: int, total: int | None) -> ListPart | None:
         """Return the next part to read ahead; `None` at the end of the list, or too far beyond what is known.
