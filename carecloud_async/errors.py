@@ -12,7 +12,7 @@ CareCloudError
 │   └── OutcomeUnknownError     a write was sent, and whether it happened is not known
 ├── ResponseError               the answer is not what the API promises
 ├── TokenStoreError             the token store cannot be reached or used
-├── DeviceTokenConflictError    two programs keep invalidating each other's token of one device
+├── DeviceTokenConflictError    a device's token was refused twice within a minute
 ├── ExportError                 an export cannot start or go on
 ├── ConflictError               the record changed since it was read
 └── ApiError                    the server refused: status, type, reasons
@@ -210,7 +210,11 @@ class TokenStoreError(CareCloudError):
 
 
 class DeviceTokenConflictError(CareCloudError):
-    """Another program keeps creating tokens for the same device, and each new one invalidates ours."""
+    """A device's token was refused twice within a minute, so that no third one is created.
+
+    Either another program creates tokens for the same device, of which each new one invalidates ours, or the tokens
+    were logged out or revoked.
+    """
 
 
 class ExportError(CareCloudError):

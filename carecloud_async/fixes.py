@@ -101,6 +101,9 @@ RESEND_BILL = Fix(
 )
 RESTART = Fix("export {no_resume} to begin again")
 RESUME = Fix("free some space and go on with {resume}")
+REVOKED = Fix(
+    "try again in a minute; if it lasts, ask the administrator what ends the tokens, or whether this call is allowed"
+)
 ROOM = Fix("free some space and run it again")
 SLOW_DOWN = Fix("try again later, with a lower {requests_per_second}")
 SMALLER_PAGES = Fix("try again, with a smaller {count} if pages are slow")

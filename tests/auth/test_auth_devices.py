@@ -155,6 +155,17 @@ async def test_two_holders_of_one_device_end_in_a_conflict():
     assert sandbox.count(CREATE) == 5
 
 
+async def test_a_device_token_that_was_only_revoked_is_not_said_to_have_another_holder():
+    """The error of a known device names both causes: another program, and a logout or a revocation."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device("kiosk")) as client:
+        for _ in range(2):
+            await touch(client)
+            sandbox.revoke_all()
+        with pytest.raises(DeviceTokenConflictError, match="either another program .* or the token was logged out"):
+            await touch(client)
+
+
 async def test_a_random_device_is_not_said_to_have_another_holder():
     """No other process knows a random device: when its token is revoked twice in a minute the message says so."""
     sandbox = make_sandbox()

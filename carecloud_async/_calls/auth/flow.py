@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 UNAUTHORIZED = 401
 _BAD_REQUEST, _FORBIDDEN = 400, 403
+#: How often one attempt takes another token after a 401, though each one had served other calls.
+MOST_RENEWALS = 5
 #: How a refused parameter is named if it is the token of the header.
 _TOKEN_NAMES = ("authorization", "bearer", "token")
 
@@ -68,7 +70,10 @@ def _may_mean_token(status: int, error: Mapping[str, Any]) -> bool:
 
 
 class TokenUse:
-    """The tokens of one attempt: the identity's current one and, after a 401 that a renewal may cure, a new one, once.
+    """The tokens of one attempt: the identity's current one and, after a 401 that a renewal may cure, a new one.
+
+    A fresh token that is refused too is replaced again, after a pause, if CareCloud has served the operation before:
+    the tokens were revoked in a row. Otherwise its refusal is final; see `TokenManager.may_renew`.
 
     Another refusal may mean a dead token too: see `TokenDoubts`. It is answered in the same way.
 
@@ -81,10 +86,10 @@ class TokenUse:
         on_wait: see `TokenManager.get`.
 
     Attributes:
-        renewed: whether a token was renewed after a 401.
+        renewals: how often another token was taken after a 401.
     """
 
-    __slots__ = ("_doubted", "_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewed")
+    __slots__ = ("_doubted", "_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewals")
 
     def __init__(
         self,
@@ -100,7 +105,7 @@ class TokenUse:
         self._token: Token | None = None
         self._on_wait = on_wait
         self._doubted: Token | None = None
-        self.renewed: bool = False
+        self.renewals: int = 0
 
     @property
     def token(self) -> Token | None:
@@ -122,7 +127,7 @@ class TokenUse:
         if verdict is TokenVerdict.PERHAPS_REFUSED:
             refused = self._repeatable and self._manager.renewal_is_harmless
         if refused:
-            return await self.renew() if self.may_replay() else None
+            return await self.renew() if await self.may_replay() else None
         if self._token is None:
             return None
         if verdict is TokenVerdict.DOUBTED or (verdict is TokenVerdict.DOUBTED_SUCCESS and self._repeatable):
@@ -135,7 +140,7 @@ class TokenUse:
 
     async def _replace_doubted(self, token: Token) -> Token | None:
         """Return another token to send the request with, once; `None` if the refusal stands."""
-        if self._doubted is None and not self.renewed and self._manager.may_be_dead(token, self._operation):
+        if self._doubted is None and not self.renewals and self._manager.may_be_dead(token, self._operation):
             self._doubted = token
             another = await self._manager.replace(token)
             if another is not None:
@@ -145,18 +150,19 @@ class TokenUse:
             self._manager.on_replaced_in_vain(self._operation, self._token or token)
         return None
 
-    def may_replay(self) -> bool:
-        """Return whether a new token may cure a 401; the refusal of a renewed token is remembered and final."""
+    async def may_replay(self) -> bool:
+        """Return whether another token may cure a 401, after a pause if need be; see `TokenManager.may_renew`."""
         if self._token is None:
             return True
-        if self.renewed:
+        if self.renewals:
             self._manager.on_fresh_token_refused(self._token, self._operation)
+        if self.renewals == MOST_RENEWALS:
             return False
-        return not self._manager.renewal_is_useless(self._token, self._operation)
+        return await self._manager.may_renew(self._token, self._operation, again=self.renewals > 0)
 
     async def renew(self) -> Token:
         """Return the token of the next request."""
-        self.renewed = self._token is not None
+        self.renewals += self._token is not None
         self._token = await self._manager.get(rejected=self._token, on_wait=self._on_wait)
         return self._token
 
@@ -250,7 +256,7 @@ async def call_with_token(manager: TokenManager, operation: str, call: Callable[
         try:
             result = await call(token)
         except AuthenticationError as error:
-            if error.status != UNAUTHORIZED or not use.may_replay():
+            if error.status != UNAUTHORIZED or not await use.may_replay():
                 raise
         else:
             manager.on_token_accepted(operation)

@@ -1,11 +1,10 @@
-"""Delays after failed logins and early renewals, and after 401s that a new token does not cure; doubts of a token."""
+"""Delays after failed logins and early renewals; doubts of a token."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from attrs import field, frozen
+from attrs import frozen
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.auth.token import ActiveToken
@@ -20,17 +19,8 @@ MAX_UNUSABLE_DELAY = 30.0
 #: After an early renewal that failed while the token was good: the same.
 FIRST_RENEWAL_DELAY = 1.0
 MAX_RENEWAL_DELAY = 60.0
-#: After a 401 that a new token did not cure: the same.
-FIRST_REPLAY_DELAY = 5.0
-#: The same for an operation that was served before, from the second time on.
-FIRST_SERVED_DELAY = 1.0
-MAX_REPLAY_DELAY = 900.0
-#: After two fresh tokens in a row that were refused, whatever the operation: seconds without a renewal, doubling up to
-#: the second figure.
-FIRST_USELESS_DELAY = 1.0
-MAX_USELESS_DELAY = 8.0
-#: The number of operations (or device tokens) whose refusals, and whose successes, one identity remembers.
-MAX_REPLAY_ENTRIES = 256
+#: The number of operations whose successes one identity remembers.
+MAX_OPERATIONS = 256
 
 #: Statuses of a server that is busy, wants the request later, or finds it too long or too large.
 _NOT_ABOUT_CREDENTIALS = {408, 413, 414, 425, 429, 431}
@@ -146,93 +136,6 @@ class RenewalBackoff:
         self._delay = self.until = 0.0
 
 
-@frozen
-class _Pause:
-    token: str = field(repr=False)
-    delay: float
-    until: float
-
-
-class ReplayBackoff:
-    """Remembers the operations that refused even a fresh token: for some time, their 401 causes no renewal.
-
-    Otherwise a path that always answers 401 would cause a login with every call, and for a device a new token, which
-    ends the token of concurrent calls. An operation that was served before has more likely met a second revocation:
-    its call fails, and the next one renews again.
-
-    Keys are operations; for a device they are tokens, see `TokenManager.renewal_is_useless`.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._pauses: OrderedDict[str, _Pause] = OrderedDict()
-        self._served: set[str] = set()
-
-    def blocks(self, key: str) -> bool:
-        """Return whether a renewal for a key would not help at present."""
-        pause = self._pauses.get(key)
-        return pause is not None and self._clock.monotonic() < pause.until
-
-    def on_refused(self, key: str, token: str, *, first: float = FIRST_REPLAY_DELAY) -> None:
-        """Remember that the server refused a fresh token too.
-
-        Args:
-            token: the token. If concurrent calls are refused with the same token, it counts once.
-            first: the first delay in seconds, for a key that was never served.
-        """
-        last = self._pauses.get(key)
-        if last is not None and last.token == token:
-            return
-        if last is None:
-            delay = 0.0 if key in self._served else first
-        else:
-            delay = min(last.delay * 2 or FIRST_SERVED_DELAY, MAX_REPLAY_DELAY)
-        self._pauses[key] = _Pause(token, delay, self._clock.monotonic() + delay)
-        self._pauses.move_to_end(key)
-        if len(self._pauses) > MAX_REPLAY_ENTRIES:
-            self._pauses.popitem(last=False)
-
-    def on_served(self, key: str) -> None:
-        """Remember that the server served a key, and forget its refusals."""
-        if self._pauses:
-            self._pauses.pop(key, None)
-        if len(self._served) < MAX_REPLAY_ENTRIES:
-            self._served.add(key)
-
-
-class UselessRenewals:
-    """Delays renewals after fresh tokens in a row were refused, and nothing was served since.
-
-    Servers behind a balancer may learn of a token some seconds late. Without this, each operation would log in again
-    until they do: `ReplayBackoff` remembers operations, and the next one is another.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._last: str | None = None
-        self._in_a_row = 0
-        self._until = 0.0
-
-    @property
-    def blocked(self) -> bool:
-        """Whether a renewal would not help at present."""
-        return self._clock.monotonic() < self._until
-
-    def on_refused(self, token: str) -> None:
-        """Remember that the server refused a fresh token; it counts once."""
-        if token == self._last:
-            return
-        self._last = token
-        if self._in_a_row:
-            delay = min(FIRST_USELESS_DELAY * 2 ** (self._in_a_row - 1), MAX_USELESS_DELAY)
-            self._until = self._clock.monotonic() + delay
-        self._in_a_row += 1
-
-    def on_served(self) -> None:
-        """Remember that the server served an operation: a renewal may help again."""
-        self._in_a_row, self._until = 0, 0.0
-
-
 #: A younger token is not doubted, in seconds: a refusal is then about the record or the right.
 FRESH_SECONDS = 5.0
 #: After a renewal that cured nothing: the same, doubling up to the second figure.
@@ -269,7 +172,7 @@ class TokenDoubts:
     def on_allowed(self, operation: str, token: str) -> None:
         """Remember that CareCloud carried an operation out."""
         self._worked = token
-        if len(self._allowed) < MAX_REPLAY_ENTRIES:
+        if len(self._allowed) < MAX_OPERATIONS:
             self._allowed.add(operation)
 
     def on_cured(self) -> None:

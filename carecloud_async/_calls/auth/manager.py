@@ -21,17 +21,15 @@ from attrs import evolve
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.collector import Collector
 from carecloud_async._calls.auth.login_backoff import (
-    FIRST_REPLAY_DELAY,
     LoginBackoff,
     RenewalBackoff,
-    ReplayBackoff,
     TokenDoubts,
-    UselessRenewals,
     is_refusal,
 )
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
 from carecloud_async._calls.auth.refresh import Refresh, copy_for_caller
 from carecloud_async._calls.auth.renewal import CONFLICT_SECONDS, TokenRefresher
+from carecloud_async._calls.auth.renewal_rules import RenewalRules
 from carecloud_async._calls.auth.secret import digest, fetched_digests
 from carecloud_async._calls.auth.token import ActiveToken, Ended, NoToken, Token
 from carecloud_async.errors import (
@@ -72,8 +70,7 @@ class TokenManager:
         self._refresh: Refresh | None = None
         self._login_backoff = LoginBackoff(clock)
         self._renewal_backoff = RenewalBackoff()
-        self._replay_backoff = ReplayBackoff(clock)
-        self._useless_renewals = UselessRenewals(clock)
+        self._rules = RenewalRules(clock, of_device=self._of_device)
         self._doubts = TokenDoubts(clock)
         #: Tokens whose logout has not been answered yet, oldest first.
         self._to_log_out: list[Token] = []
@@ -151,33 +148,26 @@ class TokenManager:
                 raise copy_for_caller(refresh.error)
             # The leader was cancelled, or its single attempt failed and no token is left: begin again.
 
-    def renewal_is_useless(self, token: Token, operation: str) -> bool:
-        """Return whether a fresh token was refused for this operation recently, so that a renewal would not help.
-
-        For a device the operation does not matter: each new token would end the token of concurrent calls, and
-        calls that need a customer refuse every device token.
-        """
-        return self._useless_renewals.blocked or self._replay_backoff.blocks(self._replay_key(token, operation))
+    async def may_renew(self, token: Token, operation: str, *, again: bool) -> bool:
+        """Return whether another token may cure a 401, after a short pause if need be; see `RenewalRules.may_renew`."""
+        active = self._active()
+        if active is not None and active.token.value != token.value:
+            return True  # it is there already, and costs no login
+        return await self._rules.may_renew(token, operation, again=again)
 
     def on_fresh_token_refused(self, token: Token, operation: str) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
         state = self._state
-        is_fresh = (
+        fresh = (
             isinstance(state, ActiveToken)
             and state.token.value == token.value
             and self._clock.monotonic() - state.since < CONFLICT_SECONDS
         )
-        if is_fresh or self._of_device:
-            first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
-            self._replay_backoff.on_refused(self._replay_key(token, operation), token.value, first=first)
-        if is_fresh and not self._of_device:
-            self._useless_renewals.on_refused(token.value)
+        self._rules.on_refused(token, operation, fresh=fresh)
 
     def on_token_accepted(self, operation: str) -> None:
         """Remember that the server accepted a token for an operation: its next 401 causes a renewal again."""
-        if not self._of_device:
-            self._replay_backoff.on_served(operation)
-            self._useless_renewals.on_served()
+        self._rules.on_accepted(operation)
 
     def may_be_dead(self, token: Token, operation: str) -> bool:
         """Return whether a refusal of an operation may be about its token, so that another one is worth a try."""
@@ -282,9 +272,6 @@ class TokenManager:
     def _active(self) -> ActiveToken | None:
         state = self._state
         return state if isinstance(state, ActiveToken) and self._clock.monotonic() < state.ends_at else None
-
-    def _replay_key(self, token: Token, operation: str) -> str:
-        return token.value if self._of_device else operation
 
     def _invalidate(self, value: str) -> None:
         """Remember that the server refused a token, unless it was replaced already."""

@@ -20,16 +20,17 @@ from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTok
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: A device token that had to be recreated twice within this many seconds is also used elsewhere.
+#: A device token that had to be recreated twice within this many seconds is probably also used elsewhere.
 CONFLICT_SECONDS = 60.0
 #: After this part of the time that the store keeps an unused token, a client in use renews that time: three failures in
 #: a row lose nothing.
 KEEP_ALIVE_PART = 0.25
 
 _CONFLICT = (
-    "this device's token was invalidated twice within a minute: another program creates tokens for the same device_id "
-    "and application. Share one token store (FileTokenStore, RedisTokenStore) between the processes, or give each its "
-    "own device_id"
+    "the server refused this device's token twice within a minute: either another program creates tokens for the same "
+    "device_id and application, or the token was logged out or revoked. In the first case share one token store "
+    "(FileTokenStore, RedisTokenStore) between the processes, or give each its own device_id; otherwise try again in a "
+    "minute"
 )
 #: The message for a random device, whose id no other process can know.
 _REVOKED = (

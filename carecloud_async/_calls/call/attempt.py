@@ -40,7 +40,17 @@ from carecloud_async.errors import (
     ServerError,
     TransportError,
 )
-from carecloud_async.fixes import CREDENTIALS, IN_FRONT, LOOK_FIRST, NO_HOST, NOTHING_ANSWERS, PROJECT_URL, PROXY, Fix
+from carecloud_async.fixes import (
+    CREDENTIALS,
+    IN_FRONT,
+    LOOK_FIRST,
+    NO_HOST,
+    NOTHING_ANSWERS,
+    PROJECT_URL,
+    PROXY,
+    REVOKED,
+    Fix,
+)
 
 #: The message of a call that timed out before anything was sent.
 _NO_CONNECTION = "no connection in time"
@@ -266,8 +276,8 @@ class Attempt:
             return "the credentials in the call were refused"
         if self._use is None:
             return "the server refuses the token that the call was made with"
-        if self._use.renewed:
-            return "the server refuses a token that was just renewed"
+        if self._use.renewals:
+            return "the server refuses a token that was just renewed, for this operation or because it was revoked"
         return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
     def _api_error(self, response: Any, body: bytes, *, is_own: bool) -> ApiError:
@@ -279,6 +289,8 @@ class Attempt:
             hint, fix = "the login was refused", CREDENTIALS
         elif status == UNAUTHORIZED:
             hint = self._refusal()
+            # Its login succeeded, or another process's: the credentials are probably right.
+            fix = None if self._use is None or operation.takes_credentials else REVOKED
         elif status == 414:
             hint = "the server finds the query too long: give fewer values, or iterate the listing, which asks in parts"
         elif not is_own and body.strip():
