@@ -162,7 +162,7 @@ async def test_a_device_token_that_was_only_revoked_is_not_said_to_have_another_
         for _ in range(2):
             await touch(client)
             sandbox.revoke_all()
-        with pytest.raises(DeviceTokenConflictError, match="either another program .* or the token was logged out"):
+        with pytest.raises(DeviceTokenConflictError, match=r"either another program .* or the token was logged out"):
             await touch(client)
 
 

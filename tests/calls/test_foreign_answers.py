@@ -137,6 +137,49 @@ async def test_a_read_is_repeated_after_an_answer_of_a_proxy():
         assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}', b"[1]", b'{"data": null}'])
+async def test_a_read_is_repeated_after_a_success_that_is_not_the_apis(body):
+    """Once CareCloud has answered the client, a page or JSON without data, with status 200, is repeated like a 404."""
+    server = Script((200, CUSTOMER), (200, body), (200, CUSTOMER))
+    async with connect(server) as client:
+        for _ in range(2):
+            assert (await client.customers.get("x")).customer_id == "x"
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("body", [HTML, b'{"data": null}'])
+async def test_a_first_answer_that_is_not_the_apis_is_not_repeated(body):
+    """Before CareCloud has answered, a success without data shows a wrong address at once."""
+    server = Script((200, body))
+    async with connect(server) as client:
+        with pytest.raises(ResponseError):
+            await client.customers.get("x")
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_with_other_data_than_expected_is_not_repeated():
+    """Data that does not fit the caller's type is the API's own answer: asking again would give the same."""
+    server = Script((200, CUSTOMER), (200, b'{"data": []}'))
+    async with connect(server) as client:
+        await client.customers.get("x")
+        with pytest.raises(ResponseError):
+            await client.customers.get("x")
+    assert len(server.requests) == 2
+
+
+async def test_a_write_is_not_repeated_after_a_success_that_is_not_the_apis():
+    """A PUT and a POST that get a page with status 200 may have happened; neither is sent again."""
+    server = Script((200, CUSTOMER), (200, HTML))
+    async with connect(server) as client:
+        await client.customers.get("x")
+        with pytest.raises(ResponseError) as caught:
+            await client.request("PUT", "customers/{customer_id}", path_params={"customer_id": "x"}, json={})
+        assert caught.value.may_have_happened
+        with pytest.raises(OutcomeUnknownError):
+            await client.cards.assign_free_card(card_type_id="t", customer_id="c")
+    assert len(server.requests) == 3
+
+
 async def test_a_proxy_that_wants_a_password_is_asked_once():
     """A 407 comes from a proxy by its meaning: nothing was passed on, and asking again gives the same."""
     server = Script((407, HTML))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kit import connect
 from thorough import examples
 
-from carecloud_async import ConfigurationError, ResponseError
+from carecloud_async import ConfigurationError, NotFoundError, ResponseError
 from carecloud_async._lists.paging.iterators import CycleDetector, Page
 from carecloud_async.sandbox import Sandbox
 
@@ -272,10 +272,10 @@ async def test_a_users_exception_leaves_prefetch_as_itself():
 async def test_an_error_of_a_later_page_comes_out_as_itself():
     """A page that fails for good raises its own error at its place in the order."""
     sandbox = Sandbox(customers=500, seed=1)
-    sandbox.faults.add("GET /customers", html=True, after=3, times=1)
+    sandbox.faults.add("GET /customers", status=404, after=3, times=1)
     seen = 0
     async with connect(sandbox) as client:
-        with pytest.raises(ResponseError):
+        with pytest.raises(NotFoundError):
             async with client.customers.list(count=10).prefetch(3) as customers:
                 async for _ in customers:
                     seen += 1

@@ -290,7 +290,8 @@ async def test_an_unreadable_answer_stands_in_no_variable_of_our_frames():
                 return await inner.handle_async_request(request)
             return httpx.Response(200, content=f"<html>{SECRET}</html>")
 
-    async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=Odd()) as one:
+    once = RetryPolicy(attempts=1)
+    async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=Odd(), retry=once) as one:
         with pytest.raises(ResponseError) as caught:
             await one.customers.list().page()
     assert [line for line in variables_of(caught.value) if SECRET in line] == []

@@ -20,6 +20,7 @@ __all__ = [
     "convert",
     "data",
     "data_of",
+    "has_data",
     "member",
     "record",
     "refusal",
@@ -96,6 +97,14 @@ def data_of(answer: Any) -> Any:
     if "data" not in answer:
         raise Malformed("the answer has no `data`")
     return answer["data"]
+
+
+def has_data(body: bytes) -> bool:
+    """Return whether an answer has the form of the API's: an object with a value under `data` other than null."""
+    try:
+        return data(body) is not None
+    except Malformed:
+        return False
 
 
 def require_no_error(body: bytes) -> None:

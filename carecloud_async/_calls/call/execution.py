@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Generic, NoReturn, TypeVar
 
 from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import has_data
 from carecloud_async._base.codec.json_text import BrokenJson
 from carecloud_async._base.runtime.event_loops import loop_time
 from carecloud_async._calls.auth.manager import TokenManager
@@ -170,12 +171,20 @@ class CallExecution(Generic[T]):
 
     def _unreadable(self, error: codec.Malformed, response: RawResponse) -> Failure:
         # A 204 has no body, so none was lost: a retry would get the same answer.
-        is_damaged = isinstance(error, BrokenJson) and response.status != HTTPStatus.NO_CONTENT
-        kind = FailureKind.INVALID_RESPONSE if is_damaged else FailureKind.PERMANENT
+        kind = FailureKind.PERMANENT
+        if response.status != HTTPStatus.NO_CONTENT:
+            if isinstance(error, BrokenJson):
+                kind = FailureKind.INVALID_RESPONSE
+            elif self._is_read and self._context.answered and not has_data(response.body):
+                kind = FailureKind.FOREIGN
         problem = f"{error} (status {response.status}{self.call.page}, id {self._report.correlation_id})"
         failed = invalid_response(self.call.operation, problem, status=response.status)
-        failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
+        failed.is_retryable = kind is not FailureKind.PERMANENT and self.call.operation.safe_to_repeat
         return Failure(kind=kind, error=failed, may_have_happened=True)
+
+    @property
+    def _is_read(self) -> bool:
+        return self.call.operation.method == "GET" and not self.call.request.login
 
     def _report_attempt(self, outcome: Answer[T] | Failure) -> None:
         """Report the attempt's outcome to the rate limiter and the observers."""

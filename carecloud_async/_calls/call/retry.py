@@ -22,7 +22,7 @@ class FailureKind(Enum):
     NO_RESPONSE = auto()  #: the request may have been read, and no response came
     INVALID_RESPONSE = auto()  #: a success status with a body that is cut off or damaged
     SERVER_ERROR = auto()  #: 500, 502, 503 or 504: something was done, or not
-    FOREIGN = auto()  #: another status, and CareCloud did not write the answer: something in front of it did
+    FOREIGN = auto()  #: another status, or no `data` for a read: CareCloud did not write it, something in front did
     THROTTLED = auto()  #: 429: the server did nothing
     PERMANENT = auto()  #: anything else: asking again would give the same
 
@@ -64,7 +64,8 @@ class RetryPolicy:
 
     Reads, PUT, DELETE and logins are repeated after a lost connection, a timeout, 429, 500, 502, 503 and 504, and after
     a 4xx that CareCloud did not write; another POST only when nothing was sent or the answer was 429. An answer to a
-    read that is cut off or damaged counts as a lost one.
+    read that is cut off or damaged counts as a lost one, and once CareCloud has answered the client, so does a page or
+    an answer without data.
 
     The budget bounds what an outage of `T` seconds costs the server: `n` calls send at most
     `n + budget_reserve + budget_ratio * n + budget_per_second * T` requests.
