@@ -71,7 +71,7 @@ class EnterpriseCredentials(_EnterpriseUser):
     """
 
     external_application_id: str = field(validator=require_text)
-    login: str = field(validator=require_text, repr=False)
+    login: str = field(converter=secret_text, validator=require_text, repr=False)
     password: Secret = field(converter=secret_setting, validator=require_secret, repr=masked)
 
     @property
@@ -85,7 +85,7 @@ class EnterpriseCredentials(_EnterpriseUser):
         return self.password
 
     async def _login_request(self) -> tuple[str, dict[str, Any]]:
-        return "login", {"login": secret_text(self.login), "password": await resolve_secret(self.password)}
+        return "login", {"login": self.login, "password": await resolve_secret(self.password)}
 
     async def credentials_fingerprint(self) -> str | None:
         """Return a digest of the password that the callable returns now."""

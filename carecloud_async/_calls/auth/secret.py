@@ -11,7 +11,7 @@ import hmac
 import inspect
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from carecloud_async._base.runtime.collector import Collector
@@ -92,6 +92,16 @@ async def resolve_secret(secret: Secret) -> str:
         raise ConfigurationError(f"the callable given for a password returned {_NOT_UNICODE}")
     fetched_digests.add(digest(text))
     return text
+
+
+def secrets_of(identity: object) -> Iterator[str]:
+    """Yield the secret texts that an identity holds, with those of its device; none that callables fetch."""
+    for attribute in getattr(identity, "__attrs_attrs__", ()):
+        value = getattr(identity, attribute.name)
+        if isinstance(value, SecretText):
+            yield value
+        else:
+            yield from secrets_of(value)
 
 
 def digest(*parts: str) -> str:

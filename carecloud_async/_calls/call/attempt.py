@@ -20,6 +20,7 @@ from carecloud_async._calls.auth.login_backoff import refuses_login
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.token import Token
 from carecloud_async._calls.call.call_errors import invalid_response, parse_error, retry_after, transport_error
+from carecloud_async._calls.call.call_secrets import Hiding
 from carecloud_async._calls.call.failures import TransportFailure, classify, is_library_error
 from carecloud_async._calls.call.foreign import SELF_EXPLANATORY, describe_foreign, words_of
 from carecloud_async._calls.call.limiter_turns import LimiterTurns
@@ -137,6 +138,7 @@ class Attempt:
             while True:  # until an answer that no other token would change: see `TokenUse`
                 if token is not None:
                     request.set_bearer(token.value)
+                    self._report.secrets.tokens.append(token.value)
                 self.sent = True  # from here on, a missing response may mean that a write succeeded
                 request.departure = Departure(self._leave) if self._turns.limited else None
                 try:
@@ -265,9 +267,9 @@ class Attempt:
         )
 
     def _described(self, response: Any, body: bytes) -> str:
-        request, token = self._call.request, None if self._use is None else self._use.token
+        request, secrets = self._call.request, self._report.secrets.texts()
         sent = load(self._call.body) if self._call.body else None
-        hidden = words_of(request.path_params, request.params, sent, request.bearer, token and token.value)
+        hidden = words_of(request.path_params, request.params, sent, secrets)
         return describe_foreign(response.status_code, response.headers, body, hidden=hidden)
 
     def _refusal(self) -> str:
@@ -308,6 +310,7 @@ class Attempt:
             kind=AuthenticationError if refused_login else None,
             hint=hint,
             fix=fix,
+            hide=Hiding(self._report.secrets.texts()),
         )
 
     def _retry_after(self, response: Any) -> float | None:

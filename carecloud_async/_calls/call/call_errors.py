@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -29,6 +29,8 @@ from carecloud_async.errors import (
 from carecloud_async.fixes import INTERFACE, LOOK_FIRST, Fix
 
 E = TypeVar("E", bound=TransportError | ResponseError)
+#: Returns a text of an answer without secrets; see `call_secrets`.
+Hide = Callable[[str], str]
 
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
@@ -140,8 +142,9 @@ def parse_error(
     kind: type[ApiError] | None = None,
     hint: str | None = None,
     fix: Fix | None = None,
+    hide: Hide = str,
 ) -> ApiError:
-    """Return the typed error of an answer with any body; bounded in size."""
+    """Return the typed error of an answer with any body; bounded in size, and without the secrets that `hide` knows."""
     error = refusal(body) or {}
     exception = _code(error.get("exception"))
     if fix is None and exception == NO_SUCH_INTERFACE:
@@ -151,25 +154,25 @@ def parse_error(
         status=status,
         method=method,
         path=path,
-        type=_text(error.get("type")),
-        exception=exception,
-        title=_text(error.get("title")),
-        detail=_text(error.get("detail")),
-        invalid_params=_invalid_params(error.get("error_data")),
+        type=_text(error.get("type"), hide),
+        exception=exception and hide(exception),
+        title=_text(error.get("title"), hide),
+        detail=_text(error.get("detail"), hide),
+        invalid_params=_invalid_params(error.get("error_data"), hide),
         retry_after=retry_after(headers, now=now),
-        request_id=request_id(headers),
+        request_id=request_id(headers, hide),
         hint=hint,
         fix=fix,
     )
 
 
-def request_id(headers: Mapping[str, str]) -> str | None:
+def request_id(headers: Mapping[str, str], hide: Hide = str) -> str | None:
     """Return the server's id of a request, if its answer has one that may be shown."""
-    return next((found for name in _REQUEST_ID_HEADERS if (found := _code(headers.get(name)))), None)
+    return next((hide(found) for name in _REQUEST_ID_HEADERS if (found := _code(headers.get(name)))), None)
 
 
-def _text(value: Any) -> str | None:
-    return value[:_MAX_TEXT] if isinstance(value, str) and value else None
+def _text(value: Any, hide: Hide) -> str | None:
+    return hide(value[:_MAX_TEXT]) if isinstance(value, str) and value else None
 
 
 def _code(value: Any) -> str | None:
@@ -183,14 +186,14 @@ def _label(value: Any) -> str:
     return "unknown" if code is None or _LONG_NUMBER.fullmatch(code) else code
 
 
-def _invalid_params(error_data: Any) -> tuple[InvalidParam, ...]:
+def _invalid_params(error_data: Any, hide: Hide) -> tuple[InvalidParam, ...]:
     entries = error_data.get("invalid_params") if isinstance(error_data, dict) else None
     if isinstance(entries, dict):  # PHP turns a list with gaps into an object
         entries = list(entries.values())
     if not isinstance(entries, list):
         return ()
     return tuple(
-        InvalidParam(name=_param_name(entry.get("name")), reason=_label(entry.get("reason")))
+        InvalidParam(name=hide(_param_name(entry.get("name"))), reason=hide(_label(entry.get("reason"))))
         for entry in entries[:MAX_INVALID_PARAMS]
         if isinstance(entry, dict)
     )

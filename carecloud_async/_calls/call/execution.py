@@ -68,7 +68,7 @@ class CallExecution(Generic[T]):
         self._builder = builder
         self._tokens = tokens
         self._cache = cache
-        self._report = CallReport(context, call)
+        self._report = CallReport(context, call, tokens=tokens)
         self._turns = LimiterTurns(context, self._report, seconds=options.timeout.limiter_seconds)
 
     async def run(self) -> T:

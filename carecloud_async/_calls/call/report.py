@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from carecloud_async._calls.auth.manager import sent_logins
+from carecloud_async._calls.auth.manager import TokenManager, sent_logins
 from carecloud_async._calls.call.call_errors import request_id
+from carecloud_async._calls.call.call_secrets import CallSecrets
 from carecloud_async._calls.call.context import ClientContext
 from carecloud_async._calls.call.events import (
     AnswerHeaders,
@@ -31,8 +32,10 @@ class CallReport:
 
     Args:
         context: state that all views share.
+        tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
 
     Attributes:
+        secrets: what no error and no record shows of the answers.
         started: when the call began, on the monotonic clock.
         correlation_id: as on the record and on errors.
         statuses: the status of each attempt; `None` for one without an answer.
@@ -40,13 +43,25 @@ class CallReport:
         cached: the cached answer of another call, if this call returns it.
     """
 
-    __slots__ = ("_clock", "_observers", "_start", "cached", "call", "correlation_id", "headers", "started", "statuses")
+    __slots__ = (
+        "_clock",
+        "_observers",
+        "_start",
+        "cached",
+        "call",
+        "correlation_id",
+        "headers",
+        "secrets",
+        "started",
+        "statuses",
+    )
 
-    def __init__(self, context: ClientContext, call: PreparedCall) -> None:
+    def __init__(self, context: ClientContext, call: PreparedCall, *, tokens: TokenManager | None) -> None:
         self._clock = context.clock
         self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
         self._start: CallStart | None = None
         self.call: PreparedCall = call
+        self.secrets: CallSecrets = CallSecrets(call, tokens)
         self.started: float = context.clock.monotonic()
         self.correlation_id: str = f"{context.random.getrandbits(64):016x}"
         self.statuses: list[int | None] = []
@@ -102,7 +117,7 @@ class CallReport:
             error=error,
             operation=call.operation.call if call.operation.operation_id else "",
             headers={} if headers is None else AnswerHeaders(headers),
-            request_id=None if headers is None else request_id(headers),
+            request_id=None if headers is None else request_id(headers, self.secrets.hide),
             limiter_seconds=limiter_seconds,
             attempt_statuses=tuple(statuses),
             offset=call.offset,
