@@ -49,6 +49,8 @@ class ReplayBackoff:
     Keys are operations; for a device they are tokens, see `RenewalRules`.
     """
 
+    __slots__ = ("_clock", "_pauses", "_served")
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pauses: OrderedDict[str, _Pause] = OrderedDict()
@@ -97,6 +99,8 @@ class UselessRenewals:
     until they do: `ReplayBackoff` remembers operations, and the next one is another.
     """
 
+    __slots__ = ("_clock", "_in_a_row", "_last", "until")
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: str | None = None
@@ -126,6 +130,8 @@ class FurtherRenewals:
     401 would cost several logins for each call, while other records are served.
     """
 
+    __slots__ = ("_allowed", "_clock")
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._allowed: dict[str, float] = {}  # refused tokens, and when a renewal was allowed
@@ -148,12 +154,14 @@ class RenewalRules:
             token of concurrent calls, and calls that need a customer refuse every device token.
     """
 
+    __slots__ = ("_clock", "_further", "_of_device", "_replays", "_useless")
+
     def __init__(self, clock: Clock, *, of_device: bool) -> None:
         self._clock = clock
         self._of_device = of_device
         self._replays = ReplayBackoff(clock)
         self._useless = UselessRenewals(clock)
-        self._further = FurtherRenewals(clock)
+        self._further: FurtherRenewals | None = None  # made when needed: a client may have thousands of identities
 
     async def may_renew(self, token: Token, operation: str, *, again: bool) -> bool:
         """Return whether a login is worth a try, after a short pause if need be.
@@ -175,8 +183,10 @@ class RenewalRules:
         time_left = anyio.current_effective_deadline() - anyio.current_time()
         if not was_served or pause > min(LONGEST_AGAIN_SECONDS, time_left):
             return False
-        if again and not self._further.allow(token.value):
-            return False
+        if again:
+            self._further = self._further or FurtherRenewals(self._clock)
+            if not self._further.allow(token.value):
+                return False
         await self._clock.sleep(pause)
         return True
 
