@@ -160,6 +160,11 @@ class Claims:
             free_since={key: since for key, since in free_since.items() if key in new},
         )
 
+    def held(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return those of some keys that this run has."""
+        find = "SELECT 1 FROM claims WHERE key = ? AND owner = ? AND left_at IS NULL"
+        return frozenset(key for key in keys if self._db.execute(find, (self._digest(key), self.owner)))
+
     def release(self, keys: Iterable[str], *, records: Iterable[str] = ()) -> None:
         """Release keys whose writes have their outcome, or were not sent.
 

@@ -163,6 +163,9 @@ class Engine:
         await self._end(stopped)
         self._held.hold_records(await self._db(self._journal.lost_records))
         lost = await self._db(self._journal.lost)
+        # Noted before the keys are claimed: the run that continues this one takes them over.
+        if let_go := await self._held.let_go_since_sent(lost):
+            await self._db(partial(self._journal.correct_intents, let_go))
         # So that no later row of this run has a key that the requests of these parts may still write.
         await self._held.claim([one for one in lost if one.kind != RECORD])
         self._held.doubt(lost)

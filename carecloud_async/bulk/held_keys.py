@@ -74,6 +74,18 @@ class HeldKeys:
             self._family.add(key)
         return not claimed.busy
 
+    async def let_go_since_sent(self, writes: Sequence[Write]) -> list[Write]:
+        """Return the writes of an earlier run whose keys this one has not taken over, without the word of its look-up.
+
+        Another run had these keys meanwhile, and may have made or found their records.
+        """
+        absent = {write.id: write for write in writes if write.intent is not None and write.intent.was_absent}
+        if self._claims is None or not absent:
+            return []
+        keys = {number: self._keys_of(write) for number, write in absent.items()}
+        held = await run_in_thread(partial(self._claims.held, {key for of_row in keys.values() for key in of_row}))
+        return [_let_go(write) for number, write in absent.items() if not held.issuperset(keys[number])]
+
     async def claim(self, writes: Sequence[Write]) -> tuple[list[Write], list[Write]]:
         """Claim the keys of writes; return those that have all of theirs, and the others, which have to wait."""
         if self._claims is None:

@@ -192,8 +192,6 @@ class Journal:
         found = self._db.execute(f"SELECT id, record_id FROM writes WHERE {where}")
         return [(number // WRITES, record_id) for number, record_id in found]
 
-    # turns
-
     def take_turn(self, *, now: float, after: int | None, limit: int) -> tuple[list[Write], bool]:
         """Return the writes of one kind that have their turn: those whose time has come, or else the next new rows.
 
@@ -225,6 +223,10 @@ class Journal:
         self._update("due = ?", [(until, one.id) for one in writes])
 
     # the machine
+
+    def correct_intents(self, writes: Iterable[Write]) -> None:
+        """Note the intents of writes as they are now, of which more is known than when they were sent."""
+        self._update("intent = ?", [(one.intent.to_text(), one.id) for one in writes if one.intent is not None])
 
     def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
         """Note what is about to be sent."""
@@ -345,8 +347,6 @@ class Journal:
     def _update(self, assignments: str, values: Sequence[tuple[Any, ...]], also: str = "") -> None:
         with self._transaction():
             self._db.execute_many(f"UPDATE writes SET {assignments} WHERE id = ?{also}", values)
-
-    # the whole list
 
     def add_listed(self, records: Iterable[tuple[str, bytes]]) -> None:
         """Note records of the whole list, with their keys, for the rows that have these keys."""

@@ -18,7 +18,7 @@ from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.rows import CheckedRow, Write
+from carecloud_async.bulk.rows import CheckedRow, Intent, Write
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 #: A run that claims a key, says so and waits to be killed.
@@ -96,6 +96,28 @@ async def test_a_key_that_was_left_stays_left_until_its_row_has_its_outcome(cloc
         await held.end([write], rows=[1])
         ((ready,), _others) = await held.claim([write])
         assert not ready.is_doubted
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("was_taken", [True, False])
+async def test_a_run_that_goes_on_knows_which_keys_others_had_meanwhile(clock, was_taken):
+    """A row that was sent as new, and whose key another run had since, is no longer known to have been absent."""
+    write = Write(id=1, row=1, key="a", body=CheckedRow(key=("a",)), intent=Intent(was_absent=True))
+    with claims_of(clock) as first:
+        first.claim(["a"])
+    clock.advance(35)
+    if was_taken:
+        with claims_of(clock) as other:
+            other.claim(["a"])
+            other.release(["a"])
+    with claims_of(clock) as second:
+        second.adopt(first.owner)
+        found = await held_by(second, "a").let_go_since_sent([write])
+        assert [one.intent.was_absent for one in found] == [False] * was_taken
+        await held_by(second, "a").claim([write])
+    with claims_of(clock) as third:
+        third.adopt(second.owner)
+        assert not await held_by(third, "a").let_go_since_sent([write])  # so the journal has to know it by now
 
 
 def test_a_doubt_outlives_the_run_that_met_it(clock):
