@@ -137,7 +137,7 @@ async def test_a_read_is_repeated_after_an_answer_of_a_proxy():
         assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}', b"[1]", b'{"data": null}'])
+@pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}', b"[1]"])
 async def test_a_read_is_repeated_after_a_success_that_is_not_the_apis(body):
     """Once CareCloud has answered the client, a page or JSON without data, with status 200, is repeated like a 404."""
     server = Script((200, CUSTOMER), (200, body), (200, CUSTOMER))
@@ -147,7 +147,7 @@ async def test_a_read_is_repeated_after_a_success_that_is_not_the_apis(body):
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("body", [HTML, b'{"data": null}'])
+@pytest.mark.parametrize("body", [HTML, b'{"status": "maintenance"}'])
 async def test_a_first_answer_that_is_not_the_apis_is_not_repeated(body):
     """Before CareCloud has answered, a success without data shows a wrong address at once."""
     server = Script((200, body))
@@ -157,9 +157,10 @@ async def test_a_first_answer_that_is_not_the_apis_is_not_repeated(body):
     assert len(server.requests) == 1
 
 
-async def test_an_answer_with_other_data_than_expected_is_not_repeated():
+@pytest.mark.parametrize("data", [b"[]", b"null"])
+async def test_an_answer_with_other_data_than_expected_is_not_repeated(data):
     """Data that does not fit the caller's type is the API's own answer: asking again would give the same."""
-    server = Script((200, CUSTOMER), (200, b'{"data": []}'))
+    server = Script((200, CUSTOMER), (200, b'{"data": %s}' % data))
     async with connect(server) as client:
         await client.customers.get("x")
         with pytest.raises(ResponseError):
