@@ -308,7 +308,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a bill that is there is taken for another store's",
         theme="bills",
         file="resources/bills.py",
-        right="if not own or same_id(str(own), str(store))]",
+        right="if not own or same_id(own, store)]",
         wrong="if not own]",
     ),
     Fault(
