@@ -3,6 +3,7 @@
 Unlike the sandbox it takes two customers with one e-mail, and it loses answers, writes late and refuses as a test says.
 """
 
+import itertools
 import json
 from collections import Counter
 from urllib.parse import parse_qs
@@ -57,6 +58,7 @@ class CustomerServer(httpx.AsyncBaseTransport):
         self.requests = 0
         self._clock, self._lower, self._most, self._longest = clock, lower, most, longest
         self._late = []
+        self._numbers = itertools.count()  # no id is given twice, also after a deletion
 
     def add(self, email, **person):
         """Add a customer of another program; return the id."""
@@ -164,7 +166,7 @@ class CustomerServer(httpx.AsyncBaseTransport):
         return 204, None
 
     def _create(self, record):
-        made = f"{len(self.customers):026x}"
+        made = f"{next(self._numbers):026x}"
         self.customers[made] = {"customer_id": made, **record, "last_change": self._now()}
         self.customers[made]["personal_information"].setdefault("email", "")
         self._spell(self.customers[made])
