@@ -212,8 +212,8 @@ class TokenStoreError(CareCloudError):
 class DeviceTokenConflictError(CareCloudError):
     """A device's token was refused twice within a minute, so that no third one is created.
 
-    Either another program creates tokens for the same device, of which each new one invalidates ours, or the tokens
-    were logged out or revoked.
+    Either another program creates tokens for the same device, and each of them invalidates ours, or the tokens were
+    logged out or revoked.
     """
 
 

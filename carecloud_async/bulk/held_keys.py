@@ -75,9 +75,9 @@ class HeldKeys:
         return not claimed.busy
 
     async def let_go_since_sent(self, writes: Sequence[Write]) -> list[Write]:
-        """Return the writes of an earlier run whose keys this one has not taken over, without the word of its look-up.
+        """Return the writes of an earlier run whose keys this one has not taken over; they no longer count as absent.
 
-        Another run had these keys meanwhile, and may have made or found their records.
+        Another run had these keys meanwhile, and may have made their records.
         """
         absent = {write.id: write for write in writes if write.intent is not None and write.intent.was_absent}
         if self._claims is None or not absent:

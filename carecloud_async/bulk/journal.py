@@ -225,7 +225,7 @@ class Journal:
     # the machine
 
     def correct_intents(self, writes: Iterable[Write]) -> None:
-        """Note the intents of writes as they are now, of which more is known than when they were sent."""
+        """Replace the intents of writes: more is known of them than when they were sent."""
         self._update("intent = ?", [(one.intent.to_text(), one.id) for one in writes if one.intent is not None])
 
     def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:

@@ -8,22 +8,22 @@ import anyio
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._calls.auth.renewal import CONFLICT_SECONDS
 from carecloud_async._calls.auth.token import Token
 
-#: After a 401 that a new token did not cure: the same.
+#: After a 401 that a new token did not cure: seconds until another 401 of the operation causes a renewal, doubling up
+#: to `MAX_REPLAY_DELAY`. The first figure is for an operation that was never served.
 FIRST_REPLAY_DELAY = 5.0
-#: The same for an operation that was served before, from the second time on.
+#: That of an operation that was served before, from the second time on.
 FIRST_SERVED_DELAY = 1.0
 MAX_REPLAY_DELAY = 900.0
 #: After two fresh tokens in a row that were refused, whatever the operation: seconds without a renewal, doubling up to
 #: the second figure.
 FIRST_USELESS_DELAY = 1.0
 MAX_USELESS_DELAY = 8.0
-#: The most renewals after a renewed token was refused too, of all calls of one identity in so many seconds.
+#: All calls of one identity together renew this often at most, in so many seconds, after a renewed token was refused.
 MOST_FURTHER = 10
 FURTHER_SECONDS = 60.0
-#: The first delay of a device, whose every new token ends the last one.
-FIRST_DEVICE_DELAY = 60.0
 #: The pause of a call before it takes one more token, after a fresh one was refused too, and the longest such pause
 #: (seconds): the delays above allow two in a row.
 AGAIN_SECONDS = 1.0
@@ -95,8 +95,8 @@ class ReplayBackoff:
 class UselessRenewals:
     """Delays renewals after fresh tokens in a row were refused, and nothing was served since.
 
-    Servers behind a balancer may learn of a token some seconds late. Without this, each operation would log in again
-    until they do: `ReplayBackoff` remembers operations, and the next one is another.
+    Servers behind a balancer may learn of a token some seconds late. Until they do, each operation would log in again:
+    `ReplayBackoff` remembers operations, and the next one is another.
     """
 
     __slots__ = ("_clock", "_in_a_row", "_last", "until")
@@ -193,7 +193,7 @@ class RenewalRules:
     def on_refused(self, token: Token, operation: str, *, fresh: bool) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
         if fresh or self._of_device:
-            first = FIRST_DEVICE_DELAY if self._of_device else FIRST_REPLAY_DELAY
+            first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
             self._replays.on_refused(self._key(token, operation), token.value, first=first)
         if fresh and not self._of_device:
             self._useless.on_refused(token.value)
