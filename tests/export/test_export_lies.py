@@ -188,6 +188,27 @@ def test_a_list_that_changed_as_a_whole_is_held_against_its_total(tmp_path, coun
 
 
 @define(kw_only=True)
+class FlickeringList(ListMachine):
+    """A list whose second answer shows one record only, which its other answers lack, before the fifth."""
+
+    def page(self, offset, count):
+        if self.requests >= 4:
+            return super().page(offset, count)
+        whole, second = self.records, self.requests == 1
+        self.records = [one for one in whole if (one[1] == 1) == second]
+        data = super().page(0 if second else offset, count)
+        self.records = whole
+        return data
+
+
+def test_a_record_that_only_a_page_out_of_place_showed_is_looked_for(tmp_path):
+    """A page that does not continue the list is not taken; if it alone showed a record, the list is read again."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(30, 3)))]
+    report, missing, _ = FlickeringList(records=records).export(tmp_path / "c.jsonl", count=50)
+    assert (missing, report.exact, report.passes) == (set(), True, 2)
+
+
+@define(kw_only=True)
 class HollowList(ListMachine):
     """A list of two records: after some answers its pages lack one that the totals count, and the other is deleted.
 

@@ -123,6 +123,16 @@ class Boundary:
         """
         return self.has_forgotten and self.connects_by_order(page) and self._is_before_last(page.ids[-1])
 
+    def never_accepted(self, page: RawPage) -> list[Identity]:
+        """Return the ids of a page that does not connect, as far as they were certainly never accepted."""
+        if self.connects(page):
+            return []
+        floor = self._recent.first if self.has_forgotten else self._lower_bound
+        if floor is None:
+            return [] if self.has_forgotten else page.ids
+        order = self.order
+        return [one for one in page.ids if order is not None and order.compare(floor, one) < 0]
+
     def connects_by_order(self, page: RawPage) -> bool:
         """Return whether the order of ids shows that a page without a remembered record begins within what is known."""
         return bool(page.ids) and self._is_before_last(page.ids[0])
@@ -242,6 +252,11 @@ class RecentIds:
 
     def __contains__(self, one: Identity) -> bool:
         return one in self._places
+
+    @property
+    def first(self) -> Identity | None:
+        """The first id in the order of the list that is remembered."""
+        return self._ids[0] if self._ids else None
 
     def newest(self, count: int) -> list[Identity]:
         """Return the last ids in the order of the list."""

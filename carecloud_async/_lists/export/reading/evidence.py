@@ -128,6 +128,8 @@ class Doubts:
         cut: the length of the last page if it was shorter than asked, and its total says that more records follow.
         leaves_out: whether a page may have left out records: it was shorter than others, and more records followed, or
             its total was lower than that of a later page.
+        passed_over: the ids that only pages showed which were not taken: the pages that were taken left them out, or
+            they were deleted.
         shown: the records that the pass showed.
         found_again: those of them that a page showed only when it was read again, while the total changed: they were
             left out before, or are new.
@@ -137,8 +139,14 @@ class Doubts:
         self.ends_early: bool = False
         self.cut: int = position.cut
         self.leaves_out: bool = position.leaves_out
+        self.passed_over: set[Identity] = set()
         self.shown: int = 0
         self.found_again: int = position.found_again
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether records of the list may not have been taken."""
+        return self.leaves_out or bool(self.passed_over)
 
     def is_cut(self, largest: int) -> bool:
         """Return whether the last page was cut, or left out records: the largest page had more of them."""
@@ -155,17 +163,20 @@ class Doubts:
         self.leaves_out |= self.is_cut(largest) and new > 0
         self.ends_early = page.ends_early
         self.cut = page.received if page.received < page.asked and not page.ends_list else 0
+        self.passed_over.difference_update(page.ids)
         self.shown += new
         self.found_again += new if again else 0
 
-    def prevail(self, *, records: int, least: int, changed: bool) -> bool:
+    def prevail(self, *, records: int, least: int | None, changed: bool) -> bool:
         """Return whether records may be missing.
 
         Args:
             records: the records known, from this pass and others.
-            least: the records that the totals promise.
+            least: the records that the totals promise; `None` if they say nothing.
             changed: whether the total changed during the pass.
         """
+        if least is None or self.passed_over:
+            return bool(self.passed_over)
         if self.ends_early or records - self.found_again < least:
             return True
         # What was deleted, in this pass or since another one, may hide what was left out.

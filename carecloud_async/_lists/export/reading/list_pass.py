@@ -4,7 +4,7 @@ A pass is exact if
 
 1. each page shows a record of the pages before it, so that none can be missing in between,
 2. the last page ends where its own total says, and
-3. as many records were read as the totals promise: see `Totals`.
+3. as many records were read as the totals promise, and all that any page showed: see `Totals` and `Doubts`.
 
 Each page overlaps the one before by a record. If records were deleted in between, the later page begins too far on and
 does not connect: earlier pages are read until one connects. Each gap widens the overlap of later pages, so that steady
@@ -107,7 +107,7 @@ class ListPass:
             changed=self.list_changed,
             is_whole=self.is_whole and not self._boundary.relied_on_order,
             cut=doubts.cut,
-            leaves_out=doubts.leaves_out,
+            leaves_out=doubts.has_gaps,
             found_again=doubts.found_again,
         )
 
@@ -123,17 +123,16 @@ class ListPass:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether a page of a list that changed may have left out records, or the list ended before its own total."""
+        """Whether the pass may lack records of a list that changed, or the list ended before its own total."""
         doubts = self._doubts
         ends_early = doubts.ends_early and not self._is_stopped and not self._totals.contradicted
-        return ends_early or (doubts.leaves_out and self.list_changed)
+        return ends_early or (doubts.has_gaps and self.list_changed)
 
     def falls_short(self, records: int) -> bool:
-        """Return whether fewer records were read than the totals promise."""
+        """Return whether fewer records were read than the totals promise, or than all pages showed."""
         expected = self._totals.expected
-        if expected is None:
-            return False
-        return self._doubts.prevail(records=records, least=expected - self.nulls, changed=self._totals.has_changed)
+        least = None if expected is None else expected - self.nulls
+        return self._doubts.prevail(records=records, least=least, changed=self._totals.has_changed)
 
     async def run(self) -> None:
         """Read the list.
@@ -194,6 +193,7 @@ class ListPass:
     def _observe(self, page: RawPage) -> None:
         """Take into account what a page shows of the list, whether or not it is taken."""
         self._boundary.check(page)
+        self._doubts.passed_over.update(self._boundary.never_accepted(page))
         self.list_changed |= self._totals.observe(page.total, at_least=page.end if page.received else 0)
         self._requests.largest_page = max(self._requests.largest_page, page.received)
         if not page.received and self._empty_from is None:
