@@ -1,6 +1,9 @@
 """`segments.sync()`: a segment gets the members of a source, whatever answers are lost on the way."""
 
+import json
+
 import pytest
+from clocks import FakeClock
 from kit import connect
 
 from carecloud_async import ConfigurationError, NotFoundError
@@ -185,6 +188,43 @@ async def test_a_refusal_of_what_is_done_already_is_none(sandbox, mode):
     async with connect(sandbox) as client:
         report = await client.segments.sync(segment, ids(sandbox, 0 if mode == "remove" else 5), mode=mode)
     assert counts(report) == ((0, 1, 0, 0) if mode == "remove" else (1, 0, 0, 0))
+    assert report.complete
+
+
+@pytest.mark.parametrize("mode", ["add", "remove", "mirror"])
+async def test_what_another_program_changes_meanwhile_is_made_good(sandbox, mode):
+    """A customer of the source who leaves or joins the segment during the run is as the mode asks at its end."""
+    people = ids(sandbox, *range(6))
+    segment = segment_of(sandbox, people[:4] if mode != "remove" else people[1:])
+    table = sandbox.records("segments/segment-records", of=segment)
+    calls = []
+
+    def interfere(call):
+        if "-customer" in call.path and not calls:
+            calls.append(call)
+            others = [one["customer_id"] for one in table if one["customer_id"] != people[0]]
+            table.refill([])
+            for one in others if mode != "remove" else [*others, people[0]]:
+                table.insert({"segment_id": segment, "customer_id": one})
+
+    async with connect(sandbox, on_call=interfere, clock=FakeClock()) as client:
+        report = await client.segments.sync(segment, people, mode=mode)
+    assert calls
+    assert members(sandbox, segment) == ([] if mode == "remove" else sorted(people))
+    assert report.complete
+    assert report.removed == (5 if mode == "remove" else 0)
+
+
+async def test_a_list_of_members_that_is_behind(sandbox):
+    """The refusal of a repeated call is no refusal of the customer: the list had not shown the first one yet."""
+    segment = segment_of(sandbox, ids(sandbox, 0))
+    old = json.dumps({"data": {"segment_records": [{"customer_id": ids(sandbox, 0)[0]}], "total_items": 1}})
+    sandbox.faults.add("GET /segments/{segment_id}/segment-records", status=200, body=old, after=1, times=2)
+    add = "POST /segments/{segment_id}/actions/add-customer"
+    sandbox.faults.add(add, status=400, body=REFUSED, after=1)
+    async with connect(sandbox, clock=FakeClock()) as client:
+        report = await client.segments.sync(segment, ids(sandbox, 0, 1), mode="add")
+    assert counts(report) == (1, 0, 1, 0)
     assert report.complete
 
 
