@@ -157,7 +157,7 @@ class _Sync:
             self._check_shrinking(before, remove, exact=exact)
         if self._options.dry_run:
             return self._report(wanted, before, (before | add) - remove, exact=exact)
-        after, exact = await self._write(add, remove)
+        after, exact = await self._write(wanted, add, remove)
         return self._report(wanted, before, after, exact=exact)
 
     def _check_shrinking(self, before: Collection[str], remove: Collection[str], *, exact: bool) -> None:
@@ -182,11 +182,13 @@ class _Sync:
         reasons: dict[str, int] = {}
         for reason in self._refused.values():
             reasons[reason] = reasons.get(reason, 0) + 1
+        gone = before - after
+        gone = gone & {*wanted} if self._options.mode == "remove" else gone - {*wanted}
         as_asked = [one for one in wanted if (one in before) == (self._options.mode != "remove")]
         return SegmentSyncReport(
             rows=self._rows,
             added=len((after - before) & {*wanted}) if self._options.mode != "remove" else 0,
-            removed=len(before - after) if self._options.mode != "add" else 0,
+            removed=len(gone) if self._options.mode != "add" else 0,
             unchanged=len(as_asked),
             unknown=self._unknown + self._unreadable,
             refused=len(self._refused),
@@ -277,23 +279,29 @@ class _Sync:
 
     # the difference
 
-    async def _write(self, add: set[str], remove: set[str]) -> tuple[set[str], bool]:
+    async def _write(self, wanted: set[str], add: set[str], remove: set[str]) -> tuple[set[str], bool]:
         """Add and remove customers until the members that are read show it; return the members then."""
         pauses = [_PAUSE * 2**number for number in range(_PASSES - 1)]
+        is_removal, too_many, refused = self._options.mode == "remove", remove, None
         while True:
             await self._send(add, self._segment.add)
             await self._send(remove, self._segment.remove)
             after, exact = await self._members()
-            done = (add & after) | (remove - after)
+            # Another program may have added or removed customers of the source since the first reading.
+            add = set() if is_removal else wanted - after
+            remove = (wanted if is_removal else too_many) & after
             # Also of a call that was sent again after its answer was lost, or that another program made first.
-            self._refused = {one: why for one, why in self._refused.items() if one not in done}
-            add, remove = add - done - self._refused.keys(), remove - done - self._refused.keys()
+            self._refused = {one: why for one, why in self._refused.items() if one in add or one in remove}
+            # A later refusal may be of a first call that had its effect, and that the list does not show yet.
+            refused = {*self._refused} if refused is None else refused
+            add, remove = add - refused, remove - refused
             if not add and not remove:
                 return after, exact
             if not pauses:
                 break
             await self._customers.clock.sleep(pauses.pop(0))
-        self._refused |= dict.fromkeys(add | remove, "the server fails on it, or the segment does not show it")
+        unseen = dict.fromkeys(add | remove, "the server fails on it, or the segment does not show it")
+        self._refused = unseen | self._refused
         return after, exact
 
     async def _send(self, ids: Iterable[str], call: Callable[[str], Awaitable[None]]) -> None:
