@@ -3,7 +3,7 @@
 import pytest
 from workflow_server import RefusedError, page
 
-from carecloud_async import BadRequestError, ConflictError, OutcomeUnknownError, TransportError
+from carecloud_async import BadRequestError, CareCloudError, ConflictError, OutcomeUnknownError, TransportError
 from carecloud_async.workflows import AssignedCard, CardOrigin, assign_card, assign_card_number
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +164,23 @@ async def test_a_card_that_cannot_be_looked_up_stays_unknown(client, server, car
     with pytest.raises(TransportError) as caught:
         await assign_card_number(client, **JANE, card_number="1000")
     assert caught.value.may_have_happened
+
+
+@pytest.mark.parametrize("operation", WRITES)
+async def test_a_card_that_another_customer_has_after_a_lost_answer(client, server, cards, operation):
+    """The lost write may still come, so that the error does not say that nothing was assigned."""
+    stock(server, cards, operation)
+
+    def take(sent):
+        cards[:] = [card("free", "john")]
+        return {"card_id": "free"}
+
+    server.on(operation, take)
+    server.lose(operation)
+    with pytest.raises(CareCloudError) as caught:
+        await assign_card_number(client, **JANE, card_number="1000")
+    assert caught.value.may_have_happened
+    assert "nothing was assigned" not in str(caught.value)
 
 
 async def test_a_pool_that_cannot_be_looked_up_stays_unknown(client, server, cards):

@@ -219,6 +219,32 @@ async def test_a_link_of_another_customer_is_a_conflict(client, records):
         await link_customer(client, customer_id="jane", **IDS)
 
 
+async def test_a_link_of_another_customer_after_a_lost_answer(client, server, records):
+    """The lost link may have been made as well, so that the error does not say that nothing was linked."""
+
+    def create(sent):
+        records.append(record("john"))
+        return {"customer_source_record_id": "1"}
+
+    server.on("POST /customers/{}/customer-source-records", create)
+    server.lose("POST /customers/{}/customer-source-records")
+    with pytest.raises(OutcomeUnknownError):
+        await link_customer(client, customer_id="jane", **IDS)
+
+
+async def test_two_customers_after_a_lost_answer(client, server, records):
+    """Another process created the same customer: the one that was lost may be there too, and the error says so."""
+
+    def create(sent):
+        records.extend([record("jane"), record("john")])
+        return {"customer_id": "jane"}
+
+    server.on("POST /customers", create)
+    server.lose("POST /customers")
+    with pytest.raises(OutcomeUnknownError):
+        await sync_customer(client, **IDS, customer=JANE)
+
+
 async def test_a_form_is_checked_field_by_field(client, server):
     """Only what was typed is asked for, and one no makes the sign-up impossible."""
     server.on("POST /customers/actions/check-registration-ability", {"registration_ability": True})
