@@ -203,10 +203,7 @@ async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> 
     except CareCloudError as error:
         if error.may_have_happened:
             error.fix = RESEND_BILL
-        try:
-            return await found_after(error, partial(_purchase_of, client, checkout, bill))
-        except ConflictError:  # of another bill: this one may still come
-            raise error from None
+        return await found_after(error, partial(_purchase_of, client, checkout, bill))
     return SentPurchase(purchase_id=purchase_id, bill_id=bill.bill_id)
 
 

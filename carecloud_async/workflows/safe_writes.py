@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from carecloud_async.errors import ApiError, CareCloudError, ResponseError, TransportError
+from carecloud_async.errors import ApiError, CareCloudError, ConflictError, ResponseError, TransportError
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -45,7 +45,7 @@ async def found_after(error: CareCloudError, search: Callable[[], Awaitable[T | 
 
     Raises:
         CareCloudError: the write did nothing, or what it makes was not found.
-        ConflictError: the search found a record of another customer.
+        ConflictError: the server refused the write, and the search found a record of another customer.
     """
     if not refused and not error.may_have_happened:
         raise error
@@ -53,6 +53,10 @@ async def found_after(error: CareCloudError, search: Callable[[], Awaitable[T | 
         found = await search()
     except (TransportError, ApiError, ResponseError):
         found = None
+    except ConflictError:
+        if not error.may_have_happened:
+            raise
+        found = None  # another customer's: the write that was lost may still come, or may have been made as well
     if not found:
         raise error
     return found
