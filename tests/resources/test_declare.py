@@ -237,6 +237,19 @@ async def test_an_update_without_a_get_finds_the_record_in_its_list():
         await sources.update("3", {"external_id": "new"})
 
 
+@pytest.mark.parametrize(("shown", "given"), [(2, "2"), ("AB12", "ab12")])
+async def test_an_update_finds_an_id_that_the_list_spells_otherwise(shown, given):
+    """A server may write ids as numbers, or in another case than where the caller has them from."""
+    record = {"customer_source_record_id": shown, "external_id": "old"}
+    wire = Wire(answer({"sources": [{"customer_source_record_id": None}, record], "total_items": 2}), b"")
+
+    class Spelled(Sources, call="made_up.spelled", id_field="customer_source_record_id"):
+        """Sources that have no GET."""
+
+    await Spelled(wire, a_id="a").update(given, {"external_id": "new"})
+    assert wire.calls[1][3] == {"source": {"external_id": "new"}}
+
+
 async def test_an_update_of_no_record_is_a_broken_answer(client, sandbox):
     """A GET that answers with a list cannot be merged into."""
     sandbox.faults.add("GET /customers/{customer_id}", garbage=True, times=99)
