@@ -10,11 +10,12 @@ import attrs
 from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import api_names
 from carecloud_async._base.codec.json_text import load
-from carecloud_async._base.codec.raw_json import RawJson, members
+from carecloud_async._base.codec.raw_json import NULL, RawJson, members
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async.errors import ConfigurationError, ConflictError, NotFoundError
 from carecloud_async.models.base import Model, source_of
+from carecloud_async.models.ids import same_id
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.hints import changes_in_a_dict
@@ -143,7 +144,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
     async def _find(self, record_id: str, id_field: str) -> RawJson | None:
         async for line in self.list().fresh().raw():  # type: ignore[attr-defined]
             record = RawJson(line)
-            if record.is_object and members(record).get(id_field) == codec.encode(record_id):
+            if record.is_object and same_id(load(members(record).get(id_field, NULL)), record_id):
                 return record
         return None
 
