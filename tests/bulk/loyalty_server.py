@@ -55,12 +55,13 @@ class LoyaltyServer(httpx.AsyncBaseTransport):
         bills: the bodies of the bills that were written.
         sent: the paths of the writes that arrived.
         faults: faults of the writes to come, one each: `before` and `after` lose the answer, seconds write late.
+        strange: entries that end every list.
         reads: how many reads there were.
     """
 
     def __init__(self, clock):
         self.purchases, self.points, self.credits, self.statuses, self.bills = [], [], [], [], []
-        self.sent, self.faults, self.reads = [], [], 0
+        self.sent, self.faults, self.strange, self.reads = [], [], [], 0
         self._clock, self._late = clock, []
 
     async def handle_async_request(self, request):
@@ -102,6 +103,7 @@ class LoyaltyServer(httpx.AsyncBaseTransport):
         for field in ("point_operation_note", "credit_operation_note"):
             if field in wanted:
                 found = [one for one in found if wanted[field] in one[field]]
+        found = [*found, *self.strange]
         page = found[int(wanted.get("offset", 0)) :][: int(wanted.get("count", 100))]
         return httpx.Response(200, json={"data": {name: page, "total_items": len(found)}})
 

@@ -131,6 +131,30 @@ async def test_a_status_that_has_ended_is_given_again(server, clock):
     assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 3, "unchanged": 1}
 
 
+async def test_a_status_whose_state_is_a_text(server, clock):
+    """A server that writes its numbers as texts has an active record all the same: no customer gets it again."""
+    record = {"status_id": GOLD, "valid_from": "2020-01-01 00:00:00", "valid_to": None}
+    for number, state in enumerate(("1", "0")):
+        server.statuses.append({**record, "state": state, "customer_id": f"{number:026x}"})
+    rows = [{"customer_id": f"{one:026x}", "status_id": GOLD} for one in range(2)]
+    assert counts(await write(server, clock, "statuses", rows, match="customer_id")) == {"created": 1, "unchanged": 1}
+
+
+@pytest.mark.parametrize("empty", [None, []], ids=["null", "list"])
+@pytest.mark.parametrize("kind", ["points", "credits", "statuses"])
+async def test_a_list_with_an_entry_that_is_no_record(server, clock, kind, empty, tmp_path):
+    """It may be what the row is looked up by: nothing is written, the row says why, and the run goes on."""
+    server.strange = [empty]
+    row = {"customer_id": ADA, **({"status_id": GOLD} if kind == "statuses" else {"reference": "B1", "amount": 1})}
+    match = "customer_id" if kind == "statuses" else "reference"
+    values = PARTNER if kind == "credits" else {}
+    results = tmp_path / "results.jsonl"
+    report = await write(server, clock, kind, [row], match=match, values=values, results=results)
+    assert counts(report) == {"refused": 1}
+    assert "an entry that is no record" in read(results)[0]["reasons"][0]
+    assert not server.sent
+
+
 async def test_a_status_from_a_time_on(server, clock, tmp_path):
     """A row that names the beginning is found by it, and one that names another end is refused."""
     row = {"customer_id": ADA, "status_id": GOLD, "valid_from": "2027-01-01", "valid_to": "2027-12-31 23:59:59"}
