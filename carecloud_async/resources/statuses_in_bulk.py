@@ -77,7 +77,7 @@ class StatusWrites(ActionFamily):
         """Return whether a record is valid now; what it does not say does not count."""
         now = datetime.fromtimestamp(self.clock.time(), self.caller.context.project.timezone)
         begin, end = _spelled(record.get("valid_from")), _spelled(record.get("valid_to"))
-        is_active = record.get("state") in {None, RecordState.ACTIVE}
+        is_active = record.get("state") is None or same_id(record["state"], RecordState.ACTIVE.value)
         has_begun = begin is None or begin <= f"{now + _CLOCKS_DIFFER:{_SPELLED}}"
         return is_active and has_begun and (end is None or end > f"{now:{_SPELLED}}")
 
