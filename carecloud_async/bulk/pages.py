@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.listings.look_ups import read_page
 
-__all__ = ["PAGE", "TakenError", "TooManyError", "lines_of", "read_all", "read_some", "sample"]
+__all__ = ["PAGE", "TakenError", "TooManyError", "lines_of", "read_all", "read_records", "read_some", "sample"]
 
 #: Records of a page.
 PAGE: Final = 1000
@@ -61,6 +61,18 @@ async def read_some(listing: Listing[Any], *, alone: bool) -> Sequence[bytes]:
         path = Path(folder) / "list.jsonl"
         await read_all(listing, path)
         return await run_in_thread(lambda: [*lines_of(path)])
+
+
+async def read_records(listing: Listing[Any]) -> Sequence[bytes]:
+    """Return the records that a filter of one value finds, each once.
+
+    Raises:
+        ExportError: they cannot be read exactly, or one of them is shown as null or as an empty list.
+    """
+    lines = await read_some(listing, alone=True)
+    if not all(line.startswith(b"{") for line in lines):
+        raise ExportError("the server shows an entry that is no record, which may be the one that is looked for")
+    return lines
 
 
 async def read_all(listing: Listing[Any], path: Path) -> None:

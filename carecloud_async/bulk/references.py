@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from carecloud_async.bulk.pages import read_some
+from carecloud_async.bulk.pages import read_records
 from carecloud_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ async def find_by_reference(history: Listing[Any], *, note_field: str, reference
         note_field: the field of a record that is its note.
 
     Raises:
-        ExportError: the server found more than a page, which cannot be read exactly.
+        ExportError: what the server found cannot be read exactly.
         CareCloudError: the server cannot be reached, or refuses the client.
     """
-    lines = await read_some(history, alone=True)
+    lines = await read_records(history)
     return [line for line in lines if reference_in(msgspec.json.decode(line).get(note_field)) == reference]

@@ -13,7 +13,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import drop_if_equal
 from carecloud_async.bulk.family import Family, Key
-from carecloud_async.bulk.pages import PAGE, read_some
+from carecloud_async.bulk.pages import PAGE, read_records, read_some
 from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.outbox.family import CallKind
@@ -31,7 +31,7 @@ __all__ = ["KINDS"]
 
 async def _first(listing: Listing[Any], is_it: Callable[[Mapping[str, Any]], bool]) -> bytes | None:
     """Return the first record of a list that is wanted; without one, the list was read exactly."""
-    lines = await read_some(listing.fresh(), alone=True)
+    lines = await read_records(listing.fresh())
     return next((line for line in lines if is_it(msgspec.json.decode(line))), None)
 
 

@@ -13,7 +13,7 @@ from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async.bulk.compare import changed_fields
 from carecloud_async.bulk.family import BulkWrites, Family, FoundRecords, Merged
-from carecloud_async.bulk.pages import PAGE, read_some
+from carecloud_async.bulk.pages import PAGE, read_records
 from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.errors import NotFoundError
 from carecloud_async.models.base import Input
@@ -45,7 +45,7 @@ async def find_statuses(statuses: Family, keys: Sequence[tuple[str, ...]]) -> Fo
     ((customer_id,),) = keys
     records = Customers(statuses.caller).status_records(customer_id.strip()).list(count=PAGE).fresh()
     try:
-        return [((customer_id,), line) for line in await read_some(records, alone=True)]
+        return [((customer_id,), line) for line in await read_records(records)]
     except NotFoundError:  # there is no such customer, as the server will say when it is written
         return []
 
