@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import threading
 import uuid
 import zipfile
 
@@ -82,6 +83,23 @@ def archive(entries):
         for name, value in entries.items():
             made.writestr(name, value)
     return file.getvalue()
+
+
+async def test_a_slow_storage_holds_up_no_event_loop(url, storage, tmp_path):
+    """A file of changes, and an export, store their state in worker threads."""
+    loop, threads = threading.get_ident(), []
+
+    def put(file, path):
+        threads.append(threading.get_ident())
+        storage.put(MEMORY, file, path)
+
+    storage.on_put(put)
+    async with connect(Sandbox(customers=5, seed=1, untidy=False)) as client:
+        source = client.customers.list().export_source()
+        await write_changes(source, tmp_path / "1.jsonl", url, ChangesOptions(), ChangesFileOptions())
+        await client.customers.list().export(tmp_path / "2.jsonl", state=f"{url}-of-export")
+    assert len(threads) == 2
+    assert loop not in threads
 
 
 async def test_a_night_whose_put_has_no_answer(temporary, url, storage, tmp_path):

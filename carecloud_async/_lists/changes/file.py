@@ -29,6 +29,7 @@ from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
 from carecloud_async._lists.changes.reader import Changes, disk_errors, has_unfinished, open_state
 from carecloud_async._lists.changes.state_file import PUBLICATION, StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
+from carecloud_async._lists.export.confirming import confirm
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.formats.registry import SinkStream
@@ -77,11 +78,7 @@ async def write_changes(
         CareCloudError: the server cannot be read.
     """
     written = await publish_changes(source, target, state, options, file_options)
-    try:
-        # Without awaiting: a cancellation after it would tell the caller that the file is not there.
-        written.confirm()
-    finally:
-        written.close()
+    await confirm(written)
     return written.report
 
 
@@ -102,11 +99,18 @@ class WrittenChanges:
         self._state = state
         self._remote = remote
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the state lives in a storage service."""
+        return self._remote is not None
+
     def confirm(self) -> None:
-        """Note that the report was received: the next run brings what changed since. Blocks for a few milliseconds.
+        """Note that the report was received: the next run brings what changed since.
+
+        Blocks: a local state for a few milliseconds, another one as long as its storage service takes.
 
         Raises:
-            ExportError: the disk refuses.
+            ExportError: the disk or the storage refuses.
         """
         self._state.set(PUBLICATION, None)
         self._state.commit()

@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from carecloud_async._base.runs import RunFile, RunKind
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._lists.export.confirming import confirm
 from carecloud_async._lists.export.errors import BadExportError, disk_error
 from carecloud_async._lists.export.reading.since import require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
@@ -136,14 +137,7 @@ async def run(
         CareCloudError: the server cannot be read.
     """
     written = await write_export(source, target, options, timeless=timeless, expects_records=expects_records)
-    try:
-        if written.is_remote:
-            await run_in_thread_regardless(written.confirm)
-        else:
-            # Without awaiting: after a cancellation the caller would repeat an export whose mark has moved.
-            written.confirm()
-    finally:
-        written.close()
+    await confirm(written)
     return written.report
 
 
