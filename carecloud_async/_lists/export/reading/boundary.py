@@ -75,6 +75,7 @@ class Boundary:
         self.ambiguous: bool = False
         self.furthest: Identity | None = recent[-1] if recent else None
         self._recent = RecentIds(recent, order=order, has_forgotten=has_forgotten)
+        self._rejected: Sequence[Identity] = ()  # the ids of the page that is not in order
         # Everything up to this id was accepted, although it is not remembered: its record was deleted, for example.
         self._lower_bound = last if last is not None and last not in self._recent else None
 
@@ -82,6 +83,11 @@ class Boundary:
     def recent_ids(self) -> list[Identity]:
         """Ids near the boundary, for a checkpoint."""
         return self._recent.newest(_MIN_IDS)
+
+    @property
+    def shown_ids(self) -> set[Identity]:
+        """The ids that are remembered, and those of a page that is not in order: another reading shows them too."""
+        return {*self._recent.newest(len(self._recent)), *self._rejected}
 
     @property
     def last_id(self) -> Identity | None:
@@ -106,6 +112,7 @@ class Boundary:
         if self.order is None:
             self.ambiguous = self.ambiguous or page.is_ambiguous
         elif not self.order.check(page.ids):
+            self._rejected = page.ids
             raise NotInOrderError(ambiguous=page.is_ambiguous)
         else:
             self.evidence += sorted_bits(len(page.ids))

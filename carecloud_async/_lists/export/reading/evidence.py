@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from carecloud_async._lists.export.reading.pages import Identity, RawPage
@@ -122,6 +122,7 @@ class Doubts:
 
     Args:
         position: what an earlier run of the pass left.
+        shown: see `ListPass`.
 
     Attributes:
         ends_early: whether the last page ended before its own total.
@@ -135,11 +136,11 @@ class Doubts:
             left out before, or are new.
     """
 
-    def __init__(self, position: Position) -> None:
+    def __init__(self, position: Position, shown: Collection[Identity] = ()) -> None:
         self.ends_early: bool = False
         self.cut: int = position.cut
         self.leaves_out: bool = position.leaves_out
-        self.passed_over: set[Identity] = set()
+        self.passed_over: set[Identity] = {*shown}
         self.shown: int = 0
         self.found_again: int = position.found_again
 

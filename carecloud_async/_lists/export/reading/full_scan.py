@@ -115,6 +115,7 @@ class FullScan:
     ) -> ListPass:
         """Return a pass over the list. It must find as many records as any earlier answer gave; see `ListPass`."""
         position = evolve(position, largest_total=self.fetcher.largest_total)
+        shown, self.fetcher.dropped = self.fetcher.dropped, set()
         return ListPass(
             self.fetcher,
             params=params,
@@ -123,6 +124,7 @@ class FullScan:
             plan=self.plan,
             position=position,
             stop_after=stop_after,
+            shown=shown,
         )
 
     def _start_position(self) -> Position:
@@ -133,7 +135,8 @@ class FullScan:
     async def _start_over(self, *, by_text: bool) -> None:
         """Drop the records written so far: they cannot be relied on."""
         await self.recorder.start_over()
-        self.fetcher.by_text |= by_text
+        if by_text:
+            self.fetcher.by_text, self.fetcher.dropped = True, set()
 
     async def _may_start_over(self) -> bool:
         """Drop what was written, because records may be missing from it; return whether that is possible."""
@@ -170,7 +173,11 @@ class FullScan:
                 params, boundary, accept, position=self._start_position() if number == 1 else Position()
             )
 
-        found = await read_in_order(make_pass, boundary)
+        try:
+            found = await read_in_order(make_pass, boundary)
+        except NotInOrderError:
+            self.fetcher.dropped = boundary.shown_ids
+            raise
         is_short = any(one.falls_short(self.recorder.counts.records) for one in found.doubted)
         self.recorder.end_pass(found.doubted[-1], exact=found.exact and not is_short, passes=found.passes)
         return not (found.exact and is_short)
@@ -316,7 +323,7 @@ def _is_done(list_pass: ListPass, deduplicator: Deduplicator, *, is_confirmed: b
     """Return whether another pass would find nothing."""
     total, known = list_pass.position.total, deduplicator.known
     if not list_pass.list_changed:
-        return known == total or is_confirmed
+        return is_confirmed or (known == total and not list_pass.falls_short(known))
     return is_confirmed and (total is None or known >= total)
 
 

@@ -6,23 +6,21 @@ A pass is exact if
 2. the last page ends where its own total says, and
 3. as many records were read as the totals promise, and all that any page showed: see `Totals` and `Doubts`.
 
-Each page overlaps the one before by a record. If records were deleted in between, the later page begins too far on and
-does not connect: earlier pages are read until one connects. Each gap widens the overlap of later pages, so that steady
-change costs wider pages instead of extra requests. If records moved towards the end of the list, the pages before may
-have left out some, also where a greater total suggests that they are new: these pages are read again. At the end of the
-total, single pages are read until one shows that nothing follows.
+Each page overlaps the one before by a record. After deletions a later one may not connect: earlier pages are read until
+one does, and later pages overlap more, which costs less than more requests. If records moved towards the end of the
+list, the pages before may have left out some, and are read again, even if a greater total suggests that some are new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.evidence import Doubts, Totals
 from carecloud_async._lists.export.reading.page_requests import PageRequests, Probe
-from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.taken_pages import TakenPages, compare
 from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.page_plan import PagePlan
@@ -52,6 +50,7 @@ class ListPass:
         plan: the number of requests at once, and of records in each: at least 2, so that pages overlap.
         position: the position to begin from.
         stop_after: returns whether to stop after a page.
+        shown: ids of records that were shown before, and were dropped: this pass has to show them.
 
     Attributes:
         is_whole: whether no gap was left, and nothing was concluded without proof.
@@ -70,6 +69,7 @@ class ListPass:
         plan: PagePlan,
         position: Position = _START,
         stop_after: Callable[[RawPage], bool] = lambda _: False,
+        shown: Collection[Identity] = (),
     ) -> None:
         self._plan = plan
         self._boundary = boundary
@@ -86,7 +86,7 @@ class ListPass:
         self._is_done = False  # whether no more pages are wanted
         self._is_stopped = False  # whether that is because of `stop_after`: the end of the list was not looked for
         self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
-        self._doubts = Doubts(position)
+        self._doubts = Doubts(position, shown)
         self._taken = TakenPages(position, boundary.recent_ids, size=self._requests.full_size)
         self._reads_again = False  # whether pages are read again that may have left out records
         self._empty_from: int | None = None  # the offset of the first page without entries

@@ -96,6 +96,7 @@ class RawPageFetcher:
         is_empty: whether no page had an entry, or a total.
         largest_total: the largest total so far; `None` if there was none.
         date: the server's clock at its first answer; `None` if it did not show it.
+        dropped: ids of records that a reading showed which began again; the next pass has to show them.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class RawPageFetcher:
         self.retries: int = 0
         self.is_empty: bool = True
         self.largest_total: int | None = largest_total
+        self.dropped: set[Identity] = set()
         self.times: ChangeTimes = ChangeTimes(source.project.timezone)
         self.date: datetime | None = None
         self._answered = False
