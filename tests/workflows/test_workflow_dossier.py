@@ -98,13 +98,32 @@ async def test_what_may_not_be_read_does_not_stop_the_rest(client, sandbox):
     assert not found.is_complete
 
 
+@pytest.mark.parametrize("place", [0, 2])
+async def test_a_list_that_is_not_found_in_its_middle_failed(sandbox, place):
+    """A 404 once, or on a later page, does not say that the project lacks the list: the dossier is not complete."""
+    sandbox.settings.max_count = 2
+    inner, asked = sandbox.transport(), []
+
+    async def handle(request):
+        if request.url.path.endswith("/v1.0/cards"):
+            asked.append(request)
+            if len(asked) == place + 1:
+                return httpx.Response(404, json={"error": {"exception": "not_found"}})
+        return await inner.handle_async_request(request)
+
+    async with connect(sandbox, transport=httpx.MockTransport(handle)) as client:
+        found = await dossier(client, FIRST_CUSTOMER_ID)
+    assert by_name(found)["cards"].status is PartStatus.FAILED
+    assert not found.is_complete
+
+
 async def test_a_customer_who_is_deleted_meanwhile_has_no_dossier(sandbox):
     """Lists of a customer who is gone are empty or not found: no dossier calls that complete."""
     inner = sandbox.transport()
 
     class Transport(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
-            if request.url.path.endswith("/addresses"):
+            if request.url.path.endswith("/addresses") and FIRST_CUSTOMER_ID in sandbox.customers.ids():
                 sandbox.customers.delete(FIRST_CUSTOMER_ID)
             return await inner.handle_async_request(request)
 
