@@ -7,10 +7,11 @@ The first run loads everything. Each later run loads the records that changed si
 began (by `last_change`) and merges them by id. The time is kept in dlt's state and committed with the load. Deleted
 records are not among the changes: run with `full=True`, weekly for example, which reads everything and replaces the
 table. Lists whose records have no id or no `last_change` are read whole and replaced in every run. A table is replaced
-only by an exact reading, unless `allow_inexact=True` is given.
+only by an exact reading, unless `allow_inexact=True` is given; an empty list is none if it had records in the last run.
 
 `deletions=True` compares each list with the last run (`carecloud_async.changes`) and merges creations, updates and
-deletions; deleted rows leave the table by dlt's `hard_delete` hint. The state files are in `state_folder` or the
+deletions; deleted rows leave the table by dlt's `hard_delete` hint. The first such run, and the first one after a run
+without `deletions`, reads everything and replaces the table. The state files are in `state_folder` or the
 pipeline's working folder, and are committed with dlt's own state.
 
 Each list is read to its end into a temporary file before its first row is handed to dlt: rows are exact, as those of an
@@ -109,7 +110,8 @@ def carecloud_source(
         params = {**chosen.get(name, {}), **({"count": count} if operation.paged else {})}
         one = _List(operation=operation, make_client=make_client, params=params, concurrency=concurrency)
         if deletions:
-            resources.append(_changes_resource(one, full=full, folder=Path(state_folder) if state_folder else None))
+            folder = Path(state_folder) if state_folder else None
+            resources.append(_changes_resource(one, full=full, allow_inexact=allow_inexact, folder=folder))
         else:
             resources.append(_resource(one, full=full, allow_inexact=allow_inexact))
     return dlt.source(lambda: resources, name="carecloud")()
@@ -156,15 +158,14 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
     fingerprints, replaces = source.fingerprints(), full or not incremental
 
     def rows() -> Iterator[Any]:
-        state = dlt.current.resource_state()
-        last = state if state.get("list") == fingerprints else {}
-        known = {} if full else last
+        state, filled = dlt.current.resource_state(), _filled()
+        known = state if not full and state.get("list") == fingerprints else {}
         since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
         with spool(
             the_list.open,
             changed_since=since,
             timeless=timeless,
-            expects_records=bool(last.get("has_records")),
+            expects_records=filled.get(the_list.table) == fingerprints,
             concurrency=the_list.concurrency,
         ) as spooled:
             report = spooled.report
@@ -174,40 +175,60 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
                 yield dlt.mark.materialize_table_schema()
             for batch in spooled.batches():
                 yield [_without_nulls(row) for row in batch.to_pylist()]
+        if report.exact or replaces:
+            has_records = report.records or (since if report.total is None else report.total)
+            filled[the_list.table] = fingerprints if has_records else None
         if report.exact:
             mark = report.next_changed_since if incremental else None
             state.update(
                 list=fingerprints,
+                compared=None,
                 changed_since=None if mark is None else mark.isoformat(),
                 timeless=timeless.found,
-                has_records=bool(report.total if report.total is not None else report.records or since),
             )
 
     return the_list.resource(rows, replaces=replaces, columns=_columns(source))
 
 
-def _changes_resource(the_list: _List, *, full: bool, folder: Path | None) -> DltResource:
+def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folder: Path | None) -> DltResource:
     source = the_list.source()
     if the_list.operation.id_field is None:
         raise ConfigurationError(f"{source.name} has no ids, by which deleted rows could be found: leave deletions out")
     fingerprints = source.fingerprints()
 
     def rows() -> Iterator[Any]:
-        state = dlt.current.resource_state()
+        state, filled = dlt.current.resource_state(), _filled()
         # Not in the resource's state, which dlt empties where a table is replaced: a run that fails must not end it.
         generations = dlt.current.source_state().setdefault("generations", {})
-        last, is_empty = generations.get(the_list.table), full or state.get("compared") != fingerprints
-        path, generation = begin_generation(_states(folder), the_list.table, last=last, is_empty=is_empty)
+        last, is_filled = generations.get(the_list.table), bool(filled.get(the_list.table) or state.get("list"))
+        begins = full or last is None or state.get("compared") != fingerprints
+        path, generation = begin_generation(_states(folder), the_list.table, last=last, is_empty=begins)
         with spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
-            if not spooled.report.exact:
-                _report_inexact(source.name, fails=full, replaces=full)
+            report = spooled.report
+            # What other runs loaded is not in a state that begins, which could not delete it. A new table is merged:
+            # only then does dlt give it the columns that later merges need.
+            replaces = full or (begins and report.exact and is_filled)
+            has_records = report.total or report.created or report.updated or report.unchanged
+            is_gone = replaces and not has_records and filled.get(the_list.table) == fingerprints
+            if is_gone or not report.exact:
+                _report_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
+            if replaces:
+                hints = dlt.mark.make_hints(write_disposition="replace")
+                yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
             for batch in spooled.batches():
                 yield [_changed_row(row) for row in batch.to_pylist()]
         generations[the_list.table] = generation
-        state.update(compared=fingerprints)
+        state.update(compared=fingerprints if report.exact or not begins else None)
+        filled[the_list.table] = fingerprints if has_records else None
 
     columns = _columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}}
     return the_list.resource(rows, replaces=full, columns=columns)
+
+
+def _filled() -> dict[str, Any]:
+    """Return which list filled each table: an empty one is doubted then. dlt keeps it where it replaces a table."""
+    filled: dict[str, Any] = dlt.current.source_state().setdefault("filled", {})
+    return filled
 
 
 def _states(folder: Path | None) -> Path:

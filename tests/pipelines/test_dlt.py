@@ -151,6 +151,38 @@ def test_an_inexact_reading_replaces_no_table(sandbox, pipeline, night):
     assert ids(pipeline, "countries", "country_id") == sorted(countries.ids())
 
 
+@pytest.mark.parametrize("options", [{}, {"deletions": True}])
+def test_an_empty_answer_empties_no_table(sandbox, pipeline, night, options):
+    """A list that had records and is empty replaces no table, since a right that was taken away looks the same."""
+    night("countries", full=True, **options)
+    before = ids(pipeline, "countries", "country_id")
+    countries = sandbox.records("countries")
+    for one in countries.ids():
+        countries.delete(one)
+    for _ in range(2):
+        with pytest.raises(Exception, match="allow_inexact=True"):
+            night("countries", full=True, **options)
+    assert ids(pipeline, "countries", "country_id") == before
+    night("countries", full=True, allow_inexact=True, **options)
+    assert ids(pipeline, "countries", "country_id") == []
+    night("countries", full=True, **options)
+
+
+@pytest.mark.parametrize("other", [{}, {"full": True}])
+def test_deletions_follow_runs_without_them(sandbox, pipeline, night, other):
+    """A comparison does not know what other runs loaded: the first one after them replaces the table."""
+    night("customers", deletions=True)
+    gone = sandbox.customers.insert()
+    night("customers", **other)
+    sandbox.customers.delete(gone)
+    night("customers", deletions=True)
+    assert ids(pipeline) == sorted(sandbox.customers.ids())
+    sandbox.customers.delete(sandbox.customers.id_at(5))
+    rows, _ = night("customers", deletions=True)
+    assert rows["customers"] == 1
+    assert ids(pipeline) == sorted(sandbox.customers.ids())
+
+
 def test_deleted_records_leave_the_table(sandbox, pipeline, night):
     """`deletions=True`: nights merge creations and updates, and the rows of deleted records are gone."""
     rows, _ = night("customers", "countries", deletions=True)
