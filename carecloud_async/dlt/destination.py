@@ -6,7 +6,6 @@ resumed; a file that was written is not written again.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import anyio
 import dlt
 from attrs import frozen
+from dlt.common import logger as dlt_log  # which dlt shows; ours is silent where the application has none
 from dlt.common.json import json as typed_json
 
 from carecloud_async._base.runtime.durable_files import replace_file, sync_folder
@@ -29,8 +29,6 @@ from carecloud_async.dlt.settings import client_of_settings
 from carecloud_async.resources.lookup.by_name import open_family, require_bulk
 
 __all__ = ["carecloud_destination"]
-
-_log = logging.getLogger("carecloud_async.dlt")
 
 
 def carecloud_destination(
@@ -118,7 +116,8 @@ class _Writer:
         journal.unlink(missing_ok=True)  # of rows without a key it is kept until the note is durable
         if not report.complete:
             counts = report.refused, report.conflict, report.unknown
-            _log.warning("%s: %d rows were refused, %d in conflict, %d unknown", table, *counts)
+            found = f"{table}: {counts[0]} rows were refused, {counts[1]} in conflict, {counts[2]} unknown"
+            dlt_log.warning(f"{found}; rejects= writes the refused ones to a file, max_refused= lets the load fail")
 
     async def _write(self, file: Path, journal: Path, name: str) -> BulkWriteReport:
         rejects = None if self.rejects is None else self.rejects / f"{name}.jsonl"

@@ -20,7 +20,6 @@ export are (`carecloud_async.export`), and no event loop is left open between th
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,6 +29,7 @@ from typing import Any
 
 import dlt
 from attrs import field, frozen
+from dlt.common import logger as dlt_log  # which dlt shows; ours is silent where the application has none
 from dlt.sources import DltResource, DltSource
 
 from carecloud_async._base.runtime.validators import require_int
@@ -50,8 +50,6 @@ from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.resources.lookup.by_name import find_list, open_list
 
 __all__ = ["carecloud_source"]
-
-_log = logging.getLogger("carecloud_async.dlt")
 
 #: The column that marks a row as deleted; always null in the table.
 _DELETED = "carecloud_deleted"
@@ -257,8 +255,8 @@ def _report_inexact(name: str, *, fails: bool, replaces: bool) -> None:
         raise ExportError(
             f"{doubt}. The table stays as it was: run again when the list is calmer, or pass allow_inexact=True"
         )
-    _log.warning(
-        "%s: the table is replaced nevertheless" if replaces else "%s: the next run repeats its changes", doubt
+    dlt_log.warning(
+        f"{doubt}: {'the table is replaced nevertheless' if replaces else 'the next run repeats its changes'}"
     )
 
 

@@ -57,6 +57,12 @@ def test_rows_are_written(pipeline, sandbox):
     assert sandbox.count("POST /customers") == posts
 
 
+def test_refused_rows_are_in_the_log_that_dlt_shows(pipeline, capfd):
+    """A load whose rows were refused ends well: its log says so, also where the application has set up no logging."""
+    pipeline(match="email").run([{"email": "refused@example.com"}], table_name="customers")
+    assert "customers: 1 rows were refused" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("match", ["email", None])
 def test_a_package_that_fails_in_the_middle_makes_no_double(pipeline, sandbox, match):
     """A load that fails in the middle and is tried again by dlt has each row once."""
