@@ -336,7 +336,7 @@ class Changes(Generic[T]):
                 await run_in_thread(start_over)
 
         async with BackgroundTasks() as tasks:
-            counts = await scan(
+            return await scan(
                 source,
                 Checkpoint(),
                 since=since,
@@ -347,14 +347,6 @@ class Changes(Generic[T]):
                 writer=Writer(commit, tasks=tasks, clock=source.clock),
                 restart=restart,
             )
-        if not counts.nulls:
-            return counts
-        _log.warning(
-            "%s: %d entries of the list are null, and may stand for any record: deletions wait for a later run",
-            source.name,
-            counts.nulls,
-        )
-        return evolve(counts, exact=False)
 
     def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
         state = self._files.state

@@ -105,6 +105,13 @@ async def scan(
             await changed_scan.read()
         if expects_records and fetcher.is_empty and recorder.counts.exact and not await _is_believed_empty(source):
             recorder.doubt()
+        if recorder.counts.nulls:
+            _log.warning(
+                "%s: %d entries of the list are null, and may stand for any record: the reading is not exact",
+                source.name,
+                recorder.counts.nulls,
+            )
+            recorder.doubt()
         await recorder.finish()
     return recorder.counts
 
