@@ -15,6 +15,7 @@ import msgspec
 
 from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
+from carecloud_async._lists.changes.reader import disk_errors
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
 from carecloud_async._lists.listings.listing import Listing
@@ -60,7 +61,7 @@ async def compare(
 
     Raises:
         BadSourceError: the source cannot be read, or records cannot be compared by the key.
-        ExportError: the list cannot be read.
+        ExportError: the list cannot be read, or the results cannot be written.
         CareCloudError: the server cannot be reached, or refuses the client.
     """
     key = _key(family, options.match)
@@ -81,7 +82,8 @@ async def compare(
             columns = [*dict.fromkeys((*names, *one.key_columns)), *OUTCOME_COLUMNS]
             found = one.ledger.results(one.key_columns[-1])
             write = partial(write_rows, results, found, columns, dialect=rows.dialect)
-            await run_in_thread(write)
+            with disk_errors(results):
+                await run_in_thread(write)
         seconds = family.clock.monotonic() - began
         return _report(counts, read, report, seconds=seconds, results=results, not_compared=one.not_compared)
     finally:

@@ -16,6 +16,7 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import api_names, paths_to
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
+from carecloud_async._lists.changes.reader import disk_errors
 from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of
@@ -99,7 +100,7 @@ async def find_duplicates(
 
     Raises:
         ConfigurationError: a field is none of the list's records, or the list has no ids.
-        ExportError: the list cannot be read.
+        ExportError: the list cannot be read, or the file cannot be written.
         CareCloudError: the server cannot be reached, or refuses the client.
     """
     source = listing.export_source()
@@ -124,10 +125,12 @@ async def find_duplicates(
         await run_in_thread(groups.link)
         plans = Path(folder.name) / "plans.jsonl"
         belongings = _Belongings(client) if plan and source.operation.path == "/customers" else None
-        requests = await _write_plans(groups, belongings, plans)
+        with disk_errors(plans):
+            requests = await _write_plans(groups, belongings, plans)
         shown = [path for paths in keys.values() for path in paths]
         write = partial(write_rows, target, _rows(plans), [*dict.fromkeys(shown), *_COLUMNS], dialect=Dialect())
-        await run_in_thread(write)
+        with disk_errors(target):
+            await run_in_thread(write)
         found, duplicates, crowded = await run_in_thread(lambda: groups.counts)
     finally:
         await close_in_thread(groups.close, folder.cleanup)

@@ -1,6 +1,7 @@
 """`listing.compare()`: every row and every record has one verdict, of an exact reading of the list."""
 
 import csv
+import errno
 import json
 import sqlite3
 
@@ -284,6 +285,20 @@ async def test_a_record_that_is_no_object(sandbox, tmp_path):
             client, listing=client.customers.list(), by=["email"], file=tmp_path / "groups.csv", plan=False
         )
     assert found.records == total
+
+
+async def test_a_full_disk_for_the_results(sandbox, tmp_path, monkeypatch):
+    """The results need room of their own: the error is one of exports, and names the file."""
+
+    def is_full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("carecloud_async.comparisons.run.write_rows", is_full)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match=r"diff\.csv: the disk is full: free some space and run it again"):
+            await client.customers.list().compare(
+                [{"email": "a@example.com"}], match="email", results=tmp_path / "diff.csv"
+            )
 
 
 @pytest.mark.parametrize("full", ["INSERT INTO rows", "CREATE INDEX by_key ON rows", "INSERT INTO strangers"])

@@ -1,13 +1,14 @@
 """Duplicates: groups of records that share a value, with what could be moved; nothing is written."""
 
 import csv
+import errno
 from functools import partial
 
 import kit
 import pytest
 
 from carecloud_async.comparisons.groups import Groups
-from carecloud_async.errors import ConfigurationError
+from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import find_duplicates
 
@@ -113,3 +114,17 @@ async def test_a_chain_of_records_is_one_group(tmp_path):
         assert [len(one) for one in groups.groups()] == [500]
     finally:
         groups.close()
+
+
+async def test_a_full_disk_for_the_groups(sandbox, tmp_path, monkeypatch):
+    """The file needs room of its own: the error is one of exports, and names the file."""
+
+    def is_full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("carecloud_async.workflows.duplicates.write_rows", is_full)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match=r"same\.csv: the disk is full: free some space and run it again"):
+            await find_duplicates(
+                client, listing=client.customers.list(), by=["email"], file=tmp_path / "same.csv", plan=False
+            )
