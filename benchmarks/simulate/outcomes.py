@@ -22,6 +22,8 @@ _NOT_SHOWN: Final = "the key cannot show it"
 _REFUSED_LATER: Final = "an earlier answer was lost"
 #: The reason of a row whose answer was lost each time.
 _LOST_TOO_OFTEN: Final = "each time the answer was lost"
+#: The reason of a row on which the server failed each time that it was sent alone.
+_FAILED: Final = "the server failed on it"
 #: The reason of a row whose record was deleted meanwhile.
 _GONE: Final = "the record is gone"
 #: Reasons of rows that the API has no operation for.
@@ -101,6 +103,7 @@ def _refuted_refusal(run: Finished, row: Row, result: Mapping[str, str], world: 
         return ""
     if result["outcome"] == "refused":
         knows_why = any(one in reasons for one in _NO_WAY) or (run.kind.has_card and _LOST_TOO_OFTEN not in reasons)
+        knows_why = knows_why or (_FAILED in reasons and _server_errors(run, row, world) >= _MAX_ALONE)
         return "" if knows_why else f"the server takes it ({reasons})"
     record_id = result.get("record_id", "")
     if _GONE in reasons and world.lived(run.kind.family, record_id, run.began, run.ended):
@@ -126,6 +129,17 @@ def _failures_alone(run: Finished, row: Row, world: World) -> int:
         failed[entry.by] = failed[entry.by] + 1 if is_alone and has_heard else 0
         most = max(most, failed[entry.by])
     return most
+
+
+def _server_errors(run: Finished, row: Row, world: World) -> int:
+    """Return how many writes of a row a run heard to have failed in the server, which applied none of them."""
+    return sum(
+        entry.actor == run.actor
+        and entry.heard == "500"
+        and entry.applied_at is None
+        and _last_name_in(entry.body) == row.get("last_name")
+        for entry in world.ledger
+    )
 
 
 def _was_made_by(run: Finished, record_id: str, world: World) -> bool:
