@@ -124,3 +124,11 @@ class ListMachine:
         keys = [(one["customer_id"], one["n"]) for one in found]
         twice = {one for one in keys if keys.count(one) > 1} if len(set(keys)) != len(keys) else set()
         return report, start - self.gone - set(keys), twice
+
+
+class ListWithNull(ListMachine):
+    """A list that shows null in the place of its third record."""
+
+    def page(self, offset, count):
+        data = super().page(offset, count)
+        return {**data, "customers": [None if one["customer_id"] == "00002" else one for one in data["customers"]]}

@@ -7,7 +7,7 @@ import pytest
 from erratic_plan import ErraticPlan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from list_machine import ListMachine
+from list_machine import ListMachine, ListWithNull
 from thorough import examples
 
 from carecloud_async import ExportError
@@ -243,17 +243,9 @@ def test_lists_without_an_end_are_an_error(tmp_path, kind, total):
     assert not (tmp_path / "c.jsonl").exists()
 
 
-class OneNull(ListMachine):
-    """A list that shows null in the place of its third record."""
-
-    def page(self, offset, count):
-        data = super().page(offset, count)
-        return {**data, "customers": [None if one["customer_id"] == "00002" else one for one in data["customers"]]}
-
-
 def test_a_list_with_a_null_is_not_exact(tmp_path, caplog):
     """A null may stand for any record: the file lacks it, and the report does not vouch for the file."""
-    machine = OneNull(records=[(f"{index:05}", 0) for index in range(120)])
+    machine = ListWithNull(records=[(f"{index:05}", 0) for index in range(120)])
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=50, concurrency=8)
     assert missing
     assert not report.exact

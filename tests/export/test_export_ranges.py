@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import anyio
 import pytest
-from list_machine import ListMachine
+from list_machine import ListMachine, ListWithNull
 from thorough import examples
 
 from carecloud_async._lists.export.reading.boundary import NotInOrderError
@@ -65,6 +65,14 @@ async def test_ranges_of_a_calm_list_are_the_list(size):
     found, exact = await read_all(machine, ranges, count=10)
     assert sorted(found) == machine.records
     assert exact
+
+
+async def test_ranges_of_a_list_with_a_null_are_not_exact():
+    """A null may stand for any record."""
+    machine = ListWithNull(records=[(f"{index:05}", index) for index in range(100)])
+    ranges = await find_ranges(machine.source(count=10), partitions=4)
+    found, exact = await read_all(machine, ranges, count=10)
+    assert (len(found), exact) == (99, False)
 
 
 async def test_ranges_of_short_pages_are_read_until_they_show_an_order():

@@ -168,7 +168,8 @@ class RangeScan:
             )
 
         found = await read_in_order(make_pass, boundary, is_one_page=_is_whole_list)
-        is_doubtful = any(one.is_doubtful for one in found.doubted)
+        # A null may stand for any record.
+        is_doubtful = any(one.is_doubtful or one.nulls for one in found.doubted)
         self.list_changed, self.exact = found.list_changed, found.exact and not is_doubtful
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
