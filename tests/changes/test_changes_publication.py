@@ -96,6 +96,26 @@ async def test_a_name_that_was_taken_at_the_last_moment_costs_no_night(sandbox, 
     assert not list(tmp_path.glob(".*"))
 
 
+async def test_a_file_that_is_gone_before_anyone_can_know_that_it_was_used(sandbox, tmp_path, monkeypatch, caplog):
+    """A run is killed while the file gets its name, and the file is removed: the next run warns, and goes on."""
+    target, state = tmp_path / "c.jsonl", tmp_path / "s"
+
+    def die(path, _):
+        os.unlink(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", die)
+        with pytest.raises(KeyboardInterrupt):
+            await write(sandbox, target, state)
+    assert (await write(sandbox, target, state)).unchanged == 30
+    (warning,) = [one.getMessage() for one in caplog.records if one.name == "carecloud_async.changes"]
+    assert f"if no program has used it, delete {state}" in warning
+    caplog.clear()
+    assert (await write(sandbox, tmp_path / "2.jsonl", state)).unchanged == 30
+    assert caplog.text == ""
+
+
 async def test_a_program_does_not_pass_over_a_file_without_its_name(sandbox, tmp_path, monkeypatch):
     """Changes that stand in a file which did not get its name are no program's yet: `changes` refuses to go on."""
     target, state, link = tmp_path / "c.jsonl", tmp_path / "s", os.link

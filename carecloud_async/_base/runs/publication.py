@@ -172,6 +172,11 @@ class Publication:
         """Whether the file has no name yet."""
         return self._is_at(self.partial)
 
+    @property
+    def is_published(self) -> bool:
+        """Whether the file has its name, and was not changed since."""
+        return self._is_at(self.target)
+
     def is_published_as(self, target: Path) -> bool:
         """Return whether the file has this name, and was not changed since."""
         return os.path.realpath(target) == self.target and self._is_at(self.target)

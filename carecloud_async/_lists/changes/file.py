@@ -11,6 +11,7 @@ returns its report. So nothing is lost or returned twice.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -41,6 +42,8 @@ from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
 
 __all__ = ["CHANGE", "ChangesFileOptions", "WrittenChanges", "publish_changes", "write_changes"]
+
+_log = logging.getLogger("carecloud_async.changes")
 
 #: The name of the first column of tables.
 CHANGE = "_change"
@@ -219,6 +222,14 @@ class _ChangesFile:
         if noted.is_published_as(self._target.path):
             return _report_of(noted)
         if not noted.is_waiting:  # it was published as another file, or was used and removed since
+            if not noted.is_published:
+                _log.warning(
+                    "%s: a run was stopped while it gave %s its name, and that file is gone: if no program has used "
+                    "it, delete %s and load the whole list again",
+                    self._source.name,
+                    noted.target,
+                    self._state,
+                )
             return None
         if noted.form != self._form:
             self._give_name(noted, overwrite=False)
