@@ -25,7 +25,7 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.comparisons.temporary import read_list
-from carecloud_async.errors import ConfigurationError
+from carecloud_async.errors import ConfigurationError, NotFoundError
 
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
@@ -40,6 +40,7 @@ _ALIASES: Final = {"name": ("first_name", "last_name")}
 _NORMAL: Final = {"email": normal_email, "phone": normal_phone}
 _COLUMNS: Final = ("group", "record_id", "matched_by", "has", "plan")
 _KEEP: Final = "keep: it has the most"
+_GONE: Final = "none: deleted meanwhile"
 
 
 @frozen(kw_only=True)
@@ -200,12 +201,15 @@ class _Belongings:
         self._client = client
         self.requests = 0
 
-    async def of(self, customer_id: str) -> dict[str, Any]:
-        """Return what a customer has; what there is none of is left out."""
+    async def of(self, customer_id: str) -> dict[str, Any] | None:
+        """Return what a customer has; what there is none of is left out. `None` if the customer was deleted."""
         with self._client.record_calls() as calls:
-            found = await self._read(customer_id)
+            try:
+                found = await self._read(customer_id)
+            except NotFoundError:
+                found = None
         self.requests += sum(one.attempts for one in calls)
-        return {name: value for name, value in found.items() if value}
+        return None if found is None else {name: value for name, value in found.items() if value}
 
     async def _read(self, customer_id: str) -> dict[str, Any]:
         client = self._client
@@ -236,26 +240,28 @@ async def _write_plans(groups: Groups, belongings: _Belongings | None, path: Pat
 
 
 def _lines(
-    number: int, group: Sequence[Member], owned: Sequence[Mapping[str, Any]], *, has_plan: bool
+    number: int, group: Sequence[Member], owned: Sequence[Mapping[str, Any] | None], *, has_plan: bool
 ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Yield the records of a group: the one that has the most is kept, the first of equals."""
     kept = max(range(len(group)), key=lambda place: (*_weight(owned[place]), -place))
     for place, (member, has) in enumerate(zip(group, owned, strict=True)):
-        moves = [f"{name} to {group[kept].record_id}" for name in has]
-        plan = (_KEEP if place == kept else "; ".join(moves) and f"move {'; '.join(moves)}") if has_plan else ""
+        moves = "; ".join(f"{name} to {group[kept].record_id}" for name in has or {})
+        plan = _GONE if has is None else _KEEP if place == kept else moves and f"move {moves}"
         yield (
             member.shown,
             {
                 "group": str(number),
                 "record_id": member.record_id,
                 "matched_by": [*member.matched_by],
-                "has": [f"{name}: {_worded(value)}" for name, value in has.items()],
-                "plan": plan,
+                "has": [f"{name}: {_worded(value)}" for name, value in (has or {}).items()],
+                "plan": plan if has_plan else "",
             },
         )
 
 
-def _weight(has: Mapping[str, Any]) -> tuple[float, ...]:
+def _weight(has: Mapping[str, Any] | None) -> tuple[float, ...]:
+    if has is None:
+        return (-1,)
     amounts = (has.get("points", 0), has.get("credits", 0))
     return (*amounts, len(has.get("cards", ())), len(has.get("sources", ())))
 

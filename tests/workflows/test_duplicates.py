@@ -82,6 +82,25 @@ async def test_what_customers_have_stands_beside_them(sandbox, tmp_path):
     assert "points: " in rows[ids[0]]["has"]
 
 
+async def test_a_customer_who_is_deleted_meanwhile_ends_no_run(sandbox, tmp_path, monkeypatch):
+    """The customer of a group is gone when the plan is made: the file says so, and keeps another one."""
+    link = Groups.link
+    async with connect(sandbox) as client:
+        ids = await with_values(client, *[{"first_name": "Ann", "last_name": "Lee", "birthdate": "1990-01-01"}] * 2)
+
+        def link_and_delete(groups):
+            link(groups)
+            sandbox.customers.delete(ids[0])
+
+        monkeypatch.setattr(Groups, "link", link_and_delete)
+        await find_duplicates(
+            client, listing=client.customers.list(), by=["name+birthdate"], file=tmp_path / "groups.csv"
+        )
+    rows = {row["record_id"]: row for row in read(tmp_path / "groups.csv")}
+    assert (rows[ids[0]]["plan"], rows[ids[0]]["has"]) == ("none: deleted meanwhile", "")
+    assert rows[ids[1]]["plan"].startswith("keep")
+
+
 async def test_a_value_of_too_many_records_joins_nothing(sandbox, tmp_path):
     """A value that more records share than allowed is counted, and joins nothing; empty values join nothing either."""
     async with connect(sandbox) as client:
