@@ -95,7 +95,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a base that another run has overwritten is sent",
         theme="two keys",
         file="bulk/held_keys.py",
-        right="or 0 < decided.read_at < claimed.free_since.get(claim, 0.0)",
+        right="or 0 < decided.read_at <= claimed.free_since.get(claim, 0.0)",
         wrong="or False",
     ),
     Fault(

@@ -126,3 +126,40 @@ async def test_two_runs_change_one_record_by_two_keys(clock):
     person = server.customers[customer_id]["personal_information"]
     assert (person["first_name"], person["last_name"]) == ("New", "New")
     assert server.sent == ["PUT", "PUT"]
+
+
+class SlowLookUps(CustomerServer):
+    """A server whose answer to the look-up by e-mail is on its way until another run has ended.
+
+    Attributes:
+        read: whether that answer is on its way.
+        ended: whether the other run has ended.
+    """
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.read, self.ended = anyio.Event(), anyio.Event()
+
+    async def handle_async_request(self, request):
+        if request.method == "PUT":
+            await self.read.wait()
+        answer = await super().handle_async_request(request)
+        if "email_list" in str(request.url) and not self.read.is_set():
+            self.read.set()
+            await self.ended.wait()
+        return answer
+
+
+@pytest.mark.anyio
+async def test_a_record_that_was_written_in_the_tick_in_which_it_was_read(clock):
+    """The clock shows one time for the look-up and for the end of the other run's write: the record is read again."""
+    server = SlowLookUps(clock)
+    customer_id = server.add("a@example.com", first_name="Old", last_name="Old")
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+        by_email = [{"email": "a@example.com", "last_name": "New"}]
+        tasks.start_soon(partial(client.customers.bulk_write, by_email, match="email"))
+        by_id = [{"customer_id": customer_id, "first_name": "New"}]
+        await client.customers.bulk_write(by_id, match="customer_id")
+        server.ended.set()
+    person = server.customers[customer_id]["personal_information"]
+    assert (person["first_name"], person["last_name"]) == ("New", "New")
