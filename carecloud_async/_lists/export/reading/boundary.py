@@ -130,15 +130,17 @@ class Boundary:
         """
         return self.has_forgotten and self.connects_by_order(page) and self._is_before_last(page.ids[-1])
 
-    def never_accepted(self, page: RawPage) -> list[Identity]:
-        """Return the ids of a page that does not connect, as far as they were certainly never accepted."""
-        if self.connects(page):
-            return []
+    def passes_over(self, page: RawPage) -> list[Identity]:
+        """Return the ids of a page that does not connect, as far as they come before the end of what is known.
+
+        They were certainly never accepted: a page in their place left them out, or they are new. Ids after that end are
+        no evidence: if no later page shows them, they were deleted.
+        """
         floor = self._recent.first if self.has_forgotten else self._lower_bound
-        if floor is None:
-            return [] if self.has_forgotten else page.ids
-        order = self.order
-        return [one for one in page.ids if order is not None and order.compare(floor, one) < 0]
+        if self.connects(page) or self.order is None or (floor is None and self.has_forgotten):
+            return []
+        compare = self.order.compare
+        return [one for one in page.ids if self._is_before_last(one) and (floor is None or compare(floor, one) < 0)]
 
     def connects_by_order(self, page: RawPage) -> bool:
         """Return whether the order of ids shows that a page without a remembered record begins within what is known."""

@@ -193,7 +193,7 @@ class ListPass:
     def _observe(self, page: RawPage) -> None:
         """Take into account what a page shows of the list, whether or not it is taken."""
         self._boundary.check(page)
-        self._doubts.passed_over.update(self._boundary.never_accepted(page))
+        self._doubts.passed_over.update(self._boundary.passes_over(page))
         self.list_changed |= self._totals.observe(page.total, at_least=page.end if page.received else 0)
         self._requests.largest_page = max(self._requests.largest_page, page.received)
         if not page.received and self._empty_from is None:
