@@ -30,8 +30,10 @@ _GONE: Final = "the record is gone"
 _NO_WAY: Final = ("the API has no way to change it", "a new record cannot be given it")
 #: How often a row is sent alone on which the server fails.
 _MAX_ALONE: Final = 3
+#: The reason of a lost part whose card another customer has now: it may have been the row's customer's in between.
+_CARD_TAKEN: Final = "the card belongs to another customer; the answer was lost"
 #: Reasons for which the outcome of a row with a key cannot be known.
-_KNOWS_NOT: Final = ("records have", "the record was created", _REFUSED_LATER)
+_KNOWS_NOT: Final = ("records have", "the record was created", _REFUSED_LATER, _CARD_TAKEN)
 
 
 def check_finished(violations: Violations, run: Finished, world: World) -> None:
