@@ -112,7 +112,8 @@ def carecloud_source(
             resources.append(_changes_resource(one, full=full, allow_inexact=allow_inexact, folder=folder))
         else:
             resources.append(_resource(one, full=full, allow_inexact=allow_inexact))
-    return dlt.source(lambda: resources, name="carecloud")()
+    # A run with `full=True` replaces tables that the next run merges into: their nested tables need its key.
+    return dlt.source(lambda: resources, name="carecloud", root_key=True)()
 
 
 @frozen(kw_only=True)

@@ -113,6 +113,20 @@ def test_a_full_run_forgets_the_deleted(sandbox, pipeline, night):
     assert requests <= 4
 
 
+@pytest.mark.parametrize("deletions", [False, True])
+def test_the_first_run_may_be_a_full_one(sandbox, pipeline, night, tmp_path, deletions):
+    """Tables of nested lists that a full run made take the changes of the next night."""
+    options = {"deletions": deletions, "state_folder": tmp_path / "states"} if deletions else {}
+    night("customers", "segments", full=True, **options)
+    changed = sandbox.customers.id_at(3)
+    sandbox.customers.update(changed, {"personal_information": {"first_name": "Anew"}})
+    sandbox.advance(86_400)
+    night("customers", "segments", **options)
+    query = "SELECT customer_id FROM customers WHERE personal_information__first_name = 'Anew'"
+    assert [row[0] for row in fetch(pipeline, query)] == [changed]
+    assert len(ids(pipeline)) == 300
+
+
 def test_a_failed_load_moves_no_mark(sandbox, pipeline, night):
     """A night that fails half-way is made good by the next one."""
     night("customers", "cards")
