@@ -15,12 +15,15 @@ class Written(Protocol):
     @property
     def is_remote(self) -> bool:
         """Whether the state lives in a storage service."""
+        ...
 
     def confirm(self) -> None:
         """Note in the state that the report was received. Blocks."""
+        ...
 
     def close(self) -> None:
         """Close the state."""
+        ...
 
 
 async def confirm(written: Written) -> None:
