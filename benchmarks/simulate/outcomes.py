@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -14,7 +14,7 @@ from benchmarks.simulate.kinds import Finished, Row
 from benchmarks.simulate.server import FAILS
 from benchmarks.simulate.world import Json, Version, World, at_path
 
-__all__ = ["check_finished", "check_kept", "check_made_once", "may_be_unknown"]
+__all__ = ["check_finished", "check_kept", "check_made_once", "gave_up", "may_be_unknown"]
 
 #: The reason of a row whose create was lost, and whose key is written only after it.
 _NOT_SHOWN: Final = "the key cannot show it"
@@ -105,7 +105,10 @@ def _refuted_refusal(run: Finished, row: Row, result: Mapping[str, str], world: 
         return ""
     if result["outcome"] == "refused":
         knows_why = any(one in reasons for one in _NO_WAY) or (run.kind.has_card and _LOST_TOO_OFTEN not in reasons)
-        knows_why = knows_why or (_FAILED in reasons and _server_errors(run, row, world) >= _MAX_ALONE)
+        knows_why = knows_why or (
+            _FAILED in reasons
+            and gave_up(world, run.actor, is_of=lambda body: _last_name_in(body) == row.get("last_name"))
+        )
         return "" if knows_why else f"the server takes it ({reasons})"
     record_id = result.get("record_id", "")
     if _GONE in reasons and world.lived(run.kind.family, record_id, run.began, run.ended):
@@ -133,15 +136,17 @@ def _failures_alone(run: Finished, row: Row, world: World) -> int:
     return most
 
 
-def _server_errors(run: Finished, row: Row, world: World) -> int:
-    """Return how many writes of a row a run heard to have failed in the server, which applied none of them."""
-    return sum(
-        entry.actor == run.actor
-        and entry.heard == "500"
-        and entry.applied_at is None
-        and _last_name_in(entry.body) == row.get("last_name")
+def gave_up(world: World, actor: str, *, is_of: Callable[[Json], bool]) -> bool:
+    """Return whether an actor heard so often that the server failed on a write, and applied none, that it gave it up.
+
+    Args:
+        is_of: returns whether a body is of that write.
+    """
+    failed = sum(
+        entry.actor == actor and entry.heard == "500" and entry.applied_at is None and is_of(entry.body)
         for entry in world.ledger
     )
+    return failed >= _MAX_ALONE
 
 
 def _was_made_by(run: Finished, record_id: str, world: World) -> bool:

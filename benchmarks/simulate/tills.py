@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -10,14 +11,14 @@ import anyio
 from benchmarks.sale import bill
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.machine import Process
+from benchmarks.simulate.outcomes import gave_up
+from benchmarks.simulate.world import Json
 from carecloud_async import CareCloudError
 from carecloud_async.bulk.references import reference_in
 
 __all__ = ["STORE", "Till"]
 
 STORE: Final = "store"
-#: How often an entry is sent alone on which the server fails; then it is among the failures.
-_GIVES_UP_AFTER: Final = 3
 
 
 class Till(Actor):
@@ -59,19 +60,9 @@ class Till(Actor):
                 raise CareCloudError("something waits for too long")
             for failed in await outbox.failures():
                 number = failed.label.split()[-1]
-                if self._server_errors(number) < _GIVES_UP_AFTER:
+                if not gave_up(self.internet.world, self.name, is_of=partial(_names, number)):
                     self.violations.add(f"{self.name}: {failed.label} failed: {failed.reasons}", number)
             return "all is sent"
-
-    def _server_errors(self, number: str) -> int:
-        """Return how many writes of a sale the till heard to have failed in the server, which applied none of them."""
-        return sum(
-            entry.actor == self.name
-            and entry.heard == "500"
-            and entry.applied_at is None
-            and number in json.dumps(entry.body)
-            for entry in self.internet.world.ledger
-        )
 
     async def end_calmly(self) -> None:
         """Check that everything that was stored is there once, in the order of each customer."""
@@ -105,3 +96,7 @@ def _done(ledger: list[Any]) -> list[tuple[str, str, str]]:
         elif entry.path == "/points/actions/assign-points":
             done.append(("points", reference_in(body["note"]) or "", body["customer_id"]))
     return done
+
+
+def _names(number: str, body: Json) -> bool:
+    return number in json.dumps(body)

@@ -179,7 +179,7 @@ class Publication:
 
     def is_published_as(self, target: Path) -> bool:
         """Return whether the file has this name, and was not changed since."""
-        return os.path.realpath(target) == self.target and self._is_at(self.target)
+        return os.path.realpath(target) == self.target and self.is_published
 
     def _is_at(self, path: str) -> bool:
         try:
