@@ -15,7 +15,7 @@ import msgspec
 
 from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
-from carecloud_async._lists.changes.reader import disk_errors
+from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
 from carecloud_async._lists.listings.listing import Listing

@@ -16,7 +16,7 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import api_names, paths_to
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
-from carecloud_async._lists.changes.reader import disk_errors
+from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of

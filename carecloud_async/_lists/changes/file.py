@@ -27,11 +27,11 @@ from carecloud_async._base.runs import Publication, partial_path, publish
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
-from carecloud_async._lists.changes.reader import Changes, disk_errors, has_unfinished, open_state
+from carecloud_async._lists.changes.reader import Changes, has_unfinished, open_state
 from carecloud_async._lists.changes.state_file import PUBLICATION, StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.confirming import confirm
-from carecloud_async._lists.export.errors import BadExportError
+from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout

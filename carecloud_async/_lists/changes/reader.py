@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ from carecloud_async._lists.changes.comparison import Comparison
 from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
 from carecloud_async._lists.changes.state_file import PUBLICATION, UNFINISHED, StateFile, pending_path
 from carecloud_async._lists.changes.values import Change, ChangesOptions, ChangesReport
-from carecloud_async._lists.export.errors import BadExportError, disk_error
+from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
 from carecloud_async._lists.export.reading.scan import make_report, scan
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
@@ -34,9 +33,8 @@ from carecloud_async._lists.export.storage.remote_state import RemoteState, loca
 from carecloud_async._lists.export.storage.writer import Writer
 from carecloud_async._lists.paging.auto import require_int_or_auto
 from carecloud_async.errors import ExportError
-from carecloud_async.fixes import ROOM
 
-__all__ = ["Changes", "disk_errors", "has_unfinished", "open_state"]
+__all__ = ["Changes", "has_unfinished", "open_state"]
 
 T = TypeVar("T")
 
@@ -370,17 +368,6 @@ def open_state(path: Path, source: ExportSource, *, remote: RemoteState | None) 
         with disk_errors(path):
             remote.fetch()
     return StateFile(path, source.fingerprints(), remote=remote)
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the disk into an `ExportError`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise disk_error(path, error, full=ROOM) from error
 
 
 def has_unfinished(state: StateFile) -> bool:

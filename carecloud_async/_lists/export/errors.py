@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from carecloud_async._base.codec.json_text import Malformed
 from carecloud_async._base.runs import FULL, reason_of
 from carecloud_async.errors import ConfigurationError, ExportError
-from carecloud_async.fixes import RESUME, Fix
+from carecloud_async.fixes import RESUME, ROOM, Fix
 
-__all__ = ["BadExportError", "CannotStartOverError", "disk_error", "missing_extra", "nesting_errors"]
+__all__ = ["BadExportError", "CannotStartOverError", "disk_error", "disk_errors", "missing_extra", "nesting_errors"]
 
 _ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it unchanged")
 
@@ -33,6 +34,17 @@ def disk_error(target: str | os.PathLike[str], error: OSError, *, full: Fix = RE
         full: the fix of a full disk.
     """
     return ExportError(f"{os.fspath(target)}: {reason_of(error)}", fix=full if error.errno in FULL else None)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the disk into an `ExportError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise disk_error(path, error, full=ROOM) from error
 
 
 def missing_extra(what: str, extra: str) -> BadExportError:
