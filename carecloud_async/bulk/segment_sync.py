@@ -141,6 +141,7 @@ class _Sync:
         self._rows = self._unknown = self._unreadable = 0
         self._refused: dict[str, str] = {}
         self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
+        self._unfound = set[str]()  # keys of rows that no look-up found
         self._spelled: dict[str, str] = {}  # id as it is compared → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
@@ -151,6 +152,8 @@ class _Sync:
         finally:
             await run_in_thread_regardless(rows.close)
         mode = self._options.mode
+        if mode == "mirror":
+            wanted |= await self._named_by(before - wanted - self._shared)
         add = wanted - before if mode != "remove" else set[str]()
         remove = {"add": set[str](), "remove": wanted & before, "mirror": before - wanted - self._shared}[mode]
         if mode == "mirror":
@@ -238,14 +241,36 @@ class _Sync:
                 if not new:
                     continue
                 found = await finder.find(new)
-                for values in {self._key.text(one) for one in new}:
-                    ids = {self._customers.facts.id_of(msgspec.json.decode(one)) for one in found.of(values)} - {None}
+                for key in {self._key.text(one) for one in new}:
+                    ids = {self._customers.facts.id_of(msgspec.json.decode(one)) for one in found.of(key)} - {None}
                     if len(ids) == 1:
                         wanted |= {self._same(str(one)) for one in ids}
                     else:
                         self._unknown += 1
                         self._shared |= {self._same(str(one)) for one in ids}
+                    if not ids:
+                        self._unfound.add(key)
         return wanted
+
+    async def _named_by(self, members: Collection[str]) -> set[str]:
+        """Return those members whose own records have the key of a row that no look-up found: its filter may lag.
+
+        A card's number is no field of its customer, so that it is not looked for here.
+        """
+        named: dict[str, set[str]] = {}
+
+        async def read(customer_id: str) -> None:
+            record = await self._customers.get(self._spelled[customer_id])
+            text = "" if record is None else self._key.text(self._key.values_of(msgspec.json.decode(record)))
+            if text in self._unfound:
+                named.setdefault(text, set()).add(customer_id)
+
+        if self._unfound and self._key.in_record and not self._key.by_id:
+            await run_all([partial(read, one) for one in sorted(members)], width=self._options.concurrency)
+        certain = [customers for customers in named.values() if len(customers) == 1]
+        self._unknown -= len(certain)
+        self._shared |= {one for customers in named.values() if len(customers) > 1 for one in customers}
+        return {one for customers in certain for one in customers}
 
     def _require_key(self, rows: RowSource, columns: Columns) -> None:
         if rows.columns is None:

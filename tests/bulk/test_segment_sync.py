@@ -112,6 +112,24 @@ async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
     assert members(sandbox, segment) == sorted(source[:5])
 
 
+async def test_a_mirror_keeps_members_whom_the_filter_does_not_find_yet(sandbox):
+    """A member whose own record has the key of a row that found nobody stays; who shares it with another is unknown."""
+    source = ids(sandbox, *range(6))
+    for one in source:
+        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
+    sandbox.customers.update(source[1], {"personal_information": {"email": f"{source[2]}@example.com"}})
+    segment = segment_of(sandbox, source)
+    rows = [{"email": f"{one.upper()}@example.com"} for one in (source[0], source[2])]
+    rows += [{"email": f"{one}@example.com"} for one in source[3:5]]
+    nobody = json.dumps({"data": {"customers": [], "total_items": 0}})
+    sandbox.faults.add("GET /customers", status=200, body=nobody, times=None)
+    async with connect(sandbox) as client:
+        report = await client.segments.sync(segment, rows, mode="mirror", match="email")
+    assert counts(report) == (0, 1, 3, 1)
+    assert not report.complete
+    assert members(sandbox, segment) == sorted(source[:5])
+
+
 async def test_a_list_of_members_that_repeats_one_is_exact(sandbox):
     """The list is one answer: a member who is in it twice does not hide another one."""
     segment = segment_of(sandbox, [*ids(sandbox, 0, 0, 1)])
