@@ -242,11 +242,19 @@ class Export(_Reader):
             return await self.listing(client).export(target, resume=True, concurrency=self.concurrency)
 
     def _could_know(self, record_id: str, ids: list[str], process: str | None, since: float) -> bool:
-        """Return whether an answer shows a record that the file lacks, or says that there are more than in the file.
+        """Return whether an answer shows a record that the file lacks, or its total shows that the file lacks one.
 
-        If none does, a deletion made up for the record that the first answer lacked.
+        If none does, another program may as well have created that record at the end of the export. Totals that are
+        smaller than the file show nothing where others did create records meanwhile: the list may have grown by it.
         """
-        return any(record_id in one.ids or one.total != len(ids) for one in self.sights(process, since))
+        sights = [*self.sights(process, since)]
+        if any(record_id in one.ids or one.total > len(ids) for one in sights):
+            return True
+        return not self._has_grown(since) and any(one.total < len(ids) for one in sights)
+
+    def _has_grown(self, since: float) -> bool:
+        created = (versions[0].at for versions in self.internet.world.history[self.family].values())
+        return any(at >= since for at in created)
 
     def _check(self, target: Path, report: Any, began: float) -> None:
         lines = [json.loads(line) for line in target.read_bytes().splitlines()]
