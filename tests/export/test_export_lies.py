@@ -230,6 +230,38 @@ def test_what_a_reading_showed_that_began_again_is_looked_for(tmp_path):
 
 
 @define(kw_only=True)
+class BehindList(ListMachine):
+    """A list of forty records: from its third answer on one is not shown, which the totals count.
+
+    It is shown again when the third reading has passed its place, and another one is deleted then, which was read.
+    """
+
+    readings: int = 0
+    hides: bool = False
+
+    def page(self, offset, count):
+        self.hides = self.hides or self.requests == 2
+        self.readings += offset == 0
+        if self.readings == 3 and offset > 25 and self.hides:
+            self.hides = False
+            self.requests = 100
+            self.delete(self.records.index(min(self.records)))
+        whole = self.records
+        self.records = [one for one in whole if one[1] != 20 or not self.hides]
+        data = super().page(offset, count)
+        self.records = whole
+        return {**data, "total_items": len(whole)}
+
+
+def test_what_a_short_reading_showed_is_not_lost_by_the_next(tmp_path):
+    """The totals promise more than a reading found, and the list is read again: a record that it showed is kept."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(40, 3)))]
+    served = BehindList(records=records, cap=25)
+    report, missing, _ = served.export(tmp_path / "c.jsonl", count=25)
+    assert (missing, report.exact, report.passes) == (set(), True, 3)
+
+
+@define(kw_only=True)
 class HollowList(ListMachine):
     """A list of two records: after some answers its pages lack one that the totals count, and the other is deleted.
 

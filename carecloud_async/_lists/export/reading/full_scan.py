@@ -13,7 +13,7 @@ from carecloud_async._lists.export.errors import CannotStartOverError
 from carecloud_async._lists.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async._lists.export.reading.evidence import ENOUGH, IdOrder, sorted_bits
 from carecloud_async._lists.export.reading.list_pass import Accept, ListPass
-from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.recorder import Recorder, boundary_fields
 from carecloud_async._lists.export.reading.seen_ids import Deduplicator
 from carecloud_async._lists.export.source import ExportSource
@@ -75,10 +75,12 @@ class FullScan:
         params = id_sort(self.source)
         resumed = start.strategy is Strategy.UNORDERED
         if params is not None and start.strategy is Strategy.ORDERED:
+            boundary = self._continued_boundary()
             try:
-                if not await self._read_ordered(params) and await self._may_start_over():
-                    await self._read_twice(params)
+                if not await self._read_ordered(params, boundary):
+                    await self._read_twice(params, boundary)
             except NotInOrderError as error:
+                self.fetcher.dropped = boundary.shown_ids
                 await self._start_over(by_text=error.ambiguous)
             except BadRequestError as error:
                 if self.recorder.counts.records or not _is_about_sort(error):
@@ -146,17 +148,19 @@ class FullScan:
             return False
         return True
 
-    async def _read_ordered(self, params: Mapping[str, Any]) -> bool:
-        """Read in the order of ids; return whether as many records were found as the list has."""
+    def _continued_boundary(self) -> Boundary:
         start = self.recorder.start
         pages, records = start.counts.pages, start.counts.records
-        boundary = Boundary(
+        return Boundary(
             IdOrder(start.orders),
             recent=start.recent_ids,
             last=start.last_id,
             has_forgotten=records > len(start.recent_ids),
             evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # equal page sizes give the least evidence
         )
+
+    async def _read_ordered(self, params: Mapping[str, Any], boundary: Boundary) -> bool:
+        """Read in the order of ids; return whether as many records were found as the list has."""
 
         async def accept(page: RawPage, new: list[int], list_pass: ListPass) -> None:
             lines = page.lines if len(new) == len(page.lines) else [page.lines[index] for index in new]
@@ -173,31 +177,58 @@ class FullScan:
                 params, boundary, accept, position=self._start_position() if number == 1 else Position()
             )
 
-        try:
-            found = await read_in_order(make_pass, boundary)
-        except NotInOrderError:
-            self.fetcher.dropped = boundary.shown_ids
-            raise
+        found = await read_in_order(make_pass, boundary)
         is_short = any(one.falls_short(self.recorder.counts.records) for one in found.doubted)
         self.recorder.end_pass(found.doubted[-1], exact=found.exact and not is_short, passes=found.passes)
         return not (found.exact and is_short)
 
-    async def _read_twice(self, params: Mapping[str, Any]) -> None:
-        """Read in the order of ids again, at most twice, remembering every id: records were missing by the totals."""
+    async def _read_twice(self, params: Mapping[str, Any], boundary: Boundary) -> None:
+        """Read in the order of ids again, at most twice, remembering every id: records were missing by the totals.
+
+        What was written stays if all its ids are remembered: a record that one reading showed is not lost by the next.
+        """
+        written = set[Identity]() if boundary.has_forgotten else boundary.shown_ids
+        if boundary.has_forgotten and not await self._may_start_over():
+            return
         deduplicator = await run_in_thread(lambda: self.open_deduplicator(False))
+        await deduplicator.remember([*written])
         for number in (2, 3):
-            if await self._read_remembering(params, deduplicator, strategy=Strategy.UNORDERED, passes=number):
+            if await self._read_remembering(
+                params, deduplicator, strategy=Strategy.UNORDERED, passes=number, not_shown=written
+            ):
                 return
 
     async def _read_remembering(
-        self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, passes: int | None = None
+        self,
+        params: Mapping[str, Any],
+        deduplicator: Deduplicator,
+        *,
+        strategy: Strategy,
+        passes: int | None = None,
+        not_shown: set[Identity] | None = None,
     ) -> bool:
-        """Read in the order of ids; return whether all records are known."""
-        boundary = Boundary(IdOrder())
-        list_pass = self.make_pass(params, boundary, self._accept_new(deduplicator, boundary, strategy=strategy))
+        """Read in the order of ids; return whether all records are known.
+
+        Args:
+            params: the sort.
+            deduplicator: what is written.
+            strategy: the way the list is read.
+            passes: the number of the pass.
+            not_shown: ids that were written before, without those that this pass and others like it show: they may have
+                been deleted, and do not make up for records that are missing.
+        """
+        boundary, not_shown = Boundary(IdOrder()), set() if not_shown is None else not_shown
+        accept_new = self._accept_new(deduplicator, boundary, strategy=strategy)
+
+        async def accept(page: RawPage, new: list[int], list_pass: ListPass) -> None:
+            not_shown.difference_update(page.ids)
+            await accept_new(page, new, list_pass)
+
+        list_pass = self.make_pass(params, boundary, accept)
         await list_pass.run()
         is_shown = list_pass.is_one_page or _shows_order(boundary.evidence)
-        exact = list_pass.is_whole and is_shown and not list_pass.falls_short(deduplicator.known)
+        records = deduplicator.known - len(not_shown)
+        exact = list_pass.is_whole and is_shown and not list_pass.falls_short(records)
         self.recorder.end_pass(list_pass, exact=exact, passes=passes)
         return exact
 

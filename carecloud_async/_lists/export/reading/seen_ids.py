@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -166,6 +167,12 @@ class Deduplicator:
     def checkpoint_fields(self) -> dict[str, Any]:
         """The fields of a checkpoint that hold what it knows."""
         return {"step": self._step, "known": self.known, "neighbours": self.neighbours}
+
+    async def remember(self, ids: Sequence[Identity]) -> None:
+        """Take records as seen that were written before it was made."""
+        self._step += 1
+        await run_in_thread(partial(self._seen.add, ids, step=self._step))
+        self.known += len(ids)
 
     async def select_new(
         self, page: RawPage, *, end: int | None = None, wanted: Sequence[bool] | None = None
