@@ -228,7 +228,8 @@ class TokenManager:
     async def log_out(self) -> None:
         """Log out at the server and forget the token; a session then stays ended until `log_in`.
 
-        A token whose logout failed, because the server did not answer, is logged out by the next `log_out`.
+        A token whose logout failed, because the server did not answer, is logged out by the next `log_out`; one whose
+        logout was refused is not.
         """
         while self._refresh is not None:
             await self._refresh.done.wait()
@@ -241,11 +242,19 @@ class TokenManager:
         token = state.token if isinstance(state, ActiveToken) else await self._refresher.find_token()
         if token is not None and token not in self._to_log_out:
             self._to_log_out.append(token)
-        while self._to_log_out:
-            oldest = self._to_log_out[0]
-            await self._log_out_token(oldest)
-            if oldest in self._to_log_out:  # another `log_out` may have removed it meanwhile
-                self._to_log_out.remove(oldest)
+        failed: CareCloudError | None = None
+        # The newest first: an older one on which the server fails again must not leave this one open.
+        for each in reversed(self._to_log_out.copy()):
+            try:
+                await self._log_out_token(each)
+            except CareCloudError as error:
+                failed = failed or error
+                if not is_refusal(error):
+                    break
+            if each in self._to_log_out:  # another `log_out` may have removed it meanwhile
+                self._to_log_out.remove(each)
+        if failed is not None:
+            raise failed
 
     async def forget(self, token: Token) -> None:
         """Discard the stored records of a token that was logged out by other means."""
