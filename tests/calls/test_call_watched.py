@@ -164,6 +164,42 @@ async def test_spans_come_from_opentelemetry(kind):
     assert not any(token in text for token in ("Bearer", "fabulous_user"))
 
 
+@pytest.mark.parametrize(("kind", "backend"), [("httpx", "asyncio"), ("httpx2", "asyncio"), ("default", "trio")])
+def test_no_span_of_a_program_that_traces_all_of_httpx_has_an_id(kind, backend):
+    """With `instrument()` in place of `instrument_client`, the libraries' own transports are traced by templates."""
+    instrumentation = pytest.importorskip("opentelemetry.instrumentation.httpx")
+    if not hasattr(instrumentation, "HTTPX2ClientInstrumentor"):
+        pytest.skip("this release of the instrumentation knows httpx alone")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    sandbox = Sandbox(5)
+    customer_id = sandbox.customers.id_at(2)
+
+    async def call(url):
+        library = {"httpx": httpx, "httpx2": httpx2}.get(kind)
+        transport = None if library is None else library.AsyncHTTPTransport()
+        async with CareCloud(url, auth=sandbox.credentials(), transport=transport) as client:
+            await client.customers.get(customer_id)
+
+    names = ("HTTPXClientInstrumentor", "HTTPX2ClientInstrumentor")
+    tracers = [getattr(instrumentation, name)() for name in names]
+    for tracer in tracers:
+        tracer.instrument(tracer_provider=provider)
+    try:
+        with sandbox.running() as url:
+            anyio.run(call, url, backend=backend)
+    finally:
+        for tracer in tracers:
+            tracer.uninstrument()
+    text = "".join(span.to_json() for span in exporter.get_finished_spans())
+    assert "/customers/%7Bcustomer_id%7D" in text
+    assert customer_id not in text
+
+
 async def test_httpx_logs_no_ids(sandbox, caplog):
     """Httpx writes each URL at INFO; ours print as templates there."""
     for name in (None, "httpx", "httpx2"):

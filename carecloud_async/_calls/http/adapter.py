@@ -14,7 +14,7 @@ from carecloud_async._calls.http.buffered_response import new_response
 from carecloud_async._calls.http.departure import HeldTooLongError, TracedDepartures
 from carecloud_async._calls.http.destinations import handing_over
 from carecloud_async._calls.http.outgoing import OutgoingRequest
-from carecloud_async._calls.http.redaction import TARGET, sending, true_url
+from carecloud_async._calls.http.redaction import TARGET, redacted_url, sending, true_url
 
 
 def adapt_transport(
@@ -39,6 +39,8 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
         def __init__(self, inner: Any, max_response_bytes: int) -> None:
             self._inner = inner
             self._limit = max_response_bytes
+            # Tracers that patch this class print the URL. A transport of the user's may send to what `str` shows.
+            self._is_library_own = type(inner) is inner_library.AsyncHTTPTransport
             self._departures = TracedDepartures()
 
         def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
@@ -56,6 +58,9 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
                     extensions={name: value for name, value in request.extensions.items() if name != TARGET},
                 )
                 await plain.aread()
+                if self._is_library_own:
+                    plain.url = redacted_url(inner_library)(true_url(request))
+                    plain.url.shown = str(request.url)
                 await self._departures.begin(plain.extensions)
                 try:
                     response = await self._inner.handle_async_request(plain)
