@@ -161,6 +161,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
         )
+        # Tracers of aiohttp (Sentry's, OpenTelemetry's) attach themselves to every session. They would record true
+        # URLs, which hold tokens and e-mails, and send headers of their own. Tracers of httpx see path templates.
+        self._session.trace_configs.clear()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its answer to the end, so that the connection is free again."""
