@@ -212,6 +212,25 @@ async def test_disk_full(store, path, monkeypatch, failing):
 
 
 @pytest.mark.anyio
+async def test_a_full_disk_hides_no_good_token(store, clock, path, monkeypatch, caplog):
+    """A load that cannot renew how long the record is kept returns the token, and says so in the log."""
+    token = StoredToken(value="tok-secret", keep_for=100.0)
+    await store.save("key", token)
+    before = record_files(path)[0].read_bytes()
+    clock.now += 50
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        assert await store.load("key") == token
+    assert record_files(path)[0].read_bytes() == before
+    assert "cannot renew how long a record is kept: No space left on device" in caplog.text
+    assert "tok-secret" not in caplog.text
+
+
+@pytest.mark.anyio
 async def test_no_locks_on_this_file_system(store, monkeypatch):
     """Where the file system cannot lock, a TokenStoreError says so instead of a lock that outlives its holder."""
 

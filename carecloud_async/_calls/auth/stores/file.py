@@ -224,9 +224,16 @@ class FileTokenStore(TokenStore):
         if left <= 0:
             return None
         if token.keep_for is not None and (seconds_unused(record, now=now) or 0.0) > token.keep_for * _RENEW_PART:
+            self._renew(key, record, token, now=now)
+        return token
+
+    def _renew(self, key: str, record: dict[str, Any], token: StoredToken, *, now: ClockReading) -> None:
+        try:
             # Fields that a newer version of this SDK has added to the record are kept.
             self._folder.write(key, {**record, **dated_record(token, now=now)})
-        return token
+        except OSError as error:  # a full disk; the token is good, and the next load tries again
+            reason = error.strerror or type(error).__name__
+            _log.warning("the token store %s cannot renew how long a record is kept: %s", self._path, reason)
 
     def _save(self, key: str, token: StoredToken) -> None:
         self._folder.write(key, dated_record(token, now=self._now()))
