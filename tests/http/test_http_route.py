@@ -195,6 +195,14 @@ async def test_a_bundle_that_is_none_is_a_configuration_error(authority, tmp_pat
             await client.ping()
 
 
+async def test_a_bundle_of_the_environment_that_is_missing_is_a_configuration_error(authority, monkeypatch):
+    """`SSL_CERT_FILE` that names no file is named by the error, which is no failure of the server."""
+    monkeypatch.setenv("SSL_CERT_FILE", "no/such.pem")
+    async with connect("https://localhost:9", authority, verify=True) as client:
+        with pytest.raises(ConfigurationError, match="SSL_CERT_FILE names a CA bundle that cannot be read: No such"):
+            await client.ping()
+
+
 async def test_https_to_a_plain_port_is_final(authority):
     """A server that does not speak TLS is an error at once."""
     sandbox = Sandbox(5)

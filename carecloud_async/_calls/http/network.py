@@ -83,12 +83,14 @@ def tls_context(verify: Verify) -> ssl.SSLContext:
     Raises:
         ConfigurationError: the CA bundle cannot be read.
     """
-    if isinstance(verify, bool | ssl.SSLContext):
-        return httpx.create_ssl_context(verify=verify)
+    source = "verify"
     try:
+        if isinstance(verify, bool | ssl.SSLContext):
+            source = "the environment's SSL_CERT_FILE"  # httpx reads it
+            return httpx.create_ssl_context(verify=verify)
         if os.path.isdir(verify):
             return ssl.create_default_context(capath=verify)
         return ssl.create_default_context(cafile=verify)
     except OSError as error:  # what ssl raises is an OSError too
         problem = getattr(error, "reason", None) or error.strerror or type(error).__name__
-    raise ConfigurationError(f"verify names a CA bundle that cannot be read: {problem}")
+    raise ConfigurationError(f"{source} names a CA bundle that cannot be read: {problem}")
