@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +13,6 @@ from carecloud_async._calls.http.destinations import guarding
 
 EVERY_HOST = "*"
 
-#: The module that hands requests to clients and transports of the user's: without it, no test can have any.
-_SENDER = "carecloud_async._calls.http.client"
 #: Names that never resolve, by RFC 6761: tests of typing errors may look them up.
 _NOWHERE = ".invalid"
 
@@ -39,9 +36,9 @@ def sdk_guarded(hosts: Collection[str]) -> Iterator[None]:
         return
     guard = _SdkGuard(_Hosts(hosts))
     with guarding(guard), pytest.MonkeyPatch.context() as patch:
-        # At the start, so that a test's own patches of sockets are undone before these.
-        if _SENDER in sys.modules:
-            _guard_sockets(patch, guard.check_socket)
+        # At the start, so that a test's own patches of sockets are undone before these; also where the SDK is not
+        # imported yet, because a fixture or the test may do that.
+        _guard_sockets(patch, guard.check_socket)
         yield
 
 

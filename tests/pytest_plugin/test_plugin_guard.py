@@ -241,17 +241,19 @@ def test_an_unknown_guard_is_refused(pytester):
     assert "carecloud_guard is sdk or all, not 'some'" in result.stderr.str()
 
 
-def test_an_sdk_that_is_loaded_by_a_test_is_guarded(pytester):
-    """The guard does not depend on when the SDK is imported."""
-    pytester.makepyfile("""
+@pytest.mark.parametrize("given", ["", "transport=httpx.AsyncHTTPTransport()"])
+def test_an_sdk_that_is_loaded_by_a_test_is_guarded(pytester, given):
+    """The guard does not depend on when the SDK is imported, nor on whose transport sends."""
+    pytester.makepyfile(f"""
         import asyncio
         import pytest
 
         def test_lazy():
+            import httpx
             from carecloud_async import CareCloud, EnterpriseCredentials
             async def call():
                 me = EnterpriseCredentials(external_application_id="a", login="b", password="c")
-                async with CareCloud("192.0.2.1", auth=me) as client:
+                async with CareCloud("192.0.2.1", auth=me, {given}) as client:
                     await client.ping()
             asyncio.run(call())
     """)
