@@ -22,6 +22,7 @@ from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.cli.parameters import option_of
+from carecloud_async.cli.signals import ends_questions
 from carecloud_async.client import CareCloud
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConnectionFailedError
@@ -265,7 +266,8 @@ def _ask_later() -> str:
 
 
 def _ask() -> str:
-    return getpass.getpass("Password: ")
+    with ends_questions():
+        return getpass.getpass("Password: ")
 
 
 def _is_terminal() -> bool:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 
 #: The exit code of a command that Ctrl-C or SIGTERM ended.
 INTERRUPTED = 130
+
+
+def prepare_streams() -> None:
+    """Make the standard streams usable, whatever the shell and its locale are.
+
+    `/dev/null` is opened for each one that was closed when the process began (`2>&-`): Python has `None` for it, and
+    its descriptor would become that of the next file or connection. What the encoding of stdout lacks, such as the
+    bullets of the help, is replaced; data are written as bytes.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (for the life of the process)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def say(line: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from carecloud_async.cli.console import INTERRUPTED, say
 
-__all__ = ["exits_at_once", "ignores_signals", "sigterm_as_ctrl_c"]
+__all__ = ["ends_questions", "exits_at_once", "ignores_signals", "sigterm_as_ctrl_c"]
 
 
 @contextmanager
@@ -66,6 +66,17 @@ def exits_at_once(line: str) -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         handlers[signal.SIGINT] = leave
     with _handling(handlers):
+        yield
+
+
+@contextmanager
+def ends_questions() -> Iterator[None]:
+    """End a question on the terminal at the first Ctrl-C or SIGTERM with `KeyboardInterrupt`.
+
+    The handler of an event loop cancels its main task, which is the one that waits for the answer; and `exits_at_once`
+    would leave the terminal without the echo that a password prompt has switched off.
+    """
+    with _handling({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.default_int_handler}):
         yield
 
 

@@ -201,6 +201,34 @@ def test_a_closed_stderr_harms_nothing(tmp_path):
     assert len((tmp_path / "c.jsonl").read_bytes().splitlines()) == 5
 
 
+@pytest.mark.skipif(os.name == "nt", reason="it needs a shell of POSIX")
+@pytest.mark.parametrize(
+    ("closed", "arguments", "out"),
+    [
+        ("<&- 2>&-", "export customers -o c.jsonl --sandbox 5 --report -", '  "records": 5,\n'),
+        ("<&- >&-", "export customers -o - --sandbox 5", ""),
+        ("<&- >&-", "total customers --sandbox 5", ""),
+    ],
+)
+def test_streams_that_are_closed_from_the_start(closed, arguments, out):
+    """A command goes on if it was started with its standard streams closed."""
+    program = "from carecloud_async.cli import main; main()"
+    line = f'exec "{sys.executable}" -c "{program}" {arguments} {closed}'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert out in done.stdout
+    assert "unexpected" not in done.stderr
+
+
+def test_the_help_in_any_locale():
+    """A locale without the bullets of the help gets other signs in their place."""
+    program = [sys.executable, "-c", "from carecloud_async.cli import main; main()"]
+    env = {**os.environ, "PYTHONIOENCODING": "iso-8859-2"}
+    done = subprocess.run([*program, "export", "--help"], capture_output=True, env=env, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"carecloud export customers -o customers.jsonl" in done.stdout
+
+
 def test_a_terminal_that_cannot_redraw(monkeypatch):
     """`TERM=dumb` gets plain lines."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
