@@ -18,7 +18,8 @@ from carecloud_async.cli.failures import UsageError, warn_of_values
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.output import FileOptions
 from carecloud_async.cli.parameters import Resource, expands_options
-from carecloud_async.cli.progress import show_progress, write_report
+from carecloud_async.cli.progress import show_progress
+from carecloud_async.cli.report_file import write_report
 from carecloud_async.cli.signals import ignores_signals
 
 __all__ = ["changes"]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 
-from carecloud_async._base.runtime.durable_files import replace_file
 from carecloud_async.check.report import ProjectCheck
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import expands_options
+from carecloud_async.cli.report_file import prepare_report, write_report_text
 
 __all__ = ["check"]
 
@@ -23,7 +22,9 @@ def check(
     connection: Connection,
     report: Annotated[
         str | None,
-        typer.Option("--report", metavar="FILE", help="Write the findings to FILE as JSON, to attach to an issue."),
+        typer.Option(
+            "--report", metavar="FILE", help="Write the findings to FILE as JSON, to attach to an issue; - is stdout."
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", metavar="N", help="Stop after N seconds.")] = 120.0,
 ) -> int:
@@ -40,8 +41,10 @@ def check(
         async with connection.open() as client:
             return await client.check(seconds=seconds)
 
+    prepare_report(report)
     found = anyio.run(work)
+    if report != "-":
+        put(f"{found}\n".encode())
     if report is not None:
-        replace_file(Path(report), found.to_json().encode())
-    put(f"{found}\n".encode())
+        write_report_text(report, found.to_json())
     return 0 if found.ok else FAILED

@@ -27,7 +27,8 @@ from carecloud_async.cli.parameters import (
     Resource,
     expands_options,
 )
-from carecloud_async.cli.progress import counted, write_report
+from carecloud_async.cli.progress import counted
+from carecloud_async.cli.report_file import prepare_report, write_report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 
 __all__ = ["compare"]
@@ -87,6 +88,7 @@ def compare(
     operation = find_list(resource)
     list_path_values(operation, of or [])
     fields = columns_of(columns, column)
+    prepare_report(report, file=file, results=results, columns=columns)
 
     async def work() -> CompareReport:
         async with connection.open(rate=rate) as client:

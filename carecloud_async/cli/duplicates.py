@@ -11,7 +11,8 @@ from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource, expands_options
-from carecloud_async.cli.progress import counted, write_report
+from carecloud_async.cli.progress import counted
+from carecloud_async.cli.report_file import prepare_report, write_report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 
@@ -54,6 +55,7 @@ def duplicates(
     operation = find_list(resource)
     list_path_values(operation, of or [])
     fields = [one.strip() for one in by.split(",") if one.strip()]
+    prepare_report(report, output=output)
 
     async def work() -> DuplicatesReport:
         async with connection.open(rate=rate) as client:

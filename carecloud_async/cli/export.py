@@ -21,7 +21,8 @@ from carecloud_async.cli.filters import check_fields, split_fields
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.output import FileOptions, Output
 from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume, expands_options
-from carecloud_async.cli.progress import show_progress, summary, write_report
+from carecloud_async.cli.progress import show_progress, summary
+from carecloud_async.cli.report_file import write_report
 from carecloud_async.cli.signals import exits_at_once, ignores_signals
 from carecloud_async.errors import CareCloudError
 
@@ -86,7 +87,7 @@ def export(
             await client.login()  # credentials are checked before the export creates a file
             if not resume:
                 target.warn_of_discarding(overwrite=source.overwrite)
-            with show_progress(resource, quiet=target.is_stdout) as on_progress:
+            with show_progress(resource, quiet=target.is_direct) as on_progress:
                 options = ExportOptions(
                     concurrency=source.width,
                     resume=resume,

@@ -33,7 +33,9 @@ from carecloud_async.cli.parameters import (
     Resume,
     expands_options,
 )
-from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress, write_report
+from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress
+from carecloud_async.cli.report_file import prepare_report, write_report
+from carecloud_async.cli.signals import ends_questions
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
 
@@ -183,6 +185,8 @@ def import_rows(
     resource = plain_name(resource)
     _check_family(resource, of or [])
     arguments = options.arguments()
+    own = {name: getattr(options, name) for name in ("columns", "results", "rejects", "journal")}
+    prepare_report(report, file=file, **own)
     asks = not (yes or options.resume or options.dry_run) and is_terminal() and sys.stdin.isatty()
     last: list[BulkProgress] = []
 
@@ -285,7 +289,8 @@ async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
         most = Counter(text for row in known for text in row[name]).most_common(_SHOWN)
         if most:
             say(f"{title}: " + ", ".join(f"{with_options(text)} ({count:,})" for text, count in most))
-    return typer.confirm("Write all rows?", err=True)
+    with ends_questions():
+        return typer.confirm("Write all rows?", err=True)
 
 
 def _check_family(resource: str, of: Sequence[str]) -> None:

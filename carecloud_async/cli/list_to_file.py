@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import combinations
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from attrs import frozen
 
-from carecloud_async._base.runtime.durable_files import is_same_file
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
@@ -21,6 +18,7 @@ from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.output import FileOptions, Output
 from carecloud_async.cli.parameters import Filters, Of, Rate, Report
+from carecloud_async.cli.report_file import check_distinct, prepare_report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.client import CareCloud
 
@@ -93,8 +91,7 @@ class ListToFile:
         operation, target = find_list(resource), Output(self.output, file.format)
         list_path_values(operation, self.of or [])
         target.check()
-        _check_distinct(target, self.report, state)
-        _check_report(self.report)
+        _check_files(target, self.report, state)
         _read_number("--count", self.count)
         _read_number("--concurrency", self.concurrency)
         return operation, target, file.arguments(target)
@@ -128,31 +125,18 @@ class ListToFile:
             )
 
 
-def _check_distinct(target: Output, report: str | None, state: str | None) -> None:
-    """Refuse two files that are one: each would overwrite the other."""
+def _check_files(target: Output, report: str | None, state: str | None) -> None:
+    """Check the files of a command, and remove the report of an earlier run.
+
+    Raises:
+        UsageError: two of them are one, or no report can be written.
+    """
     stdout = 1  # its descriptor
-    files: dict[str, str | int] = {"-o": stdout if target.is_stdout else target.name}
-    if report is not None:
-        files["--report"] = stdout if report == "-" else report
-        if files["--report"] == files["-o"] == stdout:
-            raise UsageError("-o - and --report - would mix on stdout: give --report a file")
-    if state is not None:
-        files["--state"] = state
-    for (first, one), (second, other) in combinations(files.items(), 2):
-        if "://" not in str(one) and is_same_file(one, other):
-            name = other if isinstance(other, str) else one
-            raise UsageError(f"{first} and {second} are the same file, {name}: give each a file of its own")
-
-
-def _check_report(report: str | None) -> None:
-    """Check where the report goes, and remove an earlier one: a report exists only after a run that succeeded."""
-    if report is None or report == "-":
-        return
-    path = Path(report)
-    if not path.parent.is_dir() or path.is_dir():
-        raise UsageError(f"--report {report}: name a file in a folder that exists")
-    if path.is_file() or path.is_symlink():  # a pipe or a device stays
-        path.unlink()
+    output: str | int = stdout if target.is_stdout else target.name
+    if output == stdout and report == "-":
+        raise UsageError("-o - and --report - would mix on stdout: give --report a file")
+    check_distinct({"-o": output, "--report": stdout if report == "-" else report, "--state": state})
+    prepare_report(report)
 
 
 def _read_number(option: str, text: str) -> int | Auto:

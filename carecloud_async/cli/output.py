@@ -13,6 +13,7 @@ from attrs import frozen
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.parameters import option_of
+from carecloud_async.cli.report_file import DESCRIPTORS
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export import CsvOptions
 
@@ -23,8 +24,6 @@ SUFFIXES = (
     *(".jsonl", ".ndjson", ".csv", ".parquet"),
     *(f"{suffix}{packed}" for suffix in (".jsonl", ".ndjson", ".csv") for packed in (".gz", ".zst")),
 )
-#: The beginnings of names that stand for an open descriptor, which may be a file or a pipe.
-_DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/self/fd/")
 
 
 @frozen
@@ -48,7 +47,7 @@ class Output:
     def is_direct(self) -> bool:
         """Whether records are written as they arrive, so that the export cannot be resumed."""
         path = Path(self.name)
-        return self.is_stdout or self.name.startswith(_DESCRIPTORS) or (path.exists() and not path.is_file())
+        return self.is_stdout or self.name.startswith(DESCRIPTORS) or (path.exists() and not path.is_file())
 
     @property
     def suffix(self) -> str:

@@ -1,27 +1,22 @@
-"""What a command says of its work: its progress on stderr, and its outcome for people and as JSON."""
+"""What a command says of its work on stderr: its progress, and its outcome."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
-import attrs
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from carecloud_async._base.runtime.durable_files import replace_file
 from carecloud_async.bulk import BulkProgress, Outcome
 from carecloud_async.bulk.report import BulkFigures
-from carecloud_async.cli.console import is_terminal, put, say
+from carecloud_async.cli.console import is_terminal, say
 from carecloud_async.export import ExportReport, Progress
 
-__all__ = ["count_outcomes", "counted", "describe_progress", "show_progress", "summary", "write_report"]
+__all__ = ["count_outcomes", "counted", "describe_progress", "show_progress", "summary"]
 
 #: Seconds between two plain lines.
 INTERVAL = 5.0
@@ -136,32 +131,3 @@ def _nulls(report: ExportReport) -> str:
     if len(most) > _FIELDS_SHOWN:
         shown.append(f"and {sum(count for _, count in most[_FIELDS_SHOWN:]):,} of other fields")
     return ", ".join(shown)
-
-
-def write_report(name: str, resource: str, report: Any, **more: str) -> None:
-    """Write a report as JSON: its attributes under their names, times with their offset.
-
-    A file is written completely or not at all; a pipe or a device is written to.
-
-    Args:
-        name: the file; `-` is stdout.
-        resource: the list or family.
-        report: the report, an attrs class.
-        **more: more values.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    values = {"resource": resource, **more, **attrs.asdict(report, value_serializer=_plain)}
-    text = f"{json.dumps(values, ensure_ascii=False, indent=2)}\n".encode()
-    path = Path(name).absolute()
-    if name == "-":
-        put(text)
-    elif path.exists() and not path.is_file():
-        path.write_bytes(text)  # `replace_file` would put a file in its place
-    else:
-        replace_file(path, text)
-
-
-def _plain(_: object, __: object, value: Any) -> Any:
-    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

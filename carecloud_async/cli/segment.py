@@ -13,7 +13,8 @@ from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report, expands_options
-from carecloud_async.cli.progress import counted, write_report
+from carecloud_async.cli.progress import counted
+from carecloud_async.cli.report_file import prepare_report, write_report
 
 __all__ = ["segment"]
 
@@ -46,6 +47,7 @@ def segment(
     Example: carecloud segment 8fd73167342d06899c4c015320 members.csv --mode mirror --match email
     """
     columns = dict(split_pair("--column", one) for one in column or [])
+    prepare_report(report, file=file)
 
     async def work() -> SegmentSyncReport:
         async with connection.open(rate=rate) as client:

@@ -1,0 +1,90 @@
+"""A terminal after Ctrl-C or SIGTERM: questions end at the first one, and the terminal is as it was."""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import pytest
+from cli_process import PROGRAM, wait_until
+
+pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+termios = pytest.importorskip("termios", reason="this system has no pseudo-terminals")
+
+IMPORT = ("import", "customers", "c.csv", "--match", "email", "--default", "customer_source_id=1", "--sandbox", "3")
+
+
+class Terminal:
+    """A terminal, and a command that runs on it."""
+
+    def __init__(self, arguments):
+        self.descriptor, slave = pty.openpty()
+        self.shown = b""
+        self.process = subprocess.Popen([*PROGRAM, *arguments], stdin=slave, stdout=slave, stderr=slave)
+        self.slave = slave
+        os.set_blocking(self.descriptor, False)
+
+    def shows(self, text):
+        with contextlib.suppress(BlockingIOError):
+            self.shown += os.read(self.descriptor, 4096)
+        return text in self.shown
+
+    @property
+    def echoes(self):
+        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
+
+
+@pytest.fixture
+def terminal():
+    """Start the command on a terminal."""
+    opened = []
+
+    def start(*arguments):
+        opened.append(Terminal(arguments))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.process.kill()
+        one.process.wait()
+        os.close(one.slave)
+        os.close(one.descriptor)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number"),
+    [
+        (("total", "customers"), signal.SIGINT),
+        (("list", "customers"), signal.SIGINT),
+        (("export", "customers", "-o", "-"), signal.SIGTERM),
+    ],
+)
+def test_a_password_is_asked_for_until_ctrl_c(terminal, project, monkeypatch, arguments, number):
+    """At the question for the password, one signal ends any command with 130, and the terminal echoes again."""
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    one = terminal(*arguments)
+    wait_until(lambda: one.shows(b"Password: ") and not one.echoes)
+    one.process.send_signal(number)
+    assert one.process.wait(timeout=60) == 130
+    assert one.echoes
+    assert one.shows(b"carecloud: interrupted")
+
+
+def test_an_import_is_confirmed_until_ctrl_c(terminal, tmp_path):
+    """At the question whether to write, one Ctrl-C ends the import with 130."""
+    (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")
+    one = terminal(*IMPORT)
+    wait_until(lambda: one.shows(b"Write all rows? [y/N]: "))
+    one.process.send_signal(signal.SIGINT)
+    assert one.process.wait(timeout=60) == 130
+    assert one.shows(b"carecloud: interrupted")
+
+
+def test_no_bar_beside_a_pipe(terminal, tmp_path):
+    """Where records go to a pipe, a signal ends the process at once: no bar is drawn that would leave no cursor."""
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.DEVNULL):
+        one = terminal("export", "customers", "-o", "pipe", "--format", "jsonl", "--sandbox", "3")
+        assert one.process.wait(timeout=60) == 0
+    assert one.shows(b"3 customers in pipe")
+    assert b"\x1b" not in one.shown
