@@ -232,7 +232,8 @@ def _draw_readers(theme: str, dice: Random, internet: Internet, employ: Callable
             }
         internet.world.put(family, record, by="beginning")
     if dice.random() < 0.15:
-        internet.server.numbers_from = dice.uniform(0, 9000)
+        # An export takes seconds, nights take hours.
+        internet.server.numbers_from = dice.uniform(0, 9000) % (30 if theme == "exports" else 9000)
     internet.troubles = evolve(internet.troubles, hides=dice.choice([0.0, 0.0, 0.14]), lags=_draw_lags(internet))
     again = Random(f"{internet.seed} again").choice([0, 0, 1, 2])
     internet.troubles = evolve(internet.troubles, hides_again=again)
