@@ -1,5 +1,6 @@
 """The command as a process of its own, and waiting for what such a process does."""
 
+import signal
 import sys
 import time
 
@@ -11,6 +12,11 @@ IGNORING_CTRL_C = [
     "-c",
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from carecloud_async.cli import main; main()",
 ]
+
+
+def heed_ctrl_c():
+    """Let a new process heed Ctrl-C, which it ignores where this one runs in the background: its `preexec_fn`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(condition, seconds=60):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -13,7 +12,7 @@ from attrs import frozen
 pytest.importorskip("typer", reason="the cli extra is not installed")
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
-from cli_process import PROGRAM
+from cli_process import PROGRAM, heed_ctrl_c
 
 from carecloud_async.cli.app import run
 from carecloud_async.sandbox import Sandbox
@@ -35,10 +34,6 @@ class Outcome:
         assert self.err.startswith("carecloud: ")
         assert "Traceback" not in self.err + self.out
         return self.err.removeprefix("carecloud: ").strip()
-
-
-def heed_ctrl_c():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

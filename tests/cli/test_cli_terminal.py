@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from cli_process import PROGRAM, wait_until
+from cli_process import PROGRAM, heed_ctrl_c, wait_until
 
 pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
 termios = pytest.importorskip("termios", reason="this system has no pseudo-terminals")
@@ -20,7 +20,9 @@ class Terminal:
     def __init__(self, arguments):
         self.descriptor, slave = pty.openpty()
         self.shown = b""
-        self.process = subprocess.Popen([*PROGRAM, *arguments], stdin=slave, stdout=slave, stderr=slave)
+        self.process = subprocess.Popen(
+            [*PROGRAM, *arguments], stdin=slave, stdout=slave, stderr=slave, preexec_fn=heed_ctrl_c
+        )
         self.slave = slave
         os.set_blocking(self.descriptor, False)
 
