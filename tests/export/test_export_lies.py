@@ -238,10 +238,13 @@ class BehindList(ListMachine):
 
     readings: int = 0
     hides: bool = False
+    is_lost: bool = False
 
     def page(self, offset, count):
         self.hides = self.hides or self.requests == 2
         self.readings += offset == 0
+        if self.is_lost and self.readings == 2 and offset:
+            raise TransportError("the connection was lost")
         if self.readings == 3 and offset > 25 and self.hides:
             self.hides = False
             self.requests = 100
@@ -259,6 +262,19 @@ def test_what_a_short_reading_showed_is_not_lost_by_the_next(tmp_path):
     served = BehindList(records=records, cap=25)
     report, missing, _ = served.export(tmp_path / "c.jsonl", count=25)
     assert (missing, report.exact, report.passes) == (set(), True, 3)
+
+
+def test_what_a_short_reading_wrote_is_known_to_the_next_run(tmp_path):
+    """A run that was stopped in the second reading is continued: what the first wrote is there once, in its order."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(40, 3)))]
+    served = BehindList(records=records, cap=25, is_lost=True)
+    with pytest.raises(TransportError):
+        served.export(tmp_path / "c.jsonl", count=25)
+    served.hides = served.is_lost = False
+    report, missing, twice = served.export(tmp_path / "c.jsonl", count=25, resume=True)
+    assert (missing, twice, report.records) == (set(), set(), 40)
+    assert report.resumed
+    assert report.exact
 
 
 @define(kw_only=True)

@@ -85,9 +85,14 @@ class Boundary:
         return self._recent.newest(_MIN_IDS)
 
     @property
+    def remembered_ids(self) -> list[Identity]:
+        """The ids that are remembered, in the order of the list; all that were accepted unless it `has_forgotten`."""
+        return self._recent.newest(len(self._recent))
+
+    @property
     def shown_ids(self) -> set[Identity]:
         """The ids that are remembered, and those of a page that is not in order: another reading shows them too."""
-        return {*self._recent.newest(len(self._recent)), *self._rejected}
+        return {*self.remembered_ids, *self._rejected}
 
     @property
     def last_id(self) -> Identity | None:

@@ -187,14 +187,15 @@ class FullScan:
 
         What was written stays if all its ids are remembered: a record that one reading showed is not lost by the next.
         """
-        written = set[Identity]() if boundary.has_forgotten else boundary.shown_ids
+        written = [] if boundary.has_forgotten else boundary.remembered_ids
         if boundary.has_forgotten and not await self._may_start_over():
             return
         deduplicator = await run_in_thread(lambda: self.open_deduplicator(False))
-        await deduplicator.remember([*written])
+        await deduplicator.remember(written)
+        not_shown = {*written}
         for number in (2, 3):
             if await self._read_remembering(
-                params, deduplicator, strategy=Strategy.UNORDERED, passes=number, not_shown=written
+                params, deduplicator, strategy=Strategy.UNORDERED, passes=number, not_shown=not_shown
             ):
                 return
 

@@ -169,7 +169,7 @@ class Deduplicator:
         return {"step": self._step, "known": self.known, "neighbours": self.neighbours}
 
     async def remember(self, ids: Sequence[Identity]) -> None:
-        """Take records as seen that were written before it was made."""
+        """Take records as seen that were written before it was made; their ids in the order of the list."""
         self._step += 1
         await run_in_thread(partial(self._seen.add, ids, step=self._step))
         self.known += len(ids)
