@@ -1,0 +1,77 @@
+"""Exports that begin to read a list again: what the reading before showed is in the file, or none is called exact."""
+
+import pytest
+from attrs import define
+from change_server import hexes
+from list_machine import ListMachine
+
+from carecloud_async import TransportError
+
+
+@define(kw_only=True)
+class LateList(ListMachine):
+    """A list whose second and third answers lack a record that the first one showed, while another one is created."""
+
+    def page(self, offset, count):
+        whole, lacks_one = self.records, self.requests in {1, 2}
+        self.records = [one for one in whole if one[1] != 1 or not lacks_one]
+        data = super().page(offset, count)
+        self.records = whole
+        if self.requests == 1:
+            self.records.append(("0" * 16, 30))
+        return data
+
+
+def test_what_a_reading_showed_that_began_again_is_looked_for(tmp_path):
+    """The first page shows that the list is not in the order of its ids: the next reading has to show its records."""
+    records = [(one, index) for index, one in enumerate(hexes(30, 3))]
+    report, missing, _ = LateList(records=records, order=("shuffled",)).export(tmp_path / "c.jsonl", count=50)
+    assert (missing, report.passes) == (set(), 2)
+
+
+@define(kw_only=True)
+class BehindList(ListMachine):
+    """A list of forty records: from its third answer on one is not shown, which the totals count.
+
+    It is shown again when the third reading has passed its place, and another one is deleted then, which was read.
+    """
+
+    readings: int = 0
+    hides: bool = False
+    is_lost: bool = False
+
+    def page(self, offset, count):
+        self.hides = self.hides or self.requests == 2
+        self.readings += offset == 0
+        if self.is_lost and self.readings == 2 and offset:
+            raise TransportError("the connection was lost")
+        if self.readings == 3 and offset > 25 and self.hides:
+            self.hides = False
+            self.requests = 100
+            self.delete(self.records.index(min(self.records)))
+        whole = self.records
+        self.records = [one for one in whole if one[1] != 20 or not self.hides]
+        data = super().page(offset, count)
+        self.records = whole
+        return {**data, "total_items": len(whole)}
+
+
+def test_what_a_short_reading_showed_is_not_lost_by_the_next(tmp_path):
+    """The totals promise more than a reading found, and the list is read again: a record that it showed is kept."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(40, 3)))]
+    served = BehindList(records=records, cap=25)
+    report, missing, _ = served.export(tmp_path / "c.jsonl", count=25)
+    assert (missing, report.exact, report.passes) == (set(), True, 3)
+
+
+def test_what_a_short_reading_wrote_is_known_to_the_next_run(tmp_path):
+    """A run that was stopped in the second reading is continued: what the first wrote is there once, in its order."""
+    records = [(one, index) for index, one in enumerate(sorted(hexes(40, 3)))]
+    served = BehindList(records=records, cap=25, is_lost=True)
+    with pytest.raises(TransportError):
+        served.export(tmp_path / "c.jsonl", count=25)
+    served.hides = served.is_lost = False
+    report, missing, twice = served.export(tmp_path / "c.jsonl", count=25, resume=True)
+    assert (missing, twice, report.records) == (set(), set(), 40)
+    assert report.resumed
+    assert report.exact
