@@ -113,7 +113,7 @@ async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
 
 
 async def test_a_mirror_keeps_members_whom_the_filter_does_not_find_yet(sandbox):
-    """A member whose own record has the key of a row that found nobody stays; who shares it with another is unknown."""
+    """A mirror keeps a member whose own record has the key of a row that finds nobody; two such members are unknown."""
     source = ids(sandbox, *range(6))
     for one in source:
         sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
