@@ -38,7 +38,8 @@ async def test_the_rest_of_an_earlier_page_is_requested_after_a_later_one_failed
             assert await ahead.take() == 5
             with pytest.raises(OSError, match="lost"):
                 await ahead.take()
-    assert asked == [0, 10, 5]
+    assert sorted(asked[:2]) == [0, 10]  # trio starts the two in either order
+    assert asked[2:] == [5]
 
 
 async def test_the_rest_of_a_page_comes_before_later_parts():
