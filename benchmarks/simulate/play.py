@@ -19,7 +19,8 @@ from attrs import frozen
 
 from benchmarks.simulate.actor import Violations
 from benchmarks.simulate.disk import caught_system
-from benchmarks.simulate.draw import Drawn, draw
+from benchmarks.simulate.draw import draw
+from benchmarks.simulate.drawn import Drawn
 from benchmarks.simulate.invariants import check_end
 from benchmarks.simulate.loop import SimulatedLoop, StalledError
 from benchmarks.simulate.machine import EPOCH, Machine
