@@ -1,9 +1,12 @@
 """Exports that begin to read a list again: what the reading before showed is in the file, or none is called exact."""
 
+import random
+
 import pytest
 from attrs import define
 from change_server import hexes
 from list_machine import ListMachine
+from lying_list import LaggingList
 
 from carecloud_async import TransportError
 
@@ -75,3 +78,19 @@ def test_what_a_short_reading_wrote_is_known_to_the_next_run(tmp_path):
     assert (missing, twice, report.records) == (set(), set(), 40)
     assert report.resumed
     assert report.exact
+
+
+@pytest.mark.parametrize("seed", [1, 2, 6, 8])
+def test_records_that_appear_before_the_place_that_was_read_were_left_out(tmp_path, seed):
+    """An index stops lagging behind a growing list, whose new records would explain its total: it is read again."""
+    records = [(one, index) for index, one in enumerate(hexes(44, seed))]
+    fresh = iter(hexes(100, seed + 1))
+
+    def grow(machine):
+        if machine.requests < 15:
+            machine.records.append((next(fresh), -machine.requests))
+
+    lagging = {*random.Random(seed).sample(records, 11)}
+    machine = LaggingList(records=records, lagging=lagging, until=20, cap=3, churn=grow)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=3)
+    assert (report.exact, missing) == (True, set())

@@ -143,11 +143,17 @@ class Doubts:
         self.passed_over: set[Identity] = {*shown}
         self.shown: int = 0
         self.found_again: int = position.found_again
+        self._appeared: bool = False
+        self._has_shrunk: bool = False
 
     @property
     def has_gaps(self) -> bool:
         """Whether records of the list may not have been taken."""
-        return self.leaves_out or bool(self.passed_over)
+        return self._has_left_out or bool(self.passed_over)
+
+    @property
+    def _has_left_out(self) -> bool:
+        return self.leaves_out or (self._appeared and not self._has_shrunk)
 
     def is_cut(self, largest: int) -> bool:
         """Return whether the last page was cut, or left out records: the largest page had more of them."""
@@ -168,6 +174,19 @@ class Doubts:
         self.shown += new
         self.found_again += new if again else 0
 
+    def observe_move(self, before: RawPage | None, page: RawPage, moved_by: int) -> bool:
+        """Note by how many places records moved towards the end of the list between two pages; return whether any did.
+
+        If they moved by more than the total rose, and no page shows that records are deleted, then earlier pages left
+        out what is before them now.
+        """
+        if before is not None:
+            risen_by = (page.total or 0) - (before.total or 0)
+            self._appeared |= moved_by > max(risen_by, 0)
+            # With a smaller total, the page may be an older answer to a request that was sent ahead.
+            self._has_shrunk |= moved_by < 0 <= risen_by
+        return moved_by != 0
+
     def prevail(self, *, records: int, least: int | None, changed: bool) -> bool:
         """Return whether records may be missing.
 
@@ -181,7 +200,7 @@ class Doubts:
         if self.ends_early or records - self.found_again < least:
             return True
         # What was deleted, in this pass or since another one, may hide what was left out.
-        return self.leaves_out and (changed or self.shown < least)
+        return self._has_left_out and (changed or self.shown < least)
 
 
 def sorted_bits(records: float) -> float:

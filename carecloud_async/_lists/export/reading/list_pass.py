@@ -217,8 +217,8 @@ class ListPass:
 
     async def _take(self, page: RawPage, *, connected: bool = True) -> None:
         """Add a page and hand it over; one that does not connect is assumed to be the next one."""
-        before, moved_by = self._taken.last, self._taken.moved_by(page)
-        self.list_changed |= moved_by != 0
+        before, moved_by = self._taken.last, self._taken.moved_by(page, is_known=self._boundary.connects(page))
+        self.list_changed |= self._doubts.observe_move(before, page, moved_by)
         if before is not None and self._boundary.order is not None and moved_by > self._totals.surely_risen_by:
             await self._look_again(before, page, moved_by)
         await self._add(page, connected=connected)

@@ -59,13 +59,23 @@ class TakenPages:
         """The last one; `None` at the start of a list."""
         return self._pages[-1] if self._pages else None
 
-    def moved_by(self, page: RawPage) -> int:
-        """Return by how many places records moved towards the end of the list, by the last page that shows one."""
+    def moved_by(self, page: RawPage, *, is_known: bool) -> int:
+        """Return by how many places records moved towards the end of the list, by the last page that shows one.
+
+        If none of them shows a record of the page, these moved past all of them, or further.
+
+        Args:
+            page: the next page.
+            is_known: whether it shows a record that was taken.
+        """
         for before in reversed(self._pages):
             moved_by = None if before.has_nulls or page.has_nulls else _moved_by(before, page)
             if moved_by is not None:
                 return moved_by
-        return 0
+        has_nulls = any(one.has_nulls for one in [*self._pages, page])
+        # A page alone was taken before others were read again: many records may have been created since.
+        is_past = is_known and len(self._pages) > 1 and not has_nulls
+        return max(page.offset - self._pages[0].offset + 1, 0) if is_past else 0
 
     def add(self, page: RawPage) -> None:
         """Remember a page."""
@@ -89,7 +99,8 @@ def _pages_before(position: Position, ids: Sequence[Identity], *, size: int) -> 
         size: the number of records in a page.
     """
     pages, last = list[RawPage](), position.end
-    known = ids[max(len(ids) - last - 1, 0) :]
+    # Without a size, no page was taken yet: a range begins after ids that pages before it show.
+    known = ids[max(len(ids) - last - 1, 0) :] if position.page_size else ()
     while known and len(pages) < _PAGES:
         shown = [*known[-size:]]
         count = len(shown)
