@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -49,6 +49,9 @@ class Actor(ABC):
         seed: the seed.
         violations: where it notes what did not hold.
         harm: how often its processes are killed or stopped, from 0 to 1.
+
+    Attributes:
+        harms: the ways in which they are, each as often as it stands here.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Actor(ABC):
         self.violations = violations
         self.identity = "shop"
         self.harm = harm
+        self.harms: Sequence[str] = ("step", "step", "step", "time", "cancel", "cancel at step", "power")
         self.story: Story = internet.world.story
         self.folder = machine.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -110,7 +114,7 @@ class Actor(ABC):
         dice, loop = self.dice, self.machine.loop
         step = int(2 ** dice.uniform(0, 8.5))
         at = 2 ** dice.uniform(-3, 6)
-        match dice.choice(["step", "step", "step", "time", "cancel", "cancel at step", "power"]):
+        match dice.choice(self.harms):
             case "step":
                 process.plans[step] = process.kill
             case "time":
@@ -121,6 +125,11 @@ class Actor(ABC):
                 process.plans[step] = lambda: self._cancel_soon(process)
             case "power":
                 loop.call_later(at, lambda: None if process.dead else self.machine.cut_power(dice))
+            case "after a wait":
+                process.after_wait = lambda: self._kill_soon(process)
+
+    def _kill_soon(self, process: Process) -> None:
+        process.plans[process.steps + self.dice.randint(1, 12)] = process.kill
 
     def _cancel_soon(self, process: Process) -> None:
         self.machine.loop.call_soon(process.cancel)

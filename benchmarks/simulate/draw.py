@@ -12,6 +12,7 @@ from benchmarks.simulate.bills import BILLS, POINTS, LoyaltyImport, rows_of
 from benchmarks.simulate.draw_imports import draw_imports, draw_row, draw_two_keys, make_known
 from benchmarks.simulate.draw_readers import draw_readers
 from benchmarks.simulate.drawn import Drawn, Employ, draw_size
+from benchmarks.simulate.focus import FOCUSED, focus_of
 from benchmarks.simulate.foreign import OtherProgram, person
 from benchmarks.simulate.imports import Import
 from benchmarks.simulate.kinds import KINDS
@@ -47,7 +48,7 @@ def draw(
 ) -> Drawn:
     """Draw a simulation."""
     chosen = dice.choices([*THEMES], [*THEMES.values()])[0]
-    theme = theme or chosen
+    theme = theme or focus_of(seed) or chosen
     server.page_cap = dice.choice([1000, 1000, 1000, 40, 7, 3])
     server.ignores_sort = dice.random() < 0.2
     internet = Internet(loop=loop, server=server, seed=str(seed), troubles=_draw_troubles(dice))
@@ -57,7 +58,9 @@ def draw(
     def employ(kind: type[Actor], name: str) -> Actor:
         return kind(name, machine, internet, seed=str(seed), violations=violations, harm=harm)
 
-    if theme in KINDS:
+    if theme in FOCUSED:
+        drawn = FOCUSED[theme](theme, internet, employ)
+    elif theme in KINDS:
         drawn = draw_imports(theme, dice, internet, employ)
     elif theme == "a queue":
         drawn = _draw_queue(theme, dice, internet, employ)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from random import Random
 
 import anyio
+from attrs import frozen
 
 from benchmarks.simulate.world import FAMILIES, World, at_path
 
-__all__ = ["OtherProgram"]
+__all__ = ["Follower", "Mood", "OtherProgram", "person"]
 
 
 class OtherProgram:
@@ -96,3 +98,53 @@ def person(email: str, *, first_name: str, last_name: str) -> dict[str, object]:
         "state": 1,
         "loyalty": {"points": 12},
     }  # fmt: skip
+
+
+@frozen(kw_only=True)
+class Mood:
+    """What another program does right after pages are shown.
+
+    Attributes:
+        kind: "create", "delete", or "delete shown": a record of that page.
+        part: the part of the pages after which it does so.
+        pages: for how many pages.
+    """
+
+    kind: str
+    part: float
+    pages: int
+
+
+class Follower:
+    """Another program that writes just after a page was shown: what a reader of pages is troubled by most.
+
+    Args:
+        world: the records.
+        seed: the seed.
+        family: what it writes.
+        moods: what it does, one after the other.
+    """
+
+    def __init__(self, world: World, *, seed: str, family: str, moods: Sequence[Mood]) -> None:
+        self._world = world
+        self._dice = Random(f"{seed} follower")
+        self._family = family
+        self._moods = [one for one in moods for _ in range(one.pages)]
+        self._count = 0
+
+    def see(self, shown: Sequence[str]) -> None:
+        """Take note of a page with these ids."""
+        if len(shown) < 2 or not self._moods:
+            return
+        mood, dice, world = self._moods.pop(0), self._dice, self._world
+        if dice.random() >= mood.part:
+            return
+        if mood.kind == "create":
+            self._count += 1
+            customer = person(f"f{self._count}@x.cz", first_name="New", last_name="New")
+            world.put(self._family, customer, by="another program")
+            return
+        records = world.records[self._family]
+        living = [one for one in shown if one in records] if mood.kind == "delete shown" else [*records]
+        if living:
+            world.delete(self._family, dice.choice(living), by="another program")

@@ -220,14 +220,14 @@ KNOWN: Final[Sequence[Fault]] = (
     ),
     Fault(
         name="rows that may have been created end before their keys are left behind",
-        theme="by card",
+        theme="kills after waits",
         file="bulk/engine.py",
         right=f"{_ABANDONED}\n        {_ENDED}",
         wrong=f"{_ENDED}\n        {_ABANDONED}",
     ),
     Fault(
         name="a second page that shows nothing new ends a look-up",
-        theme="by email",
+        theme="records go",
         file="bulk/pages.py",
         right="second = await _page(listing, offset=received - overlap)",
         wrong="return not {*(await _page(listing, offset=received)).items} - {*first.items}",
@@ -269,7 +269,7 @@ KNOWN: Final[Sequence[Fault]] = (
     ),
     Fault(
         name="a total that single answers tell is believed",
-        theme="exports",
+        theme="restless exports",
         file="_lists/export/reading/evidence.py",
         right="return max(self._recent) if len(self._recent) == _CONFIRMED else None",
         wrong="return min(self._recent) if self._recent else None",
@@ -327,14 +327,14 @@ KNOWN: Final[Sequence[Fault]] = (
     ),
     Fault(
         name="a resumed run lets a later row write the part of a lost request",
-        theme="by card",
+        theme="late parts",
         file="bulk/engine.py",
         right="await self._held.claim([one for one in lost if one.kind != RECORD])",
         wrong="await self._held.claim([])",
     ),
     Fault(
         name="a request is repeated with a new token, however old what it was made from is",
-        theme="by email",
+        theme="slow logins",
         file="_calls/call/limiter_turns.py",
         right="if self._clock.monotonic() > self._latest:",
         wrong="if self._clock.monotonic() < 0:",
@@ -348,7 +348,7 @@ KNOWN: Final[Sequence[Fault]] = (
     ),
     Fault(
         name="changes are exact though pages lack what the total counts",
-        theme="exports since",
+        theme="lagging exports",
         file="_lists/export/reading/changed_scan.py",
         right="is_whole = is_whole and await self._reaches_total(self._last_page or self._far)",
         wrong="pass",

@@ -24,6 +24,8 @@ __all__ = ["EPOCH", "Ending", "KilledError", "Machine", "Process"]
 
 #: The time of day at which a simulation begins, in seconds since 1970.
 EPOCH = 1_772_000_000.0
+#: A process that waits so long (seconds) waits until it is certain what became of lost requests.
+LONG_WAIT = 20.0
 
 
 @frozen(kw_only=True)
@@ -87,6 +89,9 @@ class Machine:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await anyio.sleep(seconds)
+        process = PROCESS.get()
+        if process is not None and seconds >= LONG_WAIT:
+            process.end_wait()
 
     def cut_power(self, dice: Random) -> None:
         """End all processes at once; files keep what was synced, and any part of the rest."""
@@ -122,6 +127,10 @@ def _is_database(path: Path) -> bool:
         return file.read(16) == b"SQLite format 3\0"
 
 
+def _do_nothing() -> None:
+    pass
+
+
 def release_held(files: set[tuple[int, int]]) -> None:
     """Forget the run files of a killed process: all simulated processes are one process to the package."""
     module = sys.modules.get("carecloud_async._base.runs.locked_file")
@@ -142,6 +151,7 @@ class Process:
         dead: whether it was killed.
         steps: its steps so far: requests, and changes of the disk.
         plans: what happens at a step, by its number.
+        after_wait: what happens when it has waited for long, once.
         ended: how it ended, once it has.
         tasks: all its tasks, which stay where they are when it is killed.
         connections, locks: what the system closes when it is killed.
@@ -155,6 +165,7 @@ class Process:
         self.dead = False
         self.steps = 0
         self.plans: dict[int, Callable[[], None]] = {}
+        self.after_wait: Callable[[], None] = _do_nothing
         self.ended: asyncio.Future[Ending] = machine.loop.create_future()
         self.tasks: list[asyncio.Task[Any]] = []
         self.connections: list[sqlite3.Connection] = []
@@ -175,6 +186,11 @@ class Process:
                 plan()
         if self.dead:
             raise KilledError
+
+    def end_wait(self) -> None:
+        """Note that it has waited for long."""
+        work, self.after_wait = self.after_wait, _do_nothing
+        work()
 
     def kill(self, how: str = "kill -9") -> None:
         """End the process where it is: nothing of it runs any more, and the system closes what it had open."""

@@ -40,6 +40,8 @@ _READ_TROUBLES: Final = {
     "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 2, "cut after": 2, "slow": 1, "page instead": 1,
     "garbage, done": 2, "answered late": 3,
 }  # fmt: skip
+#: How many pages in a row may lack the end of a list: five in a row would say that the records are deleted.
+_MOST_ENDS: Final = 2
 #: Pages that are whole after several that lacked the same records.
 _WHOLE: Final = 3
 _HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
@@ -81,6 +83,7 @@ class Internet:
         tokens: identity by token.
         sights: the pages that were shown.
         wrong_identities: requests with the token of another identity than their process's.
+        follower: is told of each page that the server makes.
     """
 
     loop: SimulatedLoop
@@ -94,6 +97,8 @@ class Internet:
     wrong_identities: list[str] = field(factory=list)
     context: Context = field(factory=copy_context)
     requests: int = 0
+    follower: Callable[[Sight], None] = field(default=lambda _: None)
+    _forgotten_at: float = -1.0
 
     @property
     def world(self) -> World:
@@ -115,7 +120,11 @@ class Internet:
         if token not in self.tokens:
             return False
         made = self.tokens[token][1]
-        return not any(made < one <= self.loop.now for one in self.troubles.restarts)
+        return made > self._forgotten_at and not any(made < one <= self.loop.now for one in self.troubles.restarts)
+
+    def forget_tokens(self) -> None:
+        """Forget all tokens, as a restart does."""
+        self._forgotten_at = self.loop.now
 
     def is_denied(self) -> bool:
         """Return whether rights are missing now."""
@@ -194,6 +203,8 @@ class _Exchange:
         if self.dice.random() < part:
             kinds = _WRITE_TROUBLES if is_write else _READ_TROUBLES
             self.trouble = self.dice.choices([*kinds], [*kinds.values()])[0]
+        if is_write and not internet.calm and troubles.late_writes and self.dice.random() < troubles.late_writes:
+            self.trouble = "late"
         if not is_write and not internet.calm and troubles.late and self.dice.random() < troubles.late:
             self.trouble = "answered late"
         if self.trouble == "answered late" and "/users/" in self._path:
@@ -230,6 +241,9 @@ class _Exchange:
             self._answer(self.dice.choice([200, 502]), _HTML, html=True)
         elif trouble in ("late", "slow"):
             self._be_late()
+        elif "/users/" in self._path and internet.troubles.slow_logins and not internet.calm:
+            slowest = internet.troubles.slow_logins
+            internet.later(self.dice.uniform(slowest / 2, slowest), self._work_and_answer)
         else:
             self._work_and_answer()
 
@@ -270,6 +284,8 @@ class _Exchange:
         if path == "/users/actions/login":
             data = {"bearer_token": internet.log_in(self.identity), "valid_to": "2099-01-01 00:00:00"}
             return Answer(status=200, data={**data, "user": {"user_id": self.identity}})
+        if self.request.method == "PUT" and not internet.calm and self._draws(internet.troubles.refused_puts):
+            internet.forget_tokens()
         token = self.request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not internet.is_valid(token):
             return self._refused(401)
@@ -285,16 +301,29 @@ class _Exchange:
         internet.server.hide = self._hide
         lags = not internet.calm and self.sees_hidden
         internet.server.lags = lags and any(begin <= internet.loop.now < end for begin, end in internet.troubles.lags)
+        internet.server.hides_end = self._draw_end() if not internet.calm and self.sees_hidden else 0
         answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
         if seen:
             self.sight = Sight(at=internet.loop.now, by=self.process.name, path=path, **seen)
             self._tell_read(seen)
+            if not internet.calm:
+                internet.follower(self.sight)
         return answer
 
     def _refused(self, status: int) -> Answer:
         if self.entry is not None:
             self.entry.status = status
         return Answer(status=status)
+
+    def _draws(self, part: float) -> bool:
+        """Return whether something happens that does so in a part of the requests."""
+        return part > 0.0 and self.dice.random() < part
+
+    def _draw_end(self) -> int:
+        """Return how many of the last records the page lacks if it shows the end of the list."""
+        hides = self._draws(self.internet.troubles.hides_end) and self.hiding.ends < _MOST_ENDS
+        self.hiding.ends = self.hiding.ends + 1 if hides else 0
+        return self.dice.randint(1, 3) if hides else 0
 
     def _draw_hides(self) -> bool:
         is_new = self.dice.random() < self.internet.troubles.hides

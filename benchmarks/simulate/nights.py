@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -242,19 +244,39 @@ class Export(_Reader):
             return await self.listing(client).export(target, resume=True, concurrency=self.concurrency)
 
     def _could_know(self, record_id: str, ids: list[str], process: str | None, since: float) -> bool:
-        """Return whether an answer shows a record that the file lacks, or its total shows that the file lacks one.
+        """Return whether an answer shows a record that the file lacks, or that the file lacks one.
 
-        If none does, another program may as well have created that record at the end of the export. Totals that are
-        smaller than the file show nothing where others did create records meanwhile: the list may have grown by it.
+        If none does, another program may as well have created that record at the end of the export. Where others did
+        create records meanwhile, totals show nothing that these explain; but the places of records may.
         """
         sights = [*self.sights(process, since)]
-        if any(record_id in one.ids or one.total > len(ids) for one in sights):
+        if any(record_id in one.ids or one.total - self._created(since, one.at) > len(ids) for one in sights):
             return True
-        return not self._has_grown(since) and any(one.total < len(ids) for one in sights)
+        if any(self._has_moved(one, next_one) for one, next_one in pairwise(sights)):
+            return True
+        return not self._created(since, math.inf) and any(one.total < len(ids) for one in sights)
 
-    def _has_grown(self, since: float) -> bool:
+    def _created(self, since: float, until: float) -> int:
+        """Return how many records others created in a time."""
         created = (versions[0].at for versions in self.internet.world.history[self.family].values())
-        return any(at >= since for at in created)
+        return sum(since <= at <= until for at in created)
+
+    def _has_moved(self, one: Sight, next_one: Sight) -> bool:
+        """Return whether a record moved towards the end of the list, and neither its total nor deletions explain it."""
+        places = {record_id: place for place, record_id in enumerate(one.ids, one.offset)}
+        moved = [
+            place - places[record_id]
+            for place, record_id in enumerate(next_one.ids, next_one.offset)
+            if record_id in places
+        ]
+        if not moved or max(moved) <= max(next_one.total - one.total, 0):
+            return False
+        histories = self.internet.world.history[self.family].values()
+        return not any(
+            version.values is None and one.at <= version.at <= next_one.at
+            for versions in histories
+            for version in versions
+        )
 
     def _check(self, target: Path, report: Any, began: float) -> None:
         lines = [json.loads(line) for line in target.read_bytes().splitlines()]
@@ -293,14 +315,17 @@ class StateExport(_Reader):
         nights: how many.
         overwrites: whether each night has the same file, which a run replaces, and is applied when the run has ended.
         resumes: whether a run continues the one that was killed, where each night has a file of its own.
+        delay: when the first one begins.
     """
 
     nights: int = 3
     overwrites: bool = False
     resumes: bool = True
+    delay: float = 0.0
 
     async def live(self) -> None:
         """Export each night."""
+        await self.machine.sleep(self.delay)
         self.mirror: dict[str, Any] = {}
         self.number = 0
         self.was_exact = True

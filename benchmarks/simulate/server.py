@@ -92,6 +92,7 @@ class Server:
         numbers_from: the time from which ids that are numbers are sent as numbers, and no longer as texts.
         hide: returns the ids that an answer lacks though they are there, by family and ids; draws for each request.
         lags: whether pages lack some records that the total counts.
+        hides_end: how many of the last records a page lacks that shows the end of its list.
     """
 
     world: World
@@ -102,6 +103,7 @@ class Server:
     odd_style: str = "null"
     hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
     lags: bool = False
+    hides_end: int = 0
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
         """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
@@ -145,6 +147,9 @@ class Server:
             records = [one for one in records if one[id_field] not in hidden]
         count = min(int(query.get("count", ["100"])[0]), self.page_cap)
         offset = int(query.get("offset", ["0"])[0])
+        if self.hides_end and offset + count >= len(records) - self.hides_end > 0:
+            hidden |= {one[id_field] for one in records[-self.hides_end :]}
+            records = records[: -self.hides_end]
         total = len(records)
         if self.lags:
             records = [one for one in records if Random(f"lag {one[id_field]}").random() < _UP_TO_DATE]

@@ -19,6 +19,10 @@ class Troubles:
         lags: the times, from and to, in which pages lack some records that the total counts.
         denials: the times, from and to, at which a right is missing.
         restarts: the times at which the server forgets all tokens.
+        refused_puts: the part of the PUTs at which it does so.
+        slow_logins: the longest time that a login takes (seconds); 0 if logins are as fast as other requests.
+        late_writes: the part of the writes whose answer is lost, and which take effect later.
+        hides_end: the part of the pages with the end of a list that lack its last records, not many times in a row.
     """
 
     writes: float = 0.0
@@ -29,6 +33,10 @@ class Troubles:
     lags: tuple[tuple[float, float], ...] = ()
     denials: tuple[tuple[float, float], ...] = ()
     restarts: tuple[float, ...] = ()
+    refused_puts: float = 0.0
+    slow_logins: float = 0.0
+    late_writes: float = 0.0
+    hides_end: float = 0.0
 
 
 @define
@@ -38,7 +46,9 @@ class Hiding:
     Attributes:
         records: the records.
         planned: whether the next pages lack them.
+        ends: how many pages in a row lacked the end of the list.
     """
 
     records: frozenset[str] = frozenset()
     planned: list[bool] = field(factory=list)
+    ends: int = 0
