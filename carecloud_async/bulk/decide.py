@@ -145,8 +145,10 @@ def missing_fields(values: Mapping[str, Any], model: Any, prefix: str) -> list[s
         elif inner is not None and isinstance(value, Mapping):
             found += missing_fields(value, inner, f"{prefix}{name}.")
     for name, element in _element_models(model):
-        for number, one in enumerate(values.get(name) or (), 1):
-            found += missing_fields(one or {}, element, f"{prefix}{name}: item {number}: ")
+        items = values.get(name)
+        for number, one in enumerate(items if isinstance(items, (list, tuple)) else (), 1):
+            if one is None or isinstance(one, Mapping):  # another kind of value is a fault of its row already
+                found += missing_fields(one or {}, element, f"{prefix}{name}: item {number}: ")
     return found
 
 

@@ -47,6 +47,20 @@ async def test_a_value_that_cannot_be_sent_refuses_its_row(client, tmp_path, row
     assert read(results)[1]["reasons"] == [reason]
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("x", "not a list"), (5, "not a list"), (["x"], "item 1: not an object"), ([["x"]], "item 1: not an object")],
+)
+async def test_a_wrong_value_in_a_list_of_objects_refuses_its_row(client, tmp_path, value, reason):
+    """Texts or numbers where a list of objects is due refuse the row with the reason; the other rows are written."""
+    results = tmp_path / "results.jsonl"
+    rows = [{"code": f"odd-{number}", "name": "Coffee", "plu_ids": []} for number in range(3)]
+    rows[1]["plu_ids"] = value
+    report = await client.products.bulk_write(rows, match="code", results=results)
+    assert counts(report) == {"created": 2, "refused": 1}
+    assert read(results)[1]["reasons"] == [f"plu_ids: {reason}"]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 async def test_results_of_a_lone_surrogate(client, tmp_path, suffix):
     """Results and rejects are UTF-8 also when the source has half a surrogate, and can be given again."""
