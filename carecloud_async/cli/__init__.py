@@ -18,7 +18,7 @@ def main() -> None:
 
     prepare_streams()
     try:
-        with sigterm_as_ctrl_c():
+        with sigterm_as_ctrl_c(ends_process=True):
             from carecloud_async.cli.app import run
 
             code = run(sys.argv[1:])

@@ -14,10 +14,19 @@ from carecloud_async.cli.console import INTERRUPTED, say
 
 __all__ = ["ends_questions", "exits_at_once", "ignores_signals", "sigterm_as_ctrl_c"]
 
+#: Whether the process ends with the command.
+_ends_process = False
+
 
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """End the block at SIGTERM with `KeyboardInterrupt`, so that what can be kept is kept."""
+def sigterm_as_ctrl_c(*, ends_process: bool = False) -> Iterator[None]:
+    """End the block at SIGTERM with `KeyboardInterrupt`, so that what can be kept is kept.
+
+    Args:
+        ends_process: whether the process ends after the block: `ignores_signals` then lasts until its end.
+    """
+    global _ends_process
+    _ends_process = ends_process
     with _blocked_where_ignored(), _handling({signal.SIGTERM: _interrupt}):
         yield
 
@@ -82,13 +91,18 @@ def ends_questions() -> Iterator[None]:
 
 @contextmanager
 def ignores_signals() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM while the block runs, for the last step of a command, after which it has succeeded."""
-    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+    """Ignore Ctrl-C and SIGTERM while the block runs, for the last step of a command, after which it has succeeded.
+
+    The end of a process takes a while: a signal in it would make a command fail that has succeeded.
+    """
+    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}, lasts=_ends_process):
         yield
 
 
 @contextmanager
-def _handling(handlers: Mapping[int, Callable[[int, FrameType | None], None] | signal.Handlers]) -> Iterator[None]:
+def _handling(
+    handlers: Mapping[int, Callable[[int, FrameType | None], None] | signal.Handlers], *, lasts: bool = False
+) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
@@ -97,4 +111,5 @@ def _handling(handlers: Mapping[int, Callable[[int, FrameType | None], None] | s
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if not lasts and signal.getsignal(number) is handlers[number]:  # not one that lasts
+                signal.signal(number, handler)

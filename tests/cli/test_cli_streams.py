@@ -137,6 +137,26 @@ def test_sigterm_ends_the_sandbox(start):
     assert (process.returncode, err) == (130, "carecloud: the sandbox is stopped\n")
 
 
+#: Sends itself both signals while the process ends.
+ENDING = """
+import atexit, os, signal
+atexit.register(lambda: [os.kill(os.getpid(), one) for one in (signal.SIGTERM, signal.SIGINT)])
+from carecloud_async.cli import main
+main()
+"""
+
+
+@posix
+@pytest.mark.parametrize("command", ["export", "changes"])
+def test_a_signal_while_a_command_exits_is_ignored(start, project, command):
+    """The state has moved on: with another exit code than 0 a scheduler would repeat it and replace the file."""
+    process = start(
+        command, "customers", "-o", "c.jsonl", "--state", "s", "--count", 100, program=[sys.executable, "-c", ENDING]
+    )
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (0, False), err
+
+
 @posix
 def test_sigterm_belongs_to_others_afterwards():
     """Where the command runs inside a program, that program's own handler is back when it ends."""
