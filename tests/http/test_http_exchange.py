@@ -170,6 +170,28 @@ async def test_a_throttled_read_is_sent_again():
     assert len(server.requests) == 2
 
 
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
+#: Servers and proxies end a 204 as other answers, or send what a script printed.
+BODIES_OF_NO_CONTENT = {
+    "the end of chunks": (NO_CONTENT + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",),
+    "the end of chunks, later": (NO_CONTENT + b"Transfer-Encoding: chunked\r\n\r\n", 0.01, b"0\r\n\r\n"),
+    "a chunk": (NO_CONTENT + b"Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",),
+    "JSON": (NO_CONTENT + b"Content-Length: 11\r\n\r\n" + b'{"data":{}}',),
+    "a page": (NO_CONTENT + b"\r\n<p>Deleted</p>",),
+}
+
+
+@HOOKED
+@pytest.mark.parametrize("pieces", BODIES_OF_NO_CONTENT.values(), ids=BODIES_OF_NO_CONTENT)
+async def test_a_body_behind_a_204_is_no_failure(hooked, pieces):
+    """A 204 has no body (RFC 9110, 15.3.5): each call is sent once and succeeds; its connection is not used again."""
+    async with serving(*pieces) as server, new_client(server.url) as client:
+        watch(client, hooked)
+        for _ in range(3):
+            await client.vouchers.delete("8ea6")
+    assert (len(server.requests), server.connections) == (3, 3)
+
+
 @HOOKED
 @pytest.mark.parametrize("pieces", [(30.0,), (answer(BODY)[:-5], 30.0)], ids=["before the head", "in the body"])
 async def test_a_cancelled_call_gives_its_connection_up(hooked, pieces):

@@ -7,12 +7,14 @@ and are of the expected kind. Without them, a documented alternative is taken:
   handed out on which unread bytes wait, which would be read as the answer to the next request; and a request departs
   when its connection is there. Without them, `force_close=True`: each request has a connection of its own, and departs
   before.
-- `TCPConnector._factory`, `ResponseHandler._payload`, `connection_lost`: a body that breaks the rules of HTTP fails at
-  once. Without them, it fails at the end of the call's time.
+- `TCPConnector._factory`, `ResponseHandler._payload`, `connection_lost`, `data_received`: a body that breaks the rules
+  of HTTP fails at once, and one behind a 204 is dropped. Without them, the first fails at the end of the call's time,
+  and the second as an answer that is not HTTP.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 #: The most connections that are closed for one request because unread bytes wait on them.
 _MAX_UNREAD = 100
 _CONNECT = ["self", "req", "traces", "timeout"]
+#: In the head of a response: it says that a body follows.
+_ANNOUNCES_BODY = re.compile(rb"\n(?:transfer-encoding:|content-length:[ \t]*[1-9])", re.IGNORECASE)
 
 
 @frozen(kw_only=True)
@@ -37,7 +41,7 @@ class Parts:
 
     Attributes:
         connections: those that tell whether a connection is free of unread bytes.
-        endings: those that end a broken body.
+        endings: those that end a broken body, and drop that of a 204.
     """
 
     connections: bool
@@ -71,7 +75,11 @@ def _has_connections(handler: Any) -> bool:
 
 
 def _has_endings(handler: Any) -> bool:
-    return getattr(handler, "_payload", handler) is None and _parameters(handler, "connection_lost") == ["exc"]
+    return (
+        getattr(handler, "_payload", handler) is None
+        and _parameters(handler, "connection_lost") == ["exc"]
+        and _parameters(handler, "data_received") == ["data"]
+    )
 
 
 def _parameters(owner: Any, name: str) -> list[str] | None:
@@ -127,6 +135,18 @@ def _handler_classes() -> tuple[Any, Any]:
             super().connection_lost(exc)
             if body is not None and not body.is_eof() and body.exception() is None:
                 body.set_exception(ClientPayloadError("the body ends in error"), error or exc or EOFError())
+
+        def data_received(self, data: bytes) -> None:
+            """Drop what a server sends behind the head of a 204."""
+            # It has no body (RFC 9112, 6.3), but many servers end it as a chunked one, or send what a script printed.
+            # aiohttp would read that as another response: it would give up the one before it, or the next one.
+            reads_body = self._payload is not None and not self._payload.is_eof()
+            if data[9:12] == b"204" and data.startswith(b"HTTP/1.") and not reads_body:
+                head, end, rest = data.partition(b"\r\n\r\n")
+                if rest or _ANNOUNCES_BODY.search(head):
+                    self.force_close()
+                data = head + end
+            super().data_received(data)
 
     return ResponseHandler, EndingHandler
 
