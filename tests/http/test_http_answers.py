@@ -1,14 +1,17 @@
 """Answers as a user's hooks on `client.http` see them, with the default transport over a socket."""
 
 import gzip
+import logging
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import httpx
+import httpx2
 import pytest
+from exchange_server import answer, new_client, serving
 from kit import login_body
 
-from carecloud_async import CareCloud, EnterpriseCredentials, ResponseError
+from carecloud_async import BadRequestError, CareCloud, EnterpriseCredentials, ResponseError
 
 pytestmark = pytest.mark.anyio
 
@@ -108,3 +111,18 @@ async def test_a_hook_that_takes_the_body_off_the_stream_is_named(url, name):
         http.event_hooks = {"response": [hook]}
         with pytest.raises(ResponseError, match="hook"):
             await client.customers.get(name)
+
+
+@pytest.mark.parametrize("family", [None, httpx, httpx2], ids=["default", "httpx", "httpx2"])
+async def test_the_reason_behind_a_status_is_in_no_log(family, caplog):
+    """Some back ends write their error's text behind the status, which httpx logs: the usual reason stands there."""
+    caplog.set_level(logging.DEBUG)
+    http = family and family.AsyncClient()
+    refusal = answer(b'{"error": {}}', b"400 No customer planted@example.com")
+    async with serving(refusal) as server, new_client(server.url, http_client=http) as client:
+        with pytest.raises(BadRequestError):
+            await client.customers.get("8ea6")
+    if http is not None:
+        await http.aclose()
+    assert '"HTTP/1.1 400 Bad Request"' in caplog.text
+    assert "planted" not in caplog.text + str([vars(one) for one in caplog.records])

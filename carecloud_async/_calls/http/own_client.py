@@ -17,6 +17,7 @@ from typing import Any
 from carecloud_async._calls.http.bodies import drop_stream
 from carecloud_async._calls.http.departure import DEPARTURE
 from carecloud_async._calls.http.outgoing import OutgoingRequest
+from carecloud_async._calls.http.redaction import sending
 
 #: The functions of httpx's client that send a request have one of these in their names. Tracers and test tools patch
 #: such functions, and a patched one must be called.
@@ -81,14 +82,15 @@ def own_client_class(http_library: ModuleType) -> Any:
             send = getattr(self._own_transport, "send_outgoing", None)
             if send is None or self._is_watched():
                 return self._send_watched(request.to_httpx())
-            sending: Coroutine[Any, Any, Any] = send(request)
-            return sending
+            response: Coroutine[Any, Any, Any] = send(request)
+            return response
 
         async def _send_watched(self, request: Any) -> Any:
             departure = request.extensions.get(DEPARTURE)
             if departure is not None and self._is_replaced():
                 await departure()
-            response = await self.send(request, auth=None, follow_redirects=False)
+            with sending():
+                response = await self.send(request, auth=None, follow_redirects=False)
             drop_stream(response, http_library)
             return response
 

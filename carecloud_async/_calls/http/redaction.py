@@ -1,7 +1,8 @@
 """Redaction: URLs that print as path templates, and logs of the HTTP libraries without secrets.
 
 A URL of this API can hold a token, and libraries and tracers print URLs. httpcore's DEBUG log prints the headers of
-responses, and a redirect repeats a URL there. Records of the host application's own calls stay as they are.
+responses, and a redirect repeats a URL there. httpx's log prints the reason behind the status, in which some back ends
+write their error's text. Records of the host application's own calls stay as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from http.client import responses
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +22,7 @@ TARGET = "carecloud_url"
 _sending: ContextVar[bool] = ContextVar("carecloud_sending", default=False)
 
 _LOGS_HEADERS = "receive_response_headers"
+_LOGS_REASON = 'HTTP Request: %s %s "%s %d %s"'
 
 
 def _redact_headers(record: logging.LogRecord) -> bool:
@@ -28,6 +31,17 @@ def _redact_headers(record: logging.LogRecord) -> bool:
         record.msg, record.args = record.msg.partition(" ")[0], ()
     return True
 
+
+def _redact_reason(record: logging.LogRecord) -> bool:
+    """Give a record of httpx that prints the reason behind a status the usual one."""
+    if _sending.get() and record.msg == _LOGS_REASON and isinstance(record.args, tuple):
+        *others, status, _reason = record.args
+        record.args = (*others, status, responses.get(status, "") if isinstance(status, int) else "")
+    return True
+
+
+for _library in ("httpx", "httpx2"):
+    logging.getLogger(_library).addFilter(_redact_reason)
 
 for _library in ("httpcore", "httpcore2"):
     for _part in ("http11", "http2", "proxy", "socks"):
