@@ -3,14 +3,14 @@
 import base64
 import ssl
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import anyio
 import anyio.streams.tls
 import pytest
 import trustme
 from anyio.abc import SocketAttribute
-
-from carecloud_async import CareCloud, ConfigurationError, ConnectionFailedError, RetryPolicy
+from carecloud_async import CareCloud, ConfigurationError, ConnectionFailedError, RetryPolicy, fixes
 from carecloud_async._calls.http.network import choose_proxy, environment_proxy
 from carecloud_async.sandbox import Sandbox
 
@@ -64,11 +64,11 @@ def pipe(source, target):
 
 
 @asynccontextmanager
-async def secure_sandbox(authority, host="localhost"):
+async def secure_sandbox(authority, host="localhost", **dates):
     """A sandbox behind TLS, with a certificate of the authority; yields it and its port."""
     sandbox = Sandbox(10)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host).configure_cert(context)
+    authority.issue_cert(host, **dates).configure_cert(context)
     async with sandbox.serving() as url:
         plain = int(url.rpartition(":")[2])
 
@@ -107,7 +107,8 @@ class Proxy:
 def connect(url, authority, **options):
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    return CareCloud(url, auth=Sandbox(1).credentials(), **{"verify": context, "retry": QUICK, **options})
+    options = {"auth": Sandbox(1).credentials(), "verify": context, "retry": QUICK, **options}
+    return CareCloud(url, **options)
 
 
 @pytest.mark.parametrize("how", ["argument", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "with password"])
@@ -163,15 +164,26 @@ async def test_a_proxy_that_is_not_there_is_a_failed_connection(authority):
             await client.ping()
 
 
-@pytest.mark.parametrize("kind", ["unknown authority", "wrong host"])
-async def test_a_bad_certificate_names_verify_and_is_final(authority, kind):
-    """A bad certificate is a ConnectionFailedError after one try, whose message names `verify=`."""
-    host = "localhost" if kind == "unknown authority" else "other.example"
+@pytest.mark.parametrize(
+    ("kind", "fix"),
+    [
+        ("unknown authority", fixes.PRIVATE_CA),
+        ("wrong host", fixes.PROJECT_URL),
+        ("expired", fixes.DATES),
+        ("not yet valid", fixes.DATES),
+    ],
+)
+async def test_a_bad_certificate_names_the_fix_and_is_final(authority, kind, fix):
+    """A bad certificate is a ConnectionFailedError after one try; only one that nobody vouches for needs `verify=`."""
+    host = "other.example" if kind == "wrong host" else "localhost"
     trusted = trustme.CA() if kind == "unknown authority" else authority
-    async with secure_sandbox(authority, host) as (sandbox, port):
+    past, future = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2100))
+    dates = {"expired": {"not_after": past}, "not yet valid": {"not_before": future, "not_after": future}}
+    async with secure_sandbox(authority, host, **dates.get(kind, {})) as (sandbox, port):
         async with connect(f"https://localhost:{port}", trusted, retry=RetryPolicy(base=30)) as client:
-            with anyio.fail_after(60), pytest.raises(ConnectionFailedError, match=r"certificate.*verify=") as caught:
+            with anyio.fail_after(60), pytest.raises(ConnectionFailedError, match="certificate") as caught:
                 await client.ping()
+        assert caught.value.fix == fix
         assert not caught.value.is_retryable
         assert sandbox.count() == 0
 

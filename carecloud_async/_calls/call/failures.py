@@ -28,6 +28,8 @@ _AIOHTTP_NOT_SENT = {
 
 #: TLS failures that mean a closed connection, not a permanent incompatibility.
 _TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+#: Remedies by OpenSSL's codes: not yet valid and expired; made for another name and another IP address.
+_CERTIFICATE_FIXES = {9: fixes.DATES, 10: fixes.DATES, 62: fixes.PROJECT_URL, 64: fixes.PROJECT_URL}
 #: The most links of a chain of exceptions that are read.
 _CHAIN = 8
 
@@ -136,7 +138,8 @@ def _permanent_cause(chain: list[BaseException]) -> tuple[str, Fix] | None:
             continue  # its TLS errors are only wrappers, and look like ssl's own
         if isinstance(link, ssl.SSLCertVerificationError):
             reason = link.verify_message or "no trust"
-            return f"its certificate cannot be verified, {reason.rstrip('.')}", fixes.PRIVATE_CA
+            fix = _CERTIFICATE_FIXES.get(link.verify_code, fixes.PRIVATE_CA)
+            return f"its certificate cannot be verified, {reason.rstrip('.')}", fix
         if isinstance(link, ssl.SSLError) and not isinstance(link, _TRANSIENT_TLS):
             return f"TLS failed, {link.reason or type(link).__name__}", fixes.TLS
         if isinstance(link, socket.gaierror) and link.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
