@@ -10,6 +10,8 @@ import anyio.streams.tls
 import pytest
 import trustme
 from anyio.abc import SocketAttribute
+from kit import KnownUser
+
 from carecloud_async import CareCloud, ConfigurationError, ConnectionFailedError, RetryPolicy, fixes
 from carecloud_async._calls.http.network import choose_proxy, environment_proxy
 from carecloud_async.sandbox import Sandbox
@@ -155,6 +157,21 @@ async def test_a_proxy_that_refuses_is_named_and_not_asked_again(authority, stat
                 await client.ping()
         assert "secret" not in str(caught.value)
         assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # httpx2, on trio, does not say at which request it was
+@pytest.mark.parametrize("answered", [b"", b"nonsense\r\n\r\n"], ids=["hangs up", "speaks no HTTP"])
+async def test_what_a_proxy_fails_to_lead_on_was_not_sent(authority, answered):
+    """Where the proxy ends before its tunnel is open, a POST did not happen, and is sent again."""
+    proxy = Proxy(9, answer=answered)
+    async with listening(proxy.handle) as port:
+        address = f"http://user:secret@127.0.0.1:{port}"
+        async with connect("crm.example.com", authority, auth=KnownUser(), proxy=address) as client:
+            with pytest.raises(ConnectionFailedError, match="not reached") as caught:
+                await client.request("POST", "customers", json={})
+        assert not caught.value.may_have_happened
+        assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+        assert len(proxy.requests) == QUICK.attempts
 
 
 async def test_a_proxy_that_is_not_there_is_a_failed_connection(authority):

@@ -171,7 +171,7 @@ def _connector_classes() -> tuple[Any, Any]:
             """Return a connection without unread bytes, at the departure of the request."""
             departure = current_departure.get()
             for _ in range(_MAX_UNREAD):
-                connection = await super().connect(req, traces, timeout)
+                connection = await self._connected(req, traces, timeout)
                 try:
                     if departure is not None and _is_clean(connection):
                         await departure()
@@ -182,5 +182,15 @@ def _connector_classes() -> tuple[Any, Any]:
                     return connection
                 connection.close()
             raise httpx.ConnectError("the server sends responses to requests that were not made")
+
+        async def _connected(self, req: Any, traces: Any, timeout: Any) -> Any:
+            try:
+                return await super().connect(req, traces, timeout)
+            except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError):
+                raise  # they say that it was no answer to the request
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError) as error:
+                text = type(error).__name__
+            # A proxy ended before its tunnel was open. Raised here: aiohttp's error holds the proxy's password.
+            raise httpx.ProxyError(text)
 
     return CleanConnector, ClosingConnector
