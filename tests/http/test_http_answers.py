@@ -11,7 +11,7 @@ import pytest
 from exchange_server import answer, new_client, serving
 from kit import login_body
 
-from carecloud_async import BadRequestError, CareCloud, EnterpriseCredentials, ResponseError
+from carecloud_async import BadRequestError, CareCloud, ConnectionFailedError, EnterpriseCredentials, ResponseError
 
 pytestmark = pytest.mark.anyio
 
@@ -125,4 +125,21 @@ async def test_the_reason_behind_a_status_is_in_no_log(family, caplog):
     if http is not None:
         await http.aclose()
     assert '"HTTP/1.1 400 Bad Request"' in caplog.text
+    assert "planted" not in caplog.text + str([vars(one) for one in caplog.records])
+
+
+@pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
+async def test_a_piece_of_a_broken_body_is_in_no_log(family, caplog):
+    """h11 quotes the line that is no size of a chunk, and httpcore logs it: the name of the event stands there."""
+    caplog.set_level(logging.DEBUG)
+    broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nplanted@example.com\r\n"
+    async with (
+        family.AsyncClient() as http,
+        serving(broken, b"") as server,
+        new_client(server.url, http_client=http) as client,
+    ):
+        await client.login()
+        with pytest.raises(ConnectionFailedError):
+            await client.customers.get("8ea6")
+    assert "receive_response_body.failed" in caplog.text
     assert "planted" not in caplog.text + str([vars(one) for one in caplog.records])

@@ -1,8 +1,8 @@
 """Redaction: URLs that print as path templates, and logs of the HTTP libraries without secrets.
 
 A URL of this API can hold a token, and libraries and tracers print URLs. httpcore's DEBUG log prints the headers of
-responses, and a redirect repeats a URL there. httpx's log prints the reason behind the status, in which some back ends
-write their error's text. Records of the host application's own calls stay as they are.
+responses, where a redirect repeats a URL, and parts of a broken body. httpx's log prints the reason behind a status,
+in which some back ends write their error's text. Records of the host application's own calls stay as they are.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ TARGET = "carecloud_url"
 
 _sending: ContextVar[bool] = ContextVar("carecloud_sending", default=False)
 
-_LOGS_HEADERS = "receive_response_headers"
+_LOGS_ANSWERS = ("receive_response_headers", "receive_response_body")
 _LOGS_REASON = 'HTTP Request: %s %s "%s %d %s"'
 
 
-def _redact_headers(record: logging.LogRecord) -> bool:
-    """Reduce a record of httpcore that prints a response's headers to its event name."""
-    if _sending.get() and isinstance(record.msg, str) and record.msg.startswith(_LOGS_HEADERS):
+def _redact_answer(record: logging.LogRecord) -> bool:
+    """Reduce a record of httpcore that prints a response's headers, or why it is broken, to its event name."""
+    if _sending.get() and isinstance(record.msg, str) and record.msg.startswith(_LOGS_ANSWERS):
         record.msg, record.args = record.msg.partition(" ")[0], ()
     return True
 
@@ -45,7 +45,7 @@ for _library in ("httpx", "httpx2"):
 
 for _library in ("httpcore", "httpcore2"):
     for _part in ("http11", "http2", "proxy", "socks"):
-        logging.getLogger(f"{_library}.{_part}").addFilter(_redact_headers)
+        logging.getLogger(f"{_library}.{_part}").addFilter(_redact_answer)
 
 
 @contextmanager
