@@ -43,7 +43,7 @@ class Checks:
     async def check(self: Checked, *, seconds: float = 120.0) -> ProjectCheck:
         """Check whether the project behaves as this SDK assumes.
 
-        Reading only, at most eighty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, rights,
+        Reading only, at most sixty requests: settings, TLS and proxy, logins and tokens, time zone and clocks, rights,
         pages, order, sorts, filters, totals, times of change, unknown fields and values, rate limit, latency. What it
         finds is in the result and never raised, a refused login too. What no answer shows is `not known`.
 

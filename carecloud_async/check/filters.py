@@ -20,7 +20,7 @@ from carecloud_async.resources.lookup.by_name import listable
 
 __all__ = ["filter_findings", "note_findings"]
 
-_MOST_FAMILIES: Final = 6
+_MOST_FAMILIES: Final = 3
 _FILTERED_WRONGLY: Final = (
     "filtered lists and exports hold records that they should not; a bulk write that looks rows up by this filter "
     "could change the wrong record (the SDK compares what came back and stops)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +26,7 @@ __all__ = ["MAX_REQUESTS", "AskedPage", "Param", "Probe", "SentRequest", "Server
 Param: TypeAlias = str | int | Sequence[str]
 
 #: The most requests of a check, logins and repeats included.
-MAX_REQUESTS: Final = 80
+MAX_REQUESTS: Final = 60
 #: What one question can send: the request, a login after a 401, and the request again.
 _MOST_PER_QUESTION: Final = 3
 #: How often a question is repeated after an answer that may pass.
@@ -41,6 +42,8 @@ _REPEATS: Final[Mapping[Outcome, int]] = {
 }
 #: The most repeats of a whole check: a server that fails everywhere must not use up its requests.
 _MOST_REPEATS: Final = 16
+#: After this many repeats that brought the same outcome again, that outcome is not repeated: the server means it.
+_MOST_IN_VAIN: Final = 3
 #: The least and the longest wait before a repeat (seconds); a longer `Retry-After` ends the question.
 _LEAST_WAIT: Final = 1.0
 _MOST_WAIT: Final = 5.0
@@ -150,6 +153,7 @@ class Probe(CallObserver):
         self._last = Outcome.READ
         self._in_a_row = 0
         self._repeats = 0
+        self._in_vain: Counter[Outcome] = Counter()
         self._begun: dict[tuple[int, int], float] = {}
 
     async def ask(self, operation: Operation, **params: Param) -> Reply:
@@ -187,8 +191,9 @@ class Probe(CallObserver):
             again = await self._ask_in_bounds(operation, params, bearer)
             if again.outcome is Outcome.NOT_SENT:
                 break
-            reply, repeats = again, repeats + 1
             self._repeats += 1
+            self._in_vain[reply.outcome] += again.outcome is reply.outcome
+            reply, repeats = again, repeats + 1
         return reply
 
     def _is_hopeless(self) -> bool:
@@ -197,8 +202,8 @@ class Probe(CallObserver):
         return self._in_a_row >= _MOST_IN_A_ROW.get(self._last, MAX_REQUESTS)
 
     def _may_pass(self, reply: Reply, repeats: int) -> bool:
-        may_pass = repeats < _REPEATS.get(reply.outcome, 0) and self._repeats < _MOST_REPEATS
-        return may_pass and (reply.retry_after or 0) <= _MOST_WAIT
+        may_pass = repeats < _REPEATS.get(reply.outcome, 0) and self._in_vain[reply.outcome] < _MOST_IN_VAIN
+        return may_pass and self._repeats < _MOST_REPEATS and (reply.retry_after or 0) <= _MOST_WAIT
 
     async def _ask_in_bounds(self, operation: Operation, params: Mapping[str, Param], bearer: str | None) -> Reply:
         if not self.has_room():

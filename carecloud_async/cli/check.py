@@ -30,7 +30,7 @@ def check(
 ) -> int:
     """Check how a project behaves before you rely on it.
 
-    The check only reads, with at most eighty requests. Each finding is ok, a warning, a problem or not known, with what
+    The check only reads, with at most sixty requests. Each finding is ok, a warning, a problem or not known, with what
     it means and the fix. The report holds no id, name or value of a record, no address and no credentials. The exit
     code is 1 if there is a problem; what is not known is none.
 

@@ -27,7 +27,7 @@ async def check(sandbox, **more):
     settings = {"auth": sandbox.credentials(), "transport": sandbox.transport(), "clock": InstantClock(), **more}
     async with CareCloud("sandbox.crmcarecloud.com", **settings) as client:
         found = await client.check()
-    assert found.requests == len(sandbox.requests) <= 80
+    assert found.requests == len(sandbox.requests) <= 60
     assert sandbox.violations == []
     assert all(
         request.method == "GET" or request.template.endswith(("login", "/tokens")) for request in sandbox.requests

@@ -78,7 +78,7 @@ async def check_of(lie=None, *, prepare=None, ignored=(), **settings):
     transport = Lying(sandbox, lie or (lambda _, true: true), ignored)
     async with CareCloud("a.example", auth=sandbox.credentials(), transport=transport, clock=InstantClock()) as client:
         found = await client.check()
-    assert found.requests == len(sandbox.requests) <= 80
+    assert found.requests == len(sandbox.requests) <= 60
     assert not [one for one in found.findings if "could not be examined" in one.seen]
     return found
 

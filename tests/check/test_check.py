@@ -171,10 +171,10 @@ async def test_without_the_customers_another_list_is_examined():
 async def test_families_that_the_project_does_not_have_are_no_fault():
     """A module that answers 404 is named, and is no warning."""
     sandbox = make()
-    sandbox.faults.add("GET /stamps", status=404, times=None)
+    sandbox.faults.add("GET /orders", status=404, times=None)
     found = await check(sandbox)
     assert broken(found) == set()
-    assert "does not have stamps" in " ".join(one.seen for one in found.named("families"))
+    assert "does not have orders" in " ".join(one.seen for one in found.named("families"))
 
 
 class Wrapped(httpx.AsyncBaseTransport):

@@ -126,7 +126,7 @@ async def test_a_refusal_is_not_vouched_for(question, answer):
 @every("answer", some(NO_EVIDENCE | REFUSALS, quick=8))
 async def test_a_server_that_stops_in_the_middle_accuses_nothing(answer):
     """From the time when nothing comes any more, nothing is a problem of filters, sorts, tokens or empty lists."""
-    stopped = once(lists, (NO_EVIDENCE | REFUSALS)[answer], after=33, times=1000)
+    stopped = once(lists, (NO_EVIDENCE | REFUSALS)[answer], after=26, times=1000)
     found = await said(stopped)
     assert not {one.partition(" ")[2] for one in found if not one.startswith("not known")} - ABOUT_THE_WAY
     assert {"not known filters", "not known empty_list", "not known second_login"} <= found
