@@ -219,8 +219,8 @@ def token_store() -> FileTokenStore:
 
 
 def kept_tokens() -> FileTokenStore | None:
-    """Return the store of `carecloud login`; `None` if there was no such login."""
-    return token_store() if _tokens().with_suffix(".d").is_dir() else None
+    """Return the store of `carecloud login`; `None` if there was no such login, or a logout after it."""
+    return token_store() if any(_tokens().with_suffix(".d").glob("*.json")) else None
 
 
 def _tokens() -> Path:

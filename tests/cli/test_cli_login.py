@@ -39,6 +39,17 @@ def test_logout_ends_the_token(carecloud, project, monkeypatch):
     assert project.count("POST /users/actions/login") == 2
 
 
+def test_after_a_logout_no_token_is_kept(carecloud, project, monkeypatch):
+    """As before the first login: a command with the password leaves no token, and one without it says what to set."""
+    assert carecloud("login").code == 0
+    assert carecloud("logout").code == 0
+    assert carecloud("logout").out == "no token is kept\n"
+    assert carecloud("total", "customers").code == 0
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    refused = carecloud("total", "customers")
+    assert (refused.code, "set CARECLOUD_PASSWORD" in refused.line) == (2, True)
+
+
 def test_another_user_does_not_get_the_kept_token(carecloud, project):
     """The token belongs to project and user: another login is not answered with it."""
     assert carecloud("login").code == 0
