@@ -36,7 +36,7 @@ from carecloud_async.errors import (
     ServerError,
     TransportError,
 )
-from carecloud_async.fixes import ALLOW_SHRINK
+from carecloud_async.fixes import ALLOW_SHRINK, Fix
 
 __all__ = ["Segment", "SegmentSyncOptions", "SegmentSyncReport", "sync"]
 
@@ -279,8 +279,8 @@ class _Sync:
         missing = [path for path in self._key.paths if path not in paths]
         if missing:
             raise BadSourceError(
-                f"{rows.label}: match={self._key.name!r} needs the column {missing[0]}: there is none; name the column "
-                "in columns="
+                f"{rows.label}: the key {self._key.name} needs the column {missing[0]}, which is missing",
+                fix=Fix("name the key of the rows in {match}, or the column in {column}"),
             )
 
     async def _keys(self, rows: RowSource, columns: Columns) -> AsyncGenerator[list[tuple[str, ...]], None]:
