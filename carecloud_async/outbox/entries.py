@@ -22,6 +22,7 @@ from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, pack
 from carecloud_async.bulk.sources.mapping_source import row_of
+from carecloud_async.fixes import DECIMAL_COMMA
 from carecloud_async.models.base import Input
 from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.family import CallFamily, CallKind, Uninterrupted
@@ -240,7 +241,7 @@ class Entries:
         reasons = [*checked.refused, *(f"{path}: {why}" for path, why in checked.faults.items())]
         reasons += [f"{path}: not a field of the record" for path in (*checked.parts, *checked.create_fields)]
         if reasons or loaded.key is None:
-            raise NotForOutboxError("; ".join(reasons) or f"{key.name}: missing")
+            raise NotForOutboxError(_without_settings("; ".join(reasons)) or f"{key.name}: missing")
         lane = f"customer {record_id.casefold()}" if call == "customers" else f"{call} {record_id.casefold()}"
         label = f"{call}.update {record_id}"
         return NewEntry(kind=_UPDATE + call, key=loaded.key, lane=lane, label=label, body=pack(checked))
@@ -295,7 +296,12 @@ def _converted(converter: Converter, value: Any, hint: Any, place: str) -> Any:
     try:
         return converter.convert(value, hint)
     except ConversionError as error:
-        raise NotForOutboxError(f"{place}: {error}") from None
+        raise NotForOutboxError(_without_settings(f"{place}: {error}")) from None
+
+
+def _without_settings(reason: str) -> str:
+    """Return a reason without the setting of bulk writes that it names: `put` has none for decimal commas."""
+    return reason.replace(f"; {DECIMAL_COMMA}", "")
 
 
 def _why_not(family: type[Resource], method: Any) -> str:

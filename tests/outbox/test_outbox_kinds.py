@@ -172,7 +172,7 @@ REFUSED = [
         lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": 1.0, "reference": "a b"}),
         "a reference is 1 to 64",
     ),
-    (lambda c: (c.points.assign_points, [], {"customer_id": "c", "amount": "x", "reference": "B1"}), "^amount: "),
+    (lambda c: (c.points.assign_points, [], {**POINTS, "amount": "x"}), "^amount: not a number$"),
     (lambda c: (c.purchases.send_purchase, [bill(1)], {**PLACE, "reference": "B1"}), "takes no reference="),
     (lambda c: (c.purchases.send_purchase, [bill("")], PLACE), "needs external_purchase_id"),
     (lambda c: (c.points.assign_points, [], {**POINTS, "amount": "5"}), "^amount: a text"),
@@ -195,6 +195,7 @@ REFUSED = [
         "cannot send property_records",
     ),
     (lambda c: (c.customers.update, ["c1", {"nonsense": 1}], {}), "nonsense"),
+    (lambda c: (c.vouchers.update, ["v1", {"value": "1,5"}], {}), "^value: not a number$"),
     (lambda c: (c.customers.update, ["c1"], {}), "takes no other arguments"),
     (lambda c: (c.customers.update, [5, {}], {}), "takes a text and a mapping"),
 ]  # fmt: skip
