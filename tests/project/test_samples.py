@@ -43,7 +43,7 @@ def everything_is_the_sandbox(monkeypatch, tmp_path):
     """Clients talk to a sandbox of their own, whatever address they are given; files land in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(_SandboxClient, "sandbox", Sandbox(customers=1000), raising=False)
+    monkeypatch.setattr(_SandboxClient, "sandbox", Sandbox(customers=1000, records=1000, users=1000), raising=False)
     monkeypatch.setattr(carecloud_async, "CareCloud", _SandboxClient)
     monkeypatch.setitem(sys.modules, "sample", ModuleType("sample"))  # dataclasses look their module up
     settings = {"EXTERNAL_APPLICATION_ID": USER_APPLICATION_ID, "LOGIN": USER_LOGIN, "PASSWORD": USER_PASSWORD}
@@ -95,8 +95,7 @@ def test_python_blocks_run_one_after_another(path, everything_is_the_sandbox, ca
 
 async def run_page(path):
     names = vars(sys.modules["sample"])
-    names["credentials"] = _SandboxClient.sandbox.credentials()
-    async with _SandboxClient("sandbox.crmcarecloud.com", auth=names["credentials"]) as client:
+    async with _SandboxClient.from_env() as client:
         names["client"] = client
         for block in blocks(path, "python"):
             if block["why"] or is_test(block) or absent(block):
@@ -131,6 +130,25 @@ def test_tests_that_are_shown_pass(tmp_path):
     )
     assert done.returncode == 0, done.stdout
     assert f"{number} passed" in done.stdout
+
+
+def test_the_file_of_bills_is_imported(tmp_path):
+    """The command on the page about bills creates all bills of the file that the page shows."""
+    page = (ROOT / "docs/loyalty_imports.md").read_text(encoding="utf-8")
+    rows, command = (
+        next(block["text"] for block in all_blocks(page) if block["language"] == language and start in block["text"])
+        for language, start in (("text", "external_purchase_id,"), ("sh", "carecloud import purchases"))
+    )
+    (tmp_path / "bills.csv").write_text(rows, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "carecloud_async.cli", *shlex.split(command)[1:], "--sandbox", "10"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "2 rows of purchases: 2 created" in done.stderr) == (0, True), done.stderr
 
 
 def test_blocks_have_a_language():
