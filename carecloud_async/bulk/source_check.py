@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 
 from carecloud_async._base.runtime.suggestions import nearest
@@ -17,6 +18,8 @@ from carecloud_async.bulk.spoiled import CodeColumn
 from carecloud_async.fixes import COLUMNS, COLUMNS_OF_LIST, DEFAULTS, Fix
 
 __all__ = ["checker_of"]
+
+_log = logging.getLogger("carecloud_async.bulk")
 
 _CARD_NUMBER = "card_number"
 #: The most columns without a field that one error names.
@@ -39,6 +42,7 @@ async def checker_of(
     objects = _object_columns(rows, columns)
     names = [name for name in rows.columns or () if name not in objects]
     _require_columns(rows, options.as_written, columns)
+    _warn_of_missing(rows, options.columns)
     fix = COLUMNS_OF_LIST if family.facts.can_list else COLUMNS
     await _require_known(columns, names, defaults=(*options.defaults, *options.values), label=rows.label, fix=fix)
     first: dict[str, str] = {}
@@ -101,6 +105,14 @@ def _require_columns(rows: RowSource, names: Collection[str], columns: Columns) 
             raise BadSourceError(
                 f"{rows.label} has no column {name!r}{hint}", fix=Fix("name columns of it in {as_written}")
             )
+
+
+def _warn_of_missing(rows: RowSource, renamed: Mapping[str, object]) -> None:
+    """Warn of names in `columns=` that are probably misspelt; others may be columns of other files."""
+    for name in renamed:
+        close = None if rows.columns is None or name in rows.columns else nearest(name, rows.columns)
+        if close is not None and close not in renamed:
+            _log.warning("%s has no column %r, which columns= names (did you mean %s?)", rows.label, name, close)
 
 
 def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ __all__ = ["request"]
 @expands_options
 def request(
     connection: Connection,
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PUT or DELETE.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, HEAD, POST, PUT, PATCH or DELETE.")],
     path: Annotated[
         str,
         typer.Argument(

@@ -80,6 +80,13 @@ def test_an_absurd_life_gives_the_default(token):
     assert problem
 
 
+@pytest.mark.parametrize("given", [timedelta(hours=7), "3600", True])
+def test_the_seconds_of_a_token_are_a_number(given):
+    """A timedelta, a text and a truth value are refused at once, with what to write."""
+    with pytest.raises(ConfigurationError, match=r"expires_in must be a number of seconds; .* total_seconds"):
+        Token("t", expires_in=given)
+
+
 def test_without_date_a_local_end_says_nothing_and_an_aware_one_is_measured_here():
     """A missing `Date` gives the default; an aware end of a provider's own counts by the host's clock."""
     now = datetime(2026, 6, 1, tzinfo=UTC)

@@ -45,6 +45,11 @@ def _check_value(_: object, __: object, value: Any) -> None:
         raise ConfigurationError("a token must be text of visible ASCII characters, without spaces or line ends")
 
 
+def _check_seconds(_: object, __: object, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ConfigurationError("Token.expires_in must be a number of seconds; of a timedelta, its total_seconds()")
+
+
 @frozen
 class Token:
     """A bearer token; its value is never shown.
@@ -64,7 +69,7 @@ class Token:
 
     value: str = field(repr=masked, converter=secret_text, validator=_check_value)
     valid_to: str | datetime | None = field(default=None, kw_only=True)
-    expires_in: float | None = field(default=None, kw_only=True)
+    expires_in: float | None = field(default=None, kw_only=True, validator=_check_seconds)
     customer_id: str | None = field(default=None, kw_only=True)
     user: User | None = field(default=None, kw_only=True, repr=False, eq=False)
 
