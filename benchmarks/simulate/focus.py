@@ -113,16 +113,16 @@ def _draw_restless_exports(theme: str, internet: Internet, employ: Employ) -> Dr
     """Let a list grow and shrink while it is read, and pages lack its end now and then, or some records."""
     dice = Random(f"{internet.seed} {theme}")
     lags = ((0.0, dice.choice([20.0, 1e5])),) if dice.random() < 0.4 else ()
-    internet.troubles = Troubles(hides_end=0.0 if lags else 0.4, lags=lags)
-    for number in range(dice.randint(15, 50)):
+    internet.troubles = Troubles(hides_end=0.0 if lags else 0.4, lags=lags, hollow=dice.choice([0.0, 0.1]))
+    for number in range(dice.choice([dice.randint(2, 5), *[dice.randint(15, 50)] * 3])):
         internet.world.put("customers", person(f"b{number}@x.cz", first_name="A", last_name="B"), by="beginning")
     grows = Mood(kind="create", part=dice.uniform(0.3, 1), pages=dice.randint(4, 20))
     shrinks = Mood(kind="delete", part=dice.uniform(0, 1), pages=dice.randint(4, 20))
     calm = Mood(kind="create", part=0.0, pages=dice.choice([0, 5]))
-    _follow(internet, [calm, grows] if lags else [calm, grows, shrinks])
+    _follow(internet, [calm, dice.choice([grows, shrinks])] if lags else [calm, grows, shrinks])
     actor = employ(Export, "reader1")
     assert isinstance(actor, Export)
-    actor.count, actor.concurrency = dice.choice([2, 3, 5]), dice.choice([1, 1, 3, 8])
+    actor.count, actor.concurrency = dice.choice([1, 2, 3, 5]), dice.choice([1, 1, 3, 8])
     return Drawn(theme=theme, internet=internet, actors=[actor])
 
 

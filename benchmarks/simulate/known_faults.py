@@ -206,7 +206,7 @@ KNOWN: Final[Sequence[Fault]] = (
     ),
     Fault(
         name="the last total is believed against five that agree",
-        theme="exports",
+        theme="restless exports",
         file="_lists/export/reading/evidence.py",
         right="return not self.contradicted and self.last != believed",
         wrong="return not self.contradicted and self.last != believed == self.largest",

@@ -25,7 +25,7 @@ from benchmarks.simulate.server import Answer, Server
 from benchmarks.simulate.troubles import Hiding, Troubles
 from benchmarks.simulate.world import Entry, World
 
-__all__ = ["Internet", "Sight", "Wire"]
+__all__ = ["MOST_ENDS", "Internet", "Sight", "Wire"]
 
 #: For how long a client waits for an answer, and until when a request that left acts at most (seconds).
 READ_TIMEOUT: Final = 30.0
@@ -41,7 +41,7 @@ _READ_TROUBLES: Final = {
     "garbage, done": 2, "answered late": 3,
 }  # fmt: skip
 #: How many pages in a row may lack the end of a list: five in a row would say that the records are deleted.
-_MOST_ENDS: Final = 2
+MOST_ENDS: Final = 2
 #: Pages that are whole after several that lacked the same records.
 _WHOLE: Final = 3
 _HTML: Final = b"<html><body><h1>It works!</h1></body></html>"
@@ -302,6 +302,7 @@ class _Exchange:
         lags = not internet.calm and self.sees_hidden
         internet.server.lags = lags and any(begin <= internet.loop.now < end for begin, end in internet.troubles.lags)
         internet.server.hides_end = self._draw_end() if not internet.calm and self.sees_hidden else 0
+        internet.server.is_hollow = not internet.calm and self.sees_hidden and self._draws(internet.troubles.hollow)
         answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
         if seen:
             self.sight = Sight(at=internet.loop.now, by=self.process.name, path=path, **seen)
@@ -321,7 +322,7 @@ class _Exchange:
 
     def _draw_end(self) -> int:
         """Return how many of the last records the page lacks if it shows the end of the list."""
-        hides = self._draws(self.internet.troubles.hides_end) and self.hiding.ends < _MOST_ENDS
+        hides = self._draws(self.internet.troubles.hides_end) and self.hiding.ends < MOST_ENDS
         self.hiding.ends = self.hiding.ends + 1 if hides else 0
         return self.dice.randint(1, 3) if hides else 0
 

@@ -93,6 +93,7 @@ class Server:
         hide: returns the ids that an answer lacks though they are there, by family and ids; draws for each request.
         lags: whether pages lack some records that the total counts.
         hides_end: how many of the last records a page lacks that shows the end of its list.
+        is_hollow: whether pages are empty, whatever their totals say.
     """
 
     world: World
@@ -104,6 +105,7 @@ class Server:
     hide: Callable[[str, list[str]], frozenset[str]] = field(default=lambda _, __: frozenset())
     lags: bool = False
     hides_end: int = 0
+    is_hollow: bool = False
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
         """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
@@ -153,7 +155,7 @@ class Server:
         total = len(records)
         if self.lags:
             records = [one for one in records if Random(f"lag {one[id_field]}").random() < _UP_TO_DATE]
-        page = records[offset : offset + count]
+        page = [] if self.is_hollow else records[offset : offset + count]
         seen = {"ids": [one[id_field] for one in page], "offset": offset, "hidden": hidden, "total": total}
         return Answer(
             status=200, data={family: [self.shown(one, id_field) for one in page], "total_items": total}

@@ -23,6 +23,7 @@ class Troubles:
         slow_logins: the longest time that a login takes (seconds); 0 if logins are as fast as other requests.
         late_writes: the part of the writes whose answer is lost, and which take effect later.
         hides_end: the part of the pages with the end of a list that lack its last records, not many times in a row.
+        hollow: the part of the pages that are empty though their totals say otherwise.
     """
 
     writes: float = 0.0
@@ -37,6 +38,7 @@ class Troubles:
     slow_logins: float = 0.0
     late_writes: float = 0.0
     hides_end: float = 0.0
+    hollow: float = 0.0
 
 
 @define
