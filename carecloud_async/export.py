@@ -23,8 +23,9 @@ JSON, next to the file.
 **When it is exact.** No gap is left between the pages; the order of the records is shown to be stable; the last page
 ends where its own total says; and as many records were read as the largest total that any answer gave. A smaller total
 counts if five answers in a row gave no larger one: the first five, because records were created since, or the last
-five, because records were deleted. A list that fails the last two is read at most twice more, with all ids remembered,
-before it is called exact or not.
+five, because records were deleted. Records that move towards the end of the list by more than its total rises show that
+earlier pages left some out, unless the list is seen to lose records too. A list that fails one of the last three is
+read at most twice more, with all ids remembered, before it is called exact or not.
 
 **Its limits.** `exact` is false unless the guarantee is shown to hold: it is false if the list kept changing until the
 end, if the server sends one record at a time or shuffles its records for each page (as sorts with ties may do), or if

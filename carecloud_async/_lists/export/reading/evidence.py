@@ -5,6 +5,9 @@ read is therefore compared with the largest total that an answer of any pass gav
 five answers in a row gave no larger one: the first five, because records were created since, or the last five of a
 pass, because records were deleted.
 
+Others show too few records while an index lags behind, and their totals are right. When it has caught up, the records
+move towards the end of the list, and the total does not rise. Nothing else explains that while no deletion is seen.
+
 **The order of ids.** The API does not say how ids are compared, so the usual orders are all candidates: by text, as
 numbers in text, ignoring case, each rising and falling. Every page rules out the orders that it contradicts. Nothing is
 decided while the remaining candidates disagree.
