@@ -87,7 +87,7 @@ class BulkWriter:
         self._numbers = count(1)
         self._records: dict[str, int] = {}
         self._waiting: list[_Waiting] = []
-        self._begun: set[_Waiting] = set()
+        self._begun: dict[_Waiting, None] = {}  # in their order
         self._claimed: set[tuple[str, str]] = set()
         self._changed = anyio.Event()
         self._closing = False
@@ -184,7 +184,7 @@ class BulkWriter:
         for row in self._waiting:
             if len(group) < _TOGETHER and self._claimed.isdisjoint(row.claims):
                 group.append(row)
-                self._begun.add(row)
+                self._begun[row] = None
                 self._claimed |= row.claims
             else:
                 rest.append(row)
@@ -217,12 +217,12 @@ class BulkWriter:
                     # Written again, the row would make a second record.
                     unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=record_id, reasons=(_CREATED,))
                     self._end(rows[number], result=unknown)
-                for row in self._begun.intersection(group):
+                for row in [one for one in group if one in self._begun]:
                     self._end(row, error=error)
 
     def _end(self, row: _Waiting, *, result: RowResult | None = None, error: BaseException | None = None) -> None:
         row.result, row.error = result, error
-        self._begun.discard(row)
+        self._begun.pop(row, None)
         self._claimed -= row.claims
         row.done.set()
         self._changed.set()
