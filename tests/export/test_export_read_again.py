@@ -94,3 +94,31 @@ def test_records_that_appear_before_the_place_that_was_read_were_left_out(tmp_pa
     machine = LaggingList(records=records, lagging=lagging, until=20, cap=3, churn=grow)
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=3)
     assert (report.exact, missing) == (True, set())
+
+
+@define(kw_only=True)
+class RecentList(ListMachine):
+    """A list that begins with what changed last: a record that changes moves to its front."""
+
+    def page(self, offset, count):
+        self.requests += 1
+        shown = self.records[offset : offset + count]
+        data = {"customers": [{"customer_id": one, "n": n} for one, n in shown], "total_items": len(self.records)}
+        self.churn(self)
+        return data
+
+
+@pytest.mark.parametrize(("seed", "often"), [(17, 0.05), (22, 0.1)])
+def test_a_record_that_moves_to_the_front_leaves_out_none(tmp_path, seed, often):
+    """In a list that is not in the order of its ids, what moves shows nothing: the export is exact in the end."""
+    dice, fresh = random.Random(seed), iter(hexes(1000, seed + 1))
+
+    def change(machine):
+        if dice.random() < often:
+            machine.records.insert(0, machine.records.pop(dice.randrange(len(machine.records))))
+        if dice.random() < often:
+            machine.records.insert(0, (next(fresh), -machine.requests))
+
+    machine = RecentList(records=[(one, index) for index, one in enumerate(hexes(200, seed))], churn=change)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=10)
+    assert (report.exact, missing) == (True, set())

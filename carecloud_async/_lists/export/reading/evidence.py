@@ -177,18 +177,16 @@ class Doubts:
         self.shown += new
         self.found_again += new if again else 0
 
-    def observe_move(self, before: RawPage | None, page: RawPage, moved_by: int) -> bool:
-        """Note by how many places records moved towards the end of the list between two pages; return whether any did.
+    def observe_move(self, before: RawPage, page: RawPage, moved_by: int) -> None:
+        """Note by how many places records moved towards the end of a list in the order of its ids, between two pages.
 
         If they moved by more than the total rose, and no page shows that records are deleted, then earlier pages left
         out what is before them now.
         """
-        if before is not None:
-            risen_by = (page.total or 0) - (before.total or 0)
-            self._appeared |= moved_by > max(risen_by, 0)
-            # With a smaller total, the page may be an older answer to a request that was sent ahead.
-            self._has_shrunk |= moved_by < 0 <= risen_by
-        return moved_by != 0
+        risen_by = (page.total or 0) - (before.total or 0)
+        self._appeared |= moved_by > max(risen_by, 0)
+        # With a smaller total, the page may be an older answer to a request that was sent ahead.
+        self._has_shrunk |= moved_by < 0 <= risen_by
 
     def prevail(self, *, records: int, least: int | None, changed: bool) -> bool:
         """Return whether records may be missing.

@@ -218,9 +218,11 @@ class ListPass:
     async def _take(self, page: RawPage, *, connected: bool = True) -> None:
         """Add a page and hand it over; one that does not connect is assumed to be the next one."""
         before, moved_by = self._taken.last, self._taken.moved_by(page, is_known=self._boundary.connects(page))
-        self.list_changed |= self._doubts.observe_move(before, page, moved_by)
-        if before is not None and self._boundary.order is not None and moved_by > self._totals.surely_risen_by:
-            await self._look_again(before, page, moved_by)
+        self.list_changed |= moved_by != 0
+        if before is not None and self._boundary.order is not None:
+            self._doubts.observe_move(before, page, moved_by)
+            if moved_by > self._totals.surely_risen_by:
+                await self._look_again(before, page, moved_by)
         await self._add(page, connected=connected)
         self._taken.add(page)
 
@@ -354,10 +356,8 @@ class ListPass:
         if probe.at > self._last and self._requests.shows_no_overlap:
             # The page follows the last known record without showing it: nothing proves that it is the next one.
             self.is_whole = False
-        elif not connected:
-            connected = self._is_next_by_order(page, probe)
-            if not connected:
-                return False
+        elif not connected and not (connected := self._is_next_by_order(page, probe)):
+            return False
         await self._take(page, connected=connected)
         return True
 
