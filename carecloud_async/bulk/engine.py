@@ -194,7 +194,7 @@ class Engine:
                 return
             try:
                 await self._take_turn(turn)
-                self._figures.check_refused(self._options, rows=max(self._figures.done, 1), sent="no more were sent")
+                self._figures.check_written(self._options)
                 await self._figures.report_progress()
             except BaseException:
                 self._stops = True

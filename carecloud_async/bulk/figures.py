@@ -46,6 +46,7 @@ class RunFigures(CallObserver):
         self.stage: str = "reading"
         self.rows: int = 0
         self.outcomes: Counter[str] = Counter()
+        self.refused_when_read: int = 0
         self.requests: int = 0
         self.retries: int = 0
         self.earlier_seconds: float = 0.0
@@ -105,21 +106,32 @@ class RunFigures(CallObserver):
         """Rows with an outcome."""
         return sum(self.outcomes.values())
 
-    def check_refused(self, options: BulkWriteOptions, *, rows: int, sent: str) -> None:
+    def check_written(self, options: BulkWriteOptions) -> None:
+        """Check that no more rows are refused than the options allow: of all rows, and of those that were sent so far.
+
+        Raises:
+            TooManyRefusedError: more are.
+        """
+        sent, unsent = "no more were sent", self.refused_when_read
+        self.check_refused(options, refused=self.refused, rows=self.rows, sent=sent)
+        self.check_refused(options, refused=self.refused - unsent, rows=self.done - unsent, sent=sent)
+
+    def check_refused(self, options: BulkWriteOptions, *, refused: int, rows: int, sent: str) -> None:
         """Check that no more rows are refused than the options allow.
 
         Args:
-            rows: rows that were looked at.
+            refused: how many are.
+            rows: of how many that were looked at.
             sent: what the error says of the rows that were not sent.
 
         Raises:
             TooManyRefusedError: more are.
         """
-        if options.too_many(self.refused, rows):
+        if options.too_many(refused, rows):
             file = options.rejects or options.results
             see = "" if file is None else f" (see {file})"
             raise TooManyRefusedError(
-                f"{self.refused:,} of {rows:,} rows are refused, more than allowed, and {sent}{see}",
+                f"{refused:,} of {rows:,} rows are refused, more than allowed, and {sent}{see}",
                 report=self.report(resumed=False, dry_run=options.dry_run),
                 fix=ALLOW_REFUSED,
             )

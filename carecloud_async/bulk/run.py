@@ -132,6 +132,8 @@ class _Run:
                 await self._compare(journal, rows)
                 figures.resume(await run_in_thread(journal.counts), journal.get("kept"))
                 figures.notes = Notes(**(journal.get("notes") or {}))
+                figures.refused_when_read = journal.get("refused_when_read") or 0
+                figures.check_written(self.options)
                 settle = _settle_seconds(journal, self.family)
                 recover = partial(journal.recover, now=figures.now, settle_seconds=settle, boot=boot_id())
                 await run_in_thread(recover)
@@ -258,14 +260,16 @@ class _Run:
                 figures.outcomes["refused"] += await run_in_thread(partial(journal.load, loaded))
                 if options.too_many(figures.refused, number):
                     await run_in_thread(partial(journal.set, columns=[*names]))
-                figures.check_refused(options, rows=number, sent="none was sent")
+                figures.check_refused(options, refused=figures.refused, rows=number, sent="none was sent")
                 await figures.report_progress()
         digest = seen.hexdigest()
         if digest != other_than:
             figures.notes = Notes(unprefixed_phones=checker.unprefixed_phones, repeats=journal.repeats)
             figures.notes.warn()
+            figures.refused_when_read = figures.refused
             facts = {"columns": [*names], "digest": digest, "notes": attrs.asdict(figures.notes)}
-            await run_in_thread(partial(journal.finish_loading, loaded=True, **facts))
+            unsent = figures.refused_when_read
+            await run_in_thread(partial(journal.finish_loading, loaded=True, refused_when_read=unsent, **facts))
 
     async def _batches(self, rows: RowSource) -> AsyncGenerator[list[SourceRow], None]:
         """Yield the rows in batches, up to the limit: rows may have no end."""

@@ -7,6 +7,7 @@ import pytest
 from bulk_tools import SOURCE, connect, counts, emails, outcomes, people, read
 
 from carecloud_async import ConfigurationError
+from carecloud_async.bulk.errors import TooManyRefusedError
 
 pytestmark = pytest.mark.asyncio
 
@@ -172,6 +173,29 @@ async def test_rejects_of_a_run_that_max_refused_stopped(client, tmp_path, by_se
             rejects=rejects,
         )
     assert len(read(rejects)) == caught.value.report.refused == 4
+
+
+@pytest.mark.parametrize("match", ["email", None])
+async def test_a_run_that_max_refused_stopped_goes_on_with_a_higher_number_only(client, sandbox, tmp_path, match):
+    """A resumed run with the same `max_refused` sends nothing and stops again, however often it is tried."""
+    rows = [{**row, "email": "no address"} if number < 3 else row for number, row in enumerate(people(30))]
+    options = {"match": match, "defaults": SOURCE, "journal": tmp_path / "run.db", "resume": True}
+    with pytest.raises(TooManyRefusedError):
+        await client.customers.bulk_write(rows, max_refused=1, **options)
+    sent = sandbox.count("POST /customers")
+    for _ in range(3):
+        with pytest.raises(TooManyRefusedError):
+            await client.customers.bulk_write(rows, max_refused=1, **options)
+    assert sandbox.count("POST /customers") == sent
+    report = await client.customers.bulk_write(rows, max_refused=3, **options)
+    assert counts(report) == {"created": 27, "refused": 3}
+
+
+async def test_a_part_that_may_be_refused_is_one_of_the_rows_that_were_seen(client):
+    """Rows that are refused before anything is sent count among all rows, not among those that were sent so far."""
+    rows = [{**row, "email": ""} if number % 25 == 7 else row for number, row in enumerate(people(300))]
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, max_refused=0.05)
+    assert counts(report) == {"created": 288, "refused": 12}
 
 
 async def test_an_unknown_key_names_those_that_work(client):
