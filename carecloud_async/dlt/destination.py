@@ -7,7 +7,7 @@ resumed; a file that was written is not written again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ def carecloud_destination(
     mode: Literal["upsert", "create", "update"] = "upsert",
     client: Callable[[], CareCloud] | None = None,
     columns: Mapping[str, str] | None = None,
+    ignore_columns: Collection[str] = (),
     defaults: Mapping[str, Any] | None = None,
     values: Mapping[str, Any] | None = None,
     max_refused: float | None = None,
@@ -53,6 +54,7 @@ def carecloud_destination(
         client: makes a client; from the `CARECLOUD_*` variables if left out.
         columns: column → field, where they differ. dlt's `personal_information__email` is
             `personal_information.email`.
+        ignore_columns: columns to pass over; any other that leads to no field fails the load before anything is sent.
         defaults: fields of new records, for rows that lack them.
         values: fields of every row.
         max_refused: fail the load when more rows are refused; as for `bulk_write`.
@@ -71,7 +73,8 @@ def carecloud_destination(
         options={
             "match": match,
             "mode": mode,
-            "columns": dict(columns or {}),
+            "columns": {_dotted(name): found for name, found in dict(columns or {}).items()},
+            "ignore_columns": [_dotted(name) for name in ignore_columns],
             "defaults": dict(defaults or {}),
             "values": dict(values or {}),
             "max_refused": max_refused,
@@ -143,4 +146,9 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         for line in lines:
             found = typed_json.typed_loadb(line) if line.strip() else []
             for values in [found] if isinstance(found, dict) else found:
-                yield {name.replace("__", "."): value for name, value in values.items() if not name.startswith("_dlt")}
+                yield {_dotted(name): value for name, value in values.items() if not name.startswith("_dlt")}
+
+
+def _dotted(name: str) -> str:
+    """Return the name of a nested field: dlt writes two underscores for its dots."""
+    return name.replace("__", ".")

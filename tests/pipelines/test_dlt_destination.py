@@ -65,6 +65,26 @@ def test_refused_rows_are_in_the_log_that_dlt_shows(pipeline, caplog):
 
 
 @pytest.mark.parametrize("match", ["email", None])
+def test_more_refused_rows_than_allowed_fail_the_load_until_more_are_allowed(pipeline, sandbox, monkeypatch, match):
+    """The repetitions of dlt itself do not get past `max_refused`; its package is loaded with a higher number."""
+    monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "5")
+    bad = [{**row, "email": "no address"} for row in rows(2)]
+    with pytest.raises(Exception, match="2 of 22 rows are refused"):
+        pipeline(match=match, max_refused=1).run([*bad, *rows(20)], table_name="customers")
+    pipeline(match=match, max_refused=2).load()
+    assert sorted(one for one in emails(sandbox) if "dlt" in one) == sorted(row["email"] for row in rows(20))
+
+
+@pytest.mark.parametrize(("column", "told"), [("e__mail", "e__mail"), ("e__mail", "e.mail")])
+def test_a_column_may_be_named_as_dlt_names_it(pipeline, sandbox, column, told):
+    """`columns` and `ignore_columns` take a column's own name, and the one with a dot for the double underscore."""
+    row = {column: "own@example.com", "language_id": "en", "shoe__size": 3, "hat": 4}
+    made = pipeline(match="email", columns={told: "email"}, ignore_columns=["shoe__size", "hat"])
+    made.run([row], table_name="customers")
+    assert "own@example.com" in emails(sandbox)
+
+
+@pytest.mark.parametrize("match", ["email", None])
 def test_a_package_that_fails_in_the_middle_makes_no_double(pipeline, sandbox, match):
     """A load that fails in the middle and is tried again by dlt has each row once."""
     made = pipeline(match=match)
