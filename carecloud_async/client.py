@@ -6,7 +6,7 @@ import os
 import ssl
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from random import Random
+from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 from zoneinfo import ZoneInfo
@@ -164,7 +164,7 @@ class CareCloud(Families, AnyCall, Checks):
         check_cache(cache)
         check_telemetry(telemetry)
         clock = clock or SystemClock()
-        random = random or Random()  # noqa: S311  (jitter, not secrets)
+        random = random or SystemRandom()  # without a state that forked workers would share
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
         limiter = RateLimiter(rate_limit, origin=project.origin, clock=clock)
         watching = () if telemetry is None else (telemetry.observer(project, lambda: limiter.rate),)

@@ -60,7 +60,7 @@ class SharedPace:
         self._clients: RedisClients = own_clients(url, timeout=TIMEOUT_SECONDS, owner=NAME)
         exceptions = redis_library(NAME).exceptions
         self._failures = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
-        self._member = secrets.token_hex(8)
+        self._member = ""  # chosen at the first question: a client that was made may cross a fork
         self._slow_start = SlowStart(clock.monotonic())
         self._turn: Turn | None = None
         self._read_at = self._paused_until = clock.monotonic()
@@ -244,6 +244,7 @@ class SharedPace:
         wanted = max(min(self._target, waiting + self._used) - len(self._held), 0)
         served, refusals, self._served, self._refused, self._used = self._served, self._refused, 0, 0, 0
         refused = self._refused_sent
+        self._member = self._member or secrets.token_hex(8)
         arguments = [
             self._member,
             self._configured or 0,
