@@ -17,6 +17,8 @@ from carecloud_async._calls.http.network import choose_proxy, environment_proxy
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
+#: A project that only these tests' own proxies lead to.
+FAR = "crm.example.com"
 QUICK = RetryPolicy(attempts=3, base=0.001)
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -114,6 +116,7 @@ def connect(url, authority, **options):
 
 
 @pytest.mark.parametrize("how", ["argument", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "with password"])
+@pytest.mark.carecloud_network(FAR)
 async def test_calls_go_through_a_connect_proxy(authority, monkeypatch, how):
     """`proxy=` and the environment's proxy carry the calls; TLS stays between client and server."""
     async with secure_sandbox(authority, "crm.example.com") as (sandbox, port):
@@ -148,6 +151,7 @@ async def test_no_proxy_goes_straight(authority, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [b"407 Proxy Authentication Required", b"403 Forbidden"])
+@pytest.mark.carecloud_network(FAR)
 async def test_a_proxy_that_refuses_is_named_and_not_asked_again(authority, status):
     """The message says that it is the proxy; neither its address nor its password is shown."""
     proxy = Proxy(9, answer=b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
@@ -161,6 +165,7 @@ async def test_a_proxy_that_refuses_is_named_and_not_asked_again(authority, stat
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # httpx2, on trio, does not say at which request it was
 @pytest.mark.parametrize("answered", [b"", b"nonsense\r\n\r\n"], ids=["hangs up", "speaks no HTTP"])
+@pytest.mark.carecloud_network(FAR)
 async def test_what_a_proxy_fails_to_lead_on_was_not_sent(authority, answered):
     """Where the proxy ends before its tunnel is open, a POST did not happen, and is sent again."""
     proxy = Proxy(9, answer=answered)
@@ -174,6 +179,7 @@ async def test_what_a_proxy_fails_to_lead_on_was_not_sent(authority, answered):
         assert len(proxy.requests) == QUICK.attempts
 
 
+@pytest.mark.carecloud_network(FAR)
 async def test_a_proxy_that_is_not_there_is_a_failed_connection(authority):
     """Nothing listens at the proxy's port."""
     async with connect("crm.example.com", authority, proxy="http://127.0.0.1:9") as client:

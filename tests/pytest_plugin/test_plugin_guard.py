@@ -115,12 +115,17 @@ def test_a_mock_of_another_host_is_let_by():
 
 
 @pytest.mark.usefixtures("sdk_guard")
-def test_a_connection_to_a_proxy_counts():
-    """Through a proxy, the proxy's host is checked: one on loopback is a test's own."""
+def test_a_proxy_leads_to_allowed_hosts_only(monkeypatch):
+    """Through a proxy both hosts are checked: one on loopback, also of the environment, leads to no real project."""
     with pytest.raises(HostRefusedError, match=r"proxy\.example\.com"):
-        anyio.run(lambda: ping(proxy="http://proxy.example.com:3128"))
-    with pytest.raises(ConnectionFailedError):
-        anyio.run(lambda: ping(proxy="http://127.0.0.1:9", retry=RetryPolicy(attempts=1)))
+        anyio.run(lambda: ping("127.0.0.1", proxy="http://proxy.example.com:3128"))
+    with pytest.raises(HostRefusedError, match=r"crm\.example\.com"):
+        anyio.run(lambda: ping("crm.example.com", proxy="http://127.0.0.1:9"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(HostRefusedError, match=r"crm\.example\.com"):
+        anyio.run(lambda: ping("crm.example.com"))
+    with sdk_guarded(["crm.example.com"]), pytest.raises(ConnectionFailedError):
+        anyio.run(lambda: ping("crm.example.com", retry=RetryPolicy(attempts=1)))
 
 
 @pytest.mark.usefixtures("sdk_guard")

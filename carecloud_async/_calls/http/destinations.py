@@ -34,10 +34,12 @@ def guarding(guard: DestinationGuard) -> Iterator[None]:
         _guard = outer
 
 
-def sending_to(url: str) -> None:
-    """Say that a request leaves for a URL by a connection of the SDK's own."""
+def sending_to(url: str, *, proxy: str | None = None) -> None:
+    """Say that a request leaves for a URL by a connection of the SDK's own, perhaps to a proxy."""
     if _guard is not None:
-        _guard.before_sending(urlsplit(url).hostname or "")
+        for one in (proxy, url):
+            if one is not None:
+                _guard.before_sending(urlsplit(one).hostname or "")
 
 
 def handing_over(url: str) -> None:

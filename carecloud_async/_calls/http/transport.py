@@ -59,13 +59,13 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     def handle_async_request(self, request: httpx.Request) -> CoroutineType[Any, Any, httpx.Response]:
         """Send one request; see `httpx.AsyncBaseTransport`."""
-        sending_to(self._proxy or true_url(request))
+        sending_to(true_url(request), proxy=self._proxy)
         sending: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
         return sending
 
     def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
         """Send a request of the SDK without observers, and read its answer to the end."""
-        sending_to(self._proxy or true_url(request))
+        sending_to(true_url(request), proxy=self._proxy)
         transport = self._inner or self._opened()
         sending: Coroutine[Any, Any, httpx.Response | BufferedResponse] = transport.send_outgoing(request)
         return sending
