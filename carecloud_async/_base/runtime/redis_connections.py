@@ -135,7 +135,7 @@ def own_clients(url: str, *, timeout: float, owner: str) -> RedisClients:
     if label is None:
         raise ConfigurationError(
             f"{owner} cannot read this URL: it looks like redis://:password@host:6379/0, rediss:// (TLS) or "
-            "unix:///path/to/socket"
+            "unix:///path/to/socket; / ? # @ in a password are written %2F %3F %23 %40"
         )
     return RedisClients(make=make, label=label, owner=owner)
 
@@ -192,6 +192,8 @@ def running_loop(owner: str) -> asyncio.AbstractEventLoop:
 
 def _without_secrets(url: str) -> str:
     parts = urlsplit(url)
+    if parts.scheme != "unix" and "@" in parts.path + parts.query.partition("=")[0] + parts.fragment:
+        raise ValueError("the password ends the host's part of the URL, and its rest would be shown")
     host = parts.netloc.rpartition("@")[2]
     masked = f"***@{host}" if "@" in parts.netloc else host
     return f"{parts.scheme}://{masked}{parts.path}"  # the query may hold a password too

@@ -164,7 +164,17 @@ def test_without_redis_py(monkeypatch):
 
 @pytest.mark.parametrize(
     "url",
-    ["http://h", "127.0.0.1", "redis://:pass-word@h:x/0", "redis://h?db=x", "redis://h?nonsense=1", "redis://[::1", ""],
+    [
+        *(
+            "http://h",
+            "127.0.0.1",
+            "redis://:pass-word@h:x/0",
+            "redis://h?db=x",
+            "redis://h?nonsense=1",
+            "redis://[::1",
+        ),
+        *("", "redis://user:12/pass-word@h:6379/0", "redis://:12?pass-word@h/0", "redis://:12#pass-word@h/0"),
+    ],
 )
 def test_bad_url(url):
     """A URL that redis-py cannot read is a ConfigurationError that does not quote it."""
