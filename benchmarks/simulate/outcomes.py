@@ -87,9 +87,13 @@ def may_be_unknown(reasons: str) -> bool:
 
 
 def _may_be_lost(run: Finished, row: Row, world: World) -> bool:
-    """Return whether the answer to a write of a row may have been lost: a run that was stopped may have sent it."""
+    """Return whether the answer to a write of a row may have been lost: a run that was stopped may have sent it.
+
+    A row without a name leaves the name of its customer as it is.
+    """
+    names = {row["last_name"], ""}
     return run.was_any_stopped or any(
-        entry.path.startswith("/customers") and _last_name_in(entry.body) in {row["last_name"], ""}
+        entry.path.startswith("/customers") and (not row["last_name"] or _last_name_in(entry.body) in names)
         for entry in world.ledger
         if entry.trouble or entry.heard not in {"200", "201"}
     )
