@@ -69,6 +69,15 @@ def test_records_that_come_in_between_do_not_move_the_boundary():
     assert boundary.recent_ids == ["10", "11", "12", "12+", "12++", *known[3:]]
 
 
+def test_what_follows_a_page_that_the_order_connected_is_not_new_again():
+    """After a page without a known record within what is known, only records beyond what was accepted are new."""
+    boundary = Boundary(IdOrder(), recent=["a", "c", "d"], has_forgotten=True)
+    boundary.check(_page(["a", "c", "d"]))
+    assert boundary.advance(_page(["b"], 1)) == []
+    assert boundary.append(_page(["c"], 2)) == []
+    assert boundary.append(_page(["d", "e"], 3)) == [1]
+
+
 @given(st.integers(0, 10_000))
 @example(128)
 def test_no_record_is_new_twice_whatever_old_pages_a_server_sends(seed):

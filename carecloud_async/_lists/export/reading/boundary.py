@@ -180,7 +180,8 @@ class Boundary:
         self._recent.insert(len(self._recent), page.ids)
         self.furthest, self.has_advanced = page.ids[-1], True
         self._recent.trim(len(page.ids))
-        return list(range(len(page.ids)))
+        bound = self._lower_bound
+        return [index for index, one in enumerate(page.ids) if bound is None or self._is_beyond(one, bound)]
 
     def _follow(self, page: RawPage) -> list[int]:
         """Take a page that holds a remembered record; see the module's text for which records are new.
