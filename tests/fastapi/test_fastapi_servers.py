@@ -12,6 +12,7 @@ from server_processes import COMMANDS, serving
 from carecloud_async.sandbox import Sandbox
 
 CUSTOMERS = 300
+OTHERS = sorted({*COMMANDS} - {"uvicorn", "gunicorn"})
 STREAMS = [("GET", "/export"), ("POST", "/export"), ("GET", "/export_without_dependency"), ("GET", "/pieces")]
 
 
@@ -20,7 +21,9 @@ def sandbox():
     return Sandbox(customers=CUSTOMERS, seed=1)
 
 
-@pytest.fixture(scope="module", params=COMMANDS)
+@pytest.fixture(
+    scope="module", params=["uvicorn", "gunicorn", *(pytest.param(one, marks=pytest.mark.thorough) for one in OTHERS)]
+)
 def base(request, sandbox):
     """The address of the application under one of the servers."""
     app = "servers_app:create_app"

@@ -23,7 +23,7 @@ MOST = 11
 CLIENTS = {"own": lambda: None, "httpx": httpx.AsyncClient, "httpx2": httpx2.AsyncClient}
 
 
-@pytest.fixture(params=CLIENTS)
+@pytest.fixture(params=["own", "httpx2", pytest.param("httpx", marks=pytest.mark.thorough)])
 async def http_client(request):
     made = CLIENTS[request.param]()
     yield made

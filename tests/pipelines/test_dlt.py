@@ -182,7 +182,7 @@ def test_an_empty_answer_empties_no_table(sandbox, pipeline, night, options):
     night("countries", full=True, **options)
 
 
-@pytest.mark.parametrize("other", [{}, {"full": True}])
+@pytest.mark.parametrize("other", [pytest.param({}, marks=pytest.mark.thorough), {"full": True}])
 def test_deletions_follow_runs_without_them(sandbox, pipeline, night, other):
     """A comparison does not know what other runs loaded: the first one after them replaces the table."""
     night("customers", deletions=True)

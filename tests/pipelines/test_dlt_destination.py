@@ -70,7 +70,7 @@ def test_refused_rows_are_in_the_log_that_dlt_shows(pipeline, caplog):
     assert "customers: 1 rows were refused" in warning
 
 
-@pytest.mark.parametrize("match", ["email", None])
+@pytest.mark.parametrize("match", ["email", pytest.param(None, marks=pytest.mark.thorough)])
 def test_more_refused_rows_than_allowed_fail_the_load_until_more_are_allowed(pipeline, sandbox, monkeypatch, match):
     """The repetitions of dlt itself do not get past `max_refused`; its package is loaded with a higher number."""
     monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "5")
