@@ -57,7 +57,9 @@ def test_task_cancel_while_a_pipe_is_written(kind):
     assert ends["cancelled"] >= 3
 
 
-@pytest.mark.parametrize(("kind", "order"), [("changed", "id"), ("csv", "shuffled")])
+@pytest.mark.parametrize(
+    ("kind", "order"), [("changed", "id"), pytest.param("csv", "shuffled", marks=pytest.mark.thorough)]
+)
 def test_ctrl_c_at_any_time(kind, order):
     """Ctrl-C ends an export with KeyboardInterrupt and nothing else; pressed twice, Python does not crash."""
     ends, errors = run("ctrl-c", kind, order, 1, 60, 7 if is_thorough() else 12)

@@ -27,7 +27,7 @@ CHILD = Path(__file__).with_name("end_child.py")
         pytest.param("c.jsonl", "", False, True, marks=pytest.mark.thorough),
         pytest.param("c.csv.gz", "", True, True, marks=pytest.mark.thorough),
         pytest.param("c.csv", "", True, False, marks=pytest.mark.thorough),
-        ("c.parquet", "", True, True),
+        pytest.param("c.parquet", "", True, True, marks=pytest.mark.thorough),
         ("c.jsonl", "local://", True, True),
         pytest.param("c.csv", "local://", True, False, marks=pytest.mark.thorough),
     ],
