@@ -12,7 +12,7 @@ from benchmarks.simulate.network import Internet
 from benchmarks.simulate.server import FAILS, REFUSED
 from benchmarks.simulate.troubles import Troubles
 
-__all__ = ["draw_imports", "draw_row", "draw_two_keys", "make_known"]
+__all__ = ["draw_imports", "draw_row", "draw_two_keys", "make_known", "put_card"]
 
 
 def draw_imports(theme: str, dice: Random, internet: Internet, employ: Employ) -> Drawn:
@@ -52,14 +52,19 @@ def draw_imports(theme: str, dice: Random, internet: Internet, employ: Employ) -
     return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 
+def put_card(internet: Internet, number: str, customer_id: str) -> None:
+    """Let a customer have a card from the beginning."""
+    card = {"card_number": number, "card_type_id": "type", "state": 1, "customer_id": customer_id}
+    internet.world.put("cards", card, by="beginning")
+
+
 def draw_two_keys(theme: str, dice: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let runs write the same customers by different keys, each run a field of its own."""
     number, world = draw_size(dice, 20), internet.world
     for one in range(number):
         customer = person(f"k{one}@x.cz", first_name="Old", last_name="Old")
         customer_id = world.put("customers", customer, by="beginning")
-        card = {"card_number": f"c{one}", "card_type_id": "type", "state": 1, "customer_id": customer_id}
-        world.put("cards", card, by="beginning")
+        put_card(internet, f"c{one}", customer_id)
     columns = {"by email": ("email", "k{}@x.cz", "first_name"), "by card": ("card_number", "c{}", "last_name")}
     team = {f"import {theme}": frozenset({column}) for theme, (_, _, column) in columns.items()}
     actors = []
@@ -117,8 +122,7 @@ def make_known(theme: str, rows: list[Row], internet: Internet, dice: Random) ->
             continue
         if theme == "by card" and dice.random() < 0.3 and (cards := [*world.records["cards"].values()]):
             # Two cards of one customer: two rows lead to one record.
-            card = {"card_number": row["card_number"], "card_type_id": "type", "state": 1}
-            world.put("cards", {**card, "customer_id": cards[-1]["customer_id"]}, by="beginning")
+            put_card(internet, row["card_number"], cards[-1]["customer_id"])
             continue
         customer = person(row.get("email", f"{row['last_name'][:6]}@y.cz"), first_name="Old", last_name="Old")
         customer_id = world.put("customers", customer, by="beginning")
@@ -126,5 +130,4 @@ def make_known(theme: str, rows: list[Row], internet: Internet, dice: Random) ->
             record = {"customer_source_id": SOURCE, "external_id": row["external_id"], "customer_id": customer_id}
             world.put("customer_source_records", record, by="beginning")
         if row.get("card_number") and (theme == "by card" or dice.random() < 0.2):
-            card = {"card_number": row["card_number"], "card_type_id": "type", "state": 1, "customer_id": customer_id}
-            world.put("cards", card, by="beginning")
+            put_card(internet, row["card_number"], customer_id)

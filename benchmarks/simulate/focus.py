@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, TypeAlias
 
-from benchmarks.simulate.draw_imports import draw_row
+from benchmarks.simulate.draw_imports import draw_row, put_card
 from benchmarks.simulate.drawn import Drawn, Employ
 from benchmarks.simulate.foreign import Follower, Mood, OtherProgram, person
 from benchmarks.simulate.imports import Import
@@ -49,9 +49,9 @@ def _put_customer(internet: Internet, row: Row) -> str:
     return internet.world.put("customers", customer, by="beginning")
 
 
-def _put_card(internet: Internet, number: str, customer_id: str) -> None:
-    card = {"card_number": number, "card_type_id": "type", "state": 1, "customer_id": customer_id}
-    internet.world.put("cards", card, by="beginning")
+def _put_customers(internet: Internet, number: int) -> None:
+    for one in range(number):
+        internet.world.put("customers", person(f"b{one}@x.cz", first_name="A", last_name="B"), by="beginning")
 
 
 def _draw_slow_logins(theme: str, internet: Internet, employ: Employ) -> Drawn:
@@ -86,7 +86,7 @@ def _draw_late_parts(theme: str, internet: Internet, employ: Employ) -> Drawn:
     for number in range(dice.randint(1, 3)):
         customer_id = _put_customer(internet, {"last_name": f"No {number}"})
         for letter in "ab":
-            _put_card(internet, f"{letter}{number}", customer_id)
+            put_card(internet, f"{letter}{number}", customer_id)
             value = dice.choice(["red", "blue", "green"])
             rows.append({"card_number": f"{letter}{number}", "last_name": f"No {number}", "property.p1": value})
     rows.sort(key=lambda row: row["card_number"] if dice.random() < 0.5 else "")
@@ -114,8 +114,7 @@ def _draw_restless_exports(theme: str, internet: Internet, employ: Employ) -> Dr
     dice = Random(f"{internet.seed} {theme}")
     lags = ((0.0, dice.choice([20.0, 1e5])),) if dice.random() < 0.4 else ()
     internet.troubles = Troubles(hides_end=0.0 if lags else 0.4, lags=lags, hollow=dice.choice([0.0, 0.1]))
-    for number in range(dice.choice([dice.randint(2, 5), *[dice.randint(15, 50)] * 3])):
-        internet.world.put("customers", person(f"b{number}@x.cz", first_name="A", last_name="B"), by="beginning")
+    _put_customers(internet, dice.choice([dice.randint(2, 5), *[dice.randint(15, 50)] * 3]))
     grows = Mood(kind="create", part=dice.uniform(0.3, 1), pages=dice.randint(4, 20))
     shrinks = Mood(kind="delete", part=dice.uniform(0, 1), pages=dice.randint(4, 20))
     calm = Mood(kind="create", part=0.0, pages=dice.choice([0, 5]))
@@ -132,8 +131,7 @@ def _draw_lagging_exports(theme: str, internet: Internet, employ: Employ) -> Dra
     until = dice.uniform(12_000, 25_000)
     internet.server.ignores_sort, internet.server.page_cap = False, 1000
     internet.troubles = Troubles(lags=((9100.0, until),))
-    for number in range(dice.randint(10, 30)):
-        internet.world.put("customers", person(f"b{number}@x.cz", first_name="A", last_name="B"), by="beginning")
+    _put_customers(internet, dice.randint(10, 30))
     other = OtherProgram(internet.world, seed=internet.seed, keys=[], busy=40, longest=until, deletes=False)
     actor = employ(StateExport, "reader1")
     assert isinstance(actor, StateExport)
