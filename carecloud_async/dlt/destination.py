@@ -58,7 +58,8 @@ def carecloud_destination(
         defaults: fields of new records, for rows that lack them.
         values: fields of every row.
         max_refused: fail the load when more rows are refused; as for `bulk_write`.
-        rejects: a folder for a JSONL file of the refused rows of each file of a load package.
+        rejects: a folder for a JSONL file of the refused rows of each file of a load package; it is made if it is
+            missing.
         of: ids of the parents, for a family such as `customers.addresses`.
 
     Raises:
@@ -124,6 +125,8 @@ class _Writer:
 
     async def _write(self, file: Path, journal: Path, name: str) -> BulkWriteReport:
         rejects = None if self.rejects is None else self.rejects / f"{name}.jsonl"
+        if self.rejects is not None:
+            self.rejects.mkdir(parents=True, exist_ok=True)
         async with self.make_client() as client:
             family = open_family(client, self.family, self.of)
             report: BulkWriteReport = await family.bulk_write(

@@ -70,6 +70,15 @@ def test_refused_rows_are_in_the_log_that_dlt_shows(pipeline, caplog):
     assert "customers: 1 rows were refused" in warning
 
 
+def test_refused_rows_are_in_a_file_of_a_folder_that_is_made(pipeline, sandbox, tmp_path):
+    """`rejects=` may name a folder that does not exist yet; it has one file for the load file with refused rows."""
+    folder = tmp_path / "refused" / "rows"
+    pipeline(match="email", rejects=str(folder)).run([{"email": "no address"}, *rows(2)], table_name="customers")
+    (file,) = folder.glob("*.jsonl")
+    assert "no address" in file.read_text("utf-8")
+    assert sum("dlt" in one for one in emails(sandbox)) == 2
+
+
 @pytest.mark.parametrize("match", ["email", pytest.param(None, marks=pytest.mark.thorough)])
 def test_more_refused_rows_than_allowed_fail_the_load_until_more_are_allowed(pipeline, sandbox, monkeypatch, match):
     """The repetitions of dlt itself do not get past `max_refused`; its package is loaded with a higher number."""
