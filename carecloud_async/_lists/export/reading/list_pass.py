@@ -13,12 +13,14 @@ list, the pages before may have left out some, and are read again, even if a gre
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._lists.export.reading.boundary import Boundary
 from carecloud_async._lists.export.reading.evidence import Doubts, Totals
+from carecloud_async._lists.export.reading.list_end import ListEnd
 from carecloud_async._lists.export.reading.page_requests import PageRequests, Probe
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.taken_pages import TakenPages, compare
@@ -35,8 +37,8 @@ Accept: TypeAlias = "Callable[[RawPage, list[int], ListPass], Awaitable[None]]"
 _START = Position()
 #: How often the end of a list is looked for while its total is doubtful.
 _MOST_ENDS = 8
-#: How often in a row the end may show the same page, although another one must follow.
-_MAX_REPEATS = 6
+#: Pages that the next one is compared with: pages that were requested ahead may arrive between two others.
+_SEEN = 4
 
 
 class ListPass:
@@ -83,6 +85,7 @@ class ListPass:
         self.nulls: int = position.nulls
         self._last = position.end  # the offset of the last known record
         self._last_page: RawPage | None = None  # the last page that was taken
+        self._seen = deque[RawPage](maxlen=_SEEN)  # the last pages with records, taken or not
         self._is_done = False  # whether no more pages are wanted
         self._is_stopped = False  # whether that is because of `stop_after`: the end of the list was not looked for
         self._trusts_totals = True  # whether no page at the end of the list had a total below the records known
@@ -91,6 +94,7 @@ class ListPass:
         self._reads_again = False  # whether pages are read again that may have left out records
         self._empty_from: int | None = None  # the offset of the first page without entries
         self._unknown_starts = 0  # first pages in a row without a known record
+        self._end = ListEnd()
 
     @property
     def position(self) -> Position:
@@ -194,6 +198,9 @@ class ListPass:
         """Take into account what a page shows of the list, whether or not it is taken."""
         self._boundary.check(page)
         self._doubts.passed_over.update(self._boundary.passes_over(page))
+        for before in self._seen if self.list_changed and self._boundary.order is not None else ():
+            self._doubts.observe_move(before, page, compare(before, page).moved_by)
+        self._seen.extend([page] if page.ids else [])
         self.list_changed |= self._totals.observe(page.total, at_least=page.end if page.received else 0)
         self._requests.largest_page = max(self._requests.largest_page, page.received)
         if not page.received and self._empty_from is None:
@@ -260,9 +267,9 @@ class ListPass:
         self._doubts.observe(page, new=len(new), largest=largest, again=again)
         self._last = page.last
         if self._requests.is_endless(has_new=self._boundary.has_advanced):
-            if before is not None and before.ids == page.ids:
+            if before is not None and before.ids == page.ids and not self._totals.has_changed:
                 raise self._endless("the same page again and again: it ignores `offset`")
-            self._give_up()
+            self._give_up()  # the end of a list that changes is read again and again
         await self._accept(page, new, self)
         self._is_stopped = self._is_stopped or self._stop_after(page)
         self._is_done = self._is_done or self._is_stopped
@@ -316,10 +323,6 @@ class ListPass:
                 probe.step_back(requests.full_size)
         self._give_up()
         return False
-
-    # The end of the list:
-    # A short page that ends where its total says is not enough: totals may be wrong, and pages cut short. The last
-    # known record has to be the last one of a page that is shorter than others, or nothing may follow it.
 
     async def _find_end(self) -> None:
         """Request pages until one shows the end or has enough new records to go on reading ahead."""
@@ -376,13 +379,16 @@ class ListPass:
     def _is_over(self, page: RawPage, probe: Probe) -> bool:
         """Return whether a page that was taken ends the search; if not, move the probe."""
         requests, has_advanced = self._requests, self._boundary.has_advanced
-        is_short = page.received < min(requests.largest_page, page.asked) and page.ends_list
-        if self._is_done or (not has_advanced and is_short and page.ids[-1] == self._boundary.furthest):
-            self._is_done = True
+        is_short = page.received < min(requests.largest_page, page.asked)
+        is_last = not has_advanced and is_short and page.ids[-1] == self._boundary.furthest
+        self._is_done = self._is_done or (is_last and self._end.is_shown_by(page, last_total=self._totals.last))
+        if self._is_done:
             return True
         probe.back = 1
         if not has_advanced:
-            self._move_beyond(page, probe)
+            if probe.is_stuck:
+                raise self._endless("the same page again and again at its end: it ignores `offset`")
+            probe.move_beyond(page)
             return False
         self._trusts_totals = self._trusts_totals and (page.total or 0) > self._last
         if page.received > 1:
@@ -391,10 +397,3 @@ class ListPass:
             return True
         probe.at = self._last + self._requests.shows_no_overlap
         return False
-
-    def _move_beyond(self, page: RawPage, probe: Probe) -> None:
-        """Move the probe to the end of a page that showed nothing new."""
-        if probe.repeats > _MAX_REPEATS:
-            raise self._endless("the same page again and again at its end: it ignores `offset`")
-        if probe.repeats != 1:  # the first repeat may be the answer to the previous request: request the page once more
-            probe.at = page.offset + max(page.received - 1, 1)

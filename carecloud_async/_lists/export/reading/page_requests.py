@@ -168,6 +168,10 @@ class PageRequests:
         return self._sent < 64 + 4 * math.ceil(length / advance)
 
 
+#: How often in a row the end may show the same page, although another one must follow.
+_MAX_REPEATS = 6
+
+
 class Probe:
     """The offset of the next page to try; it steps back in growing steps until a page fits.
 
@@ -197,6 +201,16 @@ class Probe:
             count: the records of a page.
         """
         self.at, self.back = max(self.at - count * self.back, 0), self.back * 2
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the same page was found too often."""
+        return self.repeats > _MAX_REPEATS
+
+    def move_beyond(self, page: RawPage) -> None:
+        """Move to the end of a page that showed nothing new."""
+        if self.repeats != 1:  # the first repeat may be the answer to the previous request: request the page once more
+            self.at = page.offset + max(page.received - 1, 1)
 
     def observe(self, page: RawPage) -> None:
         """Take the page that was found at this offset into account."""
