@@ -13,7 +13,8 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.compare import drop_if_equal
 from carecloud_async.bulk.family import Family, Key
-from carecloud_async.bulk.pages import PAGE, read_records, read_some
+from carecloud_async.bulk.finding import Finder
+from carecloud_async.bulk.pages import PAGE, TakenError, read_records
 from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.outbox.family import CallKind
@@ -240,14 +241,12 @@ class _NewCustomers(CallKind):
 
     async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
         """See `CallKind.find`."""
-        family, own = Customers(caller)._as_family(), self._bulk_key
-        if own.find is not None:
-            found = await own.find(family, [key])
-        else:
-            lines = await read_some(family.list(**{own.filter or "": [key[-1].strip()]}), alone=True)
-            found = [(own.values_of(msgspec.json.decode(line)), line) for line in lines]
-        wanted = own.text(key)
-        return next((record for values, record in found if own.text(values) == wanted), None)
+        own = self._bulk_key
+        found = await Finder(Customers(caller)._as_family(), own, concurrency=1).find([key])
+        reasons = found.refusal(text := own.text(key))
+        if reasons:  # such as a record that does not show the key by which the server finds it
+            raise TakenError("; ".join(one.rpartition(": ")[2] for one in reasons))
+        return next(iter(found.of(text)), None)
 
     def normal(self, value: str) -> str:
         """See `CallKind.normal`."""

@@ -236,3 +236,21 @@ async def test_aware_times_are_sent_in_the_projects_zone(client, server, path):
         await outbox.put(client.purchases.send_purchase, sold, **PLACE)
         assert await outbox.flush()
     assert server.done[0][1]["bill"]["payment_time"] == "2026-03-02 11:00:00"
+
+
+async def test_a_customer_whose_email_is_not_shown_is_made_once(server, clock, path):
+    """A lost create of a customer whom the server finds by e-mail and shows without it is not sent again."""
+
+    class Shy(type(server)):
+        def _customers(self, query):
+            return [{**one, "personal_information": {}} for one in super()._customers(query)]
+
+    shy = Shy(clock)
+    shy.faults = ["after"]
+    async with client_of(shy, clock) as client, client.outbox(path) as outbox:
+        await outbox.put(client.customers.create, CustomerInput(personal_information=PERSON), customer_source=SOURCE)
+        assert not await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert failed.outcome == "unknown"
+    assert failed.reasons[0] == "email: the server finds a record by it that does not show it"
+    assert len(shy.customers) == 1
