@@ -142,6 +142,7 @@ class _Sync:
         self._refused: dict[str, str] = {}
         self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
         self._unfound = set[str]()  # keys of rows that no look-up found
+        self._hidden = set[str]()  # those of them that cannot be looked up, or whose customer the server does not show
         self._spelled: dict[str, str] = {}  # id as it is compared → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
@@ -173,6 +174,10 @@ class _Sync:
             return
         if self._unreadable:
             problem = f"{self._unreadable:,} rows have no key, and their customers would be removed"
+        elif self._hidden:
+            problem = (
+                f"{len(self._hidden):,} rows have a key that cannot be looked up, and their customers may be members"
+            )
         elif not exact:
             problem = "the segment's list contradicts its own total: nothing is removed"
         elif len(remove) * 2 > len(before):
@@ -250,6 +255,8 @@ class _Sync:
                         self._shared |= {self._same(str(one)) for one in ids}
                     if not ids:
                         self._unfound.add(key)
+                    if found.refusal(key):
+                        self._hidden.add(key)
         return wanted
 
     async def _named_by(self, members: Collection[str]) -> set[str]:
@@ -269,6 +276,7 @@ class _Sync:
             await run_all([partial(read, one) for one in sorted(members)], width=self._options.concurrency)
         certain = [customers for customers in named.values() if len(customers) == 1]
         self._unknown -= len(certain)
+        self._hidden -= named.keys()
         self._shared |= {one for customers in named.values() if len(customers) > 1 for one in customers}
         return {one for customers in certain for one in customers}
 

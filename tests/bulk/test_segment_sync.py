@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 from clocks import FakeClock
 from kit import connect
@@ -267,3 +268,30 @@ async def test_what_cannot_work_is_refused(sandbox, tmp_path):
             await client.segments.sync(segment, tmp_path / "rows.csv", mode="add")
         with pytest.raises(NotFoundError):
             await client.segments.sync("nobody", ids(sandbox, 0), mode="add")
+
+
+async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
+    """A customer whom the server finds by e-mail and shows without it may be a member: the source names that one."""
+    source = ids(sandbox, *range(6))
+    for one in source:
+        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
+    segment, inner = segment_of(sandbox, source), sandbox.transport()
+
+    class Shy(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            response = await inner.handle_async_request(request)
+            if request.method != "GET" or "/customers" not in request.url.path:
+                return response
+            body = json.loads(await response.aread())
+            for one in body["data"].get("customers", [body["data"]]):
+                if one["customer_id"] == source[0]:
+                    one["personal_information"]["email"] = None
+            return httpx.Response(200, json=body)
+
+    rows = [{"email": f"{one}@example.com"} for one in source]
+    async with connect(sandbox, transport=Shy()) as client:
+        with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
+            await client.segments.sync(segment, rows, mode="mirror", match="email")
+        assert members(sandbox, segment) == sorted(source)
+        report = await client.segments.sync(segment, rows, mode="add", match="email")
+    assert counts(report) == (0, 0, 5, 1)
