@@ -146,7 +146,8 @@ class Amounts(ActionFamily):
         if given.get("amount") == 0:
             raise ValueError(_ZERO)
         try:
-            note_with_reference(given.get("note"), given["reference"])
+            if given.get("reference") is not None:  # it is missing only where rows have no key: `decide` says so
+                note_with_reference(given.get("note"), given["reference"])
         except ConfigurationError as error:
             raise ValueError(f"note: {error.problem}") from None
         one = self._kind.joined(found)

@@ -164,3 +164,11 @@ async def test_a_status_from_a_time_on(server, clock, tmp_path):
     report = await write(server, clock, "statuses", [other], match="customer_id", results=tmp_path / "results.jsonl")
     assert counts(report) == {"refused": 1}
     assert "the API has no way to change it" in read(tmp_path / "results.jsonl")[0]["reasons"][0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_rows_without_a_reference(server, clock, kind, tmp_path):
+    """Where no key is named, a row without a reference is refused with that reason, and the run goes on."""
+    rows, results = [{"customer_id": ADA, "amount": 1, **PARTNER}], tmp_path / "results.jsonl"
+    assert counts(await write(server, clock, kind, rows, match=None, results=results)) == {"refused": 1}
+    assert read(results)[0]["reasons"] == ["reference: required"]
