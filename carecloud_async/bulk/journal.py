@@ -370,8 +370,8 @@ class Journal:
         return Counter(dict(found))
 
     def has_begun(self) -> bool:
-        """Return whether a row has an outcome or may have been sent."""
-        where = f"state <> {State.WAITING} AND outcome IS NOT ? LIMIT 1"
+        """Return whether a row has made something or may have been sent: more than a refusal; a part may be refused."""
+        where = f"state <> {State.WAITING} AND (outcome IS NOT ? OR key IS NULL AND record_id IS NOT NULL) LIMIT 1"
         return bool(self._db.execute(f"SELECT 1 FROM writes WHERE {where}", (Outcome.REFUSED.value,)))
 
     def waiting_keys(self) -> Iterator[tuple[str, ...]]:

@@ -109,6 +109,10 @@ class RecordWrites:
             is_doubted = write.is_doubted or write.intent is not None
             if is_doubted and isinstance(one, Plan) and one.is_new and not self.shows_lost_creates:
                 one = RowResult(outcome=Outcome.UNKNOWN, reasons=(_NOT_SHOWN,))
+            if isinstance(one, RowResult) and one.outcome is Outcome.CREATED:
+                # It was found after a loss, and another program may have made it, without what our create sends beside
+                # it: what can be looked up of that is a part like any other.
+                write = attrs.evolve(write, body=attrs.evolve(write.body, create_fields={}))
             decided.append((write, one))
         return decided
 

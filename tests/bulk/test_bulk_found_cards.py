@@ -3,8 +3,9 @@
 import anyio
 import httpx
 import pytest
-from bulk_tools import SOURCE, connect, counts, people
+from bulk_tools import SOURCE, connect, counts, people, write_csv
 
+from carecloud_async.bulk import BulkWriteError
 from carecloud_async.models import CardInput
 from carecloud_async.sandbox import Sandbox
 
@@ -132,3 +133,35 @@ async def test_a_lost_gift_that_took_effect_lets_go_of_the_card(sandbox, clock, 
         report = await client.cards.bulk_write([{"card_id": card_id, "valid_to": UNTIL}], match="card_id")
         assert counts(report) == {"updated": 1}
         assert report.waited == 0
+
+
+async def test_an_external_id_of_a_customer_that_another_program_made(sandbox, clock):
+    """A lost create whose record another program made meanwhile, with equal values, gives it the row's external id."""
+    made = []
+
+    async def foreign(request):
+        if request.name == "POST /customers" and not made:
+            made.append(sandbox.customers.insert({"personal_information": people(1)[0]}))
+
+    sandbox.on_request = foreign
+    async with connect(sandbox, clock=clock) as client:
+        sandbox.faults.add("POST /customers", status=504)
+        row = {**people(1)[0], "external_id": "E1"}
+        report = await client.customers.bulk_write([row], match="email", defaults=SOURCE)
+        assert counts(report) == {"created": 1}
+        customer = await client.customers.list(email="new0@example.com").first()
+        records = client.customers.customer_source_records(customer.customer_id).list()
+        assert [one.external_id async for one in records] == ["E1"]
+
+
+async def test_a_record_without_a_key_whose_card_was_refused_is_not_made_again(sandbox, tmp_path):
+    """A run that ends since cards are refused is an unfinished one: the same call would make its records again."""
+    path = write_csv(tmp_path / "people.csv", [{"last_name": "A", "language_id": "en", "card_number": "7771"}])
+    options = {"match": None, "defaults": {**SOURCE, "card_type_id": "t"}, "max_refused": 0}
+    sandbox.faults.add("POST /cards", status=400, times=None)
+    async with connect(sandbox) as client:
+        with pytest.raises(BulkWriteError, match="more than allowed"):
+            await client.customers.bulk_write(path, **options)
+        with pytest.raises(BulkWriteError, match="an earlier run was not finished"):
+            await client.customers.bulk_write(path, **options)
+    assert sandbox.count("POST /customers") == 1
