@@ -78,6 +78,7 @@ class Engine:
         figures: the figures of the run.
         slots: requests under way at once, where several engines share them.
         records: the records that are being written, where several engines share them.
+        rows: the rows that hold keys, where several engines share their claims.
         limits: how often a write is sent.
     """
 
@@ -92,6 +93,7 @@ class Engine:
         figures: RunFigures,
         slots: anyio.Semaphore | None = None,
         records: dict[str, int] | None = None,
+        rows: dict[str, int] | None = None,
         limits: TryLimits = TryLimits(),  # noqa: B008  (frozen)
     ) -> None:
         self._family = family
@@ -109,6 +111,7 @@ class Engine:
             keys_of=self._records.claims,
             claim_of=self._records.record_claim,
             records={} if records is None else records,
+            rows={} if rows is None else rows,
             shows_lost_creates=self._records.shows_lost_creates,
         )
         self._sender = Sender(on_retry=figures.count_retry)

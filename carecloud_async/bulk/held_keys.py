@@ -35,6 +35,7 @@ class HeldKeys:
         claim_of: returns the claim of a record that a write changes, by its id. It may be the key of a row that names
             the record by its id.
         records: the records that are being written, with the numbers of their rows; several engines may share them.
+        rows: the rows that hold or are claiming keys, by key, of all engines that share the claims.
         shows_lost_creates: whether the keys show what became of lost creates. If not, keys of rows without an outcome
             are left behind when the run ends.
 
@@ -49,12 +50,14 @@ class HeldKeys:
         keys_of: Callable[[Write], list[str]],
         claim_of: Callable[[Write, str], str],
         records: dict[str, int],
+        rows: dict[str, int],
         shows_lost_creates: bool,
     ) -> None:
         self._claims = claims
         self._keys_of = keys_of
         self._claim_of = claim_of
         self._records = records
+        self._taken = rows
         self._shows_lost_creates = shows_lost_creates
         self._own_records: set[str] = set()
         self._row_of: dict[str, int] = {}  # key → row
@@ -95,10 +98,15 @@ class HeldKeys:
         for write in writes:
             keys = [key for key in self._keys_of(write) if key not in self._family]
             # Parts of one row may have one key.
-            if all({self._row_of.get(key, write.row), wanted.get(key, write.row)} == {write.row} for key in keys):
+            if all({self._taken.get(key, write.row), wanted.get(key, write.row)} == {write.row} for key in keys):
                 asked[write.id] = keys
                 wanted.update({key: write.row for key in keys if key not in self._row_of})
-        claimed = await self._claim(wanted)
+        self._taken.update(wanted)  # at once: to the claims, all engines that share them are one run
+        try:
+            claimed = await self._claim(wanted)
+        except BaseException:
+            self._free(wanted)
+            raise
         self._doubted.update(claimed.doubted)
         ready, others = [], []
         for write in writes:
@@ -110,6 +118,7 @@ class HeldKeys:
             ready.append(attrs.evolve(_let_go(write) if is_new else write, is_doubted=is_doubted))
             self._row_of.update(dict.fromkeys(asked[write.id], write.row))
             self._keys.setdefault(write.row, {})[write.id] = {*asked[write.id]}
+        self._free(claimed.busy)
         await self._give_back([key for key in wanted if key not in self._row_of and key not in claimed.busy])
         await self._release([claim for claim in map(self._claim_left, others) if claim is not None])
         return ready, others
@@ -122,7 +131,7 @@ class HeldKeys:
         if write.changed_id is None:
             return None
         claim = self._claim_of(write, write.changed_id)
-        return None if claim in self._written or claim in self._row_of else claim
+        return None if claim in self._written or claim in self._taken else claim
 
     def hold_records(self, records: Mapping[str, int]) -> None:
         """Hold records that rows are writing, whose numbers are given: other rows of this run leave them alone."""
@@ -204,8 +213,6 @@ class HeldKeys:
             rows: the rows that have their outcome, and let go of all their keys.
         """
         of_records = {write.row for write in writes if write.kind == RECORD}
-        for record in [one for one in self._own_records if self._records.get(one) in of_records]:
-            self._drop_record(record)
         for write in writes:
             if write.changed_id is not None:  # an earlier run may have claimed it, and lost its answer
                 self._written.setdefault(self._claim_of(write, write.changed_id), (write.row, write.id))
@@ -213,15 +220,19 @@ class HeldKeys:
         claims = [one for one, (_, number) in self._written.items() if number in ended and one not in self._row_of]
         self.trust(writes)
         parts = [write for write in writes if write.kind != RECORD]
-        await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
+        try:
+            await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
+        finally:
+            # Not before: the claim tells other engines that share it, too, when the record was let go.
+            for record in [one for one in self._own_records if self._records.get(one) in of_records]:
+                self._drop_record(record)
 
     async def abandon_rows(self, writes: Sequence[Write]) -> None:
         """Give up the keys of rows whose records may have been created: no look-up by these keys shows it."""
         self.trust(writes)
         keys = self._forget_rows({write.row for write in writes})
         self._doubted.difference_update(keys)
-        if self._claims is not None and keys:
-            await run_in_thread(partial(self._claims.abandon, keys))
+        await self._leave(keys, lambda claims: claims.abandon(keys))
 
     async def release(self, writes: Iterable[Write]) -> None:
         """Let go of the keys of writes that do not begin after all; those that were left behind stay so."""
@@ -235,8 +246,7 @@ class HeldKeys:
         rows = {*self._in_doubt.values()} if self._shows_lost_creates else {*held.values()}
         # The claim of a family stands for the keys of all its rows.
         left = {key for key, row in held.items() if row in rows} | (self._family if rows else set())
-        if left and self._claims is not None:
-            await run_in_thread(partial(self._claims.leave, left))
+        await self._leave(left, lambda claims: claims.leave(left))
         await self._release((held.keys() | self._family) - left)
 
     async def _claim(self, keys: Collection[str]) -> Claimed:
@@ -247,18 +257,28 @@ class HeldKeys:
     async def _give_back(self, keys: Collection[str]) -> None:
         """Let go of keys of writes that do not begin; those that another run had left behind stay left behind."""
         left = self._doubted.intersection(keys)
-        if left and self._claims is not None:
-            self._doubted -= left
-            await run_in_thread(partial(self._claims.abandon, left, settled=True))
+        self._doubted -= left
+        await self._leave(left, lambda claims: claims.abandon(left, settled=True))
         await self._release(key for key in keys if key not in left)
 
     async def _release(self, keys: Iterable[str]) -> None:
         given = [*keys]
         self._doubted.difference_update(given)
         records = [key for key in given if self._written.pop(key, None) is not None]
-        if self._claims is not None and given:
-            keys = set(given).difference(records)
-            await run_in_thread(partial(self._claims.release, keys, records=records))
+        keys = set(given).difference(records)
+        await self._leave(given, lambda claims: claims.release(keys, records=records))
+
+    async def _leave(self, keys: Collection[str], leave: Callable[[Claims], None]) -> None:
+        """Let go of keys in the claims, and then among the engines that share them."""
+        try:
+            if self._claims is not None and keys:
+                await run_in_thread(partial(leave, self._claims))
+        finally:
+            self._free(keys)
+
+    def _free(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._taken.pop(key, None)
 
     def _forget(self, writes: Iterable[Write]) -> list[str]:
         """Forget what writes hold; return the keys that no other write of their rows holds."""

@@ -86,6 +86,7 @@ class BulkWriter:
         self._claims = claims_of(family)
         self._numbers = count(1)
         self._records: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
         self._waiting: list[_Waiting] = []
         self._begun: dict[_Waiting, None] = {}  # in their order
         self._claimed: set[tuple[str, str]] = set()
@@ -208,6 +209,7 @@ class BulkWriter:
                 figures=RunFigures(self._family.clock, _log_wait, on_results=note),
                 slots=self._slots,
                 records=self._records,
+                rows=self._rows,
             )
             try:
                 journal.load([attrs.evolve(one.row, number=number, line=number) for number, one in rows.items()])

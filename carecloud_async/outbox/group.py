@@ -119,6 +119,7 @@ async def send_group(
     claims: Claims,
     slots: anyio.Semaphore,
     records: dict[str, int],
+    rows: dict[str, int],
     on_lost: Callable[[list[int]], object],
     on_results: Callable[[list[tuple[int, RowResult]]], None],
 ) -> None:
@@ -131,6 +132,7 @@ async def send_group(
         claims: the keys that programs on this machine are writing.
         slots: requests under way at once.
         records: the records that are being written.
+        rows: the entries that hold keys.
         on_lost: called with entries that wait until a lost answer has settled; in any thread.
         on_results: called with outcomes when they are durable.
 
@@ -149,6 +151,7 @@ async def send_group(
             figures=RunFigures(family.clock, _log_wait, on_results=on_results),
             slots=slots,
             records=records,
+            rows=rows,
             limits=_LIMITS,
         )
         await engine.run()

@@ -74,6 +74,7 @@ class Dispatcher:
         self._clock = clock
         self._slots = anyio.Semaphore(concurrency)
         self._records: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
         self._taken: set[int] = set()
         self._settling: set[int] = set()
         self._failures: dict[int, int] = {}
@@ -178,6 +179,7 @@ class Dispatcher:
                 claims=self._claims,
                 slots=self._slots,
                 records=self._records,
+                rows=self._rows,
                 on_lost=self._settling.update,
                 on_results=partial(self._note, kind, left),
             )

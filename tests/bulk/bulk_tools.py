@@ -99,13 +99,14 @@ def claims_of(clock, project="p", boot=None):
     return Claims(project=project, clock=clock, settle_seconds=35.0, boot=boot)
 
 
-def held_by(claims, key):
-    """What a run holds whose writes all have one key."""
+def held_by(claims, key, *, records=None):
+    """What a run holds whose writes all have one key; several may share the records that are written."""
     return HeldKeys(
         claims,
         keys_of=lambda _write: [key],
         claim_of=lambda _write, record: f"record {record}",
-        records={},
+        records={} if records is None else records,
+        rows={},
         shows_lost_creates=True,
     )
 

@@ -3,11 +3,13 @@
 from functools import partial
 
 import anyio
+import anyio.from_thread
 import anyio.lowlevel
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import claims_of, held_by
 
+from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Intent, Plan, Write
 
@@ -163,3 +165,25 @@ async def test_a_record_that_was_written_in_the_tick_in_which_it_was_read(clock)
         server.ended.set()
     person = server.customers[customer_id]["personal_information"]
     assert (person["first_name"], person["last_name"]) == ("New", "New")
+
+
+@pytest.mark.anyio
+async def test_a_record_is_held_until_the_claims_know_that_it_was_let_go(clock):
+    """Of two engines that share their claims, one whose base is older than the other's write reads it again."""
+    records, found = {}, []
+    first, second = (Write(id=number, row=number, body=CheckedRow()) for number in (1, 2))
+    plan = Plan(kind="update", body={}, record_id="7", is_new=False, read_at=clock.monotonic())
+
+    class Slow(Claims):
+        def release(self, keys, *, records=()):
+            if not found:
+                found.append(anyio.from_thread.run(partial(ours.claim_records, [(second, plan)], let_go=0)))
+            super().release(keys, records=records)
+
+    with Slow(project="p", clock=clock, settle_seconds=35.0) as claims:
+        theirs, ours = held_by(claims, "a", records=records), held_by(claims, "b", records=records)
+        await theirs.claim_records([(first, plan)], let_go=0)
+        clock.advance(1)
+        await theirs.end([first], rows=[1])
+        assert found == [([], [second])]
+        assert await ours.claim_records([(second, plan)], let_go=0) == ([], [second])

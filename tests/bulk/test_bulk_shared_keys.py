@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from bulk_tools import SOURCE, StopError, connect, counts, people, read, stop_while_it_waits
+from bulk_tools import SOURCE, StopError, connect, counts, people, properties_of_texts, read, stop_while_it_waits
 
 from carecloud_async import RetryPolicy
 from carecloud_async.bulk import engine
@@ -114,3 +114,40 @@ async def test_an_external_id_of_a_row_is_not_written_as_a_record_of_its_own_mea
         assert counts(report) == {"unchanged": 1}
         clock.advance(100)
         assert [one.external_id async for one in records.list(external_id="E1")] == ["E1"]
+
+
+async def test_two_rows_of_a_writer_that_set_a_property_of_one_customer(sandbox, clock):
+    """Rows that find one customer by two cards, one after the other, make one record of the property."""
+    path = "/customers/{customer_id}/property-records"
+    owner, (property_id, *_) = sandbox.customers.id_at(3), properties_of_texts(sandbox)
+    for number in ("7771", "7772"):
+        sandbox.records("cards").insert({"card_number": number, "customer_id": owner, "card_type_id": TYPE})
+    begun, looked_up, done = anyio.Event(), anyio.Event(), []
+
+    async def hold(request):
+        if request.name == f"POST {path}" and not begun.is_set():
+            begun.set()
+            await looked_up.wait()
+
+    class Waiting(FakeClock):
+        async def sleep(self, seconds):
+            looked_up.set()  # the second row waits for the first one
+            await super().sleep(seconds)
+
+    sandbox.on_request = hold
+    async with connect(sandbox, clock=Waiting()) as client:
+
+        async def write(writer, number):
+            done.append((await writer.write({"card_number": number, f"property.{property_id}": number})).outcome)
+            looked_up.set()
+
+        async with (
+            client.customers.bulk_writer(match="card_number") as writer,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(write, writer, "7771")
+            await begun.wait()
+            tasks.start_soon(write, writer, "7772")
+        values = [one async for one in client.customers.property_records(owner).list()]
+    assert done == ["updated", "updated"]
+    assert [one.property_value for one in values if one.property_id == property_id] == ["7772"]
