@@ -119,6 +119,8 @@ class _Run:
         rows = await run_in_thread(partial(self._open_source, source))
         columns = columns_of(self.family, self.options)
         rows = with_items(rows, self.family.facts.writes.items, columns)
+        if self.key is None:
+            rows.identity = None  # a file that is written anew with the same rows must not make them again
         file, journal = await run_in_thread(partial(self._open_journal, rows))
         figures = self.figures
         if file.report is not None and await self._is_finished(file, journal, rows, columns):

@@ -1,6 +1,7 @@
 """Each row has one outcome, and the server holds what it says."""
 
 import json
+import os
 
 import httpx
 import pytest
@@ -327,3 +328,16 @@ async def test_an_object_in_a_property_is_one_value(sandbox, client):
             report = await records.bulk_write(rows, match="property_id")
             assert getattr(report, outcome) or report.created
             assert value in [one.property_value async for one in records.list() if one.property_id == property_id]
+
+
+async def test_a_file_that_is_written_anew_with_the_same_rows_makes_none_again(sandbox, tmp_path):
+    """With `resume=True` rows without a key are not made again because their file has another time; new ones are."""
+    path, rows = tmp_path / "people.jsonl", [{"last_name": f"No {one}", "language_id": "en"} for one in range(3)]
+    async with connect(sandbox) as client:
+        for time, made in ((1e9, 3), (2e9, 3), (2e9, 6)):
+            lines = rows if made == 3 else [{**one, "first_name": "B"} for one in rows]
+            path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+            os.utime(path, (time, time))
+            report = await client.customers.bulk_write(path, match=None, defaults=SOURCE, resume=True)
+            assert counts(report) == {"created": 3}
+            assert sandbox.count("POST /customers") == made
