@@ -82,7 +82,8 @@ def carecloud_source(
         deletions: compare each list with the last run's, and delete the rows of records that are gone. With `full=True`
             everything is read and the comparison begins again.
         state_folder: where the states of these comparisons lie, on a disk that stays: the pipeline's working folder if
-            left out. Each pipeline and data set has a folder in it.
+            left out. Each pipeline and data set has a folder in it, by their names: a pipeline of the same names with
+            another destination needs a folder of its own.
         filters: the filters of lists, by name of the list. Other filters than those of the last run read everything.
         count: records per page.
         concurrency: how many pages are in flight.
@@ -154,17 +155,18 @@ class _List:
 def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResource:
     source = the_list.source()
     incremental = the_list.operation.id_field is not None and has_changes(source) and the_list.operation.paged
-    fingerprints, replaces = source.fingerprints(), full or not incremental
+    fingerprints = source.fingerprints()
 
     def rows() -> Iterator[Any]:
-        state, filled = dlt.current.resource_state(), _filled()
-        known = state if not full and state.get("list") == fingerprints else {}
+        state, filled, replaces = dlt.current.resource_state(), _filled(), _replaces_table()
+        name = dlt.current.resource_name()
+        known = state if not replaces and state.get("list") == fingerprints else {}
         since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
         with spool(
             the_list.open,
             changed_since=since,
             timeless=timeless,
-            expects_records=filled.get(the_list.table) == fingerprints,
+            expects_records=filled.get(name) == fingerprints,
             concurrency=the_list.concurrency,
         ) as spooled:
             report = spooled.report
@@ -174,19 +176,19 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
                 yield dlt.mark.materialize_table_schema()
             for batch in spooled.batches():
                 yield [_without_nulls(row) for row in batch.to_pylist()]
-        if report.exact or replaces:
-            has_records = report.records or (since if report.total is None else report.total)
-            filled[the_list.table] = fingerprints if has_records else None
+        has_records = report.records or (since if report.total is None else report.total)
+        if report.exact or replaces or report.records:
+            filled[name] = fingerprints if has_records else None
+        state.update(compared=None)  # also after an inexact run: no comparison knows the rows that it merged
         if report.exact:
             mark = report.next_changed_since if incremental else None
             state.update(
                 list=fingerprints,
-                compared=None,
                 changed_since=None if mark is None else mark.isoformat(),
                 timeless=timeless.found,
             )
 
-    return the_list.resource(rows, replaces=replaces, columns=_columns(source))
+    return the_list.resource(rows, replaces=full or not incremental, columns=_columns(source))
 
 
 def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folder: Path | None) -> DltResource:
@@ -196,19 +198,20 @@ def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folde
     fingerprints = source.fingerprints()
 
     def rows() -> Iterator[Any]:
-        state, filled = dlt.current.resource_state(), _filled()
+        state, filled, is_full = dlt.current.resource_state(), _filled(), _replaces_table()
+        name = dlt.current.resource_name()  # a list may be loaded under several names
         # Not in the resource's state, which dlt empties where a table is replaced: a run that fails must not end it.
         generations = dlt.current.source_state().setdefault("generations", {})
-        last, is_filled = generations.get(the_list.table), bool(filled.get(the_list.table) or state.get("list"))
-        begins = full or last is None or state.get("compared") != fingerprints
-        path, generation = begin_generation(_states(folder), the_list.table, last=last, is_empty=begins)
+        last, is_filled = generations.get(name), bool(filled.get(name) or state.get("list"))
+        begins = is_full or last is None or state.get("compared") != fingerprints
+        path, generation = begin_generation(_states(folder), name, last=last, is_empty=begins)
         with spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
             report = spooled.report
             # What other runs loaded is not in a state that begins, which could not delete it. A new table is merged:
             # only then does dlt give it the columns that later merges need.
-            replaces = full or (begins and report.exact and is_filled)
+            replaces = is_full or (begins and report.exact and is_filled)
             has_records = report.total or report.created or report.updated or report.unchanged
-            is_gone = replaces and not has_records and filled.get(the_list.table) == fingerprints
+            is_gone = replaces and not has_records and filled.get(name) == fingerprints
             if is_gone or not report.exact:
                 _report_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
             if replaces:
@@ -216,12 +219,18 @@ def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folde
                 yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
             for batch in spooled.batches():
                 yield [_changed_row(row) for row in batch.to_pylist()]
-        generations[the_list.table] = generation
+        generations[name] = generation
         state.update(compared=fingerprints if report.exact or not begins else None)
-        filled[the_list.table] = fingerprints if has_records else None
+        filled[name] = fingerprints if has_records else None
 
     columns = _columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}}
     return the_list.resource(rows, replaces=full, columns=columns)
+
+
+def _replaces_table() -> bool:
+    """Return whether dlt replaces the running resource's table: by our hint, or one that the user gave dlt."""
+    wanted = dlt.current.source().resources[dlt.current.resource_name()].write_disposition
+    return (wanted.get("disposition") if isinstance(wanted, dict) else wanted) == "replace"
 
 
 def _filled() -> dict[str, Any]:

@@ -5,6 +5,8 @@ A run is one transaction, which SQLite rolls back if the process is killed or th
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -222,23 +224,24 @@ def _remove(path: Path) -> None:
     RunFile.discard(path, kind=_KIND)
 
 
-def begin_generation(folder: Path, name: str, *, last: int | None, is_empty: bool) -> tuple[Path, int]:
+def begin_generation(folder: Path, name: str, *, last: int | str | None, is_empty: bool) -> tuple[Path, str]:
     """Return the state file of a run, and its generation: a copy of the last one that counts, or an empty one.
 
-    For pipelines that may roll a run back: the state before it then counts again, so that no run removes it or takes
-    its number.
+    For pipelines that may roll a run back: the state before it then counts again, so that no run removes it. Each
+    generation has a name that no other run gives, not even one of another machine with this folder: the state that a
+    pipeline remembers is its own, or gone.
 
     Args:
         folder: the folder of the states of one pipeline.
-        name: the list's name.
+        name: a name of the list; any other character than a letter, a digit and `_` counts as `_`.
         last: the generation that the pipeline remembers; `None` if it remembers none.
         is_empty: whether to begin with an empty state all the same.
 
     Raises:
         ExportError: that generation is missing, another run is using the new one, or the disk refuses.
     """
-    generation = (last or 0) + 1
-    new, old = _path(folder, name, generation), _path(folder, name, last or 0)
+    generation, name = secrets.token_hex(8), re.sub(r"\W", "_", name)
+    new, old = _path(folder, name, generation), _path(folder, name, last)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in folder.glob(f"{name}.*.state"):
@@ -250,12 +253,12 @@ def begin_generation(folder: Path, name: str, *, last: int | None, is_empty: boo
     except FileNotFoundError:
         raise ExportError(
             f"the state of {name}, {old}, is gone: what was deleted since is unknown. Run once with full=True, and "
-            "name a state_folder that stays"
+            "name a state_folder that stays, and that no other pipeline of this name has"
         ) from None
     except OSError as error:
         raise disk_error(new, error, full=ROOM) from error
     return new, generation
 
 
-def _path(folder: Path, name: str, generation: int) -> Path:
+def _path(folder: Path, name: str, generation: int | str | None) -> Path:
     return folder / f"{name}.{generation}.state"
