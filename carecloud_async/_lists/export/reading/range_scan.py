@@ -37,6 +37,9 @@ from carecloud_async._lists.paging.auto import Auto
 
 __all__ = ["IdRange", "RangeScan", "find_ranges"]
 
+#: Answers in a row that confirm that the list has become shorter; see `evidence`.
+_CONFIRMED = 5
+
 #: Pages tried in the search for the start of a range; after them the list is read from its start.
 _MAX_TRIES = 40
 
@@ -50,12 +53,14 @@ class IdRange:
         until: the last id that may be in the range; `None` for the end of the list.
         orders: the orders of ids that all probes agreed with, by name; see `IdOrder`.
         offset: where the range began when the bounds were found: a hint for where to look first.
+        total: the length of the list then; `None` if the server did not say it.
     """
 
     after: str | None = None
     until: str | None = None
     orders: tuple[str, ...] = ()
     offset: int = 0
+    total: int | None = None
 
     @property
     def is_whole_list(self) -> bool:
@@ -76,22 +81,23 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     Raises:
         CareCloudError: a page could not be read.
     """
-    order = IdOrder()
-    bounds = await _find_bounds(source, order, partitions=partitions)
+    order, fetcher = IdOrder(), RawPageFetcher(source)
+    bounds = await _find_bounds(source, fetcher, order, partitions=partitions)
     ids = [one for one in bounds if isinstance(one, str)]
     orders = tuple(order.names) if ids else ()
     return [
-        IdRange(after=after, until=until, orders=orders, offset=offset)
+        IdRange(after=after, until=until, orders=orders, offset=offset, total=fetcher.largest_total if ids else None)
         for after, until, offset in zip([None, *ids], [*ids, None], [0, *bounds.values()], strict=True)
     ]
 
 
-async def _find_bounds(source: ExportSource, order: IdOrder, *, partitions: int) -> dict[Identity, int]:
+async def _find_bounds(
+    source: ExportSource, fetcher: RawPageFetcher, order: IdOrder, *, partitions: int
+) -> dict[Identity, int]:
     """Return the ids between the ranges with their offsets; none if the list cannot be split."""
     params = id_sort(source)
     if params is None or partitions < 2:
         return {}
-    fetcher = RawPageFetcher(source)
     first = await fetcher.fetch(0, source.fixed_count, params)
     if first.total is None or not order.check(first.ids):
         return {}
@@ -138,8 +144,9 @@ class RangeScan:
         self._range = id_range
         self._take = accept
         self._plan = source.plan(width)
-        self._fetcher = RawPageFetcher(source)
+        self._fetcher = RawPageFetcher(source, largest_total=id_range.total)
         self._order = IdOrder(id_range.orders or None)
+        self._last_page: RawPage | None = None
         self.records: int = 0
         self.list_changed: bool = False
         self.exact: bool = False
@@ -168,9 +175,25 @@ class RangeScan:
             )
 
         found = await read_in_order(make_pass, boundary, is_one_page=_is_whole_list)
-        # A null may stand for any record.
+        await self._look_again(boundary, params)
+        # A null may stand for any record. A list whose ids are bounds had records: one that is empty now is doubted.
         is_doubtful = any(one.is_doubtful or one.nulls for one in found.doubted)
+        is_doubtful |= self._fetcher.is_empty and not self._range.is_whole_list
         self.list_changed, self.exact = found.list_changed, found.exact and not is_doubtful
+
+    async def _look_again(self, boundary: Boundary, params: Mapping[str, Any]) -> None:
+        """Read the page that ends the range again while it counts fewer records than another answer did.
+
+        It may have left out some, and no page after it shows that.
+        """
+        page, largest = self._last_page, self._fetcher.largest_total
+        for _ in range(_CONFIRMED):
+            if page is None or page.total is None or page.total >= (largest or 0):
+                return
+            page = await self._fetcher.fetch(page.offset, page.asked, params)
+            boundary.check(page)
+            if boundary.connects(page):
+                await self._accept(page, boundary.advance(page))
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
         """Find a page that shows the last record before the range; without one, the start of the list."""
@@ -222,7 +245,8 @@ class RangeScan:
         until = self._range.until
         return until is not None and (page.ids[-1] == until or self._is_beyond(page.ids[-1], until))
 
-    async def _accept(self, page: RawPage, new: list[int], _: ListPass) -> None:
+    async def _accept(self, page: RawPage, new: list[int], _: ListPass | None = None) -> None:
+        self._last_page = page
         lines = [page.lines[index] for index in new if self._is_in_range(page.ids[index])]
         self.records += len(lines)
         if lines:
