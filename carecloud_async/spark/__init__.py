@@ -15,7 +15,9 @@ partition. A task whose range is not known to be exact fails, and is repeated.
 `changed_since`), each later one what changed. The offset is a time as JSON, two minutes before the server's time,
 since lists show a change with a delay, and earlier by the zone's distance from UTC until a change shows that times are
 local. Records without a readable `last_change` are in every batch. Deletions are not found. When clocks go back in
-autumn, changes of that hour may come twice: merge by id.
+autumn, changes of that hour may come twice: merge by id. A stream that is restarted on its checkpoint reads what it
+read before: with another list, project, filter or `timezone` it is refused. If the list had records and is empty, a
+batch fails, because a right that was taken away looks like that; `allow_inexact` accepts it.
 
 **Options**: `resource` (needed; the list's name from the client, such as `customers` or `products.tags`), `partitions`
 (8), `count` (records per page, 500), `concurrency` (pages in flight per task, 4), `filter.NAME`, `changed_since`,

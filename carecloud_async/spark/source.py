@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from carecloud_async._base.runs import IDENTITY, why_foreign
 from carecloud_async._lists.export.formats.arrow import arrow_type
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
@@ -14,7 +16,10 @@ from carecloud_async._lists.export.reading.changed_scan import FAR_END, NEAR_END
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
+from carecloud_async._lists.export.source import ExportSource
 from carecloud_async.client import CareCloud
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import Fix
 from carecloud_async.spark.pyspark_api import (
     DataSource,  # pyright: ignore[reportAttributeAccessIssue]
     DataSourceReader,  # pyright: ignore[reportAttributeAccessIssue]
@@ -31,8 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CareCloudDataSource", "ChangesReader"]
 
-#: The name of the time in an offset.
-_BEFORE = "changed_before"
+#: The names in an offset: its time, whether the list had records then, and digests of what the stream reads.
+_BEFORE, _HAS_RECORDS, _STREAM = "changed_before", "has_records", "stream"
+
+#: What another run of a stream may have: it does not decide which records are due.
+_FREE = {IDENTITY, "language"}
+
+#: How the message about an offset of another stream calls things, and its fix.
+_NAMES = {"name": "stream", "each": "stream", "own": "a checkpoint"}
+_BEGIN = Fix("begin this one with an empty checkpoint")
 
 #: Records that are asked for to see whether anything changed.
 _ROWS = 20
@@ -40,7 +52,7 @@ _ROWS = 20
 #: Records that are asked for at the other end of the list, where those without a time may be.
 _FAR_ROWS = 200
 
-Offset = dict[str, str | None]
+Offset = dict[str, Any]
 
 
 class CareCloudDataSource(DataSource):
@@ -102,9 +114,10 @@ class _WholeReader(ListReader, DataSourceReader):
 class ChangesReader(ListReader, DataSourceStreamReader):
     """Reads a list batch by batch: what changed from one time to before another.
 
-    An offset is the end time of a batch, exclusive; `None` means from the start of the list. The end is two minutes
+    An offset has the end time of a batch, exclusive; `None` means from the start of the list. The end is two minutes
     before the server's time, because lists show changes late. A repeated batch returns the same records, except
-    records changed since then, which a later batch returns.
+    records changed since then, which a later batch returns. A stream that is restarted knows by its offset that the
+    list had records, so that an empty one is doubted, and that it reads what it read before.
 
     Raises:
         BadExportError: the records of the list do not say when they changed.
@@ -116,8 +129,6 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     _sorted: bool | None = None
     #: The records without a time at the other end of the list, when they were last looked at.
     _timeless: Sequence[str] = ()
-    #: Whether the list had records when it was last looked at: then an empty one is no batch without changes.
-    _has_records: bool = False
 
     def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
         """Return the beginning: the option `changed_since` in UTC, or `None` for everything."""
@@ -131,7 +142,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             source = listing.export_source()
             require_changes(source)
             since = self.settings.changed_since
-            return {_BEFORE: None if since is None else parse_since(since, source.project).moment.isoformat()}
+            return _offset(None if since is None else parse_since(since, source.project).moment, source)
 
     def latestOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802  (as Spark 4.0 has it)
         """Return the end of the next batch: the current end, or the last one if nothing changed.
@@ -146,15 +157,16 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             source = listing.export_source()
             fetcher = RawPageFetcher(source, marks=True)
             page = await fetcher.fetch(0, _ROWS, NEAR_END)
-            self._has_records = bool(page.lines)
-            last = None if self._latest is None else self._latest[_BEFORE]
+            latest = self._latest or _offset(None, source)
+            last = latest[_BEFORE]
             if fetcher.began is None:  # neither a `Date` header nor a record shows the server's time
-                return {_BEFORE: last}
+                return latest
             if last is not None and await self._is_unchanged(fetcher, page, parse_since(last, source.project)):
-                return {_BEFORE: last}
+                return latest
         end = fetcher.began - OVERLAP
         # Server clocks may be set back: an offset never goes back with them.
-        return {_BEFORE: (end if last is None else max(end, datetime.fromisoformat(last))).isoformat()}
+        end = end if last is None else max(end, datetime.fromisoformat(last))
+        return _offset(end, source, has_records=bool(page.lines))
 
     async def _is_unchanged(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
         """Return whether the two ends of the list, sorted by change, show that nothing changed since a time."""
@@ -184,13 +196,41 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         self._latest = end
         if start == end:
             return []
+        run(partial(self._require_same_stream, start, end))
+        doubts = any(one.get(_HAS_RECORDS, False) for one in (start, end))
         if since is not None:
-            return [InputPartition(self._partition(changed_since=since, before=before))]
-        return [InputPartition(self._partition(id_range=one, before=before)) for one in self.find_ranges()]
+            return [InputPartition(Partition(changed_since=since, before=before, expects_records=doubts))]
+        return [
+            InputPartition(Partition(id_range=one, before=before, expects_records=doubts)) for one in self.find_ranges()
+        ]
 
-    def _partition(self, **which: Any) -> Partition:
-        return Partition(expects_records=self._has_records, **which)
+    async def _require_same_stream(self, *offsets: Offset) -> None:
+        """Check that a stream that is restarted reads what it read before.
+
+        Raises:
+            ExportError: it reads another list, or its times in another zone: what did not change since is not due.
+        """
+        async with self.open() as listing:
+            source = listing.export_source()
+        for one in offsets:
+            problem = why_foreign(one.get(_STREAM, _digests(source)), _digests(source), **_NAMES)
+            if problem is not None:
+                raise ExportError(f"the checkpoint of the stream of {source.name} {problem}", fix=_BEGIN)
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""
         return self.read_partition(partition.value)
+
+
+def _offset(end: datetime | None, source: ExportSource, *, has_records: bool = False) -> Offset:
+    return {
+        _BEFORE: None if end is None else end.isoformat(),
+        _HAS_RECORDS: has_records,
+        _STREAM: _digests(source),
+    }
+
+
+def _digests(source: ExportSource) -> Mapping[str, str]:
+    """Return digests of what decides which records are due at which time."""
+    found = source.fingerprints(timezone=source.project.timezone.key)
+    return {name: digest for name, digest in found.items() if name not in _FREE}

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ from carecloud_async.spark.settings import ReadSettings
 from carecloud_async.spark.source import ChangesReader
 
 
-def reader(server):
-    options = {"resource": "customers"}
+def reader(server, *, timezone="Europe/Prague", **more):
+    options = {"resource": "customers", **more}
     schema = CareCloudDataSource(options).schema()
-    return ChangesReader(connect=server.client, settings=ReadSettings.read(options), schema=schema)
+    connect = partial(server.client, timezone=timezone)
+    return ChangesReader(connect=connect, settings=ReadSettings.read(options), schema=schema)
 
 
 @pytest.mark.parametrize("kind", ["sorted", "nulls first", "not sorted"])
@@ -108,3 +110,52 @@ def test_an_empty_list_is_no_batch_without_changes(batch):
         [*stream.read(partitions[0])]
     server.times = times
     assert names[7] in rows(stream, begin, end)
+
+
+@pytest.mark.parametrize("batch", ["first", "later"])
+def test_a_stream_that_is_restarted_while_its_list_is_empty_loses_no_change(batch):
+    """A restarted stream knows that its list had records: a batch of the empty one fails until they are back."""
+    names = hexes(60)
+    server = ChangeServer(old_times(names))
+    stream = reader(server)
+    begin, end = stream.initialOffset(), stream.latestOffset()
+    server.now += timedelta(hours=1)
+    server.change(names[7])
+    server.now += timedelta(hours=3)
+    times, server.times = server.times, {}
+    stream = reader(server)
+    if batch == "later":
+        begin, end = end, stream.latestOffset()
+    partitions = stream.partitions(begin, end)
+    with pytest.raises(ExportError):
+        [*stream.read(partitions[0])]
+    server.times = times
+    found = rows(reader(server), begin, end)
+    assert names[7] in found if batch == "later" else len(found) == 59
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [({"filter.last_name": "Smith"}, "filters"), ({"timezone": "UTC"}, "timezone")]
+)
+def test_a_stream_that_is_restarted_with_other_options_is_refused(options, word):
+    """What other filters show, or another zone puts before the offset, would never come: the error names it."""
+    server = ChangeServer(old_times(hexes(60)))
+    begin = reader(server).latestOffset()
+    server.now += timedelta(hours=1)
+    stream = reader(server, **options)
+    end = stream.latestOffset()
+    with pytest.raises(ExportError, match=f"{word} differs"):
+        stream.partitions(begin, end)
+    assert reader(server, count="100").partitions(begin, reader(server).latestOffset())
+
+
+def test_an_offset_of_an_earlier_version_is_taken():
+    """It says nothing of the list, and holds the time alone."""
+    names = hexes(60)
+    server = ChangeServer(old_times(names))
+    begin = {"changed_before": reader(server).latestOffset()["changed_before"]}
+    server.now += timedelta(hours=1)
+    server.change(names[7])
+    server.now += timedelta(hours=2)
+    stream = reader(server)
+    assert rows(stream, begin, stream.latestOffset()) == [names[7]]
