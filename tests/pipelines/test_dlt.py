@@ -5,60 +5,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from kit import connect
+from dlt_nights import fetch, ids
 
 from carecloud_async import ConfigurationError
-from carecloud_async.sandbox import USER_PASSWORD, Sandbox
+from carecloud_async.sandbox import USER_PASSWORD
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 from change_server import hexes
 from spelling_server import SPELLINGS, SpellingServer
 
-dlt = pytest.importorskip("dlt", reason="dlt is not installed")
+pytest.importorskip("dlt", reason="dlt is not installed")
 carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source
-
-
-@pytest.fixture
-def sandbox():
-    sandbox = Sandbox(customers=300, seed=1, records=40)
-    sandbox.set_time(datetime(2026, 11, 20, 3, tzinfo=UTC))
-    return sandbox
-
-
-@pytest.fixture
-def pipeline(tmp_path, monkeypatch):
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    monkeypatch.setenv("NORMALIZE__WORKERS", "1")
-    monkeypatch.setenv("LOAD__WORKERS", "1")
-    monkeypatch.chdir(tmp_path)
-    return dlt.pipeline(
-        "nights",
-        destination=dlt.destinations.duckdb(str(tmp_path / "nights.duckdb")),
-        dataset_name="crm",
-        pipelines_dir=str(tmp_path / "dlt"),
-    )
-
-
-@pytest.fixture
-def night(sandbox, pipeline):
-    """Run the pipeline; return the numbers of rows that it loaded, by table, and of requests."""
-
-    def run(*lists, **options):
-        sandbox.forget_requests()
-        pipeline.run(carecloud_source(*lists, client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
-        counts = pipeline.last_trace.last_normalize_info.row_counts
-        return {name: count for name, count in counts.items() if not name.startswith("_dlt")}, sandbox.count()
-
-    return run
-
-
-def fetch(pipeline, query):
-    with pipeline.sql_client() as client:
-        return client.execute_sql(query)
-
-
-def ids(pipeline, table="customers", column="customer_id"):
-    return sorted(row[0] for row in fetch(pipeline, f"SELECT {column} FROM {table}"))
 
 
 def test_nights_bring_all_then_nothing_then_what_changed(sandbox, pipeline, night):
@@ -197,73 +154,6 @@ def test_deletions_follow_runs_without_them(sandbox, pipeline, night, other):
     assert ids(pipeline) == sorted(sandbox.customers.ids())
 
 
-@pytest.mark.parametrize("is_first", [pytest.param(True, marks=pytest.mark.thorough), False])
-def test_deletions_follow_an_inexact_run_without_them(sandbox, pipeline, night, is_first):
-    """What an inexact run merged, no comparison knows: the first one after it replaces the table."""
-    if not is_first:
-        night("customers", deletions=True)
-    gone = sandbox.customers.insert()
-    sandbox.lie(total_items=9999)
-    night("customers")
-    sandbox.lie()
-    sandbox.customers.delete(gone)
-    night("customers", deletions=True)
-    assert ids(pipeline) == sorted(sandbox.customers.ids())
-
-
-@pytest.mark.parametrize("options", [{}, pytest.param({"deletions": True}, marks=pytest.mark.thorough)])
-def test_a_table_that_dlt_is_told_to_replace_is_replaced_by_a_whole_list(sandbox, pipeline, options):
-    """`write_disposition="replace"`, in either form, reads everything, and an inexact reading replaces no table."""
-
-    def run(disposition=None):
-        source = carecloud_source("customers", client=lambda: connect(sandbox), **options)
-        pipeline.run(source, write_disposition=disposition).raise_on_failed_jobs()
-
-    run()
-    sandbox.advance(86_400)
-    run({"disposition": "replace"})
-    assert len(ids(pipeline)) == 300
-    sandbox.lie(total_items=9999)
-    with pytest.raises(Exception, match="allow_inexact=True"):
-        run("replace")
-    assert len(ids(pipeline)) == 300
-
-
-def test_a_list_under_two_names_has_two_states(sandbox, pipeline):
-    """A resource with another name keeps what it knows to itself, so that both tables lose what is gone."""
-
-    def run(name):
-        source = carecloud_source("customers", client=lambda: connect(sandbox), deletions=True)
-        if name != "customers":
-            source.resources.add(source.resources.pop("customers").with_name(name))
-        pipeline.run(source).raise_on_failed_jobs()
-
-    run("customers")
-    run("others")
-    sandbox.customers.delete(sandbox.customers.id_at(5))
-    run("others")
-    run("customers")
-    assert ids(pipeline) == ids(pipeline, "others") == sorted(sandbox.customers.ids())
-
-
-def test_two_pipelines_of_one_name_do_not_take_each_others_state(sandbox, pipeline, night, tmp_path):
-    """Two machines with one folder of states: one of them is told that its state is gone, and no deletion is lost."""
-    options = {"deletions": True, "state_folder": tmp_path / "states"}
-    night("customers", **options)
-    sandbox.customers.delete(sandbox.customers.id_at(5))
-    other = dlt.pipeline(
-        "nights",
-        destination=dlt.destinations.duckdb(str(tmp_path / "other.duckdb")),
-        dataset_name="crm",
-        pipelines_dir=str(tmp_path / "elsewhere"),
-    )
-    other.run(carecloud_source("customers", client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
-    with pytest.raises(Exception, match="full=True"):
-        night("customers", **options)
-    night("customers", full=True, **options)
-    assert ids(pipeline) == sorted(sandbox.customers.ids())
-
-
 def test_deleted_records_leave_the_table(sandbox, pipeline, night):
     """`deletions=True`: nights merge creations and updates, and the rows of deleted records are gone."""
     rows, _ = night("customers", "countries", deletions=True)
@@ -310,41 +200,6 @@ def test_a_failed_run_that_begins_again_leaves_the_state_before_it(sandbox, pipe
     sandbox.faults.clear()
     night("customers", "cards", **options)
     assert gone not in ids(pipeline)
-
-
-def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandbox, pipeline, night, tmp_path):
-    """Neither removes or moves on the state of the other, so that each mirror loses what is gone."""
-    options = {"deletions": True, "state_folder": tmp_path / "states"}
-    other = dlt.pipeline(
-        "other",
-        destination=dlt.destinations.duckdb(str(tmp_path / "other.duckdb")),
-        dataset_name="crm",
-        pipelines_dir=str(tmp_path / "dlt"),
-    )
-
-    for _ in range(2):
-        night("customers", **options)
-        other.run(carecloud_source("customers", client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
-        sandbox.customers.delete(sandbox.customers.id_at(5))
-    night("customers", **options)
-    other.run(carecloud_source("customers", client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
-    assert ids(pipeline) == ids(other) == sorted(sandbox.customers.ids())
-
-
-def test_a_state_that_is_gone_is_an_error_with_its_fix(sandbox, pipeline, night, tmp_path):
-    """Without its state a run cannot know what was deleted: it says to run with `full=True`, which begins again."""
-    options = {"deletions": True, "state_folder": tmp_path / "states"}
-    night("countries", **options)
-    for one in (tmp_path / "states").rglob("*.state"):
-        one.unlink()
-    with pytest.raises(Exception, match="full=True"):
-        night("countries", **options)
-    countries = sandbox.records("countries")
-    countries.delete(countries.ids()[0])
-    night("countries", full=True, **options)
-    assert ids(pipeline, "countries", "country_id") == sorted(countries.ids())
-    rows, _ = night("countries", **options)
-    assert sum(rows.values()) == 0
 
 
 def test_other_filters_read_everything(sandbox, pipeline, night):

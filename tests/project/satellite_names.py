@@ -7,6 +7,7 @@ NAMES = {
     "_base.codec.json_text": "HTML Malformed load",
     "_base.codec.lists": "ListForm parse_total split_page",
     "_base.project": "Interface Project is_loopback",
+    "_base.runs": "IDENTITY why_foreign",
     "_base.runtime": "suggestions",
     "_base.runtime.clock": "SystemClock boot_id",
     "_base.runtime.durable_files": "is_same_file replace_file sync_folder",
