@@ -98,3 +98,41 @@ async def test_changes_between_comparisons_doubt_an_empty_list(tmp_path):
                 found = [(one.kind, one.id) async for one in changes]
             assert changes.report.exact == (number != 1)
     assert found == [("updated", min(times))]
+
+
+@pytest.mark.parametrize("since", [False, True])
+async def test_a_list_that_becomes_empty_while_it_is_read_moves_no_mark(tmp_path, since):
+    """A right that is taken away in the middle hides the rest: what was not read comes when it is back."""
+    server = ChangeServer(old_times(hexes(60)))
+    times, night = dict(server.times), {"state": tmp_path / "state", "overwrite": True}
+    async with server.client(clock=FakeClock()) as client:
+        listing = client.customers.list(count=10)
+        if since:
+            assert (await listing.export(tmp_path / "c.jsonl", **night)).exact
+            server.now += timedelta(hours=1)
+            for one in times:
+                server.change(one)
+            times = dict(server.times)
+        server.requests = 0
+        server.after = lambda: server.requests == 3 and server.times.clear()
+        report = await listing.export(tmp_path / "c.jsonl", **night)
+        assert report.records < 60
+        assert not report.exact
+        server.after, server.times = None, times
+        await listing.export(tmp_path / "c.jsonl", **night)
+    assert len(ids(tmp_path / "c.jsonl")) == 60
+
+
+async def test_a_stream_that_goes_on_with_an_empty_list_is_not_exact():
+    """The list had the records before the mark: a right that was taken away meanwhile looks like that."""
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    server = ChangeServer(old_times(hexes(60)))
+    async with server.client(clock=FakeClock()) as client:
+        listing = client.customers.list(count=10)
+        async with listing.arrow(concurrency=1) as batches:
+            await anext(batches)
+            mark = batches.mark
+        server.times.clear()
+        async with listing.arrow(after=mark) as batches:
+            assert [one async for one in batches] == []
+    assert not batches.report.exact

@@ -214,6 +214,7 @@ class RecordBatches:
             concurrency=self._options.concurrency,
             on_progress=self._options.on_progress,
             writer=writer,
+            expects_records=has_sent,
             restart=restart,
         )
 

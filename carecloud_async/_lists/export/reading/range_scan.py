@@ -178,7 +178,8 @@ class RangeScan:
         await self._look_again(boundary, params)
         # A null may stand for any record. A list whose ids are bounds had records: one that is empty now is doubted.
         is_doubtful = any(one.is_doubtful or one.nulls for one in found.doubted)
-        is_doubtful |= self._fetcher.is_empty and not self._range.is_whole_list
+        is_empty = self._fetcher.is_empty or found.doubted[-1].position.total == 0
+        is_doubtful |= is_empty and not self._range.is_whole_list
         self.list_changed, self.exact = found.list_changed, found.exact and not is_doubtful
 
     async def _look_again(self, boundary: Boundary, params: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Reads a list, whole or by change, into a writer, and makes the report.
 
 If a list that had records is empty now, it is requested again: a user without the right to see the records and a server
-that is still starting get an empty list too.
+that is still starting get an empty list too. One that became empty while it was read is not exact.
 """
 
 from __future__ import annotations
@@ -105,6 +105,13 @@ async def scan(
             await changed_scan.read()
         if expects_records and fetcher.is_empty and recorder.counts.exact and not await _is_believed_empty(source):
             recorder.doubt()
+        if not fetcher.is_empty and _is_emptied(source, recorder.counts):
+            _log.warning(
+                "%s: the list became empty while it was read: a right of this user or the server may be at fault, so "
+                "the reading is not exact",
+                source.name,
+            )
+            recorder.doubt()
         if recorder.counts.nulls:
             _log.warning(
                 "%s: %d entries of the list are null, and may stand for any record: the reading is not exact",
@@ -134,6 +141,11 @@ def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: b
         total=counts.total,
         next_changed_since=following,
     )
+
+
+def _is_emptied(source: ExportSource, counts: Counts) -> bool:
+    """Return whether the last answer of a list with records says that it has none."""
+    return source.operation.paged and counts.total == 0 and not counts.is_total_wrong
 
 
 async def _is_believed_empty(source: ExportSource) -> bool:
