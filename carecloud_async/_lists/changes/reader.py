@@ -275,9 +275,12 @@ class Changes(Generic[T]):
     async def _read(self, comparison: Comparison, since: Since | None) -> Counts:
         """Read the list; if known records are not in it, read it once more before they count as deleted."""
         counts = await self._scan(comparison, since)
-        if since is not None or not counts.exact or not comparison.unseen:
+        if since is not None or not comparison.unseen:
             return counts
-        self._check_shrink(comparison, counts)
+        if counts.exact or counts.total == 0:  # a list that became empty is not exact
+            self._check_shrink(comparison, counts)
+        if not counts.exact:
+            return counts
         again = await self._scan(comparison, None, again=True)
         counts = evolve(
             again,
@@ -289,7 +292,7 @@ class Changes(Generic[T]):
             is_total_wrong=counts.is_total_wrong or again.is_total_wrong,
             began=counts.began,
         )
-        if counts.exact:
+        if counts.exact or counts.total == 0:
             self._check_shrink(comparison, counts)
         return counts
 
