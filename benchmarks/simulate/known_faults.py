@@ -109,8 +109,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="two rows write parts with one key at once",
         theme="by card",
         file="bulk/held_keys.py",
-        right="if all({self._row_of",
-        wrong="if True or all({self._row_of",
+        right="if all({self._taken",
+        wrong="if True or all({self._taken",
     ),
     Fault(
         name="a lost batch is sent again whole",
