@@ -277,8 +277,7 @@ class Changes(Generic[T]):
         counts = await self._scan(comparison, since)
         if since is not None or not comparison.unseen:
             return counts
-        if counts.exact or counts.total == 0:  # a list that became empty is not exact
-            self._check_shrink(comparison, counts)
+        self._check_shrink(comparison, counts)
         if not counts.exact:
             return counts
         again = await self._scan(comparison, None, again=True)
@@ -292,13 +291,13 @@ class Changes(Generic[T]):
             is_total_wrong=counts.is_total_wrong or again.is_total_wrong,
             began=counts.began,
         )
-        if counts.exact or counts.total == 0:
-            self._check_shrink(comparison, counts)
+        self._check_shrink(comparison, counts)
         return counts
 
     def _check_shrink(self, comparison: Comparison, counts: Counts) -> None:
+        is_believed = counts.exact or counts.total == 0  # a list that became empty is not exact
         left = counts.total if counts.list_changed and not counts.is_total_wrong else None
-        if not self._options.allow_shrink:
+        if is_believed and not self._options.allow_shrink:
             comparison.check_shrink(name=self._source.name, left=left)
 
     def _since(self, state: StateFile) -> Since | None:
