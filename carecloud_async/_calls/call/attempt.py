@@ -91,7 +91,19 @@ class Attempt:
         headers: the headers of the last response, whatever its status.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_number", "_report", "_turns", "_use", "headers", "request", "sent")
+    __slots__ = (
+        "_began",
+        "_call",
+        "_clock",
+        "_handed_over",
+        "_number",
+        "_report",
+        "_turns",
+        "_use",
+        "headers",
+        "request",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -115,6 +127,7 @@ class Attempt:
         self._clock = clock
         self._number = len(report.statuses)
         self._began = clock.monotonic()
+        self._handed_over = False  # whether the HTTP library has the request, and has not answered it yet
         self.request: OutgoingRequest = request
         self.sent: bool = False
         self.headers: Mapping[str, str] | None = None
@@ -139,12 +152,18 @@ class Attempt:
                 if token is not None:
                     request.set_bearer(token.value)
                     self._report.secrets.tokens.append(token.value)
-                self.sent = True  # from here on, a missing response may mean that a write succeeded
-                request.departure = Departure(self._leave) if self._turns.limited else None
+                self.sent = self._handed_over = True  # from here on, no response may mean that a write succeeded
+                waits = self._turns.limited or self._call.operation.outcome_matters
+                departure = request.departure = Departure(self._leave) if waits else None
                 try:
                     response = await http.send(request)
+                except BaseException:
+                    if departure is not None and departure.is_promised and not departure.happened:
+                        self.sent = False  # there was no connection yet
+                    raise
                 finally:
                     request.departure = None  # it refers to this attempt
+                self._handed_over = False
                 if use is None:
                     break
                 verdict = token_verdict(response.status_code, _body(response, http.http_library) or b"")
@@ -174,7 +193,7 @@ class Attempt:
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""
         if not self.sent:
-            problem = f"{_NO_LOGIN} (total{self._call.page})"
+            problem = f"{_NO_CONNECTION if self._handed_over else _NO_LOGIN} (total{self._call.page})"
             return transport_error(RequestTimeoutError, self._call.operation, problem, fix=NOTHING_ANSWERS)
         return self._error(TransportFailure(kind=FailureKind.PERMANENT, sent=True, timeout=True, text="total"))
 
@@ -195,7 +214,7 @@ class Attempt:
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
-        if self._use is not None and not self.sent and not http.client.is_closed:
+        if self._use is not None and not self.sent and not self._handed_over and not http.client.is_closed:
             # The token was not there yet: the code that fetches it failed, perhaps at another server. `sent=True` also
             # recognizes an `OSError`, and an error of an HTTP library that a user's own code raises.
             own = isinstance(error, CareCloudError)

@@ -27,13 +27,15 @@ class Departure:
 
     Attributes:
         happened: whether the request may have been written.
+        is_promised: whether the transport writes nothing before it has awaited this.
     """
 
-    __slots__ = ("_wait", "happened")
+    __slots__ = ("_wait", "happened", "is_promised")
 
     def __init__(self, wait: Callable[[], Awaitable[float]]) -> None:
         self._wait = wait
         self.happened: bool = False
+        self.is_promised: bool = False
 
     async def __call__(self) -> float:
         """Wait for the turn, the first time; return the seconds that it waited.

@@ -189,8 +189,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         departure: Departure | None = request.extensions.get(DEPARTURE)
         before = current_departure.set(departure)
         try:
-            if departure is not None and not self._waiting_connections:
-                await departure()
+            if departure is not None:
+                departure.is_promised = True
+                if not self._waiting_connections:
+                    await departure()
             response = await self._session.request(
                 request.method,
                 self._url(true_url(request), encoded=True),

@@ -1,0 +1,57 @@
+"""Writes that ended before their connection was there have not happened."""
+
+import anyio
+import pytest
+from exchange_server import BODY, answer, serving
+from kit import KnownUser
+
+from carecloud_async import CareCloud, RateLimit, RequestTimeoutError, Timeout
+from carecloud_async._base import codec
+from carecloud_async._calls.call.operation import CallRequest, Operation
+
+pytestmark = pytest.mark.anyio
+
+CREATE = Operation(operation_id="x", method="POST", path="/customers", call="customers.create")
+
+
+@pytest.fixture
+def anyio_backend():
+    """The pool of trio's transport does not tell whether a request has its connection."""
+    return "asyncio"
+
+
+def one_connection(server, **options):
+    return CareCloud(server.url, auth=KnownUser(), max_connections=1, **options)
+
+
+@pytest.mark.parametrize("rate_limit", [RateLimit.adaptive(), None], ids=["adaptive", "none"])
+async def test_a_write_that_got_no_connection_was_not_sent(rate_limit):
+    """Its time passes while another call holds the only connection: a timeout, and not an unknown outcome."""
+    async with (
+        serving(60.0) as server,
+        one_connection(server, rate_limit=rate_limit) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(client.ping)
+        await server.asked.wait()
+        with pytest.raises(RequestTimeoutError, match="no connection in time") as caught:
+            await client.with_options(timeout=Timeout(total=0.2)).request("POST", "/customers", json={"a": 1})
+        tasks.cancel_scope.cancel()
+    assert not caught.value.may_have_happened
+    assert len(server.requests) == 1
+
+
+async def test_a_write_whose_connection_came_too_late_was_not_sent():
+    """A write that is too old when its connection is there is a timeout; its token is not blamed."""
+    async with (
+        serving(0.5, answer(BODY)) as server,
+        one_connection(server) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(client.ping)
+        await server.asked.wait()
+        request = CallRequest(CREATE, decode=codec.data, json={"a": 1}, within=0.1)
+        with pytest.raises(RequestTimeoutError, match="no connection in time") as caught:
+            await client._caller.call(request)
+    assert not caught.value.may_have_happened
+    assert len(server.requests) == 1
