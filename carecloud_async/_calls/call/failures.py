@@ -73,7 +73,9 @@ def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> Trans
     names = {cls.__name__ for cls in type(error).__mro__}
     if "DecodingError" in names:
         return TransportFailure(kind=FailureKind.PERMANENT, sent=True, cannot_unpack=True, text=type(error).__name__)
-    if names & _UNSENDABLE or isinstance(error, ValueError | TypeError):
+    # Over HTTP/2, a `LocalProtocolError` may also mean that the answer breaks the rules: the request has been sent.
+    is_http2 = sent and any(_root(type(link)) == "h2" for link in chain)
+    if not is_http2 and (names & _UNSENDABLE or isinstance(error, ValueError | TypeError)):
         return TransportFailure(
             kind=FailureKind.PERMANENT, sent=False, text=f"it cannot be sent: {type(error).__name__}"
         )
@@ -155,6 +157,8 @@ def _is_not_http(link: BaseException) -> bool:
             return name in {"ClientResponseError", "HttpProcessingError"}
         case "h11":
             return name == "RemoteProtocolError" and not str(link).startswith("peer closed connection")
+        case "h2":
+            return True
     return name == "InvalidURL"  # of a redirect
 
 

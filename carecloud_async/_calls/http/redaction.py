@@ -2,7 +2,8 @@
 
 A URL of this API can hold a token, and libraries and tracers print URLs. httpcore's DEBUG log prints the headers of
 responses, where a redirect repeats a URL, and parts of a broken body. httpx's log prints the reason behind a status,
-in which some back ends write their error's text. Records of the host application's own calls stay as they are.
+in which some back ends write their error's text. hpack's DEBUG log prints the headers of HTTP/2, paths among them.
+Records of the host application's own calls stay as they are.
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ def _redact_reason(record: logging.LogRecord) -> bool:
         record.args = (*others, status, responses.get(status, "") if isinstance(status, int) else "")
     return True
 
+
+def _drop(_: logging.LogRecord) -> bool:
+    """Drop a record of hpack, which prints every header of HTTP/2, the true path and query among them."""
+    return not _sending.get()
+
+
+for _library in ("hpack.hpack", "hpack.table"):
+    logging.getLogger(_library).addFilter(_drop)
 
 for _library in ("httpx", "httpx2"):
     logging.getLogger(_library).addFilter(_redact_reason)
