@@ -269,6 +269,32 @@ async def test_logging_a_resumed_session_out():
         assert sandbox.device_tokens.find(state.token_id).customer_id is None
 
 
+@pytest.mark.parametrize("ends", ["logout", "401"])
+async def test_a_session_that_is_resumed_after_a_new_login_on_its_device(ends):
+    """The device has the token that it had before: a view that is made of the new login works, the old one stays over.
+
+    Logouts are made by a resumed view, as in a portal, or by another process.
+    """
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device("portal")) as portal:
+        mine = portal.acting_as(sandbox.customer_session(0, "browser"))
+        before = await mine.login()
+        resumed = CustomerSession.resume(token_id=before.token_id, customer_id=before.customer_id)
+        old = portal.acting_as(resumed)
+        if ends == "logout":
+            await old.logout()
+        else:
+            sandbox.device_tokens.bind(before.token_id, customer_id=None)
+            with pytest.raises(SessionExpiredError):
+                await me(old)
+        with pytest.raises(SessionExpiredError):
+            await me(portal.acting_as(resumed))
+        assert await mine.login() == before
+        assert await me(portal.acting_as(resumed)) == before.customer_id
+        with pytest.raises(SessionExpiredError):
+            await me(old)
+
+
 async def test_a_logout_from_a_stored_token_needs_no_login(tmp_path):
     """A new process that only logs out ends the stored session."""
     sandbox = make_sandbox()

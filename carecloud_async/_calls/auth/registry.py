@@ -58,7 +58,7 @@ class IdentityRegistry:
         self._managers: OrderedDict[Hashable, TokenManager] = OrderedDict()
 
     def acquire(self, provider: AuthProvider) -> IdentityHandle:
-        """Return the handle of an identity, the same one for equal identities in use.
+        """Return the handle of an identity, the same one for equal identities in use whose session has not ended.
 
         Raises:
             ConfigurationError: the identity's device already serves another one.
@@ -66,8 +66,10 @@ class IdentityRegistry:
         self._check_device(provider.device_key, provider.identity_key)
         key = self._key(provider)
         handle = self._handles.get(key)
-        if handle is None:
-            manager = self._managers.get(key) or self._make_manager(provider)
+        if handle is None or _is_over(handle.manager):
+            manager = self._managers.get(key)
+            if manager is None or _is_over(manager):
+                manager = self._make_manager(provider)
             handle = self._handles[key] = IdentityHandle(manager, provider.device_key, provider.identity_key)
         self.claim(handle)
         handle.manager.adopt(provider)
@@ -109,6 +111,15 @@ class IdentityRegistry:
             secret_digest = hmac.new(self._salt, secret.encode(), hashlib.sha256).hexdigest()[:16]
             return provider.identity_key, secret_digest
         return provider.identity_key, _hashable(secret)
+
+
+def _is_over(manager: TokenManager) -> bool:
+    """Return whether a resumed session has ended for the views that have it.
+
+    A device keeps its token at a logout, so that the customer's next login is on the same one: a session that is
+    resumed after that is another.
+    """
+    return manager.ended and not manager.provider.renewable
 
 
 def _hashable(fetch: Hashable) -> Hashable:
