@@ -9,6 +9,8 @@ from auth_tools import connect, failures, in_parallel, make_sandbox, once
 from carecloud_async import (
     AuthenticationError,
     AuthenticationTokenSession,
+    CareCloudError,
+    ConnectionFailedError,
     CustomerSession,
     EnterpriseCredentials,
     FileTokenStore,
@@ -137,9 +139,27 @@ async def test_a_token_for_one_use_is_never_shown_twice():
     for session, path in ((sso, "POST /users/actions/sso-login"), (handed, AUTH_TOKEN_LOGIN)):
         sandbox.faults.add(path, cut="after")
         async with connect(sandbox, auth=session) as client:
-            with pytest.raises(OutcomeUnknownError):
+            with pytest.raises(ConnectionFailedError) as caught:
                 await client.login()
+        assert not caught.value.may_have_happened
         assert sandbox.count(path) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [{"cut": "after"}, {"status": 500}, {"garbage": True}], ids=["lost", "500", "damaged"]
+)
+async def test_a_login_with_an_unknown_outcome_says_nothing_of_the_call_that_waited_for_it(fault):
+    """A write that was not sent, because its login failed, has not happened."""
+    sandbox = make_sandbox()
+    sso = SsoCredentials(external_application_id=sandbox.credentials().external_application_id, sso_token=SSO_TOKEN)
+    sandbox.faults.add("POST /users/actions/sso-login", **fault)
+    async with connect(sandbox, auth=sso) as client:
+        with pytest.raises(CareCloudError) as caught:
+            await client.request("POST", "/customers", json={"a": 1})
+    assert not isinstance(caught.value, OutcomeUnknownError)
+    assert not caught.value.may_have_happened
+    assert sandbox.count("POST /users/actions/sso-login") == 1
+    assert sandbox.count("POST /customers") == 0
 
 
 async def test_a_user_is_logged_in_again_after_a_logout():

@@ -23,6 +23,7 @@ from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.operation import CallRequest, Operation
+from carecloud_async.errors import CareCloudError, ConnectionFailedError, OutcomeUnknownError
 
 #: The ends of the paths of logins by a token that may be valid only once.
 _BY_TOKEN = ("/actions/sso-login", "/actions/authentication-token-login")
@@ -62,18 +63,29 @@ class LoginSender:
             safe_to_repeat=not path.endswith(_BY_TOKEN),
             authorized=False,
         )
-        answer = await self._caller.execute(
-            CallRequest(
-                operation,
-                decode=_data if method == "GET" else _data_if_any,
-                path_params=path_params,
-                json=json,
-                bearer=bearer,
-                login=True,
-            )
+        request = CallRequest(
+            operation,
+            decode=_data if method == "GET" else _data_if_any,
+            path_params=path_params,
+            json=json,
+            bearer=bearer,
+            login=True,
         )
+        try:
+            answer = await self._caller.execute(request)
+        except OutcomeUnknownError as error:
+            raise _failed_login(error) from None
         self.sent_at, self.server_date = answer.response.sent_at, server_date(answer.response.headers)
         return answer.data
+
+
+def _failed_login(error: OutcomeUnknownError) -> CareCloudError:
+    """Return the error of a login whose outcome is unknown: the call that waits for it has not been sent."""
+    if isinstance(error.__cause__, CareCloudError):
+        return error.__cause__
+    failed = ConnectionFailedError(error.problem, method=error.method, path=error.path)
+    failed.correlation_id = error.correlation_id
+    return failed
 
 
 def _data_if_any(body: bytes) -> dict[str, Any]:
