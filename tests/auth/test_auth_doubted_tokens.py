@@ -1,13 +1,15 @@
 """A dead token that is answered with another status than 401, and missing rights: who logs in, and how often."""
 
+import anyio.lowlevel
 import httpx
 import pytest
-from auth_tools import in_parallel
+from auth_tools import OwnProvider, in_parallel, manager_of
 from every import every
 from kit import login_answer
 
 from carecloud_async import (
     ApiError,
+    AuthenticationError,
     CareCloud,
     CustomerSession,
     Device,
@@ -19,7 +21,9 @@ from carecloud_async import (
     PermissionDeniedError,
     ResponseError,
     RetryPolicy,
+    Token,
 )
+from carecloud_async._calls.auth.token import ActiveToken
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -284,3 +288,26 @@ async def test_a_refusal_that_names_its_reason_is_not_about_the_token(status, er
         with pytest.raises(ApiError):
             await client.customers.get("c")
     assert project.logins == 1
+
+
+class ChangedPassword(OwnProvider):
+    """A user whose token is not stored, and whose password has changed since the last login."""
+
+    stored = False
+
+    async def credentials_fingerprint(self):
+        await anyio.lowlevel.checkpoint()
+        return "new"
+
+
+async def test_concurrent_doubts_make_one_renewal_while_the_password_changes():
+    """Calls whose token is doubted at once, after a refused renewal and with a new password, share one login."""
+    provider = ChangedPassword(Token("new"))
+    manager = manager_of(provider)
+    doubted = Token("old", expires_in=3600)
+    manager._state = ActiveToken(token=doubted)
+    refused = AuthenticationError(status=401, method="POST", path="/users/actions/login")
+    manager._login_backoff.on_failed(refused, credentials_fingerprint="old")
+    tokens = await in_parallel(5, lambda: manager.replace(doubted))
+    assert [str(token.value) for token in tokens] == ["new"] * 5
+    assert provider.asked == 1

@@ -193,6 +193,8 @@ class TokenManager:
             return await self.get(rejected=doubted) if await self._refresher.is_dead(doubted) else None
         try:
             await self._login_backoff.check(self._read_credentials_fingerprint)
+            if self._refresh is not None or self._active() is not active:  # meanwhile another call has begun to renew
+                return await self.replace(doubted)
             renewed = await self._run_as_leader(active, rejected=doubted.value)
         except CareCloudError:
             return None
