@@ -93,3 +93,17 @@ async def test_a_lock_that_fails_is_waited_for_again():
     async with store.lock("key"):
         await store.load("key")
     assert failing.asked == ["lock"] * 4 + ["load"]
+
+
+async def test_a_caller_that_was_cancelled_long_ago_takes_no_time_from_the_next():
+    """A lock is waited for in full again when the last caller that gave up is long gone."""
+    stuck = StuckStore()
+    store = BestEffortStore(stuck, lock_seconds=0.4)
+    with anyio.move_on_after(0.05):
+        async with store.lock("key"):
+            pass
+    await anyio.sleep(0.85)
+    began = anyio.current_time()
+    async with store.lock("key"):
+        pass
+    assert anyio.current_time() - began >= 0.39

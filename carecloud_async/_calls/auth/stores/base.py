@@ -141,7 +141,10 @@ class BestEffortStore(TokenStore):
     async def _enter_lock(self, key: str, stack: AsyncExitStack) -> None:
         now = anyio.current_time()
         waits = self._waits_since = {} if self._waits_since is None else self._waits_since
-        since = waits.setdefault(key, now)
+        since = waits.get(key, now)
+        if now - since > 2 * self._lock_seconds:  # of a caller that was cancelled long ago
+            since = now
+        waits[key] = since
         deadline = max(since + self._lock_seconds, now + self._lock_seconds / 20)  # each caller tries
         try:
             with anyio.CancelScope(deadline=deadline) as scope:
