@@ -31,7 +31,7 @@ from carecloud_async.fixes import Fix
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox", "kept_tokens", "token_store"]
+__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox", "kept_records", "kept_tokens", "token_store"]
 
 #: The size of the connection pool.
 MAX_CONNECTIONS = 20
@@ -126,6 +126,7 @@ class Connection:
         rate: float | None = None,
         connections: int = MAX_CONNECTIONS,
         token_store: FileTokenStore | None = None,
+        asks_for_password: bool = True,
     ) -> AsyncIterator[CareCloud]:
         """Make the client, and close it at the end.
 
@@ -133,6 +134,7 @@ class Connection:
             rate: requests per second at most; `None` finds the server's own limit.
             connections: largest number of open connections.
             token_store: where the token is kept; `None` takes the store of `carecloud login`, if there is one.
+            asks_for_password: whether a password decides if a kept token may be used.
 
         Raises:
             UsageError: a setting that only the user can know is missing, or the rate is not above 0.
@@ -148,7 +150,7 @@ class Connection:
             return
         environment = Environment.read(self.profile)
         store = token_store or kept_tokens()
-        project_url, auth = self._project(environment, is_kept=store is not None)
+        project_url, auth = self._project(environment, is_kept=store is not None, asks=asks_for_password)
         client = CareCloud(
             project_url,
             auth=auth,
@@ -174,16 +176,18 @@ class Connection:
             **self._language_and_zone(Environment({})),
         )
 
-    def _project(self, environment: Environment, *, is_kept: bool) -> tuple[str, EnterpriseCredentials]:
+    def _project(self, environment: Environment, *, is_kept: bool, asks: bool) -> tuple[str, EnterpriseCredentials]:
         """Return the project and the API user's credentials; raise if one of them is missing.
 
         Args:
             environment: where the settings are that no option gives.
             is_kept: whether a token may be there already, so that the password may never be needed.
+            asks: whether the password is looked for.
         """
         found = {name: (getattr(self, name) or environment.text(name) or "").strip() for name in _OPTIONS}
         missing = [f"{variable_of(name)} (or {_OPTIONS[name]})" for name, value in found.items() if not value]
-        password = environment.secret("password") or (None if missing or is_kept else _ask_now())
+        password = environment.secret("password") if asks else None
+        password = password or (None if missing or is_kept else _ask_now())
         if password is None and not is_kept:
             missing.append("CARECLOUD_PASSWORD")
         if missing:
@@ -220,7 +224,12 @@ def token_store() -> FileTokenStore:
 
 def kept_tokens() -> FileTokenStore | None:
     """Return the store of `carecloud login`; `None` if there was no such login, or a logout after it."""
-    return token_store() if any(_tokens().with_suffix(".d").glob("*.json")) else None
+    return token_store() if kept_records() else None
+
+
+def kept_records() -> set[Path]:
+    """Return the files of the tokens that `carecloud login` kept, of all users and projects."""
+    return set(_tokens().with_suffix(".d").glob("*.json"))
 
 
 def _tokens() -> Path:

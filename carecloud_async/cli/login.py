@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import anyio
 
 from carecloud_async._calls.auth.token import LoggedIn
-from carecloud_async.cli.connect import Connection, kept_tokens, token_store
+from carecloud_async.cli.connect import Connection, kept_records, token_store
 from carecloud_async.cli.console import put
 from carecloud_async.cli.parameters import expands_options
 
@@ -39,13 +39,18 @@ def logout(connection: Connection) -> None:
     """
 
     async def work() -> None:
-        async with connection.open() as client:
+        # Whatever password is set now, perhaps a newer one: the kept token is the user's own.
+        async with connection.open(asks_for_password=False) as client:
             await client.logout()
 
-    if connection.sandbox is None and kept_tokens() is None:
+    before = kept_records()
+    if connection.sandbox is None and not before:
         put(b"no token is kept\n")
         return
     anyio.run(work)
+    if connection.sandbox is None and kept_records() == before:
+        put(b"no token of this user is kept for this project\n")
+        return
     put(b"logged out\n")
 
 

@@ -50,6 +50,23 @@ def test_after_a_logout_no_token_is_kept(carecloud, project, monkeypatch):
     assert (refused.code, "set CARECLOUD_PASSWORD" in refused.line) == (2, True)
 
 
+def test_logout_ends_the_token_whatever_the_password_is_now(carecloud, project, monkeypatch):
+    """A password that was changed since `login` leaves no token behind."""
+    assert carecloud("login").code == 0
+    monkeypatch.setenv("CARECLOUD_PASSWORD", "changed meanwhile")
+    assert carecloud("logout").out == "logged out\n"
+    assert project.count("POST /users/actions/logout") == 1
+    assert carecloud("logout").out == "no token is kept\n"
+
+
+def test_a_logout_of_a_user_without_a_token_says_so(carecloud, project):
+    """A token of another user stays, and nobody is told that it is gone."""
+    assert carecloud("login").code == 0
+    assert carecloud("logout", "--login", "another_user").out == "no token of this user is kept for this project\n"
+    assert project.count("POST /users/actions/logout") == 0
+    assert carecloud("logout").out == "logged out\n"
+
+
 def test_another_user_does_not_get_the_kept_token(carecloud, project):
     """The token belongs to project and user: another login is not answered with it."""
     assert carecloud("login").code == 0
