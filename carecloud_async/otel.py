@@ -324,7 +324,8 @@ class _Observer(CallObserver):
         if record.error is not None:
             attributes["error.type"] = record.error
         self._metrics.duration.record(record.seconds, attributes)
-        if call.login and not record.path.endswith("/logout"):
+        # A GET for a login only asks whose token it is.
+        if call.login and record.method != "GET" and not record.path.endswith("/logout"):
             self._metrics.logins.add(1, attributes)
             if record.error == AuthenticationError.__name__:  # a firewall's 403 refuses no credentials
                 self._metrics.refusals.add(1, attributes)
