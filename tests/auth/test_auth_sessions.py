@@ -291,10 +291,7 @@ async def test_logging_a_resumed_session_out():
 
 @pytest.mark.parametrize("ends", ["logout", "401"])
 async def test_a_session_that_is_resumed_after_a_new_login_on_its_device(ends):
-    """The device has the token that it had before: a view that is made of the new login works, the old one stays over.
-
-    Logouts are made by a resumed view, as in a portal, or by another process.
-    """
+    """It has the token from before the logout: a view made after the login works, older ones do not."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device("portal")) as portal:
         mine = portal.acting_as(sandbox.customer_session(0, "browser"))

@@ -21,7 +21,6 @@ from carecloud_async import (
     AuthenticationError,
     CareCloud,
     ConfigurationError,
-    CustomerSession,
     EnterpriseCredentials,
     NotFoundError,
     OutcomeUnknownError,
@@ -30,7 +29,6 @@ from carecloud_async import (
     ResponseError,
     RetryPolicy,
     ServerError,
-    SessionExpiredError,
     Timeout,
 )
 from carecloud_async.otel import OpenTelemetry
@@ -420,12 +418,3 @@ async def test_what_is_no_telemetry_is_refused(sandbox, wrong):
     """A class or anything else in its place is an error before anything is sent."""
     with pytest.raises(ConfigurationError, match=r"expected OpenTelemetry\(\)"):
         connect(sandbox, Telemetry(), telemetry=wrong, rate_limit=RateLimit.adaptive())
-
-
-async def test_a_look_whose_session_it_is_counts_as_no_login(sandbox, telemetry):
-    """`login()` of a resumed session asks the server about its token: no token was asked for, and none refused."""
-    resumed = CustomerSession.resume(token_id="ended")
-    async with connect(sandbox, telemetry, auth=resumed) as client:
-        with pytest.raises(SessionExpiredError):
-            await client.login()
-    assert telemetry.count("carecloud.client.logins") == telemetry.count("carecloud.client.login.refusals") == 0
