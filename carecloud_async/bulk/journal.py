@@ -384,11 +384,11 @@ class Journal:
                 yield tuple(json.loads(packed)["key"])
 
     def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
-        """Yield the line of each row that has an outcome, the row and its outcome, in the order of the source."""
-        query = (
+        """Yield line, row and outcome of rows in their order: all that ended, or those of `only` one to write again."""
+        query = (  # written again, a row without a key would make its record once more
             "SELECT id, line, source, outcome, record_id, changed, reasons FROM writes "
             f"WHERE id % {WRITES} = 0 AND state = {State.ENDED} AND parts = 0 AND id > ? "
-            "AND (? IS NULL OR outcome = ?) ORDER BY id LIMIT 1000"
+            "AND (? IS NULL OR outcome = ? AND (key IS NOT NULL OR record_id IS NULL)) ORDER BY id LIMIT 1000"
         )
         last = 0
         while batch := self._db.execute(query, (last, only, only)):

@@ -3,7 +3,7 @@
 import anyio
 import httpx
 import pytest
-from bulk_tools import SOURCE, connect, counts, people, write_csv
+from bulk_tools import SOURCE, connect, counts, people, read, write_csv
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.models import CardInput
@@ -165,3 +165,16 @@ async def test_a_record_without_a_key_whose_card_was_refused_is_not_made_again(s
         with pytest.raises(BulkWriteError, match="an earlier run was not finished"):
             await client.customers.bulk_write(path, **options)
     assert sandbox.count("POST /customers") == 1
+
+
+async def test_rejects_hold_no_row_without_a_key_whose_record_was_made(sandbox, tmp_path):
+    """Rejects are corrected and given in again: a row whose card was refused would make its record once more."""
+    rows = [{"last_name": "A", "language_id": "en", "card_number": "7771"}, {"last_name": "B", "birthdate": "soon"}]
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("results", "rejects")}
+    options = {"match": None, "defaults": {**SOURCE, "card_type_id": "t"}}
+    sandbox.faults.add("POST /cards", status=400, times=None)
+    async with connect(sandbox) as client:
+        report = await client.customers.bulk_write(rows, **options, **files)
+    assert counts(report) == {"refused": 2}
+    assert [one["last_name"] for one in read(files["rejects"])] == ["B"]
+    assert [bool(one["record_id"]) for one in read(files["results"])] == [True, False]
