@@ -125,6 +125,19 @@ def _draw_restless_exports(theme: str, internet: Internet, employ: Employ) -> Dr
     return Drawn(theme=theme, internet=internet, actors=[actor])
 
 
+def _draw_emptied_exports(theme: str, internet: Internet, employ: Employ) -> Drawn:
+    """Let a list be empty for a time while it is read: a right is taken away, or the server starts anew."""
+    dice = Random(f"{internet.seed} {theme}")
+    begin = dice.uniform(0.2, 2.0)
+    internet.troubles = Troubles(emptied=((begin, begin + dice.choice([0.3, 3.0, 60.0, 1e5])),))
+    internet.server.page_cap = dice.choice([3, 7, 1000])
+    _put_customers(internet, dice.randint(2, 50))
+    actor = employ(Export, "reader1")
+    assert isinstance(actor, Export)
+    actor.count, actor.concurrency = dice.choice([2, 3, 5]), dice.choice([1, 1, 3, 8])
+    return Drawn(theme=theme, internet=internet, actors=[actor])
+
+
 def _draw_lagging_exports(theme: str, internet: Internet, employ: Employ) -> Drawn:
     """Let what changed be exported night after night while the index of the list lags behind."""
     dice = Random(f"{internet.seed} {theme}")
@@ -151,5 +164,6 @@ FOCUSED: Final[Mapping[str, _Draw]] = {
     "late parts": _draw_late_parts,
     "records go": _draw_records_go,
     "restless exports": _draw_restless_exports,
+    "emptied exports": _draw_emptied_exports,
     "lagging exports": _draw_lagging_exports,
 }

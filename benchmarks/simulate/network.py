@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from email.utils import formatdate
 from random import Random
@@ -299,8 +299,8 @@ class _Exchange:
             return answer
         hides = not internet.calm and self.sees_hidden and self._draw_hides()
         internet.server.hide = self._hide
-        lags = not internet.calm and self.sees_hidden
-        internet.server.lags = lags and any(begin <= internet.loop.now < end for begin, end in internet.troubles.lags)
+        internet.server.lags = self._is_within(internet.troubles.lags)
+        internet.server.is_emptied = self._is_within(internet.troubles.emptied)
         internet.server.hides_end = self._draw_end() if not internet.calm and self.sees_hidden else 0
         internet.server.is_hollow = not internet.calm and self.sees_hidden and self._draws(internet.troubles.hollow)
         answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
@@ -315,6 +315,11 @@ class _Exchange:
         if self.entry is not None:
             self.entry.status = status
         return Answer(status=status)
+
+    def _is_within(self, times: Sequence[tuple[float, float]]) -> bool:
+        """Return whether it is one of these times, and pages may lack records."""
+        now = self.internet.loop.now
+        return not self.internet.calm and self.sees_hidden and any(begin <= now < end for begin, end in times)
 
     def _draws(self, part: float) -> bool:
         """Return whether something happens that does so in a part of the requests."""

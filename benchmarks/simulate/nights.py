@@ -261,7 +261,7 @@ class Export(_Reader):
     def _created(self, since: float, until: float) -> int:
         """Return how many records others created in a time."""
         created = (versions[0].at for versions in self.internet.world.history[self.family].values())
-        return sum(since <= at <= until for at in created)
+        return sum(since < at <= until for at in created)
 
     def _has_moved(self, one: Sight, next_one: Sight) -> bool:
         """Return whether a record moved towards the end of the list, and neither its total nor deletions explain it."""

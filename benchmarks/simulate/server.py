@@ -94,6 +94,7 @@ class Server:
         lags: whether pages lack some records that the total counts.
         hides_end: how many of the last records a page lacks that shows the end of its list.
         is_hollow: whether pages are empty, whatever their totals say.
+        is_emptied: whether lists show no record, and count none: a right is missing, or the server is starting.
     """
 
     world: World
@@ -106,6 +107,7 @@ class Server:
     lags: bool = False
     hides_end: int = 0
     is_hollow: bool = False
+    is_emptied: bool = False
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
         """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
@@ -147,6 +149,9 @@ class Server:
         if hides:
             hidden = self.hide(family, [one[id_field] for one in records])
             records = [one for one in records if one[id_field] not in hidden]
+        if self.is_emptied:
+            hidden |= {one[id_field] for one in records}
+            records = []
         count = min(int(query.get("count", ["100"])[0]), self.page_cap)
         offset = int(query.get("offset", ["0"])[0])
         if self.hides_end and offset + count >= len(records) - self.hides_end > 0:

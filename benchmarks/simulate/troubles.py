@@ -24,6 +24,7 @@ class Troubles:
         late_writes: the part of the writes whose answer is lost, and which take effect later.
         hides_end: the part of the pages with the end of a list that lack its last records, not many times in a row.
         hollow: the part of the pages that are empty though their totals say otherwise.
+        emptied: the times, from and to, in which lists are empty and say so.
     """
 
     writes: float = 0.0
@@ -39,6 +40,7 @@ class Troubles:
     late_writes: float = 0.0
     hides_end: float = 0.0
     hollow: float = 0.0
+    emptied: tuple[tuple[float, float], ...] = ()
 
 
 @define
