@@ -289,13 +289,6 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong="if False:",
     ),
     Fault(
-        name="a page that lacks the last record ends the list although later answers count it",
-        theme="restless exports",
-        file="_lists/export/reading/list_end.py",
-        right="is_old = page.total is not None and page.total < (last_total or 0)",
-        wrong="is_old = False",
-    ),
-    Fault(
         name="the mark of an export moves before its end is reported",
         theme="exports since",
         file="_lists/export/job.py",

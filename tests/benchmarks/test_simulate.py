@@ -33,10 +33,14 @@ def test_nothing_breaks_a_promise(seeds):
     assert ended.returncode == 0, ended.stdout
 
 
-@pytest.mark.parametrize("seed", [26005759, 31001041])
-def test_a_seed_that_broke_a_promise_keeps_it(seed):
-    """Exports without a record, called exact: the list's end was hidden twice; an index caught up between two pages."""
-    ended = simulate("--seed", str(seed), "--theme", "restless exports", "--brief")
+@pytest.mark.parametrize(
+    ("seed", "theme"),
+    [(26005759, "restless exports"), (31001041, "restless exports"), (43002350, "exports since")],
+    ids=["the end was hidden twice", "an index caught up", "a reading and its total lacked changes"],
+)
+def test_a_seed_that_broke_a_promise_keeps_it(seed, theme):
+    """Exports without a record, or without a change, that were called exact."""
+    ended = simulate("--seed", str(seed), "--theme", theme, "--brief")
     assert ended.returncode == 0, ended.stdout
 
 

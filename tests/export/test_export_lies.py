@@ -161,6 +161,31 @@ def test_a_night_of_pages_that_leave_out_rows_loses_no_change(tmp_path, cap):
         assert set(changed) <= set(ids(tmp_path / "c.jsonl")) or not report.exact
 
 
+def test_changes_that_a_reading_and_its_total_lack_are_looked_for(tmp_path):
+    """The pages of the latest changes lack some, and count fewer records than those of the other end: all are found."""
+    names = hexes(300)
+    changed = names[:20]
+    whole, partly = (ChangeServer(old_times(some)) for some in (names, names[5:]))
+    for one in changed:
+        whole.change(one)
+    for one in changed[5:]:
+        partly.change(one)
+    servers = iter([partly, partly])
+
+    async def answer(request):
+        server = whole if request.url.params.get("sort_direction") != "DESC" else next(servers, whole)
+        return await server(request)
+
+    async def night():
+        async with whole.client(transport=httpx.MockTransport(answer)) as client:
+            listing = client.customers.list(count=15)
+            return await listing.export(tmp_path / "c.jsonl", changed_since="2026-11-10T00:00")
+
+    report = anyio.run(night)
+    assert set(changed) <= set(ids(tmp_path / "c.jsonl"))
+    assert report.exact
+
+
 async def night_without(server, hidden, path, *, count):
     """Export the changes of a list whose answers lack some records that their totals count."""
 

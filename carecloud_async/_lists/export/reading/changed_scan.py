@@ -144,7 +144,9 @@ class ChangedScan:
             is_whole = is_whole and await self._reaches_total(self._last_page or self._far)
             positions += list_pass.position.end + 1 if self._positions is None else self._positions
             await self._require_order()
-        is_stable = not any(one.list_changed for one in passes) or (number > 1 and self._deduplicator.known == before)
+        # A pass with a lower total than the other one may lack records, or some were created meanwhile.
+        has_changed = any(one.list_changed for one in passes) or len({one.position.total for one in passes}) > 1
+        is_stable = not has_changed or (number > 1 and self._deduplicator.known == before)
         is_done = all(one.is_whole for one in passes) and shown.count >= positions and is_stable and is_whole
         exact = is_done and not any(one.ambiguous for one in boundaries)
         for one in passes:
