@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from email.utils import formatdate
 from random import Random
@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 from benchmarks.simulate.loop import SimulatedLoop
 from benchmarks.simulate.machine import EPOCH, Process
 from benchmarks.simulate.server import Answer, Server
-from benchmarks.simulate.troubles import Hiding, Troubles
+from benchmarks.simulate.troubles import Hiding, Troubles, is_within
 from benchmarks.simulate.world import Entry, World
 
 __all__ = ["MOST_ENDS", "Internet", "Sight", "Wire"]
@@ -128,7 +128,7 @@ class Internet:
 
     def is_denied(self) -> bool:
         """Return whether rights are missing now."""
-        return not self.calm and any(begin <= self.loop.now < end for begin, end in self.troubles.denials)
+        return not self.calm and is_within(self.troubles.denials, self.loop.now)
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -297,12 +297,13 @@ class _Exchange:
             answer = internet.server.write(self.entry)
             self._tell_write(answer)
             return answer
-        hides = not internet.calm and self.sees_hidden and self._draw_hides()
+        lies = not internet.calm and self.sees_hidden
+        hides = lies and self._draw_hides()
         internet.server.hide = self._hide
-        internet.server.lags = self._is_within(internet.troubles.lags)
-        internet.server.is_emptied = self._is_within(internet.troubles.emptied)
-        internet.server.hides_end = self._draw_end() if not internet.calm and self.sees_hidden else 0
-        internet.server.is_hollow = not internet.calm and self.sees_hidden and self._draws(internet.troubles.hollow)
+        internet.server.lags = lies and is_within(internet.troubles.lags, internet.loop.now)
+        internet.server.is_emptied = lies and is_within(internet.troubles.emptied, internet.loop.now)
+        internet.server.hides_end = self._draw_end() if lies else 0
+        internet.server.is_hollow = lies and self._draws(internet.troubles.hollow)
         answer, seen = internet.server.read(path, parse_qs(self.request.url.query.decode()), hides=hides)
         if seen:
             self.sight = Sight(at=internet.loop.now, by=self.process.name, path=path, **seen)
@@ -315,11 +316,6 @@ class _Exchange:
         if self.entry is not None:
             self.entry.status = status
         return Answer(status=status)
-
-    def _is_within(self, times: Sequence[tuple[float, float]]) -> bool:
-        """Return whether it is one of these times, and pages may lack records."""
-        now = self.internet.loop.now
-        return not self.internet.calm and self.sees_hidden and any(begin <= now < end for begin, end in times)
 
     def _draws(self, part: float) -> bool:
         """Return whether something happens that does so in a part of the requests."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import define, field, frozen
 
-__all__ = ["Hiding", "Troubles"]
+__all__ = ["Hiding", "Troubles", "is_within"]
 
 
 @frozen(kw_only=True)
@@ -56,3 +58,8 @@ class Hiding:
     records: frozenset[str] = frozenset()
     planned: list[bool] = field(factory=list)
     ends: int = 0
+
+
+def is_within(times: Iterable[tuple[float, float]], now: float) -> bool:
+    """Return whether it is one of these times, from and to."""
+    return any(begin <= now < end for begin, end in times)
