@@ -246,8 +246,10 @@ class HeldKeys:
         rows = {*self._in_doubt.values()} if self._shows_lost_creates else {*held.values()}
         # The claim of a family stands for the keys of all its rows.
         left = {key for key, row in held.items() if row in rows} | (self._family if rows else set())
-        await self._leave(left, lambda claims: claims.leave(left))
-        await self._release((held.keys() | self._family) - left)
+        try:
+            await self._leave(left, lambda claims: claims.leave(left))
+        finally:  # so that no other engine waits for the rest for ever
+            await self._release((held.keys() | self._family) - left)
 
     async def _claim(self, keys: Collection[str]) -> Claimed:
         if self._claims is None or not keys:
@@ -258,8 +260,10 @@ class HeldKeys:
         """Let go of keys of writes that do not begin; those that another run had left behind stay left behind."""
         left = self._doubted.intersection(keys)
         self._doubted -= left
-        await self._leave(left, lambda claims: claims.abandon(left, settled=True))
-        await self._release(key for key in keys if key not in left)
+        try:
+            await self._leave(left, lambda claims: claims.abandon(left, settled=True))
+        finally:
+            await self._release(key for key in keys if key not in left)
 
     async def _release(self, keys: Iterable[str]) -> None:
         given = [*keys]

@@ -40,6 +40,8 @@ from carecloud_async.fixes import GO_ON
 
 __all__ = ["claims_of", "columns_of", "find_key", "run"]
 
+#: What is said where the results of a finished run are wanted afterwards.
+_WRITTEN = "an earlier run has written these rows, and left no such file: without resume they are written once more"
 #: Most columns that the results of rows with names of their own have.
 _MAX_COLUMNS = 2000
 
@@ -124,6 +126,8 @@ class _Run:
         file, journal = await run_in_thread(partial(self._open_journal, rows))
         figures = self.figures
         if file.report is not None and await self._is_finished(file, journal, rows, columns):
+            if not self._kinds <= {*file.report["files"]}:
+                raise BulkWriteError(f"{self.files.journal}: {_WRITTEN}")
             figures.resume(file.report["outcomes"], file.report["kept"])
             figures.reasons = Reasons(**file.report["reasons"])
             figures.notes = Notes(**file.report["notes"])
@@ -154,6 +158,7 @@ class _Run:
         if self.key is None and self.files.folder is None:
             # A kill may come before the caller has the report: without it, the same call would make every record again.
             report = {"outcomes": dict(figures.outcomes), "kept": figures.to_keep, "digest": journal.get("digest")}
+            report["files"] = [*self._kinds]
             more = {"reasons": attrs.asdict(figures.reasons), "notes": attrs.asdict(figures.notes)}
             await run_in_thread(partial(file.finish, {**report, **more}))
         else:
@@ -177,7 +182,7 @@ class _Run:
             raise KIND.of_system(path, error) from error
         self.file = file = RunFile.open(path, kind=KIND, binding=self._binding(rows), resume=resume)
         self.journal = journal = Journal(
-            file, keep_rows=bool(self.files.files), key_name="key" if self.key is None else self.key.name
+            file, keep_rows=self._keeps_rows, key_name="key" if self.key is None else self.key.name
         )
         if file.problem is not None:
             raise file.problem
@@ -217,6 +222,16 @@ class _Run:
             rejects=None if options.rejects is None else str(options.rejects),
         )
 
+    @property
+    def _kinds(self) -> set[str]:
+        """The kinds of files that are asked for."""
+        return {"rejects" if one.only_refused else "results" for one in self.files.files}
+
+    @property
+    def _keeps_rows(self) -> bool:
+        """Whether the journal keeps rows: those without a key always, so that no file makes it one of another run."""
+        return self.key is None or bool(self.files.files)
+
     def _binding(self, rows: RowSource) -> dict[str, str]:
         options = self.options
         what = {
@@ -226,7 +241,7 @@ class _Run:
             "defaults": [dict(options.defaults), dict(options.values)],
             "blank": [options.blank, options.if_unchanged],
             "decimal": [options.encoding, options.decimal, options.prefix_digits],
-            "results": bool(self.files.files),
+            "results": self._keeps_rows,
             "limit": options.limit,
         }
         bound = {name: _digest(value) for name, value in {**self.family.facts.scope, **what}.items()}

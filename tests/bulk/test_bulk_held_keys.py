@@ -10,6 +10,8 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import claims_of, held_by
 
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Intent, Plan, Write
 
@@ -187,3 +189,37 @@ async def test_a_record_is_held_until_the_claims_know_that_it_was_let_go(clock):
         await theirs.end([first], rows=[1])
         assert found == [([], [second])]
         assert await ours.claim_records([(second, plan)], let_go=0) == ([], [second])
+
+
+@pytest.mark.anyio
+async def test_what_the_claims_could_not_let_go_is_free_for_other_engines(clock):
+    """If the disk is full when an engine ends, rows with its keys do not wait for ever in other engines."""
+    rows, problems = {}, []
+
+    class Full(Claims):
+        def leave(self, keys):
+            raise BulkWriteError("the disk is full")
+
+    def engine():
+        return HeldKeys(
+            claims,
+            keys_of=lambda write: [str(write.row % 10)],
+            claim_of=lambda _write, record: record,
+            records={},
+            rows=rows,
+            shows_lost_creates=True,
+        )
+
+    def write(row):
+        return Write(id=row, row=row, body=CheckedRow())
+
+    with Full(project="p", clock=clock, settle_seconds=35.0) as claims:
+        theirs = engine()
+        await theirs.claim([write(1), write(2)])
+        theirs.doubt([write(1)])
+        try:
+            await theirs.leave()
+        except BulkWriteError as error:
+            problems.append(error.problem)
+        ready, others = await engine().claim([write(12)])
+    assert (problems, len(ready), others) == (["the disk is full"], 1, [])

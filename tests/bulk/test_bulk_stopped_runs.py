@@ -207,3 +207,14 @@ async def test_a_finished_run_of_rows_without_a_key_is_remembered(sandbox, tmp_p
         assert counts(await client.customers.bulk_write(source, **arguments)) == {"created": 1}
         assert counts(await client.customers.bulk_write(source, **{**arguments, "resume": False})) == {"created": 1}
         assert await client.customers.list().total() == 65
+
+
+async def test_rows_without_a_key_are_not_written_again_for_a_file_of_results(sandbox, client, tmp_path):
+    """Asked for results afterwards, a finished run of rows without a key says that it has none, and makes no record."""
+    more = {"match": None, "defaults": SOURCE, "journal": tmp_path / "j.db", "resume": True}
+    await client.customers.bulk_write(people(2), **more)
+    for _ in range(2):
+        with pytest.raises(BulkWriteError, match="has written these rows"):
+            await client.customers.bulk_write(people(2), results=tmp_path / "r.csv", **more)
+    assert counts(await client.customers.bulk_write(people(2), **more)) == {"created": 2}
+    assert sandbox.count("POST /customers") == 2
