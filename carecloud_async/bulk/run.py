@@ -126,7 +126,7 @@ class _Run:
         file, journal = await run_in_thread(partial(self._open_journal, rows))
         figures = self.figures
         if file.report is not None and await self._is_finished(file, journal, rows, columns):
-            if not self._kinds <= {*file.report["files"]}:
+            if not self._kinds <= {*file.report.get("files", ())}:
                 raise BulkWriteError(f"{self.files.journal}: {_WRITTEN}")
             figures.resume(file.report["outcomes"], file.report["kept"])
             figures.reasons = Reasons(**file.report["reasons"])

@@ -143,6 +143,8 @@ class _Sync:
         self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
         self._unfound = set[str]()  # keys of rows that no look-up found
         self._hidden = set[str]()  # those of them that cannot be looked up, or whose customer the server does not show
+        self._reads_members = self._key.in_record and not self._key.by_id  # whether members may show keys of rows
+        self._keyless = set[str]()  # members whose own records do not show their keys
         self._spelled: dict[str, str] = {}  # id as it is compared → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
@@ -174,7 +176,7 @@ class _Sync:
             return
         if self._unreadable:
             problem = f"{self._unreadable:,} rows have no key, and their customers would be removed"
-        elif self._hidden:
+        elif self._hidden and (self._keyless.intersection(remove) or not self._reads_members):
             problem = (
                 f"{len(self._hidden):,} rows have a key that cannot be looked up, and their customers may be members"
             )
@@ -269,10 +271,12 @@ class _Sync:
         async def read(customer_id: str) -> None:
             record = await self._customers.get(self._spelled[customer_id])
             text = "" if record is None else self._key.text(self._key.values_of(msgspec.json.decode(record)))
+            if record is not None and not text:
+                self._keyless.add(customer_id)
             if text in self._unfound:
                 named.setdefault(text, set()).add(customer_id)
 
-        if self._unfound and self._key.in_record and not self._key.by_id:
+        if self._unfound and self._reads_members:
             await run_all([partial(read, one) for one in sorted(members)], width=self._options.concurrency)
         certain = [customers for customers in named.values() if len(customers) == 1]
         self._unknown -= len(certain)

@@ -271,7 +271,7 @@ async def test_what_cannot_work_is_refused(sandbox, tmp_path):
 
 
 async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
-    """A customer whom the server finds by e-mail and shows without it may be a member: the source names that one."""
+    """A customer whom the server finds by e-mail and shows without it may be a member; an odd address is nobody's."""
     source = ids(sandbox, *range(6))
     for one in source:
         sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
@@ -289,6 +289,17 @@ async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
             return httpx.Response(200, json=body)
 
     rows = [{"email": f"{one}@example.com"} for one in source]
+
+    class Strict(Shy):
+        async def handle_async_request(self, request):
+            if "odd@" in str(request.url):
+                return httpx.Response(400, json={"error": {"message": "no e-mail address"}})
+            return await inner.handle_async_request(request)
+
+    async with connect(sandbox, transport=Strict()) as client:
+        fewer = [*rows[1:], {"email": "odd@example"}]
+        report = await client.segments.sync(segment, fewer, mode="mirror", match="email", dry_run=True)
+        assert report.removed == 1  # whose own record shows another address than the one that is refused
     async with connect(sandbox, transport=Shy()) as client:
         with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
             await client.segments.sync(segment, rows, mode="mirror", match="email")
