@@ -13,8 +13,8 @@ from carecloud_async._lists.listings.look_ups import look_up
 from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_source import CustomerSourceInput
-from carecloud_async.models.ids import same_id
-from carecloud_async.resources.customers.external_ids import filters_external_ids
+from carecloud_async.models.ids import same_id, same_key
+from carecloud_async.resources.customers.external_ids import filters_external_ids, may_be_second_id
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ async def find_customer(client: CareCloud, *, customer_source_id: str, external_
     for record in await look_up(records):
         if not record.customer_id or not same_id(record.customer_source_id, customer_source_id):
             continue
-        if record.external_id == external_id:
+        if same_key(record.external_id, external_id):
             shown[record.customer_id.casefold()] = record.customer_id
-        elif (record.external_id or "").casefold() != external_id.casefold():
+        elif may_be_second_id(record.external_id or "", external_id):
             hidden[record.customer_id.casefold()] = record.customer_id
     # Records that show another id hold this one as a second id, unless the server ignores the filter.
     if hidden and await filters_external_ids(client.customer_source_records, customer_source_id):

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 
 import anyio
+import httpx
 import pytest
 from bulk_tools import (
     SOURCE,
@@ -146,6 +147,26 @@ async def test_a_resumed_run_keeps_the_cards_of_the_customers_that_it_has_made(s
         report = await client.customers.bulk_write(rows, **options, resume=True, on_progress=on_progress)
         assert counts(report) == {"created": 2}
     assert busy == {f"cards\0card_number\0{rows[0]['card_number']}"}
+
+
+async def test_an_external_id_in_another_case_is_another_customers(sandbox):
+    """A database that finds an id in any case does not let a row overwrite the customer of the other one."""
+    person = PersonalInformationInput(email="anna@example.com", language_id="en", last_name="Old")
+    origin = CustomerSourceInput(**SOURCE, external_id="ABC1")
+    inner = sandbox.transport()
+
+    class AnyCase(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.url.path.endswith("/customer-source-records"):
+                request.url = httpx.URL(str(request.url).replace("=abc1", "=ABC1"))
+            return await inner.handle_async_request(request)
+
+    async with connect(sandbox, transport=AnyCase()) as client:
+        customer_id = await client.customers.create(CustomerInput(personal_information=person), customer_source=origin)
+        rows = people(1, external_id="abc1")
+        report = await client.customers.bulk_write(rows, match="external_id", defaults=SOURCE)
+        assert (await client.customers.get(customer_id)).personal_information.last_name == "Old"
+    assert counts(report) == {"created": 1}
 
 
 async def test_a_lost_create_whose_key_several_records_have_is_unknown(sandbox):

@@ -95,6 +95,18 @@ async def test_ids_in_another_case_are_the_same(client, server, records):
     assert await find_customer(client, customer_source_id="shop", external_id="A") is None
 
 
+@pytest.mark.parametrize(("shown", "found"), [(" 7\u0161 ", "jane"), ("7S", None), ("7\u0160", None), ("7s", None)])
+async def test_an_id_with_another_case_or_accent_is_another_one(client, server, shown, found):
+    """Databases find it, too; its customer is not overwritten. Spaces around an id are not part of it."""
+
+    def answer(sent):
+        known = sent["external_ids[]"] == "7\u0161"
+        return page("customer_source_records", *([record("jane", external_id=shown)] if known else ()))
+
+    server.on("GET /customer-source-records", answer)
+    assert await find_customer(client, customer_source_id="shop", external_id="7\u0161") == found
+
+
 @pytest.mark.parametrize("status", [500, 503, 504])
 async def test_a_server_error_after_a_creation_is_looked_up(client, server, creating, status):
     """A gateway's 504 can hide a customer who was created: it is found, and nothing is sent twice."""

@@ -14,7 +14,7 @@ from carecloud_async.bulk.family import Family, FoundRecords, normal_phone
 from carecloud_async.bulk.pages import PAGE, TakenError, read_some
 from carecloud_async.bulk.parts import NamedPart
 from carecloud_async.errors import BadRequestError
-from carecloud_async.resources.customers.external_ids import filters_external_ids
+from carecloud_async.resources.customers.external_ids import filters_external_ids, may_be_second_id
 
 if TYPE_CHECKING:
     from carecloud_async.resources.customer_settings import CustomerSourceRecords
@@ -61,7 +61,7 @@ async def _source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) ->
     if len(holders) < len(shown) and await filters_external_ids(records, source):
         for external_id in sorted(wanted - {found for found, _ in holders}):
             alone = shown if len(wanted) == 1 else await _shown_ids(records, source, [external_id])
-            holders += [(external_id, customer_id) for _, customer_id in alone]
+            holders += [(external_id, owner) for other, owner in alone if may_be_second_id(other, external_id)]
     if not all(customer_id for _, customer_id in holders):
         raise TakenError("it is taken, and its customer is not shown")
     return [((source, external_id), customer_id) for external_id, customer_id in holders]
@@ -73,7 +73,7 @@ async def _shown_ids(
     """Return the ids in a source that records show, each with its customer; either may be empty."""
     listing = records.list(customer_source_id=source, external_ids=external_ids, count=PAGE).fresh()
     found = [msgspec.json.decode(line) for line in await read_some(listing, alone=len(external_ids) == 1)]
-    return [(_text_at(one, "external_id"), _text_at(one, "customer_id")) for one in found]
+    return [(_text_at(one, "external_id").strip(), _text_at(one, "customer_id")) for one in found]
 
 
 async def find_by_phone(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
