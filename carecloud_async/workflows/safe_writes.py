@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from carecloud_async.errors import ApiError, CareCloudError, ConflictError, ResponseError, TransportError
+from carecloud_async.errors import CareCloudError, ConflictError
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -51,12 +51,12 @@ async def found_after(error: CareCloudError, search: Callable[[], Awaitable[T | 
         raise error
     try:
         found = await search()
-    except (TransportError, ApiError, ResponseError):
-        found = None
     except ConflictError:
         if not error.may_have_happened:
             raise
         found = None  # another customer's: the write that was lost may still come, or may have been made as well
+    except CareCloudError:  # also of a token store or a device's token, without which nothing can be looked up
+        found = None
     if not found:
         raise error
     return found
