@@ -203,13 +203,24 @@ class _Belongings:
 
     async def of(self, customer_id: str) -> dict[str, Any] | None:
         """Return what a customer has; what there is none of is left out. `None` if the customer was deleted."""
+        if not customer_id:
+            return {}  # a record without an id names no one
         with self._client.record_calls() as calls:
             try:
                 found = await self._read(customer_id)
             except NotFoundError:
+                if await self._is_there(customer_id):
+                    raise  # the project has no such list, such as credits
                 found = None
         self.requests += sum(one.attempts for one in calls)
         return None if found is None else {name: value for name, value in found.items() if value}
+
+    async def _is_there(self, customer_id: str) -> bool:
+        try:
+            await self._client.fresh().customers.get(customer_id)
+        except NotFoundError:
+            return False
+        return True
 
     async def _read(self, customer_id: str) -> dict[str, Any]:
         client = self._client

@@ -8,7 +8,7 @@ import kit
 import pytest
 
 from carecloud_async.comparisons.groups import Groups
-from carecloud_async.errors import ConfigurationError, ExportError
+from carecloud_async.errors import ConfigurationError, ExportError, NotFoundError
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import find_duplicates
 
@@ -99,6 +99,30 @@ async def test_a_customer_who_is_deleted_meanwhile_ends_no_run(sandbox, tmp_path
     rows = {row["record_id"]: row for row in read(tmp_path / "groups.csv")}
     assert (rows[ids[0]]["plan"], rows[ids[0]]["has"]) == ("none: deleted meanwhile", "")
     assert rows[ids[1]]["plan"].startswith("keep")
+
+
+async def test_a_list_that_the_project_lacks_is_no_deleted_customer(sandbox, tmp_path):
+    """A 404 of credits says nothing of the customers: it is raised, and none of them is told to be gone."""
+    sandbox.faults.add("GET /credits", status=404, times=None)
+    target = tmp_path / "groups.csv"
+    async with connect(sandbox) as client:
+        await with_values(client, *[{"first_name": "Ann", "last_name": "Lee", "birthdate": "1990-01-01"}] * 2)
+        with pytest.raises(NotFoundError, match="/credits"):
+            await find_duplicates(client, listing=client.customers.list(), by=["name+birthdate"], file=target)
+    assert not target.exists()
+
+
+async def test_a_record_without_an_id_ends_no_run(tmp_path):
+    """It is in its group, and nothing is asked about it."""
+    people = [{"customer_id": one, "personal_information": {"email": "a@example.com"}} for one in (None, "c2")]
+
+    def answer(request):
+        name = request.url.path.rpartition("/")[2].replace("-", "_")
+        return kit.cut(name, people if name == "customers" else [], request)
+
+    async with kit.served(answer) as client:
+        report = await find_duplicates(client, listing=client.customers.list(), by=["email"], file=tmp_path / "x.csv")
+    assert (report.groups, report.duplicates) == (1, 2)
 
 
 async def test_a_value_of_too_many_records_joins_nothing(sandbox, tmp_path):
