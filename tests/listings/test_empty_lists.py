@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from kit import served
+from kit import cut, page, served
 
 from carecloud_async import BadRequestError, NotFoundError, ResponseError
 
@@ -52,3 +52,23 @@ async def test_another_answer_for_an_empty_list_is_one_clear_error(status, body,
         with pytest.raises(error, match=str(status)):
             await client.customers.list(email="nobody@example.com").collect(limit=9)
     assert len(requests) == 1
+
+
+async def test_a_null_before_the_first_record_is_none():
+    """`first()` returns the first record, as an iteration does, where the server sends a null before it."""
+    records = [None, None, {"customer_id": "c1"}]
+    async with served(lambda request: cut("customers", records, request)) as client:
+        assert (await client.customers.list().first()).customer_id == "c1"
+        assert (await client.customers.list(offset=1).first()).customer_id == "c1"
+
+
+async def test_a_prefetch_that_ends_before_the_total_warns(caplog):
+    """An empty page before the total ends a prefetch as it ends an iteration: with a warning."""
+    records = [{"customer_id": f"c{number}"} for number in range(50)]
+
+    def answer(request):
+        return page("customers", [], 50) if request.url.params["offset"] == "30" else cut("customers", records, request)
+
+    async with served(answer) as client, client.customers.list(count=10).prefetch(2) as found:
+        assert len(await ids(found)) == 30
+    assert "the list ended at 30, though total_items is 50" in caplog.text

@@ -56,10 +56,7 @@ class ListReader(Generic[T]):
 
     async def first(self) -> T | None:
         """Return the first record; see `Listing.first`."""
-        if not self.filters.has_lists:
-            page = await self.fetcher.read(self.offset, 1)
-            return page.items[0] if page.items else None
-        async for page in evolve(self, count=1).read():
+        async for page in evolve(self, count=1).read():  # a null in place of a record is none
             if page.items:
                 return page.items[0]
         return None

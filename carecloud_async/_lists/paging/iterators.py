@@ -194,6 +194,12 @@ def check_whole(name: str, *, received: int, total: int | None) -> None:
     )
 
 
+def warn_if_short(name: str, page: ReceivedPage[Any]) -> None:
+    """Warn if an empty page ends a list before its total: records may be missing."""
+    if page.total_items is not None and page.offset < page.total_items:
+        _log.warning("%s: the list ended at %d, though total_items is %d", name, page.offset, page.total_items)
+
+
 R = TypeVar("R", bound=ReceivedPage[Any])
 
 Fetch = Callable[[int, int], Awaitable[R]]
@@ -241,7 +247,7 @@ class Pages(ClosableIterator[R], Generic[R]):
         while not self._done:
             page = await self._fetch(self._offset, self._count)
             if not page.received:
-                self._warn_if_short(page)
+                warn_if_short(self._name, page)
                 self._done = True
                 break
             repeated = self._watch.repeats([page])
@@ -260,12 +266,6 @@ class Pages(ClosableIterator[R], Generic[R]):
     async def aclose(self) -> None:
         """End the iterator; nothing is open."""
         self._done = True
-
-    def _warn_if_short(self, page: R) -> None:
-        if page.total_items is not None and self._offset < page.total_items:
-            _log.warning(
-                "%s: the list ended at %d, though total_items is %d", self._name, self._offset, page.total_items
-            )
 
 
 class OnePage(ClosableIterator[R], Generic[R]):

@@ -16,6 +16,7 @@ from carecloud_async._lists.paging.iterators import (
     ReceivedPage,
     RecordIterator,
     check_whole,
+    warn_if_short,
 )
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
 from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
@@ -155,6 +156,8 @@ class Prefetch(RecordIterator[T]):
             self._arrived.append(page)
             self._total = page.total_items if page.total_items is not None else self._total
             self._done = piece.ends_list or not self._paged
+            if self._done and self._paged and not page.received:
+                warn_if_short(self._name, page)
             if not self._page_size:
                 self._page_size = page.received or 1
                 self._offset += page.received
