@@ -42,6 +42,8 @@ _CSV: Final = CsvOptions(bom=True, escape_formulas=True)
 NOT_GIVEN: Final = (
     "The password and logins through social networks: the API takes them and never shows them.",
     "Deleted and earlier versions of records: the API shows records as they are now.",
+    "Lists under one record: client.tasks.task_comments(task_id), .property_records(task_id) and .assignees(task_id), "
+    "client.vouchers.property_records(voucher_id).",
     "The bodies of messages: client.messages.detail(message_id) returns one of a message at a time.",
     "Files (the photo, files of cards, attachments): records hold their addresses at most.",
     "Device tokens and push notifications of the customer's devices: the API has no list of them.",
