@@ -8,9 +8,9 @@ import anyio
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint
-from kit import served
+from kit import cut, page, served
 
-from carecloud_async import CareCloudError, ResponseError
+from carecloud_async import BadRequestError, CareCloudError, ResponseError
 from carecloud_async._base.codec import Malformed, pages
 from carecloud_async._lists.paging.iterators import BATCH, OnePage, Page, Records
 
@@ -231,3 +231,24 @@ async def test_a_reader_whose_iterator_another_task_closes_ends():
         async for record in records:
             read.append(record)  # noqa: PERF401  (the other task looks at it)
     assert 0 < len(read) < 1000
+
+
+@pytest.mark.parametrize("way", ["iterate", "prefetch"])
+@pytest.mark.parametrize("fault", ["refused", "repeated"])
+async def test_a_list_that_failed_does_not_look_like_one_that_ended(way, fault):
+    """Whoever asks a shared iterator after its error gets an error as well, and not the end of the list."""
+    records = [{"customer_id": f"c{number}"} for number in range(100)]
+
+    def answer(request):
+        if request.url.params["offset"] == "20" and fault == "refused":
+            return httpx.Response(400, json={"error": {"exception": "bad_request_exception"}})
+        return page("customers", records[:10], 100) if fault == "repeated" else cut("customers", records, request)
+
+    async with served(answer) as client, AsyncExitStack() as stack:
+        listing = client.customers.list(count=10)
+        found = aiter(listing) if way == "iterate" else await stack.enter_async_context(listing.prefetch(2))
+        for _ in range(20 if fault == "refused" else 10):
+            await anext(found)
+        for _ in range(3):
+            with pytest.raises((BadRequestError, ResponseError)):
+                await anext(found)

@@ -251,6 +251,8 @@ class Pages(ClosableIterator[R], Generic[R]):
                 self._done = True
                 break
             repeated = self._watch.repeats([page])
+            if self._watch.sure:
+                check_whole(self._name, received=self._received, total=page.total_items)
             # A page without new records is no end, even if the total says so: the server may have ignored `offset`.
             self._done = self._watch.sure or (not repeated and page.is_last(self._full))
             self._offset += page.received
@@ -259,8 +261,6 @@ class Pages(ClosableIterator[R], Generic[R]):
             if not repeated:
                 self._received += page.received
                 return page
-            if self._watch.sure:
-                check_whole(self._name, received=self._received, total=page.total_items)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

@@ -20,7 +20,7 @@ from carecloud_async._lists.paging.iterators import (
 )
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
 from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
-from carecloud_async.errors import ConfigurationError
+from carecloud_async.errors import CareCloudError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -78,6 +78,7 @@ class Prefetch(RecordIterator[T]):
         self._total: int | None = None
         self._received = 0
         self._done = False
+        self._error: Exception | None = None
         self._open = False
         self._cut_short = False
 
@@ -109,11 +110,17 @@ class Prefetch(RecordIterator[T]):
 
     async def _next_pages(self) -> list[ReceivedPage[T]]:
         self._check_block()
+        if self._error is not None:  # a list that failed must not look like one that ended, to whoever asks next
+            raise self._error.with_traceback(None)
         if self._done:
             raise StopAsyncIteration
         if not self._open:
             raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
-        pages = await self._next_new_pages()
+        try:
+            pages = await self._next_new_pages()
+        except Exception as error:
+            self._done, self._error = True, error.fresh() if isinstance(error, CareCloudError) else error
+            raise
         self._check_block()  # the block may have ended while this task waited
         return pages
 
@@ -145,11 +152,7 @@ class Prefetch(RecordIterator[T]):
         """Return the pages that make up the next part; the cycle detector takes them as one."""
         part_ended = False
         while not (part_ended or self._done):
-            try:
-                piece = await self._read_ahead.take()
-            except Exception:
-                self._done = True
-                raise
+            piece = await self._read_ahead.take()
             if piece is None:
                 break
             page, part_ended = piece.page, piece.ends_part
