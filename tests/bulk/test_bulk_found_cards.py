@@ -178,3 +178,15 @@ async def test_rejects_hold_no_row_without_a_key_whose_record_was_made(sandbox, 
     assert counts(report) == {"refused": 2}
     assert [one["last_name"] for one in read(files["rejects"])] == ["B"]
     assert [bool(one["record_id"]) for one in read(files["results"])] == [True, False]
+
+
+async def test_a_blocked_card_is_not_free(sandbox, tmp_path):
+    """A blocked card without a customer is given to nobody, and a customer who would be new for it is not made."""
+    async with connect(sandbox) as client:
+        card_id = await free_card(client)
+        await client.cards.update(card_id, {"state": 0})
+        rows, results = [{**people(1)[0], "card_number": "5"}], tmp_path / "r.jsonl"
+        assert counts(await client.customers.bulk_write(rows, **BY_EMAIL, results=results)) == {"conflict": 1}
+        assert read(results)[0]["reasons"] == ["card_number: the card is blocked"]
+        assert await client.customers.list().total() == 10
+        assert await shown(client, card_id) == (None, False)

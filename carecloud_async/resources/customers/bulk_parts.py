@@ -15,6 +15,7 @@ from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import PartKind, Parts
 from carecloud_async.bulk.rows import Plan
+from carecloud_async.models.enums import BlockableState
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.cards import Cards
 from carecloud_async.resources.customers.bulk_lookups import find_source_holders, named_properties
@@ -26,6 +27,7 @@ __all__ = ["customer_parts"]
 PROPERTY: Final = "property."
 
 _CARD_TAKEN: Final = "card_number: the card belongs to another customer"
+_CARD_BLOCKED: Final = "card_number: the card is blocked"
 _CARD_WITHOUT_TYPE: Final = "card_number: a new card needs card_type_id"
 _ID_TAKEN: Final = "external_id: another customer of this source has it"
 
@@ -92,6 +94,8 @@ class _Cards(PartKind):
         if _is_held(found, record_id):
             return RowResult(outcome=Outcome.UNCHANGED)
         free = next((card for card in found if not msgspec.json.decode(card).get("customer_id")), None)
+        if free is not None and same_id(value_at(msgspec.json.decode(free), "state"), BlockableState.BLOCKED.value):
+            return RowResult(outcome=Outcome.CONFLICT, reasons=(_CARD_BLOCKED,))
         if free is not None:
             body = family.merge(free, {"customer_id": record_id or "new"}).body
             card_id = family.facts.id_of(msgspec.json.decode(free))
