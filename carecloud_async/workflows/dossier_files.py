@@ -111,9 +111,9 @@ class Dossier:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every part that the project has was read, and exactly."""
+        """Whether every part that the project has was read, exactly, and no record had to be left out."""
         good = {PartStatus.READ, PartStatus.NOT_AVAILABLE}
-        return all(part.status in good and part.exact is not False for part in self.parts)
+        return all(part.status in good and part.exact is not False and not part.left_out for part in self.parts)
 
     async def write(self, folder: str | os.PathLike[str]) -> None:
         """Write the dossier into a new folder: each part as JSON and CSV, and the index.
@@ -221,7 +221,7 @@ def _text(index: dict[str, Any]) -> str:
         "",
         "Everything that the project has was read."
         if index["complete"]
-        else "**Not complete**: see the parts whose status is not `read` or `not_available`, or that are not exact.",
+        else "**Not complete**: see the parts that are not `read` or `not_available`, not exact, or leave records out.",
         "",
         "| part | asked | status | records | exact | note |",
         "| --- | --- | --- | --- | --- | --- |",

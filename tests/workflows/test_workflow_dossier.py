@@ -168,7 +168,7 @@ async def test_no_record_of_another_customer_gets_in(sandbox, tmp_path):
 
 @pytest.mark.parametrize("odd", ["no customer", "no object"])
 async def test_records_that_name_no_customer_are_left_out(sandbox, odd):
-    """Nothing shows whose they are: they are counted, and not in the dossier."""
+    """Nothing shows whose they are: they are counted, not in the dossier, and it is not said to be complete."""
     cards = [card["card_id"] for card in sandbox.records("cards") if card["customer_id"] == FIRST_CUSTOMER_ID]
     inner = sandbox.transport()
 
@@ -185,7 +185,9 @@ async def test_records_that_name_no_customer_are_left_out(sandbox, odd):
             return httpx.Response(200, json=data)
 
     async with connect(sandbox, transport=Transport()) as client:
-        part = by_name(await dossier(client, FIRST_CUSTOMER_ID))["cards"]
+        found = await dossier(client, FIRST_CUSTOMER_ID)
+    part = by_name(found)["cards"]
+    assert not found.is_complete
     assert (len(part.raw_records), part.left_out, part.status) == (len(cards) - 1, 1, PartStatus.READ)
 
 
