@@ -17,6 +17,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
+from carecloud_async.bulk.convert import day_of
 
 __all__ = [
     "as_decimal",
@@ -171,6 +172,8 @@ def is_same_value(now: Any, value: Any) -> bool:
         value = _parsed(value)
     elif isinstance(value, (list, dict)):  # of a cell, where the record has a text
         now = _parsed(now)
+    if isinstance(now, str) and isinstance(value, str) and day_of(now) == day_of(value):
+        return True  # days of rows are written as `YYYY-MM-DD`
     given = as_text(value)
     return _is_same(now, value) or as_text(now) == (given.casefold() if isinstance(now, bool) else given)
 
@@ -214,10 +217,13 @@ def _is_same_element(old: Any, new: Any, element: Any) -> bool:
 
 
 def _is_spelled(now: Any, value: Any) -> bool:
-    """Return whether a cell spells the number of a record, as CSV exports do with the server's digits: `1.50`, `1,50`.
+    """Return whether one of two values is a text that spells the other, a number.
 
-    A comma that separates thousands makes another number.
+    Servers write decimals as texts (`"1.50"`), and cells of CSV exports have the server's digits: `1.50`, `1,50`. A
+    comma that separates thousands makes another number.
     """
+    if isinstance(now, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _NUMBER.fullmatch(now) is not None and as_decimal(now) == as_decimal(value)
     if not (isinstance(now, float) and isinstance(value, str)):
         return False
     digits = value if "." in value else value.replace(",", ".", 1)

@@ -29,7 +29,7 @@ from carecloud_async.bulk.spoiled import SHORTENED
 from carecloud_async.fixes import ADD_PLUS, DECIMAL_COMMA, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["ZERO_DATE", "ConversionError", "Converter"]
+__all__ = ["ZERO_DATE", "ConversionError", "Converter", "day_of"]
 
 _DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
 _MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -103,20 +103,26 @@ class Converter:
         """
         if isinstance(value, datetime):
             return self.moment(value, enumeration).removesuffix(" 00:00:00")
-        if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value.strip())):
-            with suppress(ConversionError):  # a text such as a version, `99.99.2026`
-                return self.day(value, enumeration)
+        if isinstance(value, date):
+            return self.day(value, enumeration)
+        if isinstance(value, str):
+            value = day_of(value)  # unchanged if it is a text such as a version, `99.99.2026`
         if self.textual and isinstance(value, str) and value[:1] in {"[", "{"}:
             with suppress(ValueError, RecursionError):
                 value = json.loads(value)
         return _checked(value)
 
+    @property
+    def _of_json(self) -> Converter:
+        """The converter of JSON in a cell: its numbers have points, whatever the decimal sign of the cells."""
+        return attrs.evolve(self, textual=False, decimal=None)
+
     def _list(self, value: Any, element: Any, enumeration: str | None) -> list[Any]:
+        inner = attrs.evolve(self, textual=False)
         if self.textual and isinstance(value, str):
-            value = _parsed(value, "a JSON list")
+            value, inner = _parsed(value, "a JSON list"), self._of_json
         if not isinstance(value, (list, tuple)):
             raise ConversionError("not a list")
-        inner = attrs.evolve(self, textual=False)
         return [
             inner._convert_named(f"item {number}", one, element, enumeration) for number, one in enumerate(value, 1)
         ]
@@ -129,14 +135,14 @@ class Converter:
             raise ConversionError(f"{name}: {error}") from None
 
     def _object(self, value: Any, model: Any) -> dict[str, Any]:
+        inner = attrs.evolve(self, textual=False)
         if self.textual and isinstance(value, str):
-            value = _parsed(value, "a JSON object")
+            value, inner = _parsed(value, "a JSON object"), self._of_json
         if not isinstance(value, Mapping):
             raise ConversionError("not an object")
         names, types = api_names(model), field_types(model)
         hints = {names[field]: (hint, ENUMERATIONS.get((model.__name__, field))) for field, hint in types.items()}
         dropped = read_only_names(model.reads) if getattr(model, "reads", None) is not None else frozenset()
-        inner = attrs.evolve(self, textual=False)
         made: dict[str, Any] = {}
         for name, one in value.items():
             if name in dropped:
@@ -244,8 +250,13 @@ class Converter:
         raise ConversionError("neither true nor false")
 
     def day(self, value: Any, _enumeration: str | None) -> str:
-        """Return a day as `YYYY-MM-DD`; `DD.MM.YYYY` is taken too."""
+        """Return a day as `YYYY-MM-DD`; `DD.MM.YYYY` is taken too.
+
+        A time with an offset is one of the project's days, unless it is a midnight: data frames hold days in UTC.
+        """
         if isinstance(value, datetime):
+            if value.time() != time():
+                return self.moment(value, None)[: len("YYYY-MM-DD")]
             value = value.date()
         if isinstance(value, date):
             return str(value.isoformat())
@@ -304,6 +315,14 @@ def _kind_of(hint: Any) -> _Kind:
         return _Kind(make=Converter.value_of_property if date in kinds else Converter.value_of_property_column)
     make = next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None)
     return _Kind(model=next(filter(is_model, kinds), None), make=make)
+
+
+def day_of(text: str) -> str:
+    """Return the day that a text names as `YYYY-MM-DD`; any other text unchanged."""
+    with suppress(ConversionError):
+        found = _read_day(text.strip())
+        return text if found is None else found.isoformat()
+    return text
 
 
 def _read_day(text: str) -> date | None:

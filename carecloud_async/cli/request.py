@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,7 +93,7 @@ def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: 
 def _read_body(name: str) -> Any:
     text = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=Decimal)  # which is sent with the digits of the file
     except ValueError as error:  # broken JSON, or not UTF-8
         where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise UsageError(f"--body {name}: it is not JSON{where}") from None

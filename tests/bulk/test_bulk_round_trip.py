@@ -21,7 +21,22 @@ FAMILIES = sorted(
 )
 
 
-VALUES = [True, False, 5, 2.0, 1e16, "5", "true", "red", ["a", "b"], [True, 1.5], {"a": 1}, "[1]", '["a","b"]']
+VALUES = [
+    True,
+    False,
+    5,
+    2.0,
+    1e16,
+    "5",
+    "true",
+    "red",
+    ["a", "b"],
+    [True, 1.5],
+    {"a": 1},
+    "[1]",
+    '["a","b"]',
+    "1.2.2025",
+]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import io
 import json
 from types import SimpleNamespace
 
+from carecloud_async._base.codec import encode
+from carecloud_async.cli.request import _read_body
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID
 
 
@@ -32,6 +34,13 @@ def test_ids_in_the_path(carecloud):
     """A path with an id in it is accepted."""
     done = carecloud("request", "GET", f"customers/{FIRST_CUSTOMER_ID}", "--sandbox", 3)
     assert json.loads(done.out)["customer_id"] == FIRST_CUSTOMER_ID
+
+
+def test_a_body_keeps_its_digits(tmp_path):
+    """Numbers of `--body` are sent with the digits of the file."""
+    path = tmp_path / "body.json"
+    path.write_text('{"a":1234567890123456.78,"b":12.10,"c":12345678901234567890}')
+    assert encode(_read_body(str(path))) == path.read_bytes()
 
 
 def test_a_body_from_a_file_and_from_stdin(carecloud, project, tmp_path):

@@ -13,7 +13,7 @@ from carecloud_async import ConfigurationError
 from carecloud_async._lists.export.formats.csv import CsvSink
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async.export import CsvOptions
-from carecloud_async.models import Credit, Customer
+from carecloud_async.models import Credit, Customer, Voucher
 
 awkward = [
     'a,b;"c"',
@@ -228,6 +228,13 @@ def test_a_spreadsheet_opens_it():
     assert [row["customer_id"] for row in rows] == [*(f"'{name}" for name in names[:6]), "plain", "a;b"]
     assert {row["state"] for row in rows} == {"-1"}
     assert {row["personal_information.gender"] for row in rows} == {"-2.5"}
+
+
+def test_decimals_that_the_server_writes_as_texts():
+    """With `decimal=","` a text in a field of numbers has a comma too: with a point it would be read as thousands."""
+    lines = [b'{"voucher_id":"v","value":"1.234","code":"1.234"}', b'{"voucher_id":"w","value":[],"code":"1.5"}']
+    text, _ = write(lines, into=Voucher, fields={"value": {}, "code": {}}, delimiter=";", decimal=",")
+    assert text.splitlines() == [b"value;code", b"1,234;1.234", b"[];1.5"]
 
 
 def test_numbers_with_a_decimal_comma():

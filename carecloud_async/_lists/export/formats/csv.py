@@ -13,6 +13,7 @@ they are. A batch takes half the time.
 from __future__ import annotations
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -41,6 +42,9 @@ _LINE_END = "\r\n"
 #: Digits up to which a number with an exponent is written without it where the decimal sign is a comma.
 _MOST_DIGITS = 30
 
+#: A decimal that a server writes as a text, as PHP does with those of MySQL.
+_TEXT_OF_DECIMAL: Final = re.compile(r"-?\d+\.\d+", re.ASCII)
+
 #: The kinds of fields that are text, and the types of fields by their kind, see `Shape`; others may hold anything.
 #: `float` is one of them: the decoder keeps the spelling of a number only where it expects no type.
 _TEXTS = ("str", "date", "datetime")
@@ -60,6 +64,7 @@ class CsvSink(IncrementalSink):
         self._yielder = ThreadYielder()
         self._builder = SchemaBuilder(layout.into)
         self._columns: list[Path] = []
+        self._numbers: list[int] = []
         self._objects: dict[Path, LostValues] = {}
         self._nulls: Counter[str] = Counter()
         self._decoder: RecordDecoder | None = None
@@ -83,6 +88,8 @@ class CsvSink(IncrementalSink):
                 columns = decoder.columns(decoder.decode(piece))
             except (ValueError, RecursionError):
                 columns = self._read_one_by_one(piece, decoder)
+            for index in self._numbers:
+                columns[index] = [_as_number(value) for value in columns[index]]
             self._write_columns(columns, rows=len(piece))
             self._yielder.rest()
 
@@ -94,6 +101,9 @@ class CsvSink(IncrementalSink):
         """Return the decoder; the first call fixes the columns and writes the header."""
         if self._decoder is None:
             self._columns = self._found_columns()
+            if self.layout.csv.decimal != ".":
+                leaves = self._builder.shape.select(self.layout.fields).leaves()
+                self._numbers = [index for index, (_, child) in enumerate(leaves) if child.kind == "float"]
             objects = dict.fromkeys(path[:size] for path in self._columns for size in range(1, len(path)))
             self._objects = {path: LostValues(".".join(path), self._nulls) for path in objects}
             self._decoder = RecordDecoder(self._builder.shape, self._columns)
@@ -232,6 +242,12 @@ def _cells(values: list[Any], dialect: CsvOptions) -> list[str]:
     if not _needs_quotes(together, dialect.delimiter):
         return cells
     return [_quote(cell) if _needs_quotes(cell, dialect.delimiter) else cell for cell in cells]
+
+
+def _as_number(value: Any) -> Any:
+    """Return a text of a decimal as a number, so that it gets the decimal sign of the other numbers of its column."""
+    is_decimal = isinstance(value, str) and _TEXT_OF_DECIMAL.fullmatch(value)
+    return msgspec.Raw(value.encode()) if is_decimal else value
 
 
 def _with_comma(value: Any) -> str:
