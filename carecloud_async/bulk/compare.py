@@ -17,7 +17,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
-from carecloud_async.bulk.convert import day_of
+from carecloud_async.bulk.convert import ZERO_DATE, day_of
 
 __all__ = [
     "as_decimal",
@@ -190,7 +190,7 @@ def _is_same(now: Any, value: Any, element: Any = None) -> bool:
     if now == value:
         return True
     if value is None or now is None:
-        return value is None and now is None
+        return value is None and _is_nothing(now)
     if isinstance(value, Mapping):
         return isinstance(now, Mapping) and all(_is_same(now.get(one), value.get(one)) for one in {**now, **value})
     if isinstance(value, (list, tuple)):
@@ -198,6 +198,11 @@ def _is_same(now: Any, value: Any, element: Any = None) -> bool:
     if isinstance(now, (Mapping, list)):
         return False
     return _scalar_text(now) == _scalar_text(value) or _is_spelled(now, value)
+
+
+def _is_nothing(now: Any) -> bool:
+    """Return whether a value of a record stands for none, as untidy data has it: an empty text or a zero date."""
+    return isinstance(now, str) and (not now or ZERO_DATE.fullmatch(now) is not None)
 
 
 def _is_same_list(now: Sequence[Any], value: Sequence[Any], element: Any) -> bool:

@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from bulk_tools import write_csv
 
 from carecloud_async.bulk.compare import changed_fields
 from carecloud_async.bulk.convert import Converter
