@@ -12,7 +12,8 @@ import pytest
 from bulk_tools import SOURCE, counts, outcomes, people, read
 
 from carecloud_async import ConfigurationError
-from carecloud_async._lists.export.formats.csv import FORMULA_STARTS
+from carecloud_async._lists.export.formats.csv import FORMULA_STARTS, join_columns
+from carecloud_async._lists.export.formats.sinks import CsvOptions
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import normal_phone
@@ -199,10 +200,12 @@ async def test_spreadsheet_escapes_are_taken_back(tmp_path):
 
 @pytest.mark.parametrize("start", FORMULA_STARTS)
 async def test_every_escape_of_exports_is_taken_back(tmp_path, start):
-    """Whatever an export for spreadsheets puts an apostrophe before is read without it, line ends too."""
+    """Whatever an export for spreadsheets puts an apostrophe before is read without it: line ends, apostrophes too."""
     path = tmp_path / "c.csv"
-    path.write_bytes(f'note;name\r\n"\'{start}x";"{start}y"\r\n'.encode())
-    assert await rows_of(path) == [({"note": f"{start}x", "name": f"{start}y"}, None)]
+    values = [f"{start}x", f"'{start}x", "'x", "x"]
+    cells = join_columns([[value] for value in values], CsvOptions.excel(), rows=1)
+    path.write_bytes(b"a;b;c;d\r\n" + cells + f'"{start}y";;;\r\n'.encode())
+    assert [[*row.values()] for row, _ in await rows_of(path)] == [values, [f"{start}y", "", "", ""]]
 
 
 async def test_results_keep_the_escapes_of_the_source(client, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import anyio.lowlevel
 
-from carecloud_async._lists.export.formats.csv import FORMULA_STARTS
+from carecloud_async._lists.export.formats.csv import is_formula
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.encodings import encoding_of, name_encoding
 from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
@@ -22,8 +22,6 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _UTF16: Final = Fix("save it as CSV UTF-8, or name {encoding}, here probably utf-16-le")
 #: A cell with more lines may be rows that a stray quotation mark joined: it is examined.
 _MANY_LINES: Final = 20
-#: Beginnings of formulas with the apostrophe that `CsvOptions(escape_formulas=True)` puts before them.
-_ESCAPED: Final = tuple(f"'{start}" for start in FORMULA_STARTS)
 
 
 class CsvSource(RowSource):
@@ -94,9 +92,9 @@ class CsvSource(RowSource):
                 text=self._lines.text,
             )
         written = dict(zip(columns, cells, strict=True))
-        if not self._for_spreadsheets or not any(cell.startswith(_ESCAPED) for cell in cells):
+        if not self._for_spreadsheets or not any(map(_is_escaped, cells)):
             return SourceRow(values=written, line=self._begin)
-        values = {name: cell[1:] if cell.startswith(_ESCAPED) else cell for name, cell in written.items()}
+        values = {name: cell[1:] if _is_escaped(cell) else cell for name, cell in written.items()}
         return SourceRow(values=values, written=written, line=self._begin)
 
     def _next(self) -> list[str] | str | None:
@@ -201,6 +199,11 @@ class _Lines:
             self._row.append(line)
             self._kept += len(line)
         return line
+
+
+def _is_escaped(cell: str) -> bool:
+    """Return whether a cell has an apostrophe that `CsvOptions(escape_formulas=True)` puts before formulas."""
+    return cell.startswith("'") and is_formula(cell)
 
 
 def _outside_quotes(line: str, delimiter: str) -> int:

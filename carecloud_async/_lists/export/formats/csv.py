@@ -28,7 +28,7 @@ from carecloud_async._lists.export.formats.rows import LostValues, is_blank
 from carecloud_async._lists.export.formats.schema import SchemaBuilder, Shape, as_text, is_slot_name
 from carecloud_async._lists.export.formats.sinks import CsvOptions, IncrementalSink, Layout, pieces
 
-__all__ = ["FORMULA_STARTS", "CsvSink", "Path", "RecordDecoder", "join_columns"]
+__all__ = ["FORMULA_STARTS", "CsvSink", "Path", "RecordDecoder", "is_formula", "join_columns"]
 
 #: The names that lead to a field.
 Path: TypeAlias = tuple[str, ...]
@@ -261,7 +261,15 @@ def _with_comma(value: Any) -> str:
 
 
 def _escape(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    return f"'{value}" if isinstance(value, str) and is_formula(value) else value
+
+
+def is_formula(text: str) -> bool:
+    """Return whether a text is a formula to a spreadsheet, or one with an apostrophe before it.
+
+    The latter gets one more: whoever takes one off again has the text as it was.
+    """
+    return text.lstrip("'").startswith(FORMULA_STARTS)
 
 
 def _needs_quotes(text: str, delimiter: str) -> bool:
