@@ -26,7 +26,7 @@ from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.phones import lacks_only_prefix, phone_paths
 from carecloud_async.bulk.rows import CheckedRow, Plan
 
-__all__ = ["decide", "missing_fields"]
+__all__ = ["decide", "drop_same_phones", "missing_fields"]
 
 _UNKNOWN = "a field that the SDK does not know cannot be changed"
 
@@ -85,8 +85,7 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
     for path in key.paths:
         # The record may spell its key in another way, such as an e-mail address in lower case.
         drop_if_equal(changes, base, path, lambda value: key.normal(str(value)))
-    for path in phone_paths(facts.create_model or facts.update_model):
-        drop_if_equal(changes, base, path, partial(_spelled_as, normal_phone(str(value_at(base, path)))))
+    drop_same_phones(changes, base, facts)
     # A default of a known record is no fault of its row.
     given = {path: why for path, why in row.faults.items() if value_at(row.defaults, path) is None}
     faults = {path: why for path, why in given.items() if not drop_if_equal(changes, base, path, as_text)}
@@ -115,6 +114,12 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
         return plan(kind="batch", body={**_required(base, facts.create_model), **_with_paths(changes, keys)})
     reason = "the record exists and differs, and the API has no way to change it"
     return result(outcome=Outcome.REFUSED, reasons=(reason,))
+
+
+def drop_same_phones(changes: dict[str, Any], base: Any, facts: FamilyFacts) -> None:
+    """Remove from `changes` the phone numbers that are those of the record, spelled in another way."""
+    for path in phone_paths(facts.create_model or facts.update_model):
+        drop_if_equal(changes, base, path, partial(_spelled_as, normal_phone(str(value_at(base, path)))))
 
 
 def _spelled_as(known: str, value: Any) -> str:

@@ -23,6 +23,7 @@ from carecloud_async.bulk.check import check_row
 from carecloud_async.bulk.column_map import Target
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements, value_at
+from carecloud_async.bulk.decide import drop_same_phones
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import Family, Key, field_paths
 from carecloud_async.bulk.options import BulkWriteOptions
@@ -213,6 +214,7 @@ class _Comparison:
         changes = dict(named)
         for path in self._key.paths:
             drop_if_equal(changes, base, path, lambda value: self._key.normal(str(value)))
+        drop_same_phones(changes, base, self._family.facts)
         unknown = [path for path, value in unknown_named.items() if not has_value(base, path, value)]
         changed = changed_fields(known_elements(base, model), changes, model)
         differ = [path for path in changed if not self._alike(path, value_at(base, path), value_at(changes, path))]

@@ -18,6 +18,7 @@ from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
 from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async.bulk.compare import value_at
+from carecloud_async.bulk.convert import ZERO_DATE
 from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_writable, write_rows
@@ -186,6 +187,8 @@ def _record(
 
 def _normal(path: str, value: Any) -> str:
     text = "" if value is None else str(value)
+    if ZERO_DATE.fullmatch(text):  # that of everyone whose day is not known
+        return ""
     normal = _NORMAL.get(path.rpartition(".")[2])
     return " ".join(text.casefold().split()) if normal is None else normal(text)
 

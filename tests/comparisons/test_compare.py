@@ -336,3 +336,13 @@ async def test_a_list_that_does_not_fit(sandbox, tmp_path, monkeypatch):
     async with connect(sandbox) as client:
         with pytest.raises(ExportError, match="the disk is full: free some space and run it again"):
             await client.customers.list().compare([{"customer_id": "1"}], match="customer_id")
+
+
+async def test_phones_are_compared_as_bulk_writes_compare_them(sandbox):
+    """A phone number of a file is the record's also without its prefix, as an import of the file would say."""
+    async with connect(sandbox) as client:
+        found = [one async for one in client.customers.list(count=500) if one.personal_information.phone]
+        phone = found[0].personal_information.phone
+        rows = [{"customer_id": found[0].customer_id, "phone": one} for one in (f"+{phone}", phone[3:], f"{phone}1")]
+        reports = [await client.customers.list(count=500).compare([row], match="customer_id") for row in rows]
+    assert [(one.same, one.different) for one in reports] == [(1, 0), (1, 0), (0, 1)]

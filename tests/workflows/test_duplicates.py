@@ -66,6 +66,15 @@ async def test_records_that_share_a_value_are_one_group(sandbox, tmp_path):
     assert report.requests == len(sandbox.requests) - sent
 
 
+async def test_a_zero_date_is_nobodys_birthday(sandbox, tmp_path):
+    """Customers with the same name, whose days of birth are not known, are no duplicates."""
+    async with connect(sandbox) as client:
+        await with_values(client, *[{"last_name": "Quisquilla", "birthdate": "0000-00-00"}] * 2)
+        by, file = ["last_name+birthdate"], tmp_path / "groups.csv"
+        report = await find_duplicates(client, listing=client.customers.list(), by=by, file=file, plan=False)
+    assert report.groups == 0
+
+
 async def test_what_customers_have_stands_beside_them(sandbox, tmp_path):
     """The customer with the most points is kept, and the other's points could be moved to that one."""
     async with connect(sandbox) as client:
