@@ -271,7 +271,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a total that single answers tell is believed",
         theme="restless exports",
         file="_lists/export/reading/evidence.py",
-        right="return max(self._recent) if len(self._recent) == _CONFIRMED else None",
+        right="return max(self._recent) if len(self._recent) == CONFIRMED else None",
         wrong="return min(self._recent) if self._recent else None",
     ),
     Fault(

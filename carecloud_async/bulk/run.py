@@ -122,7 +122,7 @@ class _Run:
         columns = columns_of(self.family, self.options)
         rows = with_items(rows, self.family.facts.writes.items, columns)
         if self.key is None:
-            rows.identity = None  # a file that is written anew with the same rows must not make them again
+            rows.identity = None  # the same rows in a new file are the same run
         file, journal = await run_in_thread(partial(self._open_journal, rows))
         figures = self.figures
         if file.report is not None and await self._is_finished(file, journal, rows, columns):

@@ -110,7 +110,7 @@ class Prefetch(RecordIterator[T]):
 
     async def _next_pages(self) -> list[ReceivedPage[T]]:
         self._check_block()
-        if self._error is not None:  # a list that failed must not look like one that ended, to whoever asks next
+        if self._error is not None:  # a list that failed must not look like one that ended
             raise self._error.with_traceback(None)
         if self._done:
             raise StopAsyncIteration

@@ -267,7 +267,7 @@ def _escape(value: Any) -> Any:
 def is_formula(text: str) -> bool:
     """Return whether a text is a formula to a spreadsheet, or one with an apostrophe before it.
 
-    The latter gets one more: whoever takes one off again has the text as it was.
+    The latter gets one more apostrophe: without it, the text is as it was.
     """
     return text.lstrip("'").startswith(FORMULA_STARTS)
 

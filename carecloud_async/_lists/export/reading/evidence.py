@@ -29,6 +29,7 @@ from carecloud_async._lists.export.reading.pages import Identity, RawPage
 from carecloud_async._lists.export.storage.checkpoint import Position
 
 __all__ = [
+    "CONFIRMED",
     "ENOUGH",
     "Doubts",
     "IdOrder",
@@ -42,7 +43,7 @@ __all__ = [
 ENOUGH = 24.0
 
 #: Answers in a row that confirm a total.
-_CONFIRMED = 5
+CONFIRMED = 5
 _Keys = Sequence[Any] | None
 
 
@@ -88,17 +89,17 @@ class Totals:
     @property
     def risen_by(self) -> int:
         """By how much the last total is greater than those before it: the last ones, or all if these are too few."""
-        before = max(self._recent[:-1]) if len(self._recent) == _CONFIRMED else self._largest_before
+        before = max(self._recent[:-1]) if len(self._recent) == CONFIRMED else self._largest_before
         return 0 if before is None or not self._recent else max(self._recent[-1] - before, 0)
 
     @property
     def surely_risen_by(self) -> int:
         """By how much the last total is greater than those before it, or 0 while these are too few to be believed."""
-        return self.risen_by if len(self._recent) == _CONFIRMED else 0
+        return self.risen_by if len(self._recent) == CONFIRMED else 0
 
     @property
     def _confirmed(self) -> int | None:
-        return max(self._recent) if len(self._recent) == _CONFIRMED else None
+        return max(self._recent) if len(self._recent) == CONFIRMED else None
 
     def observe(self, total: int | None, *, at_least: int = 0) -> bool:
         """Take the total of a page into account; return whether it differs from the total of the page before.
@@ -114,7 +115,7 @@ class Totals:
         self.length = total if self.length is None else self.length
         self._largest_before = self.largest
         self.largest, self.last = max(self.largest or 0, total), total
-        self._recent = [*self._recent[1 - _CONFIRMED :], total]
+        self._recent = [*self._recent[1 - CONFIRMED :], total]
         if self._is_at_start and self._confirmed is not None:
             self.first, self._is_at_start = self._confirmed, False
         return differs

@@ -26,7 +26,7 @@ from typing import Any
 from attrs import frozen
 
 from carecloud_async._lists.export.reading.boundary import Boundary, NotInOrderError
-from carecloud_async._lists.export.reading.evidence import ENOUGH, IdOrder, sorted_bits
+from carecloud_async._lists.export.reading.evidence import CONFIRMED, ENOUGH, IdOrder, sorted_bits
 from carecloud_async._lists.export.reading.full_scan import id_sort, read_in_order
 from carecloud_async._lists.export.reading.list_pass import ListPass
 from carecloud_async._lists.export.reading.page_requests import Probe
@@ -36,9 +36,6 @@ from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.auto import Auto
 
 __all__ = ["IdRange", "RangeScan", "find_ranges"]
-
-#: Answers in a row that confirm that the list has become shorter; see `evidence`.
-_CONFIRMED = 5
 
 #: Pages tried in the search for the start of a range; after them the list is read from its start.
 _MAX_TRIES = 40
@@ -188,7 +185,7 @@ class RangeScan:
         It may have left out some, and no page after it shows that.
         """
         page, largest = self._last_page, self._fetcher.largest_total
-        for _ in range(_CONFIRMED):
+        for _ in range(CONFIRMED):
             if page is None or page.total is None or page.total >= (largest or 0):
                 return
             page = await self._fetcher.fetch(page.offset, page.asked, params)
