@@ -35,8 +35,12 @@ def test_nothing_breaks_a_promise(seeds):
 
 @pytest.mark.parametrize(
     ("seed", "theme"),
-    [(26005759, "restless exports"), (31001041, "restless exports"), (43002350, "exports since")],
-    ids=["the end was hidden twice", "an index caught up", "a reading and its total lacked changes"],
+    [
+        pytest.param(26005759, "restless exports", id="the end was hidden twice"),
+        pytest.param(31001041, "restless exports", id="an index caught up"),
+        pytest.param(43002350, "exports since", id="a reading and its total lacked changes"),
+        pytest.param(48005987, "restless exports", id="an older page was taken for a newer one"),
+    ],
 )
 def test_a_seed_that_broke_a_promise_keeps_it(seed, theme):
     """Exports without a record, or without a change, that were called exact."""

@@ -13,7 +13,9 @@ from list_machine import ListMachine
 from thorough import examples
 
 from carecloud_async import Customer, ExportError
-from carecloud_async._lists.export.reading.evidence import Totals
+from carecloud_async._lists.export.reading.evidence import Doubts, Totals
+from carecloud_async._lists.export.reading.pages import RawPage
+from carecloud_async._lists.export.storage.checkpoint import Position
 
 pytestmark = pytest.mark.anyio
 
@@ -254,3 +256,16 @@ def test_a_total_that_is_back_where_it_was_has_not_risen():
     assert totals.risen_by == 0
     totals.observe(35)
     assert totals.risen_by == 2
+
+
+async def test_a_page_that_was_requested_ahead_shows_no_deletion():
+    """Records that lie further to the front in an older answer than in a newer one appeared; none was deleted."""
+    newer, older = (
+        RawPage(offset=offset, lines=[], ids=["a", "b"], received=2, last=offset + 1, total=24, arrived=arrived)
+        for offset, arrived in [(17, 9), (14, 4)]
+    )
+    doubts = Doubts(Position())
+    doubts.observe_move(newer, older, -3)
+    assert doubts.has_gaps
+    doubts.observe_move(older, newer, 3)
+    assert doubts.has_gaps

@@ -182,11 +182,13 @@ class Doubts:
         """Note by how many places records moved towards the end of a list in the order of its ids, between two pages.
 
         If they moved by more than the total rose, and no page shows that records are deleted, then earlier pages left
-        out what is before them now.
+        out what is before them now. A page that was requested ahead may show an older list than the one before it.
         """
+        if page.arrived < before.arrived:
+            before, page, moved_by = page, before, -moved_by
         risen_by = (page.total or 0) - (before.total or 0)
         self._appeared |= moved_by > max(risen_by, 0)
-        # With a smaller total, the page may be an older answer to a request that was sent ahead.
+        # With a smaller total, the page may be the older one: an answer that took longer than the one before it.
         self._has_shrunk |= moved_by < 0 <= risen_by
 
     def prevail(self, *, records: int, least: int | None, changed: bool) -> bool:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import evolve
+
 from carecloud_async._lists.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async._lists.export.storage.checkpoint import Position
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
@@ -46,6 +48,7 @@ class PageRequests:
         self._plan = plan
         self._params = params
         self._sent = 0
+        self._arrived = 0
         self._min_asked = sys.maxsize  # the smallest page size that was requested
         self._idle_pages = 0  # since the last one with a new record
         self._new_pages = 0
@@ -92,7 +95,8 @@ class PageRequests:
             return await self._fetcher.fetch_measured(offset, max(count, _MIN_COUNT), self._params, fail_fast=fail_fast)
 
         _, page = await self._plan.request(max(size or self._count, _MIN_COUNT), send)
-        return page
+        self._arrived += 1
+        return evolve(page, arrived=self._arrived)
 
     async def fetch_part(self, part: ListPart) -> tuple[RawPage, ListPart | None]:
         """Get the first page of a part of the list, and the rest that is missing from it; see `ReadAhead`."""

@@ -40,6 +40,7 @@ class RawPage:
         lines: the records, one line of JSON each.
         ids: the identity of each.
         asked: the number of records asked for.
+        arrived: its number among the answers of a pass as they arrived; 0 for one of an earlier run.
         received: the number of entries that the server sent; more than `lines` where some were null.
         last: the offset of the last record.
         total: the length of the list, as the server says.
@@ -52,6 +53,7 @@ class RawPage:
     last: int
     total: int | None
     asked: int = MAX_ASKED
+    arrived: int = 0
 
     @property
     def end(self) -> int:
