@@ -142,7 +142,7 @@ def _read_profile(path: Path, name: str) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            config = tomllib.load(file)
+            config = tomllib.loads(file.read().decode("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigurationError(
             f"profile {name}: there is no {path}: write the table [profiles.{name}] into it"

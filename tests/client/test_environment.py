@@ -101,6 +101,12 @@ def test_the_configuration_is_in_the_users_folder(tmp_path):
     assert Environment.read("shop", variables=home).text("language") == "de"
 
 
+def test_a_configuration_of_windows(tmp_path):
+    """A byte order mark and Windows' line ends, as its editors write them, change nothing."""
+    variables = config(tmp_path, '\ufeff[profiles.shop]\r\nlanguage = "de"\r\n')
+    assert Environment.read("shop", variables=variables).text("language") == "de"
+
+
 WRONG = {
     "no such profile": ("[profiles.shop]\n", r"no profile shpo: did you mean shop\?"),
     "no profile at all": ("", r"no profile shpo: write the table \[profiles.shpo\]"),
