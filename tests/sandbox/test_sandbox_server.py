@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.sandbox.server.serving import listening, url_of
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +131,13 @@ async def test_the_same_over_a_socket(connect):
     assert outside.content == inside.content
     assert outside.headers.get_list("date")[0].startswith("Wed, 02 Jan 2030")
     assert len(outside.headers.get_list("date")) == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+def test_the_address_can_be_called(host):
+    """A sandbox that listens on all addresses names loopback, to which clients send plain HTTP."""
+    with listening(host, 0) as listener:
+        assert url_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def test_httpx2_speaks_to_it_too(sandbox):
