@@ -167,7 +167,7 @@ _NO_CUSTOMER: Final = _Why(
     "families",
     "no customer is logged in on this device, and {names} are refused (401)",
     "what a customer may read is not known; a login of a customer on this device opens these",
-    "run it again with CustomerCredentials",
+    "run it again with a CustomerSession",
 )
 
 _WHY: Final[Mapping[Outcome, _Why]] = {
