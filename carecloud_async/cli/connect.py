@@ -270,7 +270,9 @@ def _ask_now() -> str | None:
 def _ask_later() -> str:
     """Return the password when the kept token has ended."""
     if not _is_terminal():
-        raise UsageError("the token that carecloud login kept has ended: set CARECLOUD_PASSWORD, or log in again")
+        raise UsageError(
+            "carecloud login keeps no valid token of this user and project: set CARECLOUD_PASSWORD, or log in again"
+        )
     return _ask()
 
 

@@ -29,6 +29,13 @@ def test_a_kept_token_that_has_ended_asks_for_the_password(carecloud, project, m
     assert "log in again" in refused.line
 
 
+def test_a_login_without_a_password_speaks_of_no_ended_token(carecloud, project, monkeypatch):
+    """Where there never was a token, the line does not say that one has ended."""
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    refused = carecloud("login")
+    assert (refused.code, "has ended" in refused.line, "set CARECLOUD_PASSWORD" in refused.line) == (2, False, True)
+
+
 def test_logout_ends_the_token(carecloud, project, monkeypatch):
     """`logout` ends the token at the server and forgets it."""
     assert carecloud("logout").out == "no token is kept\n"
