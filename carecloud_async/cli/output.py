@@ -127,7 +127,11 @@ class FileOptions:
     bom: Annotated[bool, _option("--bom", "", "Begin CSV with a byte order mark.")] = False
     escape_formulas: Annotated[
         bool,
-        _option("--escape-formulas", "", "Write text such as =SUM(A1) to CSV so that a spreadsheet does not run it."),
+        _option(
+            "--escape-formulas",
+            "",
+            "Write text such as =SUM(A1) to CSV so that a spreadsheet does not run it; with --bom, imports read it back.",
+        ),
     ] = False
     decimal: Annotated[
         Literal[".", ","] | None,
