@@ -14,6 +14,7 @@ import typer
 
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.cli.filters import read_pairs, read_value
 from carecloud_async.cli.parameters import complete_path, expands_options
@@ -48,7 +49,7 @@ def request(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Send query parameters that the SDK does not know.")
     ] = False,
-) -> None:
+) -> int:
     """Send any request to the API, and print the data of the answer as JSON.
 
     Example: carecloud request GET cards --param count=5 --sandbox 10
@@ -56,9 +57,12 @@ def request(
     operation, values = find(method, path, path_params=None, safe_to_repeat=None)
     query = _read_params(operation, params or [], allow_unknown=allow_unknown)
     content = None if body is None else _read_body(body)
+    is_begun = False
 
     async def work() -> object:
+        nonlocal is_begun
         async with connection.open() as client:
+            is_begun = True
             return await client.request(
                 method,
                 operation.path,
@@ -68,7 +72,15 @@ def request(
                 allow_unknown=allow_unknown,
             )
 
-    print_json(anyio.run(work))
+    try:
+        answer = anyio.run(work)
+    except KeyboardInterrupt:
+        if not is_begun or operation.method in {"GET", "HEAD"}:
+            raise
+        say("interrupted: if it was sent, it may have been carried out: look before you repeat it")
+        return INTERRUPTED
+    print_json(answer)
+    return 0
 
 
 def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: bool) -> Mapping[str, Any]:
