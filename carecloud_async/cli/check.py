@@ -9,7 +9,7 @@ import typer
 
 from carecloud_async.check.report import ProjectCheck
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import put
+from carecloud_async.cli.console import outlives_reader, put
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import expands_options
 from carecloud_async.cli.report_file import prepare_report, write_report_text
@@ -44,7 +44,9 @@ def check(
     prepare_report(report)
     found = anyio.run(work)
     if report != "-":
-        put(f"{found}\n".encode())
+        with outlives_reader():
+            put(f"{found}\n".encode())
     if report is not None:
-        write_report_text(report, found.to_json())
+        with outlives_reader():
+            write_report_text(report, found.to_json())
     return 0 if found.ok else FAILED

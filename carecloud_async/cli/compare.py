@@ -11,7 +11,7 @@ import typer
 
 from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import say
+from carecloud_async.cli.console import outlives_reader, say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import columns_of
 from carecloud_async.cli.parameters import (
@@ -107,7 +107,8 @@ def compare(
     done = anyio.run(work)
     say(describe(resource, done))
     if report is not None:
-        write_report(report, resource, done)
+        with outlives_reader():
+            write_report(report, resource, done)
     return 0 if done.all_same else FAILED
 
 

@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
+from typing import TextIO
 
 #: The exit code of a command that Ctrl-C or SIGTERM ended.
 INTERRUPTED = 130
@@ -27,9 +29,13 @@ def prepare_streams() -> None:
 
 def say(line: str) -> None:
     """Print one line on stderr for the person at the keyboard; if stderr is closed, nothing happens."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         sys.stderr.write(f"carecloud: {' '.join(line.split())}\n")
         sys.stderr.flush()
+    except BlockingIOError:  # written with the next line, or at exit
+        return
+    except (OSError, ValueError):  # as where its reader is gone, or the disk of a log is full
+        _discard(sys.stderr)
 
 
 class ReaderGoneError(Exception):
@@ -41,25 +47,47 @@ def put(data: bytes) -> None:
 
     Raises:
         ReaderGoneError: its reader has closed it.
+        OSError: it cannot be written, as to a disk that is full.
     """
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise ReaderGoneError from None
+    except OSError:
+        discard_output()
+        raise
 
 
-def is_terminal() -> bool:
-    """Return whether stderr is a terminal that can redraw a line."""
+@contextlib.contextmanager
+def outlives_reader() -> Iterator[None]:
+    """Go on where the reader of stdout is gone: the work is done, and its outcome decides the exit code."""
     try:
-        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        yield
+    except ReaderGoneError:
+        discard_output()
+
+
+def is_terminal(*, redraws: bool = True) -> bool:
+    """Return whether stderr is a terminal.
+
+    Args:
+        redraws: whether it must be able to redraw a line.
+    """
+    try:
+        return sys.stderr.isatty() and not (redraws and os.environ.get("TERM") == "dumb")
     except ValueError:  # closed
         return False
 
 
 def discard_output() -> None:
-    """Point stdout at nothing, so that Python's own flush at exit does not complain about the closed pipe."""
+    """Point stdout at nothing after a write that failed."""
+    _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Point a stream at nothing: Python writes what is left in it at exit, and ends with 120 where that fails again."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -8,7 +8,7 @@ import anyio
 import typer
 
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import say
+from carecloud_async.cli.console import outlives_reader, say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource, expands_options
 from carecloud_async.cli.progress import counted
@@ -67,7 +67,8 @@ def duplicates(
     done = anyio.run(work)
     say(describe(resource, done))
     if report is not None:
-        write_report(report, resource, done)
+        with outlives_reader():
+            write_report(report, resource, done)
     return 0 if done.exact else FAILED
 
 

@@ -20,7 +20,7 @@ from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
-from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
+from carecloud_async.cli.console import INTERRUPTED, is_terminal, outlives_reader, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.parameters import (
     ColumnsFile,
@@ -187,7 +187,7 @@ def import_rows(
     arguments = options.arguments()
     own = {name: getattr(options, name) for name in ("columns", "results", "rejects", "journal")}
     prepare_report(report, file=file, **own)
-    asks = not (yes or options.resume or options.dry_run) and is_terminal() and sys.stdin.isatty()
+    asks = not (yes or options.resume or options.dry_run) and is_terminal(redraws=False) and sys.stdin.isatty()
     last: list[BulkProgress] = []
 
     async def work() -> BulkWriteReport | None:
@@ -224,7 +224,8 @@ def import_rows(
     say(describe(resource, done))
     _say_reasons(done)
     if report is not None:
-        write_report(report, resource, done)
+        with outlives_reader():
+            write_report(report, resource, done)
     return 0 if done.complete else FAILED
 
 

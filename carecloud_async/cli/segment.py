@@ -9,7 +9,7 @@ import typer
 
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import say
+from carecloud_async.cli.console import outlives_reader, say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report, expands_options
@@ -65,7 +65,8 @@ def segment(
     done = anyio.run(work)
     say(describe(done))
     if report is not None:
-        write_report(report, "segments", done)
+        with outlives_reader():
+            write_report(report, "segments", done)
     return 0 if done.complete else FAILED
 
 

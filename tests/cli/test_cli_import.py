@@ -221,14 +221,16 @@ def test_an_interrupted_import_says_how_far_it_came(start, project, tmp_path, nu
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_the_preview_of_new_records(carecloud, project, tmp_path, monkeypatch, answer):
-    """On a terminal the question counts new records, names the fields that change in known ones, and is heeded."""
+@pytest.mark.parametrize("terminal_type", ["xterm", "dumb"])
+def test_the_preview_of_new_records(carecloud, project, tmp_path, monkeypatch, answer, terminal_type):
+    """On any terminal the question counts new records, names the fields that change in known ones, and is heeded."""
     (tmp_path / "known.csv").write_text("email,last_name,language_id\nknown@example.com,First,en\n")
     assert carecloud("import", "customers", "known.csv", "--match", "email", *SOURCE, "--yes").code == 0
     rows = ("known@example.com,Other,", "a@example.com,A,en", "b@example.com,B,en")
     (tmp_path / "c.csv").write_text("\n".join(("email,last_name,language_id", *rows)))
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.confirm", lambda *_, **__: answer)
+    monkeypatch.setenv("TERM", terminal_type)
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     done = carecloud("import", "customers", "c.csv", "--match", "email", *SOURCE, stdin=terminal)

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from carecloud_async.cli.console import ReaderGoneError
 from carecloud_async.cli.report_file import prepare_report, write_report_text
 
 IMPORT = ("import", "customers", "c.csv", "--match", "email", "--yes", "--default", "customer_source_id=1")
@@ -51,6 +52,22 @@ def test_a_check_refuses_its_report_first(carecloud):
 def test_a_check_reports_to_stdout(carecloud):
     """`--report -` prints the report of a check as JSON, alone."""
     assert "findings" in json.loads(carecloud("check", "--sandbox", 1, "--report", "-").out)
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"), [(("check",), "POST /users/actions/login"), (IMPORT, "POST /customers")]
+)
+def test_a_reader_that_is_gone_makes_no_success(carecloud, project, rows, monkeypatch, command, refused):
+    """Problems and refused rows are exit code 1, also where no one reads the report on stdout."""
+
+    def gone(_):
+        raise ReaderGoneError
+
+    project.faults.add(refused, status=400, times=None)
+    for module in ("report_file", "check"):
+        monkeypatch.setattr(f"carecloud_async.cli.{module}.put", gone)
+    monkeypatch.setattr("carecloud_async.cli.console.discard_output", lambda: None)
+    assert carecloud(*command, "--report", "-").code == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such links and pipes")

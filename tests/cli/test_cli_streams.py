@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from cli_process import IGNORING_CTRL_C, wait_until
+from cli_process import IGNORING_CTRL_C, PROGRAM, wait_until
 
 from carecloud_async.cli.signals import sigterm_as_ctrl_c
 
@@ -124,6 +124,32 @@ def test_a_command_is_interrupted(start, project, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "carecloud: interrupted\n")
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_write_may_have_happened(start, project, number):
+    """A write that is interrupted while its answer is awaited says so, and what to do."""
+    project.faults.add("POST /events", delay=60)
+    process = start("request", "POST", "events")
+    wait_until(lambda: project.count("POST /events") >= 1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "carecloud: interrupted: if it was sent, it may have been carried out: look before you repeat it\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk(start):
+    """Records that cannot be written are a failure with code 1; a log that cannot be written changes no exit code."""
+    with open("/dev/full", "w") as full:
+        process = subprocess.Popen(
+            [*PROGRAM, "list", "customers", "--sandbox", "1"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (1, "carecloud: No space left on device\n")
+        process = subprocess.Popen([*PROGRAM, "export", "customers", "-o", "c.jsonl", "--sandbox", "1"], stderr=full)
+        assert process.wait(timeout=60) == 0
 
 
 @posix
