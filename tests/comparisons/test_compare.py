@@ -317,6 +317,17 @@ async def test_a_full_temporary_folder(sandbox, monkeypatch, full):
             await client.customers.list().compare(rows, match="customer_id")
 
 
+async def test_results_do_not_replace_the_source(sandbox, tmp_path):
+    """Results with the name of the source are refused before anything is read, and the source stays."""
+    path = tmp_path / "bills.csv"
+    path.write_text("external_purchase_id,total_price\nnever-arrived,1\n")
+    async with connect(sandbox) as client:
+        with pytest.raises(BulkWriteError, match="the same file"):
+            await client.purchases.list().compare(path, match="external_purchase_id", results=str(path))
+    assert path.read_text() == "external_purchase_id,total_price\nnever-arrived,1\n"
+    assert sandbox.count() == 0
+
+
 async def test_what_a_source_raises_is_its_own(sandbox):
     """An error of SQLite that the rows raise is not taken for one of the temporary folder."""
 
