@@ -144,15 +144,16 @@ def open_listing(
         of: the ids of the parents, outermost first.
         filters: `name=value` each.
         allow_unknown: whether filters that the SDK does not know are sent.
-        **paging: count, offset and order; what is `None` is left out, and so is what the list does not take.
+        **paging: count, offset and order; what is `None` is left out, and so is a count that the list does not take.
 
     Raises:
         UsageError: a filter is unknown or not readable, or an id is missing.
     """
     given = {name: value for name, value in paging.items() if value is not None}
     for name in given.keys() - set(operation.parameters):
-        if name.startswith("sort_"):
-            raise UsageError(f"{_short(operation)} cannot be sorted: leave --{name.replace('_', '-')} out")
+        if name != "count":  # which the caller heeds by itself
+            lacks = "have no pages" if name == "offset" else "cannot be sorted"
+            raise UsageError(f"{_short(operation)} {lacks}: leave --{name.replace('_', '-')} out")
         del given[name]
     path_values = list_path_values(operation, of)
     method, ids = find_method(client, operation, of=path_values.values())

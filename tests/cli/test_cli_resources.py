@@ -167,10 +167,12 @@ def test_a_filter_that_a_list_needs(carecloud, name):
 
 
 def test_a_list_that_cannot_be_sorted(monkeypatch):
-    """An order for a list that takes none is refused, not dropped."""
+    """An order or an offset for a list that takes none is refused, not dropped."""
     plain = Operation(operation_id="p", method="GET", path="/plain", call="plain.list", result_key="p")
     with pytest.raises(UsageError, match=r"^plain cannot be sorted: leave --sort-field out$"):
         resources.open_listing(object(), plain, sort_field="name", count=5)
+    with pytest.raises(UsageError, match=r"^plain have no pages: leave --offset out$"):
+        resources.open_listing(object(), plain, offset=5, count=5)
 
 
 KINDS = {
