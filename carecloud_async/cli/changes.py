@@ -12,7 +12,7 @@ import typer
 from carecloud_async._lists.changes.file import ChangesFileOptions, WrittenChanges, publish_changes
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.changes import ChangesReport
-from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.cli.failures import UsageError, warn_of_values
 from carecloud_async.cli.list_to_file import ListToFile
@@ -78,7 +78,7 @@ def changes(
 
     async def work() -> None:
         async with source.open(connection, operation) as (client, listing):
-            await client.login()
+            await require_token(client)
             with show_progress(resource) as on_progress:
                 written.append(
                     await publish_changes(

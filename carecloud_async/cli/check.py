@@ -38,7 +38,7 @@ def check(
     """
 
     async def work() -> ProjectCheck:
-        async with connection.open() as client:
+        async with connection.open(needs_password=True) as client:
             return await client.check(seconds=seconds)
 
     prepare_report(report)

@@ -31,7 +31,7 @@ from carecloud_async.fixes import Fix
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox", "kept_records", "kept_tokens", "token_store"]
+__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox", "kept_records", "kept_tokens", "require_token", "token_store"]
 
 #: The size of the connection pool.
 MAX_CONNECTIONS = 20
@@ -127,6 +127,7 @@ class Connection:
         connections: int = MAX_CONNECTIONS,
         token_store: FileTokenStore | None = None,
         asks_for_password: bool = True,
+        needs_password: bool = False,
     ) -> AsyncIterator[CareCloud]:
         """Make the client, and close it at the end.
 
@@ -135,6 +136,7 @@ class Connection:
             connections: largest number of open connections.
             token_store: where the token is kept; `None` takes the store of `carecloud login`, if there is one.
             asks_for_password: whether a password decides if a kept token may be used.
+            needs_password: whether a kept token is not enough, since the command logs in.
 
         Raises:
             UsageError: a setting that only the user can know is missing, or the rate is not above 0.
@@ -150,7 +152,8 @@ class Connection:
             return
         environment = Environment.read(self.profile)
         store = token_store or kept_tokens()
-        project_url, auth = self._project(environment, is_kept=store is not None, asks=asks_for_password)
+        is_kept = store is not None and not needs_password
+        project_url, auth = self._project(environment, is_kept=is_kept, asks=asks_for_password)
         client = CareCloud(
             project_url,
             auth=auth,
@@ -215,6 +218,18 @@ def _hinting(address: str) -> Iterator[None]:
         if "://" not in address and is_loopback(urlsplit(f"//{address}").hostname or ""):
             error.fix = Fix(f"if this is a sandbox, write {{project_url}} as http://{address}")
         raise
+
+
+async def require_token(client: CareCloud) -> None:
+    """Log in unless there is a token, as that of `carecloud login`, so that wrong credentials show before a file is made.
+
+    Raises:
+        CareCloudError: the credentials were refused, or the server cannot be asked.
+    """
+    caller = client._caller
+    if caller.manager is not None:
+        with caller.context.bounded(caller.options.timeout, title="login()"):
+            await caller.manager.get()
 
 
 def token_store() -> FileTokenStore:

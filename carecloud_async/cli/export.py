@@ -14,7 +14,7 @@ from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.formats.selection import read_fields
 from carecloud_async._lists.export.job import WrittenExport, write_export
 from carecloud_async._lists.export.request import ExportOptions
-from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
 from carecloud_async.cli.failures import StoppedError, UsageError
 from carecloud_async.cli.filters import check_fields, split_fields
@@ -84,7 +84,7 @@ def export(
         async with source.open(connection, operation, allow_unknown=allow_unknown) as (client, listing):
             if wanted is not None and not allow_unknown:
                 _check_fields(wanted, listing.export_source().into, target)
-            await client.login()  # credentials are checked before the export creates a file
+            await require_token(client)  # credentials are checked before the export creates a file
             if not resume:
                 target.warn_of_discarding(overwrite=source.overwrite)
             with show_progress(resource, quiet=target.is_direct) as on_progress:

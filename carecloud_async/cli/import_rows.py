@@ -19,7 +19,7 @@ from carecloud_async.bulk import BulkProgress, BulkWriteReport
 from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome
-from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
+from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, outlives_reader, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.parameters import (
@@ -193,7 +193,7 @@ def import_rows(
     async def work() -> BulkWriteReport | None:
         async with connection.open(rate=rate, connections=max(options.concurrency or 0, MAX_CONNECTIONS)) as client:
             family = open_family(client, resource, of or [])
-            await client.login()
+            await require_token(client)
             if asks and not await _confirmed(family, file, arguments):
                 return None
             with show_progress(resource) as show:

@@ -24,7 +24,7 @@ def login(connection: Connection) -> None:
 
     async def work() -> tuple[LoggedIn, str, ZoneInfo]:
         store = None if connection.sandbox is not None else token_store()
-        async with connection.open(token_store=store) as client:
+        async with connection.open(token_store=store, needs_password=True) as client:
             return await client.login(), client.project.host, client.project.timezone
 
     logged_in, host, zone = anyio.run(work)

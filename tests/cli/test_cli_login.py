@@ -12,6 +12,29 @@ def test_three_commands_make_one_login(carecloud, project, monkeypatch):
     assert project.count("POST /users/actions/login") == 1
 
 
+def test_files_are_written_and_read_with_the_kept_token(carecloud, project, monkeypatch, tmp_path):
+    """After `login`, `export`, `changes` and `import` need no password either, and make no login of their own."""
+    (tmp_path / "rows.csv").write_text("customer_id,first_name\n")
+    assert carecloud("login").code == 0
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    for command in (
+        ("export", "customers", "-o", "a.jsonl"),
+        ("changes", "customers", "-o", "b.jsonl", "--state", "b.state"),
+        ("import", "customers", "rows.csv", "--match", "customer_id", "--yes"),
+    ):
+        done = carecloud(*command)
+        assert done.code == 0, done.err
+    assert project.count("POST /users/actions/login") == 1
+
+
+def test_a_check_needs_the_password(carecloud, project, monkeypatch):
+    """It looks at logins: without the password it ends at once, and finds no problem of the project."""
+    assert carecloud("login").code == 0
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    refused = carecloud("check")
+    assert (refused.code, refused.out, "set CARECLOUD_PASSWORD" in refused.line) == (2, "", True)
+
+
 def test_without_login_no_token_is_kept(carecloud, project):
     """A job that never ran `carecloud login` leaves no token on the disk and logs in by itself."""
     assert carecloud("total", "customers").code == 0
