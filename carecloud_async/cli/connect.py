@@ -31,7 +31,15 @@ from carecloud_async.fixes import Fix
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox", "kept_records", "kept_tokens", "require_token", "token_store"]
+__all__ = [
+    "MAX_CONNECTIONS",
+    "Connection",
+    "embedded_sandbox",
+    "kept_records",
+    "kept_tokens",
+    "require_token",
+    "token_store",
+]
 
 #: The size of the connection pool.
 MAX_CONNECTIONS = 20
@@ -221,7 +229,7 @@ def _hinting(address: str) -> Iterator[None]:
 
 
 async def require_token(client: CareCloud) -> None:
-    """Log in unless there is a token, as that of `carecloud login`, so that wrong credentials show before a file is made.
+    """Log in unless `carecloud login` keeps a token, so that wrong credentials show before a file is made.
 
     Raises:
         CareCloudError: the credentials were refused, or the server cannot be asked.

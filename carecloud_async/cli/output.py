@@ -130,7 +130,7 @@ class FileOptions:
         _option(
             "--escape-formulas",
             "",
-            "Write text such as =SUM(A1) to CSV so that a spreadsheet does not run it; with --bom, imports read it back.",
+            "Write text such as =SUM(A1) to CSV so that no spreadsheet runs it; with --bom, imports read it back.",
         ),
     ] = False
     decimal: Annotated[
