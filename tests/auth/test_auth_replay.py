@@ -7,10 +7,10 @@ import anyio
 import httpx
 import httpx2
 import pytest
-from auth_tools import HOST, LOGIN, connect, failures, in_parallel, slow_sandbox
+from auth_tools import HOST, LOGIN, connect, failures, in_parallel, make_sandbox, slow_sandbox
 from kit import login_body
 
-from carecloud_async import AuthenticationError, CareCloud
+from carecloud_async import AuthenticationError, CareCloud, MemoryTokenStore
 
 pytestmark = pytest.mark.anyio
 
@@ -108,6 +108,18 @@ async def test_a_dead_token_is_not_taken_from_the_store_again():
             await total(client)
         assert sandbox.count("GET /customers") == 0
         sandbox.faults.remove(fault)
+
+
+async def test_a_stored_token_that_died_with_the_first_costs_one_login_more():
+    """Another process's token was revoked too: an operation that this client never called succeeds all the same."""
+    sandbox, store = make_sandbox(), MemoryTokenStore()
+    async with connect(sandbox, token_store=store) as one, connect(sandbox, token_store=store) as two:
+        await one.login()
+        sandbox.revoke_all()
+        await total(two)
+        sandbox.revoke_all()
+        assert await total(one) == 5
+    assert sandbox.logins == 3
 
 
 class Draining:

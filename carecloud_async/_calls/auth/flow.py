@@ -73,7 +73,8 @@ class TokenUse:
     """The tokens of one attempt: the identity's current one and, after a 401 that a renewal may cure, a new one.
 
     A fresh token that is refused too is replaced again, after a pause, if CareCloud has served the operation before:
-    the tokens were revoked in a row. Otherwise its refusal is final; see `TokenManager.may_renew`.
+    the tokens were revoked in a row. Otherwise its refusal is final; see `TokenManager.may_renew`. A token that another
+    process left in the store is not fresh: it may have died with the first one.
 
     Another refusal may mean a dead token too: see `TokenDoubts`. It is answered in the same way.
 
@@ -89,7 +90,7 @@ class TokenUse:
         renewals: how often another token was taken after a 401.
     """
 
-    __slots__ = ("_doubted", "_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewals")
+    __slots__ = ("_doubted", "_from_store", "_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewals")
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class TokenUse:
         self._token: Token | None = None
         self._on_wait = on_wait
         self._doubted: Token | None = None
+        self._from_store = False  # whether the token that was taken after a 401 is of the store
         self.renewals: int = 0
 
     @property
@@ -154,16 +156,18 @@ class TokenUse:
         """Return whether another token may cure a 401, after a pause if need be; see `TokenManager.may_renew`."""
         if self._token is None:
             return True
-        if self.renewals:
+        again = self.renewals > 0 and not (self._from_store and await self._manager.may_have_died(self._token))
+        if again:
             self._manager.on_fresh_token_refused(self._token, self._operation)
         if self.renewals == MOST_RENEWALS:
             return False
-        return await self._manager.may_renew(self._token, self._operation, again=self.renewals > 0)
+        return await self._manager.may_renew(self._token, self._operation, again=again)
 
     async def renew(self) -> Token:
         """Return the token of the next request."""
         self.renewals += self._token is not None
         self._token = await self._manager.get(rejected=self._token, on_wait=self._on_wait)
+        self._from_store = self._manager.is_from_store(self._token)
         return self._token
 
 

@@ -27,7 +27,7 @@ from carecloud_async._calls.auth.login_backoff import (
     is_refusal,
 )
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
-from carecloud_async._calls.auth.refresh import Refresh, copy_for_caller
+from carecloud_async._calls.auth.refresh import Refresh, copy_for_caller, early_seconds
 from carecloud_async._calls.auth.renewal import CONFLICT_SECONDS, TokenRefresher
 from carecloud_async._calls.auth.renewal_rules import RenewalRules
 from carecloud_async._calls.auth.secret import digest, fetched_digests
@@ -45,10 +45,8 @@ _log = logging.getLogger("carecloud_async.auth")
 #: The logins that a refresh sends. Observers learn from it which login a call waited for.
 sent_logins: Collector[object] = Collector("sent_logins")
 
-#: Longest duration of a refresh (seconds): without a valid token; and with one, at most a part of the caller's time.
+#: Longest duration of a refresh without a valid token (seconds); with one, see `early_seconds`.
 RETRY_SECONDS = 60.0
-EARLY_SECONDS = 5.0
-EARLY_PART = 0.25
 #: How long a provider may take to return its `credentials_fingerprint` (seconds).
 FINGERPRINT_SECONDS = 5.0
 
@@ -154,6 +152,15 @@ class TokenManager:
         if active is not None and active.token.value != token.value:
             return True  # it is there already, and costs no login
         return await self._rules.may_renew(token, operation, again=again)
+
+    def is_from_store(self, token: Token) -> bool:
+        """Return whether a token was taken from the store, so that it may be as old as one that was refused."""
+        active = self._active()
+        return active is not None and active.from_store and active.token.value == token.value
+
+    async def may_have_died(self, stored: Token) -> bool:
+        """Return whether a refused token of the store is to be replaced: a device's if the server calls it dead."""
+        return not self._of_device or await self._refresher.is_dead(stored)
 
     def on_fresh_token_refused(self, token: Token, operation: str) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
@@ -304,7 +311,7 @@ class TokenManager:
         if active is None:
             await refresh.wait()
             return
-        with anyio.move_on_after(_early_seconds()):
+        with anyio.move_on_after(early_seconds()):
             await refresh.done.wait()
 
     async def _raise_remembered(self) -> None:
@@ -352,7 +359,7 @@ class TokenManager:
                 self._install(refresh, refresh.result)
 
     async def _renew_or_log_in(self, refresh: Refresh, active: ActiveToken | None) -> ActiveToken:
-        seconds = self._retry_seconds if refresh.retry else _early_seconds()
+        seconds = self._retry_seconds if refresh.retry else early_seconds()
         with anyio.move_on_after(seconds):
             if refresh.forced:
                 state = self._state
@@ -391,8 +398,3 @@ class TokenManager:
         if not session_ended or not isinstance(error, ApiError) or not is_refusal(error):
             return error
         return error if isinstance(error, SessionExpiredError) else session_lost(error)
-
-
-def _early_seconds() -> float:
-    left = anyio.current_effective_deadline() - anyio.current_time()
-    return min(EARLY_SECONDS, max(left, 0.0) * EARLY_PART)

@@ -7,6 +7,10 @@ import anyio
 from carecloud_async._calls.auth.token import ActiveToken
 from carecloud_async.errors import CareCloudError
 
+#: Longest duration of a refresh while a token is valid: so many seconds, and a part of the caller's time.
+EARLY_SECONDS = 5.0
+EARLY_PART = 0.25
+
 
 class Refresh:
     """A refresh under way. It holds the outcome for its waiters: a token, an error, or neither if it was cancelled.
@@ -74,3 +78,9 @@ def copy_for_caller(error: Exception) -> Exception:
     copy = error.fresh()
     copy.__cause__ = error.__cause__
     return copy
+
+
+def early_seconds() -> float:
+    """Return how long the running task may renew a token that is still valid, or wait for that."""
+    left = anyio.current_effective_deadline() - anyio.current_time()
+    return min(EARLY_SECONDS, max(left, 0.0) * EARLY_PART)
