@@ -47,6 +47,14 @@ async def test_a_clock_that_jumps_changes_nothing():
     assert sandbox.logins == 4
 
 
+async def test_a_login_in_the_repeated_hour_of_autumn_tells_the_end_of_its_token():
+    """A login between the two 02:30 of autumn says the second one, as its `Date` shows."""
+    clock = FakeClock(start=datetime(2026, 10, 25, 0, 45, tzinfo=UTC).timestamp())
+    sandbox = make_sandbox(clock, token_lifetime=HOUR * 3 / 4)
+    async with connect(sandbox, clock=clock) as client:
+        assert (await client.login()).valid_to == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     "night", [datetime(2026, 10, 24, 18, tzinfo=UTC), datetime(2026, 3, 28, 18, tzinfo=UTC)], ids=["autumn", "spring"]
 )

@@ -14,7 +14,7 @@ from carecloud_async._base.runtime.event_loops import await_uninterrupted
 from carecloud_async._calls.auth.provider import AuthProvider, Login
 from carecloud_async._calls.auth.stored_tokens import SAVE_SECONDS, StoredTokenIndex, StoredTokens
 from carecloud_async._calls.auth.stores.base import StoredToken, TokenStore
-from carecloud_async._calls.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
+from carecloud_async._calls.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime, valid_to_utc
 from carecloud_async._calls.http.network import NETWORK_PACKAGES
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError
 
@@ -177,6 +177,9 @@ class TokenRefresher:
         if recreates:
             self._recreated_at = self._clock.monotonic()
         start, seconds = self._lifetime(token, login)
+        end = valid_to_utc(token.valid_to, zone=self._zone, after=login.server_date)
+        if end is not None:  # the answer's `Date` tells which of the two instants of an autumn hour it is
+            token = evolve(token, valid_to=end)
         # From here on the token exists at the server. If a cancellation lost it, the next caller would need a login,
         # and a device would lose its token.
         await await_uninterrupted(lambda: self._stored.save(token, seconds), seconds=SAVE_SECONDS)
