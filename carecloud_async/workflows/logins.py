@@ -186,10 +186,10 @@ async def send_password_link(
         ConflictError: several customers have this address; nothing was sent.
         OutcomeUnknownError: the answer was lost; a second message does no harm.
     """
-    email, parameters = conceal(email), conceal(parameters)
+    email, parameters = conceal(email.strip()), conceal(parameters)
     found = await look_up(client.customers.list(email=email))
     # Addresses are compared as people type them.
-    same = [one for one in found if (one.personal_information.email or "").casefold() == email.strip().casefold()]
+    same = [one for one in found if (one.personal_information.email or "").strip().casefold() == email.casefold()]
     if not same:
         return None
     if len(same) > 1:

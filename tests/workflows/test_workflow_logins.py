@@ -158,6 +158,14 @@ async def test_the_shop_sends_its_own_link(client, server):
     ]
 
 
+async def test_spaces_around_an_address_do_not_matter(client, server):
+    """Neither those that were typed, which the server would look for, nor those in the record."""
+    server.on("GET /customers", lambda sent: customers(*[" jane@example.com "] * (sent["email"] == "jane@example.com")))
+    server.on("POST /messages/actions/send-message", None)
+    found = await send_password_link(client, email="jane@example.com ", message_template_id="x", parameters={})
+    assert found == "id 0"
+
+
 async def test_an_unknown_address_gets_no_link(client, server):
     """No e-mail is sent, also if the server drops the filter."""
     server.on("GET /customers", customers("other@example.com"))
