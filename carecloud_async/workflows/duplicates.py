@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from attrs import frozen
@@ -26,13 +27,16 @@ from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.comparisons.temporary import read_list
-from carecloud_async.errors import ConfigurationError, NotFoundError
+from carecloud_async.errors import ConfigurationError, NotFoundError, ResponseError
+from carecloud_async.models.ids import same_id
 
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
     from carecloud_async.client import CareCloud
 
 __all__ = ["DuplicatesReport", "find_duplicates"]
+
+R = TypeVar("R")
 
 #: Records that are taken before other tasks run.
 _TOGETHER: Final = 500
@@ -103,6 +107,7 @@ async def find_duplicates(
     Raises:
         ConfigurationError: a field is none of the list's records, or the list has no ids.
         ExportError: the list cannot be read, or the file cannot be written.
+        ResponseError: the server ignores the filter by which a plan asks what a customer has.
         CareCloudError: the server cannot be reached, or refuses the client.
     """
     source = listing.export_source()
@@ -226,18 +231,34 @@ class _Belongings:
         return True
 
     async def _read(self, customer_id: str) -> dict[str, Any]:
-        client = self._client
-        points = [one.available_points async for one in client.points.list(customer_id=customer_id).fresh()]
-        credits_ = [one.available_credits async for one in client.credits.list(customer_id=customer_id).fresh()]
-        cards = [one.card_number async for one in client.cards.list(customer_id=customer_id).fresh()]
+        client, of = self._client, customer_id
+        points = [one.available_points async for one in _own(client.points.list(customer_id=of), of)]
+        credits_ = [one.available_credits async for one in _own(client.credits.list(customer_id=of), of)]
+        cards = [one.card_number async for one in _own(client.cards.list(customer_id=of), of)]
         records = client.customers.customer_source_records(customer_id).list().fresh()
         sources = [f"{one.customer_source_id}:{one.external_id}" async for one in records]
-        return {
-            "points": sum(one or 0 for one in points),
-            "credits": sum(one or 0 for one in credits_),
-            "cards": cards,
-            "sources": sources,
-        }
+        return {"points": _sum(points), "credits": _sum(credits_), "cards": cards, "sources": sources}
+
+
+async def _own(listing: Listing[R], customer_id: str) -> AsyncIterator[R]:
+    """Yield the customer's records of a list that is filtered by the customer.
+
+    Raises:
+        ResponseError: one is another customer's, so that the server ignores the filter.
+    """
+    async for one in listing.fresh():
+        owner = getattr(one, "customer_id", None)
+        if owner and not same_id(owner, customer_id):
+            raise ResponseError(
+                f"{listing.export_source().operation.title}: the server ignores the filter customer_id, so that it "
+                "cannot be said what a customer has: plan=False finds the groups alone"
+            )
+        yield one
+
+
+def _sum(amounts: Iterable[float | None]) -> Decimal:
+    """Add amounts by their digits: floats would make 0.30000000000000004 of 0.1 and 0.2."""
+    return sum((Decimal(repr(one)) for one in amounts if one), Decimal())
 
 
 async def _write_plans(groups: Groups, belongings: _Belongings | None, path: Path) -> int:
@@ -273,15 +294,15 @@ def _lines(
         )
 
 
-def _weight(has: Mapping[str, Any] | None) -> tuple[float, ...]:
+def _weight(has: Mapping[str, Any] | None) -> tuple[Decimal | int, ...]:
     if has is None:
-        return (-1,)
+        return (0,)  # less than anyone who is there, whose points may be below zero
     amounts = (has.get("points", 0), has.get("credits", 0))
-    return (*amounts, len(has.get("cards", ())), len(has.get("sources", ())))
+    return (1, *amounts, len(has.get("cards", ())), len(has.get("sources", ())))
 
 
 def _worded(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value.normalize():f}"
 
 
 def _rows(path: Path) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:

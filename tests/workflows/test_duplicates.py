@@ -4,11 +4,12 @@ import csv
 import errno
 from functools import partial
 
+import httpx
 import kit
 import pytest
 
 from carecloud_async.comparisons.groups import Groups
-from carecloud_async.errors import ConfigurationError, ExportError, NotFoundError
+from carecloud_async.errors import ConfigurationError, ExportError, NotFoundError, ResponseError
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import find_duplicates
 
@@ -132,6 +133,51 @@ async def test_a_record_without_an_id_ends_no_run(tmp_path):
     async with kit.served(answer) as client:
         report = await find_duplicates(client, listing=client.customers.list(), by=["email"], file=tmp_path / "x.csv")
     assert (report.groups, report.duplicates) == (1, 2)
+
+
+def having(points, *, gone=(), filters=True):
+    """Answer for two customers with one address, of whom each has these points."""
+    people = [{"customer_id": one, "personal_information": {"email": "a@example.com"}} for one in points]
+    records = [
+        {"point_id": f"{one}-{number}", "customer_id": one, "available_points": amount}
+        for one, amounts in points.items()
+        for number, amount in enumerate(amounts)
+    ]
+
+    def answer(request):
+        name = request.url.path.rpartition("/")[2].replace("-", "_")
+        owner = request.url.params.get("customer_id")
+        if owner in gone or name in gone:
+            return httpx.Response(404, json={"error": {"title": "Not found"}})
+        own = [one for one in records if one["customer_id"] == owner or not filters]
+        return kit.cut(name, {"customers": people, "points": own}.get(name, []), request)
+
+    return kit.served(answer)
+
+
+async def test_amounts_have_all_their_digits(tmp_path):
+    """Points are added and shown by their digits: neither rounded to six of them nor with those of a float."""
+    file = tmp_path / "x.csv"
+    async with having({"c1": [1_234_567, 0.25], "c2": [0.1, 0.2]}) as client:
+        await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
+    assert [row["has"] for row in read(file)] == ["points: 1234567.25", "points: 0.3"]
+
+
+async def test_a_server_that_ignores_the_filter_of_points(tmp_path):
+    """All points of the project would be each customer's: the run ends with what to do, and writes no plan."""
+    file = tmp_path / "x.csv"
+    async with having({"c1": [1], "c2": [2]}, filters=False) as client:
+        with pytest.raises(ResponseError, match=r"GET /points: the server ignores the filter customer_id.*plan=False"):
+            await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
+    assert not file.exists()
+
+
+async def test_one_who_is_there_is_kept_whatever_the_points(tmp_path):
+    """Points below zero are more than those of a customer who was deleted."""
+    file = tmp_path / "x.csv"
+    async with having({"c1": [], "c2": [-5]}, gone=["c1"]) as client:
+        await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
+    assert [row["plan"] for row in read(file)] == ["none: deleted meanwhile", "keep: it has the most"]
 
 
 async def test_a_value_of_too_many_records_joins_nothing(sandbox, tmp_path):
