@@ -14,7 +14,7 @@ from carecloud_async.errors import BadRequestError, ConfigurationError, InvalidP
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.resources.declare import Options, posts
 
-__all__ = ["BatchReport", "batches", "check_rows"]
+__all__ = ["BatchReport", "batches", "check_rows", "reporting"]
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
@@ -42,24 +42,24 @@ def batches(operation_id: str, path: str, **options: Unpack[Options]) -> Callabl
     """Declare a batch: a POST of 1 to 1,000 rows, which are the method's first argument."""
     options["check"] = check_rows
     post = posts(operation_id, path, **options)
+    return lambda function: reporting(post(function))
 
-    def declare(function: F) -> F:
-        ask = post(function)
-        rows_name = ask.declared.signature.record_argument  # type: ignore[attr-defined]
 
-        @functools.wraps(ask)
-        async def batch(self: Any, *args: Any, **kwargs: Any) -> None:
-            try:
-                await ask(self, *args, **kwargs)
-            except BadRequestError as error:
-                if kwargs.get("error_processing") == ErrorProcessing.KEEP_VALID:
-                    error.may_have_happened = True
-                    error.report = _report(error, rows=len(args[0] if args else kwargs[rows_name]))
-                raise
+def reporting(ask: F) -> F:
+    """Let a declared batch say what it did to the other rows, where it was refused and kept the valid ones."""
+    rows_name = ask.declared.signature.record_argument  # type: ignore[attr-defined]
 
-        return batch  # type: ignore[return-value]
+    @functools.wraps(ask)
+    async def batch(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            await ask(self, *args, **kwargs)
+        except BadRequestError as error:
+            if kwargs.get("error_processing") == ErrorProcessing.KEEP_VALID:
+                error.may_have_happened = True
+                error.report = _report(error, rows=len(args[0] if args else kwargs[rows_name]))
+            raise
 
-    return declare
+    return batch  # type: ignore[return-value]
 
 
 def check_rows(_: Any, values: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async._calls.call.operation import ENTERPRISE_ONLY
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.resources.batches import batches, check_rows
+from carecloud_async.resources.batches import batches, check_rows, reporting
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts
 
@@ -193,6 +193,7 @@ class ProductReservationPrices(BulkWriting, call="product_reservation_prices"):
         does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
+    @reporting
     @deletes(
         "postBulkDeleteProductReservationPrices",
         "/product-reservation-prices/batch",

@@ -10,6 +10,7 @@ from carecloud_async.models import (
     ErrorProcessing,
     PluIdInput,
     ProductInput,
+    ProductReservationPriceIdInput,
     PropertyRecordInput,
 )
 from carecloud_async.resources import OPERATIONS
@@ -96,3 +97,14 @@ async def test_a_fault_that_names_no_row_is_kept_apart(client, sandbox):
     report = caught.value.report
     assert {number: len(found) for number, found in report.refused.items()} == {0: 1, 1: 2}
     assert [one.name for one in report.unnamed] == ["address1", "9"]
+
+
+async def test_a_batch_of_deletions_says_what_was_refused(client, sandbox):
+    """It deletes the others, as a batch of writes keeps its valid rows: the error says so."""
+    error = json.dumps({"error": {"error_data": {"invalid_params": [{"name": "1", "reason": "not_found"}]}}}).encode()
+    sandbox.faults.add("DELETE /product-reservation-prices/batch", status=400, body=error)
+    rows = [ProductReservationPriceIdInput(product_reservation_price_id=one) for one in ("a", "b")]
+    with pytest.raises(BadRequestError) as caught:
+        await client.product_reservation_prices.delete_batch(rows, error_processing=ErrorProcessing.KEEP_VALID)
+    assert caught.value.may_have_happened
+    assert (caught.value.report.rows, [*caught.value.report.refused]) == (2, [1])
