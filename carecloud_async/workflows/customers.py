@@ -55,7 +55,8 @@ async def find_customer(client: CareCloud, *, customer_source_id: str, external_
         external_id: the customer's id there; upper and lower case differ.
 
     Raises:
-        ConflictError: several customers have this id; merge them in CareCloud first.
+        ConflictError: several customers have this id; merge them in CareCloud first. Or it is taken, and the server
+            does not show by whom.
         ConfigurationError: an argument is empty.
     """
     # Servers that know external_ids[] ignore external_id; older ones know external_id alone.
@@ -64,12 +65,15 @@ async def find_customer(client: CareCloud, *, customer_source_id: str, external_
     )
     shown, hidden = dict[str, str](), dict[str, str]()
     for record in await look_up(records):
-        if not record.customer_id or not same_id(record.customer_source_id, customer_source_id):
+        if not same_id(record.customer_source_id, customer_source_id):
             continue
+        owner = record.customer_id or ""
         if same_key(record.external_id, external_id):
-            shown[record.customer_id.casefold()] = record.customer_id
-        elif may_be_second_id(record.external_id or "", external_id):
-            hidden[record.customer_id.casefold()] = record.customer_id
+            shown[owner.casefold()] = owner
+        elif owner and may_be_second_id(record.external_id or "", external_id):
+            hidden[owner.casefold()] = owner
+    if "" in shown:
+        raise ConflictError("the external id is taken in the source, and its customer is not shown: nothing was written")
     # Records that show another id hold this one as a second id, unless the server ignores the filter.
     if hidden and await filters_external_ids(client.customer_source_records, customer_source_id):
         shown |= hidden

@@ -1,5 +1,7 @@
 """Customers by external id, sign-up and newsletter."""
 
+import json
+
 import pytest
 from workflow_server import DEVICE, RefusedError, page
 
@@ -15,6 +17,7 @@ from carecloud_async import (
     OutcomeUnknownError,
     PersonalInformationInput,
 )
+from carecloud_async.resources.customers.bulk_lookups import find_source_holders
 from carecloud_async.workflows import (
     SyncedCustomer,
     check_sign_up,
@@ -93,6 +96,23 @@ async def test_ids_in_another_case_are_the_same(client, server, records):
         "GET /customer-source-records", lambda sent: page("customer_source_records", record("x", external_id="a"))
     )
     assert await find_customer(client, customer_source_id="shop", external_id="A") is None
+
+
+async def test_a_taken_id_whose_customer_is_not_shown(client, server, records):
+    """It is no free one: nobody is created with it, and nobody else gets it."""
+    records.append(record(None))
+    with pytest.raises(ConflictError, match="its customer is not shown"):
+        await sync_customer(client, customer=JANE, **IDS)
+    with pytest.raises(ConflictError, match="its customer is not shown"):
+        await link_customer(client, customer_id="jane", **IDS)
+    assert {name for name, _ in server.requests} == {"GET /customer-source-records"}
+
+
+async def test_bulk_writes_take_no_id_of_another_source(client, records):
+    """A server that ignores the filter of the source shows the same id of other systems: it is another customer's."""
+    records += [record("john", source="till"), record("jane", source="SHOP")]
+    found = await find_source_holders(client.customers._as_family(), [("shop", "7")])
+    assert [json.loads(line) for _, line in found] == [{"customer_id": "jane"}]
 
 
 @pytest.mark.parametrize(("shown", "found"), [(" 7\u0161 ", "jane"), ("7S", None), ("7\u0160", None), ("7s", None)])

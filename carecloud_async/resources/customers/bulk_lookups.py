@@ -14,6 +14,7 @@ from carecloud_async.bulk.family import Family, FoundRecords, normal_phone
 from carecloud_async.bulk.pages import PAGE, TakenError, read_some
 from carecloud_async.bulk.parts import NamedPart
 from carecloud_async.errors import BadRequestError
+from carecloud_async.models.ids import same_id
 from carecloud_async.resources.customers.external_ids import filters_external_ids, may_be_second_id
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ async def _shown_ids(
     """Return the ids in a source that records show, each with its customer; either may be empty."""
     listing = records.list(customer_source_id=source, external_ids=external_ids, count=PAGE).fresh()
     found = [msgspec.json.decode(line) for line in await read_some(listing, alone=len(external_ids) == 1)]
-    return [(_text_at(one, "external_id").strip(), _text_at(one, "customer_id")) for one in found]
+    # A server that ignores the filter of the source shows the same ids of other systems, which are other customers'.
+    own = [one for one in found if same_id(_text_at(one, "customer_source_id") or source, source)]
+    return [(_text_at(one, "external_id").strip(), _text_at(one, "customer_id")) for one in own]
 
 
 async def find_by_phone(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
