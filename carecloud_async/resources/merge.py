@@ -10,10 +10,18 @@ from datetime import tzinfo
 from functools import partial
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
+from carecloud_async._base.codec.fields import (
+    UNSET,
+    api_names,
+    core_type,
+    core_types,
+    element_type,
+    is_model,
+    typed_cache,
+)
 from carecloud_async._base.codec.raw_json import NULL, RawJson, elements, exact, members
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
@@ -38,6 +46,7 @@ class MergeRules:
         extra_fields: fields of the body next to the record; they are never read back and are sent only if named.
         ids_in_record: ids of the path that the record repeats.
         required_objects: objects that every record has.
+        superseded: fields that the API ignores next to other ones, with these, both dotted.
     """
 
     part: str
@@ -45,6 +54,7 @@ class MergeRules:
     extra_fields: Collection[str] = ()
     ids_in_record: Collection[str] = ()
     required_objects: Collection[str] = ()
+    superseded: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True, repr=False)
@@ -120,13 +130,42 @@ def merge(
     base = record_of(record)
     merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | path_ids
     more = {name: merged.pop(name) for name in rules.extra_fields if name in changes and name in merged}
+    changed = [*differences(merged, base)]
+    for old, new in rules.superseded.items():
+        if any(one == old or one.startswith(f"{old}.") for one in changed) and not _is_named(changes, new):
+            _leave_out(merged, new, old)
     return MergedRecord(
         body={rules.part: merged, **more},
-        changed=(*differences(merged, base), *more),
+        changed=(*changed, *more),
         base=base,
         sent=merged,
         record_of=record_of,
     )
+
+
+def _is_named(changes: Any, path: str) -> bool:
+    """Return whether changes, dicts or inputs, name a dotted field."""
+    for name in path.split("."):
+        changes = changes.get(name, UNSET) if isinstance(changes, Mapping) else getattr(changes, name, UNSET)
+    return changes is not UNSET
+
+
+def _leave_out(merged: dict[str, Any], new: str, old: str) -> None:
+    """Leave a field without values out of a record, since the API would ignore the change of an older one next to it.
+
+    Raises:
+        ConfigurationError: the field has values, which would be lost.
+    """
+    *objects, name = new.split(".")
+    place: Any = merged
+    for one in objects:
+        place = _as_tree(place.get(one))
+    if place.get(name, NULL) not in _EMPTY:
+        raise ConfigurationError(
+            f"{old}: the record has {new}, and the API ignores {old} next to it: name {new} in its place"
+        )
+    if name in place:
+        del place[name]
 
 
 def require_shown(record: RawJson, rules: MergeRules) -> None:

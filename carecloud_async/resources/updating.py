@@ -41,6 +41,8 @@ class Merging(TypedDict, total=False):
     """Ids of the path that the record repeats."""
     required_objects: Collection[str]
     """Objects that every record has: without one of them, a record that was read is not sent back."""
+    superseded: Mapping[str, str]
+    """Fields that the API ignores next to other ones, with these, both dotted."""
 
 
 class Updating(BulkWriting, Generic[Changes, Record]):
@@ -81,9 +83,9 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             ConflictError: the record differs from `if_unchanged`, and nothing was sent; or the answer of the PUT was
                 lost, and the record is neither what was sent nor what it was before (`may_have_happened`).
             OutcomeUnknownError: the answer was lost, and reading again or repeating did not help.
-            ConfigurationError: a name is unknown (the message has the nearest one) or read-only, there is no such
-                record in the list, or the record lacks an object that it must have, such as a customer's
-                `personal_information`.
+            ConfigurationError: a name is unknown (the message has the nearest one) or read-only, the API would ignore
+                it in this record, there is no such record in the list, or the record lacks an object that it must have,
+                such as a customer's `personal_information`.
             NotFoundError: there is no such record.
         """
         changes = conceal(changes)
@@ -126,6 +128,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             extra_fields=how.get("extra_fields", ()),
             ids_in_record=how.get("ids_in_record", ()),
             required_objects=how.get("required_objects", ()),
+            superseded=how.get("superseded", {}),
         )
 
     def _path_ids(self, record_id: str) -> dict[str, str]:

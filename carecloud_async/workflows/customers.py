@@ -112,6 +112,7 @@ async def sync_customer(
     Raises:
         BadRequestError: the server refused the record; `has_reason("already_exists")` where another customer has the
             e-mail address.
+        ConfigurationError: the `agreement` of a customer who has `consents` would change; see `customers.update`.
         ConflictError: several customers have this external id.
         NotFoundError: the external id leads to a customer who is gone.
         OutcomeUnknownError: the answer was lost and no such customer shows up. Call again when the server can no longer

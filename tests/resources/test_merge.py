@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from resource_wire import Wire, answer
 
+from carecloud_async import AgreementInput
 from carecloud_async._base import codec
 from carecloud_async._base.codec.raw_json import RawJson, elements, exact, members
-from carecloud_async.errors import ConflictError
+from carecloud_async.errors import ConfigurationError, ConflictError
 from carecloud_async.resources.bookings import Bookings
 from carecloud_async.resources.cards import Entrances
 from carecloud_async.resources.customers import Customers
@@ -117,6 +118,38 @@ def test_the_changed_fields_are_named(changes, changed):
         "birthdate": "1985-02-12", "last_name": null, "address": [],
         "consents": [{"consent_id": "c", "last_change": "2026-01-01 00:00:00"}]}}"""
     assert sorted(merged(record, changes).changed) == sorted(f"personal_information.{name}" for name in changed)
+
+
+def with_consents(consents):
+    return b'{"personal_information":{"agreement":{"agreement_gtc":1},"consents":%b}}' % consents
+
+
+CONSENTS = b'[{"consent_id":"c","consent_value":1}]'
+
+
+@pytest.mark.parametrize("agreement", [{"agreement_gtc": 0}, AgreementInput(agreement_gtc=0), None])
+def test_older_consents_are_never_changed_in_vain(agreement):
+    """The API ignores `agreement` next to `consents`: a change of it alone is refused, unless these are empty."""
+    change = {"personal_information": {"agreement": agreement}}
+    with pytest.raises(ConfigurationError, match=r"the API ignores .* name personal_information\.consents in its place"):
+        merged(with_consents(CONSENTS), change)
+    for empty in (b"[]", b"null", b'""'):
+        assert "consents" not in json.loads(body(with_consents(empty), change))["personal_information"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"email": "b"},
+        {"email": "b", "agreement": {"agreement_gtc": 1}},
+        {"agreement": {"agreement_gtc": 0}, "consents": [{"consent_id": "c", "consent_value": 1}]},
+        {"agreement": {"agreement_gtc": 0}, "consents": [{"consent_id": "c", "consent_value": 0}]},
+    ],
+)
+def test_consents_go_back_beside_the_older_ones(changes):
+    """Both are sent as the server wrote them, or as the changes name them: then `consents` take effect."""
+    sent = json.loads(body(with_consents(CONSENTS), {"personal_information": changes}))["personal_information"]
+    assert sent["consents"] == changes.get("consents", json.loads(CONSENTS))
 
 
 def test_an_id_that_the_record_repeats_is_no_change():

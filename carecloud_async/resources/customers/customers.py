@@ -82,6 +82,7 @@ class Customers(
     model="CustomerUpdateInput",
     extra_fields=("password", "social_network_credentials", "property_records"),
     required_objects=("personal_information",),
+    superseded={"personal_information.agreement": "personal_information.consents"},
 ):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
@@ -263,7 +264,8 @@ class Customers(
         """Change the fields that you name, and keep all others (`GET`, then `PUT /customers/{customer_id}`).
 
         `password`, `social_network_credentials` and `property_records` are sent only if named. If they are omitted, the
-        API keeps the first two; it promises nothing for the third. All errors: `Updating.update`.
+        API keeps the first two; it promises nothing for the third. The API ignores the older `agreement` of a customer
+        who has `consents`: changing it raises, name `consents`. All errors: `Updating.update`.
 
         Args:
             customer_id: id of the customer.
