@@ -73,7 +73,7 @@ async def find_customer(client: CareCloud, *, customer_source_id: str, external_
         elif owner and may_be_second_id(record.external_id or "", external_id):
             hidden[owner.casefold()] = owner
     if "" in shown:
-        raise ConflictError("the external id is taken in the source, and its customer is not shown: nothing was written")
+        raise ConflictError("the external id is taken, and the server does not show by whom: nothing was written")
     # Records that show another id hold this one as a second id, unless the server ignores the filter.
     if hidden and await filters_external_ids(client.customer_source_records, customer_source_id):
         shown |= hidden

@@ -101,9 +101,9 @@ async def test_ids_in_another_case_are_the_same(client, server, records):
 async def test_a_taken_id_whose_customer_is_not_shown(client, server, records):
     """It is no free one: nobody is created with it, and nobody else gets it."""
     records.append(record(None))
-    with pytest.raises(ConflictError, match="its customer is not shown"):
+    with pytest.raises(ConflictError, match="does not show by whom"):
         await sync_customer(client, customer=JANE, **IDS)
-    with pytest.raises(ConflictError, match="its customer is not shown"):
+    with pytest.raises(ConflictError, match="does not show by whom"):
         await link_customer(client, customer_id="jane", **IDS)
     assert {name for name, _ in server.requests} == {"GET /customer-source-records"}
 
