@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from carecloud_async._calls.call.request_line import NotAnIdError
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.errors import (
     AuthenticationError,
@@ -85,7 +86,7 @@ def _kind(error: CareCloudError) -> Problem:
     match error:
         case CareCloudError(may_have_happened=True):
             return UNKNOWN
-        case NotFoundError():
+        case NotFoundError() | NotAnIdError():
             return NOT_FOUND
         case BadRequestError():
             return INVALID

@@ -8,6 +8,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import PlainTextResponse
 
 from carecloud_async import Customer, CustomerInput, CustomerSourceInput, PersonalInformationInput, errors
+from carecloud_async._calls.call.request_line import NotAnIdError
 from carecloud_async.bulk import errors as bulk_errors
 from carecloud_async.fastapi import (
     CareCloudDep,
@@ -53,6 +54,7 @@ CASES = [
     (errors.DeviceTokenConflictError("x"), 502, "upstream_failed"),
     (errors.ConflictError("x", fields=("personal_information.email",)), 409, "conflict"),
     (errors.ConfigurationError("x"), 500, "internal_error"),
+    (NotAnIdError("customer_id is empty or not an id"), 404, "not_found"),
     (errors.InterfaceError("x"), 500, "internal_error"),
     (errors.WrongEventLoopError("x"), 500, "internal_error"),
     (errors.ExportError("x"), 500, "internal_error"),
@@ -90,6 +92,7 @@ def test_every_error_is_in_the_table():
     values = [value for module in modules for value in vars(module).values()]
     every = {value for value in values if isinstance(value, type) and issubclass(value, Exception)}
     assert every - known == {errors.CareCloudError, errors.TransportError}
+    assert known - every == {NotAnIdError}
 
 
 @pytest.fixture
@@ -112,6 +115,14 @@ def app(make):
 
     install_error_handlers(app)
     return app
+
+
+@pytest.mark.parametrize("path", ["%20", "%2E%2E"])
+async def test_an_id_that_cannot_be_one(app, enter, path):
+    """A browser's text that no path can hold is the id of no record: 404, and nothing is sent."""
+    async with enter(app) as http:
+        answer = await http.get(f"/customers/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def test_an_unknown_record(app, enter):

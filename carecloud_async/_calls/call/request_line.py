@@ -20,7 +20,7 @@ from carecloud_async.errors import (
     ConfigurationError,
 )
 
-__all__ = ["MAX_REQUEST_LINE", "RequestSize", "check_request_line", "request_size"]
+__all__ = ["MAX_REQUEST_LINE", "NotAnIdError", "RequestSize", "check_request_line", "request_size"]
 
 #: The bytes of `GET /path?query HTTP/1.1` that servers accept: 8,192 in nginx (`large_client_header_buffers`), 8,190 in
 #: Apache (`LimitRequestLine`).
@@ -31,6 +31,10 @@ _VERSION: Final = " HTTP/1.1"
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 #: PHP reads this many variables of a query (`max_input_vars`) and silently drops the rest.
 MAX_VARIABLES = 1000
+
+
+class NotAnIdError(ConfigurationError):
+    """A text that stands for no record, since no path can hold it; it may come from a browser."""
 
 
 def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
@@ -63,7 +67,8 @@ def _segment(name: str, value: Any) -> str:
         return value
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
     if not text.strip() or text in {".", ".."} or not is_unicode(text):
-        raise ConfigurationError(f"{name} is empty or not an id: the API's ids are non-empty strings")
+        problem = f"{name} is empty or not an id: the API's ids are non-empty strings"
+        raise NotAnIdError(problem) if isinstance(value, str) else ConfigurationError(problem)
     return quote(text, safe="")
 
 
