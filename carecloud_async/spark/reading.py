@@ -75,18 +75,19 @@ class ListReader:
         async with self._connect() as client:
             yield self.settings.listing(client)
 
-    def find_ranges(self) -> list[IdRange]:
-        """Return ranges of ids that cover the list; one for a list without an order of ids."""
+    def find_ranges(self) -> tuple[list[IdRange], bool]:
+        """Return ranges of ids that cover the list, one if it has no order of ids, and whether it has records."""
         return run(self._find_ranges)
 
-    async def _find_ranges(self) -> list[IdRange]:
+    async def _find_ranges(self) -> tuple[list[IdRange], bool]:
         settings = self.settings
         async with self.open() as listing:
             try:
-                pages = math.ceil(await listing.total() / settings.count) if settings.partitions > 1 else 1
+                total = await listing.total()
             except ResponseError:  # the server does not say how many there are
-                return [IdRange()]
-            return await find_ranges(listing.export_source(), partitions=min(settings.partitions, pages))
+                return [IdRange()], False
+            pages = math.ceil(total / settings.count)
+            return await find_ranges(listing.export_source(), partitions=min(settings.partitions, pages)), total > 0
 
     def read_partition(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition, in Spark's own Arrow types.

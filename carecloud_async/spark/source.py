@@ -104,7 +104,8 @@ class _WholeReader(ListReader, DataSourceReader):
         since = self.settings.changed_since
         if since is not None:
             return [InputPartition(Partition(changed_since=since))]
-        return [InputPartition(Partition(id_range=one)) for one in self.find_ranges()]
+        ranges, has_records = self.find_ranges()
+        return [InputPartition(Partition(id_range=one, expects_records=has_records)) for one in ranges]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""
@@ -200,9 +201,9 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         doubts = any(one.get(_HAS_RECORDS, False) for one in (start, end))
         if since is not None:
             return [InputPartition(Partition(changed_since=since, before=before, expects_records=doubts))]
-        return [
-            InputPartition(Partition(id_range=one, before=before, expects_records=doubts)) for one in self.find_ranges()
-        ]
+        ranges, has_records = self.find_ranges()
+        doubts = doubts or has_records
+        return [InputPartition(Partition(id_range=one, before=before, expects_records=doubts)) for one in ranges]
 
     async def _require_same_stream(self, *offsets: Offset) -> None:
         """Check that a stream that is restarted reads what it read before.

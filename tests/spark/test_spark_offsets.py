@@ -16,7 +16,7 @@ from spelling_server import SPELLINGS, SpellingServer
 from carecloud_async.errors import ExportError
 from carecloud_async.spark import CareCloudDataSource
 from carecloud_async.spark.settings import ReadSettings
-from carecloud_async.spark.source import ChangesReader
+from carecloud_async.spark.source import ChangesReader, _WholeReader
 
 
 def reader(server, *, timezone="Europe/Prague", **more):
@@ -90,6 +90,21 @@ def test_a_stream_loses_no_change_however_times_are_spelled(spelling):
 def rows(stream, begin, end):
     batches = [batch for one in stream.partitions(begin, end) for batch in stream.read(one)]
     return [one for batch in batches for one in batch.column("customer_id").to_pylist()]
+
+
+@pytest.mark.parametrize("partitions", ["1", "8"])
+def test_a_short_list_that_is_emptied_after_it_was_planned_is_no_empty_table(partitions):
+    """A list of one page that had records when the read was planned fails its task while it is empty."""
+    options = {"resource": "customers", "partitions": partitions}
+    server = ChangeServer(old_times(hexes(60)))
+    schema = CareCloudDataSource(options).schema()
+    whole = _WholeReader(connect=server.client, settings=ReadSettings.read(options), schema=schema)
+    (partition,) = whole.partitions()
+    times, server.times = server.times, {}
+    with pytest.raises(ExportError):
+        [*whole.read(partition)]
+    server.times = times
+    assert sum(batch.num_rows for batch in whole.read(partition)) == 60
 
 
 @pytest.mark.parametrize("batch", ["first", "later"])
