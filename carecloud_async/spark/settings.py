@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import date
 from typing import Any
 
 from attrs import field, frozen
@@ -90,16 +91,23 @@ def read_options(options: Mapping[str, object]) -> dict[str, str]:
         spark.read.format("carecloud").options(**checked).load()
 
     Args:
-        options: see `carecloud_async.spark`; numbers and booleans become texts.
+        options: see `carecloud_async.spark`; numbers, booleans and times become texts, and `None` is left out.
 
     Raises:
         ConfigurationError: one is missing, unknown or of the wrong kind; the message says what to write.
     """
-    texts = {name: str(value) for name, value in options.items()}
-    ReadSettings.read(texts)
+    texts = {name: _as_text(name, value) for name, value in options.items() if value is not None}
+    ReadSettings.read(texts).model()  # which checks the values of filters
     if texts.get("requests_per_second"):
         RateLimit(requests_per_second=_rate(texts["requests_per_second"]))
     return texts
+
+
+def _as_text(name: str, value: object) -> str:
+    if not isinstance(value, str | int | float | date):
+        kind = type(value).__name__
+        raise ConfigurationError(f"{name} must be a text, not a {kind}: write several values as one, with commas")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @asynccontextmanager

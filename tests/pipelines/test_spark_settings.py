@@ -60,6 +60,21 @@ def test_mistakes_say_what_to_write(options, words):
         assert "hidden" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "words"), [(["a", "b"], "not a list: write several values as one"), (" ", "one text that is not empty")]
+)
+def test_a_filter_that_would_find_something_else_is_told(value, words):
+    """A list would become a text with brackets, which finds nothing; no value is repeated."""
+    with pytest.raises(ConfigurationError, match=words):
+        read_options({"resource": "customers", "filter.last_name": value})
+
+
+def test_values_become_the_texts_that_they_mean():
+    """Booleans as the API has them, and no text `None` for what is not given."""
+    given = {"resource": "cards", "filter.is_valid": True, "partitions": 2, "changed_since": None}
+    assert read_options(given) == {"resource": "cards", "filter.is_valid": "true", "partitions": "2"}
+
+
 def test_options_are_checked_before_a_session():
     """`read_options` needs neither Spark nor Java, and returns texts; mistakes are reported first."""
     script = (
@@ -69,7 +84,7 @@ def test_options_are_checked_before_a_session():
         "read_options({'resource': 'cards', 'requests_per_second': 0})\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.stdout == "{'resource': 'cards', 'partitions': '2', 'allow_inexact': 'True'}\n"
+    assert done.stdout == "{'resource': 'cards', 'partitions': '2', 'allow_inexact': 'true'}\n"
     assert "ConfigurationError: " in done.stderr.splitlines()[-1]
     assert "requests_per_second" in done.stderr.splitlines()[-1]
 
