@@ -1,11 +1,14 @@
 """CareCloud as a destination of dlt: each load package is a bulk write, exact after dlt's own retries.
 
 Each file of a load package has a journal under its own name. If dlt tries a file again, the earlier bulk write is
-resumed; a file that was written is not written again.
+resumed; a file that was written is not written again. With other columns, defaults or values, rows with a key are
+written from the first one on, and found by their keys.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
@@ -113,15 +116,25 @@ class _Writer:
         done = folder / f"{name}.done"
         if done.exists():
             return
-        journal = folder / f"{name}.db"
+        journal = folder / f"{name}{self._settings_digest()}.db"
         report = anyio.run(self._write, file, journal, name)
         replace_file(done, b"")
         sync_folder(folder)
-        journal.unlink(missing_ok=True)  # of rows without a key it is kept until the note is durable
+        # Of rows without a key it is kept until the note is durable. Attempts before a correction had others.
+        for one in (journal, *folder.glob(f"{name}.*.db*")):
+            one.unlink(missing_ok=True)
         if not report.complete:
             counts = report.refused, report.conflict, report.unknown
             found = f"{table}: {counts[0]} rows were refused, {counts[1]} in conflict, {counts[2]} unknown"
             dlt_log.warning(f"{found}; rejects= writes the refused ones to a file, max_refused= lets the load fail")
+
+    def _settings_digest(self) -> str:
+        """Return an ending of the journal's name by what an attempt may correct, if rows are found by their keys."""
+        if self.options["match"] is None or self.options["mode"] == "create":
+            return ""  # another journal would not know which records were made
+        names = ("columns", "ignore_columns", "defaults", "values")
+        settings = [self.options.get(name) for name in names], self.rejects is None
+        return f".{hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]}"
 
     async def _write(self, file: Path, journal: Path, name: str) -> BulkWriteReport:
         rejects = None if self.rejects is None else self.rejects / f"{name}.jsonl"

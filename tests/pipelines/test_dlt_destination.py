@@ -7,6 +7,7 @@ import pytest
 from kit import connect
 
 from carecloud_async import ConfigurationError
+from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.sandbox import Sandbox
 
 dlt = pytest.importorskip("dlt")
@@ -132,6 +133,29 @@ def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeyp
         writer.write(file, "customers")
     found = [one for one in emails(sandbox) if one.startswith("dlt")]
     assert len(found) == len(set(found)) == 20
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong", "right"),
+    [
+        ({"email": "own@example.com"}, {"max_refused": 0}, {"defaults": {**SOURCE, "language_id": "en"}}),
+        ({"mail": "own@example.com", "language_id": "en"}, {}, {"columns": {"mail": "email"}}),
+    ],
+)
+def test_a_load_that_was_refused_goes_on_with_corrected_options(sandbox, tmp_path, monkeypatch, row, wrong, right):
+    """Rows with a key are written by the next attempt with other columns or defaults, once, and leave no journal."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = tmp_path / "1700000000.123" / "started_jobs" / "customers.1234abcd.0.typed-jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(typed_json.typed_dumpb([row]) + b"\n")
+    options = {"match": "email", "mode": "upsert", "columns": {}, "defaults": SOURCE}
+    more = {"family": "customers", "of": (), "make_client": lambda: connect(sandbox), "rejects": None}
+    with pytest.raises(BulkWriteError):
+        _Writer(options={**options, **wrong}, **more).write(file, "customers")
+    for _ in range(2):
+        _Writer(options={**options, **right}, **more).write(file, "customers")
+    assert emails(sandbox).count("own@example.com") == 1
+    assert not [*(tmp_path / "state" / "carecloud-async-dlt").glob("*.db")]
 
 
 def test_a_large_file_is_read_line_by_line(tmp_path):
