@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,15 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.dlt.settings import client_of_settings
 from carecloud_async.errors import ConfigurationError, ExportError
+from carecloud_async.fixes import Fix
 from carecloud_async.resources.lookup.by_name import find_list, open_list
 
 __all__ = ["carecloud_source"]
 
 #: The column that marks a row as deleted; always null in the table.
 _DELETED = "carecloud_deleted"
+
+_FULL = Fix("if they were really deleted, run once with full=True, and with allow_inexact=True if no record is left")
 
 _TYPES = {"int": "bigint", "float": "double", "bool": "bool", "date": "date", "datetime": "timestamp"}
 
@@ -155,11 +158,11 @@ class _List:
 def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResource:
     source = the_list.source()
     incremental = the_list.operation.id_field is not None and has_changes(source) and the_list.operation.paged
-    fingerprints = source.fingerprints()
 
     def rows() -> Iterator[Any]:
         state, filled, replaces = dlt.current.resource_state(), _filled(), _replaces_table()
         name = dlt.current.resource_name()
+        fingerprints = {**source.fingerprints(), **_other_table()}
         known = state if not replaces and state.get("list") == fingerprints else {}
         since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
         with spool(
@@ -195,17 +198,17 @@ def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folde
     source = the_list.source()
     if the_list.operation.id_field is None:
         raise ConfigurationError(f"{source.name} has no ids, by which deleted rows could be found: leave deletions out")
-    fingerprints = source.fingerprints()
 
     def rows() -> Iterator[Any]:
         state, filled, is_full = dlt.current.resource_state(), _filled(), _replaces_table()
         name = dlt.current.resource_name()  # a list may be loaded under several names
+        fingerprints = {**source.fingerprints(), **_other_table()}
         # Not in the resource's state, which dlt empties where a table is replaced: a run that fails must not end it.
         generations = dlt.current.source_state().setdefault("generations", {})
         last, is_filled = generations.get(name), bool(filled.get(name) or state.get("list"))
         begins = is_full or last is None or state.get("compared") != fingerprints
         path, generation = begin_generation(_states(folder), name, last=last, is_empty=begins)
-        with spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
+        with _naming_full(), spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
             report = spooled.report
             # What other runs loaded is not in a state that begins, which could not delete it. A new table is merged:
             # only then does dlt give it the columns that later merges need.
@@ -227,9 +230,31 @@ def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folde
     return the_list.resource(rows, replaces=full, columns=columns)
 
 
+def _running() -> DltResource:
+    running: DltResource = dlt.current.source().resources[dlt.current.resource_name()]
+    return running
+
+
+def _other_table() -> dict[str, str]:
+    """Return the running resource's table, where the user gave it another: what is known of one is not in the next."""
+    table = _running().table_name
+    return {"table": table} if isinstance(table, str) and table != dlt.current.resource_name() else {}
+
+
+@contextmanager
+def _naming_full() -> Iterator[None]:
+    """Name what this source has for a list that lost more than half of its records."""
+    try:
+        yield
+    except ExportError as error:
+        if error.fix is None or "allow_shrink" not in error.fix.settings:
+            raise
+        raise ExportError(error.problem, fix=_FULL) from None
+
+
 def _replaces_table() -> bool:
     """Return whether dlt replaces the running resource's table: by our hint, or one that the user gave dlt."""
-    wanted = dlt.current.source().resources[dlt.current.resource_name()].write_disposition
+    wanted: Any = _running().write_disposition
     return (wanted.get("disposition") if isinstance(wanted, dict) else wanted) == "replace"
 
 

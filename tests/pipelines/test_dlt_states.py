@@ -92,6 +92,35 @@ def test_a_list_under_two_names_has_two_states(sandbox, pipeline):
     assert ids(pipeline) == ids(pipeline, "others") == sorted(sandbox.customers.ids())
 
 
+@pytest.mark.parametrize("options", [{}, {"deletions": True}])
+def test_another_table_gets_the_whole_list(sandbox, pipeline, options):
+    """A resource that is led to another table by a hint knows nothing of that table, and loads everything."""
+
+    def run(table=None):
+        source = carecloud_source("customers", client=lambda: connect(sandbox), **options)
+        if table is not None:
+            source.resources["customers"].apply_hints(table_name=table)
+        pipeline.run(source).raise_on_failed_jobs()
+        sandbox.advance(86_400)
+
+    run()
+    run("clients")
+    run("clients")
+    assert ids(pipeline) == ids(pipeline, "clients") == sorted(sandbox.customers.ids())
+
+
+def test_a_list_that_lost_most_of_its_records_names_what_this_source_has(sandbox, night):
+    """The refusal names `full=True`, which accepts it, and not `allow_shrink`, which other programs have."""
+    night("countries", deletions=True)
+    countries = sandbox.records("countries")
+    for one in countries.ids()[1:]:
+        countries.delete(one)
+    with pytest.raises(Exception, match="full=True") as caught:
+        night("countries", deletions=True)
+    assert "allow_shrink" not in str(caught.value)
+    night("countries", deletions=True, full=True)
+
+
 def test_two_pipelines_of_one_name_do_not_take_each_others_state(sandbox, pipeline, night, tmp_path):
     """Two machines with one folder of states: one of them is told that its state is gone, and no deletion is lost."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
