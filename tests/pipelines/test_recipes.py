@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from carecloud_async import ExportError
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
 
 pyarrow = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
@@ -91,6 +92,9 @@ def test_prefect(sandbox, monkeypatch):
     exec(compile(recipe("Prefect"), "prefect", "exec"), names)
     assert asyncio.run(names["carecloud_night"]()) == 300
     next_night(sandbox)
+    with pytest.raises(ExportError, match="exists already"):
+        asyncio.run(names["carecloud_night"]())
+    Path("night.parquet").unlink()
     assert asyncio.run(names["carecloud_night"]()) == 3
 
 
