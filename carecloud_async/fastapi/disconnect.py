@@ -14,7 +14,7 @@ from typing import TypeGuard
 
 import anyio
 from fastapi import Depends, HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.types import Message, Receive, Scope
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
@@ -95,7 +95,7 @@ async def _listening_to_the_end(connection: HTTPConnection) -> AsyncIterator[Non
     if not _only_reads(connection) or tuple(map(int, version.split("."))) < _RESPONSES_ONLY_SEND:
         yield
         return
-    await connection.body()  # empty, and received already; from here on the handler reads it from memory
+    await _receive_body(connection)
     async with listening(connection.scope, connection.receive):
         yield
 
@@ -111,9 +111,17 @@ async def cancelled_by_hang_up(
     if not _only_reads(connection):
         yield
         return
-    await connection.body()  # as above
+    await _receive_body(connection)
     async with listening(connection.scope, connection.receive) as hang_up, hang_up.cancels():
         yield
+
+
+async def _receive_body(request: Request) -> None:
+    """Receive the body, which is empty: from here on the handler reads it from memory."""
+    try:
+        await request.body()
+    except ClientDisconnect:  # before this dependency had its turn
+        raise ClientDisconnectedError from None
 
 
 def _only_reads(connection: HTTPConnection) -> TypeGuard[Request]:

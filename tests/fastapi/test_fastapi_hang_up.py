@@ -163,3 +163,25 @@ async def test_answer_to_a_browser_that_is_gone(make, enter):
         gone.set()
     assert sent[0]["status"] == 499
     assert sandbox.in_flight == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+async def test_a_browser_that_hung_up_before_its_turn(make, version):
+    """A disconnect that is the first message of a request is a 499, and no failure of the application."""
+    app, sent = FastAPI(), []
+    app.state.carecloud_default = make()
+
+    @app.get("/")
+    async def show(carecloud: CareCloudDep) -> None: ...
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    asgi = {"version": "3.0", "spec_version": version}
+    scope = {"type": "http", "asgi": asgi, "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 499
