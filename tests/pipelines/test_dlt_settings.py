@@ -48,6 +48,9 @@ def test_a_source_takes_its_settings_from_dlt(pipeline, tmp_path, monkeypatch, s
         monkeypatch.setenv("CARECLOUD_PASSWORD_FILE", str(tmp_path / "of another project"))
         pipeline.run(carecloud_async_dlt.carecloud_source("customers", "cards")).raise_on_failed_jobs()
         assert sandbox.count("POST /users/actions/login") == 1
+    assert USER_PASSWORD not in pipeline.last_trace.asstr(verbosity=2)
+    kept = [file for file in (tmp_path / "dlt").rglob("*") if file.is_file()]
+    assert [file for file in kept if USER_PASSWORD.encode() in file.read_bytes()] == []
     with pipeline.sql_client() as client, client.execute_query("SELECT count(*) FROM customers") as cursor:
         assert cursor.fetchone()[0] == 20
 
