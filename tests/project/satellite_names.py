@@ -33,6 +33,7 @@ NAMES = {
     "_calls.call.filters": "Kind",
     "_calls.call.login": "LoginSender",
     "_calls.call.operation": "CallRequest Operation PAGING",
+    "_calls.call.request_line": "NotAnIdError",
     "_calls.call.retry": "FailureKind RetryPolicy",
     "_calls.http.destinations": "guarding",
     "_calls.http.timeout": "Timeout",
