@@ -24,6 +24,9 @@ from carecloud_async.cli.signals import ignores_signals
 
 __all__ = ["changes"]
 
+#: The most days for `--compare-every`: a century.
+_MOST_DAYS = 36_500
+
 
 @expands_options
 def changes(
@@ -70,8 +73,8 @@ def changes(
     operation, target, arguments = source.prepare(resource, file, state)
     if target.is_stdout:
         raise UsageError("-o must be a file: the state is updated when it is complete")
-    if compare_every is not None and not compare_every > 0:
-        raise UsageError(f"--compare-every must be greater than 0 days, not {compare_every:g}")
+    if compare_every is not None and not 0 < compare_every <= _MOST_DAYS:
+        raise UsageError(f"--compare-every must be above 0 and at most {_MOST_DAYS:,} days, not {compare_every:g}")
     warn_of_values()
 
     written: list[WrittenChanges] = []

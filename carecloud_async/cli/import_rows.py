@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
 from collections import Counter
@@ -152,7 +153,7 @@ class ImportOptions:
             "ignore_columns": ignored,
             "defaults": dict(split_pair("--default", one) for one in defaults),
             "values": dict(split_pair("--value", one) for one in of_all),
-            "max_refused": int(most) if most is not None and most >= 1 else most,
+            "max_refused": int(most) if most is not None and 1 <= most < math.inf else most,
         }
 
 

@@ -43,7 +43,12 @@ def test_a_list_that_is_half_gone(carecloud, project):
 
 def test_mistakes(carecloud, project):
     """stdout, one file twice and a period that is none are wrong usage, and nothing is sent."""
-    for more in (("-o", "-"), ("-o", "s"), ("-o", "c.jsonl", "--compare-every", "0")):
+    for more in (
+        ("-o", "-"),
+        ("-o", "s"),
+        ("-o", "c.jsonl", "--compare-every", "0"),
+        ("-o", "c.jsonl", "--compare-every", "inf"),
+    ):
         refused = carecloud("changes", "customers", "--state", "s", *more)
         assert (refused.code, refused.line.count("\n")) == (2, 0), refused.err
     assert project.count() == 0
