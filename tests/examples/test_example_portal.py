@@ -4,6 +4,7 @@ import base64
 import re
 import runpy
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -130,6 +131,17 @@ def test_guesses_are_braked(sandbox_url):
         assert answer.status_code == 429
         assert 0 < int(answer.headers["retry-after"]) <= 300
         assert "Too many tries" in answer.text
+
+
+def test_guesses_at_once_are_braked_too(sandbox_url):
+    """Of a dozen wrong passwords in flight together five are tried."""
+    with portal_of_its_own(sandbox_url) as url, ThreadPoolExecutor(12) as threads:
+
+        def guess(number):
+            with httpx.Client(base_url=url) as http:
+                return log_in(http, password=f"guess {number}").status_code
+
+        assert sorted(threads.map(guess, range(12))) == [401] * 5 + [429] * 7
 
 
 def test_a_missing_id_is_named(monkeypatch):

@@ -162,15 +162,15 @@ async def log_in(
         answer = page(request, "login", status=429, error="Too many tries. Please wait a few minutes.", email=email)
         answer.headers["Retry-After"] = str(math.ceil(seconds))
         return answer
+    tries.begin(keys)
     identity = CustomerSession(new_device(), login_type="email", login_value=email, password=password)
     try:
         login = await carecloud.acting_as(identity).login()
     except AuthenticationError as error:
         if not error.login_refused:
             raise  # the portal's own credentials, not the customer's
-        tries.refused(keys)
         return page(request, "login", status=401, error="The e-mail or the password is wrong.", email=email)
-    tries.accepted(keys[0])
+    tries.succeed(*keys)
     await end_session(request)
     await sessions_of(request).put(session_key(request), login)
     return RedirectResponse("/profile", status_code=303)

@@ -1,4 +1,4 @@
-"""A limit on refused passwords, for each e-mail and for each network address.
+"""A limit on logins that fail, for each e-mail and for each network address.
 
 CareCloud has limits of its own, which all customers share. This limit answers before anything is sent, so that one
 guesser does not use up CareCloud's. It counts in the memory of one process: with several workers, keep the counters in
@@ -16,10 +16,10 @@ _MOST_KEYS = 10_000
 
 
 class Tries:
-    """Counts refused logins.
+    """Counts tries to log in, but for those that succeed.
 
     Args:
-        most: how many refusals are allowed.
+        most: how many are allowed.
         seconds: the time in which they are counted.
         now: the clock.
     """
@@ -28,26 +28,28 @@ class Tries:
         self._most = most
         self._seconds = seconds
         self._now = now
-        self._refusals: OrderedDict[str, deque[float]] = OrderedDict()
+        self._counted: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait(self, keys: Iterable[str]) -> float:
         """Return the seconds until the next try is allowed, or 0."""
         return max((self._wait(key) for key in keys), default=0.0)
 
-    def refused(self, keys: Iterable[str]) -> None:
-        """Count a refusal."""
+    def begin(self, keys: Iterable[str]) -> None:
+        """Count a try. It counts before it is answered, so that guesses sent at once do not pass the limit together."""
         for key in keys:
-            self._refusals.setdefault(key, deque(maxlen=self._most)).append(self._now())
-            self._refusals.move_to_end(key)
-        while len(self._refusals) > _MOST_KEYS:
-            self._refusals.popitem(last=False)
+            self._counted.setdefault(key, deque(maxlen=self._most)).append(self._now())
+            self._counted.move_to_end(key)
+        while len(self._counted) > _MOST_KEYS:
+            self._counted.popitem(last=False)
 
-    def accepted(self, key: str) -> None:
-        """Remove the refusals under a key."""
-        self._refusals.pop(key, None)
+    def succeed(self, email: str, address: str) -> None:
+        """Forget the tries for an e-mail, and the last one from an address."""
+        self._counted.pop(email, None)
+        if tries := self._counted.get(address):
+            tries.pop()
 
     def _wait(self, key: str) -> float:
-        refusals = self._refusals.get(key, ())
-        if len(refusals) < self._most:
+        tries = self._counted.get(key, ())
+        if len(tries) < self._most:
             return 0.0
-        return max(0.0, refusals[0] + self._seconds - self._now())
+        return max(0.0, tries[0] + self._seconds - self._now())
