@@ -382,7 +382,7 @@ class _Exchange:
     def _resolve(self, response: httpx.Response, sight: Sight | None) -> None:
         if not self.heard.done():
             self.heard.set_result(response)
-            if sight is not None:
+            if sight is not None and not self.process.dead:
                 self.internet.sights.append(sight)
 
     def _note_heard(self, what: str) -> None:

@@ -40,6 +40,8 @@ def test_nothing_breaks_a_promise(seeds):
         pytest.param(31001041, "restless exports", id="an index caught up"),
         pytest.param(43002350, "exports since", id="a reading and its total lacked changes"),
         pytest.param(48005987, "restless exports", id="an older page was taken for a newer one"),
+        pytest.param(49040075, "lagging exports", id="an index caught up between the two ends"),
+        pytest.param(49043800, "exports", id="other passes showed what this one lacks"),
     ],
 )
 def test_a_seed_that_broke_a_promise_keeps_it(seed, theme):

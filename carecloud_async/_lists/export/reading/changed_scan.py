@@ -122,7 +122,7 @@ class ChangedScan:
             return await self._read_both_ends(number, _Shown(seen))
 
     async def _read_both_ends(self, number: int, shown: _Shown) -> bool:
-        """Read the changes, and the records without a time at the other end; return whether all were found.
+        """Read the records without a time at one end, and the changes at the other; return whether all were found.
 
         Args:
             shown: what this pass shows.
@@ -131,18 +131,23 @@ class ChangedScan:
             _NotByChangeError: the server does not sort by change.
         """
         before = self._deduplicator.known
-        list_pass, boundary = await self._read_pass(NEAR_END, partial(self._accept_newest, shown))
+        list_pass, boundary = await self._read_pass(FAR_END, partial(self._accept_blanks, shown))
         passes, boundaries, positions = [list_pass], [boundary], self._positions
-        is_whole = await self._is_whole(self._last_page)
-        if positions is None:  # no record is older: that was the whole list
+        # Before the latest changes are read: a search index that lagged behind then may have caught up afterwards.
+        is_whole = await self._reaches_total(self._last_page or self._far)
+        if positions is not None:
+            list_pass, boundary = await self._read_pass(NEAR_END, partial(self._accept_newest, shown))
+            is_whole = await self._is_whole(self._last_page) and is_whole
+            is_all = self._positions is None  # no record is older
+            passes = [list_pass] if is_all else [*passes, list_pass]
+            boundaries = [boundary] if is_all else [*boundaries, boundary]
+            positions = None if is_all else positions + (self._positions or 0)
+        elif self._far is not None:
+            await self._look_at_start(self._far)
+        if positions is None:  # one of the passes showed the whole list
             positions = list_pass.position.end + 1
             is_whole = is_whole and not list_pass.falls_short(shown.count)
         else:
-            list_pass, boundary = await self._read_pass(FAR_END, partial(self._accept_blanks, shown))
-            passes.append(list_pass)
-            boundaries.append(boundary)
-            is_whole = is_whole and await self._reaches_total(self._last_page or self._far)
-            positions += list_pass.position.end + 1 if self._positions is None else self._positions
             await self._require_order()
         # A pass with a lower total than the other one may lack records, or some were created meanwhile.
         has_changed = any(one.list_changed for one in passes) or len({one.position.total for one in passes}) > 1

@@ -136,7 +136,8 @@ class ListPass:
         """Return whether fewer records were read than the totals promise, or than all pages showed."""
         expected = self._totals.expected
         least = None if expected is None else expected - self.nulls
-        return self._doubts.prevail(records=records, least=least, changed=self._totals.has_changed)
+        changed, is_ordered = self._totals.has_changed, self._boundary.order is not None
+        return self._doubts.prevail(records=records, least=least, changed=changed, is_ordered=is_ordered)
 
     async def run(self) -> None:
         """Read the list.
