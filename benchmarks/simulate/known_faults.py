@@ -357,7 +357,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="changes are exact though pages lack what the total counts",
         theme="lagging exports",
         file="_lists/export/reading/changed_scan.py",
-        right="is_whole = is_whole and await self._reaches_total(self._last_page or self._far)",
-        wrong="pass",
+        right="is_whole = await self._reaches_total(self._last_page or self._far)",
+        wrong="is_whole = True",
     ),
 )

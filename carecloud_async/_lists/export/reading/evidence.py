@@ -136,6 +136,7 @@ class Doubts:
         passed_over: the ids that only pages showed which were not taken: the pages that were taken left them out, or
             they were deleted.
         shown: the records that the pass showed.
+        index_lags: whether a page was empty in spite of its total: a search index lagged behind then.
         found_again: those of them that a page showed only when it was read again, while the total changed: they were
             left out before, or are new.
     """
@@ -146,6 +147,7 @@ class Doubts:
         self.leaves_out: bool = position.leaves_out
         self.passed_over: set[Identity] = {*shown}
         self.shown: int = 0
+        self.index_lags: bool = False
         self.found_again: int = position.found_again
         self._is_resumed: bool = position.end >= 0
         self._appeared: bool = False
@@ -192,20 +194,19 @@ class Doubts:
         # With a smaller total, the page may be the older one: an answer that took longer than the one before it.
         self._has_shrunk |= moved_by < 0 <= risen_by
 
-    def prevail(self, *, records: int, least: int | None, changed: bool, is_ordered: bool) -> bool:
+    def prevail(self, *, records: int, least: int | None, changed: bool) -> bool:
         """Return whether records may be missing.
 
         Args:
             records: the records known, from this pass and others.
             least: the records that the totals promise; `None` if they say nothing.
             changed: whether the total changed during the pass.
-            is_ordered: whether the list is in the order of its ids, so that moves are seen: see `observe_move`.
         """
         if least is None or self.passed_over:
             return bool(self.passed_over)
         if self.ends_early or records - self.found_again < least:
             return True
-        if self.shown < least and not (changed or is_ordered or self._is_resumed):
+        if self.shown < least and self.index_lags and not (changed or self._is_resumed):
             return True  # what other passes showed may be deleted
         # What was deleted, in this pass or since another one, may hide what was left out.
         return self._has_left_out and (changed or self.shown < least)

@@ -136,8 +136,7 @@ class ListPass:
         """Return whether fewer records were read than the totals promise, or than all pages showed."""
         expected = self._totals.expected
         least = None if expected is None else expected - self.nulls
-        changed, is_ordered = self._totals.has_changed, self._boundary.order is not None
-        return self._doubts.prevail(records=records, least=least, changed=changed, is_ordered=is_ordered)
+        return self._doubts.prevail(records=records, least=least, changed=self._totals.has_changed)
 
     async def run(self) -> None:
         """Read the list.
@@ -204,8 +203,9 @@ class ListPass:
         self._seen.extend([page] if page.ids else [])
         self.list_changed |= self._totals.observe(page.total, at_least=page.end if page.received else 0)
         self._requests.largest_page = max(self._requests.largest_page, page.received)
-        if not page.received and self._empty_from is None:
-            self._empty_from = page.offset
+        if not page.received:
+            self._empty_from = page.offset if self._empty_from is None else self._empty_from
+            self._doubts.index_lags |= page.ends_early
         if page.received and not page.ids and self._requests.is_endless(has_new=False):
             raise self._endless("pages without a single record: its list does not end")
 
