@@ -51,6 +51,7 @@ def client_of_settings(section: str, *, token_store: TokenStore) -> CareCloud:
 
 
 def _find(key: str) -> str | None:
-    # With a type it would be no secret to dlt, which keeps the values that it resolved in the trace of each run.
-    value: object = dlt.secrets.get(key) or dlt.config.get(key, str)
+    # A plain `str` would be no secret to dlt, which keeps the values that it resolved in the trace of each run.
+    secret: object = dlt.secrets.get(key)  # pyright: ignore[reportArgumentType]  (dlt's own default is `None`)
+    value = secret or dlt.config.get(key, str)
     return None if value is None else str(value).rstrip("\r\n")  # a mounted file ends with one
