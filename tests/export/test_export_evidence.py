@@ -275,7 +275,7 @@ async def test_a_page_that_was_requested_ahead_shows_no_deletion():
     ("changed", "lags", "is_missing"), [(False, True, True), (True, True, False), (False, False, False)]
 )
 async def test_what_other_passes_showed_makes_up_for_nothing(changed, lags, is_missing):
-    """If an index lags behind a list at rest, a pass must itself show as many records as the totals promise."""
+    """A pass that saw an index lag must show all records itself, if the list does not change."""
     doubts = Doubts(Position())
     page = RawPage(offset=0, lines=[], ids=["a", "b"], received=2, last=1, total=2)
     doubts.observe(page, new=2, largest=2, again=False)

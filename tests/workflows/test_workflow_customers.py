@@ -99,7 +99,7 @@ async def test_ids_in_another_case_are_the_same(client, server, records):
 
 
 async def test_a_taken_id_whose_customer_is_not_shown(client, server, records):
-    """It is no free one: nobody is created with it, and nobody else gets it."""
+    """An external id whose customer is not shown is taken: no customer is created, and none is changed."""
     records.append(record(None))
     with pytest.raises(ConflictError, match="does not show by whom"):
         await sync_customer(client, customer=JANE, **IDS)

@@ -7,7 +7,7 @@ import anyio
 from carecloud_async._calls.auth.token import ActiveToken
 from carecloud_async.errors import CareCloudError
 
-#: Longest duration of a refresh while a token is valid: so many seconds, and a part of the caller's time.
+#: The limits of a refresh while a token is still valid: in seconds, and as a part of the time that the caller has left.
 EARLY_SECONDS = 5.0
 EARLY_PART = 0.25
 

@@ -16,7 +16,7 @@ _MOST_KEYS = 10_000
 
 
 class Tries:
-    """Counts tries to log in, but for those that succeed.
+    """Counts the tries to log in that did not succeed.
 
     Args:
         most: how many are allowed.

@@ -136,9 +136,9 @@ class Doubts:
         passed_over: the ids that only pages showed which were not taken: the pages that were taken left them out, or
             they were deleted.
         shown: the records that the pass showed.
-        index_lags: whether a page was empty in spite of its total: a search index lagged behind then.
         found_again: those of them that a page showed only when it was read again, while the total changed: they were
             left out before, or are new.
+        index_lags: whether a page was empty in spite of its total: a search index lagged behind then.
     """
 
     def __init__(self, position: Position, shown: Collection[Identity] = ()) -> None:
