@@ -14,6 +14,7 @@ from carecloud_async._base.codec import fields
 from carecloud_async._base.codec.fields import UNSET, Unset, typed_cache
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.write import unstructure
+from carecloud_async._base.runtime.secret_text import SecretText
 from carecloud_async.models.field_docs import RecordDoc
 from carecloud_async.models.input_fields import keepers, read_input
 
@@ -50,18 +51,28 @@ def API_NAME(name: str) -> Mapping[str, str]:  # noqa: N802  (used like the cons
 _HIDDEN: Final = frozenset({"token_id", "external_id"})
 
 
+class _More:
+    def __repr__(self) -> str:
+        return "…"
+
+
+_MORE: Final = _More()
+
+
 class _Record:
     """What read models and inputs have in common: frozen, slotted attrs classes with the API's own field names."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What rich and structlog print of a record: they would read its fields."""
         shown, secret, others = _visible(type(self))
-        words = [f"{name}={getattr(self, name)!r}" for name in shown if _is_set(getattr(self, name))]
-        words += [f"{name}='***'" for name in secret if _is_set(getattr(self, name))]
-        if not words:
-            words = [f"{name}=…" for name in others if _has_value(getattr(self, name))]
-        return f"{type(self).__name__}({', '.join(words)})"
+        pairs = [(name, getattr(self, name)) for name in shown if _is_set(getattr(self, name))]
+        pairs += [(name, SecretText()) for name in secret if _is_set(getattr(self, name))]
+        return pairs or [(name, _MORE) for name in others if _has_value(getattr(self, name))]
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from carecloud_async._base.codec.answers import data
 from carecloud_async._base.codec.json_text import Malformed
+from carecloud_async._base.runtime.secret_text import SecretBytes
 
 __all__ = ["NULL", "RawJson", "elements", "exact", "members", "raw_data"]
 
@@ -24,7 +25,7 @@ _NUMBER_STARTS = frozenset(b"-0123456789")
 _MOST_DIGITS = 40
 
 
-class RawJson(bytes):
+class RawJson(SecretBytes):
     """One JSON value as the server wrote it; the encoder copies it. Its `repr` shows stars."""
 
     __slots__ = ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 __all__ = [
     "SecretBytes",
@@ -28,6 +28,9 @@ class SecretText(str):
     def __repr__(self) -> str:
         return "'***'"
 
+    def __getitem__(self, key: SupportsIndex | slice) -> SecretText:
+        return SecretText(super().__getitem__(key))  # rich prints the first characters of a long variable
+
 
 class SecretBytes(bytes):
     """Bytes whose `repr` shows stars: the encoded body of a call."""
@@ -36,6 +39,14 @@ class SecretBytes(bytes):
 
     def __repr__(self) -> str:
         return "b'***'"
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> SecretBytes: ...
+    def __getitem__(self, key: SupportsIndex | slice) -> int | SecretBytes:
+        part = super().__getitem__(key)
+        return part if isinstance(part, int) else SecretBytes(part)
 
 
 class SecretDict(dict[str, Any]):
