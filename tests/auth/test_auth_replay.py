@@ -7,10 +7,18 @@ import anyio
 import httpx
 import httpx2
 import pytest
-from auth_tools import HOST, LOGIN, connect, failures, in_parallel, make_sandbox, slow_sandbox
+from auth_tools import HOST, LOGIN, OwnProvider, connect, failures, in_parallel, make_sandbox, slow_sandbox
 from kit import login_body
 
-from carecloud_async import AuthenticationError, CareCloud, MemoryTokenStore
+from carecloud_async import (
+    AuthenticationError,
+    CareCloud,
+    MemoryTokenStore,
+    OutcomeUnknownError,
+    ResponseError,
+    RetryPolicy,
+    Token,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -171,3 +179,43 @@ async def test_a_body_is_replayed_byte_for_byte_and_the_refusal_is_read_first(fa
     assert json.loads(one) == payload
     assert first != second
     assert draining.read[:2] == ["begun", "ended"]
+
+
+def in_other_words(body, requests):
+    """Answer dead tokens with a 401 of this body, and the living one with a customer."""
+
+    def respond(request):
+        requests.append(request.method)
+        if request.headers["Authorization"] == "Bearer new":
+            return httpx.Response(200, json={"data": {"customer_id": "x"}})
+        return httpx.Response(401, content=body)
+
+    return CareCloud(
+        HOST,
+        auth=OwnProvider(Token("old"), Token("new")),
+        transport=httpx.MockTransport(respond),
+        rate_limit=None,
+        retry=RetryPolicy(attempts=1),
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"Unauthorized", b"{}", b'{"message": "Unauthorized"}', b'{"error": "text"}'])
+async def test_a_401_without_carecloud_s_body_renews_the_token_of_a_read(body):
+    """Servers write such bodies for a dead token: a read is sent again with a new one, and a write is not."""
+    requests = []
+    async with in_other_words(body, requests) as client:
+        assert (await client.customers.get("x")).customer_id == "x"
+    assert requests == ["GET", "GET"]
+    async with in_other_words(body, requests) as client:
+        with pytest.raises(OutcomeUnknownError):
+            await client.cards.assign_free_card(card_type_id="t", customer_id="c")
+    assert requests == ["GET", "GET", "POST"]
+
+
+async def test_a_page_with_401_renews_no_token():
+    """A proxy that wants a password of its own writes a page: another token is none of its business."""
+    requests = []
+    async with in_other_words(b" <html>Log in", requests) as client:
+        with pytest.raises(ResponseError):
+            await client.customers.get("x")
+    assert requests == ["GET"]

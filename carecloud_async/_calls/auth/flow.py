@@ -32,7 +32,7 @@ class TokenVerdict(Enum):
     REFUSED = auto()  #: CareCloud answered 401
     DOUBTED = auto()  #: CareCloud refused the request with 403 or 400, and named nothing in it: the token may be dead
     DOUBTED_SUCCESS = auto()  #: the same with a success status, so that a write may have been carried out
-    PERHAPS_REFUSED = auto()  #: a 401 without a body: some server software leaves it out, and so do proxies
+    PERHAPS_REFUSED = auto()  #: a 401 without CareCloud's body that is no page: some server software writes such ones
     NONE = auto()  #: something in front of CareCloud answered
 
 
@@ -45,11 +45,10 @@ def token_verdict(status: int, body: bytes) -> TokenVerdict:
     """
     if 200 <= status <= 299:
         return TokenVerdict.ALLOWED if success_refusal(body) is None else TokenVerdict.DOUBTED_SUCCESS
-    if status == UNAUTHORIZED and not body.strip():
-        return TokenVerdict.PERHAPS_REFUSED
     error = refusal(body)
     if error is None:
-        return TokenVerdict.NONE
+        is_page = body.lstrip()[:1] == b"<"
+        return TokenVerdict.PERHAPS_REFUSED if status == UNAUTHORIZED and not is_page else TokenVerdict.NONE
     if status == UNAUTHORIZED:
         return TokenVerdict.REFUSED
     return TokenVerdict.DOUBTED if _may_mean_token(status, error) else TokenVerdict.ACCEPTED
