@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from carecloud_async._base.runtime.redis_connections import RedisClients, ask, given_client, own_clients, redis_library
+from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_or_given, redis_library
 from carecloud_async._base.runtime.validators import require_number
 from carecloud_async.webhooks.repeats import DAY, Claim
 
@@ -63,11 +63,7 @@ class RedisRepeats:
             require_number(f"{_NAME}: {name}", value)
         exceptions = redis_library(_NAME).exceptions
         self._unreached = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
-        self._clients: RedisClients
-        if isinstance(url_or_client, str):
-            self._clients = own_clients(url_or_client, timeout=timeout, owner=_NAME)
-        else:
-            self._clients = given_client(url_or_client, owner=_NAME)
+        self._clients: RedisClients = own_or_given(url_or_client, timeout=timeout, owner=_NAME)
         self._prefix = prefix
         self._remembered = int(seconds * 1000)
         self._lease = int(lease_seconds * 1000)

@@ -96,11 +96,6 @@ class RedisClients:
             await client.redis.aclose()
 
 
-def given_client(client: Redis, *, owner: str) -> RedisClients:
-    """Return the caller's own client as the only one; see `RedisClients`."""
-    return RedisClients(make=lambda: client, label="the given client", owner=owner, given=True)
-
-
 def own_clients(url: str, *, timeout: float, owner: str) -> RedisClients:
     """Return the clients for `url`.
 
@@ -138,6 +133,13 @@ def own_clients(url: str, *, timeout: float, owner: str) -> RedisClients:
             "unix:///path/to/socket; / ? # @ in a password are written %2F %3F %23 %40"
         )
     return RedisClients(make=make, label=label, owner=owner)
+
+
+def own_or_given(url_or_client: str | Redis, *, timeout: float, owner: str) -> RedisClients:
+    """Return the clients for a URL, see `own_clients`; or the caller's own client as the only one."""
+    if isinstance(url_or_client, str):
+        return own_clients(url_or_client, timeout=timeout, owner=owner)
+    return RedisClients(make=lambda: url_or_client, label="the given client", owner=owner, given=True)
 
 
 async def ask(client: PooledClient, work: Callable[[Any], Awaitable[T]], *, timeout: float) -> T:

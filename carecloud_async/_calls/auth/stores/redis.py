@@ -17,7 +17,7 @@ import anyio
 from attrs import evolve
 
 from carecloud_async._base.runtime.clock import Clock, SystemClock
-from carecloud_async._base.runtime.redis_connections import RedisClients, ask, given_client, own_clients, redis_library
+from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_or_given, redis_library
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText, secret_text
 from carecloud_async._calls.auth.stores.base import StoredToken, TokenStore, backoff_delays
 from carecloud_async._calls.auth.stores.records import from_record, seconds_to_live, to_record
@@ -215,11 +215,7 @@ class RedisTokenStore(TokenStore):
         exceptions = redis_library(_NAME).exceptions
         self._failures = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
         self._unreached = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
-        self._clients: RedisClients
-        if isinstance(url_or_client, str):
-            self._clients = own_clients(url_or_client, timeout=timeout, owner=_NAME)
-        else:
-            self._clients = given_client(url_or_client, owner=_NAME)
+        self._clients: RedisClients = own_or_given(url_or_client, timeout=timeout, owner=_NAME)
 
     def __repr__(self) -> str:
         return f"<RedisTokenStore: {self._clients.label}, prefix {self._prefix!r}>"
