@@ -47,5 +47,4 @@ async def call(url, kind, where, who):
 
 
 if __name__ == "__main__":
-    backend, *arguments = sys.argv[1:]
-    anyio.run(call, *arguments, backend=backend)
+    anyio.run(call, *sys.argv[1:])

@@ -3,13 +3,12 @@
 import json
 import logging
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from auth_tools import connect, make_sandbox
+from child_processes import children
 
 from carecloud_async import RedisTokenStore, TokenStoreError
 
@@ -31,24 +30,9 @@ def shared(request, tmp_path):
 
 @pytest.fixture
 def child():
-    """Start `auth_child.py`; what still runs at the end is killed."""
-    started = []
-
-    def start(*arguments, backend="asyncio"):
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "auth_child.py"), backend, *arguments],
-            env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    """Start `auth_child.py` with arguments; what still runs at the end is killed."""
+    with children(HERE / "auth_child.py", env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}) as start:
+        yield start
 
 
 def go(process):

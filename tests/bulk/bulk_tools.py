@@ -53,10 +53,10 @@ def read(path):
         return [json.loads(line) for line in file] if str(path).endswith("jsonl") else list(csv.DictReader(file))
 
 
-def write_csv(path, rows, *, encoding="utf-8", delimiter=";"):
-    """Write rows as a CSV file, and return its path."""
+def write_csv(path, rows, *, encoding="utf-8"):
+    """Write rows as a CSV file with semicolons, and return its path."""
     with path.open("w", encoding=encoding, newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
         writer.writeheader()
         writer.writerows(rows)
     return path

@@ -107,8 +107,8 @@ def of(path):
     return lambda request: request.method == "GET" and request.url.path.endswith(f"/{path}")
 
 
-def number(request, name, default=0):
-    return int(request.url.params.get(name, default))
+def number(request, name):
+    return int(request.url.params.get(name, 0))
 
 
 def with_param(*names):
@@ -257,9 +257,9 @@ def last_change(write, match=lists):
     return records(change, match)
 
 
-def without(name, match=lists):
+def without(name):
     """A lie that leaves a field out."""
-    return records(lambda record, _: record.pop(name, None), match)
+    return records(lambda record, _: record.pop(name, None), lists)
 
 
 def in_utc(time, spelling):

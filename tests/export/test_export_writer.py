@@ -20,9 +20,9 @@ class _Disk:
         self.commits.append((len(lines), state))
 
 
-async def _put(writer, clock, pages, *, apart, records=1):
+async def _put(writer, clock, pages, *, apart):
     for number in range(pages):
-        await writer.put([b"{}"] * records, number)
+        await writer.put([b"{}"], number)
         clock.now += apart
 
 

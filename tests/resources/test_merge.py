@@ -42,8 +42,8 @@ VERBATIM = [
 ]
 
 
-def merged(record, changes=None, rules=RULES):
-    return merge(RawJson(record), changes or {}, rules=rules, ids=IDS)
+def merged(record, changes=None):
+    return merge(RawJson(record), changes or {}, rules=RULES, ids=IDS)
 
 
 def body(record, changes=None):

@@ -36,8 +36,8 @@ def path(tmp_path):
     return tmp_path / "run.db"
 
 
-def open_run(path, *, binding=BINDING, resume=True, kind=KIND):
-    return RunFile.open(path, kind=kind, binding=binding, resume=resume)
+def open_run(path, *, binding=BINDING, resume=True):
+    return RunFile.open(path, kind=KIND, binding=binding, resume=resume)
 
 
 def begun(path, *texts):

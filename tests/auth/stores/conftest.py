@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from child_processes import children
 from clocks import FakeClock
 from redis_servers import own_redis_server, redis_server  # noqa: F401  (fixtures)
 
@@ -30,21 +29,5 @@ def clock():
 @pytest.fixture
 def child():
     """Start `child.py` with arguments; what still runs at the end is killed."""
-    started = []
-
-    def start(*arguments):
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "child.py"), *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    with children(HERE / "child.py", cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as start:
+        yield start
