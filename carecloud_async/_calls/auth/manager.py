@@ -20,15 +20,15 @@ from attrs import evolve
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.collector import Collector
-from carecloud_async._calls.auth.login_backoff import (
-    LoginBackoff,
-    RenewalBackoff,
-    TokenDoubts,
-    is_refusal,
-)
+from carecloud_async._calls.auth.login_backoff import LoginBackoff, RenewalBackoff, TokenDoubts, is_refusal
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
-from carecloud_async._calls.auth.refresh import Refresh, copy_for_caller, early_seconds
-from carecloud_async._calls.auth.renewal import CONFLICT_SECONDS, TokenRefresher
+from carecloud_async._calls.auth.renewal import (
+    CONFLICT_SECONDS,
+    Refresh,
+    TokenRefresher,
+    copy_for_caller,
+    early_seconds,
+)
 from carecloud_async._calls.auth.renewal_rules import RenewalRules
 from carecloud_async._calls.auth.secret import digest, fetched_digests
 from carecloud_async._calls.auth.token import ActiveToken, Ended, NoToken, Token
