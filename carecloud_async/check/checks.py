@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from carecloud_async._base import codec
+from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._base.runtime.validators import require_number
+from carecloud_async._calls.call.operation import CallRequest
+from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
+from carecloud_async.resources.declare import declared
 
 if TYPE_CHECKING:
     from carecloud_async._calls.auth.token import LoggedIn
@@ -36,9 +41,20 @@ class Checks:
         Raises:
             CareCloudError: it does not.
         """
-        from carecloud_async.check.ping import ping  # a server may never ask for it
+        from carecloud_async._calls.auth.device import DeviceToken  # most clients have none
+        from carecloud_async.resources.customers import Customers  # a server may never ask for it
 
-        await ping(self._caller)
+        caller, manager, bearer = self._caller, self._caller.manager, None
+        if manager is not None and isinstance(manager.provider, DeviceToken):
+            # With the token named: a 401 that is about the customer must not make a new device token.
+            with caller.context.bounded(caller.options.timeout, title="ping()"):
+                bearer = secret_text((await manager.get()).value)
+        operation = declared(Customers.list).operation
+        try:
+            await caller.fresh.call(CallRequest(operation, decode=codec.data, params={"count": 1}, bearer=bearer))
+        except (AuthenticationError, PermissionDeniedError, NotFoundError):
+            if bearer is None:
+                raise
 
     async def check(self: Checked, *, seconds: float = 120.0) -> ProjectCheck:
         """Check whether the project behaves as this SDK assumes.
