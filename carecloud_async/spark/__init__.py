@@ -55,7 +55,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from carecloud_async.spark.settings import read_options
+from carecloud_async.spark.settings import problem_of_workers, read_options
 
 if TYPE_CHECKING:
     from carecloud_async.spark.source import CareCloudDataSource
@@ -68,7 +68,6 @@ _log = logging.getLogger("carecloud_async.spark")
 def __getattr__(name: str) -> Any:
     if name == "CareCloudDataSource":  # what reads its options works without Spark
         from carecloud_async.spark.source import CareCloudDataSource
-        from carecloud_async.spark.workers import problem_of_workers
 
         problem = problem_of_workers(os.environ, sys.executable)
         if problem is not None:  # a cluster may set it in another way

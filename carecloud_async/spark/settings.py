@@ -1,7 +1,9 @@
-"""The options of a read, checked; the clients and listings that they mean."""
+"""The options of a read, checked; the clients and listings that they mean; whether workers will find this package."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
@@ -22,7 +24,7 @@ from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.lookup.by_name import find_list, open_list
 
-__all__ = ["ReadSettings", "connect", "read_options"]
+__all__ = ["ReadSettings", "connect", "problem_of_workers", "read_options"]
 
 _FILTER = "filter."
 _CLIENT = ("project_url", "external_application_id", "login", "timezone", "language", "requests_per_second")
@@ -208,3 +210,24 @@ def _rate(text: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigurationError(f"requests_per_second must be a number, not {text}") from None
+
+
+def problem_of_workers(variables: Mapping[str, str], executable: str) -> str | None:
+    """Return why Spark's workers would probably not find this package; `None` if they would.
+
+    Spark starts `python3` of the path, unless `PYSPARK_PYTHON` or `spark.pyspark.python` names another one. In an
+    environment that is not activated that is the system's, which has none of the environment's packages.
+
+    Args:
+        variables: the environment's variables.
+        executable: the Python of this process.
+    """
+    name = variables.get("PYSPARK_PYTHON") or "python3"
+    found = shutil.which(name, path=variables.get("PATH", os.defpath))
+    # Links are not followed: the Python of an environment is a link to the system's.
+    if found is not None and os.path.dirname(os.path.abspath(found)) == os.path.dirname(os.path.abspath(executable)):
+        return None
+    return (
+        f"Spark will start its workers with {found or name}, which is not the Python of this program and may lack "
+        f"carecloud-async: set PYSPARK_PYTHON={executable} before the session starts, or activate the environment"
+    )

@@ -8,8 +8,7 @@ import pytest
 from carecloud_async import ConfigurationError
 from carecloud_async.models import Card
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
-from carecloud_async.spark.settings import ReadSettings, connect, read_options
-from carecloud_async.spark.workers import problem_of_workers
+from carecloud_async.spark.settings import ReadSettings, connect, problem_of_workers, read_options
 
 pytestmark = pytest.mark.anyio
 
