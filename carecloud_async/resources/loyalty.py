@@ -1,5 +1,5 @@
 # pyright: reportReturnType=false
-"""`client.credits`, `client.credit_history`, `client.credit_types`, `client.wallet`, `client.statuses`."""
+"""`client.credits`, `client.credit_history`, `client.credit_types`, `client.statuses`."""
 
 from __future__ import annotations
 

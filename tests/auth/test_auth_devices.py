@@ -167,7 +167,7 @@ async def test_a_device_token_that_was_only_revoked_is_not_said_to_have_another_
 
 
 async def test_a_random_device_is_not_said_to_have_another_holder():
-    """No other process knows a random device: when its token is revoked twice in a minute the message says so."""
+    """If a random device's token is revoked twice in a minute, the error says that no other process knows it."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device()) as client:
         await touch(client)

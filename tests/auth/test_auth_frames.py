@@ -60,7 +60,7 @@ async def frames_of(work, kind=CareCloudError):
 
 @pytest.mark.parametrize("token", [{}, {"bearer_token": ODD_TOKEN}, {"bearer_token": [ODD_TOKEN]}])
 async def test_a_login_without_a_usable_token(token):
-    """Its answer, which describes the user, is in no frame."""
+    """The answer to a login that has no usable token describes the user, and is in no frame of the traceback."""
     sandbox = make_sandbox()
     answer = json.dumps({"data": {"user": USER, "valid_to": "2030-01-01 00:00:00", **token}})
     sandbox.faults.add(LOGIN, status=200, body=answer)
@@ -80,7 +80,7 @@ async def test_a_password_that_is_not_text(password):
 
 @pytest.mark.parametrize("name", ["password", "login", "external_application_id"])
 def test_credentials_that_are_not_utf_8(name):
-    """They are a ConfigurationError that names the setting, not a failure to encode a request."""
+    """Credentials that are not UTF-8 raise a ConfigurationError that names the setting, and no encoding error."""
     with pytest.raises(ConfigurationError, match=f"{name} is text that is not UTF-8"):
         EnterpriseCredentials(**{"external_application_id": "a", "login": "b", "password": "c", name: SURROGATE})
 

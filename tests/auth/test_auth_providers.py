@@ -48,7 +48,7 @@ def documented_example():
 
 
 async def test_the_documented_vault_provider_works_as_printed():
-    """It logs in, is remembered when refused, and picks up a rotated password at once."""
+    """The docs' vault provider logs in, is not asked again after a refusal, and uses a rotated password at once."""
     sandbox = make_sandbox()
     vault = Vault("old-secret")
     provider = documented_example()(vault, "crm/prod")
@@ -164,7 +164,7 @@ class Recording(TokenStore):
 
 @pytest.mark.parametrize(("life", "logins"), [(100.0, 1), (0.5, 2), (math.nan, 2)])
 async def test_a_stored_token_that_hardly_lasts_is_not_used(life, logins):
-    """Nor one of which a user's own store does not say how long it lasts."""
+    """A stored token is not used if it ends within seconds, or if the user's own store does not give its lifetime."""
 
     class Lasting(Recording):
         async def load(self, key):
@@ -180,7 +180,7 @@ async def test_a_stored_token_that_hardly_lasts_is_not_used(life, logins):
 
 @pytest.mark.parametrize("name", ["device", "credentials"])
 async def test_a_store_of_a_users_own_is_given_plain_text(name):
-    """Not a subclass of `str`, which msgspec refuses to encode, whatever the store is asked."""
+    """A user's own store gets plain `str`, not a subclass, which msgspec refuses to encode."""
     given = []
 
     class Encoding(Recording):

@@ -109,7 +109,7 @@ async def test_a_social_network_logs_a_customer_in_and_out():
 
 
 async def test_an_authentication_token_hands_a_customer_over_once(tmp_path):
-    """It logs in on another application, survives a restart through the store, and cannot be renewed."""
+    """An authentication token logs in on another application, survives a restart by the store, cannot be renewed."""
     sandbox = make_sandbox()
     store = FileTokenStore(tmp_path / "tokens.json")
     async with connect(sandbox, auth=sandbox.customer_session(2)) as client:
@@ -278,7 +278,7 @@ async def test_a_logout_during_a_login_wins():
 
 
 async def test_logging_a_resumed_session_out():
-    """It is ended at the server and stays ended."""
+    """A resumed session that is logged out is ended at the server, and stays ended."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device()) as portal:
         state = await portal.acting_as(sandbox.customer_session(0)).login()
@@ -291,7 +291,7 @@ async def test_logging_a_resumed_session_out():
 
 @pytest.mark.parametrize("ends", ["logout", "401"])
 async def test_a_session_that_is_resumed_after_a_new_login_on_its_device(ends):
-    """It has the token from before the logout: a view made after the login works, older ones do not."""
+    """After a logout and a new login on the device, a view made after the login works; older ones do not."""
     sandbox = make_sandbox()
     async with connect(sandbox, auth=sandbox.device("portal")) as portal:
         mine = portal.acting_as(sandbox.customer_session(0, "browser"))
@@ -345,7 +345,7 @@ async def test_equal_users_with_another_password_do_not_share_a_token(tmp_path):
 
 
 async def test_a_refused_logout_is_no_refused_login():
-    """Its error is that of its status, and does not tell to check the credentials."""
+    """A refused logout raises the error of its status, which does not say to check the credentials."""
     sandbox = make_sandbox()
     sandbox.faults.add(CUSTOMER_LOGOUT, status=403)
     async with connect(sandbox, auth=sandbox.customer_session(0)) as client:

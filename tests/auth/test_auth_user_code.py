@@ -41,7 +41,7 @@ async def total(client):
     ids=lambda error: type(error).__name__,
 )
 async def test_a_failure_of_a_password_callables_own_call_is_reported_as_such(error):
-    """Not as "the server was not reached", asked once, and with the failure as the cause for every waiter."""
+    """A password callable that fails is called once; each waiter's error has the failure as its cause."""
     asked = []
 
     async def password():
@@ -98,7 +98,7 @@ def frames_of(error):
 
 
 async def test_no_password_stands_in_a_variable_of_our_frames():
-    """Given as text, by a callable, as a customer's or a network's: reprs of all local variables are free of it."""
+    """No local variable's repr shows a password, whether it is a text, from a callable, a customer's or a network's."""
     sandbox = make_sandbox()
 
     async def fetch():
@@ -167,7 +167,7 @@ async def test_login_and_logout_end_with_the_views_timeout(method):
 
 
 async def test_a_call_whose_login_hangs_blames_the_login_and_not_the_network():
-    """The time of a call ran out at its login, over a connection that stood: the error says so, of writes too."""
+    """If the time of a call runs out in its login, the error names the login and not the connection, for writes too."""
     sandbox = make_sandbox()
     sandbox.on_request = lambda request: anyio.sleep_forever()
     async with connect(sandbox) as client:
@@ -221,7 +221,7 @@ def test_a_class_in_an_identitys_place_says_to_make_one():
 
 
 def test_no_repr_of_an_identity_shows_its_device_id():
-    """Neither the device, the device token nor a session on it."""
+    """Neither the repr of a device, of a device token nor of a session on it shows the device id."""
     device = DeviceToken(external_application_id="a", device=evolve(DEVICE, device_id="planted-id"), setup=SETUP)
     session = CustomerSession(device, login_type="email", login_value="a@example.com", password="p")
     assert "planted-id" not in f"{device!r} {session!r} {device.device!r} {session} {device}"

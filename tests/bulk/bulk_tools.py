@@ -30,7 +30,7 @@ def people(number, **more):
 
 
 def long(email):
-    """Make an e-mail so long that a URL takes two of them."""
+    """Make a long e-mail address, of which a URL holds two."""
     return f"{'x' * 3000}{email}"
 
 

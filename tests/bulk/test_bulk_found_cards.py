@@ -181,7 +181,7 @@ async def test_rejects_hold_no_row_without_a_key_whose_record_was_made(sandbox, 
 
 
 async def test_a_blocked_card_is_not_free(sandbox, tmp_path):
-    """A blocked card without a customer is given to nobody, and a customer who would be new for it is not made."""
+    """A blocked card without a customer is not assigned, and no customer is created for it."""
     async with connect(sandbox) as client:
         card_id = await free_card(client)
         await client.cards.update(card_id, {"state": 0})

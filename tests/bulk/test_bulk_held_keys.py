@@ -171,7 +171,7 @@ async def test_a_record_that_was_written_in_the_tick_in_which_it_was_read(clock)
 
 @pytest.mark.anyio
 async def test_a_record_is_held_until_the_claims_know_that_it_was_let_go(clock):
-    """Of two engines that share their claims, one whose base is older than the other's write reads it again."""
+    """An engine that looked a record up before another one wrote it looks it up again, if they share their claims."""
     records, found = {}, []
     first, second = (Write(id=number, row=number, body=CheckedRow()) for number in (1, 2))
     plan = Plan(kind="update", body={}, record_id="7", is_new=False, read_at=clock.monotonic())

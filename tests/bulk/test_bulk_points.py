@@ -143,7 +143,7 @@ async def test_a_status_whose_state_is_a_text(server, clock):
 @pytest.mark.parametrize("empty", [None, []], ids=["null", "list"])
 @pytest.mark.parametrize("kind", ["points", "credits", "statuses"])
 async def test_a_list_with_an_entry_that_is_no_record(server, clock, kind, empty, tmp_path):
-    """It may be what the row is looked up by: nothing is written, the row says why, and the run goes on."""
+    """An entry that is no record may hold the reference: nothing is written, the row says why, the run goes on."""
     server.strange = [empty]
     row = {"customer_id": ADA, **({"status_id": GOLD} if kind == "statuses" else {"reference": "B1", "amount": 1})}
     match = "customer_id" if kind == "statuses" else "reference"

@@ -38,7 +38,7 @@ async def test_a_dry_run_looks_properties_up(sandbox, tmp_path):
 
 
 async def test_a_dry_run_says_which_properties_are_in_conflict(sandbox, tmp_path):
-    """A customer with two values of a property is a conflict in a dry run too."""
+    """In a dry run too, a customer with two values of a property is a conflict."""
     property_id = sandbox.records("customer-properties").ids()[0]
     rows, results = [{**people(1)[0], f"property.{property_id}": "1"}], tmp_path / "r.jsonl"
     async with connect(sandbox) as client:

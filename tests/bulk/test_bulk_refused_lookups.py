@@ -24,7 +24,7 @@ async def test_a_value_that_cannot_be_looked_up_refuses_its_row_alone(clock, tmp
 
 
 async def test_a_writer_refuses_a_row_whose_key_cannot_be_looked_up(clock):
-    """A writer refuses such a row too."""
+    """A writer refuses a row whose key cannot be looked up, as `bulk_write` does."""
     async with (
         client_of(CustomerServer(clock), clock) as client,
         client.customers.bulk_writer(match="email", defaults=SOURCE) as writer,

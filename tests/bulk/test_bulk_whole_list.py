@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 def rows_of(number):
-    """Rows with e-mails so long that a URL takes two: to read the list is cheaper than to look them up."""
+    """Rows with such long e-mails that a URL holds two of them: reading the list is cheaper than looking them up."""
     return [{**row, "email": long(row["email"])} for row in people(number)]
 
 

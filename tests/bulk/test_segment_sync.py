@@ -114,7 +114,7 @@ async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
 
 
 async def test_a_mirror_keeps_members_whom_the_filter_does_not_find_yet(sandbox):
-    """A mirror keeps a member whose own record has the key of a row that finds nobody; two such members are unknown."""
+    """A mirror keeps a member whose record has the key of a row that finds no customer; two such ones are unknown."""
     source = ids(sandbox, *range(6))
     for one in source:
         sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
@@ -271,7 +271,7 @@ async def test_what_cannot_work_is_refused(sandbox, tmp_path):
 
 
 async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
-    """A customer whom the server finds by e-mail and shows without it may be a member; an odd address is nobody's."""
+    """A customer whom the server finds by e-mail and shows without it may be a member; an odd address finds none."""
     source = ids(sandbox, *range(6))
     for one in source:
         sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})

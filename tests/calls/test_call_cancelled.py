@@ -156,7 +156,7 @@ async def test_a_failing_sibling_ends_the_other_calls(sandbox):
 
 @pytest.mark.parametrize("error", [KeyError("mine"), ValueError("mine")])
 async def test_a_users_exception_in_a_prefetch_comes_out_as_itself(sandbox, error):
-    """No ExceptionGroup around it, and no page left in flight."""
+    """An exception raised in the block of a prefetch is in no ExceptionGroup, and leaves no page in flight."""
     async with sandbox.serving() as url, default(url) as client:
         with pytest.raises(type(error)) as caught:
             async with client.customers.list(count=10).prefetch(8) as records:

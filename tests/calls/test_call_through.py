@@ -227,7 +227,7 @@ async def test_a_server_that_trickles_is_cut_off_by_the_total_time(door):
 
 
 async def test_a_silent_server_is_a_timeout(door):
-    """No byte within the read timeout, however often it is asked."""
+    """A server that sends no byte within the read timeout is a timeout, on every attempt."""
 
     async def behave(stream, head):
         await anyio.sleep(30)

@@ -77,7 +77,7 @@ async def test_a_wrong_address_shows_after_three_seconds(failure, error):
     ],
 )
 async def test_a_server_that_is_only_away_is_asked_as_often_as_the_policy_says(failure, error):
-    """A gateway's 502, a connection that takes too long and one that breaks are repeated at the first call too."""
+    """At the first call too, a gateway's 502, a slow connection and one that breaks are repeated as the policy says."""
     clock, server = FakeClock(), Server(failure)
     async with connect(server, clock=clock) as client:
         await seconds_to_fail(client, clock, error)

@@ -335,7 +335,7 @@ async def test_what_is_kept_is_bounded():
 
 
 async def test_a_loop_of_hits_lets_other_tasks_run_and_can_be_cancelled():
-    """Each hit is a checkpoint."""
+    """Each cached answer is a checkpoint: other tasks run, and a loop of hits can be cancelled."""
     server = Server()
     async with connect(server) as client:
         await client.customers.list().page()

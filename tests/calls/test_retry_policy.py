@@ -56,7 +56,7 @@ def test_retry_after_is_the_least_wait_and_gives_up_above_the_longest(asked, wai
 
 
 def test_attempts_beyond_all_measure_overflow_nothing():
-    """The exponent is bounded."""
+    """The exponent of the backoff is bounded, so that no number of attempts overflows."""
     assert decide(FailureKind.SERVER_ERROR, attempt=10**6, attempts=10**9) == 30
 
 
@@ -77,7 +77,7 @@ def test_attempts_beyond_all_measure_overflow_nothing():
     ids=str,
 )
 def test_settings_that_cannot_work(setting):
-    """Refused by name."""
+    """A setting that cannot work is refused with its name."""
     with pytest.raises(ConfigurationError, match=next(iter(setting))):
         RetryPolicy(**setting)
 

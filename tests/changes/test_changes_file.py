@@ -134,7 +134,7 @@ def test_a_kill_between_the_file_and_the_state_loses_and_doubles_nothing(sandbox
 
 
 async def test_a_full_disk_leaves_the_state_and_the_target(sandbox, tmp_path, monkeypatch):
-    """No room for the file: an error with the fix; the next run brings the same changes."""
+    """A full disk is an error with its fix; state and target stay, and the next run brings the same changes."""
     async with connect(sandbox) as client:
         await write(client, tmp_path / "c.jsonl", tmp_path / "s")
         before = (tmp_path / "c.jsonl").read_bytes()

@@ -267,7 +267,7 @@ def test_a_lock_object_that_another_run_removes(temporary, database, url, storag
 
 
 def test_an_object_that_arrives_in_part(temporary, database, url, monkeypatch):
-    """It is not called damaged, since the one in the storage is whole."""
+    """A state that arrives only in part is not reported as damaged: the object in the storage is whole."""
     fetched(url).store(database)
 
     def get(self, path, file, **options):

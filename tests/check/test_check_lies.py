@@ -107,7 +107,7 @@ ZONES = {
 
 @every("hours", ZONES, thorough=[-6, -1, 8])
 async def test_another_zone_of_the_whole_server_is_named(hours):
-    """It is a problem, and where it can as well be a usual life of tokens a warning; a recent change decides it."""
+    """A server in another time zone is a problem, or a warning if token lifetimes explain it too; a change decides."""
     assert await said(shifted(hours)) == ZONES[hours]
     assert "problem timezone" in await said(shifted(hours), prepare=recent_change)
 

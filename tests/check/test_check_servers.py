@@ -99,7 +99,7 @@ async def test_a_refused_login_is_named():
 
 
 async def test_a_server_that_is_not_there_is_named():
-    """No connection is a problem of the login."""
+    """If no connection is made, the login has a problem that says so."""
 
     def refuse(request):
         raise httpx.ConnectError("certificate verify failed: secret.host")

@@ -56,7 +56,7 @@ def test_mistakes(carecloud, project):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_an_interrupted_run_says_what_became_of_the_changes(start, carecloud, project):
-    """It ends with 130, keeps nothing half, and the same command brings everything."""
+    """An interrupted run ends with 130 and leaves no half file; the same command brings all changes."""
     project.settings.latency = 0.3
     command = ("changes", "customers", "-o", "c.jsonl", "--state", "s", "--count", 10, "--concurrency", 1)
     process = start(*command)

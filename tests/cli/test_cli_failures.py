@@ -86,7 +86,7 @@ def test_a_wrong_password(carecloud, project, monkeypatch, tmp_path):
 
 
 def test_an_unknown_application(carecloud, project):
-    """The line names the setting."""
+    """The line about an unknown application names the setting."""
     refused = carecloud("login", "--external-application-id", "0123456789abcdef")
     assert refused.code == 1
     assert "CARECLOUD_EXTERNAL_APPLICATION_ID" in refused.line
@@ -195,7 +195,7 @@ def test_a_write_that_may_have_been_made(carecloud, project, fault):
 
 
 def test_an_unexpected_error_is_one_line(carecloud, project, monkeypatch):
-    """An error that no one foresaw shows no traceback unless CARECLOUD_DEBUG is set."""
+    """An unexpected error shows no traceback unless CARECLOUD_DEBUG is set."""
 
     class Broken(io.StringIO):
         def isatty(self):

@@ -28,7 +28,7 @@ def test_files_are_written_and_read_with_the_kept_token(carecloud, project, monk
 
 
 def test_a_check_needs_the_password(carecloud, project, monkeypatch):
-    """It looks at logins: without the password it ends at once, and finds no problem of the project."""
+    """`check` tests logins: without the password it ends at once, and reports no problem of the project."""
     assert carecloud("login").code == 0
     monkeypatch.delenv("CARECLOUD_PASSWORD")
     refused = carecloud("check")
@@ -90,7 +90,7 @@ def test_logout_ends_the_token_whatever_the_password_is_now(carecloud, project, 
 
 
 def test_a_logout_of_a_user_without_a_token_says_so(carecloud, project):
-    """A token of another user stays, and nobody is told that it is gone."""
+    """`logout` leaves the token of another user, and does not say that it is removed."""
     assert carecloud("login").code == 0
     assert carecloud("logout", "--login", "another_user").out == "no token of this user is kept for this project\n"
     assert project.count("POST /users/actions/logout") == 0

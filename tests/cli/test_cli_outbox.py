@@ -35,7 +35,7 @@ def till(project, monkeypatch):
 
 @pytest.fixture
 def put_waiting(project):
-    """Put the points of so many bills into an outbox, which cannot send them since the server is away."""
+    """Put this many entries of points into an outbox, which cannot send them since the server is away."""
 
     def call(bills):
         async def put():

@@ -58,7 +58,7 @@ def test_a_check_reports_to_stdout(carecloud):
     ("command", "refused"), [(("check",), "POST /users/actions/login"), (IMPORT, "POST /customers")]
 )
 def test_a_reader_that_is_gone_makes_no_success(carecloud, project, rows, monkeypatch, command, refused):
-    """Problems and refused rows are exit code 1, also where no one reads the report on stdout."""
+    """Problems and refused rows are exit code 1, even if the reader of the report on stdout is gone."""
 
     def gone(_):
         raise ReaderGoneError

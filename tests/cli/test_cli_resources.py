@@ -218,7 +218,7 @@ def test_a_list_without_any_filter():
 
 
 def test_a_filter_without_a_name():
-    """`=x` names nothing."""
+    """A filter without a name, such as `=x`, is refused."""
     with pytest.raises(UsageError, match="is not name=value"):
         read_filters(find_list("customers"), ["=x"])
 

@@ -85,7 +85,7 @@ def test_a_child_forked_in_between_has_a_collector_that_works():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_of_a_process_without_a_collector_has_none():
-    """Who has switched the collector off finds it off in children, too."""
+    """If the collector is switched off, it is off in child processes too."""
     gc.disable()
     child = os.fork()
     if child == 0:

@@ -15,7 +15,7 @@ from carecloud_async.models import Customer, Store
 
 
 def read_all(records):
-    """Return all records, and the number of them in each batch, of which none is kept while the next one is read."""
+    """Return all records and the size of each batch; no batch is kept while the next one is read."""
     found, sizes = [], []
     while records:
         batch = records.batch()
@@ -124,7 +124,7 @@ def test_an_error_comes_again():
 
 @given(st.lists(st.fixed_dictionaries({}, optional={"customer_id": st.text(max_size=3) | anything, "state": anything})))
 def test_keys_are_those_of_the_records(records):
-    """Records are told apart by their id as the model has it, and by all they hold where there is none."""
+    """Records are compared by their id as the model has it, and by their whole content if they have none."""
     page = unread_page(page_of(records))
     keys = list(page.records.keys("customer_id"))
     assert len(keys) == len(records)

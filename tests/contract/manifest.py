@@ -77,7 +77,7 @@ def _pretty(value: Any, indent: str) -> Iterator[str]:
 
 
 def _holds_facts(value: Any) -> bool:
-    """Return whether a value is or holds a list of objects, each of which has a line of its own or several."""
+    """Return whether a value is or holds a list of objects, which are written on lines of their own."""
     if isinstance(value, dict):
         return any(map(_holds_facts, value.values()))
     return isinstance(value, list) and any(isinstance(one, dict) for one in value)

@@ -117,7 +117,7 @@ async def test_a_mark_of_another_stream_is_refused():
 
 
 async def test_a_slow_consumer_makes_the_reading_wait():
-    """Pages in flight and two batches are all that is ahead of it."""
+    """At most the pages in flight and two batches are ahead of a slow consumer."""
     server = ListServer([f"{one:04x}" for one in range(1000)])
     async with server.client() as client, client.customers.list(count=10).arrow(concurrency=4) as batches:
         await anext(batches)

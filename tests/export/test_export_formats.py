@@ -206,7 +206,7 @@ async def test_a_sink_of_ones_own(sandbox, tmp_path):
 
 
 async def test_an_empty_list_is_a_sound_file(tmp_path):
-    """No records give an empty JSONL, a CSV header and a Parquet schema."""
+    """An empty list gives an empty JSONL, the header of a CSV and a Parquet with its schema."""
     sandbox = Sandbox(customers=0)
     for name in ("c.jsonl", "c.csv", "c.parquet", "c.jsonl.gz"):
         report = await export(sandbox, tmp_path / name)

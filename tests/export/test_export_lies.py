@@ -63,7 +63,7 @@ def test_rows_that_a_page_left_out_are_found(tmp_path):
 
 
 def test_a_replica_that_lags_is_read_again_and_not_exact(tmp_path):
-    """Answers that all lack what their total counts: a second reading disagrees with the total too."""
+    """If all answers lack a record that their total counts, the list is read again, and the export is not exact."""
     report, missing, _ = lying("lags", 1).export(tmp_path / "c.jsonl", count=200)
     assert missing
     assert (report.exact, report.passes) == (False, 3)

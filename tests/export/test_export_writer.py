@@ -27,7 +27,7 @@ async def _put(writer, clock, pages, *, apart):
 
 
 async def _wait_for(disk, number):
-    """Wait until so many commits were made."""
+    """Wait until this many commits were made."""
     with anyio.fail_after(60):
         while len(disk.commits) < number:  # noqa: ASYNC110  (in another thread)
             await anyio.sleep(0.001)

@@ -212,7 +212,7 @@ async def test_the_body_of_a_get(make, enter):
 
 
 def test_in_a_websocket(make):
-    """A WebSocket gets the client too."""
+    """The dependencies give the client to a WebSocket as to a request."""
     from fastapi import WebSocket
 
     app = six_lines(carecloud_lifespan(make))

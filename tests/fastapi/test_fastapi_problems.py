@@ -181,7 +181,7 @@ async def test_faults_of_the_server_behind(sandbox, make, enter, app, fault, sta
 
 
 async def test_our_own_credentials_are_refused(sandbox, app, enter):
-    """That the application's own credentials are wrong is no 401 for its clients."""
+    """If the application's own credentials are refused, its clients do not get a 401."""
     sandbox.set_password("another")
     async with enter(app) as http:
         answer = await http.get("/customers/x")

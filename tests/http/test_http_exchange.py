@@ -160,7 +160,7 @@ async def test_a_refused_token_is_renewed_and_the_request_replayed_once():
 
 
 async def test_a_throttled_read_is_sent_again():
-    """A 429 is waited for and repeated by this way too."""
+    """A read that gets a 429 waits and is sent again, also without httpx's request object."""
 
     def throttle_first(number, request):
         return (answer(b"{}", b"429 Too Many Requests", b"Retry-After: 0") if number == 1 else answer(BODY),)

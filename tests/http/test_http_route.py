@@ -197,7 +197,7 @@ async def test_a_proxy_that_is_not_there_is_a_failed_connection(authority):
     ],
 )
 async def test_a_bad_certificate_names_the_fix_and_is_final(authority, kind, fix):
-    """A bad certificate is a ConnectionFailedError after one try; only one that nobody vouches for needs `verify=`."""
+    """A bad certificate is a ConnectionFailedError after one try; `verify=` is a fix only if its issuer is unknown."""
     host = "other.example" if kind == "wrong host" else "localhost"
     trusted = trustme.CA() if kind == "unknown authority" else authority
     past, future = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2100))

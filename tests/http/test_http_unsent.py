@@ -26,7 +26,7 @@ def one_connection(server, **options):
 
 @pytest.mark.parametrize("rate_limit", [RateLimit.adaptive(), None], ids=["adaptive", "none"])
 async def test_a_write_that_got_no_connection_was_not_sent(rate_limit):
-    """Its time passes while another call holds the only connection: a timeout, and not an unknown outcome."""
+    """A write that waits for the only connection until its time is over is a timeout, and not an unknown outcome."""
     async with (
         serving(60.0) as server,
         one_connection(server, rate_limit=rate_limit) as client,

@@ -239,7 +239,7 @@ async def test_throttling_and_the_pace_that_follows_are_measured(sandbox, teleme
 
 
 async def test_waits_at_the_rate_limiter_are_measured(sandbox, telemetry):
-    """Calls that had to wait are in the histogram of waits, and each tells its own on its span."""
+    """Calls that had to wait are in the histogram of waits, and each span has the wait of its call."""
     clock = FakeClock(wall=time.time())  # it stands still but for sleeps, so that a slow machine must wait as well
     async with connect(sandbox, telemetry, rate_limit=RateLimit(requests_per_second=50), clock=clock) as client:
         await client.login()

@@ -236,7 +236,7 @@ async def test_a_reader_whose_iterator_another_task_closes_ends():
 @pytest.mark.parametrize("way", ["iterate", "prefetch"])
 @pytest.mark.parametrize("fault", ["refused", "repeated"])
 async def test_a_list_that_failed_does_not_look_like_one_that_ended(way, fault):
-    """Whoever asks a shared iterator after its error gets an error as well, and not the end of the list."""
+    """After its error, a shared iterator raises an error in each task that asks it, and does not end the list."""
     records = [{"customer_id": f"c{number}"} for number in range(100)]
 
     def answer(request):

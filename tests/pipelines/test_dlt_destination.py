@@ -116,7 +116,7 @@ def test_a_package_that_fails_in_the_middle_makes_no_double(pipeline, sandbox, m
 
 @pytest.mark.parametrize("match", ["email", None])
 def test_a_file_that_was_written_is_not_written_again(sandbox, tmp_path, monkeypatch, match):
-    """It is tried again where the process ended between the last row and dlt's own note."""
+    """A file that dlt hands over again, as after a kill before its own note, writes no row again."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     file = tmp_path / "1700000000.123" / "started_jobs" / "customers.1234abcd.0.typed-jsonl"
     file.parent.mkdir(parents=True)

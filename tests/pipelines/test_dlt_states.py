@@ -9,7 +9,7 @@ carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source
 
 
 def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandbox, pipeline, night, tmp_path):
-    """Neither removes or moves on the state of the other, so that each mirror loses what is gone."""
+    """Two pipelines that share a folder keep their own states: neither removes or advances the other one."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
     other = dlt.pipeline(
         "other",
@@ -125,7 +125,7 @@ def test_a_list_that_lost_most_of_its_records_names_what_this_source_has(sandbox
 
 
 def test_two_pipelines_of_one_name_do_not_take_each_others_state(sandbox, pipeline, night, tmp_path):
-    """Two machines with one folder of states: one of them is told that its state is gone, and no deletion is lost."""
+    """Of two machines with one folder of states, one raises an error that its state is gone; no deletion is lost."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
     night("customers", **options)
     sandbox.customers.delete(sandbox.customers.id_at(5))

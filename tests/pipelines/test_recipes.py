@@ -99,7 +99,7 @@ def test_prefect(sandbox, monkeypatch):
 
 
 def test_dagster(sandbox, monkeypatch):
-    """The asset's metadata tell the records."""
+    """The asset's metadata has the number of records, and whether they are exact."""
     stand_in(monkeypatch, "dagster", asset=plain, MaterializeResult=dict)
     names = {}
     exec(compile(recipe("Dagster"), "dagster", "exec"), names)

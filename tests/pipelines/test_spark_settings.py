@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 def test_what_is_left_out_has_a_default():
-    """A resource is enough."""
+    """`resource` is the only option that must be given; all others have a default."""
     settings = ReadSettings.read({"resource": "cards"})
     assert (settings.partitions, settings.count, settings.concurrency) == (8, 500, 4)
     assert (settings.filters, settings.changed_since, settings.allow_inexact) == ({}, None, False)

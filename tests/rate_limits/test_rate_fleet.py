@@ -135,7 +135,7 @@ STRANGE = {
     ],
 )
 def test_whatever_redis_holds_the_limit_is_back_within_ten_seconds(fleet, fields):
-    """Stale, foreign and impossible fields, ones of a newer version too."""
+    """Whatever Redis holds, stale, foreign or impossible fields, the limit is found again within ten seconds."""
     outcome = fleet(
         Bucket(40, 10),
         callers=(5,) * 4,

@@ -344,7 +344,7 @@ async def test_a_policy_of_the_users_own_paces_calls():
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "20", True, None])
 def test_a_pace_that_is_none_is_refused(rate):
-    """Only numbers above zero."""
+    """A rate must be a number above zero."""
     with pytest.raises(ConfigurationError, match="requests_per_second"):
         RateLimit(requests_per_second=rate)
 

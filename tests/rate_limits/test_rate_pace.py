@@ -25,7 +25,7 @@ SERVERS = {
 )
 @pytest.mark.parametrize("server", SERVERS)
 def test_configured_38_of_40(server, workers, retry_after):
-    """No 429, and 95 % of the rate."""
+    """A configured rate of 38 at a limit of 40 gets no 429, and 95 % of the rate."""
     result = simulate(
         SERVERS[server](40), RateLimit(requests_per_second=38), workers=workers, retry_after=retry_after, latency=0.1
     )
@@ -89,7 +89,7 @@ def test_a_limit_that_falls_and_rises_is_followed(server):
 
 
 def test_a_server_without_a_limit_is_never_paced():
-    """No 429, no pace: as fast as the workers go."""
+    """Without a 429 no pace is set: calls leave as fast as the workers make them."""
     result = simulate(SlidingWindow(10**9), RateLimit.adaptive(), workers=8, latency=0.01, seconds=5)
     assert result.pace(until=5) > 700
     assert result.refused == 0
@@ -142,7 +142,7 @@ def test_a_process_alone_goes_on_near_its_part_after_an_early_refusal(refused_af
 
 
 def test_a_process_alone_keeps_its_part_where_the_server_refuses_for_seconds():
-    """The ten seconds before Redis went away count as served at that rate: the limit is not a tenth of it."""
+    """When Redis goes away, the last ten seconds count as served at that rate: the limit does not fall to a tenth."""
     clock = VirtualClock(100.0)
     pace = AdaptivePace(clock=clock, most=10.0)
     while clock.now < 103:

@@ -283,7 +283,7 @@ def test_the_password_stays_out_of_reprs():
 
 
 def test_other_limits_stay_what_they_were():
-    """Told and adaptive limits, and none, have a limiter that awaits nothing while there is no need to wait."""
+    """With a configured limit, an adaptive one or none, the limiter awaits nothing while no wait is needed."""
     for limit in (None, RateLimit.adaptive(), RateLimit(requests_per_second=5)):
         limiter = RateLimiter(limit, clock=SystemClock())
         assert limiter.try_acquire() is not None
@@ -291,7 +291,7 @@ def test_other_limits_stay_what_they_were():
 
 @pytest.fixture
 async def fleet(own_redis_server):
-    """A sandbox of forty calls a second, and four processes that call it, of which one does most."""
+    """Four processes share a sandbox of forty calls a second; one of them makes most of the calls."""
     sandbox = Sandbox(20, rate_limit=40)
     user = sandbox.credentials()
     async with sandbox.serving() as url, AsyncExitStack() as stack:

@@ -87,7 +87,7 @@ async def test_the_error_of_a_batch_says_what_was_kept(client, sandbox, mode):
 
 
 async def test_a_fault_that_names_no_row_is_kept_apart(client, sandbox):
-    """A report tells rows from names that hold a number by chance or a number beyond the rows."""
+    """A report takes a name for a row only if its number is that of a row, and not by chance."""
     params = [{"name": name, "reason": "bad"} for name in ("products[0].name", "address1", "9", "1", "products.1.code")]
     error = json.dumps({"error": {"error_data": {"invalid_params": params}}}).encode()
     sandbox.faults.add("POST /products/batch", status=400, body=error)
@@ -100,7 +100,7 @@ async def test_a_fault_that_names_no_row_is_kept_apart(client, sandbox):
 
 
 async def test_a_batch_of_deletions_says_what_was_refused(client, sandbox):
-    """It deletes the others, as a batch of writes keeps its valid rows: the error says so."""
+    """A batch of deletions deletes the rows that are not refused, as a batch of writes keeps its valid rows."""
     error = json.dumps({"error": {"error_data": {"invalid_params": [{"name": "1", "reason": "not_found"}]}}}).encode()
     sandbox.faults.add("DELETE /product-reservation-prices/batch", status=400, body=error)
     rows = [ProductReservationPriceIdInput(product_reservation_price_id=one) for one in ("a", "b")]

@@ -165,7 +165,7 @@ async def test_what_get_never_shows_is_sent_only_if_named(client, sandbox):
 
 
 async def test_replace_deletes_what_is_absent(client, sandbox):
-    """PUT is the whole record."""
+    """`replace` sends the whole record: a field that is absent is deleted."""
     await client.customers.replace(FIRST_CUSTOMER_ID, new_customer(last_name="Only"))
     information = sandbox.customers.get(FIRST_CUSTOMER_ID)["personal_information"]
     assert information["last_name"] == "Only"

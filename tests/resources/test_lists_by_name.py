@@ -66,7 +66,7 @@ class Nested(msgspec.Struct):
 @pytest.mark.parametrize("odd", [["a"], {"a": 1}, None, ""])
 @pytest.mark.parametrize("kind", ["dataclass", "struct", "nested", "pydantic"])
 async def test_a_record_of_a_users_class_needs_no_id_that_can_be_compared(kind, odd):
-    """Its content is compared in place of the id, also that of a class that cannot be sent as JSON."""
+    """A user's record without a comparable id is compared by its content, even if it cannot be sent as JSON."""
     if kind == "pydantic":
         pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
         into = pydantic.create_model("Model", customer_id=(Any, ...))

@@ -170,7 +170,7 @@ def test_what_is_never_read_back_counts_as_changed():
 
 
 def test_objects_in_lists_are_like_others():
-    """Also in a list of a list, nulls are left out, texts are texts and the rest is what the server wrote."""
+    """In a list of a list too, nulls are left out, texts stay texts and the rest is what the server wrote."""
     record = b'{"opening": [{"new": 1.50, "day_id": 3, "time_intervals": [{"from": "8:00", "to": null, "x": 1.0}]}]}'
     sent = merge(RawJson(record), {}, rules=Stores._merge_rules(), ids={"store_id": "s"})
     day = b'{"new":1.50,"day_id":"3","time_intervals":[{"from":"8:00","x":1.0}]}'

@@ -150,7 +150,7 @@ async def test_recommendations_are_listed_by_post(action):
 
 
 async def test_recommendations_for_a_cart():
-    """A cart has its own three lists, of which ordering needs no customer."""
+    """A cart has three lists of its own; the ordering needs no customer."""
     wire = Wire(answer({"recommended_products_list": []}))
     assert await RecommendationEngine(wire).shopping_cart.order(cart_product_ids=["p"]).first() is None
     assert wire.calls[0][3] == {"cart_product_ids": ["p"]}

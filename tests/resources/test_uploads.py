@@ -225,7 +225,7 @@ async def test_a_file_is_no_address():
 
 
 async def test_a_message_without_attachments_is_sent_as_it_is():
-    """Nothing is read, and a mistake for a message is told as before."""
+    """Nothing is read, and the error of a mistake stays the same."""
     wire = Wire()
     given = message()
     await Messages(wire).send_message(given)

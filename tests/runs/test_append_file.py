@@ -41,7 +41,7 @@ def test_a_mark_can_be_returned_to(path):
 
 @pytest.mark.parametrize("change", ["missing", "short", "one bit", "a link", "a second name"])
 def test_a_file_that_is_not_what_was_written_is_refused(path, change):
-    """The message names it."""
+    """A file that is not what the run wrote is refused with an error that names it."""
     file = AppendFile.create(path)
     file.write(b"one\n")
     mark = file.sync()

@@ -341,7 +341,7 @@ def test_a_place_that_cannot_be_written_names_the_way_out(path, number):
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
-    """The error says what to do."""
+    """A folder that does not exist is an error that says what to do."""
     with pytest.raises(ExportError, match="the directory does not exist: make it first"):
         open_run(tmp_path / "missing" / "run.db")
 

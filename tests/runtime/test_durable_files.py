@@ -34,7 +34,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeyp
 
 @posix
 def test_a_replaced_file_is_private_at_once(tmp_path):
-    """Its mode does not depend on the umask or on the file before it."""
+    """A replaced file is private at once, whatever the umask and the mode of the file before it."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
     path.chmod(0o666)

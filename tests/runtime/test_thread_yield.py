@@ -1,4 +1,4 @@
-"""Long work in a worker thread: it rests after so much computing, and only then."""
+"""Long work in a worker thread rests after a fixed time of computing, and not before."""
 
 from carecloud_async._base.runtime.cooperation import ThreadYielder
 
@@ -29,7 +29,7 @@ def test_it_rests_after_so_much_work():
 
 
 def test_another_thread_begins_with_a_rest():
-    """Threads count their time each from its own beginning: one that goes on with less is heard, too."""
+    """Each thread has a clock of its own: where it shows less than at the last rest, the thread rests at once."""
     thread = _Thread()
     yielder = thread.yielder()
     thread.time = 1.0

@@ -87,7 +87,7 @@ def test_no_record_that_stays_is_missing_and_none_comes_twice(session):
 
 
 def test_a_task_that_fails_once_changes_nothing(session, sandbox):
-    """Its range is read again by its second attempt, and every record is there once."""
+    """A task that fails once reads its range again in its second attempt, and every record is there once."""
     # The driver needs one page for the number of records, and six for the bounds.
     sandbox.faults.add("GET /customers", status=403, after=12, times=1)
     with sandbox.running() as url:

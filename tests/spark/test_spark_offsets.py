@@ -165,7 +165,7 @@ def test_a_stream_that_is_restarted_with_other_options_is_refused(options, word)
 
 
 def test_an_offset_of_an_earlier_version_is_taken():
-    """It says nothing of the list, and holds the time alone."""
+    """An offset of an earlier version, which holds the time alone, is accepted."""
     names = hexes(60)
     server = ChangeServer(old_times(names))
     begin = {"changed_before": reader(server).latestOffset()["changed_before"]}

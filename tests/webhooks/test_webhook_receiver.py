@@ -137,7 +137,7 @@ class Leased(MemoryRepeats):
 
 
 class StepClock:
-    """A clock that is moved by hand: it lets each sleep end when it is told to."""
+    """A clock that is moved by hand, and ends each sleep on request."""
 
     def __init__(self):
         self.sleeps = []

@@ -77,7 +77,7 @@ async def test_a_zero_date_is_nobodys_birthday(sandbox, tmp_path):
 
 
 async def test_what_customers_have_stands_beside_them(sandbox, tmp_path):
-    """The customer with the most points is kept, and the other's points could be moved to that one."""
+    """The customer with the most points is kept, and the plan moves the points of the other one to it."""
     async with connect(sandbox) as client:
         ids = await with_values(client, *[{"first_name": "Ann", "last_name": "Lee", "birthdate": "1990-01-01"}] * 2)
         await client.points.assign_points(customer_id=ids[0], amount=1_000, partner_id=PARTNER)
@@ -112,7 +112,7 @@ async def test_a_customer_who_is_deleted_meanwhile_ends_no_run(sandbox, tmp_path
 
 
 async def test_a_list_that_the_project_lacks_is_no_deleted_customer(sandbox, tmp_path):
-    """A 404 of credits says nothing of the customers: it is raised, and none of them is told to be gone."""
+    """A 404 of credits is raised, and no customer is reported as gone: it says nothing about the customers."""
     sandbox.faults.add("GET /credits", status=404, times=None)
     target = tmp_path / "groups.csv"
     async with connect(sandbox) as client:
@@ -123,7 +123,7 @@ async def test_a_list_that_the_project_lacks_is_no_deleted_customer(sandbox, tmp
 
 
 async def test_a_record_without_an_id_ends_no_run(tmp_path):
-    """It is in its group, and nothing is asked about it."""
+    """A record without an id is in its group, and no request is made about it."""
     people = [{"customer_id": one, "personal_information": {"email": "a@example.com"}} for one in (None, "c2")]
 
     def answer(request):

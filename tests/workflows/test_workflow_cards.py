@@ -184,7 +184,7 @@ async def test_a_card_that_another_customer_has_after_a_lost_answer(client, serv
 
 
 async def test_a_pool_that_cannot_be_looked_up_stays_unknown(client, server, cards):
-    """The same without a number."""
+    """If the answer is lost and the look-up fails, an assignment without a card number is unknown too."""
     cards.append(card("free"))
     server.fail_after("POST /cards/actions/assign-free-card", status=503)
     with pytest.raises(OutcomeUnknownError):

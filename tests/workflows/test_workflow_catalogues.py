@@ -109,7 +109,7 @@ async def test_a_lost_batch_of_what_is_updated_is_sent_again(client, server):
 
 
 async def test_a_batch_that_is_lost_twice_is_unknown(client, server):
-    """Its rows say so, and the next batch goes on."""
+    """The rows of a batch whose answer is lost twice are unknown, and the next batch is sent."""
     catalogue(server, lost=2)
     report = await sync_products(client, products=products(4), batch_size=2)
     assert [one.index for one in report.unknown] == [0, 1]

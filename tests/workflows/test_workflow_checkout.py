@@ -106,7 +106,7 @@ async def test_what_was_accepted_goes_into_the_final_bill(client, server, purcha
 
 
 async def test_a_lost_calculation_is_asked_again_once(client, server):
-    """It changes nothing, so a second request does no harm; a third is not sent."""
+    """A lost calculation is sent a second time, since it changes nothing, and not a third time."""
     server.on(ACCEPT, ACCEPTED)
     server.lose(ACCEPT)
     assert (await accept_payment(client, checkout=CHECKOUT, bill=BILL, payment_type="S")).credit == 4.2
@@ -221,7 +221,7 @@ async def test_another_bill_after_a_lost_answer_leaves_it_unknown(client, server
 
 
 async def test_a_refused_bill_is_the_servers_refusal(client, server, purchases):
-    """A voucher that was used meanwhile is told with its reason, and nothing is looked up."""
+    """A voucher that was used meanwhile is an error with its reason, and nothing is looked up."""
 
     def refuse(sent):
         raise RefusedError(400, ("bill.payment_recap.vouchers", "voucher_already_used"))
@@ -244,7 +244,7 @@ async def test_a_cancellation_is_the_same_bill_under_its_own_id(client, server, 
 
 
 async def test_a_lost_cancellation_is_looked_up(client, server, purchases):
-    """Its own id finds it, and not the purchase that it cancels."""
+    """A lost cancellation is looked up by its own id, which does not find the purchase that it cancels."""
     await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
     server.lose(SEND)
     cancelled = await cancel_purchase(client, checkout=CHECKOUT, bill=FINAL)

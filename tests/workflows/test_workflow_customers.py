@@ -117,7 +117,7 @@ async def test_bulk_writes_take_no_id_of_another_source(client, records):
 
 @pytest.mark.parametrize(("shown", "found"), [(" 7\u0161 ", "jane"), ("7S", None), ("7\u0160", None), ("7s", None)])
 async def test_an_id_with_another_case_or_accent_is_another_one(client, server, shown, found):
-    """Databases find it, too; its customer is not overwritten. Spaces around an id are not part of it."""
+    """An id that differs in case or accents is of another customer, who is not overwritten; outer spaces are cut."""
 
     def answer(sent):
         known = sent["external_ids[]"] == "7\u0161"
@@ -181,7 +181,7 @@ async def test_a_lost_answer_of_a_creation_is_looked_up(client, server, creating
 
 
 async def test_a_creation_that_does_not_show_up_stays_unknown(client, server, records):
-    """If no such customer is there after a lost answer, the caller hears of it."""
+    """If no such customer is found after a lost answer, the creation is an unknown outcome."""
     server.on("POST /customers", {"customer_id": "new"})
     server.lose("POST /customers")
     with pytest.raises(OutcomeUnknownError):

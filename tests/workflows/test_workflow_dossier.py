@@ -258,7 +258,7 @@ async def test_the_folder_that_a_link_leads_to_is_written(client, tmp_path, monk
 
 
 async def test_what_a_killed_run_has_left_is_removed(client, tmp_path):
-    """It is personal data: the next dossier of that name does not keep it, neither in its folder nor beside it."""
+    """The next dossier of a name removes the personal data that a killed run has left in the folder and beside it."""
     left = tmp_path / ".dossier.partial"
     left.mkdir(mode=0o700)
     (left / "customers.cards.json").write_text("of another day")

@@ -96,7 +96,7 @@ async def test_a_malformed_login_is_no_outcome(client, server):
 
 
 async def test_a_refused_api_user_is_no_outcome():
-    """If the client itself cannot log in, no customer is told that the password is wrong."""
+    """If the client itself cannot log in, the customer's password is not reported as wrong."""
 
     def handle(request):
         return httpx.Response(401, json={"error": {"type": "unauthorized_exception"}})
@@ -159,7 +159,7 @@ async def test_the_shop_sends_its_own_link(client, server):
 
 
 async def test_spaces_around_an_address_do_not_matter(client, server):
-    """Neither those that were typed, which the server would look for, nor those in the record."""
+    """Spaces around an address are ignored, both as it was typed and in the customer's record."""
     server.on("GET /customers", lambda sent: customers(*[" jane@example.com "] * (sent["email"] == "jane@example.com")))
     server.on("POST /messages/actions/send-message", None)
     found = await send_password_link(client, email="jane@example.com ", message_template_id="x", parameters={})

@@ -47,7 +47,7 @@ def somebody_elses(monkeypatch):
 
 
 async def test_a_link_in_a_records_place_is_not_followed(store, folder, victim):
-    """Neither read nor written through: a save replaces the link itself."""
+    """A record that is a symbolic link is neither read nor written through; a save replaces the link itself."""
     await store.save("key", TOKEN)
     (record,) = folder.glob("*.json")
     record.unlink()
@@ -106,7 +106,7 @@ async def test_a_link_of_another_user_at_the_path_is_not_resolved(path, folder, 
 
 
 async def test_folder_of_another_user_is_refused(store, folder, monkeypatch):
-    """Its owner could read every token."""
+    """A folder that belongs to another user is refused: its owner could read every token."""
     folder.mkdir(0o700)
     somebody_elses(monkeypatch)
     with pytest.raises(TokenStoreError, match="belongs to another user"):

@@ -64,7 +64,7 @@ class Sleeps(SystemClock):
 @pytest.mark.anyio
 @pytest.mark.parametrize("lock_life", [60.0, 45.0])
 async def test_a_lock_is_extended_every_third_of_its_life(redis_server, anyio_backend, lock_life, caplog):
-    """Not sooner, which would load the server, and not later, when one failed extension would lose the lock."""
+    """A lock is extended after each third of its life: the server has little load, and one failure does not lose it."""
     del anyio_backend
     clock = Sleeps()
     store = RedisTokenStore(redis_server.url, prefix=f"third{os.getpid()}:", lock_life=lock_life, clock=clock)
