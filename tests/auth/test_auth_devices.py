@@ -289,7 +289,7 @@ async def test_a_dropped_view_frees_its_device():
 
 
 async def test_a_device_id_of_none_is_a_random_one():
-    """Two devices without an id differ."""
+    """A device made with `device_id=None` has a random id: two of them differ."""
     sandbox = Sandbox(customers=1)
     assert sandbox.device().device.device_id != sandbox.device().device.device_id
     await anyio.lowlevel.checkpoint()

@@ -83,8 +83,8 @@ async def test_a_wrong_zone_works_through_the_401(zone, caplog):
 
 
 @pytest.mark.parametrize("wrong", ["valid_to", "negative", "absurd", "date"])
-async def test_what_cannot_be_understood_is_seven_hours_and_one_warning(wrong, caplog):
-    """An unreadable or absurd `valid_to` or a missing `Date` falls back, and says so once."""
+async def test_unreadable_token_end_is_seven_hours_and_one_warning(wrong, caplog):
+    """An unreadable or impossible `valid_to`, or a missing `Date`, counts as seven hours, with one warning."""
     clock = FakeClock()
     sandbox = make_sandbox(clock)
     if wrong == "date":

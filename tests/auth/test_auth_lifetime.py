@@ -73,8 +73,8 @@ def test_an_unreadable_end_gives_the_default(text):
         Token("t", expires_in=float("inf")),
     ],
 )
-def test_an_absurd_life_gives_the_default(token):
-    """Negative, endless or no number: seven hours."""
+def test_an_unusable_token_lifetime_gives_the_default(token):
+    """A lifetime that is negative, infinite or no number counts as seven hours."""
     found, problem = seconds(token, datetime(2026, 6, 1, tzinfo=UTC))
     assert found == DEFAULT_LIFETIME
     assert problem
@@ -97,8 +97,8 @@ def test_without_date_a_local_end_says_nothing_and_an_aware_one_is_measured_here
     assert seconds(Token("t", valid_to=now - timedelta(minutes=5)), None, now=now)[0] == DEFAULT_LIFETIME
 
 
-def test_a_life_of_one_second_is_short_and_not_absurd():
-    """Rounding does not turn the shortest life into seven hours."""
+def test_token_lifetime_of_one_second_is_accepted():
+    """A lifetime of one second is taken as it is, and not as the default of seven hours."""
     date = datetime(2026, 6, 1, tzinfo=UTC)
     assert seconds(Token("t", valid_to=date + timedelta(seconds=1)), date) == (0.5, None)
 

@@ -129,7 +129,7 @@ def test_an_unfinished_subclass_cannot_be_made():
         Half()
 
 
-def test_what_is_no_provider_is_refused():
+def test_object_that_is_not_a_provider_is_refused():
     """A class instead of an object, or an unknown interface, is a ConfigurationError."""
 
     class Wrong(Plain):

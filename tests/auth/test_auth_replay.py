@@ -51,7 +51,7 @@ async def test_calls_in_flight_with_the_old_token_cost_one_login_and_one_replay_
     assert sandbox.statuses[401] == 40
 
 
-async def test_a_late_401_of_an_old_token_logs_nobody_in():
+async def test_a_late_401_of_an_old_token_makes_no_login():
     """The token was renewed while a slow call was out with the old one: it replays with the new one."""
     sandbox = slow_sandbox()
     gate = anyio.Event()

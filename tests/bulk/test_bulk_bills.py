@@ -184,7 +184,7 @@ async def test_a_field_of_an_item_beside_the_bill_is_refused(server, clock):
     assert counts(report) == {"created": 1, "refused": 1}
 
 
-async def test_what_an_item_lacks_is_said(server, clock, tmp_path):
+async def test_missing_values_of_items_are_named(server, clock, tmp_path):
     """The reasons name the item and its field, for missing values and for those of another kind."""
     first, second = bill(1, items=2), bill(2)
     del first["bill_items"][1]["price"]

@@ -330,7 +330,7 @@ async def test_an_object_in_a_property_is_one_value(sandbox, client):
             assert value in [one.property_value async for one in records.list() if one.property_id == property_id]
 
 
-async def test_a_file_that_is_written_anew_with_the_same_rows_makes_none_again(sandbox, tmp_path):
+async def test_a_file_written_again_with_the_same_rows_creates_none_twice(sandbox, tmp_path):
     """With `resume=True` rows without a key are not made again because their file has another time; new ones are."""
     path, rows = tmp_path / "people.jsonl", [{"last_name": f"No {one}", "language_id": "en"} for one in range(3)]
     async with connect(sandbox) as client:

@@ -147,7 +147,7 @@ async def test_a_value_of_a_property_in_another_spelling(sandbox, tmp_path, kind
         ("date", "soon", "not a date: write YYYY-MM-DD or DD.MM.YYYY"),
     ],
 )
-async def test_a_value_that_is_none_of_its_property(sandbox, tmp_path, kind, cell, reason):
+async def test_value_of_another_type_than_its_property_is_refused(sandbox, tmp_path, kind, cell, reason):
     """A value that does not fit the property's type refuses its row, before the customer is written."""
     property_id = properties_of_texts(sandbox)[0]
     sandbox.records("customer-properties").update(property_id, {"data_type": kind, "name": "Turnover"})

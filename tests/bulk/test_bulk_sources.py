@@ -122,7 +122,7 @@ async def test_a_row_of_millions_of_cells_is_refused(tmp_path):
     assert [fault for _, fault in found] == ["line 2: it is longer than 16 MiB", None]
 
 
-async def test_json_lines_that_are_none_are_refused(tmp_path):
+async def test_line_that_is_no_json_object_is_refused(tmp_path):
     """A line that is no JSON object is refused with its number; half a line at the end too."""
     path = tmp_path / "c.jsonl"
     path.write_text('{"a": 1}\n[1]\nno\n\n{"a": 2}\n{"a": ')
@@ -253,7 +253,7 @@ async def test_inputs_are_rows_and_records_are_not(client):
 
 
 @pytest.mark.parametrize("source", [7, {"email": "a@example.com"}, None])
-async def test_what_is_no_source_is_refused(client, source):
+async def test_object_that_is_not_a_source_is_refused(client, source):
     """A single mapping, a number or nothing is no source; the error says what is."""
     with pytest.raises(ConfigurationError, match="give a path, an iterable of rows"):
         await client.customers.bulk_write(source, match="email")

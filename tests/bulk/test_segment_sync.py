@@ -200,8 +200,8 @@ async def test_lost_answers_are_made_good(sandbox, fault):
 
 
 @pytest.mark.parametrize("mode", ["add", "remove"])
-async def test_a_refusal_of_what_is_done_already_is_none(sandbox, mode):
-    """Who is as the mode asks, though the server refused the call, is not refused: another program was quicker."""
+async def test_refusal_of_a_change_that_is_done_already_is_ignored(sandbox, mode):
+    """A customer who is as the mode asks is not refused, even if the server refused the call as done already."""
     segment = segment_of(sandbox, ids(sandbox, 0, 1, 2))
     sandbox.faults.add(f"POST /segments/{{segment_id}}/actions/{mode}-customer", status=400, worked=True, body=REFUSED)
     async with connect(sandbox) as client:
@@ -257,7 +257,7 @@ async def test_a_dry_run_writes_nothing(sandbox):
     assert members(sandbox, segment) == ids(sandbox, 0)
 
 
-async def test_what_cannot_work_is_refused(sandbox, tmp_path):
+async def test_sync_that_cannot_work_is_refused(sandbox, tmp_path):
     """An unknown mode, a file without the key's column and a segment that does not exist say what is wrong."""
     (tmp_path / "rows.csv").write_text("campaign\n7\n")
     segment = segment_of(sandbox, [])

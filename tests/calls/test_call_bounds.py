@@ -169,8 +169,8 @@ async def test_the_limiters_wait_is_not_part_of_a_views_time(what, limiter):
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "3", True, float("nan")])
-def test_a_bound_of_the_limiter_that_is_none(seconds):
-    """Refused by name, as the other bounds are."""
+def test_limiter_bound_that_is_no_number_is_refused(seconds):
+    """A bound of the limiter must be a number above zero; the error names it."""
     with pytest.raises(ConfigurationError, match="limiter"):
         Timeout(limiter=seconds)
 

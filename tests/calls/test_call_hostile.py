@@ -66,7 +66,7 @@ async def test_errors_are_bounded_whatever_the_server_complains_of(body):
     assert len(error.invalid_params) <= 1000
 
 
-async def test_an_error_that_is_nested_too_deeply_is_none_of_the_api():
+async def test_deeply_nested_error_is_not_the_apis():
     """A body that cannot be read as JSON, such as one of 100,000 levels, is no refusal of CareCloud's."""
     body = b'{"error":{"error_data":{"invalid_params":[{"name":%s}]}}}' % nested(100_000).encode()
     async with connect(httpx.Response(400, content=body)) as client:

@@ -118,7 +118,7 @@ async def test_a_damaged_answer_to_a_write_is_not_repeated(in_process, sandbox):
         assert not caught.value.is_retryable
 
 
-async def test_a_gzip_that_is_none_is_a_response_error(door, anyio_backend):
+async def test_broken_gzip_is_a_response_error(door, anyio_backend):
     """A body that cannot be unpacked (on trio httpx leaves a generator behind, about which trio complains)."""
     if anyio_backend == "trio":
         pytest.skip("httpx's pool does not close its own generator here")

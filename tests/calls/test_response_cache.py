@@ -346,7 +346,7 @@ async def test_a_loop_of_hits_lets_other_tasks_run_and_can_be_cancelled():
 
 
 @pytest.mark.parametrize("wrong", [ResponseCache, 1000, {}], ids=["class", "number", "dict"])
-async def test_what_is_no_cache_is_refused(wrong):
+async def test_object_that_is_not_a_cache_is_refused(wrong):
     """A class, a number or a dict in its place is an error before anything is sent."""
     with pytest.raises(ConfigurationError, match=r"expected a ResponseCache"):
         CareCloud("x.example.com", auth=credentials(), cache=wrong)

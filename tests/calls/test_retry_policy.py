@@ -22,7 +22,7 @@ def decide(kind, *, attempt=1, safe=True, retry_after=None, random=lambda: 1.0, 
         (FailureKind.PERMANENT, False, False),
     ],
 )
-def test_what_may_be_repeated(kind, safe, unsafe):
+def test_which_requests_may_be_repeated(kind, safe, unsafe):
     """A request that did nothing may always be repeated; one that may have happened, only if it is safe to repeat."""
     assert (decide(kind, safe=True) is not None) is safe
     assert (decide(kind, safe=False) is not None) is unsafe

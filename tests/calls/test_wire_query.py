@@ -55,8 +55,8 @@ def test_queries_as_the_api_reads_them(params, query):
         ({"x": "\ud800"}, "surrogate"),
     ],
 )
-def test_what_cannot_be_sent_is_refused(params, words):
-    """With the parameter's name and the fix."""
+def test_query_value_that_cannot_be_sent_is_refused(params, words):
+    """A value that cannot be sent is refused with the parameter's name and the fix."""
     with pytest.raises(ConfigurationError, match=words):
         encode_query(params, project=PROJECT)
 

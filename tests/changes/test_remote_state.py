@@ -208,7 +208,7 @@ def test_a_storage_that_refuses(temporary):
         (PermissionError("Forbidden"), "memory://b: PermissionError: Forbidden: check the credentials of the storage"),
     ],
 )
-def test_what_a_storage_says_too_shortly(error, said):
+def test_short_errors_of_a_storage_are_explained(error, said):
     """A missing bucket and a refusal are put into words."""
     with pytest.raises(ExportError) as caught, storage_errors("memory://b", frozenset()):
         raise error

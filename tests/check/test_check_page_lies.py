@@ -202,7 +202,7 @@ IGNORED = {
 
 @every("name", IGNORED)
 async def test_each_parameter_that_is_ignored_is_named(name):
-    """A parameter that the server ignores is a problem of its name; without an offset, end and totals are doubted too."""
+    """A parameter that the server ignores is a problem of its name; without an offset, totals are doubted too."""
     ignored, expected = IGNORED[name]
     assert await said(ignored=ignored) == expected
 

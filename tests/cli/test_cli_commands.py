@@ -87,7 +87,7 @@ def test_a_filter_that_no_record_matches(carecloud):
     assert (done.code, done.out, done.line) == (0, "", "no record matches")
 
 
-def test_how_many(carecloud):
+def test_total_prints_a_bare_number(carecloud):
     """`total` prints a bare number, with filters too."""
     assert carecloud("total", "customers", "--sandbox", 77).out == "77\n"
     filtered = carecloud("total", "customers", "--filter", "email=john.smith@example.com", "--sandbox", 77)

@@ -111,7 +111,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("operation", ["POST /users/actions/login", "GET /customers"])
-def test_answers_that_are_none(carecloud, project, tmp_path, monkeypatch, fault, operation):
+def test_server_that_does_not_speak_the_api(carecloud, project, tmp_path, monkeypatch, fault, operation):
     """A server that does not speak the API is asked about in one line, and nothing is left under the final name."""
 
     async def no_wait(clock, seconds):

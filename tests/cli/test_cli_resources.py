@@ -139,7 +139,7 @@ def test_offsets_and_orders_reach_the_server(carecloud, project, direction):
     }
 
 
-def test_a_direction_that_is_none(carecloud):
+def test_unknown_sort_direction_is_refused(carecloud):
     """Only ASC and DESC are taken."""
     refused = carecloud("list", "customers", "--sort-direction", "UP", "--sandbox", 1)
     assert (refused.code, "--sort-direction" in refused.line) == (2, True)

@@ -82,7 +82,7 @@ def id_of(record):
 
 
 @pytest.mark.parametrize("into", TARGETS, ids=lambda into: into.__name__)
-async def test_what_fits_is_decoded(sandbox, into):
+async def test_answer_that_fits_the_target_is_decoded(sandbox, into):
     """Each kind of target takes a record, and the one list under data."""
     wanted = sandbox.customers.id_at(0)
     async with connect(sandbox) as client:
@@ -98,7 +98,7 @@ async def test_what_fits_is_decoded(sandbox, into):
 
 
 @pytest.mark.parametrize("into", [Demanding, PydanticDemanding, list[Demanding], list[PydanticDemanding]], ids=str)
-async def test_what_does_not_fit_raises(sandbox, into):
+async def test_answer_that_does_not_fit_the_target_raises(sandbox, into):
     """A field that is missing or of another kind is a ResponseError that names the field and quotes no value."""
     wanted = sandbox.customers.id_at(0)
     path = "customers" if into not in {Demanding, PydanticDemanding} else f"customers/{wanted}"
@@ -126,7 +126,7 @@ async def test_a_list_does_not_fit_a_record(sandbox, into):
     [Plain, HoldsPlain, list[Plain], 3, "Customer", len, Plain()],
     ids=lambda into: getattr(into, "__name__", type(into).__name__),
 )
-async def test_what_cannot_be_a_target_is_refused_unsent(sandbox, into):
+async def test_type_that_cannot_be_a_target_is_refused_unsent(sandbox, into):
     """A class without fields, one that holds such, and what is no type at all are ConfigurationErrors."""
     async with connect(sandbox) as client:
         with pytest.raises(ConfigurationError, match="into cannot be"):

@@ -25,13 +25,13 @@ def decoding(error=None):
     return gc.isenabled()
 
 
-def test_it_rests_in_between():
+def test_collector_rests_during_a_function():
     """No collection can begin while the function runs; afterwards the collector is on again."""
     assert decoding() is False
     assert gc.isenabled()
 
 
-def test_it_works_again_after_an_error():
+def test_collector_is_on_after_an_error():
     """An error leaves the collector on, and comes out as itself."""
     with pytest.raises(KeyError, match="mine"):
         decoding(KeyError("mine"))

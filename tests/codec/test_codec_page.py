@@ -67,7 +67,7 @@ def test_total_items_is_a_number_or_none(total, expected):
 
 
 def test_a_missing_total_is_none():
-    """A page without total_items is fine."""
+    """A page without `total_items` has the total `None`."""
     assert codec.page(answer({"customers": []}), key="customers", into=Customer).total_items is None
 
 

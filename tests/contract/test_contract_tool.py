@@ -235,14 +235,14 @@ MERELY_NEW = [
 
 
 @pytest.mark.parametrize(("change", "line"), BREAKING, ids=lambda one: getattr(one, "__name__", ""))
-def test_what_breaks_callers(run, now, change, line):
+def test_change_that_breaks_callers_is_named(run, now, change, line):
     """One change that breaks callers is one line that says so, and exits with 1."""
     change(now)
     assert run(now) == (1, [f"breaks  {line}"])
 
 
 @pytest.mark.parametrize(("change", "line"), MERELY_NEW, ids=lambda one: getattr(one, "__name__", ""))
-def test_what_is_merely_new(run, now, change, line):
+def test_addition_is_named(run, now, change, line):
     """One addition is one line that says so, and exits with 1."""
     change(now)
     assert run(now) == (1, [f"new     {line}"])

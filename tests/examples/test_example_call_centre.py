@@ -30,7 +30,7 @@ def test_a_filter_that_would_be_dropped(http, path, query):
 
 
 @pytest.mark.parametrize("customer_id", ["%20", "..%2f..%2ftokens", "a%00b", "x" * 65])
-def test_what_cannot_be_an_id(http, customer_id):
+def test_text_that_cannot_be_an_id_is_refused(http, customer_id):
     """A text that cannot be an id is refused before it becomes part of a path."""
     assert http.get(f"/customers/{customer_id}").status_code in {404, 422}
 

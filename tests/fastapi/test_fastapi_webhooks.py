@@ -165,7 +165,7 @@ def test_a_chunked_body_without_an_end(make, serve, handler):
     ],
     ids=lambda body: repr(body[:20]),
 )
-async def test_what_is_no_json_object(app, enter, handler, body):
+async def test_body_that_is_no_json_object(app, enter, handler, body):
     """A body that is no JSON object is a 400 problem."""
     async with enter(app) as http:
         answer = await http.post(PATH, content=body, headers=HEADERS)
@@ -188,7 +188,7 @@ async def test_what_is_no_json_object(app, enter, handler, body):
     ],
     ids=str,
 )
-async def test_ids_that_are_none(app, enter, handler, sandbox, changes, name, reason):
+async def test_missing_or_impossible_id_is_refused(app, enter, handler, sandbox, changes, name, reason):
     """A missing or impossible id is 422 with its name and reason, and nothing is asked of the project."""
     async with enter(app) as http:
         answer = await http.post(PATH, json=DELIVERY | changes, headers=HEADERS)

@@ -221,7 +221,7 @@ async def test_verify_takes_a_path_a_context_and_false(authority, tmp_path):
                 await client.ping()
 
 
-async def test_a_bundle_that_is_none_is_a_configuration_error(authority, tmp_path):
+async def test_unreadable_ca_bundle_is_a_configuration_error(authority, tmp_path):
     """A file with nonsense in it is an error at the first call."""
     bundle = tmp_path / "ca.pem"
     bundle.write_text("nonsense")

@@ -185,7 +185,7 @@ def test_absent_null_and_empty_stay_apart():
     assert person.first_name is UNSET
 
 
-def test_a_name_of_the_api_that_is_none_of_python_is_read():
+def test_api_name_that_python_reserves_is_read():
     """`from` of the API is the field `from_`, in both directions."""
     interval = TimeIntervalInput(from_=time(8), to="17:30:00")
     assert interval.to_dict() == {"from": "08:00:00", "to": "17:30:00"}

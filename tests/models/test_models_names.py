@@ -44,21 +44,21 @@ BODY = b'{"data": {"shop_id": "s", "hours": [{"from": "08:00:00", "to": "09:00:0
 PAGE = b'{"data": {"shops": [{"shop_id": "s", "hours": [{"from": "08:00:00"}]}], "total_items": 1}}'
 
 
-def test_it_is_read_under_the_apis_name():
-    """One record, a page and a plain value, at any depth."""
+def test_field_is_read_under_the_apis_name():
+    """In a record, a page and a plain value, at any depth, the field is read under the API's name."""
     assert codec.record(BODY, Shop).hours[0].from_ == EIGHT
     assert codec.page(PAGE, key="shops", into=Shop).items[0].hours[0].from_ == EIGHT
     assert codec.structure({"from": "08:00", "to": "8 o'clock"}, Interval) == Interval(from_=EIGHT)
     assert codec.record(b'{"data": {"from": " ", "to": "08:00:00"}}', Interval) == Interval(to=EIGHT)
 
 
-def test_it_is_written_under_the_apis_name():
-    """The codec and `to_dict` write what the API reads."""
+def test_field_is_written_under_the_apis_name():
+    """The codec and `to_dict` write the field under the API's name."""
     assert unstructure(IntervalInput(from_=EIGHT)) == {"from": "08:00:00"}
     assert Interval(from_=EIGHT).to_dict() == {"from": "08:00:00", "to": None, "class": None}
 
 
-def test_it_is_merged_under_the_apis_name():
+def test_field_is_merged_under_the_apis_name():
     """Changes name it as the API does; an input among them counts the same; read-only ones are dropped."""
     merged = merge_changes({"first": {"from": "a", "class": "c", "x": 1}}, {"first": {"from": "b"}}, model=ShopInput)
     assert merged["first"]["from"] == "b"
@@ -67,7 +67,7 @@ def test_it_is_merged_under_the_apis_name():
     assert read_only_paths(Shop) == {"shop_id", "hours[].class"}
 
 
-def test_it_is_described_under_the_apis_name():
+def test_field_is_described_under_the_apis_name():
     """Pydantic's schema, its values and an export's columns have the API's name."""
     pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
     adapter = pydantic.TypeAdapter(IntervalInput)

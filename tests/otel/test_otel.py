@@ -414,7 +414,7 @@ async def test_clients_of_one_project_add_their_paces(sandbox, telemetry):
 
 
 @pytest.mark.parametrize("wrong", [OpenTelemetry, object(), True], ids=["class", "object", "bool"])
-async def test_what_is_no_telemetry_is_refused(sandbox, wrong):
+async def test_object_that_is_not_telemetry_is_refused(sandbox, wrong):
     """A class or anything else in its place is an error before anything is sent."""
     with pytest.raises(ConfigurationError, match=r"expected OpenTelemetry\(\)"):
         connect(sandbox, Telemetry(), telemetry=wrong, rate_limit=RateLimit.adaptive())

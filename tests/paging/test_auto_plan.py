@@ -54,7 +54,7 @@ def test_after_a_first_page_twenty_large_ones_are_requested():
 
 @given(server=servers())
 @settings(max_examples=examples(10), deadline=None)
-def test_it_keeps_to_its_bounds(server):
+def test_plan_keeps_to_its_bounds(server):
     """Never more at once than connections, never a larger page than there may be."""
     simulation = requests_of(replace(server, records=LONG))
     assert 1 <= simulation.most_at_once <= MOST_REQUESTS

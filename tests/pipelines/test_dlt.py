@@ -223,7 +223,7 @@ def test_the_columns_are_the_models_whatever_the_rows_hold(pipeline, night):
     assert ids(pipeline) == []
 
 
-def test_it_runs_where_a_loop_runs(sandbox, pipeline, night):
+def test_source_runs_beside_an_event_loop(sandbox, pipeline, night):
     """In a notebook or an async flow the caller's thread has a loop: the source has one of its own."""
     import asyncio
 

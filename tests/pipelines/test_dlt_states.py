@@ -58,7 +58,7 @@ def test_deletions_follow_an_inexact_run_without_them(sandbox, pipeline, night, 
 
 
 @pytest.mark.parametrize("options", [{}, pytest.param({"deletions": True}, marks=pytest.mark.thorough)])
-def test_a_table_that_dlt_is_told_to_replace_is_replaced_by_a_whole_list(sandbox, pipeline, options):
+def test_table_with_write_disposition_replace_gets_the_whole_list(sandbox, pipeline, options):
     """`write_disposition="replace"`, in either form, reads everything, and an inexact reading replaces no table."""
 
     def run(disposition=None):

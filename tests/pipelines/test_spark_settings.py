@@ -13,7 +13,7 @@ from carecloud_async.spark.settings import ReadSettings, connect, problem_of_wor
 pytestmark = pytest.mark.anyio
 
 
-def test_what_is_left_out_has_a_default():
+def test_options_that_are_left_out_have_a_default():
     """`resource` is the only option that must be given; all others have a default."""
     settings = ReadSettings.read({"resource": "cards"})
     assert (settings.partitions, settings.count, settings.concurrency) == (8, 500, 4)
@@ -62,7 +62,7 @@ def test_mistakes_say_what_to_write(options, words):
 @pytest.mark.parametrize(
     ("value", "words"), [(["a", "b"], "not a list: write several values as one"), (" ", "one text that is not empty")]
 )
-def test_a_filter_that_would_find_something_else_is_told(value, words):
+def test_filter_that_would_find_something_else_is_refused(value, words):
     """A list would become a text with brackets, which finds nothing; no value is repeated."""
     with pytest.raises(ConfigurationError, match=words):
         read_options({"resource": "customers", "filter.last_name": value})

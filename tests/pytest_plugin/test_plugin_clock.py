@@ -10,8 +10,8 @@ from carecloud_async.pytest_plugin.clock import START, FakeClock
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_stands_still():
-    """Only `advance` moves the clock: its monotonic time and its calendar time alike."""
+async def test_clock_stands_still():
+    """Only `advance` moves the clock, both its monotonic and its calendar time."""
     clock = FakeClock()
     assert clock.now() == START
     before = clock.monotonic(), clock.time()
@@ -21,7 +21,7 @@ async def test_it_stands_still():
     assert (clock.monotonic(), clock.time()) == (before[0] + 3600, before[1] + 3600)
 
 
-async def test_it_starts_at_any_time():
+async def test_clock_starts_at_any_time():
     """The clock starts at any aware time; it does not move backwards."""
     clock = FakeClock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
     assert clock.now() == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)

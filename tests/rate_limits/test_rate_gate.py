@@ -117,7 +117,7 @@ async def test_answers_that_never_come_delay_no_call():
     assert clock.now - before == pytest.approx(SECOND, abs=0.02)
 
 
-async def test_an_answer_wakes_whoever_waits_for_room():
+async def test_an_answer_wakes_the_next_waiting_call():
     """The next call leaves with the answer, not when the clock has been looked at again."""
     gate = RateLimiter(RateLimit.adaptive(), clock=SleepyClock())
     tickets = [gate.try_acquire() for _ in range(FIRST_CALLS)]
@@ -280,8 +280,8 @@ async def test_refusals_of_one_flight_count_once():
 
 @pytest.mark.parametrize("limit", [RateLimit(requests_per_second=1000), RateLimit.adaptive()])
 @pytest.mark.parametrize(("asked", "pause"), [(0.2, 0.2), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, 1.0)])
-async def test_retry_after_pauses_all_calls_unless_it_is_absurd(asked, pause, limit):
-    """Ten hours are the refused call's own business: the others go on within a second."""
+async def test_retry_after_of_hours_pauses_the_refused_call_alone(asked, pause, limit):
+    """A long `Retry-After`, of ten hours, holds up the refused call alone: the others go on within a second."""
     clock = StillClock()
     gate = RateLimiter(limit, clock=clock)
     gate.on_throttled(await enter(gate), retry_after=asked)
@@ -343,7 +343,7 @@ async def test_a_policy_of_the_users_own_paces_calls():
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "20", True, None])
-def test_a_pace_that_is_none_is_refused(rate):
+def test_rate_that_is_no_number_above_zero_is_refused(rate):
     """A rate must be a number above zero."""
     with pytest.raises(ConfigurationError, match="requests_per_second"):
         RateLimit(requests_per_second=rate)

@@ -173,7 +173,7 @@ async def test_replace_deletes_what_is_absent(client, sandbox):
 
 
 @pytest.mark.parametrize(("value", "kind"), [("text", "str"), (7, "int"), (None, "None")])
-async def test_what_is_no_input_is_named_by_its_own_type(client, value, kind):
+async def test_object_that_is_no_input_is_named_by_its_own_type(client, value, kind):
     """An argument that is no input is refused with the name of its type, not of the one that conceals it."""
     with pytest.raises(ConfigurationError, match=f"expected CustomerInput, got {kind}$"):
         await client.customers.replace(FIRST_CUSTOMER_ID, value)
@@ -190,8 +190,8 @@ async def test_a_read_model_cannot_be_written(client, sandbox):
 
 
 @pytest.mark.parametrize("customer_id", ["", " ", ".", "..", None, 3.5])
-async def test_an_id_that_is_none_is_refused(client, customer_id):
-    """An empty or odd id never becomes another path."""
+async def test_empty_or_odd_path_id_is_refused(client, customer_id):
+    """An empty or odd id is refused: it would address another path."""
     with pytest.raises(ConfigurationError, match="customer_id"):
         await client.customers.get(customer_id)
 

@@ -29,7 +29,7 @@ OFF = [
 pytestmark = pytest.mark.anyio
 
 
-def test_the_interfaces_are_told_apart():
+def test_operations_of_one_interface_are_as_the_manifest_says():
     """As many operations as the manifest says are on one interface only."""
     assert {interface.value: len(rows) for interface, rows in ONE_SIDED.items()} == {"enterprise": 42, "customer": 8}
 

@@ -219,14 +219,14 @@ def test_numbers_are_equal_by_value(one, other):
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"a":1}x', b'{"a":1,}', b'{"a" 1}', b"{1:1}", b'{"a":}'])
-def test_what_is_no_object_is_refused(broken):
+def test_record_that_is_no_object_is_refused(broken):
     """A record that is no JSON object is an error that does not hold it."""
     with pytest.raises(codec.Malformed) as caught:
         members(RawJson(broken))
     assert caught.value.__context__ is None
 
 
-def test_what_is_nested_too_deeply_is_refused():
+def test_record_nested_too_deeply_is_refused():
     """Brackets without an end do not exhaust the stack."""
     with pytest.raises(codec.Malformed, match="too deeply"):
         members(RawJson(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"))

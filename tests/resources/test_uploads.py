@@ -153,7 +153,7 @@ async def test_padding_may_be_missing(text):
         (io.BytesIO, "class"),
     ],
 )
-async def test_what_is_no_photo_is_refused(data, words):
+async def test_upload_that_is_no_photo_is_refused(data, words):
     """Empty files, paths as text, text files and other objects are refused with the fix."""
     wire = Wire()
     with pytest.raises(ConfigurationError, match=words):

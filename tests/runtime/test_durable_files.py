@@ -49,7 +49,7 @@ def test_a_replaced_file_is_private_at_once(tmp_path):
 @posix
 @pytest.mark.parametrize("read", [open_own, open_private])
 @pytest.mark.parametrize(("make", "said"), [("symlink_to", "is a link"), ("mkfifo", "is not a regular file")])
-def test_what_is_not_a_file_is_refused(tmp_path, read, make, said):
+def test_path_that_is_not_a_file_is_refused(tmp_path, read, make, said):
     """A link is not followed and a pipe does not hang; the error names the path."""
     path = tmp_path / "file"
     if make == "mkfifo":

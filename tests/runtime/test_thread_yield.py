@@ -18,8 +18,8 @@ class _Thread:
         return ThreadYielder(now=lambda: self.time, sleep=self.sleep)
 
 
-def test_it_rests_after_so_much_work():
-    """Steps of a third of a millisecond rest after every third of them."""
+def test_thread_rests_after_a_third_of_a_millisecond_of_work():
+    """Steps of 0.3 ms rest after every third of them."""
     thread = _Thread()
     yielder = thread.yielder()
     for _ in range(9):

@@ -147,7 +147,7 @@ async def test_numbers_that_cannot_work(number):
         RedisRepeats("redis://localhost/0", prefix="hook:", **{number: 0})
 
 
-async def test_its_name_holds_no_password():
-    """The repr shows the server and the prefix."""
+async def test_repr_of_redis_repeats_holds_no_password():
+    """The repr shows the server and the prefix, and no password."""
     store = RedisRepeats("redis://:planted@localhost/0", prefix="hook:")
     assert repr(store) == "<RedisRepeats: redis://***@localhost/0, prefix 'hook:'>"

@@ -177,7 +177,7 @@ def tracebacks(traceback):
 
 
 @pytest.mark.parametrize(("typed", "prefix"), [("  ", None), ("7", "+420"), ("7", "0420"), ("7", "")])
-async def test_what_cannot_be_searched_is_refused(client, sandbox, typed, prefix):
+async def test_text_that_cannot_be_searched_is_refused(client, sandbox, typed, prefix):
     """Empty text, and a prefix that is none, are refused before anything is sent."""
     with pytest.raises(ConfigurationError):
         await find_at_point_of_sale(client, typed=typed, phone_prefix=prefix)
