@@ -25,7 +25,7 @@ SERVERS: dict[str, Callable[[float], Server]] = {
     "fixed window": FixedWindow,
     "sliding window": SlidingWindow,
 }
-#: Windows of ten seconds, of which a cold client learns nothing within 600 calls.
+#: Windows of ten seconds: 600 calls are too few for a cold client to find them.
 LONG_WINDOWS: dict[str, Callable[[float], Server]] = {
     "fixed window of 10 s": lambda rate: FixedWindow(rate, 10.0),
     "sliding window of 10 s": lambda rate: SlidingWindow(rate, 10.0),
@@ -35,7 +35,7 @@ LATENCIES = (0.005, 0.03, 0.1)
 CALLERS = (8, 20, 100)
 REQUESTS = 600
 LEAST_SERVED, MOST_REFUSED = 0.8, 0.05
-#: Part refused at most of many callers, all of which may be under way at the first refusal, and of slow servers.
+#: Largest refused part with slow servers, and with many callers, who may all be under way at the first refusal.
 MOST_REFUSED_OF_MANY = 0.1
 
 

@@ -98,7 +98,7 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
     )
 
     async def restart() -> None:
-        raise ValueError("the scan began anew")
+        raise ValueError("the scan began again")
 
     counts = await scan(
         source,

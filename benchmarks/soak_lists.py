@@ -76,7 +76,7 @@ class Lists:
             async for change in changes:
                 parts.ledger.counts[f"changes {change.kind}"] += 1
                 if (change.id in mirror) is (change.kind == "created"):
-                    wrong.append(f"a change says {change.kind} of a customer that was told before")
+                    wrong.append(f"a change says {change.kind} of a customer that was reported before")
                 (mirror.discard if change.kind == "deleted" else mirror.add)(change.id)
         self._mirror = mirror
         after = await ask(parts.control, "ids")

@@ -54,7 +54,7 @@ class Contender:
             await self._get(f"/customers?count={task.count}&offset=0")
 
     async def pages(self, task: Task) -> int:
-        """Read all records as attrs objects, so many pages in flight, and look at each record once."""
+        """Read all records as attrs objects, this many pages in flight, and look at each record once."""
 
         async def page(offset: int) -> int:
             body = await self._get(f"/customers?count={task.count}&offset={offset}")
@@ -78,7 +78,7 @@ class Contender:
             return await each(range(0, await self._total(), task.count), page, at_once=task.in_flight)
 
     async def calls(self, task: Task) -> int:
-        """Make small calls, so many in flight."""
+        """Make small calls, this many in flight."""
         return await each(range(task.done), self._call, at_once=task.in_flight)
 
     async def _call(self, index: int) -> int:

@@ -112,7 +112,7 @@ class Contender:
         return report.records
 
     async def calls(self, task: Task) -> int:
-        """Make small calls through `client.customers.get`, so many in flight."""
+        """Make small calls through `client.customers.get`, this many in flight."""
         return await each(range(task.done), self._get, at_once=task.in_flight)
 
     async def request_calls(self, task: Task) -> int:

@@ -49,7 +49,7 @@ class Contender:
             await self._get_customers(client=self._client, count=task.count)
 
     async def pages(self, task: Task) -> int:
-        """Read all records as the generated classes, so many pages in flight, and look at each record once."""
+        """Read all records as the generated classes, this many pages in flight, and look at each record once."""
         total = (await self._get_customers(client=self._client, count=1)).data.total_items
 
         async def page(offset: int) -> int:
@@ -62,7 +62,7 @@ class Contender:
         return await each(range(0, total, task.count), page, at_once=task.in_flight)
 
     async def calls(self, task: Task) -> int:
-        """Make small calls, so many in flight."""
+        """Make small calls, this many in flight."""
         return await each(range(task.done), self._call, at_once=task.in_flight)
 
     async def _call(self, index: int) -> int:

@@ -1,4 +1,4 @@
-"""Nobody: a loop in which nothing happens, for what the machine itself makes a neighbour wait."""
+"""An empty contestant: a loop in which nothing happens, for what the machine itself makes a neighbour wait."""
 
 import asyncio
 from types import TracebackType

@@ -46,7 +46,7 @@ class Script:
             await self._get_page(0, task.count)
 
     async def pages(self, task: Task) -> int:
-        """Read all records as dicts, so many pages in flight, and look at each record once."""
+        """Read all records as dicts, this many pages in flight, and look at each record once."""
 
         async def page(offset: int) -> int:
             seen = 0
@@ -100,7 +100,7 @@ class Script:
             return await each(range(0, await self._total(), task.count), page, at_once=task.in_flight)
 
     async def calls(self, task: Task) -> int:
-        """Make small calls, so many in flight."""
+        """Make small calls, this many in flight."""
         return await each(range(task.done), self._call, at_once=task.in_flight)
 
     async def _call(self, index: int) -> int:

@@ -22,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate", description=__doc__)
     parser.add_argument("--seed", type=int, help="play one seed")
     parser.add_argument("--seeds", help="play these, such as 0-1000")
-    parser.add_argument("--hours", type=float, help="play for so many hours, from the first seed on")
+    parser.add_argument("--hours", type=float, help="play for this many hours, from the first seed on")
     parser.add_argument("--theme", help="only simulations about this")
     parser.add_argument("--stop", action="store_true", help="stop at the first violation")
     parser.add_argument("--brief", action="store_true", help="print no stories")

@@ -20,7 +20,7 @@ __all__ = ["Actor", "Violations"]
 #: Attempts that are disturbed, and attempts at all: after these an actor that has not finished is stuck.
 DISTURBED: Final = 5
 ATTEMPTS: Final = 14
-#: How long the last attempts wait for whoever has the work's file (seconds).
+#: How long the last attempts wait for the process that has the work's file (seconds).
 _LAST_WAIT: Final = 600.0
 
 
@@ -40,7 +40,7 @@ class Violations:
 
 
 class Actor(ABC):
-    """Somebody with a piece of work, who starts it again until it is done.
+    """A person with a piece of work, who starts it again until it is done.
 
     Args:
         name: what the story calls it.

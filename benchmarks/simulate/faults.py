@@ -1,7 +1,7 @@
 """What the simulation is worth: changes of one line, and after how many seeds it finds each.
 
 python -m benchmarks.simulate.faults              # known faults, put back
-python -m benchmarks.simulate.faults --random 50  # so many random changes of operators in the engine
+python -m benchmarks.simulate.faults --random 50  # this many random changes of operators in the engine
 
 A change of an operator is looked for in the simulations that pass its code, `--most` seeds of each theme, and for
 `--seconds` of processor time at most.
@@ -169,7 +169,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate.faults", description=__doc__)
     parser.add_argument("--only", help="those whose names contain this")
-    parser.add_argument("--random", type=int, help="change so many operators, one at a time")
+    parser.add_argument("--random", type=int, help="change this many operators, one at a time")
     parser.add_argument("--from", dest="draw", type=int, default=0, help="draw them from this seed")
     parser.add_argument("--most", type=int, default=1000, help="seeds that are played at most, of each theme")
     parser.add_argument("--seconds", type=float, help="for how long each is looked for, in processor time")

@@ -126,7 +126,7 @@ def _draw_restless_exports(theme: str, internet: Internet, employ: Employ) -> Dr
 
 
 def _draw_emptied_exports(theme: str, internet: Internet, employ: Employ) -> Drawn:
-    """Let a list be empty for a time while it is read: a right is taken away, or the server starts anew."""
+    """Let a list be empty for a time while it is read: a right is taken away, or the server restarts."""
     dice = Random(f"{internet.seed} {theme}")
     begin = dice.uniform(0.2, 2.0)
     internet.troubles = Troubles(emptied=((begin, begin + dice.choice([0.3, 3.0, 60.0, 1e5])),))

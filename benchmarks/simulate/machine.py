@@ -24,7 +24,7 @@ __all__ = ["EPOCH", "Ending", "KilledError", "Machine", "Process"]
 
 #: The time of day at which a simulation begins, in seconds since 1970.
 EPOCH = 1_772_000_000.0
-#: A process that waits so long (seconds) waits until it is certain what became of lost requests.
+#: A process that waits this long (seconds) waits until the outcome of lost requests is certain.
 LONG_WAIT = 20.0
 
 

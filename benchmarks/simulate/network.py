@@ -83,7 +83,7 @@ class Internet:
         tokens: identity by token.
         sights: the pages that were shown.
         wrong_identities: requests with the token of another identity than their process's.
-        follower: is told of each page that the server makes.
+        follower: is called with each page that the server makes.
     """
 
     loop: SimulatedLoop

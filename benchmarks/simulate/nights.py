@@ -299,7 +299,7 @@ class Export(_Reader):
         for record_id in world.records[self.family]:
             if record_id in ids or not world.lived(self.family, record_id, began, now):
                 continue
-            # A run that begins anew knows nothing of what a killed one was shown.
+            # A run that begins again does not know what a killed one was shown.
             process, since = (None, self._began_anew) if report.resumed else (f"{self.name}.{self.attempts}", began)
             if self.was_seen_whole(process, since) and self._could_know(record_id, ids, process, since):
                 self.violations.add(
@@ -394,7 +394,7 @@ class StateExport(_Reader):
             async with self.client(process, sees_hidden=True) as client:
                 written.append(await write_export(self.listing(client).export_source(), target, options))
             if not self.resumes:
-                process.plans.clear()  # a run that begins anew cannot see that the mark has moved for it
+                process.plans.clear()  # a run that begins again cannot see that the mark has moved for it
             written[0].confirm()
             return written[0].report
         finally:

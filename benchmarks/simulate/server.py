@@ -236,7 +236,7 @@ class Server:
         if old is None:
             raise RefusedError(FAMILIES[family].id_field, "not_found", 404)
         kept = {name: old[name] for name in ("state", "loyalty") if name in old and family == "customers"}
-        if family == "purchases":  # of which a PUT writes the customer alone
+        if family == "purchases":  # a PUT of it writes the customer alone
             kept = {name: value for name, value in old.items() if name not in record}
         self.world.put(family, {**record, FAMILIES[family].id_field: record_id, **kept}, by=entry.by, entry=entry)
         return Answer(status=204)

@@ -63,7 +63,7 @@ class _Kind:
 
     Attributes:
         spellings: those that it is about.
-        only_without_times: whether it is about lists alone of which no record has a time.
+        only_without_times: whether it is only about lists without a time in any record.
         seen: what was seen.
         meaning: what follows.
         fix: what to do.

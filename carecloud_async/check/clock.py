@@ -25,7 +25,7 @@ __all__ = ["ZoneEvidence", "clock_findings", "server_now"]
 _NOISE: Final = 30.0
 #: A clock that is off by more is set wrong.
 _WRONG: Final = 300.0
-#: Zones differ by whole steps of this length; the few by quarters are not told apart from other causes.
+#: Zones differ by whole steps of this length; the few that differ by quarters cannot be recognised.
 _STEP: Final = timedelta(minutes=30)
 _NO_TIME: Final = timedelta()
 _USUAL_LIFE: Final = timedelta(seconds=DEFAULT_LIFETIME)

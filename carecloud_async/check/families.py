@@ -203,7 +203,7 @@ _WHY: Final[Mapping[Outcome, _Why]] = {
         problem,
         "answers",
         "the answer for {names} is an error with a success status",
-        "these cannot be read, and a refusal cannot be told from a fault",
+        "these cannot be read, and a refusal looks like a fault",
         "tell the project's administrator, and report the names",
     ),
     Outcome.NOT_THE_LIST: _Why(

@@ -155,7 +155,7 @@ def total(
 
 
 async def _print_records(records: AsyncIterable[bytes], most: int, fields: Selection) -> int:
-    """Print at most so many records, one a line, and return how many there were."""
+    """Print at most this many records, one a line, and return how many there were."""
     printed = 0
     async for record in records:
         put(join_lines([record], fields))

@@ -157,7 +157,7 @@ def _keep_list(value: Any) -> Any:
 
 
 def _keep_any(value: Any) -> Any:
-    """Keep a moment with an offset, and days and moments without one as their text, which is all that JSON tells."""
+    """Keep a moment with an offset; days and moments without one become their text, as JSON has them."""
     if isinstance(value, str) and _WITH_OFFSET.fullmatch(value):
         try:
             return datetime.fromisoformat(value)

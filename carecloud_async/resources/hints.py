@@ -37,7 +37,7 @@ _NOT_IN_BULK = {
     "would be sent twice or never: send each with send_message",
     "one_time_password": "a password whose answer is lost cannot be found again: send each with send",
     "point_history": "it is what operations on points leave behind: write points",
-    "point_reservations": "a reservation that was used or freed cannot be told from one that never was, so that it "
+    "point_reservations": "a reservation that was used or freed looks like one that never existed, so that it "
     "would be made twice: reserve each with reserve_points",
     "purchases.purchase_items": "write purchases, which are sent with their items",
     "rewards": "write vouchers, whose rows name their rewards",

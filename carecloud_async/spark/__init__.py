@@ -29,7 +29,7 @@ default to the `CARECLOUD_*` variables.
 **Python**: Spark starts `python3` of the path for its workers. In an environment that is not activated, set
 `PYSPARK_PYTHON` to its Python before the session starts; otherwise there is a warning.
 
-**Mistakes** in options are told by Spark after its session has started, below a trace of Java. `read_options` tells
+**Mistakes** in options are shown by Spark after its session has started, below a trace of Java. `read_options` raises
 them before, without Spark:
 
     checked = read_options({"resource": "customers", "partitions": 8})

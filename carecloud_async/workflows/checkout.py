@@ -47,7 +47,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: The vendor's rule for the bill that cancels another one: its id is the other's with this in front.
+#: The vendor's rule: a bill that cancels another one has that bill's id with this in front.
 _CANCELS = "C"
 
 

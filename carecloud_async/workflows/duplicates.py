@@ -212,7 +212,7 @@ class _Belongings:
     async def of(self, customer_id: str) -> dict[str, Any] | None:
         """Return what a customer has; what there is none of is left out. `None` if the customer was deleted."""
         if not customer_id:
-            return {}  # a record without an id names no one
+            return {}  # a record without an id cannot be asked about
         with self._client.record_calls() as calls:
             try:
                 found = await self._read(customer_id)

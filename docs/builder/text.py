@@ -8,7 +8,7 @@ from typing import Any
 
 #: Returns the link to a documented object, by its name.
 Link = Callable[[str], str | None]
-#: Types of so many signatures that a link from each would say nothing.
+#: Types that stand in nearly all signatures: a link from each would say nothing.
 _EVERYWHERE = {"Listing", "Paging", "UnsortedPaging", "CareCloud"}
 
 

@@ -21,7 +21,7 @@ MAX_REPLAY_DELAY = 900.0
 #: the second figure.
 FIRST_USELESS_DELAY = 1.0
 MAX_USELESS_DELAY = 8.0
-#: All calls of one identity together renew this often at most, in so many seconds, after a renewed token was refused.
+#: After a renewed token was refused, all calls of one identity together renew this often at most, within these seconds.
 MOST_FURTHER = 10
 FURTHER_SECONDS = 60.0
 #: The pause of a call before it takes one more token, after a fresh one was refused too, and the longest such pause

@@ -19,7 +19,7 @@ _DEFAULTS: Final = {
     "partner_id": "/partners",
     "point_type_id": "/point-types",
 }
-"""Lists of which the first record counts where a request leaves the field out."""
+"""By field, the list whose first record is taken if a request leaves the field out."""
 
 
 def books(unit: _Unit, operation: str, *, sign: int) -> Handler:

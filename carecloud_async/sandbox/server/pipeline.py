@@ -34,7 +34,7 @@ class ConnectionCutError(Exception):
     """The connection must be cut now; the transport that sends the answer does it.
 
     Args:
-        answer: The answer of which half is sent; `None` sends nothing.
+        answer: Half of this answer is sent; `None` sends nothing.
     """
 
     def __init__(self, answer: Answer | None) -> None:
