@@ -19,7 +19,7 @@ from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.output import FileOptions
 from carecloud_async.cli.parameters import Resource, expands_options
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.report_file import write_report
+from carecloud_async.cli.report_file import report_text, write_report
 from carecloud_async.cli.signals import ignores_signals
 
 __all__ = ["changes"]
@@ -105,7 +105,7 @@ def changes(
             done = written[0].report
             say(_summary(resource, done, source.output))
             if source.report is not None:
-                write_report(source.report, resource, done, target=source.output)
+                write_report(source.report, report_text(resource, done, target=source.output))
         except KeyboardInterrupt:
             say(f"interrupted: no change is lost; the same command goes on to {source.output}")
             return INTERRUPTED

@@ -9,10 +9,9 @@ import typer
 
 from carecloud_async.check.report import ProjectCheck
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import outlives_reader, put
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import expands_options
-from carecloud_async.cli.report_file import prepare_report, write_report_text
+from carecloud_async.cli.report_file import prepare_report, write_last_report
 
 __all__ = ["check"]
 
@@ -44,9 +43,6 @@ def check(
     prepare_report(report)
     found = anyio.run(work)
     if report != "-":
-        with outlives_reader():
-            put(f"{found}\n".encode())
-    if report is not None:
-        with outlives_reader():
-            write_report_text(report, found.to_json())
+        write_last_report("-", f"{found}\n")
+    write_last_report(report, found.to_json())
     return 0 if found.ok else FAILED

@@ -11,7 +11,7 @@ import typer
 
 from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import outlives_reader, say
+from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import columns_of
 from carecloud_async.cli.parameters import (
@@ -28,7 +28,7 @@ from carecloud_async.cli.parameters import (
     expands_options,
 )
 from carecloud_async.cli.progress import counted
-from carecloud_async.cli.report_file import prepare_report, write_report
+from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 
 __all__ = ["compare"]
@@ -106,9 +106,7 @@ def compare(
 
     done = anyio.run(work)
     say(describe(resource, done))
-    if report is not None:
-        with outlives_reader():
-            write_report(report, resource, done)
+    write_last_report(report, report_text(resource, done))
     return 0 if done.all_same else FAILED
 
 

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
 from typing import TextIO
 
 #: The exit code of a command that Ctrl-C or SIGTERM ended.
@@ -57,15 +56,6 @@ def put(data: bytes) -> None:
     except OSError:
         discard_output()
         raise
-
-
-@contextlib.contextmanager
-def outlives_reader() -> Iterator[None]:
-    """Go on where the reader of stdout is gone: the work is done, and its outcome decides the exit code."""
-    try:
-        yield
-    except ReaderGoneError:
-        discard_output()
 
 
 def is_terminal(*, redraws: bool = True) -> bool:

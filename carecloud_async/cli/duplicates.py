@@ -8,11 +8,11 @@ import anyio
 import typer
 
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import outlives_reader, say
+from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource, expands_options
 from carecloud_async.cli.progress import counted
-from carecloud_async.cli.report_file import prepare_report, write_report
+from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 
@@ -66,9 +66,7 @@ def duplicates(
 
     done = anyio.run(work)
     say(describe(resource, done))
-    if report is not None:
-        with outlives_reader():
-            write_report(report, resource, done)
+    write_last_report(report, report_text(resource, done))
     return 0 if done.exact else FAILED
 
 

@@ -22,7 +22,7 @@ from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.output import FileOptions, Output
 from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume, expands_options
 from carecloud_async.cli.progress import show_progress, summary
-from carecloud_async.cli.report_file import write_report
+from carecloud_async.cli.report_file import report_text, write_report
 from carecloud_async.cli.signals import exits_at_once, ignores_signals
 from carecloud_async.errors import CareCloudError
 
@@ -108,7 +108,7 @@ def export(
             done = written[0].report
             say(summary(resource, done, state=state))
             if source.report is not None:
-                write_report(source.report, resource, done)
+                write_report(source.report, report_text(resource, done))
         except KeyboardInterrupt:
             say(f"interrupted: {state} is left as it was" if written and state else target.interrupted())
             return INTERRUPTED

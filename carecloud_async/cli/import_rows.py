@@ -21,7 +21,7 @@ from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
-from carecloud_async.cli.console import INTERRUPTED, is_terminal, outlives_reader, say
+from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.parameters import (
     ColumnsFile,
@@ -35,7 +35,7 @@ from carecloud_async.cli.parameters import (
     expands_options,
 )
 from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress
-from carecloud_async.cli.report_file import prepare_report, write_report
+from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
 from carecloud_async.cli.signals import ends_questions
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
@@ -224,9 +224,7 @@ def import_rows(
         return FAILED
     say(describe(resource, done))
     _say_reasons(done)
-    if report is not None:
-        with outlives_reader():
-            write_report(report, resource, done)
+    write_last_report(report, report_text(resource, done))
     return 0 if done.complete else FAILED
 
 

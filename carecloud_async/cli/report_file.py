@@ -13,10 +13,10 @@ from typing import Any
 import attrs
 
 from carecloud_async._base.runtime.durable_files import is_same_file, replace_file
-from carecloud_async.cli.console import put
+from carecloud_async.cli.console import ReaderGoneError, discard_output, put
 from carecloud_async.cli.failures import UsageError
 
-__all__ = ["DESCRIPTORS", "check_distinct", "prepare_report", "write_report", "write_report_text"]
+__all__ = ["DESCRIPTORS", "check_distinct", "prepare_report", "report_text", "write_last_report", "write_report"]
 
 #: The beginnings of names that stand for an open descriptor, which may be a file or a pipe.
 DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/self/fd/")
@@ -66,20 +66,36 @@ def check_distinct(files: Mapping[str, str | int | None]) -> None:
             raise UsageError(f"{first} and {second} are the same file, {name}: give each a file of its own")
 
 
-def write_report(name: str, resource: str, report: Any, **more: str) -> None:
-    """Write a report: its attributes under their names, times with their offset; see `write_report_text`.
+def report_text(resource: str, report: Any, **more: str) -> str:
+    """Return a report as JSON: its attributes under their names, times with their offset.
 
     Args:
-        name: the value of `--report`.
         resource: the list or family.
         report: the report, an attrs class.
         **more: more values.
     """
     values = {"resource": resource, **more, **attrs.asdict(report, value_serializer=_plain)}
-    write_report_text(name, f"{json.dumps(values, ensure_ascii=False, indent=2)}\n")
+    return f"{json.dumps(values, ensure_ascii=False, indent=2)}\n"
 
 
-def write_report_text(name: str, text: str) -> None:
+def write_last_report(name: str | None, text: str) -> None:
+    """Write the report of work that is done, and whose outcome decides the exit code: a reader may be gone.
+
+    Args:
+        name: as for `write_report`; `None` for no report.
+        text: as for `write_report`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if name is not None:
+        try:
+            write_report(name, text)
+        except ReaderGoneError:
+            discard_output()
+
+
+def write_report(name: str, text: str) -> None:
     """Write a report. A file is written completely or not at all; a pipe, a device or a descriptor is written to.
 
     Args:
@@ -87,6 +103,7 @@ def write_report_text(name: str, text: str) -> None:
         text: the report, JSON.
 
     Raises:
+        ReaderGoneError: the reader of stdout has closed it.
         OSError: it cannot be written.
     """
     # A name of a file that is not UTF-8 has lone surrogates, which become escapes of JSON.

@@ -9,12 +9,12 @@ import typer
 
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import outlives_reader, say
+from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report, expands_options
 from carecloud_async.cli.progress import counted
-from carecloud_async.cli.report_file import prepare_report, write_report
+from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
 
 __all__ = ["segment"]
 
@@ -64,9 +64,7 @@ def segment(
 
     done = anyio.run(work)
     say(describe(done))
-    if report is not None:
-        with outlives_reader():
-            write_report(report, "segments", done)
+    write_last_report(report, report_text("segments", done))
     return 0 if done.complete else FAILED
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from carecloud_async.cli.console import ReaderGoneError
-from carecloud_async.cli.report_file import prepare_report, write_report_text
+from carecloud_async.cli.report_file import prepare_report, write_report
 
 IMPORT = ("import", "customers", "c.csv", "--match", "email", "--yes", "--default", "customer_source_id=1")
 
@@ -55,19 +55,28 @@ def test_a_check_reports_to_stdout(carecloud):
 
 
 @pytest.mark.parametrize(
-    ("command", "refused"), [(("check",), "POST /users/actions/login"), (IMPORT, "POST /customers")]
+    ("command", "refused"),
+    [
+        (("check",), "POST /users/actions/login"),
+        (IMPORT, "POST /customers"),
+        (("compare", "customers", "c.csv", "--match", "email"), None),
+        (("segment", "SEGMENT", "c.csv", "--mode", "add", "--match", "email"), None),
+    ],
 )
 def test_a_reader_that_is_gone_makes_no_success(carecloud, project, rows, monkeypatch, command, refused):
-    """Problems and refused rows are exit code 1, even if the reader of the report on stdout is gone."""
+    """Problems, refused rows and differences are exit code 1, also where no one reads the report on stdout."""
+    discarded = []
 
     def gone(_):
         raise ReaderGoneError
 
-    project.faults.add(refused, status=400, times=None)
-    for module in ("report_file", "check"):
-        monkeypatch.setattr(f"carecloud_async.cli.{module}.put", gone)
-    monkeypatch.setattr("carecloud_async.cli.console.discard_output", lambda: None)
-    assert carecloud(*command, "--report", "-").code == 1
+    if refused is not None:
+        project.faults.add(refused, status=400, times=None)
+    monkeypatch.setattr("carecloud_async.cli.report_file.put", gone)
+    monkeypatch.setattr("carecloud_async.cli.report_file.discard_output", lambda: discarded.append(1))
+    segment = project.records("segments").ids()[0]
+    command = [segment if word == "SEGMENT" else word for word in command]
+    assert (carecloud(*command, "--report", "-").code, discarded) == (1, [1])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such links and pipes")
@@ -79,14 +88,14 @@ def test_a_link_of_a_report_stays(tmp_path):
     for text in ("{}", "[]"):
         prepare_report(str(link))
         assert not (tmp_path / "reports/r.json").exists()
-        write_report_text(str(link), text)
+        write_report(str(link), text)
         assert (link.is_symlink(), (tmp_path / "reports/r.json").read_text()) == (True, text)
     reader, writer = os.pipe()
     link.unlink()
     link.symlink_to(f"/dev/fd/{writer}")
     for name in (str(link), f"/dev/fd/{writer}"):
         prepare_report(name)
-        write_report_text(name, "{}")
+        write_report(name, "{}")
         assert (link.is_symlink(), os.read(reader, 10)) == (True, b"{}")
     os.close(reader)
     os.close(writer)
@@ -98,11 +107,11 @@ def test_a_report_in_a_log_is_added(tmp_path):
     with (tmp_path / "log").open("a+b", buffering=0) as log:
         log.write(b"before\n")
         prepare_report(f"/dev/fd/{log.fileno()}")
-        write_report_text(f"/dev/fd/{log.fileno()}", "{}\n")
+        write_report(f"/dev/fd/{log.fileno()}", "{}\n")
     assert (tmp_path / "log").read_text() == "before\n{}\n"
 
 
 def test_a_name_that_is_not_utf_8(tmp_path):
     """A file's name in a report may hold any bytes."""
-    write_report_text(str(tmp_path / "r.json"), json.dumps({"target": "\udcff.csv"}, ensure_ascii=False))
+    write_report(str(tmp_path / "r.json"), json.dumps({"target": "\udcff.csv"}, ensure_ascii=False))
     assert json.loads((tmp_path / "r.json").read_bytes()) == {"target": "\udcff.csv"}
