@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypedDict
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -57,6 +57,10 @@ _OPTIONS = {
 
 
 _option = partial(option_of, "Connection")
+
+#: When a command needs the password: first, since it logs in; if the kept token has ended, and one that is set must be
+#: that of the kept token; or never, since it only ends the kept token, whatever password is set now.
+PasswordUse: TypeAlias = Literal["first", "if_ended", "never"]
 
 
 class _Locale(TypedDict, total=False):
@@ -134,8 +138,7 @@ class Connection:
         rate: float | None = None,
         connections: int = MAX_CONNECTIONS,
         token_store: FileTokenStore | None = None,
-        asks_for_password: bool = True,
-        needs_password: bool = False,
+        password: PasswordUse = "if_ended",
     ) -> AsyncIterator[CareCloud]:
         """Make the client, and close it at the end.
 
@@ -143,8 +146,7 @@ class Connection:
             rate: requests per second at most; `None` finds the server's own limit.
             connections: largest number of open connections.
             token_store: where the token is kept; `None` takes the store of `carecloud login`, if there is one.
-            asks_for_password: whether a password decides if a kept token may be used.
-            needs_password: whether a kept token is not enough, since the command logs in.
+            password: when the password is needed; see `PasswordUse`.
 
         Raises:
             UsageError: a setting that only the user can know is missing, or the rate is not above 0.
@@ -160,8 +162,7 @@ class Connection:
             return
         environment = Environment.read(self.profile)
         store = token_store or kept_tokens()
-        is_kept = store is not None and not needs_password
-        project_url, auth = self._project(environment, is_kept=is_kept, asks=asks_for_password)
+        project_url, auth = self._project(environment, is_kept=store is not None, use=password)
         client = CareCloud(
             project_url,
             auth=auth,
@@ -187,19 +188,23 @@ class Connection:
             **self._language_and_zone(Environment({})),
         )
 
-    def _project(self, environment: Environment, *, is_kept: bool, asks: bool) -> tuple[str, EnterpriseCredentials]:
+    def _project(
+        self, environment: Environment, *, is_kept: bool, use: PasswordUse
+    ) -> tuple[str, EnterpriseCredentials]:
         """Return the project and the API user's credentials; raise if one of them is missing.
 
         Args:
             environment: where the settings are that no option gives.
-            is_kept: whether a token may be there already, so that the password may never be needed.
-            asks: whether the password is looked for.
+            is_kept: whether `carecloud login` may have left a token.
+            use: when the password is needed.
         """
         found = {name: (getattr(self, name) or environment.text(name) or "").strip() for name in _OPTIONS}
         missing = [f"{variable_of(name)} (or {_OPTIONS[name]})" for name, value in found.items() if not value]
-        password = environment.secret("password") if asks else None
-        password = password or (None if missing or is_kept else _ask_now())
-        if password is None and not is_kept:
+        password = None if use == "never" else environment.secret("password")
+        needs_it = use == "first" or not is_kept
+        if password is None and needs_it and not missing:
+            password = _ask_now()
+        if password is None and needs_it:
             missing.append("CARECLOUD_PASSWORD")
         if missing:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
