@@ -98,6 +98,10 @@ app.command(cls=Command, short_help="End the token that login kept.")(logout)
 app.command(cls=Command, short_help="Serve a made-up CareCloud on this machine.")(sandbox)
 
 
+#: Values of CARECLOUD_DEBUG that leave it off.
+_OFF = {"", "0", "false", "no", "off"}
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         put(f"carecloud-async {__version__}\n".encode())
@@ -132,7 +136,7 @@ def run(arguments: Sequence[str]) -> int:
     except _ClickError as error:
         return _wrong_usage(error)
     except Exception as error:
-        if os.environ.get("CARECLOUD_DEBUG"):
+        if os.environ.get("CARECLOUD_DEBUG", "").strip().lower() not in _OFF:
             raise
         line, code = explain(error)
         say(line)

@@ -195,16 +195,18 @@ def test_a_write_that_may_have_been_made(carecloud, project, fault):
 
 
 def test_an_unexpected_error_is_one_line(carecloud, project, monkeypatch):
-    """An unexpected error shows no traceback unless CARECLOUD_DEBUG is set."""
+    """An unexpected error shows no traceback unless CARECLOUD_DEBUG is on."""
 
     class Broken(io.StringIO):
         def isatty(self):
             raise RuntimeError("oh")
 
     monkeypatch.delenv("CARECLOUD_PASSWORD")  # it would be asked for at a terminal
-    refused = carecloud("total", "customers", stdin=Broken())
-    assert refused.code == 1
-    assert "unexpected RuntimeError: oh" in refused.line
+    for off in ("", "0", "False", "no", "off"):
+        monkeypatch.setenv("CARECLOUD_DEBUG", off)
+        refused = carecloud("total", "customers", stdin=Broken())
+        assert refused.code == 1
+        assert "unexpected RuntimeError: oh" in refused.line
     monkeypatch.setenv("CARECLOUD_DEBUG", "1")
     with pytest.raises(RuntimeError):
         carecloud("total", "customers", stdin=Broken())
