@@ -37,7 +37,7 @@ def check(
     """
 
     async def work() -> ProjectCheck:
-        async with connection.open(password="first") as client:
+        async with connection.open(asks="first") as client:
             return await client.check(seconds=seconds)
 
     prepare_report(report)

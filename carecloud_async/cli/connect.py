@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from carecloud_async._base.project import is_loopback
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.stores.file import FileTokenStore
+from carecloud_async._calls.call.events import CallRecord
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
@@ -138,7 +139,8 @@ class Connection:
         rate: float | None = None,
         connections: int = MAX_CONNECTIONS,
         token_store: FileTokenStore | None = None,
-        password: PasswordUse = "if_ended",
+        asks: PasswordUse = "if_ended",
+        on_call: Callable[[CallRecord], None] | None = None,
     ) -> AsyncIterator[CareCloud]:
         """Make the client, and close it at the end.
 
@@ -146,7 +148,8 @@ class Connection:
             rate: requests per second at most; `None` finds the server's own limit.
             connections: largest number of open connections.
             token_store: where the token is kept; `None` takes the store of `carecloud login`, if there is one.
-            password: when the password is needed; see `PasswordUse`.
+            asks: when the password is needed; see `PasswordUse`.
+            on_call: called with the record of each call.
 
         Raises:
             UsageError: a setting that only the user can know is missing, or the rate is not above 0.
@@ -157,12 +160,12 @@ class Connection:
         limit: RateLimit | AdaptiveRateLimit
         limit = RateLimit.adaptive() if rate is None else RateLimit(requests_per_second=rate)
         if self.sandbox is not None:
-            async with self._sandbox_client(self.sandbox, limit) as client:
+            async with self._sandbox_client(self.sandbox, limit, on_call) as client:
                 yield client
             return
         environment = Environment.read(self.profile)
         store = token_store or kept_tokens()
-        project_url, auth = self._project(environment, is_kept=store is not None, use=password)
+        project_url, auth = self._project(environment, is_kept=store is not None, use=asks)
         client = CareCloud(
             project_url,
             auth=auth,
@@ -171,6 +174,7 @@ class Connection:
             max_connections=connections,
             retry=_INTERACTIVE_RETRY,
             timeout=_INTERACTIVE_TIMEOUT,
+            on_call=on_call,
             allow_http=self.allow_http,
             **self._language_and_zone(environment),
         )
@@ -178,13 +182,16 @@ class Connection:
             async with client:
                 yield client
 
-    def _sandbox_client(self, size: int, limit: RateLimit | AdaptiveRateLimit) -> CareCloud:
+    def _sandbox_client(
+        self, size: int, limit: RateLimit | AdaptiveRateLimit, on_call: Callable[[CallRecord], None] | None
+    ) -> CareCloud:
         sandbox = embedded_sandbox(size)
         return CareCloud(
             "sandbox.example",
             auth=sandbox.credentials(),
             transport=sandbox.transport(),
             rate_limit=limit,
+            on_call=on_call,
             **self._language_and_zone(Environment({})),
         )
 

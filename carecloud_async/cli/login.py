@@ -24,7 +24,7 @@ def login(connection: Connection) -> None:
 
     async def work() -> tuple[LoggedIn, str, ZoneInfo]:
         store = None if connection.sandbox is not None else token_store()
-        async with connection.open(token_store=store, password="first") as client:
+        async with connection.open(token_store=store, asks="first") as client:
             return await client.login(), client.project.host, client.project.timezone
 
     logged_in, host, zone = anyio.run(work)
@@ -39,7 +39,7 @@ def logout(connection: Connection) -> None:
     """
 
     async def work() -> None:
-        async with connection.open(password="never") as client:
+        async with connection.open(asks="never") as client:
             await client.logout()
 
     before = kept_records()

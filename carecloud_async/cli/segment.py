@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import anyio
 import typer
 
+from carecloud_async._calls.call.events import CallRecord
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import say
+from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report, expands_options
@@ -17,6 +19,9 @@ from carecloud_async.cli.progress import counted
 from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
 
 __all__ = ["segment"]
+
+#: The calls that write, and what the line says of them.
+_WRITES = {"segments.add_customer": "added", "segments.remove_customer": "removed"}
 
 
 @expands_options
@@ -49,8 +54,14 @@ def segment(
     columns = dict(split_pair("--column", one) for one in column or [])
     prepare_report(report, file=file)
 
+    written = dict.fromkeys(_WRITES.values(), 0)
+
+    def on_call(call: CallRecord) -> None:
+        if call.error is None and call.operation in _WRITES:
+            written[_WRITES[call.operation]] += 1
+
     async def work() -> SegmentSyncReport:
-        async with connection.open(rate=rate) as client:
+        async with connection.open(rate=rate, on_call=on_call) as client:
             return await client.segments.sync(
                 segment_id,
                 file,
@@ -62,10 +73,22 @@ def segment(
                 dry_run=dry_run,
             )
 
-    done = anyio.run(work)
+    try:
+        done = anyio.run(work)
+    except KeyboardInterrupt:
+        say(_interrupted(written))
+        return INTERRUPTED
     say(describe(done))
     write_last_report(report, report_text("segments", done))
     return 0 if done.complete else FAILED
+
+
+def _interrupted(written: Mapping[str, int]) -> str:
+    """Return how many customers were added and removed before an interruption, and how it goes on."""
+    some = ", ".join(f"{count:,} {what}" for what, count in written.items() if count)
+    if not some:
+        return "interrupted before any call that writes was answered; the same command goes on"
+    return f"interrupted: {some} so far, calls under way aside; the same command goes on"
 
 
 def describe(report: SegmentSyncReport) -> str:

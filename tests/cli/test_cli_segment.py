@@ -1,5 +1,13 @@
 """`carecloud segment`: a file of customers becomes the members of a segment."""
 
+import os
+import signal
+
+import pytest
+from cli_process import wait_until
+
+ADD = "POST /segments/{segment_id}/actions/add-customer"
+
 
 def test_a_segment_mirrors_a_file(carecloud, project, tmp_path):
     """The line has the counts; a mirror that would empty the segment is refused, with the option that allows it."""
@@ -25,3 +33,23 @@ def test_a_file_without_the_column_of_the_key_is_wrong_usage(carecloud, project,
     refused = carecloud("segment", segment, "members.csv", "--mode", "add")
     assert refused.code == 2
     assert refused.line.endswith("which is missing: name the key of the rows in --match, or the column in --column")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_an_interrupted_segment_says_what_was_written(start, carecloud, project, tmp_path):
+    """Ctrl-C says how many were added, and that the same command goes on; it does."""
+    segment = project.records("segments").ids()[0]
+    table = project.records("segments/segment-records", of=segment)
+    table.refill([])
+    wanted = [project.customers.id_at(number) for number in range(12)]
+    (tmp_path / "members.csv").write_text("\n".join(["customer_id", *wanted, ""]))
+    command = ("segment", segment, "members.csv", "--mode", "add")
+    project.faults.add(ADD, after=3, delay=60, times=None)
+    process = start(*command)
+    wait_until(lambda: project.count(ADD) == 11)  # three are answered, eight under way
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "carecloud: interrupted: 3 added so far, calls under way aside; the same command goes on\n"
+    project.faults.clear()
+    assert carecloud(*command).line == "12 rows: 9 added, 3 unchanged; 12 members now"
