@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, Any, TypeAlias
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from attrs import frozen
 from fastapi import Depends
@@ -13,9 +14,17 @@ from starlette.requests import HTTPConnection
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fastapi.dependencies import DEFAULT_NAME, Lifespan, state_key
-from carecloud_async.outbox import Outbox
+from carecloud_async.outbox import Outbox, OutboxError
+from carecloud_async.outbox.queue import KIND
+
+if TYPE_CHECKING:
+    from carecloud_async.client import CareCloud
 
 __all__ = ["OutboxDep", "OutboxDependency", "outbox_dep", "outbox_lifespan"]
+
+
+#: Seconds between two attempts to open a file that another process has open.
+_INTERVAL: Final = 0.25
 
 
 def _key(name: str) -> str:
@@ -27,6 +36,7 @@ def outbox_lifespan(
     *,
     name: str = DEFAULT_NAME,
     lifespan: Lifespan | None = None,
+    wait: float = 20.0,
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Make a lifespan that holds an outbox open, inside that of its client.
 
@@ -40,6 +50,11 @@ def outbox_lifespan(
         path: the file, or a function that returns it when a worker starts.
         name: the name of the client in `carecloud_lifespan`.
         lifespan: the application's own lifespan. It starts when the outbox is open and ends before it is closed.
+        wait: seconds to wait for a file that another process has open, as the worker that ends does while its successor
+            starts. By default less than the 30 seconds after which gunicorn kills a worker that does not start.
+
+    Raises:
+        OutboxError: when the application starts: another process still has the file open; or see `client.outbox`.
     """
 
     @asynccontextmanager
@@ -50,7 +65,9 @@ def outbox_lifespan(
                 f"no client named {name!r} is open: write "
                 "FastAPI(lifespan=carecloud_lifespan(…, lifespan=outbox_lifespan(…)))"
             )
-        async with client.outbox(path() if callable(path) else path) as outbox:
+        file = Path(path() if callable(path) else path)
+        async with AsyncExitStack() as stack:
+            outbox = await _open(stack, client, file, seconds=wait)
             setattr(app.state, _key(name), outbox)
             try:
                 if lifespan is None:
@@ -62,6 +79,20 @@ def outbox_lifespan(
                 delattr(app.state, _key(name))
 
     return with_outbox
+
+
+async def _open(stack: AsyncExitStack, client: CareCloud, file: Path, *, seconds: float) -> Outbox:
+    """Open an outbox, and wait for some seconds if another process has it open."""
+    clock = client._caller.context.clock
+    until = clock.monotonic() + seconds
+    while True:
+        try:
+            return await stack.enter_async_context(client.outbox(file))
+        except OutboxError as error:
+            is_in_use = error.problem == KIND.in_use(file).problem
+            if not is_in_use or not clock.monotonic() < until:
+                raise
+        await clock.sleep(_INTERVAL)
 
 
 @frozen

@@ -1,0 +1,76 @@
+"""An outbox in the lifespan of an application, whose file the worker before it may still have open."""
+
+import anyio
+import pytest
+from fastapi import FastAPI
+
+from carecloud_async._base.runtime.clock import SystemClock
+from carecloud_async.fastapi import carecloud_lifespan, outbox_lifespan
+from carecloud_async.outbox import OutboxError
+
+pytestmark = pytest.mark.anyio
+
+
+class WaitingClock(SystemClock):
+    """Time passes in `sleep` alone, which may wait for something that a test does."""
+
+    def __init__(self):
+        self.passed = 0.0
+        self.waits = anyio.Event()
+        self.goes_on = anyio.Event()
+
+    def monotonic(self):
+        return self.passed
+
+    async def sleep(self, seconds):
+        self.passed += seconds
+        self.waits.set()
+        await self.goes_on.wait()
+
+
+@pytest.fixture
+def start(make, tmp_path, monkeypatch):
+    """Start an application whose client has a clock, with an outbox."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def start(path, clock, **options):
+        lifespan = carecloud_lifespan(lambda: make(clock=clock), lifespan=outbox_lifespan(path, **options))
+        return lifespan(FastAPI())
+
+    return start
+
+
+async def test_a_new_worker_waits_for_the_file_of_the_old_one(make, start, tmp_path):
+    """In a rolling restart the new worker starts as soon as the old one has closed the file."""
+    clock, started = WaitingClock(), []
+
+    async def work():
+        async with start(tmp_path / "shop.db", clock):
+            started.append(clock.passed)
+
+    async with anyio.create_task_group() as group:
+        async with make() as old, old.outbox(tmp_path / "shop.db"):
+            group.start_soon(work)
+            await clock.waits.wait()
+            assert not started
+        clock.goes_on.set()
+    assert started == [0.25]
+
+
+async def test_a_file_that_stays_open_ends_the_start(make, start, tmp_path):
+    """After the time to wait the start fails and says why; with another error, or without a time, it fails at once."""
+    clock = WaitingClock()
+    clock.goes_on.set()
+    async with make() as old, old.outbox(tmp_path / "shop.db"):
+        with pytest.raises(OutboxError, match="another program is using it"):
+            async with start(tmp_path / "shop.db", clock):
+                raise AssertionError
+        assert clock.passed == 20
+        with pytest.raises(OutboxError, match="another program is using it"):
+            async with start(tmp_path / "shop.db", clock, wait=0):
+                raise AssertionError
+    (tmp_path / "other.db").write_text("no outbox, but a text of somebody that must stay as it is")
+    with pytest.raises(OutboxError, match="left alone"):
+        async with start(tmp_path / "other.db", clock):
+            raise AssertionError
+    assert clock.passed == 20
