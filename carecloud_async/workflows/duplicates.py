@@ -28,7 +28,9 @@ from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.comparisons.temporary import read_list
 from carecloud_async.errors import ConfigurationError, NotFoundError, ResponseError
+from carecloud_async.models.enums import RecordState
 from carecloud_async.models.ids import same_id
+from carecloud_async.models.loyalty import Credit, Point
 
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["DuplicatesReport", "find_duplicates"]
 
 R = TypeVar("R")
+P = TypeVar("P", Point, Credit)
 
 #: Records that are taken before other tasks run.
 _TOGETHER: Final = 500
@@ -232,12 +235,19 @@ class _Belongings:
 
     async def _read(self, customer_id: str) -> dict[str, Any]:
         client, of = self._client, customer_id
-        points = [one.available_points async for one in _own(client.points.list(customer_id=of), of)]
-        credits_ = [one.available_credits async for one in _own(client.credits.list(customer_id=of), of)]
+        points = [one.available_points async for one in _kept(client.points.list(customer_id=of), of)]
+        credits_ = [one.available_credits async for one in _kept(client.credits.list(customer_id=of), of)]
         cards = [one.card_number async for one in _own(client.cards.list(customer_id=of), of)]
         records = client.customers.customer_source_records(customer_id).list().fresh()
         sources = [f"{one.customer_source_id}:{one.external_id}" async for one in records]
         return {"points": _sum(points), "credits": _sum(credits_), "cards": cards, "sources": sources}
+
+
+async def _kept(listing: Listing[P], customer_id: str) -> AsyncIterator[P]:
+    """Yield the customer's records of points or credits that are not deleted; see `_own`."""
+    async for one in _own(listing, customer_id):
+        if one.state != RecordState.DELETED:
+            yield one
 
 
 async def _own(listing: Listing[R], customer_id: str) -> AsyncIterator[R]:

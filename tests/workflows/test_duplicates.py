@@ -135,11 +135,16 @@ async def test_a_record_without_an_id_ends_no_run(tmp_path):
     assert (report.groups, report.duplicates) == (1, 2)
 
 
-def having(points, *, gone=(), filters=True):
-    """Answer for two customers with one address, of whom each has these points."""
+def having(points, *, gone=(), filters=True, deleted=()):
+    """Answer for two customers with one address, of whom each has these points; some records of points are deleted."""
     people = [{"customer_id": one, "personal_information": {"email": "a@example.com"}} for one in points]
     records = [
-        {"point_id": f"{one}-{number}", "customer_id": one, "available_points": amount}
+        {
+            "point_id": f"{one}-{number}",
+            "customer_id": one,
+            "available_points": amount,
+            "state": 0 if amount in deleted else 1,
+        }
         for one, amounts in points.items()
         for number, amount in enumerate(amounts)
     ]
@@ -161,6 +166,17 @@ async def test_amounts_have_all_their_digits(tmp_path):
     async with having({"c1": [1_234_567, 0.25], "c2": [0.1, 0.2]}) as client:
         await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
     assert [row["has"] for row in read(file)] == ["points: 1234567.25", "points: 0.3"]
+
+
+async def test_deleted_points_are_not_there(tmp_path):
+    """A server may show deleted records of points: they are neither counted nor a reason to keep a customer."""
+    file = tmp_path / "x.csv"
+    async with having({"c1": [5, 1000], "c2": [7]}, deleted=[1000]) as client:
+        await find_duplicates(client, listing=client.customers.list(), by=["email"], file=file)
+    assert [(row["has"], row["plan"]) for row in read(file)] == [
+        ("points: 5", "move points to c2"),
+        ("points: 7", "keep: it has the most"),
+    ]
 
 
 async def test_a_server_that_ignores_the_filter_of_points(tmp_path):
