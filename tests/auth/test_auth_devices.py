@@ -14,6 +14,7 @@ from carecloud_async import (
     DeviceSetup,
     DeviceTokenConflictError,
     FileTokenStore,
+    MemoryTokenStore,
     SessionExpiredError,
 )
 from carecloud_async.sandbox import Sandbox
@@ -211,6 +212,28 @@ async def test_a_session_whose_stored_token_died_too_is_renewed(tmp_path):
         sandbox.revoke_all()
         assert await me(one) == customer
     assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 3
+
+
+async def test_a_device_whose_stored_token_died_too_makes_a_new_one():
+    """The dead token of another worker is replaced at once; a call that needs a customer costs one token, not several."""
+    clock = FakeClock()
+    sandbox, store = make_sandbox(clock), MemoryTokenStore()
+    here = {"auth": sandbox.device("kiosk"), "token_store": store, "clock": clock}
+    async with connect(sandbox, **here) as one, connect(sandbox, **here) as two:
+        await touch(one)
+        sandbox.revoke_all()
+        await touch(two)
+        sandbox.revoke_all()
+        await touch(one)
+        assert sandbox.count(CREATE) == 3
+        for seconds, tokens in ((1, 3), (61, 4), (1, 4)):
+            clock.passed += seconds
+            with pytest.raises(AuthenticationError):
+                await two.request("GET", "customers")
+            assert sandbox.count(CREATE) == tokens
+        await touch(one)
+        await touch(two)
+    assert sandbox.count(CREATE) == 4
 
 
 async def test_a_device_that_asks_for_a_customers_data_does_not_burn_its_tokens():

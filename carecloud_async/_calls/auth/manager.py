@@ -159,8 +159,8 @@ class TokenManager:
         return active is not None and active.from_store and active.token.value == token.value
 
     async def may_have_died(self, stored: Token) -> bool:
-        """Return whether a refused token of the store is to be replaced: a device's if the server calls it dead."""
-        return not self._of_device or await self._refresher.is_dead(stored)
+        """Return whether a refused token of the store is to be replaced; see `TokenRefresher.may_have_died`."""
+        return await self._refresher.may_have_died(stored)
 
     def on_fresh_token_refused(self, token: Token, operation: str) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""

@@ -205,6 +205,16 @@ class TokenRefresher:
         except CareCloudError:
             return False
 
+    async def may_have_died(self, stored: Token) -> bool:
+        """Return whether a refused token of the store may be as dead as the one before it, and a new one be obtained.
+
+        The server can be asked whether a token serves a customer. A device without a customer makes one, and not again
+        within a minute: the call may need a customer, and every new token ends that of the other workers.
+        """
+        if self.provider.device_key is not None and self.provider.requires_relogin:
+            return await self.is_dead(stored)
+        return not self._recreated_lately
+
     async def find_token(self) -> Token | None:
         """Return the token that this identity has without a login, if any."""
         if not self.provider.renewable:
@@ -281,9 +291,13 @@ class TokenRefresher:
             raise ConfigurationError(f"{name}.obtain() must return a Token")
         return token
 
-    def _check_conflict(self) -> None:
+    @property
+    def _recreated_lately(self) -> bool:
         last = self._recreated_at
-        if last is not None and self._clock.monotonic() - last < CONFLICT_SECONDS:
+        return last is not None and self._clock.monotonic() - last < CONFLICT_SECONDS
+
+    def _check_conflict(self) -> None:
+        if self._recreated_lately:
             raise DeviceTokenConflictError(_CONFLICT if self.provider.device_is_shared else _REVOKED)
 
     def _lifetime(self, token: Token, login: Login) -> tuple[float, float | None]:
