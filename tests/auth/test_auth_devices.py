@@ -215,7 +215,7 @@ async def test_a_session_whose_stored_token_died_too_is_renewed(tmp_path):
 
 
 async def test_a_device_whose_stored_token_died_too_makes_a_new_one():
-    """The dead token of another worker is replaced at once; a call that needs a customer costs one token, not several."""
+    """The dead token of another worker is replaced at once; a call that needs a customer costs one token at most."""
     clock = FakeClock()
     sandbox, store = make_sandbox(clock), MemoryTokenStore()
     here = {"auth": sandbox.device("kiosk"), "token_store": store, "clock": clock}
@@ -283,6 +283,36 @@ async def test_a_wrong_password_kills_no_session_of_another_process():
             await client.login()
         await me(client)
     assert sandbox.count(CREATE) == 1
+
+
+async def test_a_device_token_revoked_before_its_first_login_is_no_wrong_password():
+    """It is made again, once, and the customer is in; a wrong password is tried once, and makes one token."""
+    sandbox = make_sandbox()
+    revocations = [1]
+
+    async def revoke(request):
+        if request.name == LOGIN and revocations:
+            revocations.pop()
+            sandbox.revoke_all()
+
+    sandbox.on_request = revoke
+    session = sandbox.customer_session(0)
+    async with connect(sandbox, auth=session) as client:
+        assert await me(client)
+    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 2
+    revocations[:] = [1, 1]
+    async with connect(sandbox, auth=session) as client:
+        with pytest.raises(AuthenticationError):
+            await me(client)
+    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 4
+    async with connect(sandbox, auth=evolve(session, password="wrong")) as client:
+        with pytest.raises(AuthenticationError) as caught:
+            await me(client)
+    assert (caught.value.path, sandbox.count(CREATE), sandbox.count(LOGIN)) == (
+        "/tokens/{token_id}/actions/login",
+        5,
+        5,
+    )
 
 
 async def test_the_device_rule_holds_through_logout_and_login():

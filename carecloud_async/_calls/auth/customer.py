@@ -72,6 +72,13 @@ class CustomerLogin(AuthProvider):
                 # not replaced for a wrong password.
                 if 300 <= error.status != 401 or await customer_served(send, previous) is not None:
                     raise
+        device_token = await self.device.create(send)
+        try:
+            return await self._log_in(send, device_token)
+        except AuthenticationError as error:
+            # The same of a token that was revoked meanwhile. A wrong password is not sent twice: accounts get locked.
+            if 300 <= error.status != 401 or not await self.device.has_lost(send, device_token):
+                raise
         return await self._log_in(send, await self.device.create(send))
 
     async def _log_in(self, send: Send, device_token: Token) -> Token:

@@ -12,6 +12,7 @@ from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async._calls.auth.provider import AuthProvider, Send, digest, require_instance
 from carecloud_async._calls.auth.secret import masked, optional_secret_text, require_text
 from carecloud_async._calls.auth.token import Token, read_token_value
+from carecloud_async.errors import AuthenticationError, CareCloudError
 
 __all__ = ["Device", "DeviceSetup", "DeviceToken"]
 
@@ -119,13 +120,25 @@ class DeviceToken(AuthProvider):
 
     async def create(self, send: Send) -> Token:
         """Create a new token, which invalidates the old one (`POST /tokens`)."""
-        body: dict[str, Any] = {
-            "device": asdict(self.device),
-            "setup": asdict(self.setup),
-            "external_application_id": self.external_application_id,
-        }
-        if self.push_token is not None:
-            body["push_token"] = self.push_token
+        body = {"device": asdict(self.device), "external_application_id": self.external_application_id, **self._setup()}
         body = conceal_body(body)  # phones are often called after their owners
         data = await send("POST", "/tokens", json=body)
         return Token(read_token_value(data, "token_id", where="the response to POST /tokens"))
+
+    async def has_lost(self, send: Send, token: Token) -> bool:
+        """Return whether the server calls a token dead that `create` has just made; false if it does not say.
+
+        The token's own setup is written to it again (`PUT /tokens/{token_id}`): no read needs only a device.
+        """
+        path_params = {"token_id": token.value}
+        try:
+            await send("PUT", "/tokens/{token_id}", json=self._setup(), path_params=path_params, bearer=token.value)
+        except CareCloudError as error:
+            return isinstance(error, AuthenticationError) and (error.status < 300 or error.status == 401)
+        return False
+
+    def _setup(self) -> dict[str, Any]:
+        setup: dict[str, Any] = {"setup": asdict(self.setup)}
+        if self.push_token is not None:
+            setup["push_token"] = self.push_token
+        return setup
