@@ -33,7 +33,8 @@ KEEP_ALIVE_PART = 0.25
 _CONFLICT = (
     "the server refused this device's token twice within a minute: either another program creates tokens for the same "
     "device_id and application, or the token was logged out or revoked. In the first case share one token store "
-    "(FileTokenStore, RedisTokenStore) between the processes, or give each its own device_id; otherwise try again in a "
+    "(FileTokenStore, RedisTokenStore) between the processes, or give each its own device_id (all workers have the "
+    "random one of a Device that was made before the fork: make the Device after the fork); otherwise try again in a "
     "minute"
 )
 #: The message for a random device, whose id no other process can know.
