@@ -155,7 +155,9 @@ class TokenUse:
         """Return whether another token may cure a 401, after a pause if need be; see `TokenManager.may_renew`."""
         if self._token is None:
             return True
-        again = self.renewals > 0 and not (self._from_store and await self._manager.may_have_died(self._token))
+        again = self.renewals > 0 and not (
+            self._from_store and await self._manager.may_have_died(self._token, self._operation)
+        )
         if again:
             self._manager.on_fresh_token_refused(self._token, self._operation)
         if self.renewals == MOST_RENEWALS:
@@ -264,5 +266,6 @@ async def call_with_token(manager: TokenManager, operation: str, call: Callable[
                 raise
         else:
             manager.on_token_accepted(operation)
+            manager.on_operation_allowed(operation, token, cured=False)
             return result
         token = await use.renew()

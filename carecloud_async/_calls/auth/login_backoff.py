@@ -169,6 +169,10 @@ class TokenDoubts:
             return True  # another process obtained it, and it never worked in this one
         return operation in self._allowed and self._clock.monotonic() - active.since >= self._least_age
 
+    def was_allowed(self, operation: str) -> bool:
+        """Return whether CareCloud carried an operation out before."""
+        return operation in self._allowed
+
     def on_allowed(self, operation: str, token: str) -> None:
         """Remember that CareCloud carried an operation out."""
         self._worked = token

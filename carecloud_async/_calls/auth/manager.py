@@ -158,9 +158,9 @@ class TokenManager:
         active = self._active()
         return active is not None and active.from_store and active.token.value == token.value
 
-    async def may_have_died(self, stored: Token) -> bool:
+    async def may_have_died(self, stored: Token, operation: str) -> bool:
         """Return whether a refused token of the store is to be replaced; see `TokenRefresher.may_have_died`."""
-        return await self._refresher.may_have_died(stored)
+        return await self._refresher.may_have_died(stored, was_allowed=self._doubts.was_allowed(operation))
 
     def on_fresh_token_refused(self, token: Token, operation: str) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""

@@ -206,15 +206,15 @@ class TokenRefresher:
         except CareCloudError:
             return False
 
-    async def may_have_died(self, stored: Token) -> bool:
+    async def may_have_died(self, stored: Token, *, was_allowed: bool) -> bool:
         """Return whether a refused token of the store may be as dead as the one before it, and a new one be obtained.
 
-        The server can be asked whether a token serves a customer. A device without a customer makes one, and not again
-        within a minute: the call may need a customer, and every new token ends that of the other workers.
+        The server can be asked whether a token serves a customer. That of a device without one is dead if the operation
+        was allowed before; otherwise the call may need a customer, and a new token would end that of other workers.
         """
-        if self.provider.device_key is not None and self.provider.requires_relogin:
-            return await self.is_dead(stored)
-        return not self._recreated_lately
+        if self.provider.device_key is None:
+            return True
+        return await self.is_dead(stored) if self.provider.requires_relogin else was_allowed
 
     async def find_token(self) -> Token | None:
         """Return the token that this identity has without a login, if any."""
@@ -292,13 +292,9 @@ class TokenRefresher:
             raise ConfigurationError(f"{name}.obtain() must return a Token")
         return token
 
-    @property
-    def _recreated_lately(self) -> bool:
-        last = self._recreated_at
-        return last is not None and self._clock.monotonic() - last < CONFLICT_SECONDS
-
     def _check_conflict(self) -> None:
-        if self._recreated_lately:
+        last = self._recreated_at
+        if last is not None and self._clock.monotonic() - last < CONFLICT_SECONDS:
             raise DeviceTokenConflictError(_CONFLICT if self.provider.device_is_shared else _REVOKED)
 
     def _lifetime(self, token: Token, login: Login) -> tuple[float, float | None]:
