@@ -62,7 +62,7 @@ class MergedRecord:
     """A record with changes merged in.
 
     Attributes:
-        body: the body of the PUT, for `json=` of a call.
+        body: the body of the PUT, for `json=` of a call; without empty fields next to which the API ignores others.
         changed: the fields that the PUT changes, nested ones dotted; empty if the record already has all values.
             A field that is never read back counts as changed.
         base: the record without the changes, as it would be sent.
@@ -131,11 +131,13 @@ def merge(
     merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | path_ids
     more = {name: merged.pop(name) for name in rules.extra_fields if name in changes and name in merged}
     changed = [*differences(merged, base)]
+    sent: Tree = merged
     for old, new in rules.superseded.items():
-        if any(one == old or one.startswith(f"{old}.") for one in changed) and not _is_named(changes, new):
-            _leave_out(merged, new, old)
+        if not _is_named(changes, new):
+            is_changed = any(one == old or one.startswith(f"{old}.") for one in changed)
+            sent = _beside(sent, old, new, is_changed=is_changed)
     return MergedRecord(
-        body={rules.part: merged, **more},
+        body={rules.part: sent, **more},
         changed=(*changed, *more),
         base=base,
         sent=merged,
@@ -150,22 +152,44 @@ def _is_named(changes: Any, path: str) -> bool:
     return changes is not UNSET
 
 
-def _leave_out(merged: dict[str, Any], new: str, old: str) -> None:
-    """Leave a field without values out of a record, since the API would ignore the change of an older one next to it.
+def _beside(record: Tree, old: str, new: str, *, is_changed: bool) -> Tree:
+    """Return a record in which the API takes the older one of two fields: without the new one, if it is empty.
+
+    Args:
+        record: the record.
+        old: the field that the API ignores next to the other one.
+        new: that one.
+        is_changed: whether the older one changes.
 
     Raises:
-        ConfigurationError: the field has values, which would be lost.
+        ConfigurationError: the older one changes, and the new one has values, which would be lost.
     """
-    *objects, name = new.split(".")
-    place: Any = merged
-    for one in objects:
-        place = _as_tree(place.get(one))
-    if place.get(name, NULL) not in _EMPTY:
-        raise ConfigurationError(
-            f"{old}: the record has {new}, and the API ignores {old} next to it: name {new} in its place"
-        )
-    if name in place:
-        del place[name]
+    if not _is_empty(_value_at(record, new)):
+        if is_changed:
+            raise ConfigurationError(
+                f"{old}: the record has {new}, and the API ignores {old} next to it: name {new} in its place"
+            )
+        return record
+    return record if _is_empty(_value_at(record, old)) and not is_changed else _without(record, new)
+
+
+def _value_at(record: Tree, path: str) -> Any:
+    found: Any = record
+    for name in path.split("."):
+        found = _as_tree(found).get(name, NULL)
+    return found
+
+
+def _is_empty(value: Any) -> bool:
+    return not value if isinstance(value, Mapping) else value in _EMPTY
+
+
+def _without(record: Tree, path: str) -> Tree:
+    name, _, rest = path.partition(".")
+    inner = record.get(name)
+    if rest and isinstance(inner, Mapping):
+        return {**record, name: _without(inner, rest)}
+    return {one: value for one, value in record.items() if rest or one != name}
 
 
 def require_shown(record: RawJson, rules: MergeRules) -> None:

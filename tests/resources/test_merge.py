@@ -152,6 +152,18 @@ def test_consents_go_back_beside_the_older_ones(changes):
     assert sent["consents"] == changes.get("consents", json.loads(CONSENTS))
 
 
+@pytest.mark.parametrize("empty", [b"[]", b"null", b'""'])
+@pytest.mark.parametrize("agreement", [{}, {"agreement_gtc": 0}])
+def test_empty_consents_do_not_stand_in_front_of_the_older_ones(empty, agreement):
+    """Next to `consents`, though empty, the API would ignore the `agreement` that goes back; they count as stored."""
+    change = {"personal_information": {"email": "b", "agreement": agreement}}
+    record = with_consents(empty)
+    sent = json.loads(body(record, change))["personal_information"]
+    assert sent == {"email": "b", "agreement": {"agreement_gtc": 1} | agreement}
+    stored = {**sent, "consents": json.loads(empty)}
+    assert merged(record, change).is_sent(RawJson(json.dumps({"personal_information": stored}).encode()))
+
+
 def test_an_id_that_the_record_repeats_is_no_change():
     """The id of the path is in the body whether or not the record has it, and does not count as changed."""
     for record in (b"{}", b'{"entrance_id":"8ea6"}'):
