@@ -205,7 +205,8 @@ def require_shown(record: RawJson, rules: MergeRules) -> None:
     """
     shown = members(record)
     for name in rules.required_objects:
-        if shown.get(name, NULL) in _EMPTY:
+        value = shown.get(name, NULL)
+        if value == NULL or not value[1:-1].strip():  # an empty object, list or text
             raise ConfigurationError(
                 f"{name}: the server does not show it of this record, and the change would empty it: ask the server's "
                 "operator for the right to read it"

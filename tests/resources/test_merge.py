@@ -18,7 +18,7 @@ from carecloud_async.errors import ConfigurationError, ConflictError
 from carecloud_async.resources.bookings import Bookings
 from carecloud_async.resources.cards import Entrances
 from carecloud_async.resources.customers import Customers
-from carecloud_async.resources.merge import merge
+from carecloud_async.resources.merge import merge, require_shown
 from carecloud_async.resources.stores import Stores
 
 pytestmark = pytest.mark.anyio
@@ -162,6 +162,13 @@ def test_empty_consents_do_not_stand_in_front_of_the_older_ones(empty, agreement
     assert sent == {"email": "b", "agreement": {"agreement_gtc": 1} | agreement}
     stored = {**sent, "consents": json.loads(empty)}
     assert merged(record, change).is_sent(RawJson(json.dumps({"personal_information": stored}).encode()))
+
+
+@pytest.mark.parametrize("empty", [b"{}", b"{ }", b"[]", b"[ ]", b"null", b'""'])
+def test_an_object_that_is_not_shown_is_never_emptied(empty):
+    """A record that shows an empty object where every record has one is not sent back, however it is written."""
+    with pytest.raises(ConfigurationError, match="personal_information: the server does not show it"):
+        require_shown(RawJson(b'{"personal_information":%b}' % empty), Customers._merge_rules())
 
 
 def test_an_id_that_the_record_repeats_is_no_change():
