@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, Final, Generic, TypedDict, TypeVar, Unpack
 
 import attrs
 
@@ -26,6 +26,9 @@ __all__ = ["Updating"]
 
 Changes = TypeVar("Changes", bound=Mapping[str, Any])
 Record = TypeVar("Record", bound=Model)
+
+#: Fields that no update names, and that lists show as single records do.
+_SHOW_CHANGES: Final = ("last_change", "state")
 
 
 class Merging(TypedDict, total=False):
@@ -76,7 +79,8 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             record_id: id of the record.
             changes: the new values, by the API's names.
             if_unchanged: the record as it was read; if it has changed, nothing is sent. A record of `get` is compared
-                with everything that the server wrote, one of a list with the fields that the SDK knows.
+                with everything that the server wrote, one of a list with the fields that an update may name, and
+                `last_change`.
             allow_unknown: send names that the SDK does not know.
 
         Raises:
@@ -105,7 +109,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {id_field}")
         require_shown(record, rules)
         if if_unchanged is not None:
-            _require_unchanged(record, if_unchanged, write)
+            _require_unchanged(record, if_unchanged, write, rules)
 
         async def read_again() -> RawJson | None:
             try:
@@ -166,23 +170,27 @@ def _require_record(value: Any) -> None:
         raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
 
 
-def _require_unchanged(record: RawJson, before: Model, operation: Operation) -> None:
+def _require_unchanged(record: RawJson, before: Model, operation: Operation, rules: MergeRules) -> None:
     """Raise unless a record is the same as before.
 
-    A record of `get` is compared with everything that the server wrote, unknown fields and unreadable values included;
-    a record of a list is compared by the fields of its model.
+    A record of `get` is compared with everything that the server wrote, unknown fields and unreadable values included.
+    A list may leave out what the server alone writes, such as the items of a purchase or the stores of a reward: its
+    record is compared by the fields that the PUT takes, and by what shows any change.
 
     Args:
         record: the current record.
         before: the record as it was read.
         operation: the PUT that would follow, for the message.
+        rules: of the family.
 
     Raises:
         ConflictError: it differs; the error names the fields.
     """
     source = source_of(before)
     if source is None:
-        fields = tuple(_model_differences(codec.structure(conceal(load(record)), type(before)), before))
+        compared = {*api_names(rules.model).values(), *_SHOW_CHANGES}
+        found = _model_differences(codec.structure(conceal(load(record)), type(before)), before)
+        fields = tuple(name for name in found if name.partition(".")[0] in compared)
     else:
         model = type(before)
         fields = tuple(differences(tree_of(record, model), tree_of(codec.raw_data(source), model)))

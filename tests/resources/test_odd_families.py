@@ -7,6 +7,7 @@ from kit import connect
 from resource_wire import Wire, answer
 
 from carecloud_async import ConfigurationError, ConflictError
+from carecloud_async._base import codec
 from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models import (
     Booking,
@@ -21,8 +22,11 @@ from carecloud_async.models import (
 from carecloud_async.models.bookings import BookingInput, BookingUpdateInput
 from carecloud_async.resources.bookings import Bookings, BookingTickets
 from carecloud_async.resources.customers import Customers
+from carecloud_async.resources.declare import declared
 from carecloud_async.resources.product_reservations import ProductReservationPrices
+from carecloud_async.resources.purchases import Purchases
 from carecloud_async.resources.recommendation_engine import RecommendationEngine
+from carecloud_async.resources.vouchers import Vouchers
 from carecloud_async.resources.wallet import Wallet
 from carecloud_async.sandbox import Sandbox
 
@@ -78,6 +82,27 @@ async def test_an_update_of_a_booking_that_changed_is_refused():
     with pytest.raises(ConflictError, match="state"):
         await Bookings(wire).update("b", {"booking_status": "cancelled"}, if_unchanged=before)
     assert len(wire.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "listed", "shown"),
+    [
+        (Vouchers, {"voucher_id": "v"}, {"reward": {"reward_id": "r", "store_list": [{"store_id": "s"}]}}),
+        (Purchases, {"purchase_id": "p"}, {"purchase_items": [{"purchase_item_id": "i"}]}),
+        (Bookings, {"booking_id": "b"}, {"booking_items": [{"booking_item_id": "i"}]}),
+    ],
+)
+async def test_what_a_list_leaves_out_is_no_change(family, listed, shown):
+    """`if_unchanged` of a list's record: stores and items, which lists leave out, are no conflict; an owner is."""
+    before = codec.structure(listed | {"customer_id": "c"}, declared(family.list).into)
+    (record_id,) = listed.values()
+    wire = Wire(answer(listed | shown | {"customer_id": "c"}), b"")
+    await family(wire).update(record_id, {"customer_id": "d"}, if_unchanged=before)
+    assert len(wire.calls) == 2
+    for changed in ({"customer_id": "e"}, {"customer_id": "c", "last_change": "2026-01-02 03:04:05"}):
+        with pytest.raises(ConflictError):
+            wire = Wire(answer(listed | shown | changed))
+            await family(wire).update(record_id, {"customer_id": "d"}, if_unchanged=before)
 
 
 async def test_a_booking_that_was_read_is_no_input():
