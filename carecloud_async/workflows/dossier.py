@@ -28,6 +28,7 @@ from carecloud_async.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
+from carecloud_async.models.bookings import BookingItemsDetail
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.lookup.by_name import find_method, listable, missing_filters
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
 __all__ = ["Dossier", "DossierPart", "PartStatus", "dossier"]
 
 _UNDER: Final = "/customers/{customer_id}/"
-#: Options that make a list show more, and the one that makes it show less.
+#: Options that make a list show more, the one that makes it show less, and the one that says how much.
 _MORE: Final = ("include_", "purchase_items_extension", "all_customer_relations")
 _LESS: Final = "without_stores"
+_ITEMS: Final = "add_booking_items"
 
 
 async def dossier(client: CareCloud, customer_id: str) -> Dossier:
@@ -100,6 +102,7 @@ def _open(client: CareCloud, operation: Operation, customer_id: str) -> Listing[
         return None
     params |= {name: True for name in operation.parameters if name.startswith(_MORE)}
     params |= {name: False for name in operation.parameters if name == _LESS}
+    params |= {name: BookingItemsDetail.FULL for name in operation.parameters if name == _ITEMS}
     listing = method(**params)
     return listing if is_under or _names_customer(listing.export_source().into) else None
 

@@ -44,6 +44,8 @@ NOT_GIVEN: Final = (
     "Deleted and earlier versions of records: the API shows records as they are now.",
     "Lists under one record: client.tasks.task_comments(task_id), .property_records(task_id) and .assignees(task_id), "
     "client.vouchers.property_records(voucher_id).",
+    "Referral codes that are no longer valid, and those of other campaigns than the project's own: "
+    "client.customers.referrals(customer_id).list(is_valid=False), and list(referral_campaign_id=…).",
     "The bodies of messages: client.messages.detail(message_id) returns one of a message at a time.",
     "Files (the photo, files of cards, attachments): records hold their addresses at most.",
     "Device tokens and push notifications of the customer's devices: the API has no list of them.",

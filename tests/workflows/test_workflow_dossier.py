@@ -70,13 +70,14 @@ async def test_every_list_of_a_customer_is_read(client, sandbox):
 
 
 async def test_lists_are_asked_for_all_that_they_have(client, sandbox):
-    """Property records, purchase items, past relations and stores come with the records that have them."""
+    """Property records, items of purchases and bookings, past relations and stores come with their records."""
     await dossier(client, FIRST_CUSTOMER_ID)
     asked = {}
     for one in sandbox.requests:
         asked.setdefault(one.path.partition("/v1.0")[2], {}).update(one.query)
     assert asked["/events"]["include_property_records"] == "true"
     assert asked["/purchases"]["purchase_items_extension"] == "true"
+    assert asked["/bookings"]["add_booking_items"] == "full"
     assert asked["/vouchers"]["without_stores"] == "false"
     assert asked[f"/customers/{FIRST_CUSTOMER_ID}/related-customers"]["all_customer_relations"] == "true"
 
