@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.secret_text import conceal, secret_text
 from carecloud_async._lists.listings.look_ups import look_up
-from carecloud_async.errors import ConfigurationError, ConflictError, NotFoundError
+from carecloud_async.errors import BadRequestError, ConfigurationError, ConflictError, NotFoundError
 from carecloud_async.models.enums import SearchMode
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ async def find_at_point_of_sale(
     be one. Spaces, dots, hyphens, slashes and brackets are ignored in numbers of digits. People who share a phone or an
     e-mail address are all returned: ask for a name. Nothing is guessed: only records with exactly this value count.
 
-    Operations (Enterprise API only): `GET /customers/actions/search-customers` with `mode=strict` and
-    `GET /customers/{customer_id}` for a card; `GET /customers` for a phone number or an e-mail address.
+    Operations (Enterprise API only): `GET /customers/actions/search-customers` with `mode=strict` (without it where the
+    server wants more than the number then) and `GET /customers/{customer_id}` for a card; `GET /customers` for a phone
+    number or an e-mail address.
 
     Args:
         client: the client, of an enterprise user.
@@ -90,7 +91,13 @@ async def find_at_point_of_sale(
 
 
 async def _by_card(client: CareCloud, card_number: str) -> tuple[FoundCustomer, ...]:
-    result = await client.customers.search_customers(card_number=card_number, mode=SearchMode.STRICT)
+    try:
+        result = await client.customers.search_customers(card_number=card_number, mode=SearchMode.STRICT)
+    except BadRequestError as error:
+        if not (error.has_reason("required") or error.has_reason("empty")):
+            raise
+        # By the description, strict mode wants name and birthdate too; without it, exact results are all there is.
+        result = await client.customers.search_customers(card_number=card_number)
     ids = {one.customer_id for one in result.strict if one.customer_id}
     if len(ids) > 1:
         raise ConflictError(f"{len(ids)} customers have this card number: look at their cards in CareCloud")

@@ -1,10 +1,13 @@
 """A customer at the till, by what was typed."""
 
+import json
+
 import httpx
 import pytest
 from kit import connect
 
 from carecloud_async import (
+    BadRequestError,
     CareCloud,
     ConfigurationError,
     ConflictError,
@@ -82,6 +85,18 @@ async def test_a_card_is_found_in_strict_mode(client, sandbox, typed):
     asked = next(one for one in sandbox.requests if one.path.endswith("/search-customers"))
     assert dict(asked.query) == {"card_number": "2700000000000", "mode": "strict"}
     assert not sandbox.violations
+
+
+@pytest.mark.parametrize("reason", ["required", "empty"])
+async def test_a_server_whose_strict_mode_wants_names_finds_a_card(client, sandbox, reason):
+    """The description has strict mode need all parameters: a refusal that says so is followed by the plain search."""
+    missing = [{"name": name, "reason": reason} for name in ("first_name", "last_name", "birthdate")]
+    refusal = json.dumps({"error": {"type": "bad_request", "error_data": {"invalid_params": missing}}})
+    sandbox.faults.add("GET /customers/actions/search-customers", status=400, body=refusal)
+    assert await matches(client, "2700000000000") == [(FIRST_CUSTOMER_ID, MatchedBy.CARD)]
+    sandbox.faults.add("GET /customers/actions/search-customers", status=400, body=refusal.replace(reason, "deleted"))
+    with pytest.raises(BadRequestError):
+        await matches(client, "2700000000000")
 
 
 async def test_a_card_with_letters_keeps_its_hyphen(client, sandbox):
