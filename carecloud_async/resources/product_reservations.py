@@ -70,7 +70,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
     async def set_product_reservation_external_codes(
         self, *, product_reservation_id: str, external_reservation_codes: Sequence[ExternalCodeInput]
     ) -> None:
-        """Set the codes of other systems, in place of those set before.
+        """Set the codes of other systems: one of a type replaces that type's; codes of other types stay.
 
         `POST /product-reservations/actions/set-product-reservation-external-codes`.
 

@@ -64,14 +64,20 @@ def _apply_voucher(call: Call, body: JsonObject) -> None:
     call.state.tables.table("/vouchers").update(call.path["voucher_id"], changes)
 
 
-def _changes_reservation(changes: Callable[[JsonObject], JsonObject]) -> Effect:
+def _changes_reservation(changes: Callable[[JsonObject, JsonObject], JsonObject]) -> Effect:
     def effect(call: Call, body: JsonObject) -> None:
         reservations = call.state.tables.table("/product-reservations")
         reservation_id = body.get("product_reservation_id")
         if reservation_id in reservations:
-            reservations.update(str(reservation_id), changes(body))
+            reservations.update(str(reservation_id), changes(reservations.record(str(reservation_id)), body))
 
     return effect
+
+
+def _external_codes(record: JsonObject, body: JsonObject) -> JsonObject:
+    """A code replaces that of its type; codes of other types stay."""
+    codes = [*(record.get("external_reservation_codes") or ()), *body["external_reservation_codes"]]
+    return {"external_reservation_codes": [*{one["external_code_type_id"]: one for one in codes}.values()]}
 
 
 def _reserve_points(call: Call, body: JsonObject) -> None:
@@ -109,11 +115,9 @@ EFFECTS: Final[Mapping[str, Effect]] = {
     "postMessageSend": _send_message,
     "postPointReservationCreate": _reserve_points,
     "postPointReservationRelease": _release_points,
-    "postProductReservationCancel": _changes_reservation(lambda _: {"actual_state": _CANCELLED}),
-    "postProductReservationChangeState": _changes_reservation(lambda body: {"actual_state": body["state"]}),
-    "postProductReservationSetExternalReservationCode": _changes_reservation(
-        lambda body: {"external_reservation_codes": body["external_reservation_codes"]}
-    ),
+    "postProductReservationCancel": _changes_reservation(lambda _record, _body: {"actual_state": _CANCELLED}),
+    "postProductReservationChangeState": _changes_reservation(lambda _, body: {"actual_state": body["state"]}),
+    "postProductReservationSetExternalReservationCode": _changes_reservation(_external_codes),
     "postSubCustomerSetPartners": _set_partners,
     "postVoucherApply": _apply_voucher,
 }
