@@ -1,5 +1,6 @@
 """Filters of the wrong kind are refused before anything is sent: the API would drop them and answer with everything."""
 
+from collections import UserList
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
@@ -9,7 +10,7 @@ from kit import connect
 from carecloud_async import ConfigurationError
 from carecloud_async._calls.call.filters import Kind, check_filters, kind_of
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.sandbox import Sandbox
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +97,19 @@ async def test_what_goes_out_as_the_same_text_is_taken(client):
         client.customers.list(**filters)
     data = await client.request("GET", "customers", params={"count": "1", "customer_short_salutation": "true"})
     assert len(data["customers"]) == 1
+
+
+async def test_a_column_of_a_data_frame_is_a_list_of_values(client, sandbox):
+    """Series of pandas and polars have no truth value; an empty one is refused as an empty list is."""
+
+    class Column(UserList):
+        def __bool__(self):
+            raise ValueError("the truth value of a Series is ambiguous")
+
+    await client.customers.list(customer_ids=Column([FIRST_CUSTOMER_ID])).total()
+    assert ("customer_ids[]", FIRST_CUSTOMER_ID) in sandbox.requests[-1].query
+    with pytest.raises(ConfigurationError, match="customer_ids is empty"):
+        client.customers.list(customer_ids=Column())
 
 
 async def test_a_moment_that_stands_for_a_day_is_sent_as_its_day(client, sandbox):

@@ -157,7 +157,7 @@ def check_count(name: str, values: Sized) -> None:
     Raises:
         ConfigurationError: there is none, or too many; the message names the parameter.
     """
-    if not values:
+    if not len(values):  # columns of data frames have no truth value
         raise ConfigurationError(
             f"{name} is empty, which the API would read as no filter at all: leave it out, or ask for nothing"
         )
