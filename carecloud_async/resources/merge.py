@@ -270,10 +270,19 @@ def _known(value: RawJson, hint: Any) -> Any:
     if is_model(hint):
         return tree_of(value, hint) if value.is_object else value
     element = core_type(element_type(hint))
-    if not is_model(element) or not value.is_list:
+    items = _items(value) if is_model(element) else None
+    if items is None:
         return value
     # A list is replaced as a whole, so it becomes one value again.
-    return _encoded([_known(item, element) for item in elements(value) if item != NULL])
+    return _encoded([_known(item, element) for item in items if item != NULL])
+
+
+def _items(value: RawJson) -> Collection[RawJson] | None:
+    """Return the objects of a list; PHP writes one with gaps as an object. `None` for another value."""
+    if value.is_list:
+        return elements(value)
+    items = members(value).values() if value.is_object else (value,)
+    return items if all(item.is_object for item in items) else None
 
 
 @typed_cache

@@ -84,6 +84,17 @@ def test_a_number_in_a_known_text_goes_back_as_text(number, text):
     assert body(record) == b'{"personal_information":{"phone":%b,"address":{"zip":%b}}}' % (text, text)
 
 
+def test_a_list_that_php_wrote_as_an_object_goes_back_as_a_list():
+    """A list with gaps comes with its numbers as names; it is sent as a list, without what the server alone writes."""
+    record = b"""{"personal_information":{"consents":{"0":{"consent_id":7,"last_change":"2026-01-02 03:04:05"},
+        "2":{"consent_id":"b","new":1}}}}"""
+    sent = {"personal_information": {"consents": [{"consent_id": "7"}, {"consent_id": "b", "new": 1}]}}
+    assert json.loads(body(record)) == sent
+    assert merged(record, {"personal_information": {"email": "b"}}).changed == ("personal_information.email",)
+    strange = b'{"personal_information":{"consents":{"total":2}}}'
+    assert body(strange) == strange
+
+
 def test_a_null_that_only_came_from_the_read_is_left_out():
     """Known nulls go at any depth, in lists too; a null that is named is sent, and unknown ones are kept."""
     record = b"""{"personal_information": {"gender": null, "address": {"city": null, "zip": "1"}, "email": "a",
