@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -97,7 +97,8 @@ class _Merge:
         return self.leaf(change)
 
     def whole_list(self, change: Any, model: type[Input], where: str) -> list[Any]:
-        if isinstance(change, (str, bytes, Mapping)) or not isinstance(change, Iterable):
+        # Changes are merged twice, and a generator would be empty the second time.
+        if isinstance(change, (str, bytes, Mapping)) or not isinstance(change, Collection):
             raise ConfigurationError(f"{where} takes a list")
         return [self.into_object({}, item, model, f"{where}[{index}]") for index, item in enumerate(change)]
 

@@ -18,6 +18,7 @@ from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, F
 
 pytestmark = pytest.mark.anyio
 
+CONSENT = {"consent_id": "c", "consent_value": 1}
 READ_ONLY = {"customer_id", "doi_email", "doi_phone", "last_change", "state"}
 
 
@@ -141,6 +142,21 @@ async def test_update_refuses_a_record_that_is_not_shown_whole(client, sandbox):
     with pytest.raises(ConfigurationError, match="personal_information: the server does not show it"):
         await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": "Changed"}})
     assert not [one for one in sandbox.requests if one.name.startswith("PUT")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"personal_information": {"consents": map(dict, [CONSENT])}},
+        {"personal_information": PersonalInformationInput(language_id="en", consents=iter([CONSENT]))},
+        {"property_records": (one for one in [{"property_id": "p", "property_value": "v"}])},
+    ],
+)
+async def test_a_list_that_can_be_read_only_once_is_refused(client, sandbox, changes):
+    """A generator would be used up by the check before the request, and replace the list by an empty one."""
+    with pytest.raises(ConfigurationError, match=r"(consents|property_records) takes a list"):
+        await client.customers.update(FIRST_CUSTOMER_ID, changes)
+    assert not sandbox.count("PUT *")
 
 
 async def test_update_refuses_unknown_names_before_sending(client, sandbox):
