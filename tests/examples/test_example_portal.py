@@ -144,6 +144,15 @@ def test_guesses_at_once_are_braked_too(sandbox_url):
         assert sorted(threads.map(guess, range(12))) == [401] * 5 + [429] * 7
 
 
+def test_failures_of_carecloud_are_no_guesses(sandbox, sandbox_url):
+    """Tries that CareCloud could not judge do not count: the customer gets in as soon as it works again."""
+    with portal_of_its_own(sandbox_url) as url, httpx.Client(base_url=url, follow_redirects=True) as http:
+        fault = sandbox.faults.add("POST /tokens", status=501, times=6)
+        assert {log_in(http).status_code for _ in range(6)} == {502}
+        assert fault.hits == 6
+        assert log_in(http).status_code == 200
+
+
 def test_a_missing_id_is_named(monkeypatch):
     """Without the application's id the error names the variable to set."""
     monkeypatch.delenv("CARECLOUD_CUSTOMER_APPLICATION_ID", raising=False)

@@ -166,9 +166,10 @@ async def log_in(
     identity = CustomerSession(new_device(), login_type="email", login_value=email, password=password)
     try:
         login = await carecloud.acting_as(identity).login()
-    except AuthenticationError as error:
-        if not error.login_refused:
-            raise  # the portal's own credentials, not the customer's
+    except CareCloudError as error:
+        if not (isinstance(error, AuthenticationError) and error.login_refused):
+            tries.forget_last(keys)  # an outage, or the portal's own credentials: no password was refused
+            raise
         return page(request, "login", status=401, error="The e-mail or the password is wrong.", email=email)
     tries.succeed(*keys)
     await end_session(request)

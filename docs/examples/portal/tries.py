@@ -16,7 +16,7 @@ _MOST_KEYS = 10_000
 
 
 class Tries:
-    """Counts the tries to log in that did not succeed.
+    """Counts the tries to log in that were refused, or are not answered yet.
 
     Args:
         most: how many are allowed.
@@ -42,11 +42,16 @@ class Tries:
         while len(self._counted) > _MOST_KEYS:
             self._counted.popitem(last=False)
 
+    def forget_last(self, keys: Iterable[str]) -> None:
+        """Forget the last try of each key: nobody judged it."""
+        for key in keys:
+            if tries := self._counted.get(key):
+                tries.pop()
+
     def succeed(self, email: str, address: str) -> None:
         """Forget the tries for an e-mail, and the last one from an address."""
         self._counted.pop(email, None)
-        if tries := self._counted.get(address):
-            tries.pop()
+        self.forget_last([address])
 
     def _wait(self, key: str) -> float:
         tries = self._counted.get(key, ())
