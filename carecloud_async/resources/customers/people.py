@@ -110,8 +110,8 @@ class CustomerReferrals(Resource, call="customers.referrals"):
         """List referrals of the customer that match all filters (`GET /customers/{customer_id}/referrals`).
 
         Args:
-            is_valid: only valid ones, as if left out, or only those that are not.
-            referral_campaign_id: id of the referral campaign; the project's own one if left out.
+            is_valid: `True`, the API's default, for valid ones only; `False` for those that are no longer valid.
+            referral_campaign_id: id of the referral campaign; by default the project's own.
             referral_code: code of the customer who referred this one.
             **paging: `count`, `offset`, `sort_field`, `sort_direction`; see `Paging`.
         """
