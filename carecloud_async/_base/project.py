@@ -121,7 +121,7 @@ def _parse_origin(project_url: str, *, allow_http: bool) -> str:
             "the project URL has a path or query: give the domain alone, the SDK adds /webservice/rest-api/… itself"
         )
     host = _check_host(host, explicit=explicit)
-    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
+    if parts.scheme == "http" and not (allow_http is True or is_loopback(host)):  # the text "no" allows nothing
         raise ConfigurationError(
             f"http:// to {host} would send tokens in the clear, and is for loopback alone", fix=_HTTPS
         )

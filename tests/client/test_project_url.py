@@ -56,6 +56,13 @@ def test_http_can_be_allowed_for_a_private_network():
     assert parse("http://sandbox:8000", allow_http=True).origin == "http://sandbox:8000"
 
 
+@pytest.mark.parametrize("value", ["no", "false", 1])
+def test_only_true_allows_http(value):
+    """A text of an environment variable, which may be "no", allows nothing."""
+    with pytest.raises(ConfigurationError, match="in the clear"):
+        parse("http://sandbox:8000", allow_http=value)
+
+
 @pytest.mark.parametrize("zone", ["Europe/Prag", "", "../etc/passwd", 7])
 def test_an_unknown_zone_is_refused(zone):
     """A time zone that does not exist is named at once."""
