@@ -46,15 +46,6 @@ async def test_a_booking_is_changed_in_three_fields(sandbox, enterprise, token):
     assert after["booking_items"] == before["booking_items"]
 
 
-@pytest.mark.parametrize(
-    ("asked", "shown"), [({}, False)] + [({"add_booking_items": one}, one != "none") for one in ("none", "full")]
-)
-async def test_bookings_are_listed_with_their_items_if_asked(enterprise, token, asked, shown):
-    """`add_booking_items` decides whether bookings of a list come with their items."""
-    found = (await enterprise.get("/bookings", token=token, **asked)).json()["data"]["bookings"]
-    assert any("booking_items" in one for one in found) is shown
-
-
 async def test_read_only_fields_are_noted(sandbox, enterprise, token):
     """Sending a record back as it was read is answered, and its read-only fields are violations."""
     path = path_of(sandbox, FACTS.operations["putCard"])

@@ -131,8 +131,6 @@ def writer(call: Call, table: Table) -> Callable[[int], bytes]:
     """
     optional = ((name, field) for name, field in _ON_REQUEST.items() if name in call.api.query_names)
     hidden = {HIDDEN_IDS, *(field for name, field in optional if not call.query.boolean(name))}
-    if "add_booking_items" in call.api.query_names and call.query.one("add_booking_items") in (None, "none"):
-        hidden.add("booking_items")
     short = "customer_short_salutation" in call.api.query_names and call.query.boolean("customer_short_salutation")
 
     def write(number: int) -> bytes:
