@@ -188,13 +188,13 @@ async def _claim(store: RepeatStore, key: str) -> Claim:
         raise DeliveryRefusedError(NO_STORE) from None
 
 
-async def _close(close: Callable[[str], Awaitable[None]], key: str) -> None:
+async def _close(close: Callable[[str], Awaitable[None]], key: str, *, seconds: float = _SECONDS_TO_CLOSE) -> None:
     # The handler's result stands: a store that fails now must neither replace its error nor have it called again.
     try:
-        with anyio.move_on_after(_SECONDS_TO_CLOSE, shield=True) as scope:
+        with anyio.move_on_after(seconds, shield=True) as scope:
             await close(key)
         if scope.cancelled_caught:
-            _log.error("the repeat store of a webhook did not answer in %d s", _SECONDS_TO_CLOSE)
+            _log.error("the repeat store of a webhook did not answer in %d s", seconds)
     except Exception as error:  # noqa: BLE001  (as above)
         _log_failure(error)
 

@@ -97,6 +97,8 @@ async def test_a_customers_login_that_is_repeated_shows_nothing():
         def answer(request, secret=secret):
             if request.url.path.endswith("/tokens"):
                 return httpx.Response(201, json={"data": {"token_id": TOKEN}})
+            if request.method == "PUT":  # it asks for the device token, and has no other secret to repeat
+                return httpx.Response(401, content=error_with(TOKEN), headers={"X-Request-Id": TOKEN})
             return httpx.Response(401, content=error_with(secret), headers={"X-Request-Id": secret})
 
         async with connect(answer, auth=session, retry=ONCE) as client:

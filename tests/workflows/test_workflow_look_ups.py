@@ -31,7 +31,7 @@ def doubt(server, name, key, *records):
 async def test_a_customer_is_not_created_twice(client, server):
     """The customer is found by the second look-up, and updated."""
     doubt(server, "GET /customer-source-records", "customer_source_records", record("jane"))
-    server.on("GET /customers/{}", {"customer_id": "jane", "personal_information": {}})
+    server.on("GET /customers/{}", {"customer_id": "jane", "personal_information": {"last_name": "D"}})
     server.on("PUT /customers/{}", None)
     synced = await sync_customer(client, **IDS, customer=JANE)
     assert (synced.customer_id, synced.created) == ("jane", False)

@@ -12,19 +12,19 @@ __all__ = ["cache_folder", "config_folder", "state_folder"]
 _NAME = "carecloud-async"
 
 
-def state_folder() -> Path:
+def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of state: `$XDG_STATE_HOME` or `~/.local/state`, on Windows `%LOCALAPPDATA%`."""
-    return _folder(os.environ, "XDG_STATE_HOME", ".local/state", on_windows="LOCALAPPDATA")
+    return _folder(environ, "XDG_STATE_HOME", ".local/state", on_windows="LOCALAPPDATA")
 
 
-def config_folder(environ: Mapping[str, str]) -> Path:
+def config_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of configuration: `$XDG_CONFIG_HOME` or `~/.config`, on Windows `%APPDATA%`."""
     return _folder(environ, "XDG_CONFIG_HOME", ".config", on_windows="APPDATA")
 
 
-def cache_folder() -> Path:
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of temporary files: `$XDG_CACHE_HOME` or `~/.cache`, on Windows `%LOCALAPPDATA%`."""
-    return _folder(os.environ, "XDG_CACHE_HOME", ".cache", on_windows="LOCALAPPDATA")
+    return _folder(environ, "XDG_CACHE_HOME", ".cache", on_windows="LOCALAPPDATA")
 
 
 def _folder(environ: Mapping[str, str], variable: str, default: str, *, on_windows: str) -> Path:
