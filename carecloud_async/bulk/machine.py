@@ -1,8 +1,8 @@
 """One write: its states, and what leads from one to the next. Everything else in this package serves this machine.
 
 A row of a bulk write is one write or more: its record, then its parts (a card, an external id, values of properties).
-All of them pass through the same states, each with a key, a body and a state of its own, which the journal keeps. A
-part that has ended is kept as a part of its row's outcome only.
+All of them pass through the same states, each with a key, a body and a state of its own, which the journal keeps. When
+a part has ended, the journal keeps its outcome with that of the row, and nothing else of it.
 
 ```text
                   intend                    end
@@ -21,31 +21,35 @@ part that has ended is kept as a part of its row's outcome only.
     move        from                      to         when
     intend      waiting, lost          -> intended   a request was decided: it is noted, and then it leaves
     take back   intended               -> waiting    the request did nothing: it never left, or got 401, 403 or 429
-    lose        intended               -> lost       the answer was lost, or was a 5xx; or a resumed run finds it so
-    end         waiting, lost          -> ended      by the look-up or the limits below, nothing need or may be sent
-    end         intended               -> ended      answered: written, refused or in conflict; or lost, without a key
+    lose        intended               -> lost       no answer came, or a 5xx; or a resumed run finds it intended
+    end         waiting, lost          -> ended      by the look-up nothing has to be sent, or it was tried enough
+    end         intended               -> ended      the answer is the outcome; or no answer came, and it has no key
 ```
 
-In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent. While another run holds its key or
-its record, or another row of the run writes that record, it keeps its state and has its next turn a second later. In
-`lost` it has no turn before the settle time is over. A write that was taken back after an earlier loss waits again, and
-is still decided as one that may have been sent. It ends with one of six outcomes: `created`, `updated`, `unchanged`,
-`refused`, `conflict`, `unknown`.
+In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent: `after_a_loss` corrects what was
+decided, `before_sending` counts how often it was tried, and `after_an_answer` corrects the outcome. While another run
+holds its key or its record, or another row of the run writes that record, it keeps its state and has its next turn a
+second later. In `lost` it has no turn before the settle time is over. A write that was lost and then taken back is in
+`waiting`, and is still decided as one that may have been sent. Each write ends with one of six outcomes: `created`,
+`updated`, `unchanged`, `refused`, `conflict`, `unknown`.
 
 **Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when
-its outcome is known; a record that is about to be changed is claimed too, since another key may lead to it. So no other
-run of this user on this machine changes what a look-up showed before the write has its outcome. Other programs can.
+its outcome is known; a record that is about to be changed is claimed too, since another key may lead to it. So between
+the look-up and the outcome no other run of this user of the machine changes the record. Other programs can.
 
 **An intent is durable before its request leaves.** So there is no state for a request that has left: after a kill every
 intended write may have been sent, and counts as lost.
 
 **A lost write settles before it is looked up.** Until the settle time is over, the request may still take effect. Then
 the record is looked up. If it has every value, the write is done (`created` if no record existed before, else
-`updated`). If not, it is decided again; a refusal or a conflict then ends as `unknown`, and so does a create whose key
-is written after the record, since the key cannot show it. A create that is sent again and then refused ends as
-`unknown` too, unless its values are at fault: lists may show a record late, and the record may be why it is refused. A
-record without a key is never `lost`: it ends as `unknown` at once, or when the killed run is resumed, and is never sent
-again.
+`updated`). If not, the write is decided again. If that is a refusal or a conflict, it ends as `unknown`. So does a
+create whose key is written after its record: without the key, no look-up finds the record.
+
+**A create that is sent again may meet its own record**, since lists may show a record late. If the server refuses it,
+it ends as `unknown`, unless a reason is about a value alone, for which the first request was refused as well.
+
+**A write without a key cannot be looked up.** It is never `lost`: without an answer it ends as `unknown`, also when a
+resumed run finds it intended, and is never sent again.
 """
 
 from __future__ import annotations
@@ -61,11 +65,11 @@ from carecloud_async.bulk.rows import Plan, Write
 
 __all__ = ["TRANSITIONS", "Move", "State", "TryLimits", "after_a_loss", "after_an_answer", "before_sending"]
 
-#: Statuses of proxies, too, whose back end is away: a write need not be the cause.
+#: Proxies answer with these while the server behind them is away: the write need not be the cause.
 _OF_PROXIES: Final = ("502", "503", "504")
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
 _REFUSED_LATER: Final = "an earlier answer was lost, and the record may have been made then"
-#: Reasons of the API that are about a value alone: for these an earlier request was refused too.
+#: Reasons of the API that are about a value alone: an earlier request with this value was refused as well.
 _OF_VALUES: Final = frozenset({"empty", "required", "not_allowed_value", "invalid_value_format"})
 
 
@@ -74,7 +78,7 @@ class TryLimits:
     """How often a write is sent before it is refused. An equal 5xx counts while the write is sent alone.
 
     Attributes:
-        failures: equal 5xx in a row. Each counts as a lost answer too.
+        failures: answers in a row with the same 5xx. Each counts as a lost answer too.
         unavailable: the same for 502, 503 and 504.
         losses: lost answers in all. A kill counts as a loss, even if nothing had left yet.
     """
@@ -125,7 +129,7 @@ def after_a_loss(write: Write, decided: RowResult | Plan) -> RowResult | Plan:
     intent = write.intent
     if intent is None:
         return decided
-    if isinstance(decided, Plan):  # what the lost request changed counts for this row
+    if isinstance(decided, Plan):  # the lost request may have changed its fields before
         return attrs.evolve(decided, changed=tuple(dict.fromkeys((*intent.changed, *decided.changed))))
     if decided.outcome is Outcome.UNCHANGED:  # it has every value
         outcome = Outcome.CREATED if intent.was_absent else Outcome.UPDATED
