@@ -65,7 +65,7 @@ from carecloud_async.bulk.rows import Plan, Write
 
 __all__ = ["TRANSITIONS", "Move", "State", "TryLimits", "after_a_loss", "after_an_answer", "before_sending"]
 
-#: Proxies answer with these while the server behind them is away: the write need not be the cause.
+#: A proxy answers with these while the server behind it is away, so the write is probably not the cause.
 _OF_PROXIES: Final = ("502", "503", "504")
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
 _REFUSED_LATER: Final = "an earlier answer was lost, and the record may have been made then"

@@ -30,7 +30,7 @@ def people(number, **more):
 
 
 def long(email):
-    """Make a long e-mail address, of which a URL holds two."""
+    """Make an e-mail address so long that a URL holds only two of them."""
     return f"{'x' * 3000}{email}"
 
 

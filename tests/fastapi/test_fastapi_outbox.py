@@ -69,7 +69,7 @@ async def test_a_file_that_stays_open_ends_the_start(make, start, tmp_path):
         with pytest.raises(OutboxError, match="another program is using it"):
             async with start(tmp_path / "shop.db", clock, wait=0):
                 raise AssertionError
-    (tmp_path / "other.db").write_text("no outbox, but a text of somebody that must stay as it is")
+    (tmp_path / "other.db").write_text("no outbox: another file of the user, which must stay as it is")
     with pytest.raises(OutboxError, match="left alone"):
         async with start(tmp_path / "other.db", clock):
             raise AssertionError

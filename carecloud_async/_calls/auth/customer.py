@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from carecloud_async._base.codec import Malformed, list_of
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import secret_text
-from carecloud_async._calls.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken
+from carecloud_async._calls.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken, may_mean_dead_token
 from carecloud_async._calls.auth.provider import AuthProvider, Send, digest, require_instance, session_over
 from carecloud_async._calls.auth.secret import masked, require_text
 from carecloud_async._calls.auth.token import Token, read_text
@@ -67,17 +67,16 @@ class CustomerLogin(AuthProvider):
             try:
                 return await self._log_in(send, previous)
             except AuthenticationError as error:
-                # A 401, or an error with a success status, is either a dead device token or a refused customer: only a
-                # new token can tell. Any other status is about the customer. A token that still serves a customer is
-                # not replaced for a wrong password.
-                if 300 <= error.status != 401 or await customer_served(send, previous) is not None:
+                # Either the device token is dead or the customer is refused: only a new token can tell. A token that
+                # still serves a customer is not replaced for a wrong password.
+                if not may_mean_dead_token(error) or await customer_served(send, previous) is not None:
                     raise
         device_token = await self.device.create(send)
         try:
             return await self._log_in(send, device_token)
         except AuthenticationError as error:
-            # The same of a token that was revoked meanwhile. A wrong password is not sent twice: accounts get locked.
-            if 300 <= error.status != 401 or not await self.device.has_lost(send, device_token):
+            # The new token may have been revoked meanwhile. A wrong password is not sent twice: accounts get locked.
+            if not may_mean_dead_token(error) or not await self.device.has_lost(send, device_token):
                 raise
         return await self._log_in(send, await self.device.create(send))
 

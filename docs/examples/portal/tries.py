@@ -43,7 +43,7 @@ class Tries:
             self._counted.popitem(last=False)
 
     def forget_last(self, keys: Iterable[str]) -> None:
-        """Forget the last try of each key: nobody judged it."""
+        """Remove the last try of each key, since CareCloud did not judge it."""
         for key in keys:
             if tries := self._counted.get(key):
                 tries.pop()
