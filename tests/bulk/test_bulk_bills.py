@@ -159,6 +159,27 @@ async def test_a_line_that_differs_names_the_line_that_said_it_first(server, clo
     assert "line 4: total_price is another than in line 3" in rejects.read_text()
 
 
+async def test_lines_of_a_bill_may_differ_in_ignored_columns(server, clock, tmp_path):
+    """A column that is ignored, by its name or by `ignore_columns`, may differ between the lines of a bill."""
+    source = tmp_path / "bills.csv"
+    head, *rows = lines(LINES).splitlines()
+    numbered = [f"{head};line;Shelf", *(f"{row};{number};S{number}" for number, row in enumerate(rows))]
+    source.write_text("\n".join(numbered))
+    assert counts(await write(server, clock, source, ignore_columns=["Shelf"])) == {"created": 2}
+
+
+async def test_missing_bills_and_corrected_rejects_are_imported(server, clock, tmp_path):
+    """The lines that `compare` calls missing can be imported as they are, and so can corrected rejects."""
+    source, missing, rejects = (tmp_path / f"{name}.csv" for name in ("bills", "missing", "rejects"))
+    source.write_text(lines(LINES))
+    async with client_of(server, clock) as client:
+        await client.purchases.list().compare(source, match=KEY, results=missing)
+    missing.write_text(missing.read_text().replace(";Cup;50;", ";Cup;fifty;"))
+    assert counts(await write(server, clock, missing, rejects=rejects)) == {"created": 1, "refused": 1}
+    rejects.write_text(rejects.read_text().replace(";fifty;", ";50;"))
+    assert counts(await write(server, clock, rejects)) == {"created": 1}
+
+
 async def test_lines_of_items_need_the_id_of_their_bill(server, clock, tmp_path):
     """Columns of items without the column that tells whose they are are an error, before anything is sent."""
     source = tmp_path / "bills.csv"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -38,7 +38,8 @@ def with_items(lines: RowSource, items: Items | None, columns: Columns) -> RowSo
     if key is None:
         raise BadSourceError(f"{lines.label}: lines of items need the column {items.key}, which tells whose they are")
     words = {name: columns.place(name).words for name in fields}
-    return _ItemLines(lines, key=key, list_name=items.name, fields=fields, words=words)
+    ignored = frozenset(name for name in paths if columns.place(name).role == "ignored")
+    return _ItemLines(lines, key=key, list_name=items.name, fields=fields, words=words, ignored=ignored)
 
 
 def _path(columns: Columns, name: str) -> str | None:
@@ -64,6 +65,7 @@ class _ItemLines(RowSource):
         list_name: the field of the list.
         fields: column of items → field of an item.
         words: column → the values that its words stand for; see `Place`.
+        ignored: the columns that are not imported, in which the lines of a record may differ.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class _ItemLines(RowSource):
         list_name: str,
         fields: Mapping[str, str],
         words: Mapping[str, Mapping[str, Any]],
+        ignored: Collection[str],
     ) -> None:
         super().__init__(label=lines.label, identity=lines.identity)
         self.columns, self.textual, self.blanks = lines.columns, lines.textual, lines.blanks
@@ -83,6 +86,7 @@ class _ItemLines(RowSource):
         self._list_name = list_name
         self._fields = fields
         self._words = words
+        self._ignored = ignored
 
     def close(self) -> None:
         """Close the source of the lines."""
@@ -126,7 +130,8 @@ class _ItemLines(RowSource):
                 if name in self._fields or value is None or value == "":
                     continue
                 begun = named_in.setdefault(name, line.line)
-                if str(values.setdefault(name, value)).strip() != str(value).strip():
+                kept = values.setdefault(name, value)
+                if name not in self._ignored and str(kept).strip() != str(value).strip():
                     faults.append(f"line {line.line}: {name} is another than in line {begun}")
         items = [item for line in group.lines if (item := self._item(line.values))]
         blanks = {name: "" for name in first.values if name not in self._fields and name not in values}
