@@ -16,6 +16,7 @@ _PYTHON: Final = {
     "all_fields": "with all fields",
     "allow_http": "allow_http=True",
     "allow_shrink": "allow_shrink=True",
+    "allow_unknown": "allow_unknown=True",
     "as_written": "as_written= (--as-written)",
     "auth": "auth=",
     "column": "columns=",
@@ -112,6 +113,7 @@ SLOW_DOWN = Fix("try again later, with a lower {requests_per_second}")
 SMALLER_PAGES = Fix("try again, with a smaller {count} if pages are slow")
 TLS = Fix("check {project_url}, {proxy} and {verify}")
 TRY_LATER = Fix("try again later")
+UNKNOWN_FIELD = Fix("if the server sends it, {allow_unknown} accepts it")
 VALUES = Fix("correct the values of the parameters in brackets")
 
 #: The fixes that stand in reasons of rows and in warnings.

@@ -10,16 +10,15 @@ import anyio
 import typer
 
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.formats.selection import read_fields
 from carecloud_async._lists.export.job import WrittenExport, write_export
 from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
 from carecloud_async.cli.failures import StoppedError, UsageError
-from carecloud_async.cli.filters import check_fields, split_fields
+from carecloud_async.cli.filters import split_fields
 from carecloud_async.cli.list_to_file import ListToFile
-from carecloud_async.cli.output import FileOptions, Output
+from carecloud_async.cli.output import FileOptions
 from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume, expands_options
 from carecloud_async.cli.progress import show_progress, summary
 from carecloud_async.cli.report_file import report_text, write_report
@@ -82,8 +81,8 @@ def export(
 
     async def work() -> None:
         async with source.open(connection, operation, allow_unknown=allow_unknown) as (client, listing):
-            if wanted is not None and not allow_unknown:
-                _check_fields(wanted, listing.export_source().into, target)
+            also = (UNKNOWN_FIELDS,) if target.suffix == ".parquet" else ()
+            read_fields(wanted, listing.export_source().into, also=also, allow_unknown=allow_unknown)
             await require_token(client)  # credentials are checked before the export creates a file
             if not resume:
                 target.warn_of_discarding(overwrite=source.overwrite)
@@ -96,6 +95,7 @@ def export(
                     state=state,
                     allow_shrink=allow_shrink,
                     fields=wanted,
+                    allow_unknown=allow_unknown,
                     on_progress=on_progress,
                     **arguments,
                 )
@@ -132,10 +132,3 @@ def _moment(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--changed-since {text!r} is no time: write it as 2026-11-01T00:00") from None
-
-
-def _check_fields(fields: list[str], model: type, target: Output) -> None:
-    if target.suffix == ".parquet":  # its columns are the model's, so that the export itself refuses others
-        read_fields(fields, model, also=(UNKNOWN_FIELDS,))
-    else:
-        check_fields(fields, shape_of(model).children)

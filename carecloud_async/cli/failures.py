@@ -24,6 +24,7 @@ _OPTIONS = {
     "all_fields": "without --fields",
     "allow_http": "--allow-http",
     "allow_shrink": "--allow-shrink",
+    "allow_unknown": "--allow-unknown",
     "as_written": "--as-written",
     "auth": "--login and CARECLOUD_PASSWORD",
     "changed_since": "--changed-since",

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._calls.call.filters import Kind
 from carecloud_async._calls.call.operation import PAGING, Operation
 from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.errors import ConfigurationError
 
-__all__ = ["check_fields", "filter_names", "read_filters", "read_pairs", "read_value", "split_fields"]
+__all__ = ["filter_names", "read_filters", "read_pairs", "read_value", "split_fields"]
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -56,24 +55,6 @@ def split_fields(fields: str) -> list[str]:
     if not all(names):
         raise UsageError("--fields has an empty name: write them as customer_id,last_change")
     return names
-
-
-def check_fields(fields: Iterable[str], known: Iterable[str]) -> None:
-    """Check the first part of each name of `--fields`: no record would have an unknown one.
-
-    Args:
-        fields: the names; nested ones dotted.
-        known: the fields of a record.
-
-    Raises:
-        UsageError: one is unknown; the message has the nearest one.
-    """
-    names = sorted(known)
-    for field in fields:
-        name = field.partition(".")[0]
-        if name not in names:
-            hint = did_you_mean(name, names)
-            raise UsageError(f"--fields: there is no field {name}{hint}; --allow-unknown accepts it")
 
 
 def read_pairs(pairs: Iterable[str], *, option: str, example: str) -> dict[str, list[str]]:

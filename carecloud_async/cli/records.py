@@ -10,12 +10,11 @@ import anyio
 import typer
 
 from carecloud_async._lists.export.formats.jsonl import join_lines
-from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.formats.selection import Selection, read_fields
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put, say
 from carecloud_async.cli.failures import MissingRecordError
-from carecloud_async.cli.filters import check_fields, split_fields
+from carecloud_async.cli.filters import split_fields
 from carecloud_async.cli.parameters import (
     AllowUnknown,
     Fields,
@@ -105,7 +104,6 @@ def list_(
         return
     operation = find_list(resource)
     wanted = None if fields is None else split_fields(fields)
-    selection = read_fields(wanted, None)
 
     async def work() -> int:
         async with connection.open() as client:
@@ -120,8 +118,7 @@ def list_(
                 sort_field=sort_field,
                 sort_direction=sort_direction,
             )
-            if wanted is not None and not allow_unknown:
-                check_fields(wanted, shape_of(listing.export_source().into).children)
+            selection = read_fields(wanted, listing.export_source().into, allow_unknown=allow_unknown)
             return await _print_records(listing.raw(), count, selection)
 
     with exits_at_once("interrupted"):

@@ -140,10 +140,14 @@ async def test_fields_are_chosen(sandbox, tmp_path):
     assert pq.read_schema(tmp_path / "c.parquet").names == ["state", "personal_information", "customer_id"]
 
 
-async def test_an_unknown_field_names_the_nearest(sandbox, tmp_path):
-    """A typo in `fields` is refused before anything is sent."""
-    with pytest.raises(ExportError, match=r"did you mean personal_information\.email"):
-        await export(sandbox, tmp_path / "c.jsonl", fields=["personal_information.emial"])
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv"])
+async def test_an_unknown_field_names_the_nearest(sandbox, tmp_path, name):
+    """A name that the model does not know is refused before anything is sent, also where another object has it."""
+    for wrong in ("personal_information.emial", "email", "emial"):
+        with pytest.raises(ExportError, match=rf"no field {wrong}: did you mean personal_information\.email\?"):
+            await export(sandbox, tmp_path / name, fields=["customer_id", wrong])
+    with pytest.raises(ExportError, match=r"no field loyalty_tier: .*allow_unknown=True"):
+        await export(sandbox, tmp_path / name, fields=["loyalty_tier"])
     assert sandbox.count() == 0
 
 
@@ -291,7 +295,9 @@ async def test_numbers_of_unknown_fields_keep_their_digits(tmp_path, damage):
     """Chosen fields of JSONL and `unknown_fields` hold the server's digits, also on a page that has broken text."""
     record = f'{{"customer_id":"1","salutation":"{damage}","new":{NUMBERS}}}'.encode()
     async with wild(record) as client:
-        await client.customers.list(count=10).export(tmp_path / "c.jsonl", fields=["customer_id", "new"])
+        await client.customers.list(count=10).export(
+            tmp_path / "c.jsonl", fields=["customer_id", "new"], allow_unknown=True
+        )
         await client.customers.list(count=10).export(tmp_path / "c.parquet", fields=["customer_id", "unknown_fields"])
         raw = [one async for one in client.customers.list(count=10).raw()]
     assert (tmp_path / "c.jsonl").read_text() == f'{{"customer_id":"1","new":{NUMBERS}}}\n'

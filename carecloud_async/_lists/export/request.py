@@ -65,6 +65,7 @@ class ExportOptions:
             writes everything, each later run what changed since the previous one.
         allow_shrink: believe an empty list that had records in the last run.
         fields: the fields to write, nested ones dotted; `None` for all.
+        allow_unknown: accept fields that the model does not know.
         on_progress: called with a `Progress`; may be async.
         format: the format of a target whose name does not say it, such as `csv`.
         columns: the columns of Parquet, see `Layout.columns`.
@@ -83,6 +84,7 @@ class ExportOptions:
     state: str | os.PathLike[str] | None = None
     allow_shrink: bool = False
     fields: Sequence[str] | None = None
+    allow_unknown: bool = False
     on_progress: OnProgress | None = None
     format: str | None = None
     columns: Literal["model", "found"] = field(default="model", validator=_one_of("columns", "model", "found"))
@@ -184,13 +186,18 @@ def check_request(
     if options.changed_since is not None:
         since = parse_since(options.changed_since, source.project)
         require_changes(source)
-    special = (UNKNOWN_FIELDS,) if target.format.suffix == ".parquet" else ()
+    is_fixed = target.format.suffix == ".parquet" and options.columns == "model"
     callback = None if options.on_progress is None else ProgressCallback(options.on_progress)
     return ExportRequest(
         source=source,
         target=target,
         options=evolve(options, on_progress=callback),
-        fields=read_fields(options.fields, source.into, also=special),
+        fields=read_fields(
+            options.fields,
+            source.into,
+            also=(UNKNOWN_FIELDS,) if is_fixed else (),
+            allow_unknown=options.allow_unknown,
+        ),
         since=since,
         callback=callback,
         timeless=timeless,

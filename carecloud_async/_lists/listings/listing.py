@@ -149,6 +149,7 @@ class Listing(NotAList, Generic[T]):
         state: str | os.PathLike[str] | None = None,
         allow_shrink: bool = False,
         fields: Sequence[str] | None = None,
+        allow_unknown: bool = False,
         on_progress: OnProgress | None = None,
         format: str | None = None,  # noqa: A002  (as users call it)
         columns: Literal["model", "found"] = "model",
@@ -175,6 +176,7 @@ class Listing(NotAList, Generic[T]):
             allow_shrink: accept a list that is empty and had records in the last run, as the state or an earlier run to
                 the same target shows. Without it, such a list is asked again, and the report is not exact.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
+            allow_unknown: accept fields that the model does not know. They are written if the server sends them.
             on_progress: called with a `Progress`, at most ten times a second; may be async.
             format: the format if the target's name does not show it: `csv`, `jsonl.gz` …; `-` as target is standard
                 output.
@@ -202,6 +204,7 @@ class Listing(NotAList, Generic[T]):
             state=state,
             allow_shrink=allow_shrink,
             fields=fields,
+            allow_unknown=allow_unknown,
             on_progress=on_progress,
             format=format,
             columns=columns,

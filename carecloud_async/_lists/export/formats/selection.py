@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from carecloud_async._base.codec.fields import is_model
-from carecloud_async._base.runtime.suggestions import did_you_mean, nearest
+from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.schema import Shape, shape_of
+from carecloud_async.fixes import UNKNOWN_FIELD
 
 __all__ = ["Selection", "field_names", "read_fields"]
-
-_log = logging.getLogger("carecloud_async.export")
-
-#: A name this close to a known one counts as a typing error.
-_SLIP = 0.75
 
 #: Field name → selection within it; an empty one takes everything.
 Selection = Mapping[str, Any]
 
 
-def read_fields(fields: Sequence[str] | None, into: Any, *, also: Collection[str] = ()) -> Selection:
+def read_fields(
+    fields: Sequence[str] | None, into: Any, *, also: Collection[str] = (), allow_unknown: bool = False
+) -> Selection:
     """Read and check `fields`.
 
     Args:
         fields: the names, such as `customer_id` and `personal_information.email`.
-        into: the model that knows the names.
-        also: additional names of a format with fixed columns; it has no others. Without them, a name that the model
-            does not know is accepted with a warning, unless it looks like a typing error.
+        into: the model that knows the names; without a model every name is accepted.
+        also: additional names of a format with fixed columns, which has no column for any other name.
+        allow_unknown: accept names that the model does not know, where the format can have them.
 
     Raises:
         BadExportError: a name is unknown (the message has the nearest one) or no names were given.
@@ -42,7 +39,7 @@ def read_fields(fields: Sequence[str] | None, into: Any, *, also: Collection[str
     found: dict[str, Any] = {}
     for name in fields:
         if shape is not None and name not in also:
-            _check(name, shape, special=also)
+            _check(name, shape, special=also, allow_unknown=allow_unknown)
         _add(found, name.split("."))
     return found
 
@@ -60,32 +57,30 @@ def _add(found: dict[str, Any], parts: list[str]) -> None:
         inner = below
 
 
-def _find_unknown(name: str, shape: Shape) -> tuple[str, Shape] | None:
-    """Return the first part of a name that the model does not know, and the selection it would belong to."""
+def _check(name: str, shape: Shape, *, special: Collection[str], allow_unknown: bool) -> None:
+    if _is_known(name, shape) or (allow_unknown and not special):
+        return
+    paths = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
+    last_parts = {path.rpartition(".")[2]: path for path in reversed(paths)}
+    known = last_parts | {path: path for path in paths}
+    close = nearest(name, known)
+    if close is not None:
+        raise BadExportError(f"there is no field {name}: did you mean {known[close]}?")
+    hint = "".join(f": fields that the SDK does not know are in {one}" for one in special)
+    raise BadExportError(f"there is no field {name}{hint}", fix=None if special else UNKNOWN_FIELD)
+
+
+def _is_known(name: str, shape: Shape) -> bool:
     node: Shape | None = shape
     for part in name.split("."):
         if node is not None and node.kind == "list":
             node = node.element
         if node is None or node.kind == "json":
-            return None
+            return True
         if part not in node.children:
-            return part, node
+            return False
         node = node.children[part]
-    return None
-
-
-def _check(name: str, shape: Shape, *, special: Collection[str]) -> None:
-    found = _find_unknown(name, shape)
-    if found is None:
-        return
-    part, place = found
-    if special or nearest(part, place.children, similarity=_SLIP) is not None:
-        names = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
-        hint = did_you_mean(name, names) or "".join(
-            f": fields that the SDK does not know are in {one}" for one in special
-        )
-        raise BadExportError(f"there is no field {name}{hint}")
-    _log.warning("fields: the SDK does not know %s; it is written if the server sends it", name)
+    return True
 
 
 def field_names(fields: Selection) -> list[Any]:
