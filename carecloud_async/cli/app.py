@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from carecloud_async._version import __version__
-from carecloud_async.cli import records
-from carecloud_async.cli.changes import changes
-from carecloud_async.cli.check import check
-from carecloud_async.cli.compare import compare
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
-from carecloud_async.cli.dossier import dossier
-from carecloud_async.cli.duplicates import duplicates
-from carecloud_async.cli.export import export
 from carecloud_async.cli.failures import UsageError, explain, warnings_as_lines
-from carecloud_async.cli.import_rows import import_rows
-from carecloud_async.cli.login import login, logout
-from carecloud_async.cli.outbox import outbox
-from carecloud_async.cli.request import request
-from carecloud_async.cli.sandbox import sandbox
-from carecloud_async.cli.segment import segment
+
+#: The commands in the order of the help: the module of each and its function there, and its line in the help.
+_COMMANDS = {
+    "export": ("export", "export", "Write all records of a list to a file."),
+    "import": ("import_rows", "import_rows", "Create and update records from the rows of a file."),
+    "changes": ("changes", "changes", "Write what changed in a list since the last run."),
+    "compare": ("compare", "compare", "Compare a list with a file."),
+    "duplicates": ("duplicates", "duplicates", "Find records that share a value."),
+    "list": ("records", "list_", "Print records, one JSON record a line."),
+    "get": ("records", "get", "Print one record as JSON."),
+    "total": ("records", "total", "Print how many records there are."),
+    "segment": ("segment", "segment", "Bring a segment in line with a file of customers."),
+    "outbox": ("outbox", "outbox", "Look after what waits in an outbox, and what failed."),
+    "dossier": ("dossier", "dossier", "Write all data of one customer into a folder."),
+    "request": ("request", "request", "Send any request to the API; print JSON."),
+    "check": ("check", "check", "Check how a project behaves before you rely on it."),
+    "login": ("login", "login", "Log in, print the user, and keep the token for the next commands."),
+    "logout": ("login", "logout", "End the token that login kept."),
+    "sandbox": ("sandbox", "sandbox", "Serve a made-up CareCloud on this machine."),
+}
 
 
 class Command(TyperCommand):
@@ -36,11 +44,16 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The group of all commands; see `Command`."""
+    """The group of all commands: the module of a command is imported when it is asked for. See `Command`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters as the help shows them."""
         return _without_flag_types(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the name of the command that the words begin with, the command, and the words that are left."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _load(name or ""), rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command. Typer itself ends silently at Ctrl-C; after an `Abort` the caller says so.
@@ -80,22 +93,22 @@ app: typer.Typer = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=Command, short_help="Write all records of a list to a file.")(export)
-app.command("import", cls=Command, short_help="Create and update records from the rows of a file.")(import_rows)
-app.command(cls=Command, short_help="Write what changed in a list since the last run.")(changes)
-app.command(cls=Command, short_help="Compare a list with a file.")(compare)
-app.command(cls=Command, short_help="Find records that share a value.")(duplicates)
-app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
-app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
-app.command(cls=Command, short_help="Print how many records there are.")(records.total)
-app.command(cls=Command, short_help="Bring a segment in line with a file of customers.")(segment)
-app.command(cls=Command, short_help="Look after what waits in an outbox, and what failed.")(outbox)
-app.command(cls=Command, short_help="Write all data of one customer into a folder.")(dossier)
-app.command(cls=Command, short_help="Send any request to the API; print JSON.")(request)
-app.command(cls=Command, short_help="Check how a project behaves before you rely on it.")(check)
-app.command(cls=Command, short_help="Log in, print the user, and keep the token for the next commands.")(login)
-app.command(cls=Command, short_help="End the token that login kept.")(logout)
-app.command(cls=Command, short_help="Serve a made-up CareCloud on this machine.")(sandbox)
+
+
+def _load(name: str) -> Any:
+    """Import a command, and return it with its parameters."""
+    module, function, _ = _COMMANDS[name]
+    alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    alone.command(name, cls=Command)(getattr(import_module(f"carecloud_async.cli.{module}"), function))
+    return typer.main.get_command(alone)
+
+
+def _not_loaded() -> None:
+    """Stand for a command in the help of the group."""
+
+
+for _name, (_, _, _line) in _COMMANDS.items():
+    app.command(_name, cls=Command, short_help=_line)(_not_loaded)
 
 
 #: Values of CARECLOUD_DEBUG that leave it off.
@@ -135,6 +148,8 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except _ClickError as error:
         return _wrong_usage(error)
+    except ModuleNotFoundError:  # `main` names the extra
+        raise
     except Exception as error:
         if os.environ.get("CARECLOUD_DEBUG", "").strip().lower() not in _OFF:
             raise

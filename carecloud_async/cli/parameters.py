@@ -9,9 +9,6 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 import attrs
 import typer
 
-from carecloud_async.cli.filters import filter_names
-from carecloud_async.cli.resources import listable, readable
-
 __all__ = [
     "AllowUnknown",
     "ColumnFields",
@@ -37,16 +34,23 @@ __all__ = [
 
 def complete_list(incomplete: str) -> list[str]:
     """Return the lists whose name begins so."""
+    from carecloud_async.cli.resources import listable
+
     return _beginning(incomplete, listable())
 
 
 def complete_record(incomplete: str) -> list[str]:
     """Return the resources whose single records can be read, and whose name begins so."""
+    from carecloud_async.cli.resources import readable
+
     return _beginning(incomplete, readable())
 
 
 def complete_filter(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the filters, with their `=`, of the list that the command line names before."""
+    from carecloud_async.cli.filters import filter_names
+    from carecloud_async.cli.resources import listable
+
     # While the option that is completed has no value yet, the words before it are not assigned to parameters.
     words = [str(ctx.params.get("resource") or ""), *ctx.args]
     names = (word.replace("-", "_").replace("/", ".") for word in words)

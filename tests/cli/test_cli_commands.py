@@ -240,7 +240,7 @@ def test_a_terminal_that_cannot_redraw(monkeypatch):
     ("missing", "arguments", "extra"),
     [
         ("typer", ["--version"], "cli"),
-        ("rich", ["--version"], "cli"),
+        ("rich", ["export", "customers", "-o", "-", "--sandbox", "3"], "cli"),
         ("uvicorn", ["login", "--sandbox", "3"], "sandbox"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from typing import Annotated
 
 import attrs
@@ -54,6 +55,30 @@ def test_every_command_takes_the_connection(carecloud, command):
     """The options of the connection are the same in each command that uses a project."""
     shown = carecloud(command, "--help").out
     assert [option for option in CONNECTION if option not in shown] == []
+
+
+STARTS = """
+import sys
+from carecloud_async.cli.app import run
+
+def loaded():
+    return {name for name in sys.modules if name.startswith("carecloud_async.")}
+
+run(["--help"])
+help_of_all = loaded()
+run(["login", "--help"])
+print(*help_of_all, "of login:", *loaded(), file=sys.stderr)
+"""
+
+
+def test_a_start_imports_its_own_command_alone():
+    """The help of all commands comes without the client, and a command without the modules of the others."""
+    done = subprocess.run([sys.executable, "-c", STARTS], capture_output=True, text=True, check=True, timeout=240)
+    of_all, of_login = (set(names.split()) for names in done.stderr.split("of login:"))
+    others = {f"carecloud_async.{name}" for name in ("cli.dossier", "cli.export", "workflows", "outbox")}
+    assert of_all & (others | {"carecloud_async.client"}) == set()
+    assert of_login & others == set()
+    assert "carecloud_async.cli.login" in of_login
 
 
 def asked(*words):
