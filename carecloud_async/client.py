@@ -247,6 +247,16 @@ class CareCloud(Families, AnyCall, Checks):
         parts, provider = self._parts, type(self._parts.handle.manager.provider)
         return f"<CareCloud {parts.context.project.host} {parts.caller.interface} {provider.__name__}>"
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        try:
+            return handler(source)  # a model that allows arbitrary types may hold a client
+        except RuntimeError as error:  # pydantic's own, in whose place FastAPI shows an advice that does not help
+            raise ConfigurationError(
+                "a CareCloud cannot be read from a request: in a route of FastAPI write `carecloud: CareCloudDep`, "
+                "with `from carecloud_async.fastapi import CareCloudDep`"
+            ) from error
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a CareCloud holds connections and cannot be pickled or copied: make one in each process")
 

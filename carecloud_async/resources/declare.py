@@ -31,6 +31,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
+from inspect import Parameter
 from types import MethodType
 from typing import (
     TYPE_CHECKING,
@@ -57,7 +58,7 @@ from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._lists.listings.listing import Comparer, Listing
 from carecloud_async._lists.listings.new_listing import listing
 from carecloud_async._lists.paging.auto import Auto
-from carecloud_async.resources.hints import no_such_method, with_unpacked
+from carecloud_async.resources.hints import check_sort_field, name_of, needs_parent, no_such_method, with_unpacked
 from carecloud_async.resources.signature import Signature, decoder_of, refuse_read_models, require_input
 
 __all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
@@ -145,6 +146,10 @@ class Resource:
         if cls.__module__.startswith("carecloud_async."):  # a user's own families are not the API's
             REGISTRY.update({operation.operation_id: operation for operation in cls._operations})
 
+    def __repr__(self) -> str:
+        of = f"({', '.join(f'{name}=…' for name in self._bound)})" if self._bound else ""
+        return f"<client.{name_of(type(self))}{of}>"
+
     @property
     def _comparer(self) -> Comparer | None:
         """What compares a list of the family with a source; `None` if its records have no keys."""
@@ -168,18 +173,26 @@ class SubResource(Generic[R]):
     """
 
     def __init__(self, resource: type[R]) -> None:
-        name = resource._operations[0].placeholders[0]
-
-        def bind(family: Resource, parent_id: str, /) -> R:
-            return resource(family._caller, acting=family._acting, **{name: parent_id})
-
-        own, parent = inspect.signature(bind).parameters.values()
-        bind.__doc__ = resource.__doc__
-        bind.__signature__ = inspect.Signature([own, parent.replace(name=name)])  # type: ignore[attr-defined]
-        self._bind = bind
+        self._resource = resource
+        self._parent_id: str = resource._operations[0].placeholders[0]
+        names = ("self", self._parent_id)
+        self.__doc__ = resource.__doc__
+        self.__signature__ = inspect.Signature([Parameter(one, Parameter.POSITIONAL_ONLY) for one in names])
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._bind.__name__, self._bind.__qualname__ = name, f"{owner.__name__}.{name}"
+        self.__name__, self.__qualname__ = name, f"{owner.__name__}.{name}"
+
+    def __call__(self, family: Resource, /, *parent_id: str) -> R:
+        if len(parent_id) != 1:
+            raise TypeError(needs_parent(self._resource, self._parent_id))
+        return self._resource(family._caller, acting=family._acting, **{self._parent_id: parent_id[0]})
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204  (as above)
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise AttributeError(needs_parent(self._resource, self._parent_id, name))
 
     @overload
     def __get__(self, family: None, owner: type) -> Self: ...
@@ -188,7 +201,7 @@ class SubResource(Generic[R]):
     def __get__(self, family: Resource, owner: type) -> Callable[[str], R]: ...
 
     def __get__(self, family: Resource | None, owner: type) -> Self | Callable[[str], R]:
-        return self if family is None else MethodType(self._bind, family)
+        return self if family is None else MethodType(self, family)
 
 
 #: The operations of every resource that has been imported, by the vendor's id.
@@ -318,6 +331,8 @@ def lists(
         def ask(self: Resource, *args: Any, **kwargs: Any) -> Listing[Any]:
             args = conceal_body(args) if one.has_body else args
             path_params, query, body = one.bind(self, args, kwargs)
+            if "sort_field" in query:
+                check_sort_field(query["sort_field"], one.into)
             return listing(
                 self._caller,
                 one.operation,

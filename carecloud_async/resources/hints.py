@@ -7,13 +7,23 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
-from carecloud_async._base.codec.fields import paths_to
+from carecloud_async._base.codec.fields import core_types, paths_to
 from carecloud_async._base.runtime.secret_text import conceal_body
 from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async._calls.call.filters import Kind
 from carecloud_async._calls.call.operation import Operation
+from carecloud_async._lists.listings.listing import Listing
+from carecloud_async.errors import ConfigurationError
 
-__all__ = ["changes_in_a_dict", "no_such_method", "why_not_in_bulk", "with_unpacked"]
+__all__ = [
+    "changes_in_a_dict",
+    "check_sort_field",
+    "name_of",
+    "needs_parent",
+    "no_such_method",
+    "why_not_in_bulk",
+    "with_unpacked",
+]
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, None]])
 
@@ -26,6 +36,16 @@ _VERBS = {
     "remove": "deletes no",
     "replace": "replaces no",
     "update": "changes no",
+}
+
+#: As similar to a field as a misspelt name is, and no other field of the server: `name` is not meant as `icon_name`.
+_MISSPELT = 0.8
+#: With what the names of a search for records begin in other libraries.
+_SEARCHES = ("all", "by_", "filter", "find", "get_all", "get_by", "lookup", "query", "search", "where")
+#: What finds one record of a family, in `carecloud_async.workflows`.
+_FINDERS = {
+    "customers": "find_customer (by the id in another system) and find_at_point_of_sale (by card, e-mail or phone)",
+    "purchases": "find_purchase (by the bill's id)",
 }
 
 
@@ -81,16 +101,72 @@ _PAGING = {
 def no_such_method(resource: Any, name: str) -> str:
     """Return the message about a method that a family does not have: what the API does not do, or the nearest name."""
     cls = type(resource)
-    call = cls._operations[0].call.rpartition(".")[0] if cls._operations else cls.__name__
+    call = name_of(cls)
     message = f"client.{call} has no {name!r}"
     if name.startswith("_"):
         return message
+    if hasattr(cls, "list") and (way := _of_the_list(name, call)):
+        return f"{message}: {way}"
     if name in {"bulk_write", "bulk_writer"}:
         return f"{message}: {why_not_in_bulk(call, cls._operations)}"
     if name in _VERBS:
         return f"{message}: the API {_VERBS[name]} {call.rpartition('.')[2].replace('_', ' ')}"
     close = nearest(name, [method for method in dir(cls) if not method.startswith("_")])
     return f"{message}: did you mean {close}?" if close else message
+
+
+def name_of(resource: type[Any]) -> str:
+    """Return the name of a family from the client, such as `customers.cards`."""
+    operations: tuple[Operation, ...] = resource._operations
+    return operations[0].call.rpartition(".")[0] if operations else resource.__name__
+
+
+def _of_the_list(name: str, call: str) -> str:
+    """Return what to write for a name that a family does not have and its list does; empty if neither has it."""
+    if name == "count":
+        name = "total"
+    if hasattr(Listing, name):
+        return f"a list has it, write client.{call}.list(…).{name}(…)"
+    if not name.startswith(_SEARCHES):
+        return ""
+    finders = f"; carecloud_async.workflows has {_FINDERS[call]}" if call in _FINDERS else ""
+    return f"write client.{call}.list(…) with filters, and await its first() for one record{finders}"
+
+
+def needs_parent(resource: type[Any], parent_id: str, name: str = "") -> str:
+    """Return the message about a sub-resource that is used without the id of its parent.
+
+    Args:
+        resource: the sub-resource.
+        parent_id: the name of the parent's id.
+        name: the method that was asked of it.
+    """
+    call = f"client.{name_of(resource)}"
+    method = f".{name}(…)" if name and hasattr(resource, name) else ""
+    return f"{call} belongs to one record, whose id it needs: write {call}({parent_id}){method}"
+
+
+def check_sort_field(name: Any, model: Any) -> None:
+    """Check that a list is not sorted by a misspelt field, or by one of an object within its records.
+
+    A name that resembles no field is sent: a server may know more fields than the model.
+
+    Raises:
+        ConfigurationError: it is; the message has the nearest field.
+    """
+    known = core_types(model)
+    if not isinstance(name, str) or name in known:
+        return
+    if within := paths_to(name.rpartition(".")[2], model):
+        raise ConfigurationError(
+            f"sort_field takes a first-level field of {model.__name__}, and this one is in {within[0]}: sort the "
+            "records yourself"
+        )
+    if close := nearest(name, known, similarity=_MISSPELT):
+        raise ConfigurationError(
+            f"sort_field is not a field of {model.__name__}: did you mean {close}? client.listing(path, params=…) "
+            "sends any name"
+        )
 
 
 def with_unpacked(doc: str | None, unpacked: Mapping[str, Kind]) -> str | None:

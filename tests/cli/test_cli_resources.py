@@ -153,7 +153,8 @@ def test_every_list_is_reached_by_its_name():
         owners = ["p"] * operation.path.count("{")
         filters = ["customer_id=c"] if name in OWNED else []
         listing = resources.open_listing(client, operation, of=owners, filters=filters, count=10)
-        assert repr(listing) == f"<Listing {operation.call}>"
+        names = [*operation.placeholders, *(["customer_id"] if name in OWNED else [])]
+        assert repr(listing) == f"<Listing {operation.call}({', '.join(f'{one}=…' for one in names)})>"
 
 
 @pytest.mark.parametrize("name", ["credit_history", "point_history"])

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.testclient import TestClient
+from pydantic import BaseModel, ConfigDict
 
 from carecloud_async import CareCloud, ConfigurationError, Customer
 from carecloud_async.fastapi import CareCloudDep, carecloud_dep, carecloud_lifespan, install_error_handlers
@@ -49,6 +50,19 @@ def test_with_fastapis_own_test_client(sandbox, make):
         with TestClient(app) as http:
             assert http.get(f"/customers/{FIRST_CUSTOMER_ID}").status_code == 200
         assert sandbox.logins == number
+
+
+def test_a_client_that_is_not_annotated_as_a_dependency():
+    """`carecloud: CareCloud` in a route names `CareCloudDep`; a model that allows arbitrary types may hold a client."""
+    app = FastAPI()
+    with pytest.raises(ConfigurationError, match="write `carecloud: CareCloudDep`"):
+
+        @app.get("/")
+        async def show(carecloud: CareCloud) -> None: ...
+
+    class Holder(BaseModel):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+        client: CareCloud
 
 
 async def test_client_is_closed_at_the_end(make, enter):

@@ -34,13 +34,39 @@ def client():
         (lambda client: client.messages.bulk_write, "client.messages has no 'bulk_write': a message holds nothing"),
         (lambda client: client.currencies.bulk_writer, "the API only reads currencies"),
         (lambda client: client.customers.zzzzzz, "client.customers has no 'zzzzzz'"),
+        (lambda client: client.cards.find, "write client.cards.list(…) with filters, and await its first()"),
+        (lambda client: client.customers.search, "carecloud_async.workflows has find_customer (by the id in another"),
+        (lambda client: client.purchases.find_one, "carecloud_async.workflows has find_purchase"),
+        (lambda client: client.customers.export, "a list has it, write client.customers.list(…).export(…)"),
+        (lambda client: client.customers.count, "write client.customers.list(…).total(…)"),
+        (lambda client: client.tokens.find, "client.tokens has no 'find'"),
     ],
 )
 async def test_a_method_that_does_not_exist(client, reach, words):
-    """The message says what the API does not do, or the nearest method."""
+    """The message says what the API does not do, the nearest method, or what to write to find a record."""
     with pytest.raises(AttributeError) as caught:
         reach(client)
     assert words in str(caught.value)
+
+
+async def test_a_sub_resource_without_the_id_of_its_parent(client):
+    """`client.customers.cards.list()` shows where the customer's id belongs; with it the call works."""
+    with pytest.raises(AttributeError, match=r"write client\.customers\.cards\(customer_id\)\.list\(…\)$"):
+        client.customers.cards.list()
+    with pytest.raises(AttributeError, match=r"write client\.customers\.cards\(customer_id\)$"):
+        _ = client.customers.cards.colour
+    with pytest.raises(TypeError, match=r"write client\.customers\.cards\(customer_id\)$"):
+        client.customers.cards()
+    assert [*inspect.signature(client.customers.cards).parameters] == ["customer_id"]
+    assert client.customers.cards.__doc__ == "The cards of one customer."
+    assert await client.customers.cards(FIRST_CUSTOMER_ID).list().total() >= 0
+
+
+async def test_families_print_their_names(client):
+    """A family prints as it is reached from the client, and a part of a record without the record's id."""
+    assert repr(client.customers) == "<client.customers>"
+    assert repr(client.customers.cards(FIRST_CUSTOMER_ID)) == "<client.customers.cards(customer_id=…)>"
+    assert str(client.customers.list) == "<bound method Customers.list of <client.customers>>"
 
 
 async def test_a_field_that_is_of_an_inner_object(client):

@@ -51,7 +51,7 @@ class Listing(NotAList, Generic[T]):
         self._comparer = comparer
 
     def __repr__(self) -> str:
-        return f"<Listing {self._fetcher.operation.call}>"
+        return f"<Listing {self._fetcher.operation.call}({', '.join(f'{name}=…' for name in self._fetcher.filters)})>"
 
     def __aiter__(self) -> AsyncIterator[T]:
         return Records(self._reader.unread())

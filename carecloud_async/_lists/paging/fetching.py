@@ -62,6 +62,12 @@ class PageFetcher(Generic[T]):
     params: Mapping[str, Any]
     json: Any
 
+    @property
+    def filters(self) -> list[str]:
+        """The names of what narrows or orders the list, without the values: these may be personal data."""
+        given = {**self.path_params, **self.params, **(self.json or {})}
+        return [name for name, value in given.items() if value is not None]
+
     async def read(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""
         decoding = _Decoding.of_page(**self._target(offset))
