@@ -304,7 +304,7 @@ class CareCloud(Families, AnyCall, Checks):
         return _View(evolve(self._parts, options=options))
 
     def fresh(self) -> CareCloud:
-        """Return a view whose reads bypass the cache and replace the answers in it."""
+        """Return a view whose reads bypass all caches, and replace the answers in the client's."""
         return _View(evolve(self._parts, options=evolve(self._parts.options, reuses=False)))
 
     @property

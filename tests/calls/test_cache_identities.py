@@ -147,3 +147,21 @@ async def test_a_fresh_view_asks_the_server():
     assert [page.items[0].personal_information.first_name for page in pages] == [
         f"answer {number}" for number in (1, 1, 2, 3, 3)
     ]
+
+
+async def test_a_fresh_view_asks_caches_in_front_of_the_api():
+    """A read of `client.fresh()` or `listing.fresh()` carries `Cache-Control: no-cache`."""
+    seen = []
+
+    class Watching(Server):
+        async def __call__(self, request):
+            seen.append(request.headers.get("Cache-Control"))
+            return await super().__call__(request)
+
+    async with connect(Watching()) as client:
+        await client.login()
+        seen.clear()
+        listing = client.customers.list()
+        for one in (listing, listing.fresh(), client.fresh().customers.list()):
+            await one.page()
+    assert seen == [None, "no-cache", "no-cache"]

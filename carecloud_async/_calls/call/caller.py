@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -57,11 +58,9 @@ class Caller:
             scope = (interface, options.language)
             self._cached = CachedCalls(context, context.answers, manager=manager, scope=scope, reuses=options.reuses)
 
-    @property
+    @cached_property
     def fresh(self) -> Caller:
-        """A caller that bypasses the cache."""
-        if self._cached is None:
-            return self
+        """A caller that bypasses the client's cache, and asks caches in front of the API not to answer."""
         return self.with_options(evolve(self.options, reuses=False), self.manager)
 
     @property

@@ -253,7 +253,7 @@ class ViewOptions:
         language: the `Accept-Language`.
         timeout: the bounds on the time of a call.
         retry: how failed calls are repeated.
-        reuses: whether a cached answer will do, where the client has a cache.
+        reuses: whether a cached answer will do, of the client's cache or of one in front of the API.
     """
 
     language: str = field(validator=lambda _, __, value: check_language(value))

@@ -105,11 +105,11 @@ class RequestBuilder:
         self._defaults = RequestDefaults(
             http_library=context.http.http_library,
             origin=context.project.origin if context.http.owned else None,
-            headers=self._default_headers(context.project.host, options.language),
+            headers=self._default_headers(context.project.host, options),
             phases=self._default_timeouts(options.timeout),
         )
 
-    def _default_headers(self, host: str, language: str) -> CIMultiDict[str]:
+    def _default_headers(self, host: str, options: ViewOptions) -> CIMultiDict[str]:
         from multidict import CIMultiDict  # loaded with the first client, not with the package
 
         headers = CIMultiDict([("Host", host)])
@@ -121,11 +121,13 @@ class RequestBuilder:
         ours = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
-            "Accept-Language": language,
+            "Accept-Language": options.language,
             "Content-Type": "application/json",
             "User-Agent": self._http.user_agent,
         }
         headers.update(ours)
+        if not options.reuses:
+            headers["Cache-Control"] = "no-cache"  # RFC 9111, 5.2.1.4: caches ask the server before they answer
         return headers
 
     def _default_timeouts(self, timeout: Timeout) -> dict[str, float | None]:

@@ -65,7 +65,7 @@ class Listing(NotAList, Generic[T]):
         return Records(self._reader.raw())
 
     def fresh(self) -> Listing[T]:
-        """Return the same listing bypassing the client's `ResponseCache`: every page is requested, and cached again."""
+        """Return the same listing bypassing caches: every page is requested anew, and the client's cache keeps it."""
         return self._calling(self._fetcher.caller.fresh)
 
     async def page(self) -> Page[T]:
