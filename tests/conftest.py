@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import HealthCheck, given, is_hypothesis_test, settings, strategies
 
 # Other programs may keep every core busy: an example that takes long is no failure.
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=10)
@@ -29,16 +29,26 @@ def pytest_addoption(parser):
     parser.addoption(
         "--thorough", action="store_true", help="run tests marked thorough too, and many examples of each property"
     )
+    parser.addoption("--more", action="store_true", help="of --thorough, only what it does more than the quick suite")
+    parser.addoption("--seconds", action="store_true", help="print the processor time of each folder, file and test")
 
 
 def pytest_configure(config):
     # Bulk writes keep a registry in the user's state folder. Tests have one of their own, and so do their processes.
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="carecloud-tests-")
-    settings.load_profile("thorough" if config.getoption("thorough") else "quick")
+    settings.load_profile("thorough" if _is_thorough(config) else "quick")
+    if config.getoption("seconds"):
+        from durations import Durations
+
+        config.pluginmanager.register(Durations())
+
+
+def _is_thorough(config):
+    return config.getoption("thorough") or config.getoption("more")
 
 
 def pytest_report_header(config):
-    return None if config.getoption("thorough") else "quick: tests marked thorough are left out, --thorough runs them"
+    return None if _is_thorough(config) else "quick: tests marked thorough are left out, --thorough runs them"
 
 
 def pytest_collection_modifyitems(config, items):
@@ -46,11 +56,26 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.nodeid.split("/")[:2])
     items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
-    if config.getoption("thorough"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("thorough")]
-    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    if config.getoption("more"):
+        _keep(config, items, _does_more)
+    elif not config.getoption("thorough"):
+        _keep(config, items, lambda item: not item.get_closest_marker("thorough"))
+
+
+def _keep(config, items, is_wanted):
+    left_out = [item for item in items if not is_wanted(item)]
+    items[:] = [item for item in items if is_wanted(item)]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _does_more(item):
+    """Whether `--thorough` runs a test that the quick suite leaves out, or gives it more examples or cases."""
+    return bool(
+        item.get_closest_marker("thorough")
+        or is_hypothesis_test(item.obj)
+        or getattr(item.obj, "left_out", ())
+        or {"is_thorough", "examples"} & vars(item.module).keys()
+    )
 
 
 def pytest_collection_finish():

@@ -54,7 +54,7 @@ def every(name, cases, *, ids=str, thorough=()):
 
         functools.update_wrapper(run, test)
         run.__signature__ = signature.replace(parameters=others)
-        run.cases = cases
+        run.cases, run.left_out = cases, thorough
         return run
 
     return decorate

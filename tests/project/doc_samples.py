@@ -28,8 +28,8 @@ def all_blocks(text):
 
 
 def absent(block):
-    """The libraries of the extra `test-frames` that a block uses and that are not installed."""
-    return {name for name in re.findall(r"\b(?:pandas|polars)\b", block["text"]) if find_spec(name) is None}
+    """The libraries of the extras `test-frames` and `test-engines` that a block uses and that are not installed."""
+    return {name for name in re.findall(r"\b(?:dlt|duckdb|pandas|polars)\b", block["text"]) if find_spec(name) is None}
 
 
 def outputs(path):

@@ -14,8 +14,9 @@ from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import Sandbox
 
 WITH_ALL = [path for path in python_files("carecloud_async") if "\n__all__ = [" in path.read_text(encoding="utf-8")]
-if importlib.util.find_spec("pyspark") is None:
-    WITH_ALL = [path for path in WITH_ALL if not module_of(path).startswith("spark")]
+for engine, library in (("spark", "pyspark"), ("dlt", "dlt")):
+    if importlib.util.find_spec(library) is None:
+        WITH_ALL = [path for path in WITH_ALL if not module_of(path).startswith(engine)]
 
 
 @every("path", WITH_ALL)

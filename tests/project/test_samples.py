@@ -70,8 +70,9 @@ def test_python_blocks_compile_and_name_what_exists(path, block):
     tree = ast.parse(block["text"] + ("def shown(): ..." if block["text"].strip().split("\n")[-1][0] == "@" else ""))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("carecloud_async"):
-            if node.module.startswith("carecloud_async.spark"):
-                pytest.importorskip("pyspark", reason="PySpark is not installed")
+            for engine, library in (("spark", "pyspark"), ("dlt", "dlt")):
+                if node.module.startswith(f"carecloud_async.{engine}"):
+                    pytest.importorskip(library, reason=f"{library} is not installed")
             module = __import__(node.module, fromlist=["*"])
             for alias in node.names:
                 assert alias.name in module.__all__
@@ -90,7 +91,7 @@ def test_python_blocks_run_one_after_another(path, everything_is_the_sandbox, ca
     assert "show the login page" not in printed
     assert "nothing was sent" not in printed
     if missing := {name for block in blocks(path, "python") if not block["why"] for name in absent(block)}:
-        pytest.skip(f"test-frames is not installed: without {' and '.join(sorted(missing))}, some samples are left out")
+        pytest.skip(f"what some samples need is not installed: {', '.join(sorted(missing))}")
 
 
 async def run_page(path):

@@ -46,6 +46,64 @@ def test_what_is_marked_thorough_waits_for_the_option(tmp_path, options, passed,
     assert ("2 deselected" in done.stdout) is (not options)
 
 
+KINDS = """
+import pytest
+from every import every
+from hypothesis import given, strategies as st
+
+def test_once():
+    pass
+
+@pytest.mark.thorough
+def test_again():
+    pass
+
+@given(number=st.integers())
+def test_property(number):
+    pass
+
+@every("case", [1, 2], thorough=[2])
+def test_matrix(case):
+    pass
+"""
+
+
+def test_what_is_more_leaves_out_what_the_quick_suite_ran_as_well(tmp_path):
+    """`--more` runs marked tests, properties, and what tries more cases; tests that would do the same are left out."""
+    for name in ("conftest.py", "thorough.py", "every.py"):
+        (tmp_path / name).write_bytes((ROOT / "tests" / name).read_bytes())
+    (tmp_path / "test_kinds.py").write_text(KINDS)
+    (tmp_path / "test_seeds.py").write_text("from thorough import examples\n\ndef test_seeds():\n    examples(50)\n")
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--more", tmp_path]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert "4 passed, 1 deselected" in done.stdout, done.stdout
+    assert "test_once" not in done.stdout
+
+
+def test_durations_show_what_folders_files_and_tests_cost(tmp_path):
+    """`--seconds` prints the processor time of tests, with that of their child processes, also from several workers."""
+    for name in ("conftest.py", "durations.py"):
+        (tmp_path / name).write_bytes((ROOT / "tests" / name).read_bytes())
+    (tmp_path / "some").mkdir()
+    busy = "import time\nwhile time.process_time() < 0.4: pass"
+    (tmp_path / "some" / "test_child.py").write_text(
+        f"import subprocess, sys\n\ndef test_child():\n    subprocess.run([sys.executable, '-c', {busy!r}])\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "1", "--seconds", tmp_path]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    lines = {
+        line.split()[-1]: float(line.split()[0])
+        for line in done.stdout.splitlines()
+        if line[:11].strip(" .0123456789") == "" and len(line.split()) == 4
+    }
+    assert {name for name, seconds in lines.items() if seconds >= 0.3} == {
+        "some",
+        "some/test_child.py",
+        "some/test_child.py::test_child",
+        "together",
+    }, done.stdout
+
+
 HANGS = """
 import threading
 
