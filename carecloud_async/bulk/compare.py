@@ -1,7 +1,7 @@
 """Compare the values of a row with those of a record.
 
 Values of known fields are equal if the API treats them as equal (`1`, `"1"`, `true`). Values that cannot be converted,
-and those of unknown fields, are equal only if their texts are (`as_text`). Keys are compared by `Key.normal`.
+and those of unknown fields, are equal only if their texts are (`as_text`). Keys are compared by `Key.form`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ __all__ = [
     "changed_fields",
     "drop_if_equal",
     "has_value",
+    "is_same_amount",
     "is_same_value",
     "known_elements",
     "only_fields",
     "value_at",
 ]
 
+#: Amounts that differ by less are equal: servers keep two decimals, rounded or cut off.
+_CENT: Final = Decimal("0.01")
 #: A number of JSON as text.
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -251,6 +254,20 @@ def as_decimal(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def is_same_amount(shown: Any, sent: Any, *, has_sign: bool = True) -> bool:
+    """Return whether two amounts differ by less than a cent.
+
+    Args:
+        shown: the amount in a record.
+        sent: the amount that was sent.
+        has_sign: whether the record shows amounts with their signs.
+    """
+    now, given = as_decimal(shown), as_decimal(sent)
+    if now is None or given is None:
+        return False
+    return abs(now - given if has_sign else abs(now) - abs(given)) < _CENT
 
 
 def as_text(value: Any) -> str:

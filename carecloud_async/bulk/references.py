@@ -2,7 +2,8 @@
 
 A reference stands at the beginning of the note, where a server that shortens notes leaves it, in a form that a person
 can read: `[ref: bill-2231] Birthday bonus`. The history of the customer is searched for it, as a part of the note. What
-the server finds is only a hint: the whole reference must be equal, so that `B1` is not `B10`.
+the server finds is only a hint: the whole reference must be equal, so that `B1` is not `B10`. What is taken has a minus
+behind it, `[ref: bill-2232]- Birthday bonus`, since the amounts of a history may be without signs.
 """
 
 from __future__ import annotations
@@ -19,24 +20,25 @@ from carecloud_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
 
-__all__ = ["find_by_reference", "note_with_reference", "reference_in", "search_text"]
+__all__ = ["find_by_reference", "is_taken", "note_with_reference", "reference_in", "search_text"]
 
 #: Characters that no server escapes, shortens or splits.
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9._:/#+@-]{1,64}")
-_IN_NOTE: Final = re.compile(r"\[ref: ([A-Za-z0-9._:/#+@-]{1,64})\]")
+_IN_NOTE: Final = re.compile(r"\[ref: ([A-Za-z0-9._:/#+@-]{1,64})\](-?)")
 
 
-def note_with_reference(note: str | None, reference: str) -> str:
+def note_with_reference(note: str | None, reference: str, *, takes: bool = False) -> str:
     """Return a note that holds a reference, such as `[ref: bill-2231] Birthday bonus`.
 
     Args:
         note: the note; `None` for none.
         reference: 1 to 64 ASCII letters, digits and `- _ . : / # + @`.
+        takes: whether the operation takes its amount.
 
     Raises:
         ConfigurationError: the reference has other characters, or the note holds one already.
     """
-    tag = search_text(reference)
+    tag = search_text(reference) + ("-" if takes else "")
     if note and _IN_NOTE.search(note):
         raise ConfigurationError("the note holds a reference already: give it in reference= alone")
     return f"{tag} {note}" if note else tag
@@ -57,6 +59,12 @@ def reference_in(note: Any) -> str | None:
     """Return the reference that a note holds; `None` without one. Upper and lower case differ."""
     found = _IN_NOTE.search(note) if isinstance(note, str) else None
     return None if found is None else found[1]
+
+
+def is_taken(note: Any) -> bool:
+    """Return whether a note says that its operation takes the amount; one of another program may not say it."""
+    found = _IN_NOTE.search(note) if isinstance(note, str) else None
+    return found is not None and found[2] == "-"
 
 
 async def find_by_reference(history: Listing[Any], *, note_field: str, reference: str) -> Sequence[bytes]:

@@ -88,7 +88,7 @@ class _Amounts(CallKind):
 
     def prepare(self, body: dict[str, Any], reference: str | None) -> None:
         """See `CallKind.prepare`."""
-        body["note"] = note_with_reference(body.get("note"), reference or "")
+        body["note"] = note_with_reference(body.get("note"), reference or "", takes=self.sign < 0)
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:
         """See `CallKind.key_of`."""

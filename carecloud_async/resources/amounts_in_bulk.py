@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,10 +11,10 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.compare import as_decimal
+from carecloud_async.bulk.compare import as_decimal, is_same_amount
 from carecloud_async.bulk.family import BulkWrites, FoundRecords, Merged
 from carecloud_async.bulk.pages import PAGE
-from carecloud_async.bulk.references import find_by_reference, note_with_reference, search_text
+from carecloud_async.bulk.references import find_by_reference, is_taken, note_with_reference, search_text
 from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Input
@@ -27,8 +26,6 @@ __all__ = ["CREDITS", "POINTS", "Amounts", "Kind"]
 
 _ZERO: Final = "amount: it is zero; a positive amount is given, a negative one is taken"
 _OTHER: Final = "amount: the history has another amount with this reference"
-#: Amounts that differ by less are equal.
-_NOTHING: Final = 1e-6
 
 
 @frozen(kw_only=True, repr=False)
@@ -97,13 +94,18 @@ class Kind:
             return None
         records = [msgspec.json.decode(one) for one in found]
         amounts = [as_decimal(one.get(self.amount_field) or 0) for one in records]
-        amount = None if None in amounts else math.fsum(map(float, filter(None, amounts)))
+        amount = None if None in amounts else str(sum(filter(None, amounts)))
         return msgspec.json.encode({**records[0], self.amount_field: amount})
 
     def is_amount(self, record: Mapping[str, Any], amount: float) -> bool:
-        """Return whether a record is of an amount, which is negative if it was taken."""
-        shown = as_decimal(record[self.amount_field])
-        return shown is not None and abs(float(shown) - amount) <= _NOTHING
+        """Return whether a record is of an amount, which is negative if it was taken.
+
+        A note that this package wrote says which; of another one the sign that the history shows counts.
+        """
+        shown = record[self.amount_field]
+        if is_taken(record.get(self.note_field)):
+            return amount < 0 and is_same_amount(shown, amount, has_sign=False)
+        return is_same_amount(shown, amount)
 
 
 POINTS: Final = Kind(
@@ -168,7 +170,7 @@ class Amounts(ActionFamily):
         """See `Family.create`."""
         body = {name: value for name, value in record.items() if name not in {"reference", "amount", "note"}}
         amount: Any = record["amount"]
-        note = note_with_reference(record.get("note"), record["reference"])
+        note = note_with_reference(record.get("note"), record["reference"], takes=amount < 0)
         method = self._give if amount > 0 else self._take
         return await self.call(method, {**body, "amount": abs(amount), "note": note}, within=within)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ from attrs import field, frozen
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.operation import CallRequest
-from carecloud_async.bulk.compare import as_decimal, changed_fields
+from carecloud_async.bulk.compare import changed_fields, is_same_amount
 from carecloud_async.bulk.convert import ConversionError, Converter
 from carecloud_async.bulk.family import BulkWrites, FamilyFacts, Merged
 from carecloud_async.bulk.rows import CheckedRow
@@ -39,8 +38,6 @@ _FIXED: Final[Mapping[str, str]] = {
     "currency_id": "currency_id",
     "purchase_type_id": "type_id",
 }
-#: Totals that differ by less are one: a server rounds to the smallest unit of the currency.
-_CENT: Final = Decimal("0.01")
 _OTHER: Final = "the purchase has another, which the API cannot change"
 
 
@@ -144,7 +141,8 @@ def bill_differences(purchase: Mapping[str, Any], bill: Mapping[str, Any], *, ti
         now, value = purchase.get(place), bill.get(name)
         if now is None or now == "" or value is None:
             continue
-        if name == "total_price" and _is_same_total(now, value, is_canceled=bool(bill.get("canceled"))):
+        # A cancellation may be shown with either sign.
+        if name == "total_price" and is_same_amount(now, value, has_sign=not bill.get("canceled")):
             continue
         shown[name], given[name] = _spelled(name, now, timezone), _spelled(name, value, timezone)
     return changed_fields(shown, given, SentBill)
@@ -160,16 +158,8 @@ def is_same_but_spelled(name: str, shown: Any, given: Any, *, timezone: ZoneInfo
         timezone: the project's zone, for times that name another.
     """
     if name == "total_price":
-        return _is_same_total(shown, given, is_canceled=False)
+        return is_same_amount(shown, given)
     return bool(_spelled(name, shown, timezone) == _spelled(name, given, timezone))
-
-
-def _is_same_total(now: Any, value: Any, *, is_canceled: bool) -> bool:
-    """Return whether two totals differ by less than a cent; a cancellation may be shown with either sign."""
-    shown, sent = as_decimal(now), as_decimal(value)
-    if shown is None or sent is None:
-        return False
-    return abs(abs(shown) - abs(sent) if is_canceled else shown - sent) < _CENT
 
 
 def _spelled(name: str, value: Any, timezone: ZoneInfo) -> Any:

@@ -99,6 +99,22 @@ async def test_an_operation_that_is_noted_in_parts(server, clock):
     assert counts(await write(server, clock, "points", rows)) == {"unchanged": 1}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_history_of_two_decimals_and_without_signs(server, clock, kind, tmp_path):
+    """A server may cut amounts to cents and show them without signs: a second import changes nothing.
+
+    A reference that gave and is to take now is refused all the same, as is another amount by a cent.
+    """
+    rows = [{"customer_id": ADA, "reference": f"B{one}", "amount": one} for one in (-30, 33.339, -0.125)]
+    await write(server, clock, kind, rows, values=PARTNER)
+    for record in getattr(server, kind):
+        record[AMOUNT[kind]] = int(abs(record[AMOUNT[kind]]) * 100) / 100
+    assert counts(await write(server, clock, kind, rows, values=PARTNER)) == {"unchanged": 3}
+    others = [{**rows[0], "amount": 30}, {**rows[1], "amount": -33.339}, {**rows[2], "amount": -0.13}]
+    assert counts(await write(server, clock, kind, others, values=PARTNER)) == {"refused": 3}
+    assert len(server.sent) == 3
+
+
 @pytest.mark.parametrize(("shown", "outcome"), [("50,00", "unchanged"), ("50 points", "refused")])
 async def test_an_amount_that_is_shown_as_a_text(server, clock, shown, outcome, tmp_path):
     """An amount may be a text with a decimal comma; one that cannot be read is another amount."""

@@ -118,6 +118,15 @@ async def test_a_part_of_a_reference_is_another_operation(client, server, path):
     assert server.notes() == ["[ref: B10]", "[ref: B1]"]
 
 
+async def test_points_that_are_taken_from_a_history_without_signs(client, server, path):
+    """Taken points whose answer is lost are found in a history that shows amounts without signs, and taken once."""
+    server.faults, server.amounts = ["cut"], abs
+    async with client.outbox(path) as outbox:
+        await outbox.put(client.points.reduce_points, customer_id="c", amount=5, reference="B1")
+        assert await outbox.flush()
+    assert server.notes() == ["[ref: B1]-"]
+
+
 async def test_a_reference_of_another_amount_fails(client, server, path):
     """Points whose reference stands with another amount, or was taken and not given, are not taken as done."""
     async with client.outbox(path) as outbox:
