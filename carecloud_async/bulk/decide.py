@@ -82,9 +82,9 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
     if facts.id_field is not None and not record_id:
         return refused(f"{key.name}: the record with this key has no id")
     changes = dict(row.changes)
-    for path in key.paths:
+    for number, path in enumerate(key.paths):
         # The record may spell its key in another way, such as an e-mail address in lower case.
-        drop_if_equal(changes, base, path, lambda value: key.normal(str(value)))
+        drop_if_equal(changes, base, path, partial(key.form, number))
     drop_same_phones(changes, base, facts)
     # A default of a known record is no fault of its row.
     given = {path: why for path, why in row.faults.items() if value_at(row.defaults, path) is None}

@@ -80,6 +80,7 @@ class Key:
         many: whether the filter takes several values.
         in_record: whether the record has these fields, so that the whole list can be read instead of look-ups.
         by_id: whether it is the id of the record.
+        ids: how many of its first values are ids of CareCloud's records, which are compared in one case; see `same_id`.
         of: the family whose records have the key, if it is another one: two writes of one key are not made at once.
         normal: brings a value into the form in which values are compared.
         find: finds the records of a family by values of the key, where a filter alone cannot. It raises `TooManyError`
@@ -92,6 +93,7 @@ class Key:
     many: bool = False
     in_record: bool = True
     by_id: bool = False
+    ids: int = 0
     of: str = ""
     normal: Callable[[str], str] = normal_text
     find: Callable[[Family, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]] | None = None
@@ -117,7 +119,12 @@ class Key:
 
     def text(self, values: Sequence[str]) -> str:
         """Return the values of a key as one text, in the form in which keys are compared."""
-        return _SEPARATOR.join(map(self.normal, values))
+        return _SEPARATOR.join([self.form(number, value) for number, value in enumerate(values)])
+
+    def form(self, number: int, value: object) -> str:
+        """Return one value of a key, given its position, in the form in which values are compared."""
+        made = self.normal(_text(value))
+        return made.casefold() if self.by_id or number < self.ids else made
 
     def claim(self, family: str, text: str) -> str:
         """Return what a run claims before it looks the key up.

@@ -117,9 +117,11 @@ class RecordWrites:
         return decided
 
     def _decide_one(self, write: Write, found: FoundByKey) -> RowResult | Plan:
-        if reasons := found.refusal(write.key):
+        # Not `write.key`: an earlier version may have stored it in another form.
+        key = None if self._key is None or write.body.key is None else self._key.text(write.body.key)
+        if reasons := found.refusal(key):
             return refused(*reasons)
-        records, options = found.of(write.key), self._options
+        records, options = found.of(key), self._options
         one = decide(write.body, records, family=self._family, key=self._key, options=options)
         if options.mode == "create" and write.intent is not None and write.intent.was_absent:
             # The record that is there now may be the one that this write has made: then it has every value.
@@ -129,7 +131,7 @@ class RecordWrites:
                 one = same
         if not isinstance(one, Plan) or (one.kind == "batch" and self._key is not None and self._key.needs_list):
             return one  # reading a long list may take longer than a base may wait, and a batch replaces no record
-        return attrs.evolve(one, read_at=found.read_at.get(write.key or "", 0.0))
+        return attrs.evolve(one, read_at=found.read_at.get(key or "", 0.0))
 
 
 def _from_list(writes: Sequence[Write]) -> FoundByKey:

@@ -226,8 +226,8 @@ class _Comparison:
         if not unknown_named and not changed_fields(base, named, model):
             return ()  # most records: the key is spelled as in the row, and lists have no unknown fields
         changes = dict(named)
-        for path in self._key.paths:
-            drop_if_equal(changes, base, path, lambda value: self._key.normal(str(value)))
+        for number, path in enumerate(self._key.paths):
+            drop_if_equal(changes, base, path, partial(self._key.form, number))
         drop_same_phones(changes, base, self._family.facts)
         unknown = [path for path, value in unknown_named.items() if not has_value(base, path, value)]
         changed = changed_fields(known_elements(base, model), changes, model)

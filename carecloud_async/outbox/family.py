@@ -73,8 +73,12 @@ class CallKind(ABC):
         return None
 
     def claimed(self, text: str) -> str:
-        """Return the part of a key, as one text, that bulk writes of the family have for a key."""
-        return text
+        """Return the part of a key, as one text, that bulk writes of the family have for a key.
+
+        Of several values the first is the id of a record, which bulk writes compare in one case.
+        """
+        first, *others = text.split("\x1f")
+        return "\x1f".join((first.casefold(), *others)) if others else text
 
     def normal(self, value: str) -> str:
         """Bring a value of the key into the form in which values are compared."""

@@ -49,7 +49,7 @@ class Credits(BulkWriting, call="credits"):
     """The credits that customers earned."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="reference", fields=("customer_id", "reference"), in_record=False, find=_find),),
+        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find),),
         family=_family_of_credits,
     )
 
@@ -218,7 +218,7 @@ class Statuses(BulkWriting, call="statuses"):
     """The loyalty statuses that customers can have. Its bulk writes give them to customers."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="customer_id", in_record=False, find=_find_statuses),), family=_family_of_statuses
+        keys=(Key(name="customer_id", ids=1, in_record=False, find=_find_statuses),), family=_family_of_statuses
     )
 
     @lists("getStatuses", "/statuses", id_field="status_id")

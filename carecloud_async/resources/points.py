@@ -56,7 +56,8 @@ class Points(BulkWriting, call="points"):
     """The points that customers earned."""
 
     _bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(Key(name="reference", fields=("customer_id", "reference"), in_record=False, find=_find),), family=_family
+        keys=(Key(name="reference", fields=("customer_id", "reference"), ids=1, in_record=False, find=_find),),
+        family=_family,
     )
 
     purchases: SubResource[PointPurchases] = SubResource(PointPurchases)

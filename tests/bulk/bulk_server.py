@@ -108,7 +108,8 @@ class CustomerServer(httpx.AsyncBaseTransport):
                 return _refusal("phone", "invalid_value_format")
             found = [one for one in found if one["personal_information"].get("phone") == phone]
         if "customer_ids[]" in wanted:
-            found = [one for one in found if one["customer_id"] in wanted["customer_ids[]"]]
+            ids = {one.lower() for one in wanted["customer_ids[]"]}
+            found = [one for one in found if one["customer_id"] in ids]
         for name in wanted.get("sort_field", []):
             found.sort(key=lambda one: str(one.get(name)), reverse=wanted.get("sort_direction") == ["DESC"])
         count, offset = int(wanted.get("count", ["100"])[0]), int(wanted.get("offset", ["0"])[0])

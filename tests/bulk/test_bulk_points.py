@@ -115,6 +115,19 @@ async def test_a_history_of_two_decimals_and_without_signs(server, clock, kind, 
     assert len(server.sent) == 3
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "statuses"])
+async def test_a_customer_whose_id_is_written_in_another_case(server, clock, kind, tmp_path):
+    """An id of a customer in capitals is the same customer: the second row repeats the first."""
+    row = {"status_id": GOLD} if kind == "statuses" else {"reference": "B1", "amount": 5}
+    rows = [{"customer_id": one, **row} for one in (ADA, ADA.upper())]
+    match, values = ("customer_id", {}) if kind == "statuses" else ("reference", PARTNER)
+    results = tmp_path / "results.jsonl"
+    report = await write(server, clock, kind, rows, match=match, values=values, results=results)
+    assert counts(report) == {"created": 1, "refused": 1}
+    assert f"{match}: repeats line 1" in read(results)[1]["reasons"][0]
+    assert len(server.sent) == 1
+
+
 @pytest.mark.parametrize(("shown", "outcome"), [("50,00", "unchanged"), ("50 points", "refused")])
 async def test_an_amount_that_is_shown_as_a_text(server, clock, shown, outcome, tmp_path):
     """An amount may be a text with a decimal comma; one that cannot be read is another amount."""

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, connect, counts, people
+from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async.bulk.compare import is_same_value
 from carecloud_async.pytest_plugin.clock import FakeClock
@@ -35,6 +35,17 @@ async def test_a_lost_answer_of_an_update_under_a_key_in_another_spelling(sandbo
         assert counts(report) == {"updated": 4}
         names = [one.personal_information.last_name async for one in client.customers.list(count=60)]
         assert names.count("Ours") == 4
+
+
+async def test_ids_of_records_in_another_case(clock, tmp_path):
+    """An id that a row writes in capitals finds its record, and is the same key as in small letters."""
+    server = CustomerServer(clock)
+    customer_id = [server.add(f"a{one}@example.com") for one in range(11)][-1]
+    rows = [{"customer_id": one, "last_name": "Ours"} for one in (customer_id.upper(), customer_id)]
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(rows, match="customer_id", results=tmp_path / "results.jsonl")
+    assert counts(report) == {"updated": 1, "refused": 1}
+    assert [one["reasons"] for one in read(tmp_path / "results.jsonl")] == [[], ["customer_id: repeats line 1"]]
 
 
 async def test_a_key_that_the_server_refuses_to_look_up(sandbox):

@@ -133,7 +133,8 @@ class TillServer(httpx.AsyncBaseTransport):
     def _history(self, query, kind, amount):
         found = []
         for path, body in self.done:
-            if kind in path and body["customer_id"] == query["customer_id"] and "actions" in path:
+            is_own = kind in path and body["customer_id"].lower() == query["customer_id"].lower()
+            if is_own and "actions" in path:
                 sign = -1 if "reduce" in path else 1
                 found.append({amount: self.amounts(sign * body["amount"]), f"{kind[:-1]}_operation_note": body["note"]})
         return [one for one in found if query[f"{kind[:-1]}_operation_note"] in one[f"{kind[:-1]}_operation_note"]]

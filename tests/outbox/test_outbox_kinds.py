@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import anyio
 import pytest
 from outbox_server import PLACE, STORE, bill, client_of
 
@@ -125,6 +126,29 @@ async def test_points_that_are_taken_from_a_history_without_signs(client, server
         await outbox.put(client.points.reduce_points, customer_id="c", amount=5, reference="B1")
         assert await outbox.flush()
     assert server.notes() == ["[ref: B1]-"]
+
+
+async def test_an_outbox_and_a_bulk_write_beside_it_give_points_once(client, server, path):
+    """While an outbox sends points, a bulk write of them waits, whatever the case of the customer's id."""
+    arrived, waits = anyio.Event(), anyio.Event()
+
+    async def hold(request):
+        if "assign-points" in request.url.path:
+            if arrived.is_set():
+                waits.set()  # the bulk write does not wait
+            arrived.set()
+            await waits.wait()
+
+    server.arrived = hold
+    async with client.outbox(path) as outbox:
+        await outbox.put(client.points.assign_points, customer_id="8ea", amount=5, reference="B1")
+        await arrived.wait()
+        rows = [{"customer_id": "8EA", "reference": "B1", "amount": 5}]
+        report = await client.points.bulk_write(
+            rows, match="reference", on_progress=lambda progress: progress.waits_for and waits.set()
+        )
+    assert report.unchanged == 1
+    assert server.notes() == ["[ref: B1]"]
 
 
 async def test_a_reference_of_another_amount_fails(client, server, path):

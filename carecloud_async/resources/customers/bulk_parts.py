@@ -34,6 +34,7 @@ _ID_TAKEN: Final = "external_id: another customer of this source has it"
 _EXTERNAL_ID: Final = Key(
     name="external_id",
     fields=("customer_source_id", "external_id"),
+    ids=1,
     filter="external_ids",
     many=True,
     in_record=False,

@@ -106,6 +106,7 @@ class Customers(
             Key(
                 name="external_id",
                 fields=("customer_source_id", "external_id"),
+                ids=1,
                 filter="external_ids",
                 many=True,
                 in_record=False,

@@ -61,6 +61,7 @@ class CustomerSourceRecords(BulkWriting, call="customers.customer_source_records
             Key(
                 name="external_id",
                 fields=("customer_source_id", "external_id"),
+                ids=1,
                 filter="external_ids",
                 many=True,
                 of="customers",  # whose rows may bring it too
