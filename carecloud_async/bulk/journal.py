@@ -139,7 +139,7 @@ class Journal:
                 values,
             )
             self._db.execute_many("INSERT INTO seen VALUES (?, ?)", parts)
-            refused_now = sum(len(self._db.execute(REFUSE_TORN, one)) for one in torn)
+            refused_now = self._db.execute_many(REFUSE_TORN, torn)
         return refused_now + sum(one[-1] is not None for one in values)
 
     def _lines_of(self, rows: Sequence[LoadedRow]) -> dict[str | bytes, int]:
@@ -231,7 +231,7 @@ class Journal:
     def intend(self, plans: Iterable[tuple[Write, Plan]]) -> None:
         """Note what is about to be sent."""
         intents = [(plan.intent.to_text(), plan.record_id, write.id) for write, plan in plans]
-        of_record = f"record_id = iif(id % {WRITES} = 0, ?, record_id)"
+        of_record = f"record_id = CASE WHEN id % {WRITES} = 0 THEN ? ELSE record_id END"
         self._move(Move.INTEND, f"intent = ?, due = NULL, lost_at = NULL, {of_record}", intents)
 
     def lose(self, writes: Iterable[tuple[Write, str | None, int]], *, now: float, settle_seconds: float) -> None:
@@ -252,7 +252,7 @@ class Journal:
         """Let writes wait again whose request did nothing; without an earlier try, as if never intended."""
         self._move(
             Move.TAKE_BACK,
-            "due = ?, listed = 0, intent = iif(tries > 0, intent, NULL)",
+            "due = ?, listed = 0, intent = CASE WHEN tries > 0 THEN intent END",
             [(until, one.id) for one in writes],
         )
 
@@ -364,7 +364,7 @@ class Journal:
     def counts(self) -> Counter[str]:
         """Count the rows by outcome; those without one are under `""`."""
         found = self._db.execute(
-            f"SELECT iif(state = {State.ENDED} AND parts = 0, outcome, ''), count(*) FROM writes "
+            f"SELECT CASE WHEN state = {State.ENDED} AND parts = 0 THEN outcome ELSE '' END, count(*) FROM writes "
             f"WHERE id % {WRITES} = 0 GROUP BY 1"
         )
         return Counter(dict(found))

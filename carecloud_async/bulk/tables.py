@@ -73,7 +73,7 @@ SELECT_WRITES: Final = (
 #: the next of its lines are refused too.
 REFUSE_TORN: Final = (
     f"UPDATE writes SET state = {int(State.ENDED)}, body = NULL, outcome = 'refused', reasons = ? "  # noqa: S608
-    f"WHERE key = ? AND state = {int(State.WAITING)} RETURNING 1"
+    f"WHERE key = ? AND state = {int(State.WAITING)}"
 )
 
 

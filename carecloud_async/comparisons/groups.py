@@ -27,8 +27,8 @@ CREATE UNIQUE INDEX by_shared ON shared (key);
 CREATE TABLE links AS SELECT keys.key, keys.name, keys.number FROM keys JOIN shared USING (key);
 CREATE INDEX by_link ON links (key);
 CREATE INDEX by_number ON links (number);
-CREATE TABLE members AS SELECT DISTINCT number, number AS label FROM links;
-CREATE UNIQUE INDEX by_member ON members (number);
+CREATE TABLE members (number INTEGER PRIMARY KEY, label INTEGER NOT NULL);
+INSERT INTO members SELECT DISTINCT number, number FROM links;
 """
 #: One step: a record takes the least label among those that share a key with it.
 _SPREAD: Final = """
@@ -37,9 +37,9 @@ CREATE TABLE least AS SELECT key, min(label) AS label FROM links JOIN members US
 CREATE UNIQUE INDEX by_least ON least (key);
 """
 _TAKE: Final = """
-UPDATE members SET label = found.label
-FROM (SELECT number, min(least.label) AS label FROM links JOIN least USING (key) GROUP BY number) AS found
-WHERE found.number = members.number AND found.label < members.label
+INSERT OR REPLACE INTO members
+SELECT number, min(least.label) AS found FROM links JOIN least USING (key) JOIN members USING (number)
+GROUP BY number HAVING found < members.label
 """
 
 

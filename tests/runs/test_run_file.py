@@ -77,6 +77,19 @@ def test_a_run_without_resume_tells_what_was_there_and_keeps_it(path):
         assert rows(run) == []
 
 
+def test_a_statement_that_sqlite_does_not_know_damages_nothing(path):
+    """The error names the SQLite that is needed and the one that is there; the rows stay, and the run goes on."""
+    begun(path, "one").close()
+    with open_run(path) as run:
+        with pytest.raises(
+            ExportError, match=rf"SQLite 3\.26 or newer is needed, this is {sqlite3.sqlite_version}: near"
+        ):
+            run.db.execute("UPDATE rows SET text = 'two' YIELDING 1")
+        assert rows(run) == ["one"]
+    with open_run(path) as run:
+        assert (run.earlier, rows(run)) == (Earlier.UNFINISHED, ["one"])
+
+
 def test_a_failed_block_changes_nothing_and_its_error_passes_through(path):
     """The user's own error of SQLite is not blamed on the file."""
     own = sqlite3.DatabaseError("of the caller's rows")

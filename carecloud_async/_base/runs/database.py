@@ -6,9 +6,9 @@ Only what SQLite raises for a statement of ours is explained. An error of the ca
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
@@ -60,14 +60,26 @@ class Database:
         with self._explained():
             return self._connection.execute(statement, values).fetchall()
 
-    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run a statement once for each row of values, which must be a list: making them may fail by itself.
+    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Run a statement once for each row of values; return how many rows of the database it changed.
+
+        The values are a list: making them may fail by itself.
 
         Raises:
             Exception: what `explain` made of SQLite's refusal.
         """
         with self._explained():
-            self._connection.executemany(statement, rows)
+            return self._connection.executemany(statement, rows).rowcount
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the database into a new file, without the room that deleted rows have left.
+
+        Raises:
+            Exception: what `explain` made of SQLite's refusal.
+        """
+        with self._explained(), contextlib.closing(sqlite3.connect(path, isolation_level=None)) as copy:
+            self._connection.backup(copy)
+            copy.execute("VACUUM")
 
     def write_ahead(self) -> None:
         """Switch to write-ahead logging (WAL mode).
@@ -91,7 +103,7 @@ class Database:
             return False
         return True
 
-    @contextmanager
+    @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Make the changes of a block together, while no other thread uses the database; none if the block fails.
 
@@ -129,7 +141,7 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             with self._lock:

@@ -20,8 +20,8 @@ __all__ = ["FULL", "IDENTITY", "UNWRITABLE", "MakeError", "RunKind", "is_damage"
 #: The name of the identity in a binding. Messages about another identity never show it.
 IDENTITY: Final = "identity"
 
-#: Errors of a damaged file. The last one is raised for a missing table: the package's own statements are correct.
-_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+#: Errors of a damaged file.
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _IN_USE: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _READ_ONLY: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 #: The errors of a disk without room.
@@ -167,4 +167,6 @@ class RunKind:
             return self.error(f"{path}: {_REASONS[errno.ENOSPC]}", fix=self.full)
         if code in _READ_ONLY:
             return self.error(f"{path}: {_REASONS[errno.EACCES]}", fix=self.unwritable)
+        if code == sqlite3.SQLITE_ERROR:  # a statement of ours that it does not know
+            return self.error(f"{path}: SQLite 3.26 or newer is needed, this is {sqlite3.sqlite_version}: {error}")
         return self.error(f"{path}: {error}")

@@ -312,7 +312,7 @@ class RunFile:
         self._db = db = Database(self.path, explain=self._explain)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
         db.execute("PRAGMA cell_size_check=ON")  # without it, what a damaged page points at may be read as a row
-        is_new = not db.execute("SELECT 1 FROM sqlite_schema")
+        is_new = not db.execute("SELECT 1 FROM sqlite_master")
         if is_new:
             # Before WAL mode, which would leave the mark in another file until it is copied. Synced once, at the end.
             db.execute("PRAGMA synchronous=OFF")
@@ -346,7 +346,7 @@ class RunFile:
         self.set("version", self._kind.version)
 
     def _drop_tables(self, *, but: str = "") -> None:
-        for (name,) in self.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> ?", (but,)):
+        for (name,) in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> ?", (but,)):
             self.db.execute(f'DROP TABLE "{name}"')
 
     def _clear_file(self) -> None:

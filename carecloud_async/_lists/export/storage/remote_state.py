@@ -162,7 +162,7 @@ class RemoteState:
         copy, packed = self._folder / "copy", self._folder / "object"
         copy.unlink(missing_ok=True)
         create_private(packed).close()
-        database.execute("VACUUM INTO ?", (str(copy),))
+        database.copy_to(copy)
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.write(copy, self.path.name)
             for file in beside:
