@@ -45,7 +45,13 @@ async def test_csv_of_any_delimiter_and_encoding(tmp_path, encoding, delimiter):
 
 @pytest.mark.parametrize(
     ("encoding", "name"),
-    [("cp1250", "Žofie Řehořová"), ("cp1252", "Gaëlle Fèvre"), ("cp852", "Jiří Dvořák"), ("cp1251", "Ольга Петрова")],
+    [
+        ("cp1250", "Žofie Řehořová"),
+        ("cp1252", "Gaëlle Fèvre"),
+        ("cp852", "Jiří Dvořák"),
+        ("iso8859-2", "Růžena Žižková"),
+        ("cp1251", "Ольга Петрова"),
+    ],
 )
 async def test_csv_of_another_encoding_says_which_it_probably_is(tmp_path, encoding, name):
     """A file that is not UTF-8 says so, with the line, the probable encoding and no value; named, it is read."""
@@ -64,6 +70,10 @@ async def test_csv_of_another_encoding_says_which_it_probably_is(tmp_path, encod
         ("utf-8-sig", "cp1250", "a byte order mark at its beginning says utf-8, not cp1250: leave out encoding="),
         ("utf-16", "utf-8", "a byte order mark at its beginning says utf-16, not utf-8: leave out encoding="),
         ("cp1250", "ascii", "line 2 is not ascii: name its encoding with encoding=, here probably cp1250"),
+        ("iso8859-2", "cp1250", "its text is probably iso8859-2, not cp1250: name that in encoding=, or save the file"),
+        ("cp852", "cp1250", "its text is probably cp852, not cp1250: name that in encoding="),
+        ("cp1250", "latin2", "its text is probably cp1250, not iso8859-2: name that in encoding="),
+        ("cp1250", "latin-1", "its text is probably cp1250, not iso8859-1: name that in encoding="),
         ("cp1250", "cp12500", "encoding='cp12500' is no encoding that Python knows: did you mean cp1250"),
         ("cp1250", "base64", "encoding='base64' is no encoding that Python knows"),
     ],
@@ -71,7 +81,7 @@ async def test_csv_of_another_encoding_says_which_it_probably_is(tmp_path, encod
 async def test_an_encoding_that_the_file_contradicts(tmp_path, written, encoding, problem):
     """A named encoding that does not exist, or is not the file's, is an error with the fix."""
     path = tmp_path / "c.csv"
-    path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode(written))
+    path.write_bytes("email,first_name\na@b.cz,Žofie Dvořáková\n".encode(written))
     with pytest.raises(BulkWriteError, match=problem):
         await rows_of(path, encoding=encoding)
 
@@ -81,6 +91,16 @@ async def test_utf16_without_a_mark_is_read_when_it_is_named(tmp_path):
     path = tmp_path / "c.csv"
     path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode("utf-16-le"))
     assert await rows_of(path, encoding="UTF-16LE") == [({"email": "a@b.cz", "first_name": "Žofie"}, None)]
+
+
+@pytest.mark.parametrize("encoding", ["cp1250", "cp1252", "iso8859-2", "cp1254"])
+async def test_an_encoding_that_is_named_is_taken_where_nothing_contradicts_it(tmp_path, encoding):
+    """Names of several languages, signs and quotation marks are no reason to doubt an encoding."""
+    names = ["Grünwald", "»Kniha«", "Persil® 3kg", "Szűcs", "Élodie", "5 µm", "½ l", "© 2026", "Łoś", "Gökçe", "Dvořák"]
+    names = [name for name in names if name.encode(encoding, "ignore").decode(encoding) == name]
+    path = tmp_path / "c.csv"
+    path.write_text("first_name\n" + "\n".join(names) + "\n", encoding=encoding)
+    assert [row["first_name"] for row, _ in await rows_of(path, encoding=encoding)] == names
 
 
 async def test_an_encoding_of_what_is_no_csv(tmp_path):

@@ -20,6 +20,8 @@ __all__ = ["CsvSource"]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _UTF16: Final = Fix("save it as CSV UTF-8, or name {encoding}, here probably utf-16-le")
+#: Bytes of the beginning, in which its encoding is checked.
+_HEAD: Final = 64 * 1024
 #: A cell with more lines may be rows that a stray quotation mark joined: it is examined.
 _MANY_LINES: Final = 20
 
@@ -36,9 +38,9 @@ class CsvSource(RowSource):
     blanks = True
 
     def __init__(self, stream: BinaryIO, *, label: str, identity: str | None, encoding: str | None = None) -> None:
-        buffered = io.BufferedReader(cast("io.RawIOBase", stream))
+        buffered = io.BufferedReader(cast("io.RawIOBase", stream), _HEAD)
         try:
-            head = buffered.peek(3)
+            head = buffered.peek()
         except (EOFError, OSError) as error:
             raise read_error(label, 0, error) from error
         encoding = encoding_of(head, encoding, label=label)
