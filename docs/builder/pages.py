@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,20 @@ def _entries(names: list[str], writer: Writer, level: int) -> str:
     modules = [writer.catalogue.get(name) for name in names]
     found = [one for module in modules for one in shown(module)]
     inherited = {str(base) for one in found if one.is_class for base in one.bases}
-    families = [one for one in found if one.path in writer.catalogue.calls and one.name not in inherited]
+    operations = [one for one in found if one.path in writer.catalogue.calls and one.name not in inherited]
+    families = _parents_first(operations, writer.catalogue.calls)
     others = _in_order([one for one in found if one.path not in writer.catalogue.calls])
     parts = [writer.families(families, level)] if families else []
     parts += [_explanation(module) for module in modules if _speaks(module)]
     if len(others) > _LONG:
         parts.append(writer.overview(others))
     return "\n\n".join([*parts, *(writer.entry(one, level) for one in others)])
+
+
+def _parents_first(operations: list[Any], calls: Mapping[str, str]) -> list[Any]:
+    """Return classes of operations with each family before the parts of its records, which come first in the source."""
+    roots = [calls[one.path].split(".")[1] for one in operations]
+    return sorted(operations, key=lambda one: (roots.index(calls[one.path].split(".")[1]), calls[one.path].count(".")))
 
 
 def _in_order(found: list[Any]) -> list[Any]:

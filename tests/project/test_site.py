@@ -240,6 +240,15 @@ def test_a_page_of_the_reference_begins_with_its_methods(built):
         assert f'id="{internal}"' not in everything
 
 
+def test_a_family_stands_before_the_parts_of_its_records(built):
+    """A page begins with the methods of a family, `client.events`, and not with those of a part of its records."""
+    for page in sorted((built / "reference").glob("*.md")):
+        calls = re.findall(r"^\*\*`client\.(.+?)`\*\*", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for number, call in enumerate(calls):
+            parent = call.partition(".")[0]
+            assert parent not in calls[number:] or call == parent, page.name
+
+
 def test_a_method_shows_who_may_call_it_and_a_call_with_its_answer(built):
     """Beside a method stand its identities, and a call that the sandbox answered when the site was built."""
     text = (built / "reference/cards.md").read_text(encoding="utf-8")
