@@ -1,0 +1,238 @@
+"""The page of troubles by their texts: each mistake is made, and its text is as on the page."""
+
+import asyncio
+import inspect
+import json
+import re
+import sys
+from types import SimpleNamespace
+
+import kit
+import pytest
+from every import every
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from project_files import ROOT
+
+import carecloud_async
+from carecloud_async import CareCloud, CustomerInput, CustomerSourceInput, PersonalInformationInput, RetryPolicy
+from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan
+from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
+
+PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+HEADINGS = re.findall(r"^### `(.+)`$", PAGE, re.MULTILINE)
+NAMED_JANE = {"personal_information": {"first_name": "Jane"}}
+#: A call is sent once.
+ONCE = RetryPolicy(attempts=1)
+#: What new customers need.
+NEW = {"customer_source_id": CUSTOMER_SOURCE_IDS[0], "language_id": "cs"}
+
+
+def without_settings(here):
+    for name in ("PROJECT_URL", "EXTERNAL_APPLICATION_ID", "LOGIN", "PASSWORD"):
+        here.monkeypatch.delenv(f"CARECLOUD_{name}", raising=False)
+    CareCloud.from_env()
+
+
+def without_redis(here):
+    here.monkeypatch.setitem(sys.modules, "redis", None)
+    carecloud_async.RedisTokenStore("redis://localhost")
+
+
+def refused(here, path="*", **fault):
+    here.sandbox.faults.add(path, **fault)
+    return here.connect(retry=ONCE)
+
+
+async def where_nothing_listens(here):
+    async with CareCloud("http://127.0.0.1:9", auth=here.sandbox.credentials(), retry=ONCE) as client:
+        await client.ping()
+
+
+async def in_another_loop(here):
+    await asyncio.to_thread(asyncio.run, here.client.ping())
+
+
+async def after_its_end(here):
+    async with here.connect() as client:
+        await client.ping()
+    await client.ping()
+
+
+def jane():
+    person = PersonalInformationInput(language_id="en", first_name="Jane")
+    return {
+        "customer": CustomerInput(personal_information=person),
+        "customer_source": CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0]),
+    }
+
+
+async def changed_meanwhile(here):
+    await here.client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": "Jon"}})
+    await here.client.customers.update(FIRST_CUSTOMER_ID, NAMED_JANE, if_unchanged=here.john)
+
+
+async def another_list(here):
+    for number, listing in enumerate((here.client.stores.list(), here.client.cards.list())):
+        await listing.export(here.folder / f"{number}.jsonl", state=here.folder / "a.state")
+
+
+async def imported(here, text, *, encoding="utf-8", match="email", defaults=NEW):
+    (here.folder / "people.csv").write_text(text, encoding=encoding)
+    report = await here.client.customers.bulk_write(here.folder / "people.csv", match=match, defaults=defaults)
+    return " ".join(report.reasons)
+
+
+async def put_points(here, *, references=(), times=1):
+    async with here.client.outbox(here.folder / "till.db") as outbox:
+        for number in range(times):
+            given = {"reference": references[number]} if references else {}
+            await outbox.put(
+                here.client.points.assign_points, customer_id=FIRST_CUSTOMER_ID, amount=5 + number, **given
+            )
+
+
+async def opened_twice(here):
+    async with here.client.outbox(here.folder / "till.db"), here.client.outbox(here.folder / "till.db"):
+        pass
+
+
+def with_the_class(_):
+    @FastAPI().get("/")
+    async def show(carecloud: CareCloud) -> None: ...
+
+
+def without_an_annotation(here):
+    app = FastAPI()
+
+    @app.get("/")
+    async def show(carecloud) -> None: ...
+
+    return TestClient(app).get("/").text
+
+
+def returning_a_record(here):
+    app = FastAPI()
+
+    @app.get("/")
+    async def show():
+        return here.john
+
+    TestClient(app).get("/")
+
+
+def without_its_lifespan(_):
+    app = FastAPI(lifespan=carecloud_lifespan(CareCloud.from_env))
+
+    @app.get("/")
+    async def show(carecloud: CareCloudDep) -> None: ...
+
+    TestClient(app).get("/")
+
+
+#: How each text of the page comes about.
+MISTAKES = {
+    "set …, CARECLOUD_EXTERNAL_APPLICATION_ID, …": without_settings,
+    "http:// to … would send tokens in the clear": lambda here: here.connect(host="http://acme.crmcarecloud.com"),
+    "… - the login was refused: check the credentials, external_application_id and project_url": lambda here: (
+        here.connect(auth=kit.CREDENTIALS).ping()
+    ),
+    "… does not exist on the … interface of this identity": lambda here: here.client.customers.me(),
+    "… the server was not reached (…": where_nothing_listens,
+    "… something in front of CareCloud answered with …": lambda here: refused(here, status=403, html=True).ping(),
+    "403 on …": lambda here: refused(here, "GET /users", status=403).users.list().total(),
+    "… pip install 'carecloud-async[…]'": without_redis,
+    "a Listing cannot be awaited": lambda here: here.client.cards.list().__await__(),
+    "a Listing is async": lambda here: list(here.client.cards.list()),
+    "'coroutine' object has no attribute …": lambda here: here.unawaited.customer_id,
+    "collect() needs a bound": lambda here: here.client.cards.list().collect(),
+    "this client was opened in another …": in_another_loop,
+    "the client was closed": after_its_end,
+    "Object of type Customer is not JSON serializable": lambda here: json.dumps(here.john),
+    "'Customer' object is not subscriptable": lambda here: here.john["customer_id"],
+    "Customer has no …: did you mean …": lambda here: here.john.email,
+    "client.customers.cards belongs to one record, whose id it needs": lambda here: here.client.customers.cards.list(),
+    "client.customers has no …": lambda here: here.client.customers.find,
+    "… got an unexpected keyword argument …": lambda here: here.client.customers.list(lastname="Smith"),
+    "… takes several values: give a list, even of one": lambda here: here.client.customers.list(customer_ids="8ea6"),
+    "sort_field is not a field of …": lambda here: here.client.customers.list(sort_field="last_chnge"),
+    "429 on …": lambda here: refused(here, "GET /users", status=429, retry_after=40).users.list().total(),
+    "… no answer in time (…": lambda here: (
+        here.sandbox.faults.add("GET /users", delay=0.3) and here.connect(timeout=0.05).users.list().total()
+    ),
+    "… it may have happened, look before sending it again": lambda here: refused(
+        here, "POST /customers", cut="after"
+    ).customers.create(**jane()),
+    "… the record changed since it was read (…": changed_meanwhile,
+    "… is not a field of this record: did you mean …": lambda here: here.client.customers.update(
+        FIRST_CUSTOMER_ID, {"email": "new@example.com"}
+    ),
+    "… to change parts of a record as it was read, use update(), which keeps the rest": lambda here: (
+        here.client.customers.replace(FIRST_CUSTOMER_ID, here.john)
+    ),
+    "… exists already: pass overwrite=True to replace it": lambda here: here.client.cards.list().export(here.file),
+    "… the suffix names no known format": lambda here: here.client.cards.list().export(here.folder / "cards.xlsx"),
+    "… belongs to another nightly export (…": another_list,
+    "… line … is not UTF-8: name its encoding with encoding=": lambda here: imported(
+        here, "email,last_name\na@example.com,Dvořák\n", encoding="cp1250"
+    ),
+    "the column … leads nowhere": lambda here: imported(here, "email,surname\na@example.com,Smith\n"),
+    "match=… is no key of …": lambda here: imported(here, "email\na@example.com\n", match="mail"),
+    "… the row has no key": lambda here: imported(here, "email,last_name\n,Smith\n"),
+    "customer_source_id: required": lambda here: imported(here, "email\na@example.com\n", defaults={}),
+    "… another call with this key is in the outbox already, as entry …": lambda here: put_points(
+        here, references=["b1", "b1"], times=2
+    ),
+    "… needs reference=, such as the bill's number": put_points,
+    "… another program is using it: wait for its end": opened_twice,
+    "a CareCloud cannot be read from a request": with_the_class,
+    "Field required": without_an_annotation,
+    "[TypeError(\"'Customer' object is not iterable\"), …": returning_a_record,
+    "no client named 'default' is open": without_its_lifespan,
+}
+
+
+def test_every_heading_of_the_page_is_tried():
+    """The page and the mistakes below are the same texts, and each is there once."""
+    assert sorted(HEADINGS) == sorted(MISTAKES)
+    assert HEADINGS
+
+
+@pytest.mark.asyncio
+@every("heading", HEADINGS)
+async def test_a_mistake_has_the_text_of_the_page(heading, monkeypatch, tmp_path_factory):
+    """Whoever makes the mistake reads the text that the page has as its heading."""
+    sandbox = Sandbox(customers=3, records=3, users=3)
+    folder = tmp_path_factory.mktemp("troubles")
+    file = folder / "cards.jsonl"
+    file.touch()
+
+    def connect(**options):
+        return kit.connect(sandbox, **options)
+
+    with monkeypatch.context() as patched:
+        async with connect() as client:
+            unawaited = client.customers.get(FIRST_CUSTOMER_ID)
+            here = SimpleNamespace(
+                sandbox=sandbox,
+                folder=folder,
+                file=file,
+                connect=connect,
+                client=client,
+                monkeypatch=patched,
+                unawaited=unawaited,
+                john=await client.customers.get(FIRST_CUSTOMER_ID),
+            )
+            text = await seen(MISTAKES[heading], here)
+            unawaited.close()
+    pattern = ".*".join(re.escape(part) for part in heading.split("…"))
+    assert re.search(pattern, text, re.DOTALL), text
+
+
+async def seen(mistake, here):
+    """The text of the error, or what the program prints."""
+    try:
+        made = mistake(here)
+        return str(await made if inspect.isawaitable(made) else made)
+    except Exception as error:  # noqa: BLE001  (whatever it is, its text counts)
+        return str(error)
