@@ -116,7 +116,10 @@ if not TYPE_CHECKING:  # type checkers read the imports
         if name not in _HOMES:
             _refuse_models_name(name)
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        try:
+            value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        except AttributeError as error:  # a `from … import` would replace its text too
+            raise ImportError(f"{name} cannot be loaded: {error}") from error
         globals()[name] = value
         return value
 

@@ -142,7 +142,10 @@ if not TYPE_CHECKING:  # type checkers read the star imports
     def __getattr__(name: str) -> Any:
         if name not in HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+        try:
+            value = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+        except AttributeError as error:  # a `from … import` would replace its text
+            raise ImportError(f"{name} cannot be loaded: {error}") from error
         globals()[name] = value
         return value
 

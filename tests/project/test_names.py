@@ -3,6 +3,9 @@
 import ast
 import importlib
 import importlib.util
+import os
+import subprocess
+import sys
 
 import pytest
 from every import every
@@ -48,6 +51,18 @@ def test_a_model_that_is_imported_from_the_package_is_found():
     """An import of a model that is not on the package names the module that has it."""
     with pytest.raises(ImportError, match=r"from carecloud_async\.models import PointsOverview"):
         from carecloud_async import PointsOverview  # noqa: F401  (the import is what is tested)
+
+
+@pytest.mark.parametrize(("library", "name"), [("httpx", "CareCloud"), ("msgspec", "models.CardInput")])
+def test_an_import_that_fails_names_its_cause(library, name, tmp_path):
+    """If a library is another than expected, as httpx 1.0 is, the import says what it lacks."""
+    (tmp_path / f"{library}.py").touch()
+    module, _, name = f"carecloud_async.{name}".rpartition(".")
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", f"from {module} import {name}"]
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True)
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: {name} cannot be loaded: module '{library}' has no attribute")
 
 
 def test_help_names_no_file_of_the_repository(package):

@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from project_files import PACKAGE, ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -46,6 +47,12 @@ def test_each_python_that_is_named_is_tested():
     statement = f"Python {named[0]} to {named[-1]}; CI also runs {next_one}, which is not promised yet."
     assert statement in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert PROJECT["requires-python"] == f">={named[0]}"
+
+
+def test_the_next_httpx_is_not_taken():
+    """httpx 1.0 has another API, and its pre-releases are published."""
+    (httpx,) = (one for one in map(Requirement, PROJECT["dependencies"]) if one.name == "httpx")
+    assert not httpx.specifier.contains("1.0.dev3", prereleases=True)
 
 
 def test_files_of_the_forge_are_yaml():
