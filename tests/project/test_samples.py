@@ -20,6 +20,8 @@ import carecloud_async
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
 
 SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian")
+#: Commands of Docker, which tests have not, with those of their options that pages use.
+DOCKER = {"build": {"-t"}, "run": {"--rm", "-p", "--stop-timeout", "--env-file", "-v"}}
 PYTHON = [(path, block) for path in PAGES for block in blocks(path, "python")]
 COMMANDS = [
     (path, line.partition("  #")[0].strip())
@@ -175,7 +177,7 @@ def test_commands_exist(path, line, capfd, monkeypatch, tmp_path):
     words = [word for word in shlex.split(line) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
     program = (words or ["export"])[0].removeprefix(".venv/bin/")
     checks = {"carecloud": _carecloud, "pip": _pip} | dict.fromkeys(SERVERS, _server)
-    checks |= {"python": _module, "python3": _module}
+    checks |= {"python": _module, "python3": _module, "docker": _docker}
     if program == "export":
         assert re.fullmatch(r"export [A-Z_]+=\S+", line)
     elif program == ".":
@@ -236,6 +238,11 @@ def _module(arguments, *_):
     assert found is not None
     for one in arguments[2:]:
         assert not one.startswith(("docs/", "tests/")) or (ROOT / one).exists()
+
+
+def _docker(arguments, *_):
+    assert arguments[0] in DOCKER
+    assert {word for word in arguments if word.startswith("-")} <= DOCKER[arguments[0]]
 
 
 def _server(arguments, program, *_):
