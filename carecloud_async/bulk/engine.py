@@ -19,6 +19,7 @@ from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.failed_look_ups import LookUpTries
 from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.held_keys import HeldKeys
@@ -103,6 +104,7 @@ class Engine:
         self._options = options
         self._figures = figures
         self._limits = limits
+        self._look_ups = LookUpTries(limits)
         self._concurrency = options.concurrency or family.caller.context.http.max_connections
         self._slots = slots or anyio.Semaphore(self._concurrency)
         self._records = RecordWrites(family, key=key, options=options, concurrency=self._concurrency)
@@ -234,7 +236,8 @@ class Engine:
             if due is None:
                 return None
             lost = waiting[State.LOST]
-            why = "lost answers, until it is certain what became of them" if lost else "rows of other runs"
+            why = "look-ups on which the server failed" if self._look_ups.waiting else "rows of other runs"
+            why = "lost answers, until it is certain what became of them" if lost else why
             await self._pause(f"{why} ({lost or waiting[State.WAITING]:,} rows)", max(due - now, 0.0))
         return None
 
@@ -274,7 +277,15 @@ class Engine:
     async def _decide(self, writes: Sequence[Write]) -> Decided:
         if not writes:
             return []
-        decided = await (self._records.parts if writes[0].kind else self._records).decide(writes)
+        decided, failed = await (self._records.parts if writes[0].kind else self._records).decide(writes)
+        for write, _ in decided:
+            self._look_ups.forget(write)
+        for write, error in failed:
+            again = self._look_ups.note(write, error)
+            if isinstance(again, RowResult):
+                decided.append((write, again))
+            else:
+                await self._postpone([write], until=self._clock.monotonic() + again)
         tried = partial(before_sending, limits=self._limits)
         return [(write, tried(write, one) if isinstance(one, Plan) else one) for write, one in decided]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,20 @@ from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_r
 from carecloud_async.bulk.family import Family, FoundRecords, Key
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.pages import TakenError, TooManyError, lines_of, read_all, read_some, sample
-from carecloud_async.errors import ApiError, BadRequestError, ConfigurationError, ExportError, InterfaceError
+from carecloud_async.errors import (
+    ApiError,
+    BadRequestError,
+    CareCloudError,
+    ConfigurationError,
+    ExportError,
+    InterfaceError,
+    NotFoundError,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
 
-__all__ = ["Finder", "FoundByKey"]
+__all__ = ["NO_SUCH_KEY", "Finder", "FoundByKey", "Witness"]
 
 #: Most bytes of the values in a URL: servers take lines of 8 kB by default, with the path and other parameters.
 URL_BYTES: Final = 7000
@@ -28,10 +39,32 @@ MAX_VALUES: Final = 900
 #: The most look-ups for which the size of the list is not requested.
 FEW_LOOKUPS: Final = 3
 #: A value that no record has, with digits for phones: a server that finds records by it ignores the filter.
-_NO_SUCH_KEY: Final = "carecloud-async.no-such-key.000000000000001"
+NO_SUCH_KEY: Final = "carecloud-async.no-such-key.000000000000001"
 _HIDDEN: Final = "the server finds a record by it that does not show it"
 #: The status of a URL that is too long.
 _TOO_LONG: Final = 414
+#: So many look-ups of several keys that fail in a row are not the fault of their keys.
+_MANY: Final = 16
+#: How the look-up of one key fails on a server that answers others; or all look-ups, if the server is away.
+_FAILURES: Final = (ServerError, TransportError, ResponseError)
+#: What a server that is there may answer to the look-up of a key that no record has.
+_ANSWERS: Final = (BadRequestError, NotFoundError, ConfigurationError, ExportError, TakenError, TooManyError)
+
+
+class Witness:
+    """A look-up that the server answers: made again, it shows whether the server is there.
+
+    Args:
+        look_up: makes it; `None` before the first answer.
+
+    Attributes:
+        look_up: makes the last one that was answered.
+        failures: how many look-ups of several keys have failed since.
+    """
+
+    def __init__(self, look_up: Callable[[], Awaitable[object]] | None = None) -> None:
+        self.look_up: Callable[[], Awaitable[object]] | None = look_up
+        self.failures: int = 0
 
 
 @frozen(kw_only=True, repr=False)
@@ -41,11 +74,13 @@ class FoundByKey:
     Attributes:
         records: the records; keys without one are left out.
         refusals: why a key cannot be looked up.
+        failures: keys on whose look-up the server fails although it answers others; another try may succeed.
         read_at: when each key was looked up, on the monotonic clock.
     """
 
     records: Mapping[str, Sequence[bytes]] = field(factory=dict)
     refusals: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    failures: Mapping[str, CareCloudError] = field(factory=dict)
     read_at: Mapping[str, float] = field(factory=dict)
 
     def of(self, key: str | None) -> Sequence[bytes]:
@@ -56,6 +91,10 @@ class FoundByKey:
         """Return why a key cannot be looked up; empty if it can."""
         return () if key is None else self.refusals.get(key, ())
 
+    def failure(self, key: str | None) -> CareCloudError | None:
+        """Return how the look-up of a key failed; `None` if it did not."""
+        return None if key is None else self.failures.get(key)
+
 
 class Finder:
     """Finds records of a family by one key.
@@ -63,33 +102,39 @@ class Finder:
     Args:
         key: the key that names a record.
         concurrency: look-ups under way at once.
+        witness: a look-up of such records that was answered; finders for several parents may share it.
     """
 
-    def __init__(self, family: Family, key: Key, *, concurrency: int) -> None:
+    def __init__(self, family: Family, key: Key, *, concurrency: int, witness: Witness | None = None) -> None:
         self._family = family
         self.key: Key = key
         self._concurrency = concurrency
         self._most = MAX_VALUES if key.many else 1
         self._filters: bool | None = None
+        self._failed = set[str]()  # keys on whose look-up the server failed: they are looked up alone
+        self._witness = Witness() if witness is None else witness
         self._reads_list = key.needs_list or (key.by_id and key.filter is None and not family.facts.can_get)
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
         """Look records up.
 
+        The keys of a look-up on which the server fails are looked up in halves, down to the ones at fault.
+
         Args:
             keys: the values of the keys.
 
         Raises:
-            CareCloudError: the server cannot be reached, or refuses the client.
+            CareCloudError: the server cannot be reached, answers no look-up, or refuses the client.
         """
         read_at: dict[str, float] = {}
         found: dict[str, list[bytes]] = {}
         refusals: dict[str, tuple[str, ...]] = {}
+        failures: dict[str, CareCloudError] = {}
         wanted = {self.key.text(values) for values in keys}
 
         async def look(values: Sequence[tuple[str, ...]]) -> None:
             read_at.update(dict.fromkeys(map(self.key.text, values), self._family.clock.monotonic()))
-            for one, record in await self._look_up(values, refusals):
+            for one, record in await self._look_up(values, refusals, failures):
                 text = self.key.text(one)
                 if text in wanted and record not in (records := found.setdefault(text, [])):
                     records.append(record)
@@ -97,10 +142,18 @@ class Finder:
         in_groups = sorted(keys, key=lambda values: values[:-1])
         parts = [in_groups] if self._reads_list else [*self._parts(in_groups)]
         await run_all([partial(look, part) for part in parts], width=self._concurrency)
-        return FoundByKey(records=found, refusals=refusals, read_at=read_at)
+        self._failed |= failures.keys()
+        for error in failures.values():
+            if not await self._is_there(keys[0], in_doubt=len(wanted) > 1):
+                raise error
+            break
+        return FoundByKey(records=found, refusals=refusals, failures=failures, read_at=read_at)
 
     async def _look_up(
-        self, values: Sequence[tuple[str, ...]], refusals: dict[str, tuple[str, ...]]
+        self,
+        values: Sequence[tuple[str, ...]],
+        refusals: dict[str, tuple[str, ...]],
+        failures: dict[str, CareCloudError],
     ) -> Sequence[tuple[tuple[str, ...], bytes]]:
         """Look values up, in halves where they cannot be looked up together."""
         is_alone = len(values) == 1 or self._reads_list
@@ -118,6 +171,13 @@ class Finder:
             raise
         except (ConfigurationError, ExportError) as error:
             reasons = (f"{self.key.paths[-1]}: {error.problem}",)
+        except _FAILURES as error:
+            self._witness.failures += not is_alone
+            if self._witness.failures >= _MANY or not await self._is_there(values[0]):
+                raise
+            if is_alone:
+                failures.update({self.key.text(one): error for one in values})
+                return ()
         except ApiError as error:
             if error.status != _TOO_LONG:
                 raise
@@ -126,11 +186,31 @@ class Finder:
             refusals.update({self.key.text(one): reasons for one in values})
             return ()
         middle = len(values) // 2
-        first = await self._look_up(values[:middle], refusals)
-        return [*first, *await self._look_up(values[middle:], refusals)]
+        first = await self._look_up(values[:middle], refusals, failures)
+        return [*first, *await self._look_up(values[middle:], refusals, failures)]
+
+    async def _is_there(self, key: Sequence[str], *, in_doubt: bool = False) -> bool:
+        """Return whether the server answers another look-up now than the one on which it failed.
+
+        Args:
+            key: the values of a key on which it failed.
+            in_doubt: whether only a look-up that was answered before proves it. A server may answer what it need not
+                search for, and nothing else.
+        """
+        again = self._witness.look_up
+        if again is None and in_doubt:
+            return False
+        try:
+            await (self._search([(NO_SUCH_KEY,) * len(key)]) if again is None else again())
+        except _FAILURES:
+            return False
+        except _ANSWERS:
+            return True
+        return True
 
     async def _find(self, values: Sequence[tuple[str, ...]]) -> FoundRecords:
         found = await self._search(values)
+        self._witness.look_up, self._witness.failures = partial(self._search, values[:1]), 0
         if await self._may_be_hidden(values, found):
             raise TakenError(_HIDDEN)
         return found
@@ -166,7 +246,7 @@ class Finder:
             return False
         if self._filters is None:
             try:
-                self._filters = not await self._search([(*values[0][:-1], _NO_SUCH_KEY)])
+                self._filters = not await self._search([(*values[0][:-1], NO_SUCH_KEY)])
             except BadRequestError:
                 self._filters = True
         return self._filters
@@ -182,7 +262,7 @@ class Finder:
         part: list[tuple[str, ...]] = []
         size = 0
         for one in keys:
-            cost = self._cost(one)
+            cost = URL_BYTES if self._failed and self.key.text(one) in self._failed else self._cost(one)
             if part and (size + cost > URL_BYTES or len(part) >= most or one[:-1] != part[0][:-1]):
                 yield part
                 part, size = [], 0

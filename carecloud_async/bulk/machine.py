@@ -75,7 +75,7 @@ _OF_VALUES: Final = frozenset({"empty", "required", "not_allowed_value", "invali
 
 @attrs.frozen(kw_only=True)
 class TryLimits:
-    """How often a write is sent before it is refused. An equal 5xx counts while the write is sent alone.
+    """How often a write is sent, or looked up, before it is refused. An equal 5xx counts while it is sent alone.
 
     Attributes:
         failures: answers in a row with the same 5xx. Each counts as a lost answer too.
@@ -86,6 +86,10 @@ class TryLimits:
     failures: int = 3
     unavailable: int = 6
     losses: int = 20
+
+    def of(self, fault: str) -> int:
+        """Return how often a fault may repeat: a failure without a status, or one of a proxy, may be nobody's fault."""
+        return self.failures if fault.startswith("5") and not fault.startswith(_OF_PROXIES) else self.unavailable
 
 
 class State(IntEnum):
@@ -156,8 +160,7 @@ def after_an_answer(write: Write, plan: Plan, result: RowResult) -> RowResult:
 def before_sending(write: Write, plan: Plan, limits: TryLimits) -> RowResult | Plan:
     """Return the outcome of a write that was lost too often to be sent again, or else its plan."""
     fault = write.fault
-    most = limits.unavailable if fault is not None and fault.startswith(_OF_PROXIES) else limits.failures
-    if fault is not None and write.alone >= most:
+    if fault is not None and write.alone >= limits.of(fault):
         reason = f"the server failed on it {write.alone} times: {fault}"
     elif write.tries >= limits.losses:
         reason = f"sent {write.tries} times: each time the answer was lost, and no look-up showed the row's values"

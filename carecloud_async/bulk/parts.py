@@ -5,19 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async.bulk.family import Family, Key
-from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.finding import NO_SUCH_KEY, Finder, FoundByKey, Witness
 from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
+from carecloud_async.errors import CareCloudError
 
-__all__ = ["NamedPart", "PartKind", "PartWrites", "Parts"]
+__all__ = ["Decided", "FailedLookUps", "NamedPart", "PartKind", "PartWrites", "Parts"]
+
+#: Writes, each with what it does.
+Decided: TypeAlias = list[tuple[Write, RowResult | Plan]]
+#: Writes on whose look-up the server fails although it answers others.
+FailedLookUps: TypeAlias = list[tuple[Write, CareCloudError]]
 
 
 class PartKind(ABC):
@@ -110,12 +116,14 @@ class PartWrites:
         concurrency: look-ups under way at once.
         kinds: the kinds of parts, by name.
         finders: finders of the kinds that are looked up many at a time.
+        witness: a look-up among what records have that was answered.
     """
 
     owner: Family
     concurrency: int
     kinds: Mapping[str, PartKind] = field(factory=dict)
     finders: Mapping[str, Finder] = field(factory=dict)
+    witness: Witness = field(factory=Witness)
 
     @classmethod
     def of(cls, owner: Family, *, concurrency: int) -> PartWrites:
@@ -127,7 +135,9 @@ class PartWrites:
             for name, kind in kinds.items()
             if not kind.of_record
         }
-        return cls(owner=owner, concurrency=concurrency, kinds=kinds, finders=finders)
+        # Of what one record has, no other look-up shows whether the server is there.
+        witness = Witness(partial(owner.get, NO_SUCH_KEY))
+        return cls(owner=owner, concurrency=concurrency, kinds=kinds, finders=finders, witness=witness)
 
     def family(self, write: Write) -> Family:
         """Return the family that a write is made in."""
@@ -152,8 +162,8 @@ class PartWrites:
         family = kind.looked_up_in(self.owner, record_id).facts.family
         return kind.key.claim(family, kind.key.text(kind.key_of(values)))
 
-    async def decide(self, writes: Sequence[Write]) -> list[tuple[Write, RowResult | Plan]]:
-        """Look parts of one kind up, and decide.
+    async def decide(self, writes: Sequence[Write]) -> tuple[Decided, FailedLookUps]:
+        """Look parts of one kind up, and decide; see `RecordWrites.decide`.
 
         Raises:
             CareCloudError: the server cannot be reached, or refuses the client.
@@ -162,14 +172,17 @@ class PartWrites:
         found = await self._find(
             kind, [((write.record_id or "") if kind.of_record else "", write.body.parts) for write in writes]
         )
-        return [
-            (write, after_a_loss(write, self._decide(kind, write.record_id, write.body.parts, one)))
-            for write, one in zip(writes, found, strict=True)
-        ]
+        decided: Decided = []
+        failed: FailedLookUps = []
+        for write, one in zip(writes, found, strict=True):
+            if (error := _failure(kind, write.body.parts, one)) is not None:
+                failed.append((write, error))
+                continue
+            part = self._decide(kind, write.record_id, write.body.parts, one)
+            decided.append((write, after_a_loss(write, part)))
+        return decided, failed
 
-    async def check(
-        self, rows: Sequence[tuple[Write, RowResult | Plan]], *, dry_run: bool
-    ) -> list[tuple[Write, RowResult | Plan]]:
+    async def check(self, rows: Decided, *, dry_run: bool) -> tuple[Decided, FailedLookUps]:
         """Look the parts of rows up before anything is written: one that is impossible decides the row's outcome.
 
         Args:
@@ -177,12 +190,14 @@ class PartWrites:
             dry_run: whether the outcome names the parts that would be written: then all kinds are looked up.
 
         Returns:
-            the rows without the parts that are written already, and with their outcomes or plans.
+            the rows without the parts that are written already, and with their outcomes or plans; and those on the
+            look-ups of whose parts the server fails.
 
         Raises:
             CareCloudError: the server cannot be reached, or refuses the client.
         """
         checked = [*rows]
+        failed: dict[int, CareCloudError] = {}
         for kind in (kind for name, kind in self.kinds.items() if dry_run or name in self.finders):
             asking = [
                 (number, values)
@@ -195,9 +210,15 @@ class PartWrites:
             )
             for (number, values), one in zip(asking, found, strict=True):
                 write, decided = checked[number]
+                if (error := _failure(kind, values, one)) is not None:
+                    failed[number] = error
+                    continue
                 part = self._decide(kind, decided.record_id, values, one)
                 checked[number] = _with_checked(write, decided, part, values, dry_run=dry_run)
-        return checked
+        return (
+            [one for number, one in enumerate(checked) if number not in failed],
+            [(checked[number][0], error) for number, error in failed.items()],
+        )
 
     async def _find(self, kind: PartKind, parts: Sequence[tuple[str | None, Mapping[str, Any]]]) -> list[FoundByKey]:
         """Look parts up by their keys, and return what was found for each.
@@ -219,7 +240,7 @@ class PartWrites:
             finder = self.finders.get(kind.name)
             if finder is None:
                 family = kind.looked_up_in(self.owner, record_id)
-                finder = Finder(family, kind.key, concurrency=self.concurrency)
+                finder = Finder(family, kind.key, concurrency=self.concurrency, witness=self.witness)
             found[record_id] = await finder.find([*wanted[record_id].values()])
 
         await run_all([partial(find, one) for one in wanted], width=self.concurrency)
@@ -235,6 +256,10 @@ class PartWrites:
         if isinstance(decided, Plan) and decided.kind == "update" and not decided.record_id:
             return refused(f"{kind.label(values)}: the record has no id")
         return attrs.evolve(decided, read_at=found.read_at.get(text, 0.0)) if isinstance(decided, Plan) else decided
+
+
+def _failure(kind: PartKind, values: Mapping[str, Any], found: FoundByKey) -> CareCloudError | None:
+    return found.failure(kind.key.text(kind.key_of(values)))
 
 
 def _parts_of(write: Write, *, is_new: bool) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.parts import PartWrites
+from carecloud_async.bulk.parts import Decided, FailedLookUps, PartWrites
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sources.source import BATCH
 
@@ -66,11 +66,14 @@ class RecordWrites:
         if self._finder is not None:
             self._has_list = await self._finder.read_list_if_cheaper(journal, folder)
 
-    async def decide(self, writes: Sequence[Write]) -> list[tuple[Write, RowResult | Plan]]:
+    async def decide(self, writes: Sequence[Write]) -> tuple[Decided, FailedLookUps]:
         """Find the records of rows, whose keys are claimed, and decide.
 
         What the whole list showed is a hint: it ends rows that need no write. Before a write the record is looked up,
         except for a key that only the list finds: then this run alone writes the family since before it was read.
+
+        Returns:
+            the writes with what was decided, and those on whose look-ups the server fails.
 
         Raises:
             CareCloudError: the server cannot be reached, or refuses the client.
@@ -82,9 +85,17 @@ class RecordWrites:
         done = {write.id for write, one in decided if self._needs_no_look_up(one)}
         again = [write for write in writes if write.id not in done]
         decided = [(write, one) for write, one in decided if write.id in done]
-        decided += await self._decide(again, await self._find(again))
+        found = await self._find(again)
+        failed = [(write, error) for write in again if (error := found.failure(self._text(write))) is not None]
+        at_fault = {write.id for write, _ in failed}
+        decided += await self._decide([write for write in again if write.id not in at_fault], found)
         decided.sort(key=lambda one: one[0].id)
-        return await self.parts.check(decided, dry_run=self._options.dry_run)
+        checked, more = await self.parts.check(decided, dry_run=self._options.dry_run)
+        return checked, [*failed, *more]
+
+    def _text(self, write: Write) -> str | None:
+        """Return the key of a write; not `Write.key`, which an earlier version may have stored in another form."""
+        return None if self._key is None or write.body.key is None else self._key.text(write.body.key)
 
     def may_be_hidden(self, write: Write, result: RowResult) -> bool:
         """Return whether the record of a write may have been created, and its key does not show it."""
@@ -117,8 +128,7 @@ class RecordWrites:
         return decided
 
     def _decide_one(self, write: Write, found: FoundByKey) -> RowResult | Plan:
-        # Not `write.key`: an earlier version may have stored it in another form.
-        key = None if self._key is None or write.body.key is None else self._key.text(write.body.key)
+        key = self._text(write)
         if reasons := found.refusal(key):
             return refused(*reasons)
         records, options = found.of(key), self._options

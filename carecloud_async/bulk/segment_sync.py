@@ -257,7 +257,7 @@ class _Sync:
                         self._shared |= {self._same(str(one)) for one in ids}
                     if not ids:
                         self._unfound.add(key)
-                    if found.refusal(key):
+                    if found.refusal(key) or found.failure(key) is not None:
                         self._hidden.add(key)
         return wanted
 

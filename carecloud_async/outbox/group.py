@@ -71,6 +71,12 @@ class _QueueJournal(Journal):
         self._note(write for write, _, _ in given)
         self._on_lost([write.row for write, _, _ in given])
 
+    def postpone(self, writes: Iterable[Write], *, until: float) -> None:
+        """See `Journal.postpone`."""
+        given = [*writes]
+        super().postpone(given, until=until)
+        self._on_lost([write.row for write in given])
+
     def take_back(self, writes: Iterable[Write], *, until: float) -> None:
         """See `Journal.take_back`."""
         given = [*writes]

@@ -243,7 +243,9 @@ class _NewCustomers(CallKind):
         """See `CallKind.find`."""
         own = self._bulk_key
         found = await Finder(Customers(caller)._as_family(), own, concurrency=1).find([key])
-        reasons = found.refusal(text := own.text(key))
+        if (error := found.failure(text := own.text(key))) is not None:
+            raise error
+        reasons = found.refusal(text)
         if reasons:  # such as a record that does not show the key by which the server finds it
             raise TakenError("; ".join(one.rpartition(": ")[2] for one in reasons))
         return next(iter(found.of(text)), None)

@@ -57,11 +57,13 @@ class LoyaltyServer(httpx.AsyncBaseTransport):
         faults: faults of the writes to come, one each: `before` and `after` lose the answer, seconds write late.
         strange: entries that end every list.
         reads: how many reads there were.
+        failing: customer → the status with which the server always answers reads of that customer.
     """
 
     def __init__(self, clock):
         self.purchases, self.points, self.credits, self.statuses, self.bills = [], [], [], [], []
         self.sent, self.faults, self.strange, self.reads = [], [], [], 0
+        self.failing = {}
         self._clock, self._late = clock, []
 
     async def handle_async_request(self, request):
@@ -73,6 +75,9 @@ class LoyaltyServer(httpx.AsyncBaseTransport):
         if request.method == "GET":
             self.reads += 1
             wanted = {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}
+            for customer_id in {wanted.get("customer_id"), path.split("/")[2:3][0] if path.count("/") > 2 else None}:
+                if customer_id in self.failing:
+                    return httpx.Response(self.failing[customer_id])
             return self._read(path, wanted)
         self.sent.append(path)
         body = json.loads(request.content)

@@ -65,7 +65,7 @@ async def test_a_run_that_goes_on_and_stops_again_keeps_what_it_holds(clock, tmp
     async with client_of(server, clock) as client:
         with pytest.raises(StoppedError):
             await client.customers.bulk_write(people(1), on_progress=stop_when_it_waits, **options)
-        server.reads = [403] * 3
+        server.reads = [403] * 10
         with pytest.raises(Exception, match="403"):
             await client.customers.bulk_write(people(1), **options)
         server.reads = []

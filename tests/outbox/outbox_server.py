@@ -60,11 +60,12 @@ class TillServer(httpx.AsyncBaseTransport):
         shown: what purchases show in another way than it was sent.
         spelled, amounts: how ids of other systems, and amounts of histories, are shown.
         refused: bill ids that are refused.
+        broken: customers on whose lists the server fails.
         arrived: called before each request is worked on.
     """
 
     def __init__(self, clock):
-        self.done, self.faults, self.refused = [], [], set()
+        self.done, self.faults, self.refused, self.broken = [], [], set(), set()
         self.away = False
         self.shown = {}
         self.spelled = self.amounts = lambda value: value
@@ -106,6 +107,8 @@ class TillServer(httpx.AsyncBaseTransport):
                 self.done.append((path, body))
 
     def _read(self, path, query):
+        if query.get("customer_id") in self.broken:
+            return httpx.Response(500)
         key = path.strip("/").replace("-", "_")
         if path.startswith("/customers/"):
             return answer(self.customers[path.rpartition("/")[2]])

@@ -119,6 +119,22 @@ async def test_a_part_of_a_reference_is_another_operation(client, server, path):
     assert server.notes() == ["[ref: B10]", "[ref: B1]"]
 
 
+async def test_an_entry_whose_look_up_fails_alone(client, server, path):
+    """Points of a customer whose history the server cannot list fail with that reason, and all others are given."""
+    server.broken = {"c2"}
+    async with client.outbox(path) as outbox:
+        for number in range(6):
+            points = {"customer_id": f"c{number}", "amount": 5, "reference": f"B{number}"}
+            await outbox.put(client.points.assign_points, **points)
+        assert not await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert (failed.label, failed.reasons) == (
+        "points.assign_points B2",
+        ("the server failed 3 times on its look-up: 500",),
+    )
+    assert sorted(server.notes()) == [f"[ref: B{number}]" for number in (0, 1, 3, 4, 5)]
+
+
 async def test_points_that_are_taken_from_a_history_without_signs(client, server, path):
     """Taken points whose answer is lost are found in a history that shows amounts without signs, and taken once."""
     server.faults, server.amounts = ["cut"], abs

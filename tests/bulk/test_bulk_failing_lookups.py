@@ -1,0 +1,193 @@
+"""Look-ups on which the server fails: one key keeps no other row up, and a server that is away refuses no row."""
+
+import httpx
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, connect, counts, people, read
+from loyalty_server import LoyaltyServer
+
+from carecloud_async import ConnectionFailedError, RetryPolicy, ServerError
+
+pytestmark = pytest.mark.anyio
+
+BY_EMAIL = {"match": "email", "defaults": SOURCE}
+
+
+def amounts(count):
+    """Rows of points, one for each customer."""
+    return [{"customer_id": f"c{one}", "reference": f"B{one}", "amount": one + 1} for one in range(count)]
+
+
+class FailingServer(CustomerServer):
+    """Fails on look-ups of some addresses, or of all.
+
+    Attributes:
+        failing: the addresses; with `*` every read fails.
+        status: the status of these answers; 0 hangs up.
+        failed: how many there were.
+    """
+
+    def __init__(self, clock, *failing, status=500):
+        super().__init__(clock)
+        self.failing, self.status, self.failed = {*failing}, status, 0
+
+    def _read(self, path, query, length):
+        asked = httpx.QueryParams(query).get_list("email_list[]")
+        if self.failing & {*asked, "*"}:
+            self.failed += 1
+            if not self.status:
+                raise httpx.ReadError("cut")
+            return httpx.Response(self.status)
+        return super()._read(path, query, length)
+
+
+@pytest.mark.parametrize(("status", "tries"), [(500, 3), pytest.param(504, 6, marks=pytest.mark.thorough)])
+async def test_a_customer_whose_history_cannot_be_read(clock, tmp_path, status, tries):
+    """The row is refused with the reason after some tries, and all others are written, whatever their number."""
+    server, results = LoyaltyServer(clock), tmp_path / "results.jsonl"
+    server.failing["c3"] = status
+    async with client_of(server, clock) as client:
+        report = await client.points.bulk_write(amounts(30), match="reference", results=results)
+        assert counts(report) == {"created": 29, "refused": 1}
+        assert read(results)[3]["reasons"] == [f"the server failed {tries} times on its look-up: {status}"]
+        assert len(server.points) == 29
+        alone = await client.points.bulk_write(amounts(30)[3:4], match="reference")
+    assert counts(alone) == {"refused": 1}
+
+
+@pytest.mark.parametrize("status", [504, *(pytest.param(one, marks=pytest.mark.thorough) for one in (500, 0))])
+async def test_a_key_that_breaks_the_look_up_of_many(clock, tmp_path, status):
+    """The keys of a look-up on which the server fails are halved: the rows at fault are refused, the others written."""
+    rows = people(60)
+    server = FailingServer(clock, rows[7]["email"], rows[45]["email"], status=status)
+    results = tmp_path / "results.jsonl"
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(rows, results=results, **BY_EMAIL)
+    assert counts(report) == {"created": 58, "refused": 2}
+    assert [number for number, one in enumerate(read(results)) if one["outcome"] == "refused"] == [7, 45]
+    assert all("on its look-up" in one["reasons"][0] for one in read(results) if one["outcome"] == "refused")
+
+
+async def test_a_look_up_that_succeeds_later(clock):
+    """A key whose look-up fails for a while is looked up again, and its row is written."""
+    server = LoyaltyServer(clock)
+    server.failing["c3"] = 504
+    async with client_of(server, clock) as client:
+
+        def on_progress(progress):
+            if progress.waits_for:
+                assert progress.waits_for == "look-ups on which the server failed (1 rows)"
+                server.failing.clear()
+
+        report = await client.points.bulk_write(amounts(30), match="reference", on_progress=on_progress)
+    assert counts(report) == {"created": 30}
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+async def test_a_server_that_is_away_refuses_no_row(clock, tmp_path, rows):
+    """If no look-up is answered, the run ends as before, after few requests; it goes on when the server is back."""
+    server, arguments = (
+        FailingServer(clock, "*", status=503),
+        {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL},
+    )
+    async with client_of(server, clock) as client:
+        with pytest.raises(ServerError):
+            await client.customers.bulk_write(people(rows), **arguments)
+        assert server.failed <= 8
+        server.failing.clear()
+        assert counts(await client.customers.bulk_write(people(rows), **arguments)) == {"created": rows}
+
+
+@pytest.mark.parametrize("away", [20, pytest.param(30, marks=pytest.mark.thorough)])
+async def test_a_server_that_goes_away_meanwhile_refuses_no_row(clock, tmp_path, away):
+    """Look-ups that were answered prove nothing later: after them the run ends with an error, and goes on after it."""
+    server, arguments = LoyaltyServer(clock), {"match": "reference", "journal": tmp_path / "j.db", "resume": True}
+    rows = amounts(40)
+    server.failing["c3"] = 500
+
+    class Away(httpx.AsyncBaseTransport):
+        """The server, which cannot be reached after some reads."""
+
+        async def handle_async_request(self, request):
+            if server.reads >= away:
+                raise httpx.ReadError("cut", request=request)
+            return await server.handle_async_request(request)
+
+    async with client_of(Away(), clock) as client:
+        with pytest.raises(ConnectionFailedError):
+            await client.points.bulk_write(rows, concurrency=5, **arguments)
+    server.failing.clear()
+    async with client_of(server, clock) as client:
+        report = await client.points.bulk_write(rows, **arguments)
+    assert counts(report) == {"created": 40}
+    assert len(server.points) == 40
+
+
+async def test_no_look_up_of_any_customer_is_answered(clock):
+    """A server that answers what it need not search for, and fails on every key, is not there: no row is refused."""
+    server = LoyaltyServer(clock)
+    server.failing |= {f"c{one}": 504 for one in range(20)}
+    async with client_of(server, clock) as client:
+        with pytest.raises(ServerError):
+            await client.points.bulk_write(amounts(20), match="reference")
+    assert not server.sent
+
+
+async def test_a_lost_answer_whose_look_up_fails_is_unknown(clock, tmp_path):
+    """A row that may have been written, and on whose look-up the server fails, is unknown and not refused."""
+    server, results = LoyaltyServer(clock), tmp_path / "results.jsonl"
+    server.faults = ["after"]
+    rows = amounts(2)
+
+    class Failing(httpx.AsyncBaseTransport):
+        """The server, which fails on the customer whose answer was lost."""
+
+        async def handle_async_request(self, request):
+            answer = await server.handle_async_request(request)
+            if answer.status_code == 503:
+                server.failing[server.points[0]["customer_id"]] = 500
+            return answer
+
+    async with client_of(Failing(), clock) as client:
+        report = await client.points.bulk_write(rows, match="reference", concurrency=1, results=results)
+    assert counts(report) == {"created": 1, "unknown": 1}
+    assert "failed 3 times on its look-up: 500" in str([one["reasons"] for one in read(results)])
+
+
+async def test_a_part_whose_look_up_fails(sandbox, tmp_path):
+    """A row is refused whose properties the server fails to list; the properties of other customers are written."""
+    failing = set()
+
+    class Failing(httpx.AsyncBaseTransport):
+        """The sandbox, which fails on the properties of one customer."""
+
+        async def handle_async_request(self, request):
+            path = request.url.path
+            if path.endswith("/property-records") and path.split("/")[-2] in failing:
+                return httpx.Response(500)
+            return await sandbox.transport().handle_async_request(request)
+
+    async with connect(sandbox, transport=Failing()) as client:
+        found = [one.customer_id for one in await client.customers.list().collect(limit=6)]
+        failing.add(found[2])
+        kind = (
+            await client.customer_properties.list(name="Shoe").first()
+            or await client.customer_properties.list().first()
+        )
+        rows = [{"customer_id": one, f"property.{kind.property_id}": "7"} for one in found]
+        results = tmp_path / "results.jsonl"
+        report = await client.customers.bulk_write(rows, match="customer_id", results=results)
+    assert counts(report)["refused"] == 1
+    assert read(results)[2]["outcome"] == "refused"
+    assert "failed 3 times on its look-up: 500" in read(results)[2]["reasons"][0]
+
+
+async def test_a_server_that_answers_no_look_up_of_many_keys(clock):
+    """Look-ups of many keys that fail all, on a server that answers others, end the run after a bounded number."""
+    rows = people(150)
+    server = FailingServer(clock, *(one["email"] for one in rows[1:]))
+    async with client_of(server, clock, retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(ServerError):
+            await client.customers.bulk_write(rows, **BY_EMAIL)
+    assert server.failed < 50
+    assert not server.customers
