@@ -34,6 +34,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    gc.disable()  # until all tests are collected: nothing is garbage before
     # Bulk writes keep a registry in the user's state folder. Tests have one of their own, and so do their processes.
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="carecloud-tests-")
     settings.load_profile("thorough" if _is_thorough(config) else "quick")
@@ -85,6 +86,7 @@ def pytest_collection_finish():
     given(strategies.none())(lambda _: None)()
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

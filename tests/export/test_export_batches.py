@@ -7,6 +7,7 @@ import anyio
 import pytest
 from export_help import ListServer, ids
 from kit import connect
+from thorough import variants
 
 from carecloud_async import BadRequestError, ConfigurationError, ExportError
 from carecloud_async.sandbox import Sandbox
@@ -53,7 +54,7 @@ async def test_an_empty_list_has_the_schema():
     assert batches.report.records == 0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *variants(1, 2, 3)])
 async def test_a_stream_is_exact_under_change(seed):
     """A record that stays in the list is in exactly one batch while others come and go at every page."""
     import random

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from thorough import is_thorough
+from thorough import is_thorough, variants
 
 CHILD = Path(__file__).with_name("cancel_child.py")
 
@@ -29,12 +29,8 @@ def run(*arguments):
     ("kind", "order"),
     [
         ("changed", "id"),
-        ("jsonl", "shuffled"),
-        pytest.param("csv", "shuffled", marks=pytest.mark.thorough),
-        pytest.param("parquet", "shuffled", marks=pytest.mark.thorough),
-        pytest.param("gz", "shuffled", marks=pytest.mark.thorough),
-        pytest.param("csv", "id", marks=pytest.mark.thorough),
-        ("arrow", "id"),
+        *variants(("jsonl", "shuffled"), ("csv", "shuffled"), ("parquet", "shuffled"), ("gz", "shuffled")),
+        *variants(("csv", "id"), ("arrow", "id")),
     ],
 )
 def test_task_cancel_at_any_step(kind, order):
@@ -46,9 +42,7 @@ def test_task_cancel_at_any_step(kind, order):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
-@pytest.mark.parametrize(
-    "kind", ["pipe.csv.gz", pytest.param("pipe.jsonl", marks=pytest.mark.thorough), "pipe.parquet"]
-)
+@pytest.mark.parametrize("kind", ["pipe.csv.gz", *variants("pipe.jsonl", "pipe.parquet")])
 def test_task_cancel_while_a_pipe_is_written(kind):
     """An export into a pipe that is cancelled ends its thread and closes the pipe."""
     ends, errors = run("cancel", kind, "id", 0, 64, 9 if is_thorough() else 15)
@@ -57,9 +51,7 @@ def test_task_cancel_while_a_pipe_is_written(kind):
     assert ends["cancelled"] >= 3
 
 
-@pytest.mark.parametrize(
-    ("kind", "order"), [("changed", "id"), pytest.param("csv", "shuffled", marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize(("kind", "order"), [("changed", "id"), *variants(("csv", "shuffled"))])
 def test_ctrl_c_at_any_time(kind, order):
     """Ctrl-C ends an export with KeyboardInterrupt and nothing else; pressed twice, Python does not crash."""
     ends, errors = run("ctrl-c", kind, order, 1, 60, 7 if is_thorough() else 12)

@@ -10,6 +10,7 @@ from export_help import every_page, ids, records
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import connect
+from thorough import variants
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._base.project import Project
@@ -77,7 +78,7 @@ async def test_the_edge_is_in(tmp_path):
             assert sorted(ids(tmp_path / "c.jsonl")) == sorted(at_edge + after + timeless(sandbox))
 
 
-@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("concurrency", [*variants(1), 8])
 async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
     """Everyone who changed before the export is in, though every page changes and deletes others."""
     sandbox = Sandbox(customers=1500, seed=1)
@@ -105,12 +106,12 @@ async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
 
 
 async def test_shuffled_ties_are_counted_and_read_whole(tmp_path):
-    """A thousand changes in one second, in another order on every page: all are found, in the order of ids at last."""
-    sandbox = Sandbox(customers=1500, seed=1)
-    changed = change(sandbox, range(1000), "2026-11-10 12:00:00")
+    """Many changes in one second, in another order on every page: all are found, in the order of ids at last."""
+    sandbox = Sandbox(customers=600, seed=1)
+    changed = change(sandbox, range(400), "2026-11-10 12:00:00")
     sandbox.settings.unstable_ties = True
     async with connect(sandbox) as client:
-        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
+        report = await client.customers.list(count=40).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
     assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed + timeless(sandbox))
     assert report.exact
 
@@ -211,7 +212,7 @@ async def test_a_state_file_makes_a_nightly_job_one_line(tmp_path):
         assert await night("3.jsonl") == sorted(changed)
 
 
-@pytest.mark.parametrize("when", range(1, 12))
+@pytest.mark.parametrize("when", [1, 2, 3, *variants(*range(4, 12))])
 async def test_a_record_without_a_time_that_changes_during_a_night_is_in_the_next(tmp_path, when):
     """What the state remembers of it is the text in the file, and not the text that a later page showed."""
     names, state = hexes(60), tmp_path / "state"

@@ -11,6 +11,7 @@ import pytest
 from export_help import ids
 from fsspec.implementations.memory import MemoryFileSystem
 from kit import connect
+from thorough import variants
 
 from carecloud_async import ExportError
 from carecloud_async.sandbox import Sandbox
@@ -23,7 +24,7 @@ CHILD = Path(__file__).with_name("end_child.py")
     ("name", "protocol", "resume", "overwrite"),
     [
         pytest.param("c.jsonl", "", True, True, marks=pytest.mark.thorough),
-        ("c.jsonl", "", True, False),
+        pytest.param("c.jsonl", "", True, False, marks=pytest.mark.thorough),
         pytest.param("c.jsonl", "", False, True, marks=pytest.mark.thorough),
         pytest.param("c.csv.gz", "", True, True, marks=pytest.mark.thorough),
         pytest.param("c.csv", "", True, False, marks=pytest.mark.thorough),
@@ -131,8 +132,8 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 """
 
 
-@pytest.mark.parametrize("state", ["", "state"])
-@pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("state", ["", *variants("state")])
+@pytest.mark.parametrize("rounds", [3, *variants(100)])
 def test_processes_that_export_to_one_file_take_turns(tmp_path, rounds, state):
     """Three at once: each is refused while another one exports, none fails otherwise, and the file is whole."""
     sandbox, target = Sandbox(customers=120, seed=1), tmp_path / "c.jsonl"

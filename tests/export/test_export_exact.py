@@ -8,7 +8,7 @@ from export_help import ListServer, ids
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit import connect
-from thorough import examples
+from thorough import examples, variants
 
 from carecloud_async import ExportError
 from carecloud_async.sandbox import Sandbox
@@ -21,8 +21,8 @@ def hexes(count, seed=1):
     return [f"{dice.getrandbits(64):016x}" for _ in range(count)]
 
 
-@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.thorough), 8])
-@pytest.mark.parametrize("kind", ["delete", "insert", "both"])
+@pytest.mark.parametrize("concurrency", [*variants(1), 8])
+@pytest.mark.parametrize("kind", [*variants("delete", "insert"), "both"])
 async def test_no_record_that_stays_is_missing_or_twice(tmp_path, kind, concurrency):
     """4,000 customers while every page deletes three, inserts three or both, with a server that caps count at 150."""
     sandbox = Sandbox(customers=4000, seed=1, max_count=150)
@@ -49,7 +49,9 @@ async def test_no_record_that_stays_is_missing_or_twice(tmp_path, kind, concurre
     assert not sandbox.violations
 
 
-@pytest.mark.parametrize(("customers", "count", "cap"), [(4000, 1000, 150), (1000, 100, None), (1500, 1000, 150)])
+@pytest.mark.parametrize(
+    ("customers", "count", "cap"), [*variants((4000, 1000, 150)), (1000, 100, None), (1500, 1000, 150)]
+)
 async def test_a_calm_export_costs_two_requests_more_than_pages(tmp_path, customers, count, cap):
     """Nothing changes: no change is reported, one pass in the order of ids, hardly a request more than needed."""
     sandbox = Sandbox(customers=customers, seed=1, max_count=cap)
@@ -63,7 +65,7 @@ async def test_a_calm_export_costs_two_requests_more_than_pages(tmp_path, custom
     assert report.requests == sandbox.count("GET /customers") <= -(-customers // (cap or count)) + 2
 
 
-@pytest.mark.parametrize("customers", [0, 1, 2, 49, 50, 51, 98, 99, 100])
+@pytest.mark.parametrize("customers", [0, 1, *variants(2), 49, 50, 51, *variants(98, 99, 100)])
 async def test_lists_of_every_length_are_whole(tmp_path, customers):
     """Lists that end on a page's edge, are empty or short are exported whole."""
     sandbox = Sandbox(customers=customers, seed=1)
@@ -204,7 +206,7 @@ async def test_the_same_page_for_ever_is_an_error(tmp_path):
     assert not (tmp_path / "c.jsonl").exists()
 
 
-@pytest.mark.parametrize("lie", [{"total_items": 10}, {"total_items": 10**7}, {"total_items": 0}])
+@pytest.mark.parametrize("lie", [{"total_items": 10}, {"total_items": 10**7}, *variants({"total_items": 0})])
 async def test_a_total_that_lies_changes_nothing(tmp_path, lie):
     """Totals too low and too high give the whole list, in at most three readings of two flights beyond the end."""
     sandbox = Sandbox(customers=1000, seed=1, max_count=100)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from export_help import every_page, ids, records
 from kit import connect, served
+from thorough import variants
 
 from carecloud_async import ConfigurationError, ExportError
 from carecloud_async._lists.export.formats.compression import zstd_unpacking
@@ -151,7 +152,7 @@ async def test_an_unknown_field_names_the_nearest(sandbox, tmp_path, name):
     assert sandbox.count() == 0
 
 
-@pytest.mark.parametrize("name", ["c.jsonl", "c.csv.gz", "c.parquet"])
+@pytest.mark.parametrize("name", [*variants("c.jsonl", "c.csv.gz"), "c.parquet"])
 async def test_a_url_is_a_target(sandbox, tmp_path, monkeypatch, name):
     """URLs of fsspec are written whole, refused when they exist, and remembered by a resume."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -333,7 +334,7 @@ async def test_a_parquet_export_that_is_stopped_leaves_no_noise(tmp_path):
     gc.collect()
 
 
-@pytest.mark.parametrize("name", ["c.csv", "c.csv.gz", "c.parquet"])
+@pytest.mark.parametrize("name", [*variants("c.csv"), "c.csv.gz", "c.parquet"])
 async def test_a_resumed_file_is_the_same(tmp_path, name):
     """Written from the journal after a stop, or as the records come: the bytes are the same."""
     sandbox = Sandbox(customers=1200, seed=1)

@@ -10,7 +10,7 @@ from change_server import ChangeServer, hexes, old_times
 from export_help import ids
 from list_machine import ListMachine
 from lying_list import LIES, LaggingList, LyingList
-from thorough import examples
+from thorough import examples, variants
 
 SIZE = 2350
 
@@ -40,7 +40,7 @@ def lying(lie, seed, *, order="text", most=0):
     )
 
 
-@pytest.mark.parametrize("order", ["text", pytest.param("shuffled", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("order", ["text", *variants("shuffled")])
 @pytest.mark.parametrize("lie", LIES)
 def test_a_calm_list_that_hides_records_is_whole_or_not_exact(tmp_path, lie, order):
     """Rows left out, neighbours hidden from some answers, replicas that lag: an exact file has every record."""
@@ -69,7 +69,7 @@ def test_a_replica_that_lags_is_read_again_and_not_exact(tmp_path):
     assert (report.exact, report.passes) == (False, 3)
 
 
-@pytest.mark.parametrize("most", [1, 3])
+@pytest.mark.parametrize("most", [1, *variants(3)])
 @pytest.mark.parametrize("lie", ["drops", "lags"])
 def test_deletions_do_not_account_for_what_every_page_leaves_out(tmp_path, lie, most):
     """Records that come and go between all answers do not hide that each page leaves out rows, or ends too early."""
@@ -119,7 +119,7 @@ def test_records_deleted_in_the_middle_are_confirmed_by_the_answers_after_it(tmp
     assert report.records == 588
 
 
-@pytest.mark.parametrize("most", [0, 1, 3])
+@pytest.mark.parametrize("most", [0, *variants(1), 3])
 def test_an_honest_list_is_exact(tmp_path, most):
     """Creations and deletions between any two answers: exact; a calm list costs two requests more than its pages."""
     for seed in range(examples(3)):

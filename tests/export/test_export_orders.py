@@ -8,7 +8,7 @@ from erratic_plan import ErraticPlan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from list_machine import ListMachine, ListWithNull
-from thorough import examples
+from thorough import examples, variants
 
 from carecloud_async import ExportError
 
@@ -114,8 +114,10 @@ def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, reco
     assert report.passes == 1 or records < 25  # a few records in tiny pages are read until their order is no chance
 
 
-@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.thorough), 8])
-@pytest.mark.parametrize(("first", "count", "page"), [(1, 300, 9), (1, 300, 5), (91, 1209, 8), (91, 1209, 5)])
+@pytest.mark.parametrize("concurrency", [*variants(1), 8])
+@pytest.mark.parametrize(
+    ("first", "count", "page"), [(1, 300, 9), (1, 300, 5), (91, 1209, 8), *variants((91, 1209, 5))]
+)
 def test_numbers_in_text_lose_no_record_to_one_deletion(tmp_path, first, count, page, concurrency):
     """The first page fits the order of numbers and that of text; one record is deleted after it."""
 
@@ -146,7 +148,7 @@ def test_order_that_ignores_case_loses_no_record(tmp_path):
     assert report.passes == 1
 
 
-@pytest.mark.parametrize("total", ["true", "none", "low", "high"])
+@pytest.mark.parametrize("total", ["true", *variants("none", "low", "high")])
 @pytest.mark.parametrize("order", ["text", "shuffled"])
 def test_one_record_a_page_is_read_whole_and_not_exact(tmp_path, order, total):
     """A calm list of 50 whose server sends one record at a time, with any total."""

@@ -119,7 +119,7 @@ async def test_damaged_ids_on_resume_are_refused(tmp_path):
 @pytest.mark.anyio
 async def test_a_full_disk_under_the_ids_loses_nothing(tmp_path, monkeypatch):
     """An export whose ids find no room ends with one sentence, and goes on when there is room."""
-    server = ListServer([f"{one:08x}" for one in range(3000)], order="shuffled")
+    server = ListServer([f"{one:08x}" for one in range(1500)], order="shuffled")
     path = tmp_path / "c.jsonl"
     async with server.client() as client:
         with monkeypatch.context() as patch:

@@ -9,6 +9,7 @@ import pytest
 from change_server import hexes
 from export_help import ids
 from spelling_server import NOW, SPELLINGS, SpellingServer
+from thorough import variants
 
 from carecloud_async._lists.export.reading.times import NEVER, NoTime, ZoneFit, judge_zone, possible_lag, read_time
 
@@ -109,10 +110,9 @@ async def by_arrow(server, folder):
 
 WAYS = [
     (by_changed_since, False, 10),
-    (by_changed_since, True, 200),
-    (by_state, False, 10),
+    *variants((by_changed_since, True, 200), (by_state, False, 10)),
     (by_changes, True, 10),
-    (by_arrow, False, 200),
+    *variants((by_arrow, False, 200)),
 ]
 
 
