@@ -50,7 +50,7 @@ def test_each_python_that_is_named_is_tested():
 
 
 def test_the_next_httpx_is_not_taken():
-    """httpx 1.0 has another API, and its pre-releases are published."""
+    """Version 1.0 has another API, and its pre-releases are published."""
     (httpx,) = (one for one in map(Requirement, PROJECT["dependencies"]) if one.name == "httpx")
     assert not httpx.specifier.contains("1.0.dev3", prereleases=True)
 
