@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 import anyio
 import typer
 
-from carecloud_async._base.runtime.clock import SystemClock, boot_id
+from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, put, say
 from carecloud_async.cli.failures import FAILED, UsageError, explain
@@ -139,7 +139,7 @@ def _lines(queue: OutboxQueue) -> Iterator[str]:
             why = "; ".join(one.reasons)
             yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
     settle = queue.settle_seconds
-    for entry in queue.waiting_entries(limit=_MOST_LISTED, now=SystemClock().monotonic(), boot=boot_id()):
+    for entry in queue.waiting_entries(limit=_MOST_LISTED, boot=boot_id()):
         why = "; ".join(reasons_to_wait(entry, settle))
         yield f"{entry.id}\t{_moment(entry.put_at)}\t{entry.label}\twaiting\t{why}"
 

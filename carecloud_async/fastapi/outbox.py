@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fastapi.dependencies import DEFAULT_NAME, Lifespan, state_key
 from carecloud_async.outbox import Outbox, OutboxError
-from carecloud_async.outbox.queue import KIND
+from carecloud_async.outbox.tables import KIND
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud

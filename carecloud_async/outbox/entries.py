@@ -88,9 +88,12 @@ class Entries:
             self._targets[kind] = self._make_target(kind)
         return self._targets[kind]
 
-    def claim(self, kind: str, key: str) -> str:
-        """Return what is claimed before the key of an entry is looked up."""
-        target = self.target(kind)
+    def claim(self, kind: str, key: str) -> str | None:
+        """Return what is claimed before the key of an entry is looked up; `None` if its kind is not known."""
+        try:
+            target = self.target(kind)
+        except NotForOutboxError:
+            return None
         return target.key.claim(target.family.facts.family, key)
 
     def _make_target(self, kind: str) -> Target:

@@ -16,4 +16,4 @@ class NotForOutboxError(OutboxError, ConfigurationError):
 
 
 class KeyInUseError(NotForOutboxError):
-    """Another call with this key, and with other content, is in the outbox; nothing was stored."""
+    """Another call with this key, and with other content, is in the outbox or was sent today; nothing was stored."""

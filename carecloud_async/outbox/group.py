@@ -16,7 +16,7 @@ from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.machine import TryLimits
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.report import BulkProgress
-from carecloud_async.bulk.rows import LoadedRow, Plan, Write, unpack
+from carecloud_async.bulk.rows import LoadedRow, Plan, Write
 from carecloud_async.bulk.tables import WRITES
 from carecloud_async.outbox.entries import Target
 from carecloud_async.outbox.queue import OutboxQueue
@@ -50,7 +50,7 @@ class _QueueJournal(Journal):
         super().__init__(None, keep_rows=False)
         self._queue = queue
         self._on_lost = on_lost
-        self.load([LoadedRow(number=one.id, line=one.id, key=one.key, checked=unpack(one.body)) for one in entries])
+        self.load([LoadedRow(number=one.id, line=one.id, key=one.key, checked=one.checked) for one in entries])
         self._restore(entries, settle_seconds)
 
     @property
@@ -93,10 +93,10 @@ class _QueueJournal(Journal):
     def _restore(self, entries: Sequence[QueuedEntry], settle_seconds: float) -> None:
         """Let entries go on where they were."""
         values = [
-            (int(now.state), _packed(now), now.lost_at, now.lost_at + settle_seconds, now.tries, now.alone, now.fault,
-             one.id * WRITES)
+            (int(now.state), _packed(now), now.lost_at, 0 if now.lost_at is None else now.lost_at + settle_seconds,
+             now.tries, now.alone, now.fault, one.id * WRITES)
             for one in entries
-            if (now := one.progress).lost_at is not None
+            if (now := one.progress).intent is not None
         ]  # fmt: skip
         self._update("state = ?, intent = ?, lost_at = ?, due = ?, tries = ?, alone = ?, fault = ?", values)
         self._on_lost([one.id for one in entries if one.progress.lost_at is not None])

@@ -102,7 +102,8 @@ class Outbox:
     async def put(self, method: Any, /, *args: Any, reference: str | None = None, **kwargs: Any) -> int:
         """Store a call durably, to be sent as soon as the server can be reached.
 
-        The call is checked first. The same call put again is stored once: its key names it.
+        The call is checked first. The same call put again is stored once, also within a day after it was sent: its key
+        names it.
 
         Args:
             method: a method of the client, such as `client.purchases.send_purchase`.
@@ -115,17 +116,18 @@ class Outbox:
 
         Raises:
             NotForOutboxError: an outbox cannot send it exactly once, or an argument is wrong; the message says why.
-            KeyInUseError: another call with this key, and with other content, is in the outbox.
+            KeyInUseError: another call with this key, and with other content, is in the outbox, or was sent within the
+                last day.
             InterfaceError: the identity may not make the call.
             TypeError: the arguments do not fit the method.
             OutboxError: the outbox is not open, its file was moved or removed, or the disk refuses; nothing was stored.
         """
         queue, dispatcher = self._opened()
         entry = self._entries.make(method, args, kwargs, reference)
-        number, is_own = await run_in_thread(partial(queue.put, entry, put_at=self._clock.time()), limit=_PUTTING)
-        if not is_own:
+        number, other = await run_in_thread(partial(queue.put, entry), limit=_PUTTING)
+        if other:
             call = entry.label.partition(" ")[0]
-            problem = f"{call}: another call with this key is in the outbox already, as entry {number}"
+            problem = f"{call}: another call with this key {other}, as entry {number}"
             raise KeyInUseError(problem, fix=OUTBOX_KEY_IN_USE)
         dispatcher.wake()
         return number
@@ -220,16 +222,15 @@ class Outbox:
         """Open the file and the claims, and take up what an earlier process left. Blocks."""
         scope = scope_of(self._caller)
         binding = {name: hashlib.sha256(value.encode()).hexdigest()[:32] for name, value in scope.items()}
-        self._queue = queue = OutboxQueue.open(self._path, binding=binding)
+        self._queue = queue = OutboxQueue.open(self._path, binding=binding, clock=self._clock)
         settle, boot = settle_seconds(self._caller), boot_id()
         claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle, boot=boot)
         self._claims = claims.__enter__()
-        now = self._clock.monotonic()
-        earlier = queue.begin(owner=claims.owner, now=now, settle_seconds=settle, boot=boot)
+        earlier = queue.begin(owner=claims.owner, settle_seconds=settle, boot=boot)
         for owner in earlier:
             claims.adopt(owner)
         queue.forget_earlier_owners(claims.owner)
-        claims.keep_only([self._entries.claim(kind, key) for kind, key in queue.lost_keys()])
+        claims.keep_only([claim for lost in queue.lost_keys() if (claim := self._entries.claim(*lost)) is not None])
 
     def _close(self) -> None:
         """Close what was opened. Blocks."""

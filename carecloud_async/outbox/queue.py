@@ -13,48 +13,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from carecloud_async._base.runs import Database, RunFile, RunKind
+from carecloud_async._base.runs import Database, RunFile
+from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async.bulk.machine import State
-from carecloud_async.bulk.outcome import RowResult
-from carecloud_async.bulk.rows import Intent
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.rows import Intent, unpack
 from carecloud_async.bulk.tables import WRITTEN
-from carecloud_async.errors import CareCloudError
-from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, Fix
+from carecloud_async.outbox import past
 from carecloud_async.outbox.commits import Commits
-from carecloud_async.outbox.errors import OutboxError
-from carecloud_async.outbox.queue_values import FailedEntry, NewEntry, Progress, QueuedEntry, WaitingEntry
+from carecloud_async.outbox.queue_values import (
+    FailedEntry,
+    NewEntry,
+    Progress,
+    QueuedEntry,
+    WaitingEntry,
+    problem_of,
+    problem_words,
+)
+from carecloud_async.outbox.tables import KIND
 
-__all__ = ["KIND", "OutboxQueue"]
+__all__ = ["OutboxQueue"]
 
 T = TypeVar("T")
 
-#: `once` is what no other entry may have: the key of something that is made. `ready` is 1 for one entry of a
-#: lane. Entries that ended well are deleted; those that failed stay, with `outcome` and `reasons`.
-_TABLES: Final = (
-    """CREATE TABLE entries (
-        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, once TEXT, lane TEXT NOT NULL,
-        label TEXT NOT NULL, put_at REAL NOT NULL, body BLOB NOT NULL, state INTEGER NOT NULL DEFAULT 0,
-        ready INTEGER NOT NULL, intent TEXT, lost_at REAL, tries INTEGER NOT NULL DEFAULT 0,
-        alone INTEGER NOT NULL DEFAULT 0, fault TEXT, outcome TEXT, reasons TEXT
-    )""",
-    "CREATE UNIQUE INDEX by_once ON entries (once) WHERE once IS NOT NULL",
-    f"CREATE INDEX by_lane ON entries (lane, id) WHERE state < {State.ENDED}",
-    "CREATE INDEX by_ready ON entries (kind, id) WHERE ready = 1",
-    f"CREATE INDEX by_failure ON entries (id) WHERE state = {State.ENDED}",
-)
-
-KIND: Final = RunKind(
-    name="outbox",
-    file="an outbox",
-    each="project",
-    own="a file",
-    version=1,
-    tables=_TABLES,
-    error=OutboxError,
-    begin_again=OUTBOX_DAMAGED,
-    full=OUTBOX_FULL,
-    work="program",
-)
+_CLOCK: Final = SystemClock()
 
 #: The kinds of the entries that are ready: one look at the index each.
 _READY_KINDS: Final = """
@@ -64,6 +46,7 @@ _READY_KINDS: Final = """
         FROM kinds WHERE kind NOTNULL
     ) SELECT kind FROM kinds WHERE kind NOTNULL"""
 
+_LOSE: Final = f"UPDATE entries SET state = {State.LOST}, tries = tries + 1, lost_at = ?"
 _IS_ALONE: Final = f"NOT EXISTS (SELECT 1 FROM entries WHERE lane = ? AND state < {State.ENDED})"
 
 
@@ -72,6 +55,7 @@ class OutboxQueue:
 
     Args:
         file: the run file, which has begun.
+        clock: its monotonic time may have begun again since an earlier process.
 
     Attributes:
         waiting: entries that have not ended.
@@ -80,22 +64,25 @@ class OutboxQueue:
             one; `None` if none has opened the file.
     """
 
-    def __init__(self, file: RunFile) -> None:
+    def __init__(self, file: RunFile, clock: Clock) -> None:
         self._file = file
+        self._clock = clock
         self._commits = Commits(file, remember=self._remember_counts)
         counts = dict(file.db.execute(f"SELECT state = {State.ENDED}, count(*) FROM entries GROUP BY 1"))
         self.waiting: int = counts.get(0, 0)
         self.failed: int = counts.get(1, 0)
         self.settle_seconds: float | None = file.get("settle", float)
-        self._last: int = file.db.execute("SELECT coalesce(max(id), 0) FROM entries")[0][0]
+        numbers = "SELECT id FROM entries UNION ALL SELECT id FROM past"
+        self._last: int = file.db.execute(f"SELECT coalesce(max(id), 0) FROM ({numbers})")[0][0]
 
     @classmethod
-    def open(cls, path: Path, *, binding: Mapping[str, str] | None) -> Self:
+    def open(cls, path: Path, *, binding: Mapping[str, str] | None, clock: Clock = _CLOCK) -> Self:
         """Open an outbox, or make one.
 
         Args:
             path: the file.
             binding: digests of project and identity; `None` for work that sends nothing, on an outbox that is there.
+            clock: the clock.
 
         Raises:
             OutboxError: another program has it open, it belongs to another project or identity, or is no outbox.
@@ -104,7 +91,7 @@ class OutboxQueue:
         try:
             if not file.continues:
                 file.begin()
-            return cls(file)
+            return cls(file, clock)
         except BaseException:
             file.close()
             raise
@@ -118,12 +105,11 @@ class OutboxQueue:
         """Close the file."""
         self._file.close()
 
-    def begin(self, *, owner: int, now: float, settle_seconds: float, boot: str | None = None) -> list[int]:
+    def begin(self, *, owner: int, settle_seconds: float, boot: str | None = None) -> list[int]:
         """Take up what an earlier process left: what was about to be sent may have been sent until its end.
 
         Args:
             owner: the number of this run in the claims.
-            now: the time on the monotonic clock, which may have begun again since.
             settle_seconds: how long a lost request of this process may take effect.
             boot: the boot that the time is of; what was lost in another one, perhaps of another host, counts as lost
                 now. `None` if it is not known.
@@ -133,6 +119,7 @@ class OutboxQueue:
         """
         unsettled = f"SELECT 1 FROM entries WHERE state IN ({State.INTENDED}, {State.LOST}) LIMIT 1"
         longest = max(self.settle_seconds or 0.0, settle_seconds)
+        now = self._clock.monotonic()
 
         def work(db: Database) -> tuple[list[int], float]:
             earlier = self._file.get("owners", list[int]) or []
@@ -140,14 +127,10 @@ class OutboxQueue:
             settle = longest if db.execute(unsettled) else settle_seconds
             self._file.set("settle", settle)
             self._file.set("problems", None)
-            if self._is_of_another(boot):
-                db.execute(f"UPDATE entries SET lost_at = NULL WHERE state = {State.LOST}")
+            db.execute("UPDATE entries SET lost_at = ? WHERE lost_at > ? OR ?", (now, now, self._is_of_another(boot)))
             self._file.set("boot", boot)
-            db.execute(
-                f"UPDATE entries SET tries = tries + (state = {State.INTENDED}), state = {State.LOST}, "
-                f"lost_at = min(coalesce(lost_at, ?), ?) WHERE state IN ({State.INTENDED}, {State.LOST})",
-                (now, now),
-            )
+            db.execute(f"{_LOSE} WHERE state = {State.INTENDED}", (now,))
+            past.forget(db, now=self._clock.time())
             return earlier, settle
 
         earlier, self.settle_seconds = self._commit(work)
@@ -166,7 +149,7 @@ class OutboxQueue:
         Args:
             problems: why the entries of a kind cannot be sent.
         """
-        words = {kind: _problem_words(error) for kind, error in problems.items()}
+        words = {kind: problem_words(error) for kind, error in problems.items()}
         if words:
             self._commit(lambda _: self._file.set("problems", words))
 
@@ -176,22 +159,31 @@ class OutboxQueue:
 
     # putting
 
-    def put(self, entry: NewEntry, *, put_at: float) -> tuple[int, bool]:
-        """Add an entry durably, unless it is there; return its number and `True`.
+    def put(self, entry: NewEntry) -> tuple[int, str]:
+        """Add an entry durably, unless it is there, or was sent within the last day.
 
-        If another entry has its key, return the number of that entry and `False`. An entry that failed, and is put once
-        more as it was, waits again.
+        An entry that failed, and is put once more as it was, waits again.
+
+        Returns:
+            its number and an empty text; or the number of another entry that has its key, and the state of that one.
         """
-        return self._commit(partial(self._put, entry, put_at))
+        return self._commit(partial(self._put, entry))
 
-    def _put(self, entry: NewEntry, put_at: float, db: Database) -> tuple[int, bool]:
+    def _put(self, entry: NewEntry, db: Database) -> tuple[int, str]:
+        progress: tuple[Any, ...] = (State.WAITING, None, None, 0)
         if entry.once is not None:
-            for number, state, body in db.execute("SELECT id, state, body FROM entries WHERE once = ?", (entry.once,)):
-                if body != entry.body:
-                    return int(number), False
+            found = "SELECT id, state, kind, body FROM entries WHERE once = ?"
+            for number, state, kind, body in db.execute(found, (entry.once,)):
+                if (kind, body) != (entry.kind, entry.body):
+                    return int(number), "is in the outbox already"
                 if state == State.ENDED:
                     self._retry([number], db)
-                return int(number), True
+                return int(number), ""
+            match past.find(db, entry.once, kind=entry.kind, body=entry.body, now=self._clock.time()):
+                case past.Sent() as sent:
+                    return sent.id, "" if sent.is_same else "was sent within the last day"
+                case past.Dropped() as dropped:
+                    progress = (State.LOST, dropped.intent, self._clock.monotonic(), dropped.tries)
         lane = entry.lane
         for (found,) in db.execute(
             f"SELECT lane FROM entries WHERE once = ? AND state < {State.ENDED}", (entry.follows,)
@@ -199,23 +191,29 @@ class OutboxQueue:
             lane = found
         self._last += 1
         db.execute(
-            "INSERT INTO entries (id, kind, key, once, lane, label, put_at, body, ready) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, {_IS_ALONE})",
-            (self._last, entry.kind, entry.key, entry.once, lane, entry.label, put_at, entry.body, lane),
-        )
+            "INSERT INTO entries "
+            "(id, kind, key, once, lane, label, put_at, body, state, intent, lost_at, tries, ready) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_IS_ALONE})",
+            (self._last, entry.kind, entry.key, entry.once, lane, entry.label, self._clock.time(), entry.body,
+             *progress, lane),
+        )  # fmt: skip
         self.waiting += 1
-        return self._last, True
+        return self._last, ""
 
     # sending
 
-    def take(self, limit: int, *, but: Collection[int], but_kinds: Collection[str], now: float) -> list[QueuedEntry]:
+    def take(
+        self, limit: int, *, but: Collection[int], but_kinds: Collection[str]
+    ) -> tuple[list[QueuedEntry], list[int]]:
         """Return the first entries that are ready, in the order in which they were put.
 
         Args:
             limit: the most of them.
             but: entries that are not wanted.
             but_kinds: kinds of entries that are not wanted.
-            now: the time at which answers that were not noted count as lost.
+
+        Returns:
+            the entries, and the numbers of those that cannot be read.
         """
         # Kind by kind: looking past all entries of a kind that cannot be sent now would take long.
         columns = "id, kind, key, body, state, intent, lost_at, tries, alone, fault"
@@ -224,7 +222,15 @@ class OutboxQueue:
         for (kind,) in self._file.db.execute(_READY_KINDS):
             if kind not in but_kinds:
                 found += self._file.db.execute(query, (kind, limit + len(but)))
-        return [_entry(*one, now=now) for one in sorted(found) if one[0] not in but][:limit]
+        taken: list[QueuedEntry] = []
+        unreadable: list[int] = []
+        for one in sorted(found):
+            if one[0] not in but and len(taken) < limit:
+                try:
+                    taken.append(_entry(*one, now=self._clock.monotonic()))
+                except (TypeError, ValueError):
+                    unreadable.append(one[0])
+        return taken, unreadable
 
     def note(self, progress: Mapping[int, Progress]) -> None:
         """Note how far entries have come, durably."""
@@ -232,14 +238,26 @@ class OutboxQueue:
             (one.state, _packed(one.intent), one.lost_at, one.tries, one.alone, one.fault, number)
             for number, one in progress.items()
         ]
-        statement = (
-            "UPDATE entries SET state = ?, intent = ?, lost_at = ?, tries = ?, alone = ?, fault = ? WHERE id = ?"
-        )
-        self._commit(lambda db: db.execute_many(statement, rows))
+        columns = "state = ?, intent = ?, lost_at = ?, tries = ?, alone = ?, fault = ?"
+        self._commit(lambda db: db.execute_many(f"UPDATE entries SET {columns} WHERE id = ?", rows))
 
     def end(self, results: Sequence[tuple[int, RowResult]]) -> None:
         """Delete entries that were sent, keep those that failed, and make the next ones of their lanes ready."""
         self._commit(partial(self._end, results))
+
+    def set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Let entries fail that cannot be sent, each for its reason; one that may have been sent is `unknown`."""
+
+        def work(db: Database) -> None:
+            results: list[tuple[int, RowResult]] = []
+            for number, reason in reasons.items():
+                db.execute(f"{_LOSE} WHERE state = {State.INTENDED} AND id = ?", (self._clock.monotonic(), number))
+                for (tries,) in db.execute("SELECT tries FROM entries WHERE id = ?", (number,)):
+                    outcome = Outcome.UNKNOWN if tries else Outcome.REFUSED
+                    results.append((number, RowResult(outcome=outcome, reasons=(reason,))))
+            self._end(results, db)
+
+        self._commit(work)
 
     def _end(self, results: Sequence[tuple[int, RowResult]], db: Database) -> None:
         for number, result in results:
@@ -248,6 +266,7 @@ class OutboxQueue:
                 continue
             lane = found[0][0]
             if result.outcome in WRITTEN:
+                past.remember(db, number, is_sent=True, now=self._clock.time())
                 db.execute("DELETE FROM entries WHERE id = ?", (number,))
             else:
                 db.execute(
@@ -276,22 +295,20 @@ class OutboxQueue:
             for number, label, put_at, outcome, reasons in found
         ]
 
-    def waiting_entries(self, *, limit: int, now: float, boot: str | None = None) -> list[WaitingEntry]:
+    def waiting_entries(self, *, limit: int, boot: str | None = None) -> list[WaitingEntry]:
         """Return the first entries that wait, and why.
 
         Args:
             limit: the most of them.
-            now: the time on the monotonic clock.
-            boot: the boot that it is of; `None` if it is not known.
+            boot: the boot that the time of the clock is of; `None` if it is not known.
         """
-        settle = None if self._is_of_another(boot) else self.settle_seconds
+        now, settle = self._clock.monotonic(), None if self._is_of_another(boot) else self.settle_seconds
         problems = self._file.get("problems", dict[str, tuple[str, str | None]]) or {}
-        first = (
-            f"SELECT id FROM entries AS one WHERE lane = entries.lane AND state < {State.ENDED} AND ready = 1 LIMIT 1"
-        )
+        before = f"lane = entries.lane AND state < {State.ENDED} AND ready = 1"
+        first = f"SELECT id FROM entries AS one WHERE {before} LIMIT 1"
         found = self._file.db.execute(
-            f"SELECT id, label, put_at, kind, state, fault, lost_at, CASE ready WHEN 0 THEN ({first}) END FROM entries "
-            f"WHERE state < {State.ENDED} ORDER BY id LIMIT ?",
+            "SELECT id, label, put_at, kind, state, tries, fault, lost_at, "
+            f"CASE ready WHEN 0 THEN ({first}) END FROM entries WHERE state < {State.ENDED} ORDER BY id LIMIT ?",
             (limit,),
         )
         return [
@@ -300,13 +317,13 @@ class OutboxQueue:
                 label=label,
                 put_at=put_at,
                 after=after,
-                is_lost=state in {State.INTENDED, State.LOST},
+                is_lost=state == State.INTENDED or tries > 0,
                 fault=fault,
                 # A time ahead of the clock is from before the machine started.
                 due_in=None if None in {settle, lost_at} or lost_at > now else max(lost_at + settle - now, 0.0),
-                problem=_problem(*problems[kind]) if kind in problems else None,
+                problem=problem_of(*problems[kind]) if kind in problems else None,
             )
-            for number, label, put_at, kind, state, fault, lost_at, after in found
+            for number, label, put_at, kind, state, tries, fault, lost_at, after in found
         ]
 
     def retry(self, numbers: Collection[int] | None) -> int:
@@ -318,6 +335,8 @@ class OutboxQueue:
 
         def work(db: Database) -> int:
             found = self._failed(numbers, db)
+            for number in found:
+                past.remember(db, number, is_sent=False, now=self._clock.time())
             db.execute_many("DELETE FROM entries WHERE id = ?", [(number,) for number in found])
             self.failed -= len(found)
             return len(found)
@@ -329,12 +348,14 @@ class OutboxQueue:
         return [number for (number,) in found if numbers is None or number in numbers]
 
     def _retry(self, numbers: Iterable[int], db: Database) -> int:
+        """Let entries wait again. One whose answer was lost is still decided as one that may have been sent."""
         found = [*numbers]
         for number in found:
             ready = _IS_ALONE.replace("?", "(SELECT lane FROM entries WHERE id = ?)")
             db.execute(
-                f"UPDATE entries SET ready = {ready}, state = 0, intent = NULL, lost_at = NULL, tries = 0, alone = 0, "
-                "fault = NULL, outcome = NULL, reasons = NULL WHERE id = ?",
+                f"UPDATE entries SET ready = {ready}, intent = CASE WHEN tries > 0 THEN intent END, "
+                f"state = CASE WHEN lost_at NOTNULL THEN {State.LOST} ELSE {State.WAITING} END, tries = min(tries, 1), "
+                "alone = 0, fault = NULL, outcome = NULL, reasons = NULL WHERE id = ?",
                 (number, number),
             )
         self.failed -= len(found)
@@ -367,18 +388,7 @@ def _entry(
         state, lost_at = State.LOST, now
     found = None if intent is None else Intent.from_text(intent)
     progress = Progress(state=state, intent=found, lost_at=lost_at, tries=tries, alone=alone, fault=fault)
-    return QueuedEntry(id=number, kind=kind, key=key, body=body, progress=progress)
-
-
-def _problem_words(error: Exception) -> tuple[str, str | None]:
-    """Return an error as the file keeps it: its text, and the step of its fix."""
-    if not isinstance(error, CareCloudError):
-        return type(error).__name__, None  # whose text may hold a value
-    return error.problem, None if error.fix is None else error.fix.step
-
-
-def _problem(text: str, step: str | None) -> CareCloudError:
-    return OutboxError(text, fix=None if step is None else Fix(step))
+    return QueuedEntry(id=number, kind=kind, key=key, checked=unpack(body), progress=progress)
 
 
 def _packed(intent: Intent | None) -> str | None:

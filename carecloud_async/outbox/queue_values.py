@@ -5,10 +5,12 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from carecloud_async.bulk.machine import State
-from carecloud_async.bulk.rows import Intent
+from carecloud_async.bulk.rows import CheckedRow, Intent
 from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import Fix
+from carecloud_async.outbox.errors import OutboxError
 
-__all__ = ["FailedEntry", "NewEntry", "Progress", "QueuedEntry", "WaitingEntry"]
+__all__ = ["FailedEntry", "NewEntry", "Progress", "QueuedEntry", "WaitingEntry", "problem_of", "problem_words"]
 
 
 @frozen(kw_only=True)
@@ -60,7 +62,7 @@ class QueuedEntry:
     id: int
     kind: str
     key: str = field(repr=False)
-    body: bytes = field(repr=False)
+    checked: CheckedRow = field(repr=False)
     progress: Progress
 
 
@@ -104,3 +106,15 @@ class WaitingEntry:
     fault: str | None = None
     due_in: float | None = None
     problem: CareCloudError | None = None
+
+
+def problem_words(error: Exception) -> tuple[str, str | None]:
+    """Return an error as the file keeps it: its text, and the step of its fix."""
+    if not isinstance(error, CareCloudError):
+        return type(error).__name__, None  # whose text may hold a value
+    return error.problem, None if error.fix is None else error.fix.step
+
+
+def problem_of(text: str, step: str | None) -> CareCloudError:
+    """Return an error that the file has kept."""
+    return OutboxError(text, fix=None if step is None else Fix(step))

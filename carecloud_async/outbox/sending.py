@@ -16,6 +16,7 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.errors import CareCloudError
 from carecloud_async.outbox.entries import Entries
+from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.group import send_group
 from carecloud_async.outbox.queue import OutboxQueue
 from carecloud_async.outbox.queue_values import QueuedEntry
@@ -31,6 +32,7 @@ _MAX_SETTLING: Final = 400
 #: Longest wait between two tries (seconds): where the network is away, and where the server refuses the client.
 _AWAY: Final = 30.0
 _REFUSED: Final = 300.0
+_UNREADABLE: Final = "this version of carecloud-async cannot read it: drop it, and put the call again"
 #: Stands for the outbox itself among the kinds that are in trouble; no kind has this name.
 _READING: Final = ""
 
@@ -150,11 +152,13 @@ class Dispatcher:
             return []
         self._not_before = {number: due for number, due in self._not_before.items() if due > now}
         blocked = [kind for kind, one in self._troubles.items() if one.until > now or one.tried in self._taken]
-        take = partial(self._queue.take, room, but_kinds=blocked, now=now)
-        found = await run_in_thread(partial(take, but=self._taken | self._not_before.keys()))
+        take = partial(self._queue.take, room, but_kinds=blocked)
+        found, unreadable = await run_in_thread(partial(take, but=self._taken | self._not_before.keys()))
         if not found and self._is_urgent and self._not_before:
             self._not_before.clear()
-            found = await run_in_thread(partial(take, but={*self._taken}))
+            found, unreadable = await run_in_thread(partial(take, but={*self._taken}))
+        if unreadable:
+            await self._set_aside(dict.fromkeys(unreadable, _UNREADABLE))
         self._is_urgent = False
         self._troubles.pop(_READING, None)
         groups: dict[str | int, list[QueuedEntry]] = {}
@@ -172,8 +176,13 @@ class Dispatcher:
         kind = group[0].kind
         left = {one.id for one in group}  # an entry that ended may be in another group by now: a failed one is retried
         try:
+            try:
+                target = self._entries.target(kind)
+            except NotForOutboxError as error:
+                await self._set_aside(dict.fromkeys(left, error.problem))
+                return
             await send_group(
-                self._entries.target(kind),
+                target,
                 group,
                 queue=self._queue,
                 claims=self._claims,
@@ -191,6 +200,10 @@ class Dispatcher:
         finally:
             self._let_go(left)
             self.wake()
+
+    async def _set_aside(self, reasons: dict[int, str]) -> None:
+        await run_in_thread(partial(self._queue.set_aside, reasons))
+        self.wake()
 
     def _note(self, kind: str, left: set[int], results: list[tuple[int, RowResult]]) -> None:
         if self._troubles.pop(kind, None) is not None:

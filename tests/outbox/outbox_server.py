@@ -8,6 +8,8 @@ from kit import login_answer_at
 from carecloud_async import CareCloud, EnterpriseCredentials, RetryPolicy
 from carecloud_async.models import BillItemInput, FinalBillInput
 
+#: Keys of what was sent are kept for a day.
+NEXT_DAY = 25 * 3600
 STORE = "8bc1ea2ea78f1ee0f5a8ff4f70"
 PLACE = {"store_id": STORE, "cashdesk_number": 1}
 

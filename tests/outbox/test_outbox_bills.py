@@ -1,7 +1,7 @@
 """A bill that the server has: it is the one that was put, or another one with its id."""
 
 import pytest
-from outbox_server import PLACE, bill
+from outbox_server import NEXT_DAY, PLACE, bill
 
 from carecloud_async.workflows import canceled_bill
 
@@ -14,13 +14,15 @@ async def put_bill(client, outbox, number, **more):
     return await outbox.put(client.purchases.send_purchase, bill(number), **given)
 
 
-async def test_a_bill_that_is_there_is_not_sent_again(client, server, path):
-    """A bill that the server has counts as sent; a bill with the same id and another total fails."""
+async def test_a_bill_that_is_there_is_not_sent_again(client, server, clock, path):
+    """A bill that the server has for days counts as sent; a bill with the same id and another total fails."""
     async with client.outbox(path) as outbox:
         await put_bill(client, outbox, 1)
         await outbox.flush()
+        clock.advance(NEXT_DAY)
         await put_bill(client, outbox, 1)
         assert await outbox.flush()
+        clock.advance(NEXT_DAY)
         await outbox.put(client.purchases.send_purchase, bill(1, total=77.0), **PLACE)
         assert not await outbox.flush()
         (failed,) = await outbox.failures()
@@ -43,12 +45,13 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-async def test_another_bill_with_a_used_id_fails(client, server, path, what):
-    """A till that begins to count again loses no sale: another bill fails, with the fields that differ."""
+async def test_another_bill_with_a_used_id_fails(client, server, clock, path, what):
+    """A till that begins to count again each day loses no sale: another bill fails, with the fields that differ."""
     fields, named, differ = OTHERS[what]
     async with client.outbox(path) as outbox:
         await put_bill(client, outbox, 1)
         assert await outbox.flush()
+        clock.advance(NEXT_DAY)
         sale = {"customer_id": "c", **PLACE, **named}
         await outbox.put(client.purchases.send_purchase, bill(1, **fields), **sale)
         assert not await outbox.flush()
@@ -69,13 +72,14 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("shown", SPELLINGS)
 @pytest.mark.parametrize("fault", ["cut", None])
-async def test_a_bill_is_found_as_the_server_spells_it(client, server, path, shown, fault):
-    """After a lost answer, and put again, a bill counts as sent if times, ids and rounding are spelled otherwise."""
+async def test_a_bill_is_found_as_the_server_spells_it(client, server, clock, path, shown, fault):
+    """After a lost answer, and put again a day later, a bill counts as sent though times and totals look otherwise."""
     server.shown, server.faults = shown, [fault]
     async with client.outbox(path) as outbox:
         for _ in range(2):
             await outbox.put(client.purchases.send_purchase, bill(1, total=10.125), customer_id="c", **PLACE)
             assert await outbox.flush()
+            clock.advance(NEXT_DAY)
     assert server.bills() == ["1"]
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import anyio
 import pytest
-from outbox_server import PLACE, STORE, bill, client_of
+from outbox_server import NEXT_DAY, PLACE, STORE, bill, client_of
 
 from carecloud_async import (
     ConfigurationError,
@@ -85,7 +85,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("what", KINDS)
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_each_kind_is_found_as_the_server_spells_it(client, server, path, what, spelling):
+async def test_each_kind_is_found_as_the_server_spells_it(client, server, clock, path, what, spelling):
     """A key that is shown as a number or with spaces is the key, and an amount may be a text with a comma."""
     method, args, named = KINDS[what](client)
     server.faults = ["cut"]
@@ -94,6 +94,7 @@ async def test_each_kind_is_found_as_the_server_spells_it(client, server, path, 
         for _ in range(2):
             await outbox.put(method, *args, **named)
             assert await outbox.flush()
+            clock.advance(NEXT_DAY)
     assert len(server.done) == 1
 
 
@@ -110,12 +111,13 @@ async def test_an_amount_that_cannot_be_read_fails_its_entry(client, server, pat
     assert server.notes() == ["[ref: B1]", "[ref: B2]"]
 
 
-async def test_a_part_of_a_reference_is_another_operation(client, server, path):
+async def test_a_part_of_a_reference_is_another_operation(client, server, clock, path):
     """Points with the reference `B1` are given although `B10` is there."""
     async with client.outbox(path) as outbox:
         for reference in ("B10", "B1", "B10"):
             await outbox.put(client.points.assign_points, customer_id="c", amount=5.0, reference=reference)
             assert await outbox.flush()
+            clock.advance(NEXT_DAY)
     assert server.notes() == ["[ref: B10]", "[ref: B1]"]
 
 
@@ -167,11 +169,12 @@ async def test_an_outbox_and_a_bulk_write_beside_it_give_points_once(client, ser
     assert server.notes() == ["[ref: B1]"]
 
 
-async def test_a_reference_of_another_amount_fails(client, server, path):
+async def test_a_reference_of_another_amount_fails(client, server, clock, path):
     """Points whose reference stands with another amount, or was taken and not given, are not taken as done."""
     async with client.outbox(path) as outbox:
         await outbox.put(client.points.reduce_points, customer_id="c", amount=5.0, reference="B1")
         assert await outbox.flush()
+        clock.advance(NEXT_DAY)
         for method, amount in ((client.points.assign_points, 5.0), (client.points.reduce_points, 6.0)):
             await outbox.put(method, customer_id="c", amount=amount, reference="B1")
             assert not await outbox.flush()

@@ -6,29 +6,39 @@ from functools import partial
 import pytest
 
 from carecloud_async.bulk.machine import State
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.rows import Intent
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.outbox.queue import OutboxQueue
 from carecloud_async.outbox.queue_values import NewEntry, Progress
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+#: The monotonic time of a new clock.
+ZERO = FakeClock().monotonic()
 
 
 def entry(kind, lane, key):
     return NewEntry(kind=kind, key=key, once=key, lane=lane, label=f"{kind} {key}", body=b"{}")
 
 
-def test_a_closed_outbox_says_why_its_entries_wait(path):
+def test_a_closed_outbox_says_why_its_entries_wait(path, clock):
     """A lost answer until when, what follows it after which entry, the rest with the problem of their kind."""
-    with closing(OutboxQueue.open(path, binding={})) as queue:
-        queue.begin(owner=1, now=100.0, settle_seconds=35.0)
-        queue.put(entry("bill", "c", "1"), put_at=0.0)
-        queue.put(entry("bill", "c", "2"), put_at=0.0)
-        queue.put(entry("points", "d", "3"), put_at=0.0)
-        queue.put(entry("events", "e", "4"), put_at=0.0)
-        queue.note({1: Progress(state=State.LOST, lost_at=100.0, tries=1, fault="504")})
+    clock.advance(100)
+    with closing(OutboxQueue.open(path, binding={}, clock=clock)) as queue:
+        queue.begin(owner=1, settle_seconds=35.0)
+        queue.put(entry("bill", "c", "1"))
+        queue.put(entry("bill", "c", "2"))
+        queue.put(entry("points", "d", "3"))
+        queue.put(entry("events", "e", "4"))
+        queue.note({1: Progress(state=State.LOST, lost_at=ZERO + 100, tries=1, fault="504")})
         queue.leave({"points": ConnectionFailedError("no network"), "events": ValueError("of a value")})
-    with closing(OutboxQueue.open(path, binding=None)) as queue:
-        lost, follows, points, events = queue.waiting_entries(limit=9, now=110.0)
-        restarted, *_ = queue.waiting_entries(limit=1, now=5.0)
-        over, *_ = queue.waiting_entries(limit=1, now=500.0)
+    with closing(OutboxQueue.open(path, binding=None, clock=FakeClock())) as queue:
+        restarted, *_ = queue.waiting_entries(limit=1)
+    with closing(OutboxQueue.open(path, binding=None, clock=clock)) as queue:
+        clock.advance(10)
+        lost, follows, points, events = queue.waiting_entries(limit=9)
+        clock.advance(400)
+        over, *_ = queue.waiting_entries(limit=1)
     assert (lost.is_lost, lost.fault, lost.due_in, lost.after) == (True, "504", 25.0, None)
     assert (restarted.due_in, over.due_in) == (None, 0.0)
     assert (follows.is_lost, follows.after) == (False, 1)
@@ -39,18 +49,18 @@ def test_a_closed_outbox_says_why_its_entries_wait(path):
 def test_the_next_program_begins_without_problems(path):
     """A program that opens the outbox forgets why the last one could not send."""
     with closing(OutboxQueue.open(path, binding={})) as queue:
-        queue.begin(owner=1, now=0.0, settle_seconds=35.0)
-        queue.put(entry("points", "d", "3"), put_at=0.0)
+        queue.begin(owner=1, settle_seconds=35.0)
+        queue.put(entry("points", "d", "3"))
         queue.leave({"points": ConnectionFailedError("no network")})
-        queue.begin(owner=2, now=0.0, settle_seconds=35.0)
-        (points,) = queue.waiting_entries(limit=9, now=0.0)
+        queue.begin(owner=2, settle_seconds=35.0)
+        (points,) = queue.waiting_entries(limit=9)
     assert points.problem is None
 
 
 def test_earlier_owners_are_named_until_their_claims_are_adopted(path):
     """A program that is killed before it has the claims of an earlier one leaves both to the next program."""
     with closing(OutboxQueue.open(path, binding={})) as queue:
-        begin = partial(queue.begin, now=0.0, settle_seconds=35.0)
+        begin = partial(queue.begin, settle_seconds=35.0)
         assert begin(owner=1) == []
         assert begin(owner=2) == [1]
         assert begin(owner=3) == [1, 2]
@@ -59,16 +69,23 @@ def test_earlier_owners_are_named_until_their_claims_are_adopted(path):
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "lost_at"), [("a", "b", 100_100.0), ("a", "a", 100.0), (None, "b", 100.0), ("a", None, 100.0)]
+    ("before", "now", "lost_at"), [("a", "b", 100_000.0), ("a", "a", 0.0), (None, "b", 0.0), ("a", None, 0.0)]
 )
-def test_what_was_lost_in_another_boot_is_lost_now(path, before, now, lost_at):
+@pytest.mark.parametrize("is_retried", [False, True])
+def test_what_was_lost_in_another_boot_is_lost_now(path, clock, before, now, lost_at, is_retried):
     """A time on the clock of another host says nothing; where a boot has no id, the times are taken as they are."""
-    with closing(OutboxQueue.open(path, binding={})) as queue:
-        queue.begin(owner=1, now=100.0, settle_seconds=35.0, boot=before)
-        queue.put(entry("bill", "c", "1"), put_at=0.0)
-        queue.note({1: Progress(state=State.LOST, lost_at=100.0, tries=1)})
-        (waiting,) = queue.waiting_entries(limit=9, now=120.0, boot=now)
-        queue.begin(owner=2, now=100_100.0, settle_seconds=35.0, boot=now)
-        (taken,) = queue.take(9, but=(), but_kinds=(), now=100_100.0)
-    assert waiting.due_in == (15.0 if lost_at == 100.0 else None)
-    assert taken.progress.lost_at == lost_at
+    lost = RowResult(outcome=Outcome.UNKNOWN, reasons=("lost",))
+    with closing(OutboxQueue.open(path, binding={}, clock=clock)) as queue:
+        queue.begin(owner=1, settle_seconds=35.0, boot=before)
+        queue.put(entry("bill", "c", "1"))
+        queue.note({1: Progress(state=State.LOST, intent=Intent(), lost_at=ZERO, tries=1)})
+        clock.advance(20)
+        (waiting,) = queue.waiting_entries(limit=9, boot=now)
+        if is_retried:
+            queue.end([(1, lost)])
+        clock.advance(99_980)
+        queue.begin(owner=2, settle_seconds=35.0, boot=now)
+        queue.retry(None)
+        (taken,), _ = queue.take(9, but=(), but_kinds=())
+    assert waiting.due_in == (15.0 if lost_at == 0.0 else None)
+    assert (taken.progress.state, taken.progress.lost_at) == (State.LOST, ZERO + lost_at)

@@ -73,7 +73,7 @@ def test_the_outcome_of_an_entry_counts_once(path):
     written, refused = RowResult(outcome=Outcome.CREATED), RowResult(outcome=Outcome.REFUSED, reasons=("no",))
     with closing(OutboxQueue.open(path, binding={})) as queue:
         for key in "12":
-            queue.put(NewEntry(kind="bill", key=key, once=key, lane="c", label=key, body=b"{}"), put_at=0.0)
+            queue.put(NewEntry(kind="bill", key=key, once=key, lane="c", label=key, body=b"{}"))
         queue.end([(1, written), (2, refused)])
         queue.end([(1, written), (2, written)])
         assert (queue.waiting, queue.failed) == (0, 1)

@@ -1,0 +1,118 @@
+"""What an outbox keeps of entries that are not in its queue any more: keys of a day, and answers that were lost."""
+
+import httpx
+import pytest
+from outbox_server import PLACE, TillServer, bill, client_of
+
+from carecloud_async.outbox import KeyInUseError
+
+pytestmark = pytest.mark.anyio
+
+_DAY = 24 * 3600.0
+
+
+class LateTill(TillServer):
+    """A server whose lists are hours late.
+
+    Attributes:
+        limit: how many operations on points it accepts; it refuses the next ones.
+    """
+
+    limit = None
+
+    def _read(self, path, query):
+        return httpx.Response(200, json={"data": {path.strip("/").replace("-", "_"): [], "total_items": 0}})
+
+    def _write(self, request, path, body):
+        if self.limit is not None and len(self.done) >= self.limit:
+            params = [{"name": "amount", "reason": "limit_exceeded"}]
+            error = {"type": "x", "exception": "e", "title": "t", "error_data": {"invalid_params": params}}
+            return httpx.Response(400, json={"error": error})
+        return super()._write(request, path, body)
+
+
+@pytest.fixture
+def server(clock):
+    return LateTill(clock)
+
+
+async def put_bill(client, outbox, number=1, **more):
+    return await outbox.put(client.purchases.send_purchase, bill(number, **more), customer_id="c", **PLACE)
+
+
+async def put_points(client, outbox):
+    points = {"customer_id": "c", "amount": 5.0, "reference": "B1"}
+    return await outbox.put(client.points.assign_points, **points)
+
+
+async def test_what_was_sent_is_put_again_within_a_day(client, server, clock, path):
+    """The same call after it was sent is the same entry for a day, in the next process too: nothing is looked up."""
+    async with client.outbox(path) as outbox:
+        first = await put_bill(client, outbox)
+        assert await outbox.flush()
+    requests = len(server.requests)
+    async with client_of(server, clock) as other, other.outbox(path) as outbox:
+        clock.advance(_DAY - 60)
+        assert await put_bill(other, outbox) == first
+        assert outbox.waiting == 0
+        assert await put_bill(other, outbox, 2) > first
+        assert await outbox.flush()
+    assert server.bills() == ["1", "2"]
+    assert [one for one in server.requests[requests:] if "purchase" in one].count("GET /purchases") == 1
+
+
+async def test_another_call_with_a_key_that_was_sent(client, server, path):
+    """For a day, a bill with the id of one that was sent, and with another content, is the caller's error."""
+    async with client.outbox(path) as outbox:
+        first = await put_bill(client, outbox)
+        assert await outbox.flush()
+        with pytest.raises(KeyInUseError, match=f"with this key was sent within the last day, as entry {first}: give"):
+            await put_bill(client, outbox, total=20.0)
+    assert server.bills() == ["1"]
+
+
+async def test_keys_of_what_was_sent_are_forgotten_after_a_day(client, server, clock, path):
+    """A day later the same call is a new entry, which the server is asked about, and the file does not grow."""
+    async with client.outbox(path) as outbox:
+        first = await put_bill(client, outbox)
+        assert await outbox.flush()
+        clock.advance(_DAY + 60)
+        assert await put_bill(client, outbox) > first
+        assert await outbox.flush()
+        assert await put_bill(client, outbox) > first
+    assert server.bills() == ["1", "1"]  # its lists are later than a day
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+async def test_a_loss_outlasts_a_retry(client, server, path, is_dropped):
+    """Points that may have been booked stay `unknown` when they are retried, or dropped and put again, and refused."""
+    server.faults, server.limit = ["cut"], 1
+    async with client.outbox(path) as outbox:
+        await put_points(client, outbox)
+        await outbox.flush()
+        for _ in range(2):
+            (failed,) = await outbox.failures()
+            assert failed.outcome == "unknown"
+            assert "amount: limit_exceeded" in failed.reasons
+            if is_dropped:
+                assert await outbox.drop() == 1
+                await put_points(client, outbox)
+            else:
+                assert await outbox.retry() == 1
+            assert outbox.waiting == 1
+            await outbox.flush()
+        (failed,) = await outbox.failures()
+        assert failed.outcome == "unknown"
+    assert server.notes() == ["[ref: B1]"]
+
+
+async def test_a_refusal_is_forgotten_by_a_retry(client, server, path):
+    """What was refused, and whose answers all came, is refused again."""
+    server.limit = 0
+    async with client.outbox(path) as outbox:
+        await put_points(client, outbox)
+        for _ in range(2):
+            await outbox.flush()
+            (failed,) = await outbox.failures()
+            assert failed.outcome == "refused"
+            assert await outbox.retry() == 1
