@@ -78,7 +78,7 @@ _NAMES: Final = {
         ApiError AuthenticationError BadRequestError CareCloudError ClientClosedError ConfigurationError
         ConflictError ConnectionFailedError DeviceTokenConflictError ExportError InterfaceError InvalidParam
         MethodNotAllowedError NotFoundError OutcomeUnknownError PermissionDeniedError RateLimitError
-        RequestTimeoutError ResponseError ServerError SessionExpiredError TokenStoreError TransportError
+        ReadOnlyError RequestTimeoutError ResponseError ServerError SessionExpiredError TokenStoreError TransportError
         WrongEventLoopError
     """,
     "_lists.export.formats.sinks": "CsvOptions",

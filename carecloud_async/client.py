@@ -112,6 +112,8 @@ class CareCloud(Families, AnyCall, Checks):
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.
         cache: keeps answers of reads; none if left out. See `ResponseCache`.
+        read_only: refuse every call that may change something with `ReadOnlyError`, before anything is sent; logins
+            are allowed.
         telemetry: `OpenTelemetry()` from `carecloud_async.otel`: spans and metrics.
         on_call: called with a `CallRecord` after each call, for metrics. It must be quick; what it raises is logged.
         clock: the clock, for tests.
@@ -143,6 +145,7 @@ class CareCloud(Families, AnyCall, Checks):
         allow_http: bool = False,
         windows: RenewalWindows = RenewalWindows(),  # noqa: B008  (a frozen value)
         cache: ResponseCache | None = None,
+        read_only: bool = False,
         telemetry: Telemetry | None = None,
         on_call: OnCall | None = None,
         clock: Clock | None = None,
@@ -189,7 +192,7 @@ class CareCloud(Families, AnyCall, Checks):
             answers=None if cache is None else AnswerStore(cache, clock=clock),
             twin=partial(open_twin, CareCloud, settings),
         )
-        options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry)
+        options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry, read_only=read_only)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
         make_manager = manager_maker(context, options=options, store=store, windows=windows)
         identities = IdentityRegistry(make_manager, max_sessions=max_sessions)
@@ -201,9 +204,9 @@ class CareCloud(Families, AnyCall, Checks):
         """Make a client for an enterprise user from `CARECLOUD_*` variables.
 
         `CARECLOUD_PROJECT_URL`, `CARECLOUD_EXTERNAL_APPLICATION_ID`, `CARECLOUD_LOGIN` and `CARECLOUD_PASSWORD` are
-        required, `CARECLOUD_TIMEZONE` and `CARECLOUD_LANGUAGE` are not. The credentials may stand in files that
-        `CARECLOUD_PASSWORD_FILE` and its like name; a password in a file is read at each login. `CARECLOUD_PROFILE`
-        names a profile of `config.toml`, whose values take precedence over the variables.
+        required, `CARECLOUD_TIMEZONE`, `CARECLOUD_LANGUAGE` and `CARECLOUD_READ_ONLY` are not. The credentials may
+        stand in files that `CARECLOUD_PASSWORD_FILE` and its like name; a password in a file is read at each login.
+        `CARECLOUD_PROFILE` names a profile of `config.toml`, whose values take precedence over the variables.
 
         Args:
             **settings: any argument of `CareCloud`; it takes precedence over profile and variables.
@@ -289,17 +292,24 @@ class CareCloud(Families, AnyCall, Checks):
         language: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
+        read_only: bool | None = None,
     ) -> CareCloud:
         """Return a view with other options on the same pool and identity.
 
         A timeout given here also applies with `http_client`. The retry budget stays the client's.
+
+        Raises:
+            ConfigurationError: an option cannot work, or `read_only=False` is asked of a read-only view.
         """
         now = self._parts.options
+        if now.read_only and read_only is False:
+            raise ConfigurationError("read_only: this client is read-only, and so are all its views")
         options = evolve(
             now,
             language=now.language if language is None else language,
             timeout=now.timeout if timeout is None else Timeout.of(timeout),
             retry=now.retry if retry is None else retry,
+            read_only=now.read_only if read_only is None else read_only,
         )
         return _View(evolve(self._parts, options=options))
 

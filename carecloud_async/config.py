@@ -53,6 +53,7 @@ class ClientSettings(TypedDict, total=False):
     allow_http: bool
     windows: RenewalWindows
     cache: ResponseCache | None
+    read_only: bool
     telemetry: Telemetry | None
     on_call: OnCall | None
     clock: Clock | None
@@ -84,6 +85,7 @@ def from_environment(given: ClientSettings, *, environment: Environment | None =
         raise ConfigurationError(f"set {', '.join(missing)} in the environment")
     if "auth" not in given:
         settings["auth"] = EnterpriseCredentials(**credentials)
+    settings["read_only"] = found.flag("read_only")
     return {name: value for name, value in settings.items() if value is not None} | {**given}
 
 
@@ -116,7 +118,9 @@ def open_twin(
     @asynccontextmanager
     async def opened() -> AsyncIterator[Caller]:
         async with make_client(**own) as client:
-            view = client.with_options(language=options.language, timeout=options.timeout, retry=options.retry)
+            view = client.with_options(
+                language=options.language, timeout=options.timeout, retry=options.retry, read_only=options.read_only
+            )
             yield view._caller
 
     return opened()

@@ -18,7 +18,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import field, frozen
 
@@ -33,7 +33,10 @@ __all__ = ["Environment", "SecretFile", "variable_of"]
 #: Settings that a variable or a profile may give, and those of them that a file may hold.
 _SETTINGS: Final = ("project_url", "external_application_id", "login", "password", "timezone", "language", "redis_url")
 _IN_FILES: Final = ("external_application_id", "login", "password", "redis_url")
-_PROFILE_NAMES: Final = (*_SETTINGS, *(f"{name}_file" for name in _IN_FILES))
+#: Settings that are on or off, and how a variable says so.
+_FLAGS: Final = ("read_only",)
+_WORDS: Final = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("0", "false", "no", "off"), False)}
+_PROFILE_NAMES: Final = (*_SETTINGS, *_FLAGS, *(f"{name}_file" for name in _IN_FILES))
 #: A secret is a line. A larger file is another one.
 _LARGEST_SECRET: Final = 64 * 1024
 
@@ -90,7 +93,7 @@ class Environment:
     """
 
     variables: Mapping[str, str] = field(repr=False)
-    profile: Mapping[str, str] = field(factory=dict, repr=masked)
+    profile: Mapping[str, str | bool] = field(factory=dict, repr=masked)
     profile_name: str = ""
 
     @classmethod
@@ -122,13 +125,25 @@ class Environment:
         Raises:
             ConfigurationError: it is given twice in one place.
         """
-        where = f"profile {self.profile_name}: {setting}"
-        found = _one_of(self.profile.get(setting), self.profile.get(f"{setting}_file"), where, f"{where}_file")
+        where, profile = f"profile {self.profile_name}: {setting}", cast("Mapping[str, str]", self.profile)
+        found = _one_of(profile.get(setting), profile.get(f"{setting}_file"), where, f"{where}_file")
         if found is not None:
             return found
         variable = variable_of(setting)
         file = self.variables.get(f"{variable}_FILE") if setting in _IN_FILES else None
         return _one_of(self.variables.get(variable), file, variable, f"{variable}_FILE")
+
+    def flag(self, setting: str) -> bool:
+        """Return whether a setting that is off by default is on, in the profile or in the variable.
+
+        Raises:
+            ConfigurationError: the variable says neither.
+        """
+        variable = variable_of(setting)
+        word = self.variables.get(variable, "").strip().lower()
+        if word and word not in _WORDS:
+            raise ConfigurationError(f"{variable} must be true or false")
+        return self.profile.get(setting) is True or _WORDS.get(word, False)
 
 
 def _one_of(value: str | None, file: str | None, name: str, file_name: str) -> str | SecretFile | None:
@@ -138,7 +153,7 @@ def _one_of(value: str | None, file: str | None, name: str, file_name: str) -> s
     return SecretFile(Path(path), file_name) if path else text or None
 
 
-def _read_profile(path: Path, name: str) -> dict[str, str]:
+def _read_profile(path: Path, name: str) -> dict[str, str | bool]:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -164,13 +179,17 @@ def _read_profile(path: Path, name: str) -> dict[str, str]:
             f"{path} holds a password and others may read it: chmod 600 {path}, or name a file in password_file"
         )
     # A relative path is one beside the configuration, wherever the program runs.
-    return {key: str(path.parent / value) if key.endswith("_file") else value for key, value in values.items()}
+    return {key: str(path.parent / str(value)) if key.endswith("_file") else value for key, value in values.items()}
 
 
-def _checked(value: Any, key: str, where: str) -> str:
+def _checked(value: Any, key: str, where: str) -> str | bool:
     if key not in _PROFILE_NAMES:
         known = did_you_mean(key, _PROFILE_NAMES) or f": there are {', '.join(_PROFILE_NAMES)}"
         raise ConfigurationError(f"{where}: unknown setting {key}{known}")
+    if key in _FLAGS:
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{where}: {key} must be true or false, without quotation marks")
+        return value
     if not isinstance(value, str):
         raise ConfigurationError(f"{where}: {key} must be text in quotation marks")
     return value

@@ -3,7 +3,8 @@
 ```text
 CareCloudError
 ├── ConfigurationError          also a ValueError: an argument or setting that cannot work
-│   └── InterfaceError          this interface has no such operation; nothing was sent
+│   ├── InterfaceError          this interface has no such operation; nothing was sent
+│   └── ReadOnlyError           the client only reads; nothing was sent
 ├── ClientClosedError           the client was closed
 ├── WrongEventLoopError         the client belongs to another event loop, thread or process
 ├── TransportError              nothing usable came back
@@ -57,6 +58,7 @@ __all__ = [
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "RateLimitError",
+    "ReadOnlyError",
     "RequestTimeoutError",
     "ResponseError",
     "ServerError",
@@ -130,6 +132,10 @@ class ConfigurationError(CareCloudError, ValueError):
 
 class InterfaceError(ConfigurationError):
     """The operation does not exist on the interface of this identity; nothing was sent."""
+
+
+class ReadOnlyError(ConfigurationError):
+    """The call may change something, and the client or view is read-only; nothing was sent."""
 
 
 class ClientClosedError(CareCloudError):

@@ -125,6 +125,8 @@ async def sync(segment: Segment, customers: Family, source: Any, options: Segmen
         BulkWriteError: the source cannot be read, or the segment would lose too many members.
         CareCloudError: the server cannot be reached, or refuses the client.
     """
+    if not options.dry_run:
+        customers.caller.require_writable("segments.sync")
     key = find_key(customers.facts, options.match)
     if key is None:
         raise BadSourceError("match= names the key of a customer, such as customer_id or email")

@@ -79,6 +79,7 @@ class Connection:
         project_url, login, external_application_id: the project and the API user.
         timezone, language: the project's.
         allow_http: whether an `http://` address may lead off this machine.
+        read_only: whether calls that may change something are refused.
     """
 
     sandbox: Annotated[
@@ -126,6 +127,10 @@ class Connection:
     ] = None
     allow_http: Annotated[
         bool, _option("--allow-http", "", "Allow an http:// address, for a sandbox in a private network.")
+    ] = False
+    read_only: Annotated[
+        bool,
+        _option("--read-only", "", "Refuse every call that may change something (CARECLOUD_READ_ONLY=true)."),
     ] = False
 
     def __attrs_post_init__(self) -> None:
@@ -176,6 +181,7 @@ class Connection:
             timeout=_INTERACTIVE_TIMEOUT,
             on_call=on_call,
             allow_http=self.allow_http,
+            read_only=self.read_only or environment.flag("read_only"),
             **self._language_and_zone(environment),
         )
         with _hinting(project_url):
@@ -192,6 +198,7 @@ class Connection:
             transport=sandbox.transport(),
             rate_limit=limit,
             on_call=on_call,
+            read_only=self.read_only,
             **self._language_and_zone(Environment({})),
         )
 

@@ -69,6 +69,7 @@ class Outbox:
 
     async def __aenter__(self) -> Self:
         self._caller.context.check()
+        self._caller.require_writable("an outbox")
         if self._tasks is not None:
             raise OutboxError("this outbox is open already")
         try:

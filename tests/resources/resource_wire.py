@@ -27,6 +27,9 @@ class Wire:
         """The same: nothing is kept here."""
         return self
 
+    def require(self, operation):
+        """Everything may be called here."""
+
     def request_size(self, operation, *, path_params, params):
         """Everything fits one request here."""
         return RequestSize(0, 0)

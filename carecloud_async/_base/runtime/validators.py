@@ -29,6 +29,16 @@ def require_int(name: str, value: Any, *, least: int) -> None:
         raise ConfigurationError(f"{name} must be a whole number from {least} up, not {quoted(value)}")
 
 
+def require_bool(name: str, value: Any) -> None:
+    """Raise unless `value` is True or False: a text such as "no" would count as true.
+
+    Raises:
+        ConfigurationError: naming the setting.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, not {quoted(value)}")
+
+
 def require_number(name: str, value: Any, *, least: float | None = None) -> None:
     """Raise unless `value` is a finite number: greater than 0, or from `least` up if that is given.
 

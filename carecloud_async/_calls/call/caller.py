@@ -24,7 +24,7 @@ from carecloud_async._calls.call.request_line import (
     request_size,
 )
 from carecloud_async._calls.call.requests import PreparedCall, RequestBuilder, check_headers
-from carecloud_async.errors import InterfaceError
+from carecloud_async.errors import InterfaceError, ReadOnlyError
 
 T = TypeVar("T")
 
@@ -75,6 +75,7 @@ class Caller:
 
         Raises:
             InterfaceError: the identity's interface does not have the operation; nothing was sent.
+            ReadOnlyError: the operation may change something, and the view is read-only; nothing was sent.
             ConfigurationError: an argument cannot be sent.
             CareCloudError: see `carecloud_async.errors`.
         """
@@ -93,14 +94,29 @@ class Caller:
         return execution.answer
 
     def require(self, operation: Operation) -> None:
-        """Raise unless the identity's interface has an operation.
+        """Raise unless the identity's interface has an operation and the view allows it.
 
         Raises:
-            InterfaceError: it does not.
+            InterfaceError: the interface does not have it.
+            ReadOnlyError: it may change something, and the view is read-only.
         """
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
+        if self.options.read_only and operation.outcome_matters and not operation.takes_credentials:
+            self.require_writable(f"{operation.call} ({operation.title})")
+
+    def require_writable(self, name: str) -> None:
+        """Raise if the view is read-only.
+
+        Args:
+            name: what may change something.
+
+        Raises:
+            ReadOnlyError: it is.
+        """
+        if self.options.read_only:
+            raise ReadOnlyError(f"{name} may change something, and this client is read-only")
 
     def _prepare(self, request: CallRequest[T], cached: CachedCalls | None) -> CallExecution[T]:
         operation, params = request.operation, request.params

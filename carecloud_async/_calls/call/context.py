@@ -17,6 +17,7 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.cooperation import CooperativeScheduler
 from carecloud_async._base.runtime.event_loops import LoopGuard, loop_time
 from carecloud_async._base.runtime.keyed_lock import KeyedLock
+from carecloud_async._base.runtime.validators import require_bool
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.call.events import CallObserver
 from carecloud_async._calls.call.response_cache import AnswerStore
@@ -254,9 +255,11 @@ class ViewOptions:
         timeout: the bounds on the time of a call.
         retry: how failed calls are repeated.
         reuses: whether a cached answer will do, of the client's cache or of one in front of the API.
+        read_only: whether calls that may change something are refused.
     """
 
     language: str = field(validator=lambda _, __, value: check_language(value))
     timeout: Timeout
     retry: RetryPolicy = field(validator=lambda _, __, value: check_policy(value))
     reuses: bool = True
+    read_only: bool = field(default=False, validator=lambda _, __, value: require_bool("read_only", value))
