@@ -8,6 +8,7 @@ from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from attrs import evolve, field, frozen
 
 from carecloud_async._base.codec.fields import core_types, is_model, typed_cache
@@ -280,13 +281,20 @@ class Family(ABC):
     async def get(self, record_id: str) -> bytes | None:
         """Return the record with an id; `None` if there is none."""
 
-    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002  (most need no row)
-        """Return the records that belong to a row, of those with its key: all, unless the family can distinguish them.
+    def store_of(self, record: Mapping[str, Any]) -> str:  # noqa: ARG002  (most keys are unique)
+        """Return the store in which the key of a record or row names it; empty if it says none, or keys are unique."""
+        return ""
+
+    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the records that belong to a row, of those with its key: all, or those of its store.
 
         Raises:
             ValueError: the row cannot be written; the message says why.
         """
-        return found
+        store = self.store_of({**row.defaults, **row.changes})
+        if not store:
+            return found
+        return [one for one in found if self.store_of(msgspec.json.decode(one)) in {"", store}]
 
     @abstractmethod
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:

@@ -1,4 +1,7 @@
-"""`Ledger`: the rows of the source with their verdicts, and the records without a row, in a temporary SQLite file."""
+"""`Ledger`: the rows of the source with their verdicts, and the records without a row, in a temporary SQLite file.
+
+Everything that a record decides is kept once for each key, however many rows have it.
+"""
 
 from __future__ import annotations
 
@@ -19,30 +22,40 @@ from carecloud_async.comparisons.temporary import database_errors
 
 __all__ = ["Compare", "Ledger", "Listed"]
 
-#: A record of the list: its id, its key in the form in which keys are compared (`None` if it has none), and itself.
-Listed = tuple[str | None, str | None, Any]
+#: A record of the list: its id, its key in the form in which keys are compared (`None` if it has none), the store in
+#: which the key names it (empty for any), and itself.
+Listed = tuple[str | None, str | None, str, Any]
 #: Compares a record with the fields of a row that has its key, first those that the SDK knows, and returns the fields
 #: that differ.
 Compare = Callable[[Any, Mapping[str, Any], Mapping[str, Any]], Sequence[str]]
 
-#: `rows.checked` is JSON: the fields that a row names, known and unknown ones, or why it cannot be read.
-#: `rows.found` counts the records that have a row's key; `strangers` are records whose key no row has.
+#: `rows.checked` is JSON: the fields that a row names, known and unknown ones, or why it cannot be read. Of a key,
+#: `number` is its first row, `rows` counts the rows and `found` the records that have it. `strangers` are records whose
+#: key no row has.
 _SCHEMA: Final = """
 CREATE TABLE rows (
-    number INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, source BLOB NOT NULL, checked BLOB NOT NULL,
-    found INTEGER NOT NULL DEFAULT 0, record_id TEXT, fields TEXT NOT NULL DEFAULT '[]'
+    number INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, store TEXT NOT NULL, source BLOB NOT NULL,
+    checked BLOB NOT NULL
 );
+CREATE TABLE keys (
+    key TEXT, store TEXT, number INTEGER NOT NULL, rows INTEGER NOT NULL, found INTEGER NOT NULL DEFAULT 0,
+    record_id TEXT, fields TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (key, store)
+) WITHOUT ROWID;
 CREATE TABLE strangers (record_id TEXT, key TEXT NOT NULL);
 """
-_INDEX: Final = "CREATE INDEX by_key ON rows (key)"
+_FILL_KEYS: Final = """\
+INSERT INTO keys (key, store, number, rows)
+SELECT key, store, min(number), count(*) FROM rows WHERE key IS NOT NULL GROUP BY key, store
+"""
 
 #: The verdict on a row, by how many rows and records have its key.
 _VERDICT: Final = """
 CASE WHEN rows.key IS NULL THEN 'unreadable'
-     WHEN rows.found > 1 OR (SELECT count(*) FROM rows AS others WHERE others.key = rows.key) > 1 THEN 'twice'
-     WHEN rows.found = 0 THEN 'missing_there'
-     WHEN rows.fields = '[]' THEN 'same' ELSE 'different' END
+     WHEN keys.rows > 1 OR keys.found > 1 THEN 'twice'
+     WHEN keys.found = 0 THEN 'missing_there'
+     WHEN keys.fields = '[]' THEN 'same' ELSE 'different' END
 """
+_ROWS: Final = "rows LEFT JOIN keys USING (key, store)"
 
 
 class Ledger:
@@ -65,45 +78,57 @@ class Ledger:
         self._db.close()
 
     @database_errors()
-    def load(self, rows: Sequence[tuple[int, bytes, LoadedRow]]) -> None:
-        """Keep rows of the source: for each its line, what the results show of it, and the checked row."""
+    def load(self, rows: Sequence[tuple[int, bytes, LoadedRow, str]]) -> None:
+        """Keep rows of the source: for each its line, what the results show of it, the checked row, and its store."""
         self._db.executemany(
-            "INSERT INTO rows (line, key, source, checked) VALUES (?, ?, ?, ?)",
+            "INSERT INTO rows (line, key, store, source, checked) VALUES (?, ?, ?, ?, ?)",
             (
-                (line, row.key, source, to_json(row.checked.refused or (row.checked.changes, row.checked.unknown)))
-                for line, source, row in rows
+                (
+                    line,
+                    row.key,
+                    store,
+                    source,
+                    to_json(row.checked.refused or (row.checked.changes, row.checked.unknown)),
+                )
+                for line, source, row, store in rows
             ),
         )
 
     @database_errors()
     def begin(self) -> None:
         """Prepare for records: all rows are loaded."""
-        self._db.execute(_INDEX)
+        self._db.execute(_FILL_KEYS)
 
     @database_errors()
     def take(self, records: Sequence[Listed], compare: Compare) -> None:
         """Compare some hundred records with the rows that have their keys."""
-        rows = self._rows_of({key for _, key, _ in records if key is not None})
-        self._db.executemany(
-            "UPDATE rows SET found = found + 1, record_id = ?, fields = ? WHERE number = ?",
-            (
-                (record_id, msgspec.json.encode(compare(record, *fields)).decode(), number)
-                for record_id, key, record in records
-                for number, fields in rows.get(key, ())
-            ),
-        )
-        self._db.executemany(
-            "INSERT INTO strangers VALUES (?, ?)",
-            [(record_id, key or "") for record_id, key, _ in records if key not in rows],
-        )
+        rows = self._rows_of({key for _, key, _, _ in records if key is not None})
+        found: list[tuple[Any, ...]] = []
+        strangers: list[tuple[Any, ...]] = []
+        for record_id, key, store, record in records:
+            of_key = rows.get(key, {})
+            # A row or a record that names no store may be of any.
+            own = [store] if store in of_key else [one for one in of_key if not one or not store]
+            for one in own:
+                named = of_key[one]
+                differ = [] if named is None else compare(record, *json.loads(named))
+                found.append((record_id, msgspec.json.encode(differ).decode(), key, one))
+            if not own:
+                strangers.append((record_id, key or ""))
+        update = "UPDATE keys SET found = found + 1, record_id = ?, fields = ? WHERE key = ? AND store = ?"
+        self._db.executemany(update, found)
+        self._db.executemany("INSERT INTO strangers VALUES (?, ?)", strangers)
 
-    def _rows_of(self, keys: Collection[str]) -> Mapping[str | None, Sequence[tuple[int, Any]]]:
-        """Return the rows that have these keys, by key: their numbers and the fields that they name."""
-        found: dict[str | None, list[tuple[int, Any]]] = {}
+    def _rows_of(self, keys: Collection[str]) -> Mapping[str | None, Mapping[str, bytes | None]]:
+        """Return what the rows that have these keys name, by key and store; `None` where several rows have one."""
+        found: dict[str | None, dict[str, bytes | None]] = {}
         marks = ",".join("?" * len(keys))
-        query = f"SELECT key, number, checked FROM rows WHERE key IN ({marks})"  # noqa: S608
-        for key, number, checked in self._db.execute(query, [*keys]):
-            found.setdefault(key, []).append((number, json.loads(checked)))
+        query = (
+            "SELECT keys.key, keys.store, CASE keys.rows WHEN 1 THEN rows.checked END "  # noqa: S608
+            f"FROM keys JOIN rows USING (number) WHERE keys.key IN ({marks})"
+        )
+        for key, store, checked in self._db.execute(query, [*keys]):
+            found.setdefault(key, {})[store] = checked
         return found
 
     @database_errors()
@@ -112,7 +137,7 @@ class Ledger:
         counts = Counter(
             {
                 Verdict(verdict): number
-                for verdict, number in self._db.execute(f"SELECT {_VERDICT}, count(*) FROM rows GROUP BY 1")  # noqa: S608
+                for verdict, number in self._db.execute(f"SELECT {_VERDICT}, count(*) FROM {_ROWS} GROUP BY 1")  # noqa: S608
             }
         )
         counts[Verdict.MISSING_HERE] = self._db.execute("SELECT count(*) FROM strangers").fetchone()[0]
@@ -125,12 +150,12 @@ class Ledger:
             key_path: the column in which the key of a record without a row is shown.
         """
         found = self._db.execute(
-            f"SELECT line, source, {_VERDICT}, found, record_id, fields, checked FROM rows ORDER BY number"  # noqa: S608
+            f"SELECT line, source, {_VERDICT}, found, record_id, fields, checked FROM {_ROWS} ORDER BY rows.number"  # noqa: S608
         )
         for line, source, verdict, records, record_id, fields, checked in found:
             known = json.loads(checked) if verdict == Verdict.UNREADABLE else []
             if verdict == Verdict.TWICE:
-                known = [f"{records} records have this key" if records != 1 else "several rows have this key"]
+                known = [f"{records} records have this key" if records > 1 else "several rows have this key"]
             added = _added(line, verdict, record_id, json.loads(fields) if verdict == Verdict.DIFFERENT else [], known)
             for values, of_line in lines_in(source):
                 yield values, {**added, **of_line}

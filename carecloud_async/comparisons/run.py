@@ -196,7 +196,7 @@ class _Comparison:
                     names.update(dict.fromkeys(row.values))
                     checked = await check_row(checker, columns, row)
                     source = b"{}" if options.results is None else row_json(row)
-                    loaded.append((row.line or number, source, checked))
+                    loaded.append((row.line or number, source, checked, self._store_of(checked.checked.changes)))
                 await run_in_thread(partial(self.ledger.load, loaded))
         await run_in_thread(self.ledger.begin)
         self.not_compared = {name: path for name, path in columns.not_shown().items() if path not in self._key.paths}
@@ -218,7 +218,10 @@ class _Comparison:
         record_id = self._family.facts.id_of(base)
         values = (record_id or "",) if self._key.by_id else self._key.values_of(base)
         key = self._key.text(values) if all(map(self._key.normal, values)) else None
-        return record_id, key, base
+        return record_id, key, self._store_of(base), base
+
+    def _store_of(self, record: Mapping[str, Any]) -> str:
+        return "" if self._key.by_id else self._family.store_of(record)
 
     def _differing(self, base: Any, named: Mapping[str, Any], unknown_named: Mapping[str, Any]) -> Sequence[str]:
         """Return the dotted fields in which a record differs from a row; see `Compare`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +18,6 @@ from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.compare import changed_fields, is_same_amount
 from carecloud_async.bulk.convert import ConversionError, Converter
 from carecloud_async.bulk.family import BulkWrites, FamilyFacts, Merged
-from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import API_NAME
 from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.models.purchases import FinalBillInput, Purchase
@@ -65,13 +64,9 @@ class Bills(DeclaredFamily):
         self._send = declared(send)
         self.facts: FamilyFacts = attrs.evolve(self.facts, create_model=SentBill, can_create=True)
 
-    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
-        """Return the purchases of the row's store: ids of bills may be unique in a store only."""
-        store = row.changes.get("store_id") or row.defaults.get("store_id")
-        if not store:
-            return found
-        stores = [msgspec.json.decode(one).get("store_id") for one in found]
-        return [one for one, own in zip(found, stores, strict=True) if not own or same_id(own, store)]
+    def store_of(self, record: Mapping[str, Any]) -> str:
+        """See `Family.store_of`: ids of bills may be unique in a store only."""
+        return str(record.get("store_id") or "").casefold()
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`.

@@ -80,7 +80,8 @@ async def test_two_records_with_one_key_are_twice(sandbox):
     """A bill that was recorded twice is the question that the comparison is asked for."""
     purchases = sandbox.records("purchases")
     first, second = purchases.ids()[:2]
-    purchases.update(second, {"external_purchase_id": purchases.get(first)["external_purchase_id"]})
+    same = {name: purchases.get(first)[name] for name in ("external_purchase_id", "store_id")}
+    purchases.update(second, same)
     async with connect(sandbox) as client:
         report = await client.purchases.list().compare(bills(sandbox, 1), match="external_purchase_id")
     assert (report.rows, report.twice) == (1, 1)
@@ -93,13 +94,58 @@ async def test_records_of_one_key_far_apart_are_twice():
     purchases = sandbox.records("purchases")
     ids = purchases.ids()
     rows = bills(sandbox)
-    purchases.update(ids[-1], {"external_purchase_id": rows[0]["external_purchase_id"]})
+    purchases.update(ids[-1], {name: rows[0][name] for name in ("external_purchase_id", "store_id")})
     rows[700]["total_price"] += 1
     async with connect(sandbox) as client:
         report = await client.purchases.list().compare(rows, match="external_purchase_id")
     assert (report.rows, report.records) == (1100, 1100)
     assert (report.same, report.different, report.twice, report.missing_there) == (1097, 1, 1, 1)
     assert report.missing_here == 0
+
+
+async def test_many_rows_and_records_of_one_key_cost_no_more_than_others():
+    """Rows and records that all have one key are twice; the work does not grow with the square of their number."""
+    sandbox = Sandbox(customers=10, records=500, untidy=False)
+    purchases = sandbox.records("purchases")
+    for one in purchases.ids():
+        purchases.update(one, {"external_purchase_id": "same"})
+    steps = []
+
+    class Counting(sqlite3.Connection):
+        """Counts the steps of its statements."""
+
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            self.set_progress_handler(lambda: steps.append(None), 1000)
+
+    async with connect(sandbox) as client:
+        rows = [{"external_purchase_id": "same"}] * 1000
+        connecting = sqlite3.connect
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sqlite3, "connect", lambda *args, **more: connecting(*args, factory=Counting, **more))
+            report = await client.purchases.list().compare(rows, match="external_purchase_id")
+    assert (report.twice, report.missing_here) == (1000, 0)
+    assert len(steps) < 1000
+
+
+async def test_bills_are_compared_in_their_stores(sandbox):
+    """Ids of bills are unique in a store: a row's record is of its store, and a row without a store takes any."""
+    purchases = sandbox.records("purchases")
+    first, second, third, *_ = purchases.ids()
+    purchases.update(second, {"external_purchase_id": purchases.get(first)["external_purchase_id"], "store_id": "s2"})
+    purchases.update(first, {"store_id": "s1"})
+    purchases.update(third, {"store_id": None})
+    rows = bills(sandbox, 3)
+    rows[1]["store_id"] = "S2"
+    rows[2]["store_id"] = "s3"
+    async with connect(sandbox) as client:
+        both = await client.purchases.list().compare(rows, match="external_purchase_id")
+        one = await client.purchases.list().compare(rows[1:2], match="external_purchase_id")
+        plain = [{"external_purchase_id": rows[0]["external_purchase_id"]}]
+        any_store = await client.purchases.list().compare(plain, match="external_purchase_id")
+    assert (both.same, both.twice, both.different, both.missing_here) == (2, 0, 1, 57)
+    assert (one.same, one.twice, one.missing_here) == (1, 0, 59)
+    assert (any_store.twice, any_store.missing_here) == (1, 58)
 
 
 async def test_keys_are_compared_as_in_bulk_writes(sandbox):
@@ -301,7 +347,7 @@ async def test_a_full_disk_for_the_results(sandbox, tmp_path, monkeypatch):
             )
 
 
-@pytest.mark.parametrize("full", ["INSERT INTO rows", "CREATE INDEX by_key ON rows", "INSERT INTO strangers"])
+@pytest.mark.parametrize("full", ["INSERT INTO rows", "INSERT INTO keys", "INSERT INTO strangers"])
 async def test_a_full_temporary_folder(sandbox, monkeypatch, full):
     """The error names the folder and says what to do; a row source's own error of SQLite passes through."""
 
