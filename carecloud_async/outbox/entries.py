@@ -54,7 +54,10 @@ class Target:
 
 @frozen(kw_only=True)
 class _ExactConverter(Converter):
-    """Converts arguments of a program, where a text is no number and a number no text, as they may be in a file."""
+    """Converts arguments of a program, where a text is no number and a number no text, as they may be in a file.
+
+    `10.0` becomes `10`, as `Decimal(10)` does, so that the same call has the same body.
+    """
 
     def convert(self, value: Any, hint: Any, *, enumeration: str | None = None) -> Any:
         """See `Converter.convert`."""
@@ -62,7 +65,7 @@ class _ExactConverter(Converter):
         takes_any = Any in typing.get_args(core_type(hint))
         if not takes_any and not isinstance(value, Decimal) and isinstance(made, str) != isinstance(value, str):
             raise ConversionError("not a text" if isinstance(made, str) else "a text, where the API takes none")
-        return made
+        return int(made) if isinstance(made, float) and made.is_integer() else made
 
 
 class Entries:

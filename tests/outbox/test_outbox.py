@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 import sys
+from decimal import Decimal
 
 import anyio
 import httpx
@@ -17,10 +18,15 @@ from carecloud_async.workflows import canceled_bill
 pytestmark = pytest.mark.anyio
 
 
-async def put_bill(client, outbox, number, **more):
+async def put_bill(client, outbox, number, bill_total=10.0, **more):
     """Put a bill of the customer c."""
     given = {"customer_id": "c", **PLACE, **more}
-    return await outbox.put(client.purchases.send_purchase, bill(number), **given)
+    return await outbox.put(client.purchases.send_purchase, bill(number, total=bill_total), **given)
+
+
+async def put_points(client, outbox, *, amount):
+    """Put points of the customer c."""
+    return await outbox.put(client.points.assign_points, customer_id="c", amount=amount, reference="B1")
 
 
 async def test_a_bill_and_its_points_go_out(client, server, path):
@@ -197,6 +203,18 @@ async def test_the_same_bill_is_put_once(client, server, path):
         with pytest.raises(KeyInUseError, match=refused):
             await outbox.put(client.purchases.send_purchase, bill(1, total=20.0), **PLACE)
         assert outbox.waiting == 1
+
+
+async def test_a_number_in_another_form_is_the_same_call(client, server, path):
+    """A call that is put again with `10`, `10.0` or `Decimal(10)` is not stored twice."""
+    server.away = True
+    totals = [Decimal("10.00"), 10, 10.0, Decimal(10), Decimal("1E+1")]
+    async with client.outbox(path) as outbox:
+        assert len({await put_bill(client, outbox, 1, bill_total=one) for one in totals}) == 1
+        assert len({await put_points(client, outbox, amount=one) for one in (*totals, 10)}) == 1
+        with pytest.raises(KeyInUseError):
+            await put_points(client, outbox, amount=10.5)
+        assert outbox.waiting == 2
 
 
 async def test_closing_waits_for_what_is_on_its_way(client, server, path):
