@@ -84,6 +84,7 @@ INTERFACE = Fix("ask the administrator for an application that may use this inte
 PROXY = Fix("check {proxy} or HTTPS_PROXY")
 LOOK_FIRST = Fix("it may have happened, look before sending it again")
 NAME_PREFIX = Fix("write {phone_prefix} as in +420")
+NO_PHONE = Fix("not a phone number that its country has; if it is right, name the column in {as_written}")
 NO_HOST = Fix("check {project_url} and {proxy}")
 NOT_THE_API = Fix("check that {project_url} is that of a CareCloud project; if it is, try again later")
 NOTHING_ANSWERS = Fix("check {project_url}, the port and the network")
@@ -117,4 +118,4 @@ UNKNOWN_FIELD = Fix("if the server sends it, {allow_unknown} accepts it")
 VALUES = Fix("correct the values of the parameters in brackets")
 
 #: The fixes that stand in reasons of rows and in warnings.
-IN_TEXTS: Final = (ADD_PLUS, AS_WRITTEN, DECIMAL_COMMA, PHONE_PREFIX)
+IN_TEXTS: Final = (ADD_PLUS, AS_WRITTEN, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX)

@@ -191,15 +191,15 @@ class RowChecker:
         if value is not None:
             try:
                 plain = self._convert(value, place)
-                value, given = self._phone(plain) if place.is_phone and plain else (plain, plain)
+                value, given = self._phone(plain, place) if place.is_phone and plain else (plain, plain)
             except ConversionError as error:
                 fields.row.faults[place.path] = str(error)
                 value = given = _as_json(value)
         fields.add(place, value, given=given, is_default=is_default, replaces=replaces)
 
-    def _phone(self, given: str) -> tuple[str, str]:
+    def _phone(self, given: str, place: Place) -> tuple[str, str]:
         """Return a phone number as the API takes it, and as it is looked up: as given, or with the prefix it lacks."""
-        number = self._converter.phone(given)
+        number = self._converters[place.as_written].phone(given)
         if not lacks_prefix(given):
             return number, given
         if self._converter.phone_prefix:

@@ -24,9 +24,9 @@ from attrs import frozen
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model, typed_cache
 from carecloud_async._base.runtime.validators import is_unicode
 from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of, members_of, truth_of
-from carecloud_async.bulk.phones import lacks_prefix, phone_number
+from carecloud_async.bulk.phones import lacks_prefix, phone_number, valid_number
 from carecloud_async.bulk.spoiled import SHORTENED
-from carecloud_async.fixes import ADD_PLUS, DECIMAL_COMMA, PHONE_PREFIX
+from carecloud_async.fixes import ADD_PLUS, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 
 __all__ = ["ZERO_DATE", "ConversionError", "Converter", "day_of"]
@@ -65,7 +65,8 @@ class Converter:
         decimal: the decimal sign of numbers in texts, which may then have separators of thousands; with `None` it is a
             point, and there are no separators.
         phone_prefix: the digits of the prefix that completes phone numbers without one; empty for none.
-        as_written: whether to accept texts that look like numbers shortened by a spreadsheet.
+        as_written: whether to accept texts that look like numbers shortened by a spreadsheet, and phone numbers that
+            no country has.
     """
 
     timezone: ZoneInfo
@@ -229,6 +230,11 @@ class Converter:
     def phone(self, text: str) -> str:
         """Return a phone number as the API takes it."""
         number = phone_number(text, prefix=self.phone_prefix) if text else text
+        has_prefix = bool(self.phone_prefix) or not lacks_prefix(text)
+        if number and has_prefix and not self.as_written:
+            number = valid_number(number)
+            if number is None:
+                raise ConversionError(str(NO_PHONE))
         if number is not None:
             return number
         if not lacks_prefix(text):

@@ -85,10 +85,15 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
     for number, path in enumerate(key.paths):
         # The record may spell its key in another way, such as an e-mail address in lower case.
         drop_if_equal(changes, base, path, partial(key.form, number))
+    for path in row.faults:
+        drop_if_equal(changes, base, path, as_text)
     drop_same_phones(changes, base, facts)
-    # A default of a known record is no fault of its row.
-    given = {path: why for path, why in row.faults.items() if value_at(row.defaults, path) is None}
-    faults = {path: why for path, why in given.items() if not drop_if_equal(changes, base, path, as_text)}
+    # The record's own value is no fault of its row, nor is a default of a known record.
+    faults = {
+        path: why
+        for path, why in row.faults.items()
+        if value_at(row.defaults, path) is None and not _is_dropped(path, row.changes, changes)
+    }
     faults |= {path: _UNKNOWN for path, value in row.unknown.items() if not has_value(base, path, value)}
     if faults:
         return result(outcome=Outcome.REFUSED, reasons=tuple(f"{path}: {why}" for path, why in faults.items()))
@@ -114,6 +119,10 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
         return plan(kind="batch", body={**_required(base, facts.create_model), **_with_paths(changes, keys)})
     reason = "the record exists and differs, and the API has no way to change it"
     return result(outcome=Outcome.REFUSED, reasons=(reason,))
+
+
+def _is_dropped(path: str, given: Any, changes: Any) -> bool:
+    return value_at(given, path) is not None and value_at(changes, path) is None
 
 
 def drop_same_phones(changes: dict[str, Any], base: Any, facts: FamilyFacts) -> None:

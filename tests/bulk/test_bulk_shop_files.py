@@ -108,6 +108,54 @@ async def test_phones_without_a_prefix(sandbox, tmp_path, caplog):
         assert (compared.same, compared.rows) == (40, 40)
 
 
+RIGHT = {
+    "+420 603 123 456": "420603123456",
+    "00420 603-123-457": "420603123457",
+    "(+420) 603/123/458": "420603123458",
+    "603 123 459": "420603123459",
+    "420603123460": "420603123460",
+    "800 123 456": "420800123456",
+    "+421 905 123 456": "421905123456",
+    "+48 600 700 800": "48600700800",
+    "+49 (0)30 901820": "4930901820",
+    "+36 06 30 123 4567": "36301234567",
+}
+WRONG = (
+    "603123456/7",
+    "+420 0603 123 456",
+    "60312345",
+    "+420 103 123 456",
+    "6031234567",
+    "+999 123 456 789",
+    "+421 905 123",
+    "111 111 111",
+    "12345",
+    "420 60 312 345",
+)
+
+
+async def test_numbers_that_no_country_has_are_refused(sandbox, tmp_path, monkeypatch):
+    """With the extra `phones` such numbers are refused, unless their column is named; without it they are taken."""
+    pytest.importorskip("phonenumbers", reason="the phones extra is not installed")
+    rows = [{**one, "phone": phone} for one, phone in zip(people(20), (*RIGHT, *WRONG), strict=True)]
+    path = write_csv(tmp_path / "c.csv", rows)
+    arguments = {"match": "email", "defaults": SOURCE, "phone_prefix": "+420"}
+    async with connect(sandbox) as client:
+        trial = await client.customers.bulk_write(path, dry_run=True, as_written=["phone"], **arguments)
+        assert counts(trial) == {"created": 20}
+        report = await client.customers.bulk_write(path, **arguments)
+        assert counts(report) == {"created": 10, "refused": 10}
+        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(10)]
+        monkeypatch.setattr("carecloud_async.bulk.phones._library", lambda: None)
+        trial = await client.customers.bulk_write(path, dry_run=True, **arguments)
+        assert counts(trial) == {"created": 10, "updated": 1, "unchanged": 9}
+    assert [one.personal_information.phone for one in made] == [*RIGHT.values()]
+    assert [*report.reasons] == [
+        "personal_information.phone: not a phone number that its country has; if it is right, name the column in "
+        "as_written= (--as-written)"
+    ]
+
+
 async def test_a_phone_prefix_is_a_prefix(sandbox):
     """Another text is refused before anything is read."""
     async with connect(sandbox) as client:
@@ -141,17 +189,17 @@ async def test_a_phone_in_another_spelling_is_no_change(sandbox):
 @pytest.mark.parametrize(
     ("number", "whole", "lacks"),
     [
-        ("760181590", "420760181590", True),
+        ("720181590", "420720181590", True),
         ("90123456", "4790123456", True),
         ("2125550100", "12125550100", True),
-        ("760181590", "420760181591", False),
-        ("760181590", "760181590", False),
-        ("60181590", "760181590", False),
-        ("181590", "420760181590", False),
+        ("720181590", "420720181591", False),
+        ("720181590", "720181590", False),
+        ("60181590", "720181590", False),
+        ("181590", "420720181590", False),
         ("0612345678", "390612345678", True),
         ("81590", "081590", False),
-        ("420760181590", "1420760181590", False),
-        ("760181590", "", False),
+        ("420720181590", "1420720181590", False),
+        ("720181590", "", False),
     ],
 )
 def test_numbers_that_lack_only_their_prefix(number, whole, lacks):
@@ -161,7 +209,7 @@ def test_numbers_that_lack_only_their_prefix(number, whole, lacks):
 
 async def test_a_phone_without_its_prefix_is_no_change(sandbox, tmp_path):
     """A run that forgets `phone_prefix=` leaves the numbers that have their prefix, and changes other numbers."""
-    rows = [{**one, "phone": f"760 181 59{number}"} for number, one in enumerate(people(3))]
+    rows = [{**one, "phone": f"720 181 59{number}"} for number, one in enumerate(people(3))]
     path, results = write_csv(tmp_path / "c.csv", rows), tmp_path / "r.jsonl"
     async with connect(sandbox) as client:
         report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, phone_prefix="+420")
@@ -169,7 +217,7 @@ async def test_a_phone_without_its_prefix_is_no_change(sandbox, tmp_path):
         for dry_run in (True, False):
             report = await client.customers.bulk_write(path, match="email", dry_run=dry_run)
             assert counts(report) == {"unchanged": 3}
-        write_csv(path, [{**rows[0], "phone": "760 181 599"}, {**rows[1], "last_name": "Changed"}])
+        write_csv(path, [{**rows[0], "phone": "720 181 599"}, {**rows[1], "last_name": "Changed"}])
         report = await client.customers.bulk_write(path, match="email", results=results)
         assert counts(report) == {"updated": 2}
         made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(2)]
@@ -177,7 +225,7 @@ async def test_a_phone_without_its_prefix_is_no_change(sandbox, tmp_path):
         ["personal_information.phone"],
         ["personal_information.last_name"],
     ]
-    assert [one.personal_information.phone for one in made] == ["760181599", "420760181591"]
+    assert [one.personal_information.phone for one in made] == ["720181599", "420720181591"]
 
 
 @pytest.mark.parametrize(

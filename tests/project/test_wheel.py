@@ -34,6 +34,7 @@ EXTRAS = [
     "pyarrow",
     "backports.zstd",
     "fsspec",
+    "phonenumbers",
     "httpx2",
     "orjson",
 ]

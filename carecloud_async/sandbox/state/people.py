@@ -53,7 +53,7 @@ CONSENT_IDS: Final = (
     "89ce2a1b9b01f5c939fb1e20cd",
 )
 _EMAIL_NUMBER: Final = re.compile(r"^[a-z]+\.[a-z]+\.(\d+)@example\.com$")
-_FIRST_PHONE: Final = 420_600_000_000
+_FIRST_PHONE: Final = 420_601_000_000
 _FIRST_CARD: Final = 2_700_000_000_000
 
 
