@@ -160,6 +160,9 @@ MISTAKES = {
     "… no answer in time (…": lambda here: (
         here.sandbox.faults.add("GET /users", delay=0.3) and here.connect(timeout=0.05).users.list().total()
     ),
+    "400 on … [customer.personal_information.phone: invalid_value_format]": lambda here: here.client.customers.update(
+        FIRST_CUSTOMER_ID, {"personal_information": {"phone": "+420 603 123 456"}}
+    ),
     "… it may have happened, look before sending it again": lambda here: refused(
         here, "POST /customers", cut="after"
     ).customers.create(**jane()),
