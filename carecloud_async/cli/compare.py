@@ -67,6 +67,9 @@ def compare(
         list[str] | None,
         typer.Option("--ignore-column", metavar="COLUMN", help="A column that is not compared; may be repeated."),
     ] = None,
+    only_file: Annotated[
+        bool, typer.Option("--only-file", help="Pass over records that FILE lacks: it holds a part of the list.")
+    ] = False,
     results: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write each row, and each record that no row has, to FILE."),
@@ -77,7 +80,7 @@ def compare(
     """Compare a list with a file, and write nothing to the project.
 
     Each row and each record is the same, different, missing there (no record has the row's key), missing here (no row
-    has the record's key) or twice. Exit code 0 only if everything is the same.
+    has the record's key) or twice. Exit code 0 only if everything is the same; with --only-file the list may have more.
 
     For example:
 
@@ -101,6 +104,7 @@ def compare(
                 phone_prefix=phone_prefix,
                 columns=fields,
                 ignore_columns=ignore_column or [],
+                only_file=only_file,
                 results=results,
             )
 

@@ -63,10 +63,12 @@ class Ledger:
 
     Args:
         path: the file, in a private folder.
+        only_file: whether records that no row has are passed over.
     """
 
     @database_errors()
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, only_file: bool) -> None:
+        self._only_file = only_file
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=OFF")  # it is removed with its folder, whatever happens
         self._db.execute("PRAGMA synchronous=OFF")
@@ -113,7 +115,7 @@ class Ledger:
                 named = of_key[one]
                 differ = [] if named is None else compare(record, *json.loads(named))
                 found.append((record_id, msgspec.json.encode(differ).decode(), key, one))
-            if not own:
+            if not own and not self._only_file:
                 strangers.append((record_id, key or ""))
         update = "UPDATE keys SET found = found + 1, record_id = ?, fields = ? WHERE key = ? AND store = ?"
         self._db.executemany(update, found)

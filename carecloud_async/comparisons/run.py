@@ -157,7 +157,7 @@ class _Comparison:
         self._key = key
         self._options = options
         self._source: RowSource | None = None
-        self.ledger: Ledger = Ledger(folder / "rows.db")
+        self.ledger: Ledger = Ledger(folder / "rows.db", only_file=options.only_file)
         self.list_file: Path = folder / "list.jsonl"
         self.key_columns: Sequence[str] = key.paths
         self.not_compared: Mapping[str, str] = {}

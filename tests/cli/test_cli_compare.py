@@ -48,6 +48,20 @@ def test_a_difference_ends_with_1(carecloud, project, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["different"] == 1
 
 
+def test_a_partial_file_whose_rows_are_the_same_ends_with_0(carecloud, project, tmp_path):
+    """`--only-file` passes over the records that the file lacks, and a row that differs still ends with 1."""
+    write_bills(project, tmp_path / "bills.csv")
+    lines = (tmp_path / "bills.csv").read_text().splitlines()
+    command = ("compare", "purchases", "bills.csv", "--match", "external_purchase_id", "--results", "diff.jsonl")
+    (tmp_path / "bills.csv").write_text("\n".join(lines[:3]))
+    assert carecloud(*command).code == 1
+    part = carecloud(*command, "--only-file")
+    assert (part.code, "missing" in part.line) == (0, False)
+    assert len((tmp_path / "diff.jsonl").read_text().splitlines()) == 2
+    (tmp_path / "bills.csv").write_text("\n".join([*lines[:2], "never-arrived,1"]))
+    assert carecloud(*command, "--only-file").code == 1
+
+
 def test_columns_that_are_not_compared_are_named(carecloud, project, tmp_path):
     """The line names the columns of what a list does not show, and the list that shows numbers of cards."""
     (tmp_path / "c.csv").write_text('email,Karta,external_id\nnobody@example.com,"7,71E+10",7\n')

@@ -190,6 +190,16 @@ async def test_columns_that_the_list_does_not_show(sandbox):
         assert report.not_compared == {"bill_number": "bill_number"}
 
 
+async def test_records_that_the_file_lacks_are_passed_over(sandbox):
+    """With `only_file` a source that holds a part of the list is all the same, and no record is missing here."""
+    async with connect(sandbox) as client:
+        rows = bills(sandbox, 3)
+        report = await client.purchases.list().compare(rows, match="external_purchase_id", only_file=True)
+        other = await client.purchases.list().compare(rows, match="external_purchase_id")
+    assert (report.records, report.same, report.missing_here, report.all_same) == (60, 3, 0, True)
+    assert (other.missing_here, other.all_same) == (57, False)
+
+
 async def test_only_the_filtered_list_is_compared(sandbox):
     """A filter of the list says which records belong to the file."""
     store = bills(sandbox)[0]["store_id"]

@@ -39,6 +39,7 @@ class CompareOptions:
     phone_prefix: str | None = None
     columns: Mapping[str, Any] | str | os.PathLike[str] | None = None
     ignore_columns: Collection[str] = ()
+    only_file: bool = False
     results: str | os.PathLike[str] | None = None
 
 
@@ -52,7 +53,7 @@ class CompareReport:
         same: rows whose record has every value that they name.
         different: rows whose record has other values.
         missing_there: rows whose key no record has.
-        missing_here: records whose key no row has.
+        missing_here: records whose key no row has; 0 with `only_file`, which passes them over.
         twice: rows whose key several rows or several records have.
         unreadable: rows that cannot be read or have no key.
         exact: whether the list was read exactly; otherwise records that seem to be missing may be there.
@@ -79,5 +80,8 @@ class CompareReport:
 
     @property
     def all_same(self) -> bool:
-        """Whether the list was read exactly, and it and the source have the same records with the same values."""
+        """Whether the list was read exactly, and it and the source have the same records with the same values.
+
+        With `only_file` the list may have more records.
+        """
         return self.exact and self.rows == self.same and not self.missing_here

@@ -347,6 +347,7 @@ class Listing(NotAList, Generic[T]):
         phone_prefix: str | None = None,
         columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         ignore_columns: Collection[str] = (),
+        only_file: bool = False,
         results: str | os.PathLike[str] | None = None,
     ) -> CompareReport:
         """Compare the whole list with a source; nothing is written to the project.
@@ -362,6 +363,7 @@ class Listing(NotAList, Generic[T]):
             phone_prefix: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
             ignore_columns: columns to pass over.
+            only_file: pass over records that no row has: the source holds a part of the list.
             results: a file of any export format with a line for each row, and for each record without one: the source's
                 columns, then `line`, `outcome`, `record_id`, `changed_fields` and `reasons`.
 
@@ -375,7 +377,7 @@ class Listing(NotAList, Generic[T]):
         if self._comparer is None:
             raise ConfigurationError(f"{self._fetcher.operation.call} cannot be compared: its records have no keys")
         reading = {"encoding": encoding, "decimal": decimal, "phone_prefix": phone_prefix}
-        more = {"columns": columns, "ignore_columns": ignore_columns, "results": results}
+        more = {"columns": columns, "ignore_columns": ignore_columns, "only_file": only_file, "results": results}
         return await self._comparer(self, source, match=match, **reading, **more)
 
     def export_source(self) -> ExportSource:
