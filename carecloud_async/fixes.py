@@ -14,9 +14,11 @@ _SETTING = re.compile(r"\{(\w+)\}")
 #: the command read too, and so name its options as well.
 _PYTHON: Final = {
     "all_fields": "with all fields",
+    "allow_empty": "allow_empty=True",
     "allow_http": "allow_http=True",
     "allow_shrink": "allow_shrink=True",
     "allow_unknown": "allow_unknown=True",
+    "allow_unreadable": "allow_unreadable=True",
     "as_written": "as_written= (--as-written)",
     "auth": "auth=",
     "column": "columns=",
@@ -64,7 +66,9 @@ class Fix:
 
 ADD_PLUS = Fix("a phone number that begins as {phone_prefix} does: write + before it if that is its prefix")
 ADDRESS = Fix("check {project_url} and the network")
+ALLOW_EMPTY = Fix("check the source, or accept it with {allow_empty}")
 ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
+ALLOW_UNREADABLE = Fix("correct these rows, or leave them out with {allow_unreadable}")
 AS_WRITTEN = Fix("if they are right, name the column in {as_written}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
 DECIMAL_COMMA = Fix("for decimal commas set {decimal}")

@@ -77,12 +77,13 @@ class SegmentSync(Actor):
         async with self.client(process) as client:
             sync = client.segments.sync
             rows: list[Any] = [{self.match: key} for key in keys]
-            shrinks = self.dice.random() < 0.5
+            shrinks = self.dice.random() < 0.5 or not rows
+            options: Any = {"mode": self.mode, "match": self.match, "allow_empty": True, "concurrency": 3}
             try:
-                return await sync("s1", rows, mode=self.mode, match=self.match, allow_shrink=shrinks, concurrency=3)
+                return await sync("s1", rows, allow_shrink=shrinks, **options)
             except BulkWriteError:
                 shrinks = True  # as a person does who has looked at it
-                return await sync("s1", rows, mode=self.mode, match=self.match, allow_shrink=True, concurrency=3)
+                return await sync("s1", rows, allow_shrink=True, allow_unreadable=True, **options)
             finally:
                 self._check_writes(process.name, number, self.internet.world.ledger[first:], before, shrinks=shrinks)
 

@@ -36,7 +36,7 @@ from carecloud_async.errors import (
     ServerError,
     TransportError,
 )
-from carecloud_async.fixes import ALLOW_SHRINK, Fix
+from carecloud_async.fixes import ALLOW_EMPTY, ALLOW_SHRINK, ALLOW_UNREADABLE, Fix
 
 __all__ = ["Segment", "SegmentSyncOptions", "SegmentSyncReport", "sync"]
 
@@ -62,6 +62,8 @@ class SegmentSyncOptions:
     encoding: str | None = None
     columns: Mapping[str, str] = field(factory=dict)
     allow_shrink: bool = False
+    allow_empty: bool = False
+    allow_unreadable: bool = False
     dry_run: bool = False
     concurrency: int = 8
 
@@ -174,21 +176,28 @@ class _Sync:
         Raises:
             BulkWriteError: it may not be so.
         """
-        if self._options.allow_shrink or not remove:
+        options = self._options
+        if not remove:
             return
-        if self._unreadable:
-            problem = f"{self._unreadable:,} rows have no key, and their customers would be removed"
-        elif self._hidden and (self._keyless.intersection(remove) or not self._reads_members):
-            problem = (
-                f"{len(self._hidden):,} rows have a key that cannot be looked up, and their customers may be members"
-            )
-        elif not exact:
-            problem = "the segment's list contradicts its own total: nothing is removed"
-        elif len(remove) * 2 > len(before):
-            problem = f"{len(remove):,} of {len(before):,} members would be removed"
-        else:
+        if not self._rows:
+            if not options.allow_empty:
+                problem = f"the source has no rows, and all {len(remove):,} members would be removed"
+                raise BulkWriteError(problem, fix=ALLOW_EMPTY)
             return
-        raise BulkWriteError(problem, fix=ALLOW_SHRINK)
+        if not options.allow_unreadable:
+            if self._unreadable:
+                problem = f"{self._unreadable:,} rows have no key, and their customers would be removed"
+                raise BulkWriteError(problem, fix=ALLOW_UNREADABLE)
+            if self._hidden and (self._keyless.intersection(remove) or not self._reads_members):
+                rows = f"{len(self._hidden):,} rows have a key that cannot be looked up"
+                raise BulkWriteError(f"{rows}, and their customers may be members", fix=ALLOW_UNREADABLE)
+        if not options.allow_shrink:
+            if not exact:
+                problem = "the segment's list contradicts its own total: nothing is removed"
+                raise BulkWriteError(problem, fix=ALLOW_SHRINK)
+            if len(remove) * 2 > len(before):
+                problem = f"{len(remove):,} of {len(before):,} members would be removed"
+                raise BulkWriteError(problem, fix=ALLOW_SHRINK)
 
     def _report(self, wanted: Collection[str], before: set[str], after: set[str], *, exact: bool) -> SegmentSyncReport:
         reasons: dict[str, int] = {}

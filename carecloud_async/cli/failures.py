@@ -22,9 +22,11 @@ WRONG_USAGE = 2
 #: What the command line calls the settings of a fix.
 _OPTIONS = {
     "all_fields": "without --fields",
+    "allow_empty": "--allow-empty",
     "allow_http": "--allow-http",
     "allow_shrink": "--allow-shrink",
     "allow_unknown": "--allow-unknown",
+    "allow_unreadable": "--allow-unreadable",
     "as_written": "--as-written",
     "auth": "--login and CARECLOUD_PASSWORD",
     "changed_since": "--changed-since",

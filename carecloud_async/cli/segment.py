@@ -43,6 +43,13 @@ def segment(
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="Let a mirror remove more than half of the members.")
     ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let a mirror of a file without rows remove all members.")
+    ] = False,
+    allow_unreadable: Annotated[
+        bool,
+        typer.Option("--allow-unreadable", help="Let a mirror remove members although rows of FILE have no key."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Find the difference, but write nothing.")] = False,
     rate: Rate = None,
     report: Report = None,
@@ -70,6 +77,8 @@ def segment(
                 encoding=encoding,
                 columns=columns,
                 allow_shrink=allow_shrink,
+                allow_empty=allow_empty,
+                allow_unreadable=allow_unreadable,
                 dry_run=dry_run,
             )
 

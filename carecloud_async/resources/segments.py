@@ -63,6 +63,8 @@ class Segments(Resource, call="segments"):
         encoding: str | None = None,
         columns: Mapping[str, str] | None = None,
         allow_shrink: bool = False,
+        allow_empty: bool = False,
+        allow_unreadable: bool = False,
         dry_run: bool = False,
         concurrency: int = 8,
     ) -> SegmentSyncReport:
@@ -78,7 +80,11 @@ class Segments(Resource, call="segments"):
             match: the key that names a customer: `customer_id`, `email`, `phone`, `card_number`, ….
             encoding: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
-            allow_shrink: let a mirror remove more than half of the members, or go on though rows have no key.
+            allow_shrink: let a mirror remove more than half of the members, or a part that is not known, since the
+                segment's list contradicts its own total.
+            allow_empty: let a mirror of a source without rows remove all members.
+            allow_unreadable: let a mirror remove members although rows have no key, or one that cannot be looked up:
+                these customers may be meant.
             dry_run: read everything and write nothing.
             concurrency: calls under way at once.
 
@@ -102,6 +108,8 @@ class Segments(Resource, call="segments"):
             encoding=encoding,
             columns=columns or {},
             allow_shrink=allow_shrink,
+            allow_empty=allow_empty,
+            allow_unreadable=allow_unreadable,
             dry_run=dry_run,
             concurrency=concurrency,
         )

@@ -163,28 +163,29 @@ async def test_an_id_that_no_customer_has_is_unknown(sandbox):
     assert counts(report) == (1, 0, 1, 1)
 
 
-@pytest.mark.parametrize("customers", [[], ["first"]])
-async def test_a_mirror_that_would_empty_the_segment_is_refused(sandbox, customers):
-    """An empty source, or one of less than half of the members, is likelier a mistake; `allow_shrink` accepts it."""
+SWITCHES = ("allow_shrink", "allow_empty", "allow_unreadable")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "keyless", "switch", "problem"),
+    [
+        ([0], 0, "allow_shrink", "3 of 4 members would be removed"),
+        ([], 0, "allow_empty", "the source has no rows, and all 4 members would be removed"),
+        ([0, 1, 2], 1, "allow_unreadable", "1 rows have no key"),
+    ],
+)
+async def test_a_mirror_that_may_be_a_mistake_has_a_switch_of_its_own(sandbox, numbers, keyless, switch, problem):
+    """A source that is much smaller, empty, or lacks a key is refused; its own switch accepts it, and no other one."""
     segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3))
-    source = ids(sandbox, *range(len(customers)))
+    rows = [*({"customer_id": one} for one in ids(sandbox, *numbers)), *({"customer_id": ""} for _ in range(keyless))]
     async with connect(sandbox) as client:
-        with pytest.raises(BulkWriteError, match=r"would be removed.*allow_shrink=True"):
-            await client.segments.sync(segment, source, mode="mirror")
+        others = {other: True for other in SWITCHES if other != switch}
+        with pytest.raises(BulkWriteError, match=f"{problem}.*{switch}=True"):
+            await client.segments.sync(segment, rows, mode="mirror", **others)
         assert len(members(sandbox, segment)) == 4
-        report = await client.segments.sync(segment, source, mode="mirror", allow_shrink=True)
-    assert report.removed == 4 - len(source)
-    assert members(sandbox, segment) == sorted(source)
-
-
-async def test_rows_without_a_key_remove_no_member(sandbox):
-    """A row that cannot be read may be a member: a mirror refuses to remove on such evidence."""
-    segment = segment_of(sandbox, ids(sandbox, 0, 1, 2, 3))
-    rows = [{"customer_id": one} for one in ids(sandbox, 0, 1, 2)] + [{"customer_id": ""}]
-    async with connect(sandbox) as client:
-        with pytest.raises(BulkWriteError, match="rows have no key"):
-            await client.segments.sync(segment, rows, mode="mirror")
-    assert len(members(sandbox, segment)) == 4
+        report = await client.segments.sync(segment, rows, mode="mirror", **{switch: True})
+    assert report.removed == 4 - len(numbers)
+    assert members(sandbox, segment) == sorted(ids(sandbox, *numbers))
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": True}, {"cut": True, "late": 0.0}])

@@ -22,8 +22,11 @@ def test_a_segment_mirrors_a_file(carecloud, project, tmp_path):
     (tmp_path / "members.csv").write_text("customer_id\n")
     refused = carecloud("segment", segment, "members.csv", "--mode", "mirror")
     assert refused.code == 1
-    assert "--allow-shrink" in refused.line
+    assert "the source has no rows, and all 3 members would be removed" in refused.line
+    assert refused.line.endswith("accept it with --allow-empty")
     assert len(table) == 3
+    assert carecloud("segment", segment, "members.csv", "--mode", "mirror", "--allow-empty").code == 0
+    assert len(table) == 0
 
 
 def test_a_file_without_the_column_of_the_key_is_wrong_usage(carecloud, project, tmp_path):
