@@ -101,10 +101,7 @@ async def test_an_operation_that_is_noted_in_parts(server, clock):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_history_of_two_decimals_and_without_signs(server, clock, kind, tmp_path):
-    """A server may cut amounts to cents and show them without signs: a second import changes nothing.
-
-    A reference that gave and is to take now is refused all the same, as is another amount by a cent.
-    """
+    """Amounts cut to cents and shown without signs are unchanged; the other operation, or another cent, is refused."""
     rows = [{"customer_id": ADA, "reference": f"B{one}", "amount": one} for one in (-30, 33.339, -0.125)]
     await write(server, clock, kind, rows, values=PARTNER)
     for record in getattr(server, kind):
