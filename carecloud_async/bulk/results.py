@@ -35,6 +35,7 @@ __all__ = [
     "RunFiles",
     "find_files",
     "lines_in",
+    "require_place",
     "require_writable",
     "write_results",
     "write_rows",
@@ -172,6 +173,19 @@ def write_rows(path: Path, rows: Rows, names: Sequence[str], *, dialect: Dialect
     finally:
         raw.close()
     publish(prepared, path, overwrite=True)
+
+
+def require_place(source: Any, results: Path) -> None:
+    """Check that results can be written in a format of exports, and do not replace their source. Blocks.
+
+    Raises:
+        BadSourceError: they cannot, or would.
+    """
+    split_suffix(results.name)
+    origin = path_of(source)
+    if origin is not None and not is_url(origin) and is_same_file(origin, results):
+        raise BadSourceError(f"{results}: results and the source are the same file")
+    require_writable(results)
 
 
 def require_writable(path: Path) -> None:

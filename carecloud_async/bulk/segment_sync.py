@@ -6,9 +6,11 @@ afterwards show what it did, and what is missing is sent again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
@@ -21,10 +23,12 @@ from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
-from carecloud_async.bulk.finding import Finder
+from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.results import require_place
 from carecloud_async.bulk.run import find_key
+from carecloud_async.bulk.segment_results import RowLog, RowOutcome
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.bulk.sources.source import RowSource
+from carecloud_async.bulk.sources.source import RowSource, SourceRow
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -64,6 +68,7 @@ class SegmentSyncOptions:
     allow_shrink: bool = False
     allow_empty: bool = False
     allow_unreadable: bool = False
+    results: str | os.PathLike[str] | None = None
     dry_run: bool = False
     concurrency: int = 8
 
@@ -87,6 +92,7 @@ class SegmentSyncReport:
         exact: whether the members that were read at the end agree with the total that the server gives.
         dry_run: whether nothing was written.
         reasons: why customers were refused, with their numbers; never an id.
+        results: the file with a line for each row, if one was asked for.
     """
 
     rows: int
@@ -99,6 +105,7 @@ class SegmentSyncReport:
     exact: bool
     dry_run: bool
     reasons: Mapping[str, int] = field(factory=dict)
+    results: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -132,17 +139,29 @@ async def sync(segment: Segment, customers: Family, source: Any, options: Segmen
     key = find_key(customers.facts, options.match)
     if key is None:
         raise BadSourceError("match= names the key of a customer, such as customer_id or email")
-    one = _Sync(segment, customers, key, options)
-    return await one.run(source)
+    results = None if options.results is None else Path(options.results)
+    if results is None:
+        return await _Sync(segment, customers, key, options).run(source)
+    await run_in_thread(partial(require_place, source, results))
+    log = await run_in_thread(partial(RowLog, results))
+    try:
+        return await _Sync(segment, customers, key, options, log).run(source)
+    finally:
+        await run_in_thread_regardless(log.close)
 
 
 class _Sync:
-    def __init__(self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions) -> None:
+    def __init__(
+        self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions, log: RowLog | None = None
+    ) -> None:
         self._segment = segment
+        self._log = log
         self._customers = customers
         self._key = key
         self._options = options
-        self._rows = self._unknown = self._unreadable = 0
+        self._rows = self._unreadable = 0
+        self._customer_of: dict[str, str] = {}  # key of a row → id as it is compared; empty if it is not known
+        self._why: dict[str, str] = {}  # key of a row → why its customer is not known
         self._refused: dict[str, str] = {}
         self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
         self._unfound = set[str]()  # keys of rows that no look-up found
@@ -166,9 +185,29 @@ class _Sync:
         if mode == "mirror":
             self._check_shrinking(before, remove, exact=exact)
         if self._options.dry_run:
-            return self._report(wanted, before, (before | add) - remove, exact=exact)
-        after, exact = await self._write(wanted, add, remove)
+            after = (before | add) - remove
+        else:
+            after, exact = await self._write(wanted, add, remove)
+        if self._log is not None:
+            outcome_of = partial(self._outcome_of, before=before, after=after)
+            gone = sorted((before - after) - wanted) if mode == "mirror" else ()
+            others = [RowOutcome(outcome="removed", customer_id=self._spelled[one]) for one in gone]
+            await run_in_thread(partial(self._log.write, outcome_of, others, rows.dialect))
         return self._report(wanted, before, after, exact=exact)
+
+    def _outcome_of(self, key: str | None, fault: str | None, *, before: set[str], after: set[str]) -> RowOutcome:
+        """Return what became of the customer of a row, given its key and why it cannot be read."""
+        if key is None:
+            return RowOutcome(outcome="unknown", reasons=(fault or "the row has no key",))
+        customer = self._customer_of[key]
+        if not customer:
+            return RowOutcome(outcome="unknown", reasons=(self._why[key],))
+        one = partial(RowOutcome, customer_id=self._spelled[customer])
+        if customer in self._refused:
+            return one(outcome="refused", reasons=(self._refused[customer],))
+        if (customer in before) == (customer in after):
+            return one(outcome="unchanged")
+        return one(outcome="added" if customer in after else "removed")
 
     def _check_shrinking(self, before: Collection[str], remove: Collection[str], *, exact: bool) -> None:
         """Check that a mirror removes only customers that the source certainly lacks, and not most of the segment.
@@ -211,12 +250,13 @@ class _Sync:
             added=len((after - before) & {*wanted}) if self._options.mode != "remove" else 0,
             removed=len(gone) if self._options.mode != "add" else 0,
             unchanged=len(as_asked),
-            unknown=self._unknown + self._unreadable,
+            unknown=sum(not one for one in self._customer_of.values()) + self._unreadable,
             refused=len(self._refused),
             members=len(after),
             exact=exact,
             dry_run=self._options.dry_run,
             reasons=reasons,
+            results=None if self._options.results is None else str(self._options.results),
         )
 
     async def _members(self) -> tuple[set[str], bool]:
@@ -247,30 +287,37 @@ class _Sync:
         columns = Columns(self._customers, renamed=column_map(self._options.columns), ignored=())
         self._require_key(rows, columns)
         finder = Finder(self._customers, self._key, concurrency=self._options.concurrency)
-        wanted = set[str]()
-        seen = set[str]()
+        known = self._customer_of
         async with aclosing(self._keys(rows, columns)) as groups:
             async for group in groups:
-                new = [values for values in group if self._key.text(values) not in seen]
-                seen.update(map(self._key.text, new))
-                if self._key.by_id:
-                    wanted |= {same for values in new if (same := values[-1].casefold()) in members}
-                    new = [values for values in new if values[-1].casefold() not in members]
-                if not new:
+                new = {text: values for values in group if (text := self._key.text(values)) not in known}
+                known.update({text: text if self._key.by_id and text in members else "" for text in new})
+                asked = [values for text, values in new.items() if not known[text]]
+                if not asked:
                     continue
-                found = await finder.find(new)
-                for key in {self._key.text(one) for one in new}:
-                    ids = {self._customers.facts.id_of(msgspec.json.decode(one)) for one in found.of(key)} - {None}
-                    if len(ids) == 1:
-                        wanted |= {self._same(str(one)) for one in ids}
-                    else:
-                        self._unknown += 1
-                        self._shared |= {self._same(str(one)) for one in ids}
-                    if not ids:
-                        self._unfound.add(key)
-                    if found.refusal(key) or found.failure(key) is not None:
-                        self._hidden.add(key)
-        return wanted
+                found = await finder.find(asked)
+                for text in map(self._key.text, asked):
+                    self._note(text, found)
+        return {one for one in known.values() if one}
+
+    def _note(self, key: str, found: FoundByKey) -> None:
+        """Note whose key it is, or why that is not known."""
+        ids = {self._same(str(one)) for record in found.of(key) if (one := self._id_of(record)) is not None}
+        if len(ids) == 1:
+            (self._customer_of[key],) = ids
+            return
+        self._shared |= ids
+        self._why[key] = f"{len(ids)} customers have this key" if ids else "no customer has this key"
+        if not ids:
+            self._unfound.add(key)
+        failure = found.failure(key)
+        reasons = found.refusal(key) if failure is None else (f"the key cannot be looked up: {failure.problem}",)
+        if reasons:
+            self._hidden.add(key)
+            self._why[key] = "; ".join(reasons)
+
+    def _id_of(self, record: bytes) -> str | None:
+        return self._customers.facts.id_of(msgspec.json.decode(record))
 
     async def _named_by(self, members: Collection[str]) -> set[str]:
         """Return those members whose own records have the key of a row that no look-up found: its filter may lag.
@@ -289,11 +336,11 @@ class _Sync:
 
         if self._unfound and self._reads_members:
             await run_all([partial(read, one) for one in sorted(members)], width=self._options.concurrency)
-        certain = [customers for customers in named.values() if len(customers) == 1]
-        self._unknown -= len(certain)
+        certain = {text: next(iter(customers)) for text, customers in named.items() if len(customers) == 1}
+        self._customer_of.update(certain)
         self._hidden -= named.keys()
         self._shared |= {one for customers in named.values() if len(customers) > 1 for one in customers}
-        return {one for customers in certain for one in customers}
+        return {*certain.values()}
 
     def _require_key(self, rows: RowSource, columns: Columns) -> None:
         if rows.columns is None:
@@ -311,14 +358,18 @@ class _Sync:
         group: list[tuple[str, ...]] = []
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
+                logged: list[tuple[int, SourceRow, str | None]] = []
                 for row in batch:
                     self._rows += 1
                     given = dict(_flat(row.values, "", columns))
                     values = None if row.fault is not None else self._key.values_in(given)
+                    logged.append((self._rows, row, None if values is None else self._key.text(values)))
                     if values is None:
                         self._unreadable += 1
                     else:
                         group.append(tuple(one.strip() for one in values))
+                if self._log is not None:
+                    await run_in_thread(partial(self._log.add, logged))
                 if len(group) >= _TOGETHER:
                     yield group
                     group = []

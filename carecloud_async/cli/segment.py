@@ -50,6 +50,9 @@ def segment(
         bool,
         typer.Option("--allow-unreadable", help="Let a mirror remove members although rows of FILE have no key."),
     ] = False,
+    results: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write each row, with what became of its customer, to FILE.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Find the difference, but write nothing.")] = False,
     rate: Rate = None,
     report: Report = None,
@@ -59,7 +62,7 @@ def segment(
     Example: carecloud segment 8fd73167342d06899c4c015320 members.csv --mode mirror --match email
     """
     columns = dict(split_pair("--column", one) for one in column or [])
-    prepare_report(report, file=file)
+    prepare_report(report, file=file, results=results)
 
     written = dict.fromkeys(_WRITES.values(), 0)
 
@@ -79,6 +82,7 @@ def segment(
                 allow_shrink=allow_shrink,
                 allow_empty=allow_empty,
                 allow_unreadable=allow_unreadable,
+                results=results,
                 dry_run=dry_run,
             )
 
@@ -107,6 +111,8 @@ def describe(report: SegmentSyncReport) -> str:
     would = " (dry run: nothing was written)" if report.dry_run else ""
     members = counted(report.members, "member", "members")
     words = [f"{counted(report.rows, 'row', 'rows')}: {', '.join(found) or 'none'}{would}; {members} now"]
+    if report.unknown or report.refused:
+        words.append(f"see {report.results}" if report.results else "--results FILE names the rows")
     if report.reasons:
         words.append("refused for " + ", ".join(f"{why} ({count:,})" for why, count in report.reasons.items()))
     if not report.exact:

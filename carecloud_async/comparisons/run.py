@@ -14,11 +14,9 @@ import attrs
 import msgspec
 
 from carecloud_async._base.codec.fields import api_names, core_type, field_types, is_model
-from carecloud_async._base.runtime.durable_files import is_same_file
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
 from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.export.storage.urls import is_url
 from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.check import check_row
@@ -31,11 +29,10 @@ from carecloud_async.bulk.family import Family, Key, field_paths
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
 from carecloud_async.bulk.pages import lines_of
-from carecloud_async.bulk.results import require_writable, write_rows
+from carecloud_async.bulk.results import require_place, write_rows
 from carecloud_async.bulk.run import find_key
 from carecloud_async.bulk.source_check import checker_of
-from carecloud_async.bulk.sources import open_source, path_of
-from carecloud_async.bulk.sources.files import split_suffix
+from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.comparisons.ledger import Ledger, Listed
@@ -70,8 +67,7 @@ async def compare(
     key = _key(family, options.match)
     results = None if options.results is None else Path(options.results)
     if results is not None:
-        split_suffix(results.name)
-        await run_in_thread(partial(_require_place, source, results))
+        await run_in_thread(partial(require_place, source, results))
     began = family.clock.monotonic()
     folder = tempfile.TemporaryDirectory(prefix="carecloud-compare-", ignore_cleanup_errors=True)
     one = _Comparison(family=family, key=key, options=options, alike=alike, folder=Path(folder.name))
@@ -91,18 +87,6 @@ async def compare(
         return _report(counts, read, report, seconds=seconds, results=results, not_compared=one.not_compared)
     finally:
         await close_in_thread(one.close, folder.cleanup)
-
-
-def _require_place(source: Any, results: Path) -> None:
-    """Check that the results can be written, and do not replace the source. Blocks.
-
-    Raises:
-        BadSourceError: they cannot, or would.
-    """
-    origin = path_of(source)
-    if origin is not None and not is_url(origin) and is_same_file(origin, results):
-        raise BadSourceError(f"{results}: results and the source are the same file")
-    require_writable(results)
 
 
 def _key(family: Family, match: str) -> Key:

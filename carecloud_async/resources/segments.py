@@ -65,6 +65,7 @@ class Segments(Resource, call="segments"):
         allow_shrink: bool = False,
         allow_empty: bool = False,
         allow_unreadable: bool = False,
+        results: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         concurrency: int = 8,
     ) -> SegmentSyncReport:
@@ -85,6 +86,9 @@ class Segments(Resource, call="segments"):
             allow_empty: let a mirror of a source without rows remove all members.
             allow_unreadable: let a mirror remove members although rows have no key, or one that cannot be looked up:
                 these customers may be meant.
+            results: a file of any export format with a line for each row: the source's columns, then `line`, `outcome`
+                (`added`, `removed`, `unchanged`, `unknown` or `refused`), `record_id` and `reasons`. A mirror adds a
+                line for each customer whom it removes.
             dry_run: read everything and write nothing.
             concurrency: calls under way at once.
 
@@ -110,6 +114,7 @@ class Segments(Resource, call="segments"):
             allow_shrink=allow_shrink,
             allow_empty=allow_empty,
             allow_unreadable=allow_unreadable,
+            results=results,
             dry_run=dry_run,
             concurrency=concurrency,
         )

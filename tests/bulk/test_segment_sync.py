@@ -1,5 +1,6 @@
 """`segments.sync()`: a segment gets the members of a source, whatever answers are lost on the way."""
 
+import csv
 import json
 
 import httpx
@@ -186,6 +187,46 @@ async def test_a_mirror_that_may_be_a_mistake_has_a_switch_of_its_own(sandbox, n
         report = await client.segments.sync(segment, rows, mode="mirror", **{switch: True})
     assert report.removed == 4 - len(numbers)
     assert members(sandbox, segment) == sorted(ids(sandbox, *numbers))
+
+
+async def test_results_say_what_became_of_each_row(sandbox, tmp_path):
+    """Each row has a line with its outcome, its customer and the reason; customers whom a mirror removes follow."""
+    people = ids(sandbox, *range(8))
+    for one in people:
+        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
+    for one in people[6:]:
+        sandbox.customers.update(one, {"personal_information": {"email": "shared@example.com"}})
+    segment = segment_of(sandbox, [*people[:2], people[5]])
+    path, results = tmp_path / "members.csv", tmp_path / "results.csv"
+    emails = [f"{people[0]}@example.com", f"{people[1].upper()}@EXAMPLE.com", f"{people[2]}@example.com"]
+    rows = [*emails, "shared@example.com", "nobody@example.com", "", emails[2], f"{people[4]}@example.com"]
+    path.write_text("\n".join(["name;email", *(f"x;{one}" for one in rows), ""]))
+    sandbox.faults.add("POST /segments/{segment_id}/actions/add-customer", status=400, body=REFUSED, times=1)
+    async with connect(sandbox) as client:
+        options = {"mode": "mirror", "match": "email", "allow_unreadable": True, "results": results, "concurrency": 1}
+        with pytest.raises(BulkWriteError, match="results and the source are the same file"):
+            await client.segments.sync(segment, path, **{**options, "results": path})
+        report = await client.segments.sync(segment, path, **options)
+        again = await client.segments.sync(segment, path, dry_run=True, **{**options, "results": tmp_path / "r.jsonl"})
+    assert (report.results, report.unknown, report.refused, report.removed) == (str(results), 3, 1, 1)
+    refused, added = sorted([people[2], people[4]])
+    outcome = {refused: ("refused", "already_done"), added: ("added", "")}
+    with results.open(newline="") as file:
+        found = list(csv.DictReader(file, delimiter=";"))
+    assert [(one["line"], one["record_id"], one["outcome"], one["reasons"]) for one in found] == [
+        ("2", people[0], "unchanged", ""),
+        ("3", people[1], "unchanged", ""),
+        ("4", people[2], *outcome[people[2]]),
+        ("5", "", "unknown", "2 customers have this key"),
+        ("6", "", "unknown", "no customer has this key"),
+        ("7", "", "unknown", "the row has no key"),
+        ("8", people[2], *outcome[people[2]]),
+        ("9", people[4], *outcome[people[4]]),
+        ("", people[5], "removed", ""),
+    ]
+    assert [one["email"] for one in found[:8]] == rows
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert (again.added, [one["outcome"] for one in lines].count("added")) == (1, 1 + (refused == people[2]))
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": True}, {"cut": True, "late": 0.0}])

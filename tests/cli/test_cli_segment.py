@@ -29,6 +29,18 @@ def test_a_segment_mirrors_a_file(carecloud, project, tmp_path):
     assert len(table) == 0
 
 
+def test_rows_without_a_customer_are_named_in_the_results(carecloud, project, tmp_path):
+    """`--results` says which rows are unknown, and the line says where they are, or which option names them."""
+    segment = project.records("segments").ids()[0]
+    (tmp_path / "members.csv").write_text(f"customer_id\n{project.customers.id_at(0)}\nnobody\n")
+    command = ("segment", segment, "members.csv", "--mode", "add")
+    assert "1 unknown" in (plain := carecloud(*command)).line
+    assert "--results FILE names the rows" in plain.line
+    done = carecloud(*command, "--results", "results.csv")
+    assert (done.code, "see results.csv" in done.line) == (1, True)
+    assert (tmp_path / "results.csv").read_text().splitlines()[2] == "nobody,3,unknown,,,no customer has this key"
+
+
 def test_a_file_without_the_column_of_the_key_is_wrong_usage(carecloud, project, tmp_path):
     """The line names the options of this command that say where the key is."""
     segment = project.records("segments").ids()[0]
