@@ -24,6 +24,7 @@ _PYTHON: Final = {
     "column": "columns=",
     "columns": "columns=",
     "credentials": "the credentials",
+    "date_format": "date_format= (--date-format)",
     "decimal": "decimal= (--decimal)",
     "encoding": "encoding=",
     "default": "defaults= with ",
@@ -71,6 +72,7 @@ ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
 ALLOW_UNREADABLE = Fix("correct these rows, or leave them out with {allow_unreadable}")
 AS_WRITTEN = Fix("if they are right, name the column in {as_written}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
+DATE_FORMAT = Fix("set {date_format}, such as dd/mm/yyyy")
 DECIMAL_COMMA = Fix("for decimal commas set {decimal}")
 DEFAULTS = Fix("name a field in {defaults}")
 DATES = Fix("check this machine's clock; if it is right, the project's administrator has to renew the certificate")
@@ -87,6 +89,7 @@ IN_FRONT = Fix(
 INTERFACE = Fix("ask the administrator for an application that may use this interface")
 PROXY = Fix("check {proxy} or HTTPS_PROXY")
 LOOK_FIRST = Fix("it may have happened, look before sending it again")
+NAME_DATES = Fix("write {date_format} with dd, mm and yy or yyyy, as in dd/mm/yyyy")
 NAME_PREFIX = Fix("write {phone_prefix} as in +420")
 NO_PHONE = Fix("not a phone number that its country has; if it is right, name the column in {as_written}")
 NO_HOST = Fix("check {project_url} and {proxy}")
@@ -122,4 +125,4 @@ UNKNOWN_FIELD = Fix("if the server sends it, {allow_unknown} accepts it")
 VALUES = Fix("correct the values of the parameters in brackets")
 
 #: The fixes that stand in reasons of rows and in warnings.
-IN_TEXTS: Final = (ADD_PLUS, AS_WRITTEN, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX)
+IN_TEXTS: Final = (ADD_PLUS, AS_WRITTEN, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX)

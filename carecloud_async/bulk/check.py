@@ -13,8 +13,9 @@ from urllib.parse import quote
 import attrs
 
 from carecloud_async.bulk.columns import Columns, Place
-from carecloud_async.bulk.convert import ZERO_DATE, ConversionError, Converter
-from carecloud_async.bulk.errors import UnknownColumnError
+from carecloud_async.bulk.convert import Converter
+from carecloud_async.bulk.dates import YEARS_AHEAD, ZERO_DATE
+from carecloud_async.bulk.errors import ConversionError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.phones import lacks_prefix
@@ -28,7 +29,7 @@ __all__ = ["RowChecker", "check_row"]
 _LONGEST_KEY: Final = 4000
 #: Most bytes of a character in a URL: four, each as `%F0`.
 _LONGEST_QUOTED: Final = 12
-_TO_THE_MINUTE: Final = re.compile(r"[\d. -]+[ T]\d{1,2}:\d{2}")
+_TO_THE_MINUTE: Final = re.compile(r"[\d./ -]+[ T]\d{1,2}:\d{2}")
 
 
 class RowChecker:
@@ -59,13 +60,18 @@ class RowChecker:
         self._columns = columns
         self._key = key
         self._parts = family.facts.parts
+        zone = family.caller.context.project.timezone
+        this_year = datetime.fromtimestamp(family.clock.time(), zone).year
         self._converter = Converter(
-            timezone=family.caller.context.project.timezone,
+            timezone=zone,
             textual=textual,
             decimal=options.decimal,
+            date_format=options.date_format,
+            latest_year=this_year + YEARS_AHEAD,
             phone_prefix=options.prefix_digits,
         )
-        self._converters = {False: self._converter, True: attrs.evolve(self._converter, as_written=True)}
+        self._as_written = attrs.evolve(self._converter, as_written=True)
+        self._of_birthdates = attrs.evolve(self._converter, latest_year=this_year)
         self.unprefixed_phones: int = 0
         self._blanks = blanks
         self._codes = codes or {}
@@ -199,7 +205,7 @@ class RowChecker:
 
     def _phone(self, given: str, place: Place) -> tuple[str, str]:
         """Return a phone number as the API takes it, and as it is looked up: as given, or with the prefix it lacks."""
-        number = self._converters[place.as_written].phone(given)
+        number = self._converter_of(place).phone(given)
         if not lacks_prefix(given):
             return number, given
         if self._converter.phone_prefix:
@@ -212,7 +218,12 @@ class RowChecker:
         problem = None if column is None else column.problem(str(value))
         if problem is not None:
             raise ConversionError(problem)
-        return self._converters[place.as_written].convert(value, place.hint, enumeration=place.enumeration)
+        return self._converter_of(place).convert(value, place.hint, enumeration=place.enumeration)
+
+    def _converter_of(self, place: Place) -> Converter:
+        if place.as_written:
+            return self._as_written
+        return self._of_birthdates if place.path.endswith("birthdate") else self._converter
 
 
 async def check_row(checker: RowChecker, columns: Columns, row: SourceRow) -> LoadedRow:

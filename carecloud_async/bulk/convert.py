@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,19 +23,16 @@ from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model, typed_cache
 from carecloud_async._base.runtime.validators import is_unicode
+from carecloud_async.bulk.dates import day_of, read_day, read_moment
 from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of, members_of, truth_of
+from carecloud_async.bulk.errors import ConversionError
 from carecloud_async.bulk.phones import lacks_prefix, phone_number, valid_number
 from carecloud_async.bulk.spoiled import SHORTENED
-from carecloud_async.fixes import ADD_PLUS, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX
+from carecloud_async.fixes import ADD_PLUS, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["ZERO_DATE", "ConversionError", "Converter", "day_of"]
+__all__ = ["Converter"]
 
-_DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
-_MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
-#: Zero dates as MySQL writes them.
-ZERO_DATE: Final = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
-_ZERO: Final = "a zero date: leave the cell empty"
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
 #: Numbers with separators of thousands (blanks, also those that do not break a line; apostrophes), by decimal sign.
 _WITH_SEPARATORS: Final = {
@@ -51,8 +48,9 @@ _INEXACT: Final = 2**53
 _TOO_LARGE: Final = 10**18
 
 
-class ConversionError(ValueError):
-    """A value that a field cannot take; the text is the reason, without the value."""
+class _Dates(TypedDict):
+    date_format: str | None
+    latest_year: int
 
 
 @frozen(kw_only=True)
@@ -64,6 +62,8 @@ class Converter:
         textual: whether every value is the text of a cell, as in CSV: then `12` is a number in a field of numbers.
         decimal: the decimal sign of numbers in texts, which may then have separators of thousands; with `None` it is a
             point, and there are no separators.
+        date_format: the format of days, such as `dd/mm/yy`; `None` for `DD.MM.YYYY`.
+        latest_year: the last year that two digits may stand for.
         phone_prefix: the digits of the prefix that completes phone numbers without one; empty for none.
         as_written: whether to accept texts that look like numbers shortened by a spreadsheet, and phone numbers that
             no country has.
@@ -72,6 +72,8 @@ class Converter:
     timezone: ZoneInfo
     textual: bool
     decimal: Literal[".", ","] | None = None
+    date_format: str | None = None
+    latest_year: int = 0
     phone_prefix: str = ""
     as_written: bool = False
 
@@ -107,11 +109,15 @@ class Converter:
         if isinstance(value, date):
             return self.day(value, enumeration)
         if isinstance(value, str):
-            value = day_of(value)  # unchanged if it is a text such as a version, `99.99.2026`
+            value = day_of(value, **self._dates)  # unchanged if it is a text such as a version, `99.99.2026`
         if self.textual and isinstance(value, str) and value[:1] in {"[", "{"}:
             with suppress(ValueError, RecursionError):
                 value = json.loads(value)
         return _checked(value)
+
+    @property
+    def _dates(self) -> _Dates:
+        return {"date_format": self.date_format, "latest_year": self.latest_year}
 
     @property
     def _of_json(self) -> Converter:
@@ -256,7 +262,7 @@ class Converter:
         raise ConversionError("neither true nor false")
 
     def day(self, value: Any, _enumeration: str | None) -> str:
-        """Return a day as `YYYY-MM-DD`; `DD.MM.YYYY` is taken too.
+        """Return a day as `YYYY-MM-DD`; it is read in the converter's format too.
 
         A time with an offset is one of the project's days, unless it is a midnight: data frames hold days in UTC.
         """
@@ -266,25 +272,31 @@ class Converter:
             value = value.date()
         if isinstance(value, date):
             return str(value.isoformat())
-        found = _read_day(value.strip()) if isinstance(value, str) else None
+        found = read_day(value.strip(), **self._dates) if isinstance(value, str) else None
         if found is None:
-            raise ConversionError("not a date: write YYYY-MM-DD or DD.MM.YYYY")
+            raise self._no_date("date", "YYYY-MM-DD", "DD.MM.YYYY")
         return found.isoformat()
 
     def moment(self, value: Any, _enumeration: str | None) -> str:
-        """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`; `DD.MM.YYYY` is taken too, with `HH:MM`."""
+        """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`; seconds may be missing."""
         if isinstance(value, str):
-            value = _read_moment(value.strip())
+            value = read_moment(value.strip(), **self._dates)
         if isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  (the API's times are naive)
         if not isinstance(value, datetime):
-            raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS or DD.MM.YYYY HH:MM")
+            raise self._no_date("time", "YYYY-MM-DD HH:MM:SS", "DD.MM.YYYY HH:MM")
         if value.tzinfo is not None:
             try:
                 value = value.astimezone(self.timezone)
             except OverflowError:
                 raise ConversionError("not a time of the calendar in the project's time zone") from None
         return str(value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds"))
+
+    def _no_date(self, what: str, iso: str, dotted: str) -> ConversionError:
+        if self.date_format is not None:
+            return ConversionError(f"not a {what}: write {self.date_format}, or {iso}")
+        more = f", or {DATE_FORMAT}" if self.textual else ""
+        return ConversionError(f"not a {what}: write {iso} or {dotted}{more}")
 
 
 #: The methods by type. If a field allows several types, the first of them here decides.
@@ -321,42 +333,6 @@ def _kind_of(hint: Any) -> _Kind:
         return _Kind(make=Converter.value_of_property if date in kinds else Converter.value_of_property_column)
     make = next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None)
     return _Kind(model=next(filter(is_model, kinds), None), make=make)
-
-
-def day_of(text: str) -> str:
-    """Return the day that a text names as `YYYY-MM-DD`; any other text unchanged."""
-    with suppress(ConversionError):
-        found = _read_day(text.strip())
-        return text if found is None else found.isoformat()
-    return text
-
-
-def _read_day(text: str) -> date | None:
-    """Return the day that a text names; `None` if it names none."""
-    found = _DAY.fullmatch(text)
-    if found is None:
-        if ZERO_DATE.fullmatch(text):
-            raise ConversionError(_ZERO)
-        return None
-    year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[5], found[4])
-    try:
-        return date(int(year), int(month), int(day))
-    except ValueError:
-        raise ConversionError(_ZERO if ZERO_DATE.fullmatch(text) else "not a day of the calendar") from None
-
-
-def _read_moment(text: str) -> date:
-    alone = _read_day(text)
-    if alone is not None:
-        return alone
-    found = _MOMENT.fullmatch(text)
-    try:
-        if found is None:
-            return datetime.fromisoformat(text)
-        day, month, year, hour, minute, second = (int(one or 0) for one in found.groups())
-        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  (the API's times are naive)
-    except ValueError:
-        raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS or DD.MM.YYYY HH:MM") from None
 
 
 def _from_decimal(value: Decimal, *, as_text: bool) -> int | float | str:

@@ -10,7 +10,11 @@ from carecloud_async.fixes import Fix
 if TYPE_CHECKING:
     from carecloud_async.bulk.report import BulkWriteReport
 
-__all__ = ["BadSourceError", "BulkWriteError", "TooManyRefusedError", "UnknownColumnError"]
+__all__ = ["BadSourceError", "BulkWriteError", "ConversionError", "TooManyRefusedError", "UnknownColumnError"]
+
+
+class ConversionError(ValueError):
+    """A value that a field cannot take; the text is the reason, without the value."""
 
 
 class BulkWriteError(CareCloudError):

@@ -10,10 +10,11 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.validators import require_int
 from carecloud_async.bulk.column_map import Target, column_map
+from carecloud_async.bulk.dates import day_pattern
 from carecloud_async.bulk.phones import phone_prefix
 from carecloud_async.bulk.report import OnBulkProgress
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.fixes import NAME_PREFIX
+from carecloud_async.fixes import NAME_DATES, NAME_PREFIX
 
 __all__ = ["BulkWriteOptions", "RowOptions"]
 
@@ -34,6 +35,7 @@ class RowOptions(TypedDict, total=False):
     blank: Literal["keep", "clear"]
     if_unchanged: bool
     concurrency: int | None
+    date_format: str | None
     phone_prefix: str | None
     as_written: Collection[str]
 
@@ -65,6 +67,7 @@ class BulkWriteOptions:
     on_progress: OnBulkProgress | None = None
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
+    date_format: str | None = None
     phone_prefix: str | None = None
     as_written: Collection[str] = ()
 
@@ -74,6 +77,10 @@ class BulkWriteOptions:
                 raise ConfigurationError(f"{name} is one of {', '.join(allowed)}")
         if self.decimal not in {None, ".", ","}:
             raise ConfigurationError("decimal is '.' or ','")
+        try:
+            day_pattern("d.m.yyyy" if self.date_format is None else self.date_format)
+        except (AttributeError, ValueError):
+            raise ConfigurationError("this is no format of dates", fix=NAME_DATES) from None
         given: object = self.phone_prefix
         if given is not None and not (isinstance(given, str) and phone_prefix(given)):
             raise ConfigurationError("this is no international prefix of phone numbers", fix=NAME_PREFIX)

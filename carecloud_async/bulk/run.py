@@ -242,7 +242,7 @@ class _Run:
             "columns": [dict(options.columns), sorted(options.ignore_columns), sorted(options.as_written)],
             "defaults": [dict(options.defaults), dict(options.values)],
             "blank": [options.blank, options.if_unchanged],
-            "decimal": [options.encoding, options.decimal, options.prefix_digits],
+            "decimal": [options.encoding, options.decimal, options.date_format, options.prefix_digits],
             "results": self._keeps_rows,
             "limit": options.limit,
         }

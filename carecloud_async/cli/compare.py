@@ -17,6 +17,7 @@ from carecloud_async.cli.import_rows import columns_of
 from carecloud_async.cli.parameters import (
     ColumnFields,
     ColumnsFile,
+    DateFormat,
     Decimal,
     Encoding,
     Filters,
@@ -60,6 +61,7 @@ def compare(
     of: Of = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
+    date_format: DateFormat = None,
     phone_prefix: PhonePrefix = None,
     columns: ColumnsFile = None,
     column: ColumnFields = None,
@@ -101,6 +103,7 @@ def compare(
                 match=match,
                 encoding=encoding,
                 decimal=decimal,
+                date_format=date_format,
                 phone_prefix=phone_prefix,
                 columns=fields,
                 ignore_columns=ignore_column or [],

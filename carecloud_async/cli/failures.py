@@ -35,6 +35,7 @@ _OPTIONS = {
     "count": "--count",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
+    "date_format": "--date-format",
     "decimal": "--decimal ,",
     "default": "--default ",
     "defaults": "--default",

@@ -25,6 +25,7 @@ from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.parameters import (
     ColumnsFile,
+    DateFormat,
     Decimal,
     Encoding,
     Of,
@@ -68,6 +69,7 @@ class ImportOptions:
     ] = "upsert"
     encoding: Encoding = None
     decimal: Decimal = None
+    date_format: DateFormat = None
     phone_prefix: PhonePrefix = None
     as_written: Annotated[
         list[str] | None,

@@ -117,6 +117,10 @@ Decimal = Annotated[
         "--decimal", metavar="SIGN", help="Decimal sign of the numbers, such as ','; thousands may be separated then."
     ),
 ]
+DateFormat = Annotated[
+    str | None,
+    typer.Option("--date-format", metavar="FORMAT", help="Format of dates, such as dd/mm/yy or mm/dd/yyyy."),
+]
 PhonePrefix = Annotated[
     str | None,
     typer.Option("--phone-prefix", metavar="PREFIX", help="Prefix of phone numbers that have none, such as +420."),

@@ -163,6 +163,7 @@ class _Comparison:
         checking = BulkWriteOptions(
             match=options.match,
             decimal=options.decimal,
+            date_format=options.date_format,
             phone_prefix=options.phone_prefix,
             columns=options.columns,
             ignore_columns=options.ignore_columns,

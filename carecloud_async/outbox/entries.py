@@ -16,8 +16,9 @@ from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
-from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.decide import missing_fields
+from carecloud_async.bulk.errors import ConversionError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, pack

@@ -16,7 +16,8 @@ from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.compare import changed_fields, is_same_amount
-from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.bulk.convert import Converter
+from carecloud_async.bulk.errors import ConversionError
 from carecloud_async.bulk.family import BulkWrites, FamilyFacts, Merged
 from carecloud_async.models.base import API_NAME
 from carecloud_async.models.ids import same_id, same_key

@@ -61,6 +61,7 @@ class BulkWriting(Resource):
         mode: Literal["upsert", "create", "update"] = "upsert",
         encoding: str | None = None,
         decimal: Literal[".", ","] | None = None,
+        date_format: str | None = None,
         phone_prefix: str | None = None,
         as_written: Collection[str] = (),
         columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
@@ -94,6 +95,9 @@ class BulkWriting(Resource):
                 Results and rejects in CSV are written in it too.
             decimal: the decimal sign of numbers that are texts, as in CSV; with it thousands may be separated
                 (`1 234,50`). Left out, numbers have a point and no separators.
+            date_format: the format of dates, such as `dd/mm/yyyy`, where they are neither `YYYY-MM-DD` nor
+                `DD.MM.YYYY`; a time may follow. Two digits of a year (`yy`) are one of the last 80 years or the next
+                20; of a birthdate one that is not in the future.
             phone_prefix: the international prefix of phone numbers that have none, such as `+420`. A zero in front is
                 left out then. Without it such numbers are sent as they are, with one warning, and those with a zero in
                 front are refused; no country is ever guessed.
@@ -149,6 +153,7 @@ class BulkWriting(Resource):
             on_progress=on_progress,
             encoding=encoding,
             decimal=decimal,
+            date_format=date_format,
             phone_prefix=phone_prefix,
             as_written=as_written,
         )
@@ -163,7 +168,7 @@ class BulkWriting(Resource):
         Args:
             match: as for `bulk_write`.
             **options: `mode`, `columns`, `ignore_columns`, `defaults`, `values`, `blank`,
-                `phone_prefix`, `as_written`, `if_unchanged` and `concurrency`, as for `bulk_write`.
+                `date_format`, `phone_prefix`, `as_written`, `if_unchanged` and `concurrency`, as for `bulk_write`.
         """
         from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
         from carecloud_async.bulk.run import find_key

@@ -19,7 +19,7 @@ from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
 from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async.bulk.compare import value_at
-from carecloud_async.bulk.convert import ZERO_DATE
+from carecloud_async.bulk.dates import ZERO_DATE
 from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_writable, write_rows

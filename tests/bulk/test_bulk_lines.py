@@ -114,7 +114,8 @@ async def test_forms_of_dates(client, tmp_path):
     """The reason of a date or time in another form names both forms that are taken."""
     row, results = {**people(1)[0], "birthdate": "5/31/1990"}, tmp_path / "r.jsonl"
     await client.customers.bulk_write([row], match="email", defaults=SOURCE, results=results)
-    assert read(results)[0]["reasons"] == ["personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY"]
+    [reason] = read(results)[0]["reasons"]
+    assert reason.startswith("personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY")
 
 
 BROKEN = {

@@ -8,7 +8,8 @@ import pytest
 from bulk_tools import SOURCE, counts, people, read
 
 from carecloud_async._base.codec.fields import field_types
-from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.bulk.convert import Converter
+from carecloud_async.bulk.errors import ConversionError
 from carecloud_async.models import EventInput, PropertyRecordInput
 
 pytestmark = pytest.mark.anyio

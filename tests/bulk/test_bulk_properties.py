@@ -144,7 +144,11 @@ async def test_a_value_of_a_property_in_another_spelling(sandbox, tmp_path, kind
         ("integer", "37959,53", "not a whole number"),
         ("float", "many", "not a number"),
         ("boolean", "perhaps", "neither true nor false"),
-        ("date", "soon", "not a date: write YYYY-MM-DD or DD.MM.YYYY"),
+        (
+            "date",
+            "soon",
+            "not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= (--date-format), such as dd/mm/yyyy",
+        ),
     ],
 )
 async def test_value_of_another_type_than_its_property_is_refused(sandbox, tmp_path, kind, cell, reason):

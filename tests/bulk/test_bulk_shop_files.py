@@ -1,13 +1,15 @@
 """Files as shops have them: encodings, decimal commas, phones as people write them, spoiled numbers of cards."""
 
 import re
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read, write_csv
 
 from carecloud_async import ConfigurationError, CsvOptions
-from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.bulk.convert import Converter
+from carecloud_async.bulk.errors import ConversionError
 from carecloud_async.bulk.phones import lacks_only_prefix, phone_number
 from carecloud_async.fixes import DECIMAL_COMMA
 from carecloud_async.sandbox import Sandbox
@@ -83,6 +85,46 @@ def test_phone_numbers(written, digits):
 def test_phone_numbers_are_completed(prefix, written, digits):
     """A number without a prefix gets the one that was named; where it may have it already, it is refused."""
     assert phone_number(written, prefix=prefix) == digits
+
+
+async def test_dates_in_the_format_of_a_shop(sandbox, tmp_path):
+    """`date_format=` reads days of one format; without it the reason names the option, with a wrong one the format."""
+    days = ("31/12/99", "1/2/45", "05/06/26", "1990-05-31", "31.12.1999")
+    rows = [{**one, "birthdate": day} for one, day in zip(people(5), days, strict=True)]
+    path = write_csv(tmp_path / "c.csv", rows)
+    async with connect(sandbox) as client:
+        without = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
+        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, date_format="dd/mm/yy")
+        made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(4)]
+        compared = await client.customers.list().compare(path, match="email", date_format="dd/mm/yy")
+        for wrong in ("%d/%m/%y", "dd/mm", "dd/mm/mm", "dd/mm-yy", "", 5):
+            with pytest.raises(ConfigurationError, match=r"no format of dates: write date_format= .*as in dd/mm/yyyy"):
+                await client.customers.bulk_write([], match="email", date_format=wrong)
+    assert without.reasons == {
+        "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY, or set date_format= "
+        "(--date-format), such as dd/mm/yyyy": 3
+    }
+    assert report.reasons == {"personal_information.birthdate: not a date: write dd/mm/yy, or YYYY-MM-DD": 1}
+    assert counts(report) == {"created": 4, "refused": 1}
+    born = [str(one.personal_information.birthdate) for one in made]
+    assert born == ["1999-12-31", "1945-02-01", "2026-06-05", "1990-05-31"]
+    assert compared.same == 4
+
+
+@pytest.mark.parametrize(
+    ("date_format", "written", "read"),
+    [
+        ("mm/dd/yyyy", "5/31/1990", "1990-05-31"),
+        ("yyyy/m/d", "1990/05/31", "1990-05-31"),
+        ("D. M. YY", "31. 5. 30", "2030-05-31"),
+        ("dd-mm-yy", "31-05-47", "1947-05-31"),
+    ],
+)
+def test_formats_of_dates(date_format, written, read):
+    """The parts may stand in any order; two digits of a year are one of the last 80 years or of the next 20."""
+    converter = Converter(timezone=PRAGUE, textual=True, date_format=date_format, latest_year=2046)
+    assert converter.convert(written, date) == read
+    assert converter.convert(f"{written} 9:05", datetime) == f"{read} 09:05:00"
 
 
 async def test_phones_without_a_prefix(sandbox, tmp_path, caplog):

@@ -158,7 +158,10 @@ async def test_line_that_is_no_json_object_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("c.xlsx", b"", "name the format by the suffix"),
+        ("c.txt", b"", "name the format by the suffix"),
+        ("c.xlsx", b"", "it is a workbook: save its sheet as CSV UTF-8, or read it in Python with polars.read_excel"),
+        ("c.csv", b"PK\x03\x04\x14\0", "it is a workbook"),
+        ("c.csv", b"\xd0\xcf\x11\xe0\xa1", "it is a workbook"),
         ("c.csv", b"", "no header line"),
         ("c.csv", b"a,a\n1,2\n", "'a' stands twice in the header"),
         ("c.parquet", b"nonsense", "it is no Parquet file"),

@@ -83,6 +83,7 @@ SHOP = """
 "Obrat" = ""
 "Souhlas" = "agreement_marketing_communication"
 "Telefon" = "phone"
+"Narozen" = "birthdate"
 
 ["Pohlaví"]
 field = "gender"
@@ -91,11 +92,11 @@ words = { "muž" = "MALE", "žena" = "FEMALE" }
 
 
 def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
-    """The options of a shop's file: encoding, words, phones and cards; what is missing is said with its option."""
+    """The options of a shop's file: encoding, words, phones, dates, cards; what is missing is said with its option."""
     rows = [
-        "E-mail;Karta;Souhlas;Telefon;Pohlaví;Obrat",
-        *(f"a{one}@example.com;77001234567800{one}0;ANO;603 123 45{one};Žena;1 250,5" for one in range(4)),
-        "a0@example.com;;NE;603 123 459;muž;0,5",
+        "E-mail;Karta;Souhlas;Telefon;Narozen;Pohlaví;Obrat",
+        *(f"a{one}@example.com;77001234567800{one}0;ANO;603 123 45{one};1/2/9{one};Žena;1 250,5" for one in range(4)),
+        "a0@example.com;;NE;603 123 459;;muž;0,5",
     ]
     (tmp_path / "shop.csv").write_bytes("\n".join(rows).encode("cp1250"))
     (tmp_path / "columns.toml").write_text(SHOP, encoding="utf-8")
@@ -104,7 +105,9 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     assert "warning: 5 phone numbers have no international prefix: set --phone-prefix, such as +420" in refused.err
     assert "4 rows (lines 2, 3, 4, 5): card_number: a number that a spreadsheet has rounded to 15 digits" in refused.err
     assert "if they are right, name the column in --as-written\n" in refused.err
+    assert "not a date: write YYYY-MM-DD or DD.MM.YYYY, or set --date-format, such as dd/mm/yyyy\n" in refused.err
     given = (*command, "--columns", "columns.toml", "--phone-prefix", "+420", "--as-written", "Karta")
+    given += ("--date-format", "dd/mm/yy")
     lacking = carecloud(*given, "--dry-run")
     assert "personal_information.language_id: required; --default personal_information.language_id=… gives it" in (
         lacking.err
@@ -116,7 +119,7 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     assert "5 rows of customers: 4 created, 1 refused" in done.err
     assert "warning: 1 row has the key or the card of an earlier row: these rows are refused, also" in done.err
     found = json.loads(carecloud("list", "customers", "--filter", "email=a0@example.com").out)["personal_information"]
-    assert (found["phone"], found["gender"]) == ("420603123450", 2)
+    assert (found["phone"], found["gender"], found["birthdate"]) == ("420603123450", 2, "1990-02-01")
     assert found["agreement"]["agreement_marketing_communication"] == 1
 
 
@@ -127,6 +130,10 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
         (
             ("customers", "c.csv", "--match", "email", "--phone-prefix", "CZ"),
             "phone numbers: write --phone-prefix as in +420",
+        ),
+        (
+            ("customers", "c.csv", "--match", "email", "--date-format", "%d"),
+            "format of dates: write --date-format with dd, mm and yy or yyyy",
         ),
         (
             ("customers", "c.csv", "--match", "email", "--as-written", "nr"),

@@ -36,6 +36,7 @@ class CompareOptions:
     match: str
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
+    date_format: str | None = None
     phone_prefix: str | None = None
     columns: Mapping[str, Any] | str | os.PathLike[str] | None = None
     ignore_columns: Collection[str] = ()

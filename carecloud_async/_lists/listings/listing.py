@@ -344,6 +344,7 @@ class Listing(NotAList, Generic[T]):
         match: str,
         encoding: str | None = None,
         decimal: Literal[".", ","] | None = None,
+        date_format: str | None = None,
         phone_prefix: str | None = None,
         columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         ignore_columns: Collection[str] = (),
@@ -360,6 +361,7 @@ class Listing(NotAList, Generic[T]):
             match: the key that names a record, such as `external_purchase_id`; a field that the list shows.
             encoding: as for `bulk_write`.
             decimal: as for `bulk_write`.
+            date_format: as for `bulk_write`.
             phone_prefix: as for `bulk_write`.
             columns: column → field, as for `bulk_write`.
             ignore_columns: columns to pass over.
@@ -376,7 +378,7 @@ class Listing(NotAList, Generic[T]):
 
         if self._comparer is None:
             raise ConfigurationError(f"{self._fetcher.operation.call} cannot be compared: its records have no keys")
-        reading = {"encoding": encoding, "decimal": decimal, "phone_prefix": phone_prefix}
+        reading = {"encoding": encoding, "decimal": decimal, "date_format": date_format, "phone_prefix": phone_prefix}
         more = {"columns": columns, "ignore_columns": ignore_columns, "only_file": only_file, "results": results}
         return await self._comparer(self, source, match=match, **reading, **more)
 

@@ -12,7 +12,7 @@ import anyio.lowlevel
 from carecloud_async._lists.export.formats.csv import is_formula
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.encodings import encoding_of, name_encoding
-from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
+from carecloud_async.bulk.sources.files import TOO_LONG, is_workbook, read_error, read_lines, workbook
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, Dialect, RowSource, SourceRow
 from carecloud_async.fixes import Fix
 
@@ -43,6 +43,8 @@ class CsvSource(RowSource):
             head = buffered.peek()
         except (EOFError, OSError) as error:
             raise read_error(label, 0, error) from error
+        if is_workbook(head):
+            raise workbook(label)
         encoding = encoding_of(head, encoding, label=label)
         text = io.TextIOWrapper(buffered, encoding=encoding, newline="")
         super().__init__(text, label=label, identity=identity)

@@ -14,7 +14,16 @@ from carecloud_async._lists.export.formats.compression import zstd_unpacking
 from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 from carecloud_async.bulk.errors import BadSourceError
 
-__all__ = ["TOO_LONG", "file_identity", "open_file", "read_error", "read_lines", "split_suffix"]
+__all__ = [
+    "TOO_LONG",
+    "file_identity",
+    "is_workbook",
+    "open_file",
+    "read_error",
+    "read_lines",
+    "split_suffix",
+    "workbook",
+]
 
 #: Most bytes of one line.
 MAX_LINE: Final = 16 * 1024 * 1024
@@ -22,6 +31,9 @@ MAX_LINE: Final = 16 * 1024 * 1024
 TOO_LONG: Final = object()
 
 _PACKED: Final = (".gz", ".zst")
+#: Workbooks by their suffixes and first bytes: archives of ZIP, and the older format of Excel.
+_WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"})
+_WORKBOOK_MARKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 def split_suffix(name: str) -> tuple[str, str]:
@@ -34,12 +46,27 @@ def split_suffix(name: str) -> tuple[str, str]:
     packing = next((one for one in _PACKED if base.endswith(one)), "")
     suffix = os.path.splitext(base.removesuffix(packing))[1]
     suffix = ".jsonl" if suffix == ".ndjson" else suffix
+    if suffix in _WORKBOOKS:
+        raise workbook(os.path.basename(name))
     if suffix not in {".csv", ".jsonl", ".parquet"} or (suffix == ".parquet" and packing):
         raise BadSourceError(
             f"{os.path.basename(base)[:100]}: name the format by the suffix: .csv, .jsonl or .parquet, the first two "
             "also with .gz or .zst"
         )
     return suffix, packing
+
+
+def is_workbook(head: bytes) -> bool:
+    """Return whether a file that begins so is a workbook, whatever its name says."""
+    return head.startswith(_WORKBOOK_MARKS)
+
+
+def workbook(name: str) -> BadSourceError:
+    """Make the error of a workbook, which is not read."""
+    return BadSourceError(
+        f"{name[:100]}: it is a workbook: save its sheet as CSV UTF-8, or read it in Python with polars.read_excel and "
+        "give bulk_write the frame"
+    )
 
 
 def file_identity(path: str) -> str | None:
