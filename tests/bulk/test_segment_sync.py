@@ -189,6 +189,29 @@ async def test_a_mirror_that_may_be_a_mistake_has_a_switch_of_its_own(sandbox, n
     assert members(sandbox, segment) == sorted(ids(sandbox, *numbers))
 
 
+async def test_a_customer_whose_look_up_fails_keeps_no_other_one_up(sandbox, tmp_path):
+    """A row on whose look-up the server fails is unknown, with the reason, and all other customers are added."""
+    people = ids(sandbox, *range(6))
+    for one in people:
+        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
+    segment, inner, results = segment_of(sandbox, []), sandbox.transport(), tmp_path / "results.jsonl"
+
+    class Failing(httpx.AsyncBaseTransport):
+        """The sandbox, which fails on the look-up of one address."""
+
+        async def handle_async_request(self, request):
+            if f"{people[3]}%40" in str(request.url):
+                return httpx.Response(500)
+            return await inner.handle_async_request(request)
+
+    rows = [{"email": f"{one}@example.com"} for one in people]
+    async with connect(sandbox, transport=Failing(), clock=FakeClock()) as client:
+        report = await client.segments.sync(segment, rows, mode="add", match="email", results=results)
+    assert (report.added, report.unknown) == (5, 1)
+    line = json.loads(results.read_text().splitlines()[3])
+    assert (line["outcome"], line["reasons"][0].partition(":")[0]) == ("unknown", "the key cannot be looked up")
+
+
 async def test_results_say_what_became_of_each_row(sandbox, tmp_path):
     """Each row has a line with its outcome, its customer and the reason; customers whom a mirror removes follow."""
     people = ids(sandbox, *range(8))
