@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from thorough import variants
 
 from carecloud_async import LoggedIn, __version__
 from carecloud_async.cli.console import is_terminal
@@ -182,16 +183,6 @@ def test_a_port_that_is_taken(carecloud, project):
     assert "--port" in refused.line
 
 
-def test_a_reader_that_goes_away(start):
-    """`carecloud … | head` ends quietly."""
-    process = start("list", "customers", "--count", 20000, "--sandbox", 20000)
-    process.stdout.readline()
-    process.stdout.close()
-    process.stdout = None
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
-
-
 def test_a_closed_stderr_harms_nothing(tmp_path):
     """An export goes on if progress and summary cannot be written."""
     script = "import sys, os; os.close(2); from carecloud_async.cli import main; main()"
@@ -207,7 +198,7 @@ def test_a_closed_stderr_harms_nothing(tmp_path):
     [
         ("<&- 2>&-", "export customers -o c.jsonl --sandbox 5 --report -", '  "records": 5,\n'),
         ("<&- >&-", "export customers -o - --sandbox 5", ""),
-        ("<&- >&-", "total customers --sandbox 5", ""),
+        *variants(("<&- >&-", "total customers --sandbox 5", "")),
     ],
 )
 def test_streams_that_are_closed_from_the_start(closed, arguments, out):

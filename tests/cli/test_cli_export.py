@@ -312,7 +312,7 @@ def test_a_bar_is_drawn_on_a_terminal(tmp_path):
     master, slave = pty.openpty()
     program = [sys.executable, "-c", "from carecloud_async.cli import main; main()"]
     process = subprocess.Popen(
-        [*program, "export", "customers", "-o", str(tmp_path / "c.jsonl"), "--sandbox", "20000"],
+        [*program, "export", "customers", "-o", str(tmp_path / "c.jsonl"), "--sandbox", "2000"],
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -331,7 +331,7 @@ def test_a_bar_is_drawn_on_a_terminal(tmp_path):
     os.close(master)
     assert process.wait(60) == 0
     assert b"\x1b[" in shown
-    assert b"20,000 customers in" in shown
+    assert b"2,000 customers in" in shown
 
 
 def progress(**given):

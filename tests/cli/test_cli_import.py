@@ -9,6 +9,7 @@ import signal
 
 import pytest
 from cli_process import wait_until
+from thorough import variants
 
 from carecloud_async.bulk import BulkProgress
 from carecloud_async.cli.progress import show_progress
@@ -212,7 +213,7 @@ def test_a_folder_without_the_right_to_write(carecloud, project, tmp_path, optio
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
 def test_an_interrupted_import_says_how_far_it_came(start, project, tmp_path, number):
     """Ctrl-C and SIGTERM end an import with 130 and a line that says how far it came, and how it goes on."""
     rows = [f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(9)]

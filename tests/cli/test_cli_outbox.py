@@ -8,6 +8,7 @@ from itertools import cycle
 import anyio
 import pytest
 from cli_process import wait_until
+from thorough import variants
 
 from carecloud_async import CareCloud
 from carecloud_async.cli.outbox import reasons_to_wait
@@ -155,7 +156,7 @@ def test_what_is_refused_to_the_user_names_the_fix(start, waiting, project):
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
 def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, project, number):
     """Ctrl-C and SIGTERM end `send` with 130 and one line; sent again, each entry is at the server once."""
     project.settings.latency = 0.3

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from cli_process import PROGRAM, heed_ctrl_c, wait_until
+from thorough import variants
 
 pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
 termios = pytest.importorskip("termios", reason="this system has no pseudo-terminals")
@@ -57,8 +58,7 @@ def terminal():
     ("arguments", "number"),
     [
         (("total", "customers"), signal.SIGINT),
-        (("list", "customers"), signal.SIGINT),
-        (("export", "customers", "-o", "-"), signal.SIGTERM),
+        *variants((("list", "customers"), signal.SIGINT), (("export", "customers", "-o", "-"), signal.SIGTERM)),
     ],
 )
 def test_a_password_is_asked_for_until_ctrl_c(terminal, project, monkeypatch, arguments, number):
