@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from carecloud_async import models
-from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
 from carecloud_async.check.replies import Record, Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 from carecloud_async.models.base import Model
@@ -61,6 +61,21 @@ def known_values() -> Mapping[str, frozenset[str]]:
     }
 
 
+@cache
+def _fields_of(into: type) -> Mapping[str, tuple[frozenset[str] | None, type | None]]:
+    """Return the known values of each field of a model, and the model of the objects within, by its name in the API."""
+    known, types = known_values(), core_types(into)
+    return {
+        api: (known.get(f"{into.__name__}.{name}"), _model_within(types[api])) for name, api in api_names(into).items()
+    }
+
+
+def _model_within(core: Any) -> Any:
+    if core is None or is_model(core):
+        return core
+    return _model_within(core_type(element_type(core)))
+
+
 #: Keys that are shown: words, like the API's field names. An id or a person's name as a key is hidden.
 _WORDS: Final = re.compile(r"[a-z]{1,20}(_[a-z0-9]{1,20}){0,7}")
 _DIGITS: Final = re.compile(r"[0-9]{3}")
@@ -92,27 +107,23 @@ class Schema:
             self.damaged.add(name)
 
     def _object(self, value: Record, into: type, path: str) -> None:
-        names = {api: name for name, api in api_names(into).items()}
-        types, known = field_types(into), known_values()
+        fields = _fields_of(into)
         for key, one in value.items():
-            if key not in names:
+            if key not in fields:
                 self.fields.add(f"{path}.{_shown(key)}")
                 continue
-            allowed = known.get(f"{getattr(into, '__name__', '')}.{names[key]}")
+            allowed, inner = fields[key]
             if allowed is not None and any(item not in allowed for item in _scalars(one)):
                 self.values.add(f"{path}.{key}")
-            self._inner(one, types[names[key]], f"{path}.{key}")
+            if inner is not None:
+                self._inner(one, inner, f"{path}.{key}")
 
-    def _inner(self, value: object, hint: object, path: str) -> None:
-        core = core_type(hint)
-        if is_model(core):
-            if isinstance(value, dict):
-                self._object(value, core, path)
-            return
-        element = element_type(core)
-        if element is not None and isinstance(value, list):
+    def _inner(self, value: object, into: type, path: str) -> None:
+        if isinstance(value, dict):
+            self._object(value, into, path)
+        elif isinstance(value, list):
             for one in value:
-                self._inner(one, element, path)
+                self._inner(one, into, path)
 
     def findings(self) -> list[CheckFinding]:
         """Return the findings."""

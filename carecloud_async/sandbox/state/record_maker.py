@@ -12,7 +12,7 @@ from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.draw import Draw, hex_id
 from carecloud_async.sandbox.state.facts import Field, fields_of, known_values
 from carecloud_async.sandbox.state.plans import TablePlan, api_plans
-from carecloud_async.sandbox.state.texts import text
+from carecloud_async.sandbox.state.texts import text_of
 from carecloud_async.sandbox.state.untidy import untidied_record
 
 _DEEPEST: Final = 2
@@ -28,6 +28,9 @@ class _Source:
     draw: Draw
 
 
+_Make = Callable[[_Source], Any]
+
+
 class RecordMaker:
     """Makes records: the same seed, table and number always give the same one.
 
@@ -41,6 +44,7 @@ class RecordMaker:
         self._seed = seed
         self._refer = refer
         self._untidy = untidy
+        self._makers: dict[tuple[str, str, int], dict[str, _Make]] = {}
 
     def record(self, plan: TablePlan, number: int, *, record_id: str, parent: Mapping[str, str]) -> JsonObject:
         """Make a record.
@@ -76,42 +80,48 @@ class RecordMaker:
                 value = given[field.name]
                 made[field.name] = str(value) if field.type == "string" else value
             else:
-                made[field.name] = field.type == "boolean" or self._value(field, schema, source, level=0)
+                made[field.name] = field.type == "boolean" or self._value(field, schema, source.table, level=0)(source)
         return made
 
     def _object(self, schema: str, source: _Source, *, level: int, given: Mapping[str, str]) -> JsonObject:
-        return {
-            field.name: given[field.name] if field.name in given else self._value(field, schema, source, level=level)
-            for field in fields_of(schema)
-            if "." not in field.name and (level < _DEEPEST or field.many or not fields_of(field.item))
-        }
+        makers = self._makers.get((schema, source.table, level))
+        if makers is None:
+            makers = self._makers[schema, source.table, level] = {
+                field.name: self._value(field, schema, source.table, level=level)
+                for field in fields_of(schema)
+                if "." not in field.name and (level < _DEEPEST or field.many or not fields_of(field.item))
+            }
+        return {name: given[name] if name in given else make(source) for name, make in makers.items()}
 
-    def _value(self, field: Field, schema: str, source: _Source, *, level: int) -> Any:
+    def _value(self, field: Field, schema: str, table: str, *, level: int) -> _Make:
+        """Return what makes the values of a field, in the records of a table."""
+        make = self._item(field, schema, table, level=level)
         if not field.many:
-            return self._item(field, schema, source, level=level)
+            return make
         if level >= _DEEPEST and fields_of(field.item):
-            return []
+            return lambda _: []
         # The first record of a table shows an item of every list.
-        length = 1 if source.number == 0 else source.draw.below(3)
-        return [self._item(field, schema, source, level=level) for _ in range(length)]
+        return lambda source: [make(source) for _ in range(source.draw.below(3) if source.number else 1)]
 
-    def _item(self, field: Field, schema: str, source: _Source, *, level: int) -> Any:
-        draw = source.draw
-        kind = field.item.split("|")[0].removesuffix("[]")
+    def _item(self, field: Field, schema: str, table: str, *, level: int) -> _Make:
+        kind, name = field.item.split("|")[0].removesuffix("[]"), field.name
         if fields_of(kind):
-            return self._object(kind, source, level=level + 1, given={})
+            return lambda source: self._object(kind, source, level=level + 1, given={})
         known = known_values(field)
+        if known and name == "state" and 1 in known:
+            return lambda source: 1 if source.draw.below(8) else source.draw.pick(known)
         if known:
-            return 1 if field.name == "state" and 1 in known and draw.below(8) else draw.pick(known)
+            return lambda source: source.draw.pick(known)
         if kind != "string":
-            make = _BY_NAME.get(field.name) or _SCALARS.get(kind)
-            return make(draw) if make else {}
-        referred = api_plans().referred(field.name, schema=schema, table=source.table)
+            scalar = _BY_NAME.get(name) or _SCALARS.get(kind)
+            return (lambda source: scalar(source.draw)) if scalar else lambda _: {}
+        referred = api_plans().referred(name, schema=schema, table=table)
         if referred is not None:
-            return self._refer(referred, draw, source.number)
-        if field.name.endswith(("_id", "_ids")) and not field.name.endswith(("text_id", "external_id")):
-            return hex_id(f"{self._seed}:{field.name}:{draw.below(1 << 32)}")
-        return text(field, draw, source.number)
+            return lambda source: self._refer(referred, source.draw, source.number)
+        if name.endswith(("_id", "_ids")) and not name.endswith(("text_id", "external_id")):
+            return lambda source: hex_id(f"{self._seed}:{name}:{source.draw.below(1 << 32)}")
+        text = text_of(field)
+        return lambda source: text(source.draw, source.number)
 
 
 @cache

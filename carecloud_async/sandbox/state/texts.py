@@ -36,20 +36,16 @@ def timestamp(draw: Draw, *, year: int = 2016, years: int = 9) -> str:
     return f"{day} {draw.below(24):02}:{draw.below(60):02}:{draw.below(60):02}"
 
 
-def text(field: Field, draw: Draw, number: int) -> str:
-    """A text for a field that holds no id.
+def text_of(field: Field) -> Callable[[Draw, int], str]:
+    """Return what makes the texts of a field that holds no id, from choices and the number of the record.
 
-    Args:
-        field: The field.
-        draw: Where it comes from.
-        number: Number of the record, from 0; makes names and codes unique.
+    The number, from 0, makes names and codes unique.
     """
     by_name = _BY_NAME.get(field.name)
     if by_name is not None and by_name in (_from, _to) and field.format == "date":
-        return by_name(draw, number)[:10]
+        return lambda draw, number: by_name(draw, number)[:10]
     by_format = _past if field.format == "timestamp" and by_name is None else _BY_FORMAT.get(field.format)
-    made = by_format or by_name or _by_ending(field.name)
-    return made(draw, number)
+    return by_format or by_name or _by_ending(field.name)
 
 
 def is_timestamp(field: Field) -> bool:
