@@ -20,7 +20,7 @@ class InstantClock(SystemClock):
 
 
 def make(**more):
-    return Sandbox(**{"customers": 300, "untidy": False, **more})
+    return Sandbox(**{"customers": 300, "records": 20, "untidy": False, **more})
 
 
 async def check(sandbox, **more):
