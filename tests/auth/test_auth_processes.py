@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from auth_tools import connect, make_sandbox
 from child_processes import children
+from thorough import variants
 
 from carecloud_async import RedisTokenStore, TokenStoreError
 
@@ -43,10 +44,8 @@ def go(process):
 @pytest.mark.parametrize(
     ("shared", "who"),
     [
-        ("file", "user"),
         ("redis", "customer"),
-        pytest.param("file", "customer", marks=pytest.mark.thorough),
-        pytest.param("redis", "user", marks=pytest.mark.thorough),
+        *variants(("file", "user"), ("file", "customer"), ("redis", "user")),
     ],
     indirect=["shared"],
 )
@@ -68,7 +67,7 @@ def test_four_processes_cold_at_once_make_one_login(shared, who, child):
     assert not sandbox.violations
 
 
-@pytest.mark.parametrize("shared", ["file", "redis"], indirect=True)
+@pytest.mark.parametrize("shared", ["file", *variants("redis")], indirect=True)
 def test_a_killed_holder_of_the_lock_delays_the_others_by_a_bounded_time(shared, child):
     """Kill -9 in the middle of the login: the next process logs in."""
     sandbox = make_sandbox()

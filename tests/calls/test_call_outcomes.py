@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from every import every
-from write_calls import ERROR, FACTS, HTML, WRITES, connect, success, write
+from write_calls import ERROR, FACTS, HTML, MORE_WRITES, WRITES, connect, success, write
 
 from carecloud_async import (
     BadRequestError,
@@ -114,7 +114,7 @@ def anyio_backend():
     return "asyncio"
 
 
-@every("operation_id", WRITES)
+@every("operation_id", WRITES, thorough=MORE_WRITES)
 async def test_a_failed_write_is_never_doubled_nor_hidden(operation_id):
     """If an answer is lost, a POST is not repeated and its error says that it may have happened; a PUT is repeated."""
     async with api_of(operation_id) as api:
@@ -133,7 +133,7 @@ async def test_a_failed_write_is_never_doubled_nor_hidden(operation_id):
                     assert "may have happened" in str(error)
 
 
-@every("operation_id", WRITES)
+@every("operation_id", WRITES, thorough=MORE_WRITES)
 async def test_a_write_without_an_answer_to_any_attempt_may_have_happened(operation_id):
     """However often a write is repeated, the last error says that it may have happened; its cause is what broke."""
     async with api_of(operation_id) as api:

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from disks import FullFile, make_files_of
 from kit import connect
+from thorough import variants
 
 from carecloud_async import CareCloud, ExportError
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
@@ -100,12 +101,11 @@ async def test_a_pipe_is_refused(sandbox, tmp_path):
 
 
 STEPS = [
-    "before the file",
-    pytest.param("after the file", marks=pytest.mark.thorough),
+    *variants("before the file", "after the file"),
     "before the commit",
-    "after the commit",
+    *variants("after the commit"),
     "after the rename",
-    pytest.param("before the end", marks=pytest.mark.thorough),
+    *variants("before the end"),
 ]
 
 

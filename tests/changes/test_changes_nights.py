@@ -10,6 +10,7 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import ExportError, ServerError
 from carecloud_async._lists.changes.reader import Changes
@@ -95,7 +96,7 @@ def seeds(draw):
     count=st.sampled_from([2, 5, 20]),
     concurrency=st.sampled_from([1, 4]),
 )
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_mirror_equals_the_list_after_a_calm_exact_night(tmp_path_factory, seed, cap, total, count, concurrency):
     """Creations, updates, deletions, returning records, failures: no record that stayed is reported as deleted."""
     seed, order = seed

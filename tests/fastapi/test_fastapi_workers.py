@@ -58,7 +58,7 @@ def test_one_login_and_one_device_token_each(workers, sandbox):
         if email and len(sandbox.customers.by_email(email)) == 1:
             emails.append(email)
     emails = emails[:5]
-    paths = [f"/customers/{FIRST_CUSTOMER_ID}", *(f"/me?email={email}" for email in emails)] * 30
+    paths = [f"/customers/{FIRST_CUSTOMER_ID}", *(f"/me?email={email}" for email in emails)] * 15
     pids, customers = set(), set()
 
     def answered_by_several():
@@ -79,7 +79,7 @@ def test_a_stop_under_load(workers, sandbox):
     """`kill -TERM` in the middle of a load: every request that reached a handler was answered with 200."""
     process, base, journal = workers
     sandbox.settings.latency = 0.1
-    paths = [f"/customers/{FIRST_CUSTOMER_ID}?number={number}" for number in range(400)]
+    paths = [f"/customers/{FIRST_CUSTOMER_ID}?number={number}" for number in range(200)]
     results = asyncio.run(load(base, paths, at_once=40, stop=lambda: process.send_signal(signal.SIGTERM)))
     _, errors = process.communicate(timeout=60)
     accepted = {int(line) for line in journal.read_text().split()}

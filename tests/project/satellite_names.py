@@ -3,7 +3,7 @@
 NAMES = {
     "_base": "codec",
     "_base.codec.answers": "refusal success_refusal",
-    "_base.codec.fields": "api_names core_type element_type field_types is_model",
+    "_base.codec.fields": "api_names core_type core_types element_type is_model",
     "_base.codec.json_text": "HTML Malformed load",
     "_base.codec.lists": "ListForm parse_total split_page",
     "_base.project": "Interface Project is_loopback",

@@ -41,11 +41,13 @@ class _SandboxClient(carecloud_async.CareCloud):
 
 
 @pytest.fixture
-def everything_is_the_sandbox(monkeypatch, tmp_path):
+def everything_is_the_sandbox(monkeypatch, tmp_path, path):
     """Clients talk to a sandbox of their own, whatever address they are given; files land in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(_SandboxClient, "sandbox", Sandbox(customers=1000, records=1000, users=1000), raising=False)
+    number = 1000 if PRINTED[path] else 100  # as many as the output of a page says
+    sandbox = Sandbox(customers=1000, records=number, users=number)
+    monkeypatch.setattr(_SandboxClient, "sandbox", sandbox, raising=False)
     monkeypatch.setattr(carecloud_async, "CareCloud", _SandboxClient)
     monkeypatch.setitem(sys.modules, "sample", ModuleType("sample"))  # dataclasses look their module up
     settings = {"EXTERNAL_APPLICATION_ID": USER_APPLICATION_ID, "LOGIN": USER_LOGIN, "PASSWORD": USER_PASSWORD}

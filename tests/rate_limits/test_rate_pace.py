@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 from rate_simulation import simulate
+from thorough import variants
 
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation, VirtualClock
@@ -21,7 +22,7 @@ SERVERS = {
 
 @pytest.mark.parametrize(
     ("workers", "retry_after"),
-    [(8, None), (32, 1.0), *(pytest.param(*more, marks=pytest.mark.thorough) for more in ((8, 1.0), (32, None)))],
+    [(8, None), *variants((32, 1.0), (8, 1.0), (32, None))],
 )
 @pytest.mark.parametrize("server", SERVERS)
 def test_configured_38_of_40(server, workers, retry_after):
@@ -37,7 +38,7 @@ def test_configured_38_of_40(server, workers, retry_after):
     ("workers", "latency", "retry_after"),
     [
         (workers, latency, retry_after)
-        if (workers, latency, retry_after) in {(8, 0.005, 1.0), (16, 0.1, None)}
+        if (workers, latency, retry_after) == (8, 0.005, 1.0)
         else pytest.param(workers, latency, retry_after, marks=pytest.mark.thorough)
         for workers in (8, 16)
         for latency in (0.005, 0.05, 0.1)
@@ -54,7 +55,7 @@ def test_not_configured_it_finds_40(server, workers, latency, retry_after):
     assert result.share_refused < 0.05
 
 
-@pytest.mark.parametrize(("limit", "workers", "least"), [(5, 4, 0.75), (10, 8, 0.75), (200, 16, 0.4)])
+@pytest.mark.parametrize(("limit", "workers", "least"), [(5, 4, 0.75), *variants((10, 8, 0.75), (200, 16, 0.4))])
 @pytest.mark.parametrize("server", SERVERS)
 def test_other_limits(server, limit, workers, least):
     """Small limits and large ones; one whose bursts say little about it is found more slowly."""
@@ -71,7 +72,7 @@ def test_a_short_job_on_a_bucket_of_one(limit, least, most):
     assert result.share_refused < most
 
 
-@pytest.mark.parametrize("server", ["sliding", "burst of 10"])
+@pytest.mark.parametrize("server", ["sliding", *variants("burst of 10")])
 def test_a_limit_that_falls_and_rises_is_followed(server):
     """40, then 20, then 80 a second: within a minute of each change the rate is near."""
     result = simulate(
@@ -108,8 +109,8 @@ class Erratic:
         return self._random.random() >= self._part
 
 
-@pytest.mark.parametrize("part", [0.01, 0.02])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("part", [0.01, *variants(0.02)])
+@pytest.mark.parametrize("seed", [1, *variants(2)])
 def test_refusals_at_random_do_not_slow_calls_down(part, seed):
     """Of 667 calls a second that its callers could make, a client keeps more than a hundred; it fell to 14."""
     simulation = Simulation(Erratic(part, seed), RateLimit.adaptive(), Callers(number=20, latency=0.03), seed=seed)

@@ -16,6 +16,7 @@ import pytest
 from anyio import to_thread
 from hypothesis import given
 from hypothesis import strategies as st
+from thorough import variants
 
 from carecloud_async import FileTokenStore, StoredToken
 from carecloud_async._calls.auth.secret import hash_secret, verify_secret
@@ -332,7 +333,7 @@ async def test_cancelled_write_ends_first(store, path, monkeypatch):
     assert (await store.load("key")).value == "tok-secret"
 
 
-@pytest.mark.parametrize("backends", [["asyncio"] * 4, ["asyncio", "trio"] * 2], ids="+".join)
+@pytest.mark.parametrize("backends", [*variants(["asyncio"] * 4), ["asyncio", "trio"] * 2], ids="+".join)
 def test_four_processes_log_in_once(child, path, tmp_path, backends):
     """Of four processes that start cold at the same moment one logs in, and all have its token."""
     logins = tmp_path / "logins"
