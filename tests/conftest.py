@@ -36,7 +36,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     gc.disable()  # until all tests are collected: nothing is garbage before
     # Bulk writes keep a registry in the user's state folder. Tests have one of their own, and so do their processes.
-    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="carecloud-tests-")
+    os.environ["XDG_STATE_HOME"] = os.environ["LOCALAPPDATA"] = tempfile.mkdtemp(prefix="carecloud-tests-")
     settings.load_profile("thorough" if _is_thorough(config) else "quick")
     if config.getoption("seconds"):
         from durations import Durations

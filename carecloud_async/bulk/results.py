@@ -168,10 +168,10 @@ def write_rows(path: Path, rows: Rows, names: Sequence[str], *, dialect: Dialect
         raw.flush()
         os.fsync(raw.fileno())
     except BaseException:
+        raw.close()
         prepared.unlink(missing_ok=True)
         raise
-    finally:
-        raw.close()
+    raw.close()
     publish(prepared, path, overwrite=True)
 
 

@@ -42,8 +42,10 @@ def no_settings(monkeypatch, tmp_path, tmp_path_factory):
     for name in [name for name in os.environ if name.startswith("CARECLOUD_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    for kind, names in {"state": ("XDG_STATE_HOME", "LOCALAPPDATA"), "config": ("XDG_CONFIG_HOME", "APPDATA")}.items():
+        folder = tmp_path_factory.mktemp(kind)
+        for name in names:  # on Windows the second one counts
+            monkeypatch.setenv(name, str(folder))
     monkeypatch.chdir(tmp_path)
 
 

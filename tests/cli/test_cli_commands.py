@@ -193,6 +193,7 @@ def test_a_closed_stderr_harms_nothing(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="it needs a shell of POSIX")
+@pytest.mark.skipif(os.name != "posix", reason="this system has no sh")
 @pytest.mark.parametrize(
     ("closed", "arguments", "out"),
     [

@@ -137,7 +137,8 @@ class LockedFile:
     def relock(self) -> bool:
         """Lock the file again after SQLite has closed it; return whether no other run has taken or removed it."""
         try:
-            _lock_byte(self._file)
+            if sys.platform != "win32":  # which keeps the lock, and refuses the same one twice
+                _lock_byte(self._file)
             return self.has_its_name()
         except OSError:
             return False

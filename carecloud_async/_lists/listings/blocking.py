@@ -120,7 +120,7 @@ def spool_changes(
 def _spooled(
     open_listing: OpenListing, write: Callable[[Listing[Any], Path], Awaitable[Report]]
 ) -> Iterator[Spooled[Report]]:
-    with tempfile.TemporaryDirectory(prefix="carecloud-") as folder:
+    with tempfile.TemporaryDirectory(prefix="carecloud-", ignore_cleanup_errors=True) as folder:
         path = Path(folder, "records.parquet")
 
         async def read() -> Report:
