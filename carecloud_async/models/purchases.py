@@ -84,7 +84,7 @@ class Purchase(Updatable):
     items_count: int | None = field(default=None, metadata=READ_ONLY)
     """Number of items."""
     purchase_items: tuple[PurchaseItem, ...] = field(default=(), metadata=READ_ONLY)
-    """The items, if asked for."""
+    """The items, if the list was asked for them with `purchase_items_extension=True`."""
     type_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the type."""
     total_price: float | None = field(default=None, metadata=READ_ONLY)

@@ -93,6 +93,8 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     ) -> Listing[Purchase]:
         """List purchases that match all filters (`GET /purchases`).
 
+        They have their items only with `purchase_items_extension=True`.
+
         Args:
             customer_id: id of the customer.
             external_purchase_id: id of the purchase in the shop's own system.

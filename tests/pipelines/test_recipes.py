@@ -53,6 +53,27 @@ def rows(file):
     return pyarrow.read_metadata(file).num_rows
 
 
+def test_the_current_table_has_the_newest_state_of_each_record(tmp_path, monkeypatch):
+    """The query of DuckDB takes a record from the newest file that has it, also if its `last_change` is null there."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    pa = pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    then = datetime(2026, 11, 19, tzinfo=UTC)
+    nights = {
+        "customers-2026-11-20.parquet": {"1": (then, "old"), "2": (then, "old"), "3": (then, "kept")},
+        "customers-2026-11-21.parquet": {"1": (None, "new"), "2": (then, "new")},
+    }
+    for name, records in nights.items():
+        changed, states = zip(*records.values(), strict=True)
+        pyarrow.write_table(pa.table({"customer_id": [*records], "last_change": changed, "state": states}), name)
+    query = re.search(r'sql\("""(.*?)"""\)', recipe("DuckDB, Polars, pandas"), re.DOTALL)[1]
+    assert sorted((one[0], one[2]) for one in duckdb.sql(query).fetchall()) == [
+        ("1", "new"),
+        ("2", "new"),
+        ("3", "kept"),
+    ]
+
+
 def next_night(sandbox):
     """A day later, three customers have changed."""
     for index in (3, 77, 200):
