@@ -10,7 +10,7 @@ from carecloud_async import ConfigurationError
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.sandbox import Sandbox
 
-dlt = pytest.importorskip("dlt")
+dlt = pytest.importorskip("dlt", reason="dlt is not installed")
 typed_json = pytest.importorskip("dlt.common.json").json
 carecloud_destination = pytest.importorskip("carecloud_async.dlt").carecloud_destination
 destination = pytest.importorskip("carecloud_async.dlt.destination")
