@@ -13,10 +13,10 @@ import threading
 from itertools import count
 from pathlib import Path
 
-import aiohttp  # noqa: F401  (imported once, before nights are forked)
 import anyio
 
 from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, RetryPolicy
+from carecloud_async._calls.http import pool  # noqa: F401  (imported once, before nights are forked)
 from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.resources import customers  # noqa: F401  (as above)

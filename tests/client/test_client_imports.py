@@ -7,7 +7,7 @@ import pytest
 
 #: Not needed to make a client: they load with the first call, or with what few programs use.
 NOT_WITH_THE_NAMES = {
-    "aiohttp",
+    "aiohappyeyeballs",
     "asyncio",
     "carecloud_async._calls.auth.customer",
     "carecloud_async._calls.auth.device",
@@ -22,6 +22,7 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async.resources.customers",
     "cattrs",
     "filelock",
+    "httptools",
     "pyarrow",
     "pydantic",
     "redis",

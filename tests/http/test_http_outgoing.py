@@ -3,12 +3,11 @@
 import httpx
 import pytest
 from exchange_server import BODY, answer, new_client, outcome, serving
-from multidict import CIMultiDict
 
 from carecloud_async import CustomerInput, CustomerSourceInput
 from carecloud_async import PersonalInformationInput as Person
 from carecloud_async._calls.call.events import CallObserver
-from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults
+from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults, RequestHeaders
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def anyio_backend():
-    """Run on asyncio alone, as aiohttp does."""
+    """Run on asyncio alone: trio has httpx2's pool."""
     return "asyncio"
 
 
@@ -118,7 +117,7 @@ async def test_a_header_with_a_line_break_is_not_sent():
 async def test_an_error_names_a_request_that_shows_no_token():
     """The exception of httpx is about the family's request, which prints as the path template."""
     async with serving(b"") as server, new_client(server.url) as client:
-        headers = CIMultiDict({"Host": "h"})
+        headers = RequestHeaders([("Host", "h")])
         form = RequestDefaults(http_library=httpx, origin=server.url, headers=headers, phases={})
         request = OutgoingRequest(form, "GET", httpx.URL("http://h/shown"), "/true", None)
         request.set_bearer("secret")

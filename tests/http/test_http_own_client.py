@@ -7,11 +7,10 @@ import httpx
 import httpx2
 import pytest
 from kit import login_answer
-from multidict import CIMultiDict
 
 from carecloud_async import CareCloud
 from carecloud_async._calls.http.buffered_response import new_response
-from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults
+from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults, RequestHeaders
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +115,7 @@ async def test_an_error_of_the_transport_names_its_request(sandbox):
         raise httpx.ReadError("gone")
 
     async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=httpx.MockTransport(handle)) as client:
-        form = RequestDefaults(http_library=httpx, origin="https://x.example.com", headers=CIMultiDict(), phases={})
+        form = RequestDefaults(http_library=httpx, origin="https://x.example.com", headers=RequestHeaders(), phases={})
         request = OutgoingRequest(form, "GET", httpx.URL("https://x.example.com/"), "/", None)
         with pytest.raises(httpx.ReadError) as caught:
             await client.http.send_buffered(request)

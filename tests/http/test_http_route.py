@@ -108,36 +108,85 @@ class Proxy:
             group.cancel_scope.cancel()
 
 
-def connect(url, authority, **options):
+def trusting(authority):
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    options = {"auth": Sandbox(1).credentials(), "verify": context, "retry": QUICK, **options}
+    return context
+
+
+def connect(url, authority, **options):
+    options = {"auth": Sandbox(1).credentials(), "verify": trusting(authority), "retry": QUICK, **options}
     return CareCloud(url, **options)
+
+
+@asynccontextmanager
+async def far_sandbox(authority, *, proxy_tls=None):
+    """A sandbox that only a proxy leads to; yields the sandbox, the proxy and the proxy's port."""
+    async with secure_sandbox(authority, FAR) as (sandbox, port):
+        proxy = Proxy(port)
+        async with listening(proxy.handle, tls=proxy_tls) as proxy_port:
+            yield sandbox, proxy, proxy_port
 
 
 @pytest.mark.parametrize("how", ["argument", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "with password"])
 @pytest.mark.carecloud_network(FAR)
 async def test_calls_go_through_a_connect_proxy(authority, monkeypatch, how):
     """`proxy=` and the environment's proxy carry the calls; TLS stays between client and server."""
-    async with secure_sandbox(authority, "crm.example.com") as (sandbox, port):
-        proxy = Proxy(port)
-        async with listening(proxy.handle) as proxy_port:
-            address = f"http://127.0.0.1:{proxy_port}"
-            options = {}
-            if how == "argument":
-                options["proxy"] = address
-            elif how == "with password":
-                options["proxy"] = f"http://user:secret@127.0.0.1:{proxy_port}"
-            else:
-                monkeypatch.setenv(how, address)
-            async with connect("crm.example.com", authority, **options) as client:
-                await client.ping()
+    async with far_sandbox(authority) as (sandbox, proxy, proxy_port):
+        address = f"http://127.0.0.1:{proxy_port}"
+        options = {}
+        if how == "argument":
+            options["proxy"] = address
+        elif how == "with password":
+            options["proxy"] = f"http://user:secret@127.0.0.1:{proxy_port}"
+        else:
+            monkeypatch.setenv(how, address)
+        async with connect(FAR, authority, **options) as client:
+            await client.ping()
         assert sandbox.count() == 2
         assert sandbox.violations == []
         assert proxy.requests[0].startswith(b"CONNECT crm.example.com:443 ")
         assert b"Bearer" not in b"".join(proxy.requests)
         if how == "with password":
             assert b"basic " + base64.b64encode(b"user:secret") in proxy.requests[0].replace(b"Basic", b"basic")
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", "trio", pytest.param(("asyncio", {"use_uvloop": True}), marks=pytest.mark.thorough)]
+)
+@pytest.mark.carecloud_network(FAR)
+async def test_calls_go_through_a_proxy_that_is_reached_over_tls(authority):
+    """An `https://` proxy with a password: one TLS within the other, and a page of many records."""
+    proxy_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(proxy_tls)
+    async with far_sandbox(authority, proxy_tls=proxy_tls) as (sandbox, proxy, proxy_port):
+        address = f"https://user:secret@localhost:{proxy_port}"
+        async with connect(FAR, authority, proxy=address) as client:
+            assert (await client.customers.list(count=10).page()).received == 10
+        assert sandbox.violations == []
+        assert len(proxy.requests) == 1
+
+
+@pytest.mark.carecloud_network(FAR)
+async def test_a_context_that_offers_http_2_too_is_used_for_http_1(authority):
+    """A context that the user's other client has set up for HTTP/2: the server is offered HTTP/1.1 alone."""
+    context = trusting(authority)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    offered = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    offered.set_alpn_protocols(["h2", "http/1.1"])
+    authority.issue_cert("localhost").configure_cert(offered)
+    chosen = []
+
+    async def handle(stream):
+        chosen.append(stream.extra(anyio.streams.tls.TLSAttribute.alpn_protocol))
+
+    async with (
+        listening(handle, tls=offered) as port,
+        connect(f"https://localhost:{port}", authority, verify=context, auth=KnownUser()) as client,
+    ):
+        with pytest.raises(ConnectionFailedError):
+            await client.ping()
+    assert set(chosen) == {"http/1.1"}
 
 
 async def test_no_proxy_goes_straight(authority, monkeypatch):

@@ -42,7 +42,7 @@ async def test_a_write_that_got_no_connection_was_not_sent(rate_limit):
 
 
 async def test_a_write_whose_connection_came_too_late_was_not_sent():
-    """A write that is too old when its connection is there is a timeout; its token is not blamed."""
+    """A write that is too old when its connection is there is a timeout, and leaves no request."""
     async with (
         serving(0.5, answer(BODY)) as server,
         one_connection(server) as client,
@@ -51,7 +51,7 @@ async def test_a_write_whose_connection_came_too_late_was_not_sent():
         tasks.start_soon(client.ping)
         await server.asked.wait()
         request = CallRequest(CREATE, decode=codec.data, json={"a": 1}, within=0.1)
-        with pytest.raises(RequestTimeoutError, match="no connection in time") as caught:
+        with pytest.raises(RequestTimeoutError, match="not sent: its connection or its token came too late") as caught:
             await client._caller.call(request)
     assert not caught.value.may_have_happened
     assert len(server.requests) == 1

@@ -18,9 +18,8 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 #: Folders of private packages.
 STOREYS = {name.partition("/")[0] for name in LAYER if "/" in name}
 
-#: What extras and default transports need, and the packages that may import it at their top.
+#: What extras need, and the packages that may import it at their top.
 HEAVY = {
-    "aiohttp",
     "typer",
     "rich",
     "starlette",

@@ -1,17 +1,10 @@
-"""Private names of other libraries: one file uses them, and it is the only one."""
+"""Private names of other libraries: no file uses one."""
 
 import ast
-import re
 
 import pytest
-from project_files import PACKAGE, ROOT, nodes_of, python_files, tree_of
+from project_files import PACKAGE, nodes_of, python_files
 
-INTERNALS = "_calls/http/aiohttp_internals.py"
-ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-#: The undocumented names of aiohttp that docs/architecture.md lists, with their purpose and the way without them.
-LISTED = set(re.findall(r"`([\w.]+)`", "".join(re.findall(r"^  \| (`[^|]+) \|", ARCHITECTURE, re.MULTILINE))))
-#: Modules of other libraries that their documentation does not name.
-PRIVATE_MODULES = {"aiohttp.client_proto", "aiohttp.http_exceptions", "aiohttp.connector"}
 #: Private names of the package's own objects that other files than their own read.
 OWN = {
     "_acting", "_as_family", "_bound", "_bulk", "_caller", "_calling", "_call", "_family", "_fetcher", "_merge_rules",
@@ -101,30 +94,15 @@ def classes():
     return own_names()
 
 
-def test_private_names_of_other_libraries_are_in_one_file(classes):
-    """No other file reads an attribute with an underscore that the package itself did not define."""
+def test_no_private_name_of_another_library_is_used(classes):
+    """No file reads an attribute with an underscore that the package itself did not define."""
     found = {str(path.relative_to(PACKAGE)): private_reads(path, classes) for path in python_files("carecloud_async")}
-    assert {file: names for file, names in found.items() if names and file != INTERNALS} == {}
+    assert {file: names for file, names in found.items() if names} == {}
 
 
-def test_the_list_of_private_names_is_complete(classes):
-    """The one file uses exactly the internals that docs/architecture.md lists, so that a new one shows in review."""
-    path = PACKAGE / INTERNALS
-    last = {name.rpartition(".")[2] for name in LISTED}
-    assert private_reads(path, classes) == {name for name in last if is_private(name)} != set()
-    used = {name for node in nodes_of(path) for name in module_names(node)} & PRIVATE_MODULES
-    assert used == LISTED & PRIVATE_MODULES
-    text = ast.unparse(tree_of(path))
-    assert {name for name in last if not re.search(rf"\b{name}\b", text)} == set()
-
-
-def test_private_modules_of_other_libraries_are_imported_by_one_file():
-    """Modules that begin with an underscore are imported nowhere, and aiohttp's undocumented ones by one file."""
+def test_no_private_module_of_another_library_is_imported():
+    """Modules that begin with an underscore are imported nowhere."""
     for path in python_files("carecloud_async"):
-        names = [name for node in nodes_of(path) for name in module_names(node)]
-        foreign = [name for name in names if not name.startswith("carecloud_async")]
-        if str(path.relative_to(PACKAGE)) != INTERNALS:
-            assert not PRIVATE_MODULES.intersection(foreign), path
         imported = [
             name
             for node in nodes_of(path)

@@ -157,7 +157,7 @@ def _is_not_http(link: BaseException) -> bool:
             return name in {"ClientResponseError", "HttpProcessingError"}
         case "h11":
             return name == "RemoteProtocolError" and not str(link).startswith("peer closed connection")
-        case "h2":
+        case "h2" | "httptools":
             return True
     return name == "InvalidURL"  # of a redirect
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import field, frozen
 
@@ -18,13 +18,11 @@ from carecloud_async._calls.http.outgoing import (
     RESERVED_HEADERS,
     OutgoingRequest,
     RequestDefaults,
+    RequestHeaders,
 )
 from carecloud_async._calls.http.redaction import redacted_url
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from multidict import CIMultiDict
 
 #: Headers of the user's own client that must not be sent with the SDK's calls.
 _NOT_OURS = (b"authorization", b"cookie", b"host")
@@ -109,15 +107,13 @@ class RequestBuilder:
             phases=self._default_timeouts(options.timeout),
         )
 
-    def _default_headers(self, host: str, options: ViewOptions) -> CIMultiDict[str]:
-        from multidict import CIMultiDict  # loaded with the first client, not with the package
-
-        headers = CIMultiDict([("Host", host)])
-        headers.extend(
+    def _default_headers(self, host: str, options: ViewOptions) -> RequestHeaders:
+        theirs = [
             (name.decode(), value.decode())
             for name, value in self._http.client.headers.raw
             if name.lower() not in _NOT_OURS
-        )
+        ]
+        headers = RequestHeaders([("Host", host), *theirs])
         ours = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,

@@ -7,7 +7,6 @@ for a connection would be old when the request leaves, and the old slots of many
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from typing import Any
 
 #: The request's extension under which transports find its departure.
@@ -48,10 +47,6 @@ class Departure:
         waited = await self._wait()
         self.happened = True
         return waited
-
-
-#: The departure of the request that the running task sends: its connection waits for it.
-current_departure: ContextVar[Departure | None] = ContextVar("carecloud_departure", default=None)
 
 
 class TracedDepartures:

@@ -13,8 +13,8 @@ from carecloud_async.errors import ConfigurationError
 
 #: Packages whose exceptions say that a connection failed, when a request raises them.
 NETWORK_PACKAGES = frozenset({
-    "aiohttp", "anyio", "asyncio", "h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp",
-    "multidict", "ssl", "trio", "yarl",
+    "aiohttp", "anyio", "asyncio", "h11", "h2", "httpcore", "httpcore2", "httptools", "httpx", "httpx2",
+    "httpx_aiohttp", "multidict", "ssl", "trio", "yarl",
 })  # fmt: skip
 
 Verify = ssl.SSLContext | str | os.PathLike[str] | bool

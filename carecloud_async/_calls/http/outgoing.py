@@ -7,16 +7,14 @@ user's transport and errors get httpx's object.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, MutableMapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import frozen
 
 from carecloud_async._calls.http.departure import DEPARTURE, Departure
 from carecloud_async._calls.http.redaction import TARGET
-
-if TYPE_CHECKING:
-    from multidict import CIMultiDict
 
 #: Verbs whose requests have a Content-Length even without a body (RFC 9110, 8.6).
 _WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -27,6 +25,49 @@ HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 RESERVED_HEADERS = frozenset({
     "authorization", "connection", "content-length", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
+
+
+class RequestHeaders(MutableMapping[str, str]):
+    """Headers of a request, under their names in any case, in the order in which they were first set.
+
+    Args:
+        headers: names and values. The values of a name that comes twice are joined by a comma (RFC 9110, 5.3).
+    """
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        self._by_name: dict[str, tuple[str, str]] = {}
+        for name, value in headers:
+            self[name] = f"{self[name]}, {value}" if name in self else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._by_name[name.lower()][1]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._by_name[name.lower()] = (name, value)
+
+    def __delitem__(self, name: str) -> None:
+        del self._by_name[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """Return names and values, with the names as they were given."""
+        return self._by_name.values()
+
+    def copy(self) -> RequestHeaders:
+        """Return headers that can be changed apart from these."""
+        made = RequestHeaders()
+        made._by_name = self._by_name.copy()
+        return made
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -42,7 +83,7 @@ class RequestDefaults:
 
     http_library: ModuleType
     origin: str | None
-    headers: CIMultiDict[str]
+    headers: RequestHeaders
     phases: dict[str, float | None]
 
 
@@ -68,7 +109,7 @@ class OutgoingRequest:
     def __init__(self, defaults: RequestDefaults, method: str, url: Any, target: str, body: bytes | None) -> None:
         self.method: str = method
         self.url: Any = url
-        self.headers: CIMultiDict[str] = defaults.headers.copy()
+        self.headers: RequestHeaders = defaults.headers.copy()
         self.content: bytes = body or b""
         self.extensions: dict[str, Any] = {"timeout": defaults.phases}
         if defaults.origin is not None:
@@ -96,7 +137,7 @@ class OutgoingRequest:
 
     def to_httpx(self) -> Any:
         """Return the library's request, as of now."""
-        headers = self._http_library.Headers(list(self.headers.items()), encoding="utf-8")
+        headers = self._http_library.Headers(list(self.headers.pairs()), encoding="utf-8")
         # A stream in place of `content` spares the library from guessing headers that we know.
         stream = self._http_library.ByteStream(self.content)
         request = self._http_library.Request(self.method, self.url, headers=headers, stream=stream)

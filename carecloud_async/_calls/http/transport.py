@@ -1,14 +1,15 @@
-"""The default transport: httpx over aiohttp's connection pool on asyncio, httpx2's own on trio, else httpx's.
+"""The default transport: a pool of our own on asyncio, httpx2's on trio, else httpx's.
 
-httpx's own pool loses connections when calls are cancelled; aiohttp's and httpx2's do not, and aiohttp's is faster.
-Every failure is raised as the httpx exception that says whether the request may have left.
+httpx's own pool loses connections when calls are cancelled, and a small call takes twice the time. Every failure is
+raised as the httpx exception that says whether the request may have been sent.
 """
 
 from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import CoroutineType
@@ -18,23 +19,16 @@ import httpx
 
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._calls.http.adapter import adapt_transport
-from carecloud_async._calls.http.aiohttp_internals import find_parts, open_connector
-from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError, read_chunks
+from carecloud_async._calls.http.bodies import UnpackError, read_chunks
 from carecloud_async._calls.http.buffered_response import BufferedResponse, new_response
-from carecloud_async._calls.http.departure import DEPARTURE, Departure, current_departure
+from carecloud_async._calls.http.departure import DEPARTURE, Departure
 from carecloud_async._calls.http.destinations import sending_to
 from carecloud_async._calls.http.network import Verify, tls_context
 from carecloud_async._calls.http.outgoing import OutgoingRequest
 from carecloud_async._calls.http.redaction import true_url
-from carecloud_async.errors import RateLimitError
 
 if TYPE_CHECKING:
-    import aiohttp
-
-#: The most bytes of a header: proxies and policies write long ones, which aiohttp's bound of 8 KB would refuse.
-_LONGEST_HEADER = 64 * 1024
-#: Bodies up to this size, in bytes, may be read at once.
-_SHORT = 256 * 1024
+    from carecloud_async._calls.http.wire import Connection, Origin, Reply
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -84,20 +78,22 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         return self._inner
 
     def _open(self) -> httpx.AsyncBaseTransport:
-        context = False if self._verify is None else tls_context(self._verify)
+        context = None if self._verify is None else tls_context(self._verify)
         if on_asyncio():
-            return AiohttpTransport(
+            return AsyncioTransport(
                 max_connections=self._max_connections,
-                verify=context,
+                tls=context,
                 proxy=self._proxy,
                 max_response_bytes=self._max_response_bytes,
             )
-        most = self._max_connections
+        most, proxy = self._max_connections, self._proxy
         http_library = _trio_library()
+        if proxy is not None and proxy.startswith("https://"):
+            proxy = http_library.Proxy(proxy, ssl_context=context)
         own = http_library.AsyncHTTPTransport(
-            verify=context,
+            verify=context or False,
             limits=http_library.Limits(max_connections=most, max_keepalive_connections=most),
-            proxy=self._proxy,
+            proxy=proxy,
         )
         transport: httpx.AsyncBaseTransport = adapt_transport(
             httpx, own, max_response_bytes=self._max_response_bytes, inner_library=http_library
@@ -110,182 +106,133 @@ def _trio_library() -> Any:
     return import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
 
 
-class _SentOnceError(Exception):
-    """Carries an exception past aiohttp's session, which would send the request again."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-
-async def _send_once(request: Any, send: Any) -> Any:
-    """Send a request through aiohttp's session, which repeats PUT and DELETE: the SDK's retry counts every attempt."""
-    import aiohttp
-
-    try:
-        return await send(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _SentOnceError(error) from None
-
-
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """One aiohttp session as an httpx transport. Needs a running asyncio loop.
+class AsyncioTransport(httpx.AsyncBaseTransport):
+    """A pool of the running asyncio loop as an httpx transport.
 
     Args:
         max_connections: the size of the pool.
-        verify: an `ssl.SSLContext`, or `False`.
+        tls: the context for `https`; `None` where nothing goes over TLS.
         proxy: the proxy's URL, or `None`.
         max_response_bytes: the largest response, unpacked.
     """
 
     def __init__(
-        self, *, max_connections: int, verify: ssl.SSLContext | bool, proxy: str | None, max_response_bytes: int
+        self, *, max_connections: int, tls: ssl.SSLContext | None, proxy: str | None, max_response_bytes: int
     ) -> None:
-        import aiohttp
-        import yarl
+        from carecloud_async._calls.http.pool import Pool, origin_of
 
-        self._url = yarl.URL
-        self._aiohttp = aiohttp
-        self._proxy = proxy
         self._limit = max_response_bytes
-        self._last_timeout = aiohttp.ClientTimeout(total=None)
-        parts = find_parts()
-        self._waiting_connections = parts.connections
-        self._session = aiohttp.ClientSession(
-            connector=open_connector(parts, limit=max_connections, ssl=verify),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_send_once,),
-            auto_decompress=False,
-            raise_for_status=False,
-            trust_env=False,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-        )
-        # Tracers of aiohttp (Sentry's, OpenTelemetry's) attach themselves to every session. They would record true
-        # URLs, which hold tokens and e-mails, and send headers of their own. Tracers of httpx see path templates.
-        self._session.trace_configs.clear()
+        self._pool = Pool(max_connections=max_connections, max_response_bytes=max_response_bytes, tls=tls, proxy=proxy)
+        self._origin_of = lru_cache(maxsize=64)(origin_of)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and read its answer to the end, so that the connection is free again."""
+        """Send one request and read its response to the end, so that the connection is free again."""
         began = time.perf_counter()
-        head, body = await self._exchange(request)
+        content = await request.aread()
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        if "transfer-encoding" in request.headers:  # its content was a stream, which has been read
+            headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
+            headers.append(("Content-Length", str(len(content))))
+        try:
+            reply, body = await self._exchange(request, headers, "latin-1", content)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            error.request = request
+            raise
         made: httpx.Response = new_response(
             httpx,
-            head.status,
-            headers=head.raw_headers,
+            reply.status,
+            headers=reply.headers,
             body=body,
-            extensions={"reason_phrase": (head.reason or "").encode("ascii", "replace")},
+            extensions={"reason_phrase": reply.reason},
             seconds=time.perf_counter() - began,
         )
         return made
 
     async def send_outgoing(self, request: OutgoingRequest) -> BufferedResponse:
-        """Send a request of the SDK without observers, and read its answer to the end."""
-        head, body = await self._exchange(request)
-        return BufferedResponse(httpx, head.status, headers=head.raw_headers, content=body)
-
-    async def _exchange(self, request: httpx.Request | OutgoingRequest) -> tuple[aiohttp.ClientResponse, bytes]:
-        headers = request.headers if isinstance(request, OutgoingRequest) else _headers(request)
-        departure: Departure | None = request.extensions.get(DEPARTURE)
-        before = current_departure.set(departure)
+        """Send a request of the SDK without observers, and read its response to the end."""
         try:
-            if departure is not None:
-                departure.is_promised = True
-                if not self._waiting_connections:
-                    await departure()
-            response = await self._session.request(
-                request.method,
-                self._url(true_url(request), encoded=True),
-                data=request.content or None,
-                headers=headers,
-                allow_redirects=False,
-                timeout=self._timeout(request),
-                proxy=self._proxy,
-            )
-            return response, await self._read(response)
-        except (BodyTooLargeError, RateLimitError):
+            reply, body = await self._exchange(request, request.headers.pairs(), "utf-8", request.content)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            error.request = request.to_httpx()
             raise
-        except Exception as error:
-            cause = error.error if isinstance(error, _SentOnceError) else error
-            self._remove_request(cause)
-            translated = self._to_httpx(cause, request)
-            if translated is cause:
-                raise
-            raise translated from cause
-        finally:
-            current_departure.reset(before)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        content, headers = response.content, response.headers
-        encoding = headers.get("Content-Encoding", "")
-        length = None if (text := headers.get("Content-Length")) is None else int(text)
-        if content.is_eof() and not encoding and length is not None and length <= min(_SHORT, self._limit):
-            return content.read_nowait()  # it came with the head: a small call takes 5 % less time
-        try:
-            return await read_chunks(
-                content.iter_any(), status=response.status, length=length, encoding=encoding, limit=self._limit
-            )
-        finally:
-            if not content.at_eof():
-                response.close()  # the rest of the body is not read
+        return BufferedResponse(httpx, reply.status, headers=reply.headers, content=body)
 
     async def aclose(self) -> None:
-        """Close the session."""
-        await self._session.close()
+        """Close the pool."""
+        await self._pool.aclose()
 
-    def _timeout(self, request: httpx.Request | OutgoingRequest) -> aiohttp.ClientTimeout:
-        given = request.extensions.get("timeout", {})
-        pool, connect, read = given.get("pool"), given.get("connect"), given.get("read")
-        last = self._last_timeout
-        if (last.connect, last.sock_connect, last.sock_read) != (pool, connect, read):
-            last = self._aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=connect, sock_read=read)
-            self._last_timeout = last
-        return last
+    async def _exchange(
+        self,
+        request: httpx.Request | OutgoingRequest,
+        headers: Iterable[tuple[str, str]],
+        encoding: str,
+        content: bytes,
+    ) -> tuple[Reply, bytes]:
+        url, pool = true_url(request), self._pool
+        end = url.find("/", len("https://"))
+        address, target = (url, "/") if end < 0 else (url[:end], url[end:].partition("#")[0])
+        origin = self._origin_of(address)
+        lines = [f"{name}: {value}" for name, value in headers]
+        if pool.is_forwarding and origin[0] == "http":
+            target = f"http://{address[len('http://') :].rpartition('@')[2]}{target}"
+            lines += pool.credentials
+        head = _head(request.method, target, lines).encode(encoding)
+        timeout = request.extensions.get("timeout") or {}
+        connection = await self._departed(origin, request.extensions.get(DEPARTURE), timeout)
+        try:
+            reply = await connection.exchange(
+                head + content, without_body=request.method == "HEAD", read=timeout.get("read")
+            )
+        finally:
+            pool.give_back(connection)
+        return reply, await self._body(reply)
 
-    def _remove_request(self, error: Exception) -> None:
-        """Remove URL and headers from an exception of the session: they hold a person's data and the token."""
-        from multidict import CIMultiDict, CIMultiDictProxy
+    async def _departed(self, origin: Origin, departure: Departure | None, timeout: Mapping[str, Any]) -> Connection:
+        """Return a connection, at the departure of the request."""
+        connect, wait = timeout.get("connect"), timeout.get("pool")
+        if departure is None:
+            return await self._pool.get(origin, connect=connect, wait=wait)
+        departure.is_promised = True
+        connection = await self._pool.get(origin, connect=connect, wait=wait)
+        try:
+            waited = await departure()
+        except BaseException:
+            self._pool.give_back(connection)
+            raise
+        if not waited or connection.is_ready:
+            return connection
+        self._pool.give_back(connection)  # it was closed while the request waited
+        return await self._pool.get(origin, connect=connect, wait=wait)
 
-        aiohttp = self._aiohttp
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            error.args = ("Connection timeout",)
-        elif isinstance(error, aiohttp.ClientResponseError):
-            url, headers = error.request_info.url.origin(), CIMultiDictProxy(CIMultiDict[str]())
-            error.request_info = aiohttp.RequestInfo(url, error.request_info.method, headers, url)
-            error.args = (error.request_info, error.history)
-
-    def _to_httpx(self, error: Exception, request: httpx.Request | OutgoingRequest) -> Exception:
-        """Return the exception of httpx that says the same, about the request; nothing else leaves this transport."""
-        about: httpx.Request = request.to_httpx() if isinstance(request, OutgoingRequest) else request
-        if isinstance(error, UnpackError):
-            return httpx.DecodingError(str(error), request=about)
-        translated = error if isinstance(error, httpx.TransportError) else self._translated(error)
-        translated.request = about
-        return translated
-
-    def _translated(self, error: Exception) -> httpx.TransportError:
-        aiohttp = self._aiohttp
-        text = type(error).__name__
-        match error:
-            case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-                return httpx.ProxyError(text)
-            case aiohttp.ClientConnectorError():
-                return httpx.ConnectError(text)
-            case aiohttp.ConnectionTimeoutError():
-                return httpx.ConnectTimeout(text)
-            case aiohttp.SocketTimeoutError():
-                return httpx.ReadTimeout(text)
-            case aiohttp.InvalidURL():
-                return httpx.UnsupportedProtocol(text)
-            case aiohttp.ClientPayloadError() | aiohttp.ClientOSError():
-                return httpx.ReadError(text)
-            case RuntimeError() if self._session.closed:
-                return httpx.ConnectError("the connection pool is closed")
-            case ValueError() | TypeError():
-                return httpx.LocalProtocolError(text)
-        return httpx.RemoteProtocolError(text)
+    async def _body(self, reply: Reply) -> bytes:
+        packing = reply.header(b"content-encoding")
+        if packing is None:
+            return reply.body[0] if len(reply.body) == 1 else b"".join(reply.body)
+        try:
+            return await read_chunks(
+                _each(reply.body),
+                status=reply.status,
+                length=None,
+                encoding=packing.decode("latin-1"),
+                limit=self._limit,
+            )
+        except UnpackError as error:
+            raise httpx.DecodingError(str(error)) from error
 
 
-def _headers(request: httpx.Request) -> list[tuple[str, str]]:
-    # As `multi_items` does, without trying each known encoding on every header first.
-    return [(name.decode(), value.decode()) for name, value in request.headers.raw]
+async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+def _head(method: str, target: str, headers: list[str]) -> str:
+    """Return the head of a request.
+
+    Raises:
+        httpx.LocalProtocolError: a header holds a line break.
+    """
+    lines = [f"{method} {target} HTTP/1.1", *headers, "", ""]
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+        raise httpx.LocalProtocolError("a header holds a line break")
+    return head
