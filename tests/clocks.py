@@ -38,6 +38,13 @@ class FakeClock:
         self.wall += seconds
 
 
+class InstantClock(SystemClock):
+    """The real clock, whose sleeps take no time: for what waits before it repeats a request."""
+
+    async def sleep(self, seconds):
+        await anyio.lowlevel.checkpoint()
+
+
 class WrongClock(SystemClock):
     """The real clock, except that the host's time of day is what a function returns."""
 

@@ -1,22 +1,14 @@
 """What the tests of the check share: a tidy sandbox, a check of it, and what was not ok."""
 
-import anyio.lowlevel
+from clocks import InstantClock
 
 from carecloud_async import CareCloud, CheckStatus
-from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
 
 OK, NOT_KNOWN, WARNING, PROBLEM = CheckStatus
 
 #: What is never known where the transport is the test's own.
 OWN_TRANSPORT = {"tls", "proxy"}
-
-
-class InstantClock(SystemClock):
-    """The real clock, whose sleeps take no time: a check waits before it repeats a request."""
-
-    async def sleep(self, seconds):
-        await anyio.lowlevel.checkpoint()
 
 
 def make(**more):

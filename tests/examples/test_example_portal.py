@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from portal_server import EXAMPLES, portal_of_its_own
+from portal_server import EXAMPLES
 
 from carecloud_async import ConfigurationError
 from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL
@@ -16,9 +16,17 @@ from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL
 KEY = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
 
+ADDRESSES = iter(range(1, 200))
+
+
+def browser(portal, **options):
+    """Return a browser at an address of its own, as uvicorn hears from a proxy on this machine."""
+    return httpx.Client(base_url=portal, headers={"X-Forwarded-For": f"192.0.2.{next(ADDRESSES)}"}, **options)
+
+
 @pytest.fixture
 def http(portal):
-    with httpx.Client(base_url=portal, follow_redirects=True) as http:
+    with browser(portal, follow_redirects=True) as http:
         yield http
 
 
@@ -123,34 +131,37 @@ def test_markup_in_names(http, sandbox):
     assert "&lt;script&gt;" in text
 
 
-def test_guesses_are_braked(sandbox_url):
-    """After some refused passwords even the right one has to wait; nothing more is sent."""
-    with portal_of_its_own(sandbox_url) as url, httpx.Client(base_url=url, follow_redirects=True) as http:
-        assert [log_in(http, password=f"guess {n}").status_code for n in range(6)] == [401] * 5 + [429]
-        answer = log_in(http)
-        assert answer.status_code == 429
-        assert 0 < int(answer.headers["retry-after"]) <= 300
-        assert "Too many tries" in answer.text
+@pytest.mark.parametrize("attack", ["one e-mail", "one address"])
+def test_guesses_are_braked(http, portal, sandbox, attack):
+    """After some refused passwords even the right one has to wait, for that e-mail and at that address."""
+    customer = sandbox.customers.id_at(5 if attack == "one e-mail" else 6)
+    email = sandbox.customers.get(customer)["personal_information"]["email"]
+    guessed = email if attack == "one e-mail" else "nobody@example.com"
+    assert [log_in(http, guessed, f"guess {n}").status_code for n in range(6)] == [401] * 5 + [429]
+    with browser(portal, follow_redirects=True) as elsewhere:
+        answer = log_in(elsewhere if attack == "one e-mail" else http, email, CUSTOMER_PASSWORD)
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) <= 300
+    assert "Too many tries" in answer.text
 
 
-def test_guesses_at_once_are_braked_too(sandbox_url):
+def test_guesses_at_once_are_braked_too(portal):
     """Of a dozen wrong passwords in flight together five are tried."""
-    with portal_of_its_own(sandbox_url) as url, ThreadPoolExecutor(12) as threads:
 
-        def guess(number):
-            with httpx.Client(base_url=url) as http:
-                return log_in(http, password=f"guess {number}").status_code
+    def guess(number):
+        with browser(portal) as http:
+            return log_in(http, "at.once@example.com", f"guess {number}").status_code
 
+    with ThreadPoolExecutor(12) as threads:
         assert sorted(threads.map(guess, range(12))) == [401] * 5 + [429] * 7
 
 
-def test_failures_of_carecloud_are_no_guesses(sandbox, sandbox_url):
+def test_failures_of_carecloud_are_no_guesses(http, sandbox):
     """Tries that CareCloud could not judge do not count: the customer gets in as soon as it works again."""
-    with portal_of_its_own(sandbox_url) as url, httpx.Client(base_url=url, follow_redirects=True) as http:
-        fault = sandbox.faults.add("POST /tokens", status=501, times=6)
-        assert {log_in(http).status_code for _ in range(6)} == {502}
-        assert fault.hits == 6
-        assert log_in(http).status_code == 200
+    fault = sandbox.faults.add("POST /tokens", status=501, times=6)
+    assert {log_in(http).status_code for _ in range(6)} == {502}
+    assert fault.hits == 6
+    assert log_in(http).status_code == 200
 
 
 def test_a_missing_id_is_named(monkeypatch):

@@ -42,7 +42,7 @@ class Arrivals:
     """Answers requests, and notes when each came.
 
     Args:
-        slow: how many of the first answers take a second.
+        slow: how many of the first answers take 0.6 seconds.
     """
 
     def __init__(self, *, slow=0):
@@ -51,7 +51,7 @@ class Arrivals:
 
     def __call__(self, number, request):
         self.times.append(time.monotonic())
-        return (1.0, answer(BODY)) if number <= self._slow else (answer(BODY),)
+        return (0.6, answer(BODY)) if number <= self._slow else (answer(BODY),)
 
     @property
     def busiest(self):
@@ -72,23 +72,23 @@ async def test_calls_that_waited_for_a_login_leave_evenly_spaced(http_client, mo
         quick = server.answer
 
         async def slow_login(stream, request):
-            await anyio.sleep(1.5 if b"/actions/login" in request else 0)
+            await anyio.sleep(0.8 if b"/actions/login" in request else 0)
             return await quick(stream, request)
 
         monkeypatch.setattr(server, "answer", slow_login)
         async with connect(server, http_client) as client:
-            await call_at_once(client, 24)
-    assert len(arrivals.times) == 24
+            await call_at_once(client, 14)
+    assert len(arrivals.times) == 14
     assert arrivals.busiest <= MOST
 
 
 async def test_calls_that_waited_for_a_connection_leave_evenly_spaced(http_client):
-    """Calls share few connections to a server that hangs for a second: none of their slots is old after that."""
+    """Calls share few connections to a server that hangs for some time: none of their slots is old after that."""
     arrivals = Arrivals(slow=6)
     options = {"max_connections": 3} if http_client is None else {}
     async with serving(arrivals) as server, connect(server, http_client, **options) as client:
-        await call_at_once(client, 30)
-    assert len(arrivals.times) == 30
+        await call_at_once(client, 20)
+    assert len(arrivals.times) == 20
     assert arrivals.busiest <= MOST
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from clocks import InstantClock
 from kit import connect
 from redis_servers import redis_server  # noqa: F401  (a fixture)
 
@@ -38,7 +39,9 @@ def night(sandbox, pipeline):
 
     def run(*lists, **options):
         sandbox.forget_requests()
-        pipeline.run(carecloud_source(*lists, client=lambda: connect(sandbox), **options)).raise_on_failed_jobs()
+        pipeline.run(
+            carecloud_source(*lists, client=lambda: connect(sandbox, clock=InstantClock()), **options)
+        ).raise_on_failed_jobs()
         counts = pipeline.last_trace.last_normalize_info.row_counts
         return {name: count for name, count in counts.items() if not name.startswith("_dlt")}, sandbox.count()
 

@@ -83,7 +83,7 @@ def test_refused_rows_are_in_a_file_of_a_folder_that_is_made(pipeline, sandbox, 
 @pytest.mark.parametrize("match", ["email", pytest.param(None, marks=pytest.mark.thorough)])
 def test_more_refused_rows_than_allowed_fail_the_load_until_more_are_allowed(pipeline, sandbox, monkeypatch, match):
     """The repetitions of dlt itself do not get past `max_refused`; its package is loaded with a higher number."""
-    monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "5")
+    monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "2")
     bad = [{**row, "email": "no address"} for row in rows(2)]
     with pytest.raises(Exception, match="2 of 22 rows are refused"):
         pipeline(match=match, max_refused=1).run([*bad, *rows(20)], table_name="customers")

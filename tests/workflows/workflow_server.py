@@ -4,6 +4,7 @@ import json
 import re
 
 import httpx
+from clocks import InstantClock
 from kit import CREDENTIALS, served
 
 from carecloud_async import Device, DeviceSetup, DeviceToken, RetryPolicy
@@ -81,7 +82,7 @@ class Server:
 
     def client(self, auth=CREDENTIALS):
         """Make a client of it, an enterprise user's if not told otherwise."""
-        return served(self.handle, auth=auth, retry=RetryPolicy(attempts=1))
+        return served(self.handle, auth=auth, retry=RetryPolicy(attempts=1), clock=InstantClock())
 
     def handle(self, request):
         path = request.url.path.partition("/v1.0")[2]
