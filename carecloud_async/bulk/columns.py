@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final, Literal
+from unicodedata import normalize
 
 import anyio
 import attrs
@@ -31,6 +32,8 @@ __all__ = ["Columns", "Place"]
 
 #: The type of a property whose own is not known, or is text: see `Converter.value_of_property_column`.
 _PROPERTY: Final[Any] = Any | str
+#: How alike a column's name and its field's are, for a guess.
+_ALIKE: Final = 0.75
 #: Columns of exports, results and rejects that hold nothing an import could write.
 _OUR_OWN: Final = frozenset({"unknown_fields", UNREADABLE, *OUTCOME_COLUMNS})
 
@@ -127,6 +130,16 @@ class Columns:
         name = self._renamed.get(column, column)
         place = self._find(name)
         return frozenset() if place is None else frozenset((name, place.path))
+
+    def guess(self, column: str) -> str | None:
+        """Return the name of the field that a column is probably for, by its own name; `None` if none is near."""
+        with contextlib.suppress(UnknownColumnError):
+            self.place(column)
+            return column
+        known = [*self._short_names, *self._create_fields, *self._fields, *(name for name in self._keys if name)]
+        by_letters = {_letters(name): name for name in reversed(known)}
+        close = nearest(_letters(column), by_letters, similarity=_ALIKE)
+        return None if close is None else by_letters[close]
 
     async def fetch_names(self) -> None:
         """Read from the server, once, which fields its records show, and the names and types of parts.
@@ -256,6 +269,11 @@ class Columns:
         for path in self._fields:
             fields.setdefault(path.rpartition(".")[2], []).append(path)
         return {short: paths[0] for short, paths in fields.items() if len(paths) == 1}
+
+
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name, without case and accents."""
+    return "".join(one for one in normalize("NFKD", name.casefold()) if one.isalnum())
 
 
 def _item_fields(facts: FamilyFacts) -> Mapping[str, Place]:

@@ -20,6 +20,8 @@ from carecloud_async.bulk import BulkProgress, BulkWriteReport
 from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome
+from carecloud_async.bulk.scaffold import Scaffold
+from carecloud_async.bulk.scaffold import scaffold as make_scaffold
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
@@ -172,6 +174,14 @@ def import_rows(
     of: Of = None,
     rate: Rate = None,
     report: Report = None,
+    scaffold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the columns of the rows, with the fields that they probably are, to FILE, a .toml file for "
+            "--columns; nothing is imported.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
 ) -> int:
     """Create and update records from the rows of a file.
@@ -184,9 +194,13 @@ def import_rows(
     - carecloud import customers new.csv --match email --default customer_source_id=86e05affc7a7abefcd513ab400
 
     - carecloud import cards cards.csv --match card_number --results results.csv --yes
+
+    - carecloud import customers shop.csv --match email --scaffold columns.toml
     """
     resource = plain_name(resource)
     _check_family(resource, of or [])
+    if scaffold is not None:
+        return _write_scaffold(connection, resource, of or [], file, encoding=options.encoding, name=scaffold)
     arguments = options.arguments()
     own = {name: getattr(options, name) for name in ("columns", "results", "rejects", "journal")}
     prepare_report(report, file=file, **own)
@@ -228,6 +242,32 @@ def import_rows(
     _say_reasons(done)
     write_last_report(report, report_text(resource, done))
     return 0 if done.complete else FAILED
+
+
+def _write_scaffold(
+    connection: Connection, resource: str, of: Sequence[str], file: str, *, encoding: str | None, name: str
+) -> int:
+    """Write a first file for `--columns`."""
+    path = Path(name)
+    if path.suffix.lower() != ".toml":
+        raise UsageError(f"--scaffold {name}: name a file that ends with .toml")
+    if path.exists():
+        raise UsageError(f"--scaffold {name}: the file exists: name another one, or remove it")
+
+    async def work() -> Scaffold:
+        async with connection.open() as client:
+            await require_token(client)
+            return await make_scaffold(open_family(client, resource, of)._as_family(), file, encoding=encoding)
+
+    made = anyio.run(work)
+    try:
+        with path.open("x", encoding="utf-8") as written:
+            written.write(made.text)
+    except OSError as error:
+        raise UsageError(f"--scaffold {name}: {error.strerror}") from None
+    lacking = f", {len(made.unknown)} without a field" if made.unknown else ""
+    say(f"{name}: {counted(made.columns, 'column', 'columns')}{lacking}; correct it, then import with --columns {name}")
+    return 0
 
 
 def _interrupted(last: Sequence[BulkProgress], *, dry_run: bool) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import tomllib
 
 import pytest
 from cli_process import wait_until
@@ -122,6 +123,37 @@ def test_the_file_of_a_shop_is_imported(carecloud, project, tmp_path):
     found = json.loads(carecloud("list", "customers", "--filter", "email=a0@example.com").out)["personal_information"]
     assert (found["phone"], found["gender"], found["birthdate"]) == ("420603123450", 2, "1990-02-01")
     assert found["agreement"]["agreement_marketing_communication"] == 1
+
+
+def test_a_scaffold_of_the_columns(carecloud, project, tmp_path):
+    """`--scaffold` writes the columns with the fields that they are like, imports nothing, and replaces no file."""
+    header = "E-mail;First Name;lastname;Gender;last_change;Note;Mail"
+    (tmp_path / "shop.csv").write_text(f"{header}\na@example.com;Ada;Dvořák;F;;x;\n", encoding="cp1250")
+    command = ("import", "customers", "shop.csv", "--match", "email", "--encoding", "cp1250")
+    made = carecloud(*command, "--scaffold", "columns.toml")
+    assert (made.code, made.line) == (
+        0,
+        "columns.toml: 7 columns, 2 without a field; correct it, then import with --columns columns.toml",
+    )
+    text = (tmp_path / "columns.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text) == {
+        "E-mail": "email",
+        "First Name": "first_name",
+        "lastname": "last_name",
+        "last_change": "last_change",
+        "Gender": {"field": "gender"},
+    }
+    assert '# "Note" = ""\n# "Mail" = ""\n' in text
+    assert "# MALE, FEMALE" in text
+    assert project.count("POST /customers") == 0
+    refused = carecloud(*command, "--scaffold", "columns.toml")
+    assert (refused.code, "the file exists" in refused.line) == (2, True)
+    refused = carecloud(*command, "--scaffold", "columns.json")
+    assert (refused.code, "ends with .toml" in refused.line) == (2, True)
+    corrected = text.replace('# "', '"').replace('# words = { "…" = "…" }', 'words = { "F" = "FEMALE" }')
+    (tmp_path / "columns.toml").write_text(corrected, encoding="utf-8")
+    done = carecloud(*command, "--columns", "columns.toml", *SOURCE, "--default", "language_id=cs", "--yes")
+    assert (done.code, "1 created" in done.err) == (0, True)
 
 
 @pytest.mark.parametrize(
