@@ -15,7 +15,7 @@ from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import Family
 from carecloud_async.bulk.sources import open_source
 
-__all__ = ["Scaffold", "scaffold"]
+__all__ = ["Scaffold", "make_scaffold"]
 
 
 @frozen(kw_only=True)
@@ -24,7 +24,7 @@ class Scaffold:
 
     Attributes:
         text: the file, TOML.
-        columns: how many columns the source has.
+        columns: how many columns it names.
         unknown: the columns without a field.
     """
 
@@ -33,7 +33,7 @@ class Scaffold:
     unknown: tuple[str, ...]
 
 
-async def scaffold(family: Family, source: Any, *, encoding: str | None = None) -> Scaffold:
+async def make_scaffold(family: Family, source: Any, *, encoding: str | None = None) -> Scaffold:
     """Make a first file for `columns=` from the names of a source's columns; nothing is written anywhere.
 
     Args:
@@ -70,7 +70,7 @@ async def scaffold(family: Family, source: Any, *, encoding: str | None = None) 
                 lines.append(f"{quoted} = {_quoted(name)}")
             taken |= set() if place is None else {place.path}
         return Scaffold(
-            text="\n".join((*_HEAD, *lines, *tables, "")), columns=len(rows.columns), unknown=tuple(unknown)
+            text="\n".join((*_HEAD, *lines, *tables, "")), columns=len(lines) + len(tables), unknown=tuple(unknown)
         )
     finally:
         await run_in_thread_regardless(rows.close)

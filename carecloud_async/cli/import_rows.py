@@ -20,8 +20,6 @@ from carecloud_async.bulk import BulkProgress, BulkWriteReport
 from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome
-from carecloud_async.bulk.scaffold import Scaffold
-from carecloud_async.bulk.scaffold import scaffold as make_scaffold
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
@@ -248,6 +246,8 @@ def _write_scaffold(
     connection: Connection, resource: str, of: Sequence[str], file: str, *, encoding: str | None, name: str
 ) -> int:
     """Write a first file for `--columns`."""
+    from carecloud_async.bulk.scaffold import Scaffold, make_scaffold  # few imports begin with it
+
     path = Path(name)
     if path.suffix.lower() != ".toml":
         raise UsageError(f"--scaffold {name}: name a file that ends with .toml")
