@@ -50,7 +50,7 @@ def merge_changes(
         plain values, except dates and input models inside lists, which the codec writes.
 
     Raises:
-        ConfigurationError: a name is unknown or read-only, or an object or list is due; values are never quoted.
+        ConfigurationError: a name is unknown or read-only, or a value is of another type; values are never quoted.
     """
     base = copy.deepcopy(dict(record))
     if model.reads is not None:
@@ -96,9 +96,9 @@ class _Merge:
             raise ConfigurationError(f"{where} is a read model: name the changed fields in a dict instead")
         return self.leaf(change)
 
-    def whole_list(self, change: Any, model: type[Input], where: str) -> list[Any]:
+    def whole_list(self, change: Iterable[Any], model: type[Input], where: str) -> list[Any]:
         # Changes are merged twice, and a generator would be empty the second time.
-        if isinstance(change, (str, bytes, Mapping)) or not isinstance(change, Collection):
+        if not isinstance(change, Collection):
             raise ConfigurationError(f"{where} takes a list")
         return [self.into_object({}, item, model, f"{where}[{index}]") for index, item in enumerate(change)]
 

@@ -9,7 +9,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from os import PathLike
@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
-from carecloud_async._base.codec.fields import Unset, api_names, element_type, field_types, is_model, typed_cache
+from carecloud_async._base.codec.fields import UNSET, Unset, api_names, element_type, field_types, is_model, typed_cache
 from carecloud_async._base.codec.json_text import json_kind
 from carecloud_async._base.codec.write import plain_number
 from carecloud_async.errors import ConfigurationError
@@ -116,13 +116,32 @@ def _keeper(hint: Any, where: str) -> Callable[[Any], Any] | None:
     parts = _parts(hint)
     if Any in parts:
         return _keep_any if date in parts else None
+    if any(element_type(part) is not None for part in parts):
+        return lambda value: _keep_list(value, where)
+    if (
+        any(is_model(part) or typing.get_origin(part) is not None for part in parts)
+        or {*typing.get_args(hint)} >= UPLOADS
+    ):
+        return None
     if datetime in parts:
-        return lambda value: _keep_moment(value, where)
+        return lambda value: _checked(_keep_moment(value, where), parts, where)
     if date in parts:
-        return lambda value: _keep_day(value, where)
+        return lambda value: _checked(_keep_day(value, where), parts, where)
     if time in parts:
-        return _keep_time
-    return _keep_list if any(element_type(part) is not None for part in parts) else None
+        return lambda value: _checked(_keep_time(value), parts, where)
+    return lambda value: _checked(value, parts, where)
+
+
+def _checked(value: Any, parts: frozenset[Any], where: str) -> Any:
+    """Return the value of a field if it is of one of its types; `None` is null, for the server to judge."""
+    if type(value) in parts or value is None or value is UNSET or any(_is_a(value, part) for part in parts):
+        return value
+    raise ConfigurationError(f"{where} takes {' or '.join(_wanted(parts))}, not {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    kind = json_kind(value)
+    return f"an object of {type(value).__name__}" if kind == "of an unknown kind" else kind
 
 
 def _keep_day(value: Any, where: str) -> Any:
@@ -152,8 +171,14 @@ def _keep_time(value: Any) -> Any:
     return value.replace(microsecond=0) if isinstance(value, time) else value
 
 
-def _keep_list(value: Any) -> Any:
-    return tuple(value) if type(value) is list else value
+def _keep_list(value: Any, where: str) -> Any:
+    if type(value) is list:
+        return tuple(value)
+    if value is None or value is UNSET:
+        return value
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{where} takes a list, not {_kind(value)}")
+    return value
 
 
 def _keep_any(value: Any) -> Any:
@@ -248,7 +273,9 @@ def _is_a(plain: Any, kind: Any) -> bool:
     if isinstance(plain, bool):
         return kind is bool
     if kind is float:
-        return isinstance(plain, int) or (isinstance(plain, float | Decimal) and math.isfinite(plain))
+        if isinstance(plain, Decimal):
+            return plain.is_finite()
+        return isinstance(plain, int) or (isinstance(plain, float) and math.isfinite(plain))
     return isinstance(plain, kind)
 
 

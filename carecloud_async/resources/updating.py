@@ -87,9 +87,9 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             ConflictError: the record differs from `if_unchanged`, and nothing was sent; or the answer of the PUT was
                 lost, and the record is neither what was sent nor what it was before (`may_have_happened`).
             OutcomeUnknownError: the answer was lost, and reading again or repeating did not help.
-            ConfigurationError: a name is unknown (the message has the nearest one) or read-only, the API would ignore
-                it in this record, there is no such record in the list, or the record lacks an object that it must have,
-                such as a customer's `personal_information`.
+            ConfigurationError: a name is unknown (the message has the nearest one) or read-only, a value is of another
+                type, the API would ignore it in this record, there is no such record in the list, or the record lacks
+                an object that it must have, such as a customer's `personal_information`.
             NotFoundError: there is no such record.
         """
         changes = conceal(changes)

@@ -146,7 +146,11 @@ def test_dates_are_left_to_the_codec():
         ({"personal_information": {"consents": "p3rs0nal"}}, "consents takes a list"),
         ({"personal_information": {"consents": {"consent_id": 1}}}, "consents takes a list"),
         ({"personal_information": {"address": Address(city="p3rs0nal")}}, "address is a read model"),
-        ({"personal_information": {"first_name": Address()}}, "first_name is a read model"),
+        ({"personal_information": {"first_name": Address()}}, "first_name takes a text, not an object of Address"),
+        ({"personal_information": {"gender": "p3rs0nal"}}, "gender takes a whole number, not a string"),
+        ({"personal_information": {"gender": True}}, "gender takes a whole number, not a boolean"),
+        ({"personal_information": {"agreement": {"agreement_gtc": "yes"}}}, "agreement_gtc takes a whole number"),
+        ({"personal_information": {"birthdate": 1985}}, "birthdate takes a date as 1985-02-12, not a number"),
         (Customer(customer_id="p3rs0nal"), "changes is a read model"),
         ([1], "changes takes a dict"),
     ],
@@ -169,15 +173,17 @@ def test_unknown_names_may_be_let_by():
 
 
 _scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+_texts = st.none() | st.text(max_size=5)
+_numbers = st.none() | st.integers()
 _json = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner))
 _future = st.dictionaries(st.sampled_from(["new", "newer", "customer"]), _json, max_size=2)
-_address = st.fixed_dictionaries({}, optional={"city": _scalars, "zip": _scalars})
-_consent = st.fixed_dictionaries({}, optional={"consent_id": _scalars, "consent_value": _scalars})
+_address = st.fixed_dictionaries({}, optional={"city": _texts, "zip": _texts})
+_consent = st.fixed_dictionaries({}, optional={"consent_id": _texts, "consent_value": _numbers})
 _person = st.fixed_dictionaries(
     {},
     optional={
-        "first_name": _scalars,
-        "email": _scalars,
+        "first_name": _texts,
+        "email": _texts,
         "address": st.none() | _address,
         "consents": st.lists(_consent, max_size=2),
     },

@@ -9,6 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from every import every
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from thorough import examples
@@ -259,6 +260,21 @@ def test_what_does_not_fit_is_named_with_its_place(cls, plain, message):
         cls.from_dict(plain)
     assert "p3rs0nal" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@every(
+    "field, value, message",
+    [
+        ("gender", "male", "gender takes a whole number, not a string"),
+        ("first_name", 7, "first_name takes a text, not a number"),
+        ("birthdate", 1985, "birthdate takes a date as 1985-02-12, not a number"),
+        ("consents", "yes", "consents takes a list, not a string"),
+    ],
+)
+def test_an_input_takes_values_of_its_types(field, value, message):
+    """A value of another type is refused where the input is made, with the field and what it takes."""
+    with pytest.raises(ConfigurationError, match=f"^PersonalInformationInput: {message}$"):
+        PersonalInformationInput(**{"language_id": "cs", field: value})
 
 
 def test_moments_of_an_update_are_kept_in_the_same_way():

@@ -6,6 +6,7 @@ import types
 import typing
 from datetime import date, datetime, time
 
+import kit
 import pytest
 from resource_wire import Wire, answer
 
@@ -16,6 +17,7 @@ from carecloud_async.models import Input, Model, read_only_names
 from carecloud_async.resources.declare import declared
 from carecloud_async.resources.families import family_modules
 from carecloud_async.resources.updating import Updating
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
 for module in family_modules():
     importlib.import_module(module)
@@ -173,6 +175,17 @@ async def test_a_record_that_changed_meanwhile_is_left_alone(family):
     assert [call[0].split()[0] for call in wire.calls] == ["GET"]
     await case.on(wire := case.wire()).update(case.id, changes, if_unchanged=before)
     assert [call[0].split()[0] for call in wire.calls] == ["GET", "PUT"]
+
+
+@pytest.mark.parametrize("name", ["gender", "agreement"])
+async def test_a_value_of_another_type_is_not_sent(name):
+    """The error names the field and what it takes, and nothing is sent."""
+    changes = {"gender": {"gender": "male"}, "agreement": {"agreement": {"agreement_gtc": "yes"}}}[name]
+    sandbox = Sandbox(customers=1)
+    async with kit.connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match=rf"{name}\w* takes a whole number, not a string"):
+            await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": changes})
+    assert not sandbox.requests
 
 
 @each

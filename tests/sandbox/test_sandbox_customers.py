@@ -7,6 +7,10 @@ import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
 
+MALE = {"language_id": "cs", "gender": "male"}
+AGREED = {"language_id": "cs", "agreement": {"agreement_gtc": "yes"}}
+AGREEMENT = "customer.personal_information.agreement.agreement_gtc"
+
 pytestmark = pytest.mark.anyio
 
 
@@ -187,6 +191,8 @@ async def test_a_new_customer_is_found_by_its_external_id(enterprise, token, new
         ({"autologin": True}, "password", "required"),
         ({"customer": None}, "customer", "required"),
         ({"customer": {"personal_information": {}}}, "customer.personal_information.language_id", "required"),
+        ({"customer": {"personal_information": MALE}}, "customer.personal_information.gender", "invalid_value_format"),
+        ({"customer": {"personal_information": AGREED}}, AGREEMENT, "invalid_value_format"),
         ({"customer_source": {}}, "customer_source.customer_source_id", "required"),
         ({"password": "weak"}, "password", "invalid_value_format"),
         ({"referral_code": "nobody"}, "referral_code", "not_found"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from carecloud_async.sandbox.api.arguments import check_body
+from carecloud_async.sandbox.api.arguments import check_body, words_for_numbers
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.lists import ISO_DATE
 from carecloud_async.sandbox.api.problems import InvalidParam, invalid, refuse
@@ -15,7 +15,7 @@ from carecloud_async.sandbox.api.records import record_in_path
 from carecloud_async.sandbox.constants import REFERRAL_CODE, SOCIAL_NETWORK_IDS
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customer_store import Account
-from carecloud_async.sandbox.state.facts import read_only_names
+from carecloud_async.sandbox.state.facts import fields_of, read_only_names
 
 _EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
 _PHONE: Final = re.compile(r"^[1-9][0-9]*$")
@@ -70,7 +70,8 @@ def replace(call: Call) -> None:
 def _checked_body(call: Call) -> JsonObject:
     """The body; few fields of the customer are checked, because servers accept the untidy records that they send."""
     body = call.json()
-    refuse(_invalid_params(body.get("customer")))
+    customer = body.get("customer")
+    refuse((*_invalid_params(customer), *words_for_numbers(fields_of("Customer"), customer, "customer")))
     check_body(tuple(field for field in call.api.body if field.name != "customer"), body)
     return body
 
