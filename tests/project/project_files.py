@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +32,16 @@ def text_of(path):
 
 @functools.cache
 def tree_of(path):
-    """The syntax tree of a Python file, made once; tests do not change it."""
-    return ast.parse(text_of(path))
+    """The syntax tree of a Python file, made once; tests do not change it.
+
+    The garbage collector does not look at it: again and again it would look at all trees.
+    """
+    gc.disable()
+    try:
+        return ast.parse(text_of(path))
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @functools.cache
