@@ -87,7 +87,7 @@ async def test_no_answer_of_another_server_says_what_became_of_a_write(family, t
 
 @every("family", ROWS, ids=lambda family: family.name)
 async def test_no_answer_of_another_server_refuses_a_row(family, tmp_path):
-    """A row whose write got such an answer is sent again, and refused only after it was looked up and is not there."""
+    """A row whose write or look-up got such an answer, and no other one did, has more tries before it is refused."""
     for status, name in TRIED_OF_ROWS:
         report = await result_of(family, status, name, tmp_path)
         if isinstance(report, CareCloudError):
