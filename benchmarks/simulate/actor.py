@@ -52,6 +52,7 @@ class Actor(ABC):
 
     Attributes:
         harms: the ways in which they are, each as often as it stands here.
+        settle: the settle time that its programs are given; `None` for the usual one.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Actor(ABC):
         self.story: Story = internet.world.story
         self.folder = machine.folder / name
         self.folder.mkdir(exist_ok=True)
+        self.settle: float | None = None
         self.tokens: Callable[[], TokenStore] | None = None
         self.rate: float | None = self.dice.choice([None, None, None, 5.0])
         self.attempts = 0

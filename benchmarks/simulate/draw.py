@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks.simulate.actor import Actor, Violations
 from benchmarks.simulate.bills import BILLS, POINTS, LoyaltyImport, rows_of
+from benchmarks.simulate.draw_held import HELD, LATE, draw_held
 from benchmarks.simulate.draw_imports import draw_imports, draw_row, draw_two_keys, make_known
 from benchmarks.simulate.draw_readers import draw_readers
 from benchmarks.simulate.drawn import Drawn, Employ, draw_size
@@ -33,7 +34,10 @@ THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
     "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2, BILLS: 2, POINTS: 2, SEGMENTS: 2,
+    HELD: 3, LATE: 2,
 }  # fmt: skip
+#: The imports whose writes act late.
+_LATE_IMPORTS: Final = ("by email", "by external id", "with parts", "products by code", "brands")
 
 
 def draw(
@@ -70,6 +74,10 @@ def draw(
         drawn = _draw_loyalty(theme, dice, internet, employ)
     elif theme == SEGMENTS:
         drawn = _draw_segments(theme, dice, internet, employ)
+    elif theme in (HELD, LATE):
+        draws = {**dict.fromkeys(_LATE_IMPORTS, draw_imports), **dict.fromkeys((BILLS, POINTS), _draw_loyalty)}
+        draws |= {"tills": _draw_tills, "a queue": _draw_queue}
+        drawn = draw_held(theme, dice, internet, employ, draws=draws)
     elif theme == "tills":
         drawn = _draw_tills(theme, dice, internet, employ)
     elif theme == "all at once":

@@ -110,6 +110,7 @@ class Import(Actor):
                 journal=self.journal,
                 resume=True,
                 concurrency=self.dice.choice([1, 3, 20]),
+                settle=self.settle,
             )
 
 

@@ -27,9 +27,8 @@ from benchmarks.simulate.world import Entry, World
 
 __all__ = ["MOST_ENDS", "Internet", "Sight", "Wire"]
 
-#: For how long a client waits for an answer, and until when a request that left acts at most (seconds).
+#: For how long a client waits for an answer (seconds).
 READ_TIMEOUT: Final = 30.0
-LATEST: Final = 34.5
 
 _WRITE_TROUBLES: Final = {
     "busy": 3, "unavailable": 3, "unreachable": 2, "lost before": 3, "lost after": 5, "cut after": 3, "late": 6,
@@ -231,7 +230,10 @@ class _Exchange:
                 verb=self.request.method, path=self._path, body=json.loads(self.request.content), trouble=trouble,
             )  # fmt: skip
             internet.world.ledger.append(self.entry)
-        if trouble == "busy":
+        until = max((end for begin, end in internet.troubles.held if begin <= internet.loop.now < end), default=0.0)
+        if self.entry is not None and not internet.calm and until:
+            self._be_held(until - internet.loop.now)
+        elif trouble == "busy":
             self._answer(429, b"", headers={"Retry-After": "1"})
         elif trouble == "unavailable":
             self._answer(self.dice.choice([500, 502, 503]), b"")
@@ -247,9 +249,23 @@ class _Exchange:
         else:
             self._work_and_answer()
 
+    def _be_held(self, seconds: float) -> None:
+        """Do the work when the server goes on; the client may have given up by then."""
+        assert self.entry is not None
+        self.trouble = self.entry.trouble = "held"
+        at = seconds + self.dice.random()
+        if at < READ_TIMEOUT - 1:
+            self.internet.later(at, self._work_and_answer)
+            return
+        self.internet.later(at, self._work_unheard)
+        if self.dice.random() < 0.3:
+            self.internet.later(self.dice.uniform(1, READ_TIMEOUT), lambda: self._answer(504, b""))
+        else:
+            self._lose(READ_TIMEOUT)
+
     def _be_late(self) -> None:
         """Do the work when the client has given up, or nearly so."""
-        latest = LATEST - (self.internet.loop.now - self.sent_at)
+        latest = self.internet.troubles.latest - (self.internet.loop.now - self.sent_at)
         at = self.dice.uniform(0.5, latest) if self.trouble == "late" else self.dice.uniform(3, 25)
         if self.trouble == "slow":
             self.internet.later(at, self._work_and_answer)

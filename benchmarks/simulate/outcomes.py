@@ -32,8 +32,10 @@ _NO_WAY: Final = ("the API has no way to change it", "a new record cannot be giv
 _MAX_ALONE: Final = 3
 #: The reason of a lost part whose card another customer has now: it may have been the row's customer's in between.
 _CARD_TAKEN: Final = "the card belongs to another customer; the answer was lost"
+#: The reason of a row that is there more than once.
+_TWICE: Final = "it is there"
 #: Reasons for which the outcome of a row with a key cannot be known.
-_KNOWS_NOT: Final = ("records have", "the record was created", _REFUSED_LATER, _CARD_TAKEN)
+_KNOWS_NOT: Final = ("records have", _TWICE, "the record was created", _REFUSED_LATER, _CARD_TAKEN)
 
 
 def check_finished(violations: Violations, run: Finished, world: World) -> None:
@@ -42,6 +44,8 @@ def check_finished(violations: Violations, run: Finished, world: World) -> None:
         violations.add(f"{run.actor}: {len(run.rows)} rows, {len(run.results)} in the results, outcomes {run.counts}")
         return
     for row, result in zip(run.rows, run.results, strict=True):
+        if result["outcome"] == "unknown":
+            world.tell(result.get("reasons", ""), run.kind.key_of(row))
         sentence = _refuted(run, row, result, world)
         if sentence:
             violations.add(
@@ -59,6 +63,9 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
         return _refuted_without_key(run, row, outcome, world)
     if outcome == "unknown" and any(one in result.get("reasons", "") for one in (_NOT_SHOWN, _REFUSED_LATER)):
         return "" if _may_be_lost(run, row, world) else "no write of it was lost"
+    is_twice = outcome == "unknown" and _TWICE in result.get("reasons", "") and run.kind.match in run.kind.columns
+    if is_twice and len(_with_key(run, row, world)) < 2:
+        return "it was made once"
     if outcome == "unknown" and not may_be_unknown(result.get("reasons", "")):
         return f"its key says what became of it ({result.get('reasons')})"
     if sentence := _refuted_refusal(run, row, result, world):

@@ -155,7 +155,8 @@ class _Play:
     async def _live(self) -> None:
         actors = [one.live() for one in self.drawn.actors]
         await asyncio.gather(*actors, *(one.live() for one in self.drawn.others))
-        await asyncio.sleep(_SETTLES)
+        troubles = self.internet.troubles
+        await asyncio.sleep(max(_SETTLES, troubles.latest, *(end for _, end in troubles.held)))
         self.internet.calm = True
         for actor in self.drawn.actors:
             await actor.end_calmly()

@@ -9,7 +9,7 @@ import anyio
 
 from benchmarks.simulate.actor import Actor
 from benchmarks.simulate.machine import Process
-from benchmarks.simulate.network import LATEST
+from benchmarks.simulate.troubles import LATEST
 from benchmarks.simulate.world import Entry, World
 from carecloud_async.bulk import BulkWriteError
 

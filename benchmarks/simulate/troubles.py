@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from attrs import define, field, frozen
 
-__all__ = ["Hiding", "Troubles", "is_within"]
+__all__ = ["LATEST", "Hiding", "Troubles", "is_within"]
+
+#: Until when a request acts that left, unless it is held, or nothing else is drawn (seconds).
+LATEST: Final = 34.5
 
 
 @frozen(kw_only=True)
@@ -24,6 +28,8 @@ class Troubles:
         refused_puts: the part of the PUTs at which it does so.
         slow_logins: the longest time that a login takes (seconds); 0 if logins are as fast as other requests.
         late_writes: the part of the writes whose answer is lost, and which take effect later.
+        latest: how long after it left such a write takes effect at the latest (seconds).
+        held: the times, from and to, in which the server holds all writes, and answers reads: it does them at its end.
         hides_end: the part of the pages with the end of a list that lack its last records, not many times in a row.
         hollow: the part of the pages that are empty though their totals say otherwise.
         emptied: the times, from and to, in which lists are empty and say so.
@@ -40,6 +46,8 @@ class Troubles:
     refused_puts: float = 0.0
     slow_logins: float = 0.0
     late_writes: float = 0.0
+    latest: float = LATEST
+    held: tuple[tuple[float, float], ...] = ()
     hides_end: float = 0.0
     hollow: float = 0.0
     emptied: tuple[tuple[float, float], ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -142,15 +143,28 @@ class World:
         now: returns the virtual time.
         story: what happens.
         today: returns the server's local time as it stands in records.
+        told: what programs were told is there twice: ids of records, and keys.
     """
 
     now: Callable[[], float]
     story: Story
     today: Callable[[], str]
+    told: set[str] = field(factory=set)
     ledger: list[Entry] = field(factory=list)
     records: dict[str, dict[str, Json]] = field(factory=lambda: {name: {} for name in FAMILIES})
     history: dict[str, dict[str, list[Version]]] = field(factory=lambda: {name: {} for name in FAMILIES})
     _count: int = 0
+
+    def tell(self, reasons: str, *keys: str) -> None:
+        """Note what a program was told of a write: the records, or else the keys, that are there more than once.
+
+        Args:
+            reasons: the reasons of its outcome.
+            keys: the keys of what it makes.
+        """
+        if "it is there" in reasons or "records have" in reasons:
+            self.told.update(*(one.split(", ") for one in re.findall(r": records ([0-9a-f, ]+)", reasons)))
+            self.told.update(map(normal, keys))
 
     def new_id(self) -> str:
         """Return an id that no record had; ids do not come in order."""

@@ -41,7 +41,9 @@ class QueueWriter(Actor):
         busy: set[str] = set()
         async with (
             self.client(process) as client,
-            client.customers.bulk_writer(match="email", defaults={"customer_source_id": SOURCE}) as writer,
+            client.customers.bulk_writer(
+                match="email", defaults={"customer_source_id": SOURCE}, settle=self.settle
+            ) as writer,
             anyio.create_task_group() as tasks,
         ):
 
@@ -70,6 +72,7 @@ class QueueWriter(Actor):
         outcome, record_id = str(result.outcome.value), result.record_id
         self.queue.remove(row)
         self.story.tell(self.name, f"hears that {row} is {outcome}", row["email"], record_id or "")
+        self.internet.world.tell("; ".join(result.reasons), row["email"])
         if outcome == "unknown" and not may_be_unknown("; ".join(result.reasons)):
             self.violations.add(f"{self.name}: {row} is unknown, and its key says what became of it", row["email"])
         if outcome not in _WRITTEN or record_id is None:

@@ -1,18 +1,19 @@
 """Bulk writes: rows in, one outcome for each, exact after a kill.
 
 **The guarantee.** Each row of the source has exactly one outcome: `created`, `updated`, `unchanged`, `refused`,
-`conflict` or `unknown`; they add up to the number of rows. A row with a key makes one record at most, whatever happens:
-lost answers, kills, crashes, several runs of the same file, several runs at once of one user on one machine. A row
-without a key whose answer was lost is `unknown` and is never sent again by itself. Only the fields that a row names are
+`conflict` or `unknown`; they add up to the number of rows. A row with a key makes one record at most, through lost
+answers, kills, crashes, several runs of the same file, several runs at once of one user on one machine. A row without a
+key whose answer was lost is `unknown` and is never sent again by itself. Only the fields that a row names are
 changed.
 
 **How.** All rows are read and checked first, without the server, into a journal (a run file). Each row is one write or
 more, its record and its parts, and each write passes through the states that `machine` draws: its key is claimed, its
 record looked up, the write decided, noted durably and sent; the key is released when the outcome is known. A write
-whose answer was lost is looked up when its request can no longer take effect.
+whose answer was lost is looked up soon, and sent again when its request has acted or never will (`settling`).
 
-**Its limits.** The API has no conditional writes: a change that another program makes between the read and the `PUT`,
-ten seconds at most, is overwritten. Keys are unique for a user on a machine: two machines, or two users of one machine,
+**Its limits.** A server that holds all writes for minutes may make a row twice that was sent twice: it is `unknown`,
+with the ids. The API has no conditional writes: a change that another program makes between the read and the `PUT`, ten
+seconds at most, is overwritten. Keys are unique for a user on a machine: two machines, or two users of one machine,
 that create the same key at the same time may both create it.
 
 **Where to begin.** `machine` draws a write. `run` writes a source from beginning to end: `sources`, `columns`,

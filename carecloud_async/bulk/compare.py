@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
 from typing import Any, Final
 
+import msgspec
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
@@ -23,6 +25,8 @@ __all__ = [
     "as_decimal",
     "as_text",
     "changed_fields",
+    "digest",
+    "digests",
     "drop_if_equal",
     "has_value",
     "is_same_amount",
@@ -167,6 +171,16 @@ def value_at(record: Any, path: str) -> Any:
     for part in path.split("."):
         record = record.get(part) if isinstance(record, Mapping) else None
     return record
+
+
+def digests(record: Any, paths: Iterable[str]) -> dict[str, str]:
+    """Return digests of the values of dotted fields, by which a later look sees whether they are still the same."""
+    return {path: digest(value_at(record, path)) for path in paths}
+
+
+def digest(value: Any) -> str:
+    """Return a digest of a value of a record."""
+    return blake2b(msgspec.json.encode(value, order="deterministic"), digest_size=8).hexdigest()
 
 
 def is_same_value(now: Any, value: Any) -> bool:

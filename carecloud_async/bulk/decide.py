@@ -19,7 +19,7 @@ from carecloud_async._base.codec.fields import (
     is_model,
     typed_cache,
 )
-from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value, value_at
+from carecloud_async.bulk.compare import as_text, digests, drop_if_equal, has_value, value_at
 from carecloud_async.bulk.family import Family, FamilyFacts, Key, normal_phone
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -110,7 +110,8 @@ def _change(row: CheckedRow, record: bytes, family: Family, key: Key, options: B
         if _is_newer(base.get("last_change"), row.last_change):
             reason = "last_change: the record changed since the row was read"
             return result(outcome=Outcome.CONFLICT, reasons=(reason,))
-    plan = partial(Plan, record_id=record_id, changed=merged.changed, is_new=False)
+    before = digests(base, merged.changed)
+    plan = partial(Plan, record_id=record_id, changed=merged.changed, base=before, is_new=False)
     if facts.can_update and record_id:
         return plan(kind="update", body=merged.body)
     if facts.writes.batch_updates and facts.can_batch and facts.can_set(key):

@@ -6,6 +6,7 @@ answer was lost when the settle time is over. Several turns are under way at onc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,14 +23,24 @@ from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.failed_look_ups import LookUpTries
 from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.figures import RunFigures
+from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.machine import State, TryLimits, after_an_answer, before_sending
+from carecloud_async.bulk.machine import (
+    Later,
+    State,
+    TryLimits,
+    after_an_answer,
+    before_sending,
+    is_to_be_confirmed,
+    when_settled,
+)
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sending import Answer, Failures, Lost, Plans, Sender, Stale, requests_of
+from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON
 
@@ -77,6 +88,8 @@ class Engine:
         claims: the keys that runs on this machine are writing; `None` in a dry run.
         key: the key that names a record; `None` if every row is created.
         figures: the figures of the run.
+        times: how long lost writes wait.
+        gate: lets writes leave, where several engines write the same kind.
         slots: requests under way at once, where several engines share them.
         records: the records that are being written, where several engines share them.
         rows: the rows that hold keys, where several engines share their claims.
@@ -92,6 +105,8 @@ class Engine:
         key: Key | None,
         options: BulkWriteOptions,
         figures: RunFigures,
+        times: SettleTimes,
+        gate: Gate | None = None,
         slots: anyio.Semaphore | None = None,
         records: dict[str, int] | None = None,
         rows: dict[str, int] | None = None,
@@ -105,6 +120,8 @@ class Engine:
         self._figures = figures
         self._limits = limits
         self._look_ups = LookUpTries(limits)
+        self._times = times
+        self._gate = gate or Gate(family.clock)
         self._concurrency = options.concurrency or family.caller.context.http.max_connections
         self._slots = slots or anyio.Semaphore(self._concurrency)
         self._records = RecordWrites(family, key=key, options=options, concurrency=self._concurrency)
@@ -122,8 +139,8 @@ class Engine:
         self._last = 0
         self._working = 0
         self._changed = anyio.Event()
-        self._gate = anyio.Event()
-        self._gate.set()
+        self._before = anyio.Event()
+        self._before.set()
         # If records do not show the key, several keys may lead to one record. Its rows are written in their order: none
         # overtakes another, and a row whose key is held keeps all later rows from beginning.
         self._in_order = key is not None and not key.in_record
@@ -217,29 +234,39 @@ class Engine:
         """Return the next turn; wait for it while writes are under way, or have to be left alone for a while."""
         while not self._stops:
             now, changed = self._clock.monotonic(), self._changed
-            may_begin = now >= self._begin_at and (not self._in_order or self._gate.is_set())
+            opens_at = self._gate.opens_at
+            is_closed = now < opens_at
+            may_begin = now >= self._begin_at and not is_closed and (not self._in_order or self._before.is_set())
             after = self._last if may_begin else None
-            writes, are_new = await self._db(partial(self._journal.take_turn, now=now, after=after, limit=self._size))
+            take = partial(self._journal.take_turn, now=now, after=after, limit=self._size, only_lost=is_closed)
+            writes, are_new = await self._db(take)
             if writes:
-                turn = _Turn(writes=writes, previous=self._gate if are_new else None)
+                turn = _Turn(writes=writes, previous=self._before if are_new else None)
                 if are_new:
-                    self._last, self._gate = writes[-1].id, turn.decided
+                    self._last, self._before = writes[-1].id, turn.decided
                 self._working += 1
                 return turn
             if self._working or changed.is_set():
                 await changed.wait()
                 continue
-            due, waiting = await self._db(self._journal.waiting)
+            waiting = await self._db(self._journal.waiting)
+            lost, due = waiting.get(State.LOST, (0, math.inf))
+            others, others_due = waiting.get(State.WAITING, (0, math.inf))
             if not may_begin:
-                due = self._begin_at if due is None else min(due, self._begin_at)
-                waiting[State.WAITING] += self._put_back
-            if due is None:
+                others, others_due = others + self._put_back, min(others_due, self._begin_at)
+            due = min(due, max(others_due, opens_at))
+            if due == math.inf:
                 return None
-            lost = waiting[State.LOST]
-            why = "look-ups on which the server failed" if self._look_ups.waiting else "rows of other runs"
-            why = "lost answers, until it is certain what became of them" if lost else why
-            await self._pause(f"{why} ({lost or waiting[State.WAITING]:,} rows)", max(due - now, 0.0))
+            await self._pause(self._why(lost, others, is_closed=is_closed), max(due - now, 0.0))
         return None
+
+    def _why(self, lost: int, others: int, *, is_closed: bool) -> str:
+        """Say what is waited for."""
+        if is_closed and others:
+            return f"an answer to a write: until one comes, they are tried one at a time ({others:,} rows)"
+        what = "look-ups on which the server failed" if self._look_ups.waiting else "rows of other runs"
+        what = "lost answers, until it is certain what became of them" if lost else what
+        return f"{what} ({lost or others:,} rows)"
 
     @property
     def _largest_turn(self) -> int:
@@ -249,7 +276,7 @@ class Engine:
 
     async def _take_turn(self, turn: _Turn) -> None:
         ready, let_go = await self._claim(turn), self._held.let_go
-        decided = await self._decide(ready)
+        decided = await self._settled(await self._decide(ready))
         if self._options.dry_run:
             await self._end([(write, one.result if isinstance(one, Plan) else one) for write, one in decided])
             return
@@ -259,7 +286,37 @@ class Engine:
         self._let_next_begin(turn)
         await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
         await self._end([(write, one) for write, one in decided if not isinstance(one, Plan)])
-        await self._send([(write, one) for write, one in decided if isinstance(one, Plan)])
+        await self._send(await self._admitted([(write, one) for write, one in decided if isinstance(one, Plan)]))
+
+    async def _settled(self, decided: Decided) -> Decided:
+        """Return what is decided of writes whose requests have settled; the others have another turn."""
+        now = self._clock.monotonic()
+        settled: list[tuple[Write, RowResult | Plan]] = []
+        later: dict[float, list[Write]] = {}
+        for write, one in decided:
+            what = when_settled(write, one, now=now, times=self._times)
+            if not isinstance(what, Later):
+                settled.append((write, what))
+            elif what.made is None:
+                later.setdefault(what.until, []).append(write)
+            else:
+                await self._db(partial(self._journal.confirm, [(write, what.made)], now=now, until=what.until))
+        for until, writes in later.items():
+            await self._postpone(writes, until=until)
+        return settled
+
+    async def _admitted(self, plans: Plans) -> Plans:
+        """Return the writes that may leave; the others, and new rows, have another turn."""
+        admitted, others = self._gate.admit(plans)
+        if others:
+            if admitted or not self._family.facts.can_batch:
+                self._size = max(1, len(admitted))
+            until = max(self._gate.opens_at, self._clock.monotonic() + BUSY_SECONDS)
+            self._begin_at = max(self._begin_at, until)
+            await self._postpone([write for write, _ in others], until=until)
+        elif not plans:  # rows that need no write go by
+            self._size = min(self._largest_turn, self._size * 2)
+        return admitted
 
     async def _claim(self, turn: _Turn) -> Sequence[Write]:
         """Claim the keys of writes; those whose keys are held have another turn, in order with all that follow."""
@@ -305,7 +362,9 @@ class Engine:
         sent: dict[int, int] = {}
 
         async def send(part: Plans) -> None:
-            async with self._slots:
+            async with self._gate.request(self._slots) as outcome:
+                if outcome is None:
+                    return
                 sent.update({write.id: len(part) for write, _ in part})
                 try:
                     family = self._records.parts.family(part[0][0])
@@ -314,6 +373,8 @@ class Engine:
                     for write, _ in part:
                         sent.pop(write.id, None)
                     raise
+                finally:
+                    outcome += [answers[write.id] for write, _ in part if write.id in answers]
 
         try:
             await run_all([partial(send, part) for part in requests_of(plans)], width=self._concurrency)
@@ -323,7 +384,7 @@ class Engine:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._note(plans, answers, sent)
-        self._learn([answers[write.id] for write, _ in plans])
+        self._learn([answers.get(write.id, Stale()) for write, _ in plans])
 
     async def _note(self, plans: Plans, answers: Mapping[int, Answer], sent: Mapping[int, int]) -> None:
         """Note the answers of writes that were sent; the others wait again."""
@@ -331,10 +392,12 @@ class Engine:
         results: list[tuple[Write, RowResult]] = []
         lost: list[tuple[Write, str | None, int]] = []
         back: list[Write] = []
+        made: list[tuple[Write, RowResult]] = []
         for write, plan in plans:
             answer = answers.get(write.id)
             if isinstance(answer, RowResult):
-                results.append((write, after_an_answer(write, plan, self._named(write, answer))))
+                result = after_an_answer(write, plan, self._named(write, answer))
+                (made if is_to_be_confirmed(write, result) else results).append((write, result))
             elif self._is_keyless(write) and (answer is not None or write.id in sent):
                 results.append((write, _LOST if isinstance(answer, Lost) else _STOPPED))
             elif isinstance(answer, Lost):
@@ -344,12 +407,14 @@ class Engine:
             else:
                 back.append(write)
         if lost:
-            settle = self._family.settle_seconds
-            await self._db(partial(self._journal.lose, lost, now=now, settle_seconds=settle))
+            await self._db(partial(self._journal.lose, lost, now=now, look=self._times.look))
+        if made:
+            await self._db(partial(self._journal.confirm, made, now=now, until=now + self._times.settle))
         if back:
             pause = self._failures.pause(answers.values())
             # They keep their records, so that no later row of such a record overtakes them.
-            await self._db(partial(self._journal.take_back, back, until=now + pause))
+            until, is_held = max(now + pause, self._gate.opens_at), self._gate.is_narrow
+            await self._db(partial(self._journal.take_back, back, until=until, is_held=is_held))
             self._held.trust(back)
         await self._end(results)
 
@@ -369,7 +434,9 @@ class Engine:
         error = next((one.error for one in stale if one.error is not None), None)
         if error is not None:
             self._figures.count_retry()
-        nothing_left = len(stale) == len(answers) and (error is not None or len(answers) == 1)
+        # While the gate is narrow, a look-up may grow old before its write may leave.
+        is_slow = len(answers) == 1 and not self._gate.is_narrow
+        nothing_left = len(stale) == len(answers) and (error is not None or is_slow)
         if nothing_left:
             self._begin_at = max(self._begin_at, self._clock.monotonic() + self._failures.pause(answers))
         if self._failures.note(nothing_left=nothing_left):

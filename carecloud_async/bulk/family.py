@@ -16,6 +16,7 @@ from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.compare import value_at
+from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.models.base import Input, Model
 
 if TYPE_CHECKING:
@@ -36,14 +37,11 @@ __all__ = [
     "normal_email",
     "normal_phone",
     "normal_text",
-    "settle_seconds",
+    "settle_times",
 ]
 
 #: Most rows of one request to a batch endpoint, as the API has it.
 MAX_BATCH: Final = 1000
-
-#: For how long a server may still work on a request after the client stopped waiting (seconds).
-_WORKS_LONGER: Final = 5.0
 
 _SEPARATOR: Final = "\x1f"
 
@@ -296,6 +294,10 @@ class Family(ABC):
             return found
         return [one for one in found if self.store_of(msgspec.json.decode(one)) in {"", store}]
 
+    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the records that a row has made, of those with its key: several, if it was made more than once."""
+        return self.matching(row, found)
+
     @abstractmethod
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """Merge a row's changes into a record; a family without a PUT only compares.
@@ -332,18 +334,14 @@ class Family(ABC):
         """The clock."""
         return self.caller.context.clock
 
-    @property
-    def settle_seconds(self) -> float:
-        """The seconds after which a write whose answer was lost can no longer take effect.
-
-        A server that works on a request for longer than the client waits is expected to give up soon after it.
-        """
-        return settle_seconds(self.caller)
+    def settle_times(self, settle: float | None = None) -> SettleTimes:
+        """Return how long lost writes of this client wait; `settle` as for `SettleTimes.of`."""
+        return settle_times(self.caller, settle)
 
 
-def settle_seconds(caller: Caller) -> float:
-    """Return for how long a request may take effect after its answer was lost."""
-    return caller.options.timeout.read + _WORKS_LONGER
+def settle_times(caller: Caller, settle: float | None = None) -> SettleTimes:
+    """Return how long lost writes of a client wait; `settle` as for `SettleTimes.of`."""
+    return SettleTimes.of(read_timeout=caller.options.timeout.read, settle=settle)
 
 
 @typed_cache

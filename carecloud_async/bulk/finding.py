@@ -136,7 +136,9 @@ class Finder:
             read_at.update(dict.fromkeys(map(self.key.text, values), self._family.clock.monotonic()))
             for one, record in await self._look_up(values, refusals, failures):
                 text = self.key.text(one)
-                if text in wanted and record not in (records := found.setdefault(text, [])):
+                records = found.setdefault(text, []) if text in wanted else []
+                # Records without an id may be equal, such as operations on points of one moment: they are two.
+                if self._family.facts.id_field is None or record not in records:
                     records.append(record)
 
         in_groups = sorted(keys, key=lambda values: values[:-1])

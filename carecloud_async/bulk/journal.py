@@ -13,11 +13,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from carecloud_async._base.runs import IN_MEMORY, Database, RunFile
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import TRANSITIONS, Move, State
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.rows import RECORD, CheckedRow, LoadedRow, Plan, Write, pack
+from carecloud_async.bulk.rows import RECORD, CheckedRow, Intent, LoadedRow, Plan, Write, pack
+from carecloud_async.bulk.settling import has_ended
 from carecloud_async.bulk.tables import (
     BLOCKED,
     REFUSE_TORN,
@@ -155,7 +158,7 @@ class Journal:
                 found += self._db.execute(f"{query} ({', '.join('?' * len(asked))})", asked)
         return dict(found)
 
-    def recover(self, *, now: float, settle_seconds: float, boot: str | None = None) -> None:
+    def recover(self, *, now: float, look: float, boot: str | None = None) -> None:
         """Take up the writes of a run that ended: each that was intended may have been sent until its end.
 
         What was lost in another boot than this one, perhaps of another host, counts as lost now.
@@ -167,7 +170,7 @@ class Journal:
             if boot is not None and self.get("boot") not in {None, boot}:
                 self._db.execute(f"UPDATE writes SET lost_at = NULL WHERE state = {State.LOST}")
             self._db.execute(f"UPDATE writes SET {lost} WHERE {was_sent}", (now, now))
-            self._db.execute(f"UPDATE writes SET due = lost_at + ? WHERE state = {State.LOST}", (settle_seconds,))
+            self._db.execute(f"UPDATE writes SET due = lost_at + ? WHERE state = {State.LOST}", (look,))
             self._db.execute(f"UPDATE writes SET due = 0 WHERE state = {State.WAITING} AND kind = ''")
             # A time ahead of the clock may be from before the machine started.
             self._db.execute(f"UPDATE writes SET due = ? WHERE {part} AND (due IS NULL OR due > ?)", (now, now))
@@ -192,31 +195,37 @@ class Journal:
         found = self._db.execute(f"SELECT id, record_id FROM writes WHERE {where}")
         return [(number // WRITES, record_id) for number, record_id in found]
 
-    def take_turn(self, *, now: float, after: int | None, limit: int) -> tuple[list[Write], bool]:
+    def take_turn(
+        self, *, now: float, after: int | None, limit: int, only_lost: bool = False
+    ) -> tuple[list[Write], bool]:
         """Return the writes of one kind that have their turn: those whose time has come, or else the next new rows.
+
+        Those that wait come before those that are lost: while one write at a time is tried, none is sent a second time.
 
         Args:
             now: the time. Writes whose time has come are given no further turn.
             after: the id of the last new row that had a turn: the next ones follow it in order; `None` for no new rows.
             limit: the most writes.
+            only_lost: whether no other writes have their turn.
 
         Returns:
             the writes, and whether they are new rows.
         """
-        first = self._db.execute("SELECT kind FROM writes WHERE due > 0 AND due <= ? ORDER BY due LIMIT 1", (now,))
+        is_due = f"due > 0 AND due <= ?{f' AND state = {State.LOST}' if only_lost else ''}"
+        first = self._db.execute(f"SELECT kind FROM writes WHERE {is_due} ORDER BY state, due LIMIT 1", (now,))
         if not first and after is None:
             return [], False
         if not first:
             where = f"state = {State.WAITING} AND due = 0 AND id > ? ORDER BY id LIMIT ?"
             return self._writes(where, (after, limit)), True
-        found = self._writes("due > 0 AND due <= ? AND kind = ? ORDER BY due, id LIMIT ?", (now, first[0][0], limit))
+        found = self._writes(f"{is_due} AND kind = ? ORDER BY state, due, id LIMIT ?", (now, first[0][0], limit))
         self._update("due = NULL", [(one.id,) for one in found])
         return found, False
 
-    def waiting(self) -> tuple[float | None, Counter[int]]:
-        """Return when the next late write has its turn, `None` without one, and how many wait, by their state."""
+    def waiting(self) -> dict[int, tuple[int, float]]:
+        """Return how many late writes wait, by their state, and when the first of them has its turn."""
         found = self._db.execute("SELECT state, count(*), min(due) FROM writes WHERE due > 0 GROUP BY 1")
-        return min((due for _, _, due in found), default=None), Counter({state: count for state, count, _ in found})
+        return {state: (count, due) for state, count, due in found}
 
     def postpone(self, writes: Iterable[Write], *, until: float) -> None:
         """Give writes another turn."""
@@ -234,22 +243,38 @@ class Journal:
         of_record = f"record_id = CASE WHEN id % {WRITES} = 0 THEN ? ELSE record_id END"
         self._move(Move.INTEND, f"intent = ?, due = NULL, lost_at = NULL, {of_record}", intents)
 
-    def lose(self, writes: Iterable[tuple[Write, str | None, int]], *, now: float, settle_seconds: float) -> None:
+    def lose(self, writes: Iterable[tuple[Write, str | None, int]], *, now: float, look: float) -> None:
         """Note lost answers.
 
         Args:
             writes: each with the server's answer, if it was one, and the number of rows in its request.
             now: the time.
-            settle_seconds: after which time they are looked up.
+            look: after how many seconds they are looked up.
         """
         values = []
         for write, fault, size in writes:
-            alone = (write.alone + 1 if fault == write.fault else 1) if size == 1 and fault is not None else 0
-            values.append((now, now + settle_seconds, alone, fault, max(1, size // 2), write.id))
-        self._move(Move.LOSE, "lost_at = ?, due = ?, tries = tries + 1, alone = ?, fault = ?, most = ?", values)
+            is_again = fault == write.fault or (has_ended(fault) and has_ended(write.fault))
+            alone = (write.alone + 1 if is_again else 1) if size == 1 and fault is not None else 0
+            values.append((now, now + look, has_ended(fault), alone, fault, max(1, size // 2), write.id))
+        changes = "lost_at = ?, due = ?, tries = tries + 1, ended = ended + ?, alone = ?, fault = ?, most = ?"
+        self._move(Move.LOSE, changes, values)
 
-    def take_back(self, writes: Iterable[Write], *, until: float) -> None:
-        """Let writes wait again whose request did nothing; without an earlier try, as if never intended."""
+    def confirm(self, writes: Iterable[tuple[Write, RowResult]], *, now: float, until: float) -> None:
+        """Note writes that were created, and are looked up once more."""
+        values = []
+        for write, result in writes:
+            intent = attrs.evolve(write.intent or Intent(), changed=result.changed_fields, made=result.record_id or "")
+            values.append((now, until, intent.to_text(), write.id))
+        self._move(Move.CONFIRM, "lost_at = ?, due = ?, intent = ?", values)
+
+    def take_back(self, writes: Iterable[Write], *, until: float, is_held: bool = False) -> None:  # noqa: ARG002
+        """Let writes wait again whose request did nothing; without an earlier try, as if never intended.
+
+        Args:
+            writes: the writes.
+            until: until when they wait.
+            is_held: whether they wait for an answer to another write.
+        """
         self._move(
             Move.TAKE_BACK,
             "due = ?, listed = 0, intent = CASE WHEN tries > 0 THEN intent END",

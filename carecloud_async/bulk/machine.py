@@ -10,11 +10,13 @@ a part has ended, the journal keeps its outcome with that of the row, and nothin
      |    ^                      |  |  ^                ^ ^
      |    |      take back       |  |  |                | |
      |    +----------------------+  |  |                | |
-     |                              |  |                | |
-     |                         lose |  | intend         | |
+     |                         lose |  |                | |
+     |                      confirm |  | intend         | |
      |                              v  |                | |
      |                              lost ---------------+ |
-     |                                          end       |
+     |                              |  ^        end       |
+     |                              +--+                  |
+     |                            confirm                 |
      +----------------------------------------------------+
                              end
 
@@ -22,6 +24,7 @@ a part has ended, the journal keeps its outcome with that of the row, and nothin
     intend      waiting, lost          -> intended   a request was decided: it is noted, and then it leaves
     take back   intended               -> waiting    the request did nothing: it never left, or got 401, 403 or 429
     lose        intended               -> lost       no answer came, or a 5xx; or a resumed run finds it intended
+    confirm     intended, lost         -> lost       it was created, and an earlier request of it may create it again
     end         waiting, lost          -> ended      by the look-up nothing has to be sent, or it was tried enough
     end         intended               -> ended      the answer is the outcome; or no answer came, and it has no key
 ```
@@ -29,9 +32,9 @@ a part has ended, the journal keeps its outcome with that of the row, and nothin
 In one turn, a write in `waiting` or `lost` is claimed, looked up, decided and sent: `after_a_loss` corrects what was
 decided, `before_sending` counts how often it was tried, and `after_an_answer` corrects the outcome. While another run
 holds its key or its record, or another row of the run writes that record, it keeps its state and has its next turn a
-second later. In `lost` it has no turn before the settle time is over. A write that was lost and then taken back is in
-`waiting`, and is still decided as one that may have been sent. Each write ends with one of six outcomes: `created`,
-`updated`, `unchanged`, `refused`, `conflict`, `unknown`.
+second later. So does a write that `gate` does not let leave: while writes are only lost, one at a time is sent. A write
+that was lost and then taken back is in `waiting`, and is still decided as one that may have been sent. Each write ends
+with one of six outcomes: `created`, `updated`, `unchanged`, `refused`, `conflict`, `unknown`.
 
 **Claim, look, write, let go.** The keys of a write are claimed (`claims`) before they are looked up, and released when
 its outcome is known; a record that is about to be changed is claimed too, since another key may lead to it. So between
@@ -40,10 +43,19 @@ the look-up and the outcome no other run of this user of the machine changes the
 **An intent is durable before its request leaves.** So there is no state for a request that has left: after a kill every
 intended write may have been sent, and counts as lost.
 
-**A lost write settles before it is looked up.** Until the settle time is over, the request may still take effect. Then
-the record is looked up. If it has every value, the write is done (`created` if no record existed before, else
+**A lost write is looked up soon, and sent again late.** `settling` knows both times: it is looked up when its request
+has nearly always acted, and again and again; it is sent again when its request has acted or never will, and that wait
+grows with each loss. If the record has every value, the write is done (`created` if no record existed before, else
 `updated`). If not, the write is decided again. If that is a refusal or a conflict, it ends as `unknown`. So does a
 create whose key is written after its record: without the key, no look-up finds the record.
+
+**A create that was sent more than once may be there more than once.** When its answer comes, or a look-up finds it
+sooner than it could be sent again, an earlier request may still act. So it is looked up once more, a settle time later.
+If it is there twice by then, it ends as `unknown`, with the ids.
+
+**What was read before a loss is old.** An intent keeps what a record had in the fields that it changes. If the record
+has something else in one of them after a loss, neither that nor what was sent, another program has changed it: the
+update ends as a `conflict`.
 
 **A create that is sent again may meet its own record**, since lists may show a record late. If the server refuses it,
 it ends as `unknown`, unless a reason is about a value alone, for which the first request was refused as well.
@@ -54,7 +66,7 @@ resumed run finds it intended, and is never sent again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import Final
 
@@ -62,12 +74,25 @@ import attrs
 
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan, Write
+from carecloud_async.bulk.settling import SettleTimes, may_act
 
-__all__ = ["TRANSITIONS", "Move", "State", "TryLimits", "after_a_loss", "after_an_answer", "before_sending"]
+__all__ = [
+    "TRANSITIONS",
+    "Later",
+    "Move",
+    "State",
+    "TryLimits",
+    "after_a_loss",
+    "after_an_answer",
+    "before_sending",
+    "is_to_be_confirmed",
+    "when_settled",
+]
 
 #: A proxy answers with these while the server behind it is away, so the write is probably not the cause.
 _OF_PROXIES: Final = ("502", "503", "504")
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
+_CHANGED: Final = "another program has changed it since the row was sent, and the answer was lost"
 _REFUSED_LATER: Final = "an earlier answer was lost, and the record may have been made then"
 #: Reasons of the API that are about a value alone: an earlier request with this value was refused as well.
 _OF_VALUES: Final = frozenset({"empty", "required", "not_allowed_value", "invalid_value_format"})
@@ -78,14 +103,15 @@ class TryLimits:
     """How often a write is sent, or looked up, before it is refused. An equal 5xx counts while it is sent alone.
 
     Attributes:
-        failures: answers in a row with the same 5xx. Each counts as a lost answer too.
-        unavailable: the same for 502, 503 and 504.
-        losses: lost answers in all. A kill counts as a loss, even if nothing had left yet.
+        failures: answers in a row with the same 5xx, or with 500 and 503.
+        unavailable: the same where the last one is 502, 503 or 504.
+        losses: lost answers in all, but those by which the request had ended. A kill counts as a loss, even if nothing
+            had left yet.
     """
 
     failures: int = 3
     unavailable: int = 6
-    losses: int = 20
+    losses: int = 6
 
     def of(self, fault: str) -> int:
         """Return how often a fault may repeat: a failure without a status, or one of a proxy, may be nobody's fault."""
@@ -100,7 +126,7 @@ class State(IntEnum):
     INTENDED = 1
     """It is about to be sent, or was sent."""
     LOST = 2
-    """It may have been sent, and no answer came."""
+    """A request of it may have acted, or may still act, and its outcome is not known."""
     ENDED = 3
     """It has its outcome."""
 
@@ -111,6 +137,7 @@ class Move(Enum):
     INTEND = "intend"
     TAKE_BACK = "take back"
     LOSE = "lose"
+    CONFIRM = "confirm"
     END = "end"
 
 
@@ -119,21 +146,45 @@ TRANSITIONS: Final[Mapping[Move, tuple[frozenset[State], State]]] = {
     Move.INTEND: (frozenset({State.WAITING, State.LOST}), State.INTENDED),
     Move.TAKE_BACK: (frozenset({State.INTENDED}), State.WAITING),
     Move.LOSE: (frozenset({State.INTENDED}), State.LOST),
+    Move.CONFIRM: (frozenset({State.INTENDED, State.LOST}), State.LOST),
     Move.END: (frozenset({State.WAITING, State.INTENDED, State.LOST}), State.ENDED),
 }
 
 
-def after_a_loss(write: Write, decided: RowResult | Plan) -> RowResult | Plan:
-    """Return what a lost write does, given what was decided from its record after the settle time.
+@attrs.frozen(kw_only=True)
+class Later:
+    """A lost write stays lost, and has another turn.
+
+    Attributes:
+        until: when.
+        made: its outcome, if this look-up has found what it created, and another one is to confirm it.
+    """
+
+    until: float
+    made: RowResult | None = None
+
+
+def after_a_loss(write: Write, decided: RowResult | Plan, *, copies: Sequence[str | None] = ()) -> RowResult | Plan:
+    """Return what a write does that may have been sent before, given what was decided from its record.
 
     Args:
         write: a write that was sent before, or may have been.
         decided: what it would do if it had not been sent.
+        copies: the ids of the records that have its key, `None` for one without an id.
     """
     intent = write.intent
     if intent is None:
         return decided
-    if isinstance(decided, Plan):  # the lost request may have changed its fields before
+    if intent.was_absent and len(copies) > 1:
+        return RowResult(outcome=Outcome.UNKNOWN, reasons=(_times(copies),))
+    if intent.made is not None:  # whatever became of it since
+        record_id = decided.record_id or intent.made or None
+        return RowResult(outcome=Outcome.CREATED, record_id=record_id, changed_fields=intent.changed)
+    if isinstance(decided, Plan):
+        if others := _changed_by_others(write, decided):
+            reasons = tuple(f"{one}: {_CHANGED}" for one in others)
+            return RowResult(outcome=Outcome.CONFLICT, record_id=decided.record_id, reasons=reasons)
+        # The lost request may have changed its fields before.
         return attrs.evolve(decided, changed=tuple(dict.fromkeys((*intent.changed, *decided.changed))))
     if decided.outcome is Outcome.UNCHANGED:  # it has every value
         outcome = Outcome.CREATED if intent.was_absent else Outcome.UPDATED
@@ -141,6 +192,55 @@ def after_a_loss(write: Write, decided: RowResult | Plan) -> RowResult | Plan:
     if decided.outcome in {Outcome.CONFLICT, Outcome.REFUSED}:  # neither says what became of the lost request
         return attrs.evolve(decided, outcome=Outcome.UNKNOWN, reasons=(*decided.reasons, _UNKNOWN))
     return decided
+
+
+def _times(copies: Sequence[str | None]) -> str:
+    ids = [one for one in copies if one is not None]
+    named = f": records {', '.join(ids)}" if ids else ""
+    return f"it is there {len(copies)} times, and was not there before it was sent{named}"
+
+
+def _changed_by_others(write: Write, plan: Plan) -> list[str]:
+    """Return the fields of a record in which it has neither what it had before the lost update, nor what that sent."""
+    intent = write.intent
+    if intent is None or intent.was_absent or plan.record_id is None or intent.record_id != plan.record_id:
+        return []
+    return [one for one, value in plan.base.items() if intent.base.get(one) != value]
+
+
+def when_settled(
+    write: Write, decided: RowResult | Plan, *, now: float, times: SettleTimes
+) -> RowResult | Plan | Later:
+    """Return what a write does now: a lost one ends before its time only if a look-up shows that its request has acted.
+
+    Until it ends it keeps its claims, so that a late request overwrites nothing of ours.
+
+    Args:
+        write: the write.
+        decided: what it does when its requests have settled.
+        now: the time.
+        times: how long lost requests may act.
+    """
+    intent = write.intent
+    if write.lost_at is None or intent is None or now >= (until := write.lost_at + times.after(write)):
+        return decided
+    if isinstance(decided, Plan) or decided.outcome not in {Outcome.CREATED, Outcome.UPDATED}:
+        return Later(until=min(until, now + times.look))
+    if intent.made is not None:
+        return Later(until=until)
+    if decided.outcome is Outcome.UPDATED:
+        return decided
+    return Later(until=now + times.settle, made=decided) if write.tries > 1 and may_act(write) else decided
+
+
+def is_to_be_confirmed(write: Write, result: RowResult) -> bool:
+    """Return whether an answered write is looked up once more: an earlier request may create the same again.
+
+    Args:
+        write: the write as it was before it was sent.
+        result: the outcome by the answer.
+    """
+    return result.outcome is Outcome.CREATED and (may_act(write) or write.is_doubted)
 
 
 def after_an_answer(write: Write, plan: Plan, result: RowResult) -> RowResult:
@@ -162,7 +262,7 @@ def before_sending(write: Write, plan: Plan, limits: TryLimits) -> RowResult | P
     fault = write.fault
     if fault is not None and write.alone >= limits.of(fault):
         reason = f"the server failed on it {write.alone} times: {fault}"
-    elif write.tries >= limits.losses:
+    elif write.tries - write.ended >= limits.losses:
         reason = f"sent {write.tries} times: each time the answer was lost, and no look-up showed the row's values"
     else:
         return plan

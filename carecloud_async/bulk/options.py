@@ -13,6 +13,7 @@ from carecloud_async.bulk.column_map import Target, column_map
 from carecloud_async.bulk.dates import day_pattern
 from carecloud_async.bulk.phones import phone_prefix
 from carecloud_async.bulk.report import OnBulkProgress
+from carecloud_async.bulk.settling import check_settle
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fixes import NAME_DATES, NAME_PREFIX
 
@@ -38,6 +39,7 @@ class RowOptions(TypedDict, total=False):
     date_format: str | None
     phone_prefix: str | None
     as_written: Collection[str]
+    settle: float | None
 
 
 def _or_empty(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -70,6 +72,7 @@ class BulkWriteOptions:
     date_format: str | None = None
     phone_prefix: str | None = None
     as_written: Collection[str] = ()
+    settle: float | None = field(default=None, validator=lambda _, __, value: check_settle(value))
 
     def __attrs_post_init__(self) -> None:
         for name, allowed in (("mode", ("upsert", "create", "update")), ("blank", ("keep", "clear"))):

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 import attrs
+import msgspec
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.task_groups import run_all
@@ -178,8 +179,11 @@ class PartWrites:
             if (error := _failure(kind, write.body.parts, one)) is not None:
                 failed.append((write, error))
                 continue
+            records = one.of(kind.key.text(kind.key_of(write.body.parts)))
+            facts = kind.looked_up_in(self.owner, write.record_id or "").facts
+            copies = [facts.id_of(msgspec.json.decode(record)) for record in records]
             part = self._decide(kind, write.record_id, write.body.parts, one)
-            decided.append((write, after_a_loss(write, part)))
+            decided.append((write, after_a_loss(write, part, copies=copies)))
         return decided, failed
 
     async def check(self, rows: Decided, *, dry_run: bool) -> tuple[Decided, FailedLookUps]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import anyio.lowlevel
 import attrs
+import msgspec
 
 from carecloud_async.bulk.decide import decide
 from carecloud_async.bulk.family import Family, Key
@@ -116,7 +117,7 @@ class RecordWrites:
         for number, write in enumerate(writes):
             if number % BATCH == BATCH - 1:
                 await anyio.lowlevel.checkpoint()
-            one = after_a_loss(write, self._decide_one(write, found))
+            one = after_a_loss(write, self._decide_one(write, found), copies=self._copies(write, found))
             is_doubted = write.is_doubted or write.intent is not None
             if is_doubted and isinstance(one, Plan) and one.is_new and not self.shows_lost_creates:
                 one = RowResult(outcome=Outcome.UNKNOWN, reasons=(_NOT_SHOWN,))
@@ -126,6 +127,13 @@ class RecordWrites:
                 write = attrs.evolve(write, body=attrs.evolve(write.body, create_fields={}))
             decided.append((write, one))
         return decided
+
+    def _copies(self, write: Write, found: FoundByKey) -> Sequence[str | None]:
+        """Return the ids of the records that a lost create has made; nothing of any other write."""
+        if write.intent is None or not write.intent.was_absent or found.refusal(write.key):
+            return ()
+        records = self._family.copies(write.body, found.of(write.key))
+        return [self._family.facts.id_of(msgspec.json.decode(one)) for one in records]
 
     def _decide_one(self, write: Write, found: FoundByKey) -> RowResult | Plan:
         key = self._text(write)

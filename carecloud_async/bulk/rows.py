@@ -57,21 +57,25 @@ class Intent:
         was_absent: whether its key had no record when it was looked up under the claim.
         changed: the dotted fields that an update changes.
         record_id: the record that it changes.
+        base: digests of what the record had in these fields.
+        made: the id of what it created, empty if no answer named it; `None` if it is not known to have created it.
     """
 
     was_absent: bool = False
     changed: tuple[str, ...] = ()
     record_id: str | None = None
+    base: Mapping[str, str] = field(factory=dict, repr=False)
+    made: str | None = None
 
     def to_text(self) -> str:
         """Return the text under which files keep it."""
-        return json.dumps((self.was_absent, self.changed, self.record_id))
+        return json.dumps((self.was_absent, self.changed, self.record_id, self.base, self.made))
 
     @classmethod
     def from_text(cls, text: str) -> Intent:
         """Return the intent that a file keeps."""
-        was_absent, changed, record_id = json.loads(text)
-        return cls(was_absent=was_absent, changed=tuple(changed), record_id=record_id)
+        was_absent, changed, record_id, base, made = json.loads(text)
+        return cls(was_absent=was_absent, changed=tuple(changed), record_id=record_id, base=base, made=made)
 
 
 @frozen(kw_only=True)
@@ -84,6 +88,7 @@ class Plan:
         create_fields: what a create sends next to the record, as it stands in the body.
         record_id: the id of the record that is changed; `None` for a new one.
         changed: the dotted fields that an update changes.
+        base: digests of what the record has in these fields.
         read_at: when its key was looked up, on the monotonic clock; 0 if it was not, or in the whole list.
         is_new: whether it makes a record.
     """
@@ -93,13 +98,14 @@ class Plan:
     create_fields: Mapping[str, Any] = field(factory=dict, repr=False)
     record_id: str | None = None
     changed: tuple[str, ...] = ()
+    base: Mapping[str, str] = field(factory=dict, repr=False)
     read_at: float = 0.0
     is_new: bool = True
 
     @property
     def intent(self) -> Intent:
         """The part of it that the journal keeps."""
-        return Intent(was_absent=self.is_new, changed=self.changed, record_id=self.record_id)
+        return Intent(was_absent=self.is_new, changed=self.changed, record_id=self.record_id, base=self.base)
 
     @property
     def result(self) -> RowResult:
@@ -145,7 +151,9 @@ class Write:
         listed: a record that has its key, if the whole list was read.
         listed_count: how many records of the list have its key.
         intent: what was about to be sent, if it was sent or may have been; else `None`.
+        lost_at: when its answer was lost the last time, on the monotonic clock, while it is lost.
         tries: how often its answer was lost.
+        ended: how often of these its request had ended, as the server said.
         alone: how often it was lost to the same fault in a request of its own.
         fault: the server's answer the last time, if it was one.
         most: the largest number of rows of the batch that it may be sent in; 0 for any.
@@ -161,7 +169,9 @@ class Write:
     listed: bytes | None = field(default=None, repr=False)
     listed_count: int = 0
     intent: Intent | None = None
+    lost_at: float | None = None
     tries: int = 0
+    ended: int = 0
     alone: int = 0
     fault: str | None = None
     most: int = 0

@@ -31,6 +31,7 @@ from carecloud_async.bulk.reasons import Reasons, common_reasons
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow
+from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.item_lines import with_items
@@ -142,8 +143,8 @@ class _Run:
                 figures.notes = Notes(**(journal.get("notes") or {}))
                 figures.refused_when_read = journal.get("refused_when_read") or 0
                 figures.check_written(self.options)
-                settle = _settle_seconds(journal, self.family)
-                recover = partial(journal.recover, now=figures.now, settle_seconds=settle, boot=boot_id())
+                look = self.family.settle_times().look
+                recover = partial(journal.recover, now=figures.now, look=look, boot=boot_id())
                 await run_in_thread(recover)
             elif not journal.get("loaded"):
                 await self._load(journal, rows, columns)
@@ -318,13 +319,14 @@ class _Run:
 
     async def _write(self, journal: Journal) -> None:
         family, options, figures = self.family, self.options, self.figures
-        claims = None if options.dry_run else claims_of(family)
+        # A lost request of an earlier run, with another timeout, may act for longer.
+        times = family.settle_times(max(options.settle or 0.0, journal.get("settle") or 0.0) or None)
+        claims = None if options.dry_run else claims_of(family, times)
         try:
             if claims is not None:
                 await run_in_thread(claims.__enter__)
-                settle = _settle_seconds(journal, family)
-                await run_in_thread(partial(_take_over, journal, claims, settle_seconds=settle))
-            engine = Engine(family, journal, claims, key=self.key, options=options, figures=figures)
+                await run_in_thread(partial(_take_over, journal, claims, settle=times.settle))
+            engine = Engine(family, journal, claims, key=self.key, options=options, figures=figures, times=times)
             if claims is not None:
                 # Other rows claim theirs in their turn: one that waits for another run must not keep that run waiting.
                 await run_in_thread(partial(claims.keep_only, await engine.keys_in_doubt()))
@@ -338,25 +340,20 @@ class _Run:
             await close_in_thread(partial(journal.set, kept=figures.to_keep), *closers)
 
 
-def claims_of(family: Family) -> Claims:
+def claims_of(family: Family, times: SettleTimes) -> Claims:
     """Return the claims of a run that writes a family."""
-    project, settle = family.facts.scope["project"], family.settle_seconds
-    return Claims(project=project, clock=family.clock, settle_seconds=settle, boot=boot_id())
+    project = family.facts.scope["project"]
+    return Claims(project=project, clock=family.clock, settle_seconds=times.settle, boot=boot_id())
 
 
-def _settle_seconds(journal: Journal, family: Family) -> float:
-    """Return for how long a lost request of this run or of an earlier one, with another timeout, may take effect."""
-    return max(journal.get("settle") or 0.0, family.settle_seconds)
-
-
-def _take_over(journal: Journal, claims: Claims, *, settle_seconds: float) -> None:
+def _take_over(journal: Journal, claims: Claims, *, settle: float) -> None:
     """Take over the claims of the run that is continued: its journal says which writes were sent.
 
     The journal names this run before it has a claim, and the earlier ones until it has all of theirs, so that a stop at
     any step leaves no claim with a run that the journal does not name.
     """
     earlier = journal.get("owners") or []
-    journal.set(owners=[*earlier, claims.owner], settle=settle_seconds, boot=boot_id())
+    journal.set(owners=[*earlier, claims.owner], settle=settle, boot=boot_id())
     for owner in earlier:
         claims.adopt(owner)
     if earlier:

@@ -47,7 +47,7 @@ TABLES: Final = (
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, stage INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL,
         due REAL DEFAULT 0, line INTEGER, source BLOB, key TEXT, body BLOB, base BLOB,
         listed INTEGER NOT NULL DEFAULT 0, intent TEXT, lost_at REAL, tries INTEGER NOT NULL DEFAULT 0,
-        alone INTEGER NOT NULL DEFAULT 0, fault TEXT, most INTEGER NOT NULL DEFAULT 0,
+        ended INTEGER NOT NULL DEFAULT 0, alone INTEGER NOT NULL DEFAULT 0, fault TEXT, most INTEGER NOT NULL DEFAULT 0,
         parts INTEGER NOT NULL DEFAULT 0, outcome TEXT, record_id TEXT, changed TEXT, reasons TEXT
     )""",
     "CREATE UNIQUE INDEX by_key ON writes (key) WHERE key IS NOT NULL",
@@ -64,9 +64,8 @@ WRITTEN: Final = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED}
 _NOT_WRITTEN: Final = "this part of the row was not written"
 _NOT_KNOWN: Final = "whether this part of the row was written is not known"
 
-SELECT_WRITES: Final = (
-    "SELECT id, kind, key, body, record_id, base, listed, intent, tries, alone, fault, most FROM writes WHERE "
-)
+_COLUMNS: Final = "id, kind, key, body, record_id, base, listed, intent, lost_at, tries, ended, alone, fault, most"
+SELECT_WRITES: Final = f"SELECT {_COLUMNS} FROM writes WHERE "  # noqa: S608
 
 
 #: Refuses a row whose lines do not stand together: it would be written without the later ones. The key stays, so that
@@ -100,7 +99,7 @@ KIND: Final = _JournalKind(
     file="a journal of a bulk write",
     each="source",
     own="a journal",
-    version=4,
+    version=5,
     tables=TABLES,
     error=BulkWriteError,
     begin_again=REMOVE_JOURNAL,
@@ -111,7 +110,7 @@ KIND: Final = _JournalKind(
 
 def write_of(
     number: int, kind: str, key: str | None, body: bytes, record_id: str | None, listed: bytes | None, count: int,
-    intent: str | None, tries: int, alone: int, fault: str | None, most: int,
+    intent: str | None, lost_at: float | None, tries: int, ended: int, alone: int, fault: str | None, most: int,
 ) -> Write:  # fmt: skip
     """Return a write from the columns of `SELECT_WRITES`."""
     return Write(
@@ -124,7 +123,9 @@ def write_of(
         listed=listed,
         listed_count=count,
         intent=None if intent is None else Intent.from_text(intent),
+        lost_at=lost_at,
         tries=tries,
+        ended=ended,
         alone=alone,
         fault=fault,
         most=most,

@@ -20,6 +20,7 @@ from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.figures import RunFigures
+from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -83,7 +84,9 @@ class BulkWriter:
         self._options = options
         self._columns = columns_of(family, options)
         self._slots = anyio.Semaphore(options.concurrency or family.caller.context.http.max_connections)
-        self._claims = claims_of(family)
+        self._times = family.settle_times(options.settle)
+        self._gate = Gate(family.clock)
+        self._claims = claims_of(family, self._times)
         self._numbers = count(1)
         self._records: dict[str, int] = {}
         self._rows: dict[str, int] = {}
@@ -208,6 +211,8 @@ class BulkWriter:
                 key=self._key,
                 options=self._options,
                 figures=RunFigures(self._family.clock, _log_wait, on_results=note),
+                times=self._times,
+                gate=self._gate,
                 slots=self._slots,
                 records=self._records,
                 rows=self._rows,

@@ -33,6 +33,7 @@ from carecloud_async.cli.parameters import (
     Rate,
     Report,
     Resume,
+    Settle,
     expands_options,
 )
 from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress
@@ -142,6 +143,7 @@ class ImportOptions:
     concurrency: Annotated[
         int | None, typer.Option(metavar="N", help="Requests in flight at once; by default 20.", min=1)
     ] = None
+    settle: Settle = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `bulk_write`."""

@@ -16,7 +16,7 @@ from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, put, say
 from carecloud_async.cli.failures import FAILED, UsageError, explain
-from carecloud_async.cli.parameters import Rate, expands_options
+from carecloud_async.cli.parameters import Rate, Settle, expands_options
 from carecloud_async.cli.progress import counted
 from carecloud_async.outbox import Outbox, OutboxError
 from carecloud_async.outbox.queue import OutboxQueue
@@ -46,6 +46,7 @@ def outbox(
         float | None, typer.Option("--timeout", metavar="SECONDS", help="send: the longest wait.")
     ] = None,
     rate: Rate = None,
+    settle: Settle = None,
 ) -> int:
     """Look after an outbox while no program has it open.
 
@@ -63,7 +64,7 @@ def outbox(
     if not path.exists():
         raise OutboxError(f"{path}: there is no such file")
     if what == "send":
-        return _send(connection, path, seconds, rate)
+        return _send(connection, path, seconds, rate, settle)
     with closing(OutboxQueue.open(path, binding=None)) as queue:
         if what == "list":
             for line in _lines(queue):
@@ -82,12 +83,12 @@ def outbox(
     return 0
 
 
-def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None) -> int:
+def _send(connection: Connection, path: Path, seconds: float | None, rate: float | None, settle: float | None) -> int:
     """Send what waits, and say how far that came, also when it is interrupted."""
     opened: list[_Sending] = []
 
     async def work() -> bool:
-        async with connection.open(rate=rate) as client, client.outbox(path) as outbox:
+        async with connection.open(rate=rate) as client, client.outbox(path, settle=settle) as outbox:
             opened.append(_Sending(outbox))
             try:
                 return await outbox.flush(timeout=seconds)
@@ -148,7 +149,7 @@ def reasons_to_wait(one: WaitingEntry, settle: float | None) -> Iterator[str]:
     """Yield why an entry waits, and when it is tried next where that is known.
 
     Args:
-        settle: seconds after which a lost answer is looked up; `None` if the outbox does not know them yet.
+        settle: seconds after which what was lost is sent again; `None` if the outbox does not know them yet.
     """
     if one.after is not None:
         yield f"after {one.after}"
@@ -156,9 +157,9 @@ def reasons_to_wait(one: WaitingEntry, settle: float | None) -> Iterator[str]:
     if one.is_lost:
         yield f"the server answered {one.fault}: its outcome is not known" if one.fault else "its answer was lost"
         if one.due_in:
-            yield f"looked up from {_moment(time.time() + one.due_in, 'seconds')} on"
+            yield f"sent again from {_moment(time.time() + one.due_in, 'seconds')} on unless it is there"
         elif one.due_in is None and settle is not None:
-            yield f"looked up {settle:.0f} s after a program opens the outbox"
+            yield f"sent again {settle:.0f} s after a program opens the outbox unless it is there"
         else:
             yield "looked up when a program opens the outbox"
     if one.problem is not None:

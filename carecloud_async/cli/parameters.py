@@ -23,6 +23,7 @@ __all__ = [
     "Report",
     "Resource",
     "Resume",
+    "Settle",
     "complete_filter",
     "complete_list",
     "complete_path",
@@ -128,6 +129,12 @@ PhonePrefix = Annotated[
 Rate = Annotated[
     float | None,
     typer.Option(metavar="N", help="Requests per second at most. By default the limit of the server is found."),
+]
+Settle = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", help="After how long a write whose answer was lost may be sent again; by default 60."
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")]
 Report = Annotated[

@@ -37,6 +37,7 @@ def outbox_lifespan(
     name: str = DEFAULT_NAME,
     lifespan: Lifespan | None = None,
     wait: float = 20.0,
+    settle: float | None = None,
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Make a lifespan that holds an outbox open, inside that of its client.
 
@@ -52,6 +53,7 @@ def outbox_lifespan(
         lifespan: the application's own lifespan. It starts when the outbox is open and ends before it is closed.
         wait: seconds to wait for a file that another process has open, as the worker that ends does while its successor
             starts. By default less than the 30 seconds after which gunicorn kills a worker that does not start.
+        settle: as for `client.outbox`.
 
     Raises:
         OutboxError: when the application starts: another process still has the file open; or see `client.outbox`.
@@ -67,7 +69,7 @@ def outbox_lifespan(
             )
         file = Path(path() if callable(path) else path)
         async with AsyncExitStack() as stack:
-            outbox = await _open(stack, client, file, seconds=wait)
+            outbox = await _open(stack, client, file, seconds=wait, settle=settle)
             setattr(app.state, _key(name), outbox)
             try:
                 if lifespan is None:
@@ -81,13 +83,15 @@ def outbox_lifespan(
     return with_outbox
 
 
-async def _open(stack: AsyncExitStack, client: CareCloud, file: Path, *, seconds: float) -> Outbox:
+async def _open(
+    stack: AsyncExitStack, client: CareCloud, file: Path, *, seconds: float, settle: float | None
+) -> Outbox:
     """Open an outbox, and wait for some seconds if another process has it open."""
     clock = client._caller.context.clock
     until = clock.monotonic() + seconds
     while True:
         try:
-            return await stack.enter_async_context(client.outbox(file))
+            return await stack.enter_async_context(client.outbox(file, settle=settle))
         except OutboxError as error:
             is_in_use = error.problem == KIND.in_use(file).problem
             if not is_in_use or not clock.monotonic() < until:

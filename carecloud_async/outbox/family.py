@@ -14,6 +14,7 @@ from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRecords, Key, Merged, normal_text
+from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import Input
 from carecloud_async.resources.declare import Declared, declared
 
@@ -49,6 +50,7 @@ class CallKind(ABC):
         method: the declared method.
         takes_reference: whether the key is a reference that `put` is given.
         unseen: arguments that cannot be read back, so that a call must not have them.
+        id_field: the name of the id of what it makes; `None` if that has none.
         names_key: whether the key may be shown: an e-mail address may not.
     """
 
@@ -58,6 +60,7 @@ class CallKind(ABC):
     method: ClassVar[Any]
     takes_reference: ClassVar[bool] = False
     unseen: ClassVar[tuple[str, ...]] = ()
+    id_field: ClassVar[str | None] = None
     names_key: ClassVar[bool] = True
 
     @abstractmethod
@@ -92,12 +95,20 @@ class CallKind(ABC):
         """
 
     @abstractmethod
-    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
-        """Return what a call with a key has made, read from the server; `None` if it made nothing.
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
+        """Return what calls with a key have made, read from the server.
 
         Raises:
             CareCloudError: the server cannot be reached, refuses the client, or cannot be read exactly.
         """
+
+    def of_call(self, found: Sequence[bytes]) -> bytes:
+        """Return the record that a call is compared with, of those with its key."""
+        return found[0]
+
+    def copies(self, found: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:  # noqa: ARG002
+        """Return the records that a call has made, of those with its key: several, if it was made more than once."""
+        return found
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """Name the fields in which what was found is certainly not what the call makes."""
@@ -121,6 +132,7 @@ class CallFamily(Family):
             # The key lies in the body, where the call sends it: a create is given it in any case.
             writes=BulkWrites(create_fields={kind.key: ()}),
             create_model=_Anything,
+            id_field=kind.id_field,
             can_create=True,
         )
 
@@ -132,8 +144,15 @@ class CallFamily(Family):
 
     async def _find(self, _family: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
         (key,) = keys  # this key is looked up alone
-        found = await self._kind.find(self.caller, key)
-        return [] if found is None else [(key, found)]
+        return [(key, found) for found in await self._kind.find(self.caller, key)]
+
+    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:  # noqa: ARG002
+        """See `Family.matching`."""
+        return [self._kind.of_call(found)] if found else []
+
+    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """See `Family.copies`."""
+        return self._kind.copies(found, row.changes["body"]) if found else []
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`; nothing is changed: either this call made the record, or another one did.
@@ -199,6 +218,14 @@ class Uninterrupted(Family):
     async def get(self, record_id: str) -> bytes | None:
         """See `Family.get`."""
         return await self._family.get(record_id)
+
+    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """See `Family.matching`."""
+        return self._family.matching(row, found)
+
+    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """See `Family.copies`."""
+        return self._family.copies(row, found)
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`."""

@@ -30,10 +30,9 @@ from carecloud_async.resources.reference import Orders
 __all__ = ["KINDS"]
 
 
-async def _first(listing: Listing[Any], is_it: Callable[[Mapping[str, Any]], bool]) -> bytes | None:
-    """Return the first record of a list that is wanted; without one, the list was read exactly."""
-    lines = await read_records(listing.fresh())
-    return next((line for line in lines if is_it(msgspec.json.decode(line))), None)
+async def _all(listing: Listing[Any], is_it: Callable[[Mapping[str, Any]], bool]) -> list[bytes]:
+    """Return the records of a list that are wanted; the list was read exactly."""
+    return [line for line in await read_records(listing.fresh()) if is_it(msgspec.json.decode(line))]
 
 
 def _customer(customer_id: Any) -> str | None:
@@ -47,6 +46,7 @@ class Bills(CallKind):
     claimed_as = "purchases"
     key = "external_purchase_id"
     method: ClassVar[Any] = Purchases.send_purchase
+    id_field = "purchase_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -66,11 +66,11 @@ class Bills(CallKind):
         bill = body["bill"]
         return (body["store_id"], bill.get("bill_number") or "") if bill.get("canceled") else None
 
-    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         store_id, bill_id = key
         bills = Purchases(caller).list(store_id=store_id, external_purchase_id=bill_id, count=PAGE)
-        return await _first(bills, partial(has_bill_id, store_id=store_id, bill_id=bill_id))
+        return await _all(bills, partial(has_bill_id, store_id=store_id, bill_id=bill_id))
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:
         """See `CallKind.differences`: a shop that begins to count its bills again would lose them."""
@@ -98,10 +98,18 @@ class _Amounts(CallKind):
         """See `CallKind.lane`."""
         return _customer(body["customer_id"])
 
-    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         found = await self.amounts.find(self.history(caller).list, [key])
-        return self.amounts.joined([line for _, line in found])
+        return [line for _, line in found]
+
+    def of_call(self, found: Sequence[bytes]) -> bytes:
+        """See `CallKind.of_call`: a server may note one operation in parts."""
+        return self.amounts.joined(found) or found[0]
+
+    def copies(self, found: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:
+        """See `CallKind.copies`."""
+        return self.amounts.copies(found, self.sign * body["amount"])
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """See `CallKind.differences`."""
@@ -151,6 +159,7 @@ class NewEvents(CallKind):
     claimed_as = "events"
     key = "external_id"
     method: ClassVar[Any] = Events.create
+    id_field = "event_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -169,7 +178,7 @@ class NewEvents(CallKind):
             f"named {msgspec.json.encode(named).decode()}" if named else None
         )
 
-    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         event_type_id, second, external_id = key
 
@@ -178,7 +187,7 @@ class NewEvents(CallKind):
             is_same = same_key(found.get("external_id"), external_id) and (other == "-" or same_key(other, second))
             return is_same and (not kind or same_id(kind, event_type_id))
 
-        return await _first(Events(caller).list(external_id=external_id, count=PAGE), is_it)
+        return await _all(Events(caller).list(external_id=external_id, count=PAGE), is_it)
 
 
 class NewOrders(CallKind):
@@ -188,6 +197,7 @@ class NewOrders(CallKind):
     claimed_as = "orders"
     key = "order_number"
     method: ClassVar[Any] = Orders.create
+    id_field = "order_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -197,11 +207,11 @@ class NewOrders(CallKind):
         """See `CallKind.lane`."""
         return _customer(body["order"]["customer_id"])
 
-    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         customer_id, number = key
         orders = Orders(caller).list(customer_id=customer_id, count=PAGE)
-        return await _first(orders, lambda found: same_key(found.get("order_number"), number))
+        return await _all(orders, lambda found: same_key(found.get("order_number"), number))
 
 
 class ReservedPoints(CallKind):
@@ -211,6 +221,7 @@ class ReservedPoints(CallKind):
     claimed_as = "point_reservations"
     key = "external_id"
     method: ClassVar[Any] = PointReservations.reserve_points
+    id_field = "points_reservation_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -220,11 +231,11 @@ class ReservedPoints(CallKind):
         """See `CallKind.lane`."""
         return _customer(body["customer_id"])
 
-    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         (external_id,) = key
         found = PointReservations(caller).list(external_id=external_id, count=PAGE)
-        return await _first(found, lambda one: same_key(one.get("external_id"), external_id))
+        return await _all(found, lambda one: same_key(one.get("external_id"), external_id))
 
 
 class _NewCustomers(CallKind):
@@ -234,12 +245,13 @@ class _NewCustomers(CallKind):
     unseen: ClassVar[tuple[str, ...]] = ("property_records", "social_network_credentials", "autologin")
     names_key = False
     method: ClassVar[Any] = Customers.create
+    id_field = "customer_id"
 
     def lane(self, body: JsonObject) -> str | None:  # noqa: ARG002
         """See `CallKind.lane`."""
         return None
 
-    async def find(self, caller: Caller, key: tuple[str, ...]) -> bytes | None:
+    async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
         own = self._bulk_key
         found = await Finder(Customers(caller)._as_family(), own, concurrency=1).find([key])
@@ -248,7 +260,7 @@ class _NewCustomers(CallKind):
         reasons = found.refusal(text)
         if reasons:  # such as a record that does not show the key by which the server finds it
             raise TakenError("; ".join(one.rpartition(": ")[2] for one in reasons))
-        return next(iter(found.of(text)), None)
+        return found.of(text)
 
     def normal(self, value: str) -> str:
         """See `CallKind.normal`."""

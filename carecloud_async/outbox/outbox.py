@@ -18,7 +18,8 @@ from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.family import settle_seconds
+from carecloud_async.bulk.family import settle_times
+from carecloud_async.bulk.settling import check_settle
 from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import KeyInUseError, OutboxError
@@ -48,6 +49,7 @@ class Outbox:
     Args:
         caller: makes the calls.
         path: the file; made if it is not there.
+        settle: see `client.outbox`.
 
     Raises:
         OutboxError: when it is entered: the file is in use, damaged, no outbox, or belongs to another project or
@@ -55,8 +57,10 @@ class Outbox:
         BulkWriteError: when it is entered: the claims of this user's programs cannot be used.
     """
 
-    def __init__(self, caller: Caller, path: str | os.PathLike[str]) -> None:
+    def __init__(self, caller: Caller, path: str | os.PathLike[str], *, settle: float | None = None) -> None:
+        check_settle(settle)
         self._caller = caller
+        self._times = settle_times(caller, settle)
         self._clock = caller.context.clock
         self._path = Path(path)
         self._concurrency = min(caller.context.http.max_connections, _MAX_REQUESTS)
@@ -77,7 +81,13 @@ class Outbox:
             assert self._queue is not None  # noqa: S101  (opened)
             assert self._claims is not None  # noqa: S101  (opened)
             self._dispatcher = Dispatcher(
-                self._queue, self._entries, self._claims, clock=self._clock, concurrency=self._concurrency
+                self._queue,
+                self._entries,
+                self._claims,
+                # A lost request of an earlier program, with another timeout, may act for longer.
+                times=settle_times(self._caller, self._queue.settle_seconds),
+                clock=self._clock,
+                concurrency=self._concurrency,
             )
             tasks = anyio.create_task_group()
             await tasks.__aenter__()
@@ -224,7 +234,7 @@ class Outbox:
         scope = scope_of(self._caller)
         binding = {name: hashlib.sha256(value.encode()).hexdigest()[:32] for name, value in scope.items()}
         self._queue = queue = OutboxQueue.open(self._path, binding=binding, clock=self._clock)
-        settle, boot = settle_seconds(self._caller), boot_id()
+        settle, boot = self._times.settle, boot_id()
         claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle, boot=boot)
         self._claims = claims.__enter__()
         earlier = queue.begin(owner=claims.owner, settle_seconds=settle, boot=boot)

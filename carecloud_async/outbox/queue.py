@@ -18,6 +18,7 @@ from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, unpack
+from carecloud_async.bulk.settling import wait_after
 from carecloud_async.bulk.tables import WRITTEN
 from carecloud_async.outbox import past
 from carecloud_async.outbox.commits import Commits
@@ -60,8 +61,8 @@ class OutboxQueue:
     Attributes:
         waiting: entries that have not ended.
         failed: entries that failed.
-        settle_seconds: for how long a lost request may take effect, the longest time of the programs that have lost
-            one; `None` if none has opened the file.
+        settle_seconds: after how long an entry that was lost once is sent again, the longest time of the programs that
+            have lost one; `None` if none has opened the file.
     """
 
     def __init__(self, file: RunFile, clock: Clock) -> None:
@@ -320,7 +321,9 @@ class OutboxQueue:
                 is_lost=state == State.INTENDED or tries > 0,
                 fault=fault,
                 # A time ahead of the clock is from before the machine started.
-                due_in=None if None in {settle, lost_at} or lost_at > now else max(lost_at + settle - now, 0.0),
+                due_in=None
+                if settle is None or lost_at is None or lost_at > now
+                else max(lost_at + wait_after(tries, settle) - now, 0.0),
                 problem=problem_of(*problems[kind]) if kind in problems else None,
             )
             for number, label, put_at, kind, state, tries, fault, lost_at, after in found

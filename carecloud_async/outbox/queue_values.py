@@ -94,7 +94,7 @@ class WaitingEntry:
         after: the number of the entry that must have ended before; `None` if its turn has come.
         is_lost: whether it was sent, or may have been, and its answer is not known.
         fault: what the server answered to it, if that was a 5xx.
-        due_in: seconds until what was lost is looked up; `None` if they count from the next opening of the outbox.
+        due_in: seconds until what was lost may be sent again; `None` if they count from the next opening of the outbox.
         problem: why its program could not send it, if it had closed the outbox.
     """
 

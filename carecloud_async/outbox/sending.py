@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -13,7 +14,9 @@ from anyio.abc import TaskGroup
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.outcome import RowResult
+from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.errors import CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError
@@ -29,6 +32,10 @@ _log = logging.getLogger("carecloud_async.outbox")
 _MAX_ENTRIES: Final = 32
 #: Most entries that wait in their groups, for half a minute, until a lost answer has settled.
 _MAX_SETTLING: Final = 400
+#: Most entries of a kind that are worked on while its writes are only lost, so that other kinds have room.
+_MAX_HELD: Final = 64
+#: Seconds after which the queue is looked at again meanwhile.
+_LOOKS_AGAIN: Final = 5.0
 #: Longest wait between two tries (seconds): where the network is away, and where the server refuses the client.
 _AWAY: Final = 30.0
 _REFUSED: Final = 300.0
@@ -66,18 +73,30 @@ class Dispatcher:
     Args:
         entries: knows where each entry is written.
         claims: the keys that programs on this machine are writing.
+        times: how long lost entries wait.
         concurrency: requests under way at once.
     """
 
-    def __init__(self, queue: OutboxQueue, entries: Entries, claims: Claims, *, clock: Clock, concurrency: int) -> None:
+    def __init__(
+        self,
+        queue: OutboxQueue,
+        entries: Entries,
+        claims: Claims,
+        *,
+        times: SettleTimes,
+        clock: Clock,
+        concurrency: int,
+    ) -> None:
         self._queue = queue
         self._entries = entries
         self._claims = claims
+        self._times = times
         self._clock = clock
+        self._gates: defaultdict[str, Gate] = defaultdict(partial(Gate, clock))
         self._slots = anyio.Semaphore(concurrency)
         self._records: dict[str, int] = {}
         self._rows: dict[str, int] = {}
-        self._taken: set[int] = set()
+        self._taken: dict[int, str] = {}  # number → kind
         self._settling: set[int] = set()
         self._failures: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
@@ -142,18 +161,21 @@ class Dispatcher:
                 tasks.start_soon(self._send, group)
             if not groups and event is self._changed:  # nothing happened meanwhile
                 dues = [*self._not_before.values(), *(one.until for one in self._troubles.values())]
+                dues += [now + _LOOKS_AGAIN for gate in self._gates.values() if gate.is_narrow]
                 await self.changed(min((due - now for due in dues if due > now), default=None))
 
     async def _next_groups(self, now: float) -> list[list[QueuedEntry]]:
         """Take the next entries, in groups of one kind."""
-        room = _MAX_ENTRIES - len(self._taken - self._settling)
+        room = _MAX_ENTRIES - len(self._taken.keys() - self._settling)
         reading = self._troubles.get(_READING)
         if room <= 0 or len(self._settling) >= _MAX_SETTLING or (reading is not None and reading.until > now):
             return []
         self._not_before = {number: due for number, due in self._not_before.items() if due > now}
         blocked = [kind for kind, one in self._troubles.items() if one.until > now or one.tried in self._taken]
+        in_hand = Counter(self._taken.values())
+        blocked += [kind for kind, gate in self._gates.items() if gate.is_narrow and in_hand[kind] >= _MAX_HELD]
         take = partial(self._queue.take, room, but_kinds=blocked)
-        found, unreadable = await run_in_thread(partial(take, but=self._taken | self._not_before.keys()))
+        found, unreadable = await run_in_thread(partial(take, but=self._taken.keys() | self._not_before.keys()))
         if not found and self._is_urgent and self._not_before:
             self._not_before.clear()
             found, unreadable = await run_in_thread(partial(take, but={*self._taken}))
@@ -168,7 +190,7 @@ class Dispatcher:
                 if trouble.tried in self._taken:
                     continue
                 trouble.tried = one.id
-            self._taken.add(one.id)
+            self._taken[one.id] = one.kind
             groups.setdefault(one.id if one.id in self._failures else one.kind, []).append(one)
         return [*groups.values()]
 
@@ -186,6 +208,8 @@ class Dispatcher:
                 group,
                 queue=self._queue,
                 claims=self._claims,
+                times=self._times,
+                gate=self._gates[kind],
                 slots=self._slots,
                 records=self._records,
                 rows=self._rows,
@@ -216,7 +240,8 @@ class Dispatcher:
         self.wake()
 
     def _let_go(self, numbers: set[int]) -> None:
-        self._taken -= numbers
+        for number in numbers:
+            self._taken.pop(number, None)
         self._settling -= numbers
 
     def _fail(self, kind: str, error: Exception) -> None:

@@ -97,6 +97,12 @@ class Kind:
         amount = None if None in amounts else str(sum(filter(None, amounts)))
         return msgspec.json.encode({**records[0], self.amount_field: amount})
 
+    def copies(self, found: Sequence[bytes], amount: Any) -> Sequence[bytes]:
+        """Return the records of an operation that was made more than once; those of one are its parts."""
+        one = self.joined(found)
+        is_once = one is None or amount is None or self.is_amount(msgspec.json.decode(one), float(amount))
+        return found[:1] if is_once else found
+
     def is_amount(self, record: Mapping[str, Any], amount: float) -> bool:
         """Return whether a record is of an amount, which is negative if it was taken.
 
@@ -154,6 +160,10 @@ class Amounts(ActionFamily):
             raise ValueError(f"note: {error.problem}") from None
         one = self._kind.joined(found)
         return () if one is None else [one]
+
+    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
+        """See `Family.copies`."""
+        return self._kind.copies(found, {**row.defaults, **row.changes}.get("amount"))
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`.

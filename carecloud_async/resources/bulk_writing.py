@@ -78,6 +78,7 @@ class BulkWriting(Resource):
         limit: int | None = None,
         max_refused: float | None = None,
         concurrency: int | None = None,
+        settle: float | None = None,
         on_progress: OnBulkProgress | None = None,
     ) -> BulkWriteReport:
         """Write many records: rows in, one outcome for each, exact after a kill.
@@ -123,6 +124,8 @@ class BulkWriting(Resource):
             max_refused: stop when more rows are refused: a number, or between 0 and 1 a part of the rows seen, from the
                 hundredth on.
             concurrency: requests under way at once; the client's `max_connections` if left out.
+            settle: seconds after which a write whose answer was lost may be sent again, by default 60; five and twenty
+                times as long if it is lost again.
             on_progress: called with a `BulkProgress`, ten times a second at most; may be async.
 
         Raises:
@@ -156,6 +159,7 @@ class BulkWriting(Resource):
             date_format=date_format,
             phone_prefix=phone_prefix,
             as_written=as_written,
+            settle=settle,
         )
         return await run(self._as_family(), source, options)
 
@@ -168,7 +172,8 @@ class BulkWriting(Resource):
         Args:
             match: as for `bulk_write`.
             **options: `mode`, `columns`, `ignore_columns`, `defaults`, `values`, `blank`,
-                `date_format`, `phone_prefix`, `as_written`, `if_unchanged` and `concurrency`, as for `bulk_write`.
+                `date_format`, `phone_prefix`, `as_written`, `if_unchanged`, `concurrency` and `settle`, as for
+                `bulk_write`.
         """
         from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
         from carecloud_async.bulk.run import find_key

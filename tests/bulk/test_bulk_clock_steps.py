@@ -28,7 +28,7 @@ def clock():
 @pytest.mark.parametrize("step", [7200.0, -7200.0])
 @pytest.mark.parametrize("by_writer", [False, True])
 async def test_a_step_while_an_answer_is_lost(clock, step, by_writer):
-    """Steps of the wall clock do not change how long a row whose answer was lost waits for its look-up."""
+    """Steps of the wall clock do not change how long a row whose answer was lost waits."""
     server = CustomerServer(clock)
     server.writes = [20.0]
 
@@ -45,7 +45,7 @@ async def test_a_step_while_an_answer_is_lost(clock, step, by_writer):
             assert counts(await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)) == {
                 "created": 1
             }
-    assert clock.monotonic() - began < 60
+    assert clock.monotonic() - began < 130  # a server that steps back has not done it by then
     clock.advance(100)
     server.work_late()
     assert len(server.customers) == 1
@@ -61,7 +61,7 @@ async def test_a_step_after_a_run_was_killed(clock, step):
             clock.stepped = step
             report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
     assert counts(report) == {"created": 1}
-    assert 30 < clock.monotonic() - began < 60
+    assert 30 + 60 < clock.monotonic() - began < 60 + 60  # and it is confirmed: the killed run may have made it too
 
 
 @pytest.mark.parametrize("step", [7200.0, -7200.0])

@@ -1,8 +1,13 @@
 """Servers that hold writes while they answer reads: what is sent again and when, and what is there twice."""
 
+import itertools
+import json
+
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, people
+from bulk_tools import SOURCE, StopError, counts, people, read
+
+from carecloud_async import ConfigurationError
 
 pytestmark = pytest.mark.anyio
 
@@ -22,3 +27,188 @@ async def test_look_ups_pass_by_caches_in_front_of_the_api(clock):
     assert counts(report) == {"created": 1}
     assert len(headers) >= 2
     assert {*headers} == {"no-cache"}
+
+
+class Held:
+    """A server that holds each write until a time: its answer is lost, and it acts then. Reads are answered."""
+
+    def __init__(self, clock, *, seconds):
+        self.server, self.clock = CustomerServer(clock), clock
+        self.began = clock.monotonic()
+        self.seconds = seconds
+        self.sent = []  # when each write arrived, in seconds, and the name in it
+        self.server.arrived = self._arrived
+
+    async def _arrived(self, request):
+        now = self.clock.monotonic() - self.began
+        if request.method != "GET" and "/users/" not in request.url.path:
+            person = json.loads(request.content)["customer"]["personal_information"]
+            self.sent.append((now, person["last_name"]))
+            self.server.writes = [self.seconds - now] if now < self.seconds else []
+
+    def doubles(self):
+        """The addresses that are there more than once, when all has acted."""
+        self.clock.advance(10_000)
+        self.server.work_late()
+        return {email for email, times in self.server.emails().items() if times > 1}
+
+
+async def write(held, rows, **more):
+    """Write customers by their addresses."""
+    async with client_of(held.server, held.clock) as client:
+        return await client.customers.bulk_write(rows, **{"match": "email", "defaults": SOURCE, **more})
+
+
+async def test_a_lock_of_some_minutes_makes_nothing_twice_unseen(clock, tmp_path):
+    """Writes are held for 210 s: what is there twice is `unknown`, with the ids; all else is there once."""
+    held = Held(clock, seconds=210.0)
+    report = await write(held, people(60), results=tmp_path / "r.jsonl")
+    rows = {one["email"]: one for one in read(tmp_path / "r.jsonl")}
+    doubles = held.doubles()
+    assert {email for email, one in rows.items() if one["outcome"] == "unknown"} == doubles
+    assert len(doubles) <= 1
+    assert len(held.server.emails()) == 60
+    assert counts(report)["created"] == 60 - len(doubles)
+
+
+async def test_a_row_alone_that_is_made_twice_names_the_records(clock, tmp_path):
+    """A row that was sent again while a lock held the first request is `unknown`, and its reason has both ids."""
+    held = Held(clock, seconds=210.0)
+    await write(held, people(1), results=tmp_path / "r.jsonl")
+    (row,) = read(tmp_path / "r.jsonl")
+    assert row["outcome"] == "unknown"
+    (reason,) = row["reasons"]
+    assert reason.startswith("it is there 2 times, and was not there before it was sent: records ")
+    assert all(one in reason for one in held.server.customers)
+    assert len(held.sent) == 2
+
+
+async def test_a_longer_settle_time_makes_it_once(clock):
+    """With `settle=300` a row whose write is held for 210 s is sent once."""
+    held = Held(clock, seconds=210.0)
+    assert counts(await write(held, people(1), settle=300)) == {"created": 1}
+    assert len(held.sent) == 1
+    assert held.doubles() == set()
+
+
+async def test_a_writer_takes_a_settle_time_too(clock):
+    """`bulk_writer(settle=300)` sends a row whose write is held for 210 s once."""
+    held = Held(clock, seconds=210.0)
+    async with (
+        client_of(held.server, clock) as client,
+        client.customers.bulk_writer(match="email", defaults=SOURCE, settle=300) as writer,
+    ):
+        assert (await writer.write(people(1)[0])).outcome == "created"
+    assert len(held.sent) == 1
+
+
+@pytest.mark.parametrize("settle", [0, -1, "60", True, 1e6])
+async def test_a_settle_time_is_a_number_of_seconds(clock, settle):
+    """Another value is refused before anything is sent."""
+    held = Held(clock, seconds=0.0)
+    with pytest.raises(ConfigurationError, match="settle"):
+        await write(held, people(1), settle=settle)
+
+
+async def test_a_lost_write_waits_longer_each_time(clock):
+    """A write that is lost each time is sent again after a minute, then after five, then after twenty."""
+    held = Held(clock, seconds=1e9)
+    await write(held, people(1))
+    times = [now for now, _ in held.sent]
+    waits = [later - before for before, later in itertools.pairwise(times)]
+    assert waits == pytest.approx([60, 300, 1200, 1200, 1200], abs=40)
+
+
+async def test_a_stop_does_not_make_it_forget_how_often_it_was_lost(clock, tmp_path):
+    """A run that is stopped while a row waits for the second time goes on with the long wait."""
+    held, options = Held(clock, seconds=1e9), {"journal": tmp_path / "j.db", "resume": True}
+    for _ in range(8):
+
+        def stop(progress):
+            if progress.waits_for:
+                clock.advance(60)
+                raise StopError
+
+        with pytest.raises(StopError):
+            await write(held, people(1), on_progress=stop, **options)
+    times = [now for now, _ in held.sent]
+    assert len(times) == 3
+    assert times[2] - times[1] >= 300
+
+
+async def test_what_was_lost_and_acted_at_once_is_known_soon(clock):
+    """The usual lost answer, of a write that has acted, costs the read timeout and five seconds, and one look-up."""
+    server = CustomerServer(clock)
+    server.writes = ["cut after"]
+    began = clock.monotonic()
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    assert (counts(report), server.sent) == ({"created": 1}, ["POST"])
+    assert clock.monotonic() - began == pytest.approx(35, abs=1)
+
+
+async def test_one_at_a_time_while_writes_are_only_lost(clock):
+    """While nothing is answered, new rows are tried one by one, none of them twice, and all go out when it is over."""
+    held = Held(clock, seconds=300.0)
+    report = await write(held, people(120), concurrency=10)
+    assert counts(report) == {"created": 120}
+    lost = [name for now, name in held.sent if now < 300]
+    assert len(lost) == len({*lost})
+    assert 10 < len(lost) < 40
+    assert held.doubles() == set()
+
+
+async def test_rows_that_need_no_write_go_by_meanwhile(clock):
+    """Behind a lost write, rows that change nothing have their outcome at once."""
+    server = CustomerServer(clock)
+    for row in people(500)[1:]:
+        server.add(row["email"], **{name: value for name, value in row.items() if name != "email"})
+    server.writes = ["cut before"]
+    seen = []
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(
+            people(500), match="email", defaults=SOURCE, on_progress=lambda one: seen.append((one.waits_for, one.done))
+        )
+    assert counts(report) == {"created": 1, "unchanged": 499}
+    assert {done for waits_for, done in seen if waits_for} == {499}
+
+
+async def test_what_another_program_changed_after_a_lost_update_stays(clock, tmp_path):
+    """A lost update has acted, and another program changes the same field: the row is a `conflict` that names it."""
+    server = CustomerServer(clock)
+    customer_id = server.add("a@example.com", last_name="Old", first_name="Old")
+    server.writes = ["cut after"]
+
+    async def arrived(request):
+        if request.method == "GET" and server.sent:
+            server.customers[customer_id]["personal_information"]["last_name"] = "Theirs"
+
+    server.arrived = arrived
+    row = {"customer_id": customer_id, "last_name": "Ours", "first_name": "Ours"}
+    async with client_of(server, clock) as client:
+        await client.customers.bulk_write([row], match="customer_id", results=tmp_path / "r.jsonl")
+    (result,) = read(tmp_path / "r.jsonl")
+    assert (result["outcome"], result["record_id"]) == ("conflict", customer_id)
+    (reason,) = result["reasons"]
+    assert reason.startswith("personal_information.last_name: another program has changed it")
+    assert server.customers[customer_id]["personal_information"]["last_name"] == "Theirs"
+
+
+async def test_what_another_program_changes_beside_a_lost_update_does_not_stop_it(clock):
+    """An update that did not act is sent again, with what another program has written in other fields meanwhile."""
+    server = CustomerServer(clock)
+    customer_id = server.add("a@example.com", last_name="Old", first_name="Old")
+    server.writes = ["cut before"]
+
+    async def arrived(request):
+        if request.method == "GET" and server.sent:
+            server.customers[customer_id]["personal_information"]["first_name"] = "Theirs"
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(
+            [{"customer_id": customer_id, "last_name": "Ours"}], match="customer_id"
+        )
+    assert counts(report) == {"updated": 1}
+    person = server.customers[customer_id]["personal_information"]
+    assert (person["first_name"], person["last_name"]) == ("Theirs", "Ours")

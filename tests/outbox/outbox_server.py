@@ -122,7 +122,7 @@ class TillServer(httpx.AsyncBaseTransport):
         found = [one for one in sent if one["bill"]["bill_id"] == query["external_purchase_id"]]
         return [
             {
-                "purchase_id": f"p{one['bill']['bill_id']}",
+                "purchase_id": f"p{one['bill']['bill_id']}{'*' * number}",
                 "external_purchase_id": self.spelled(one["bill"]["bill_id"]),
                 "store_id": one["store_id"].upper(),
                 "total_price": one["bill"]["total_price"],
@@ -132,7 +132,7 @@ class TillServer(httpx.AsyncBaseTransport):
                 "customer_id": one.get("customer_id"),
                 **self.shown,
             }
-            for one in found
+            for number, one in enumerate(found)
         ]
 
     def _history(self, query, kind, amount):
@@ -153,7 +153,8 @@ class TillServer(httpx.AsyncBaseTransport):
     def _events(self, query):
         events = [body["event"] for path, body in self.done if path == "/events"]
         found = [one for one in events if one["external_id"] == query["external_id"]]
-        return [{"event_id": "e", **one, "external_id": self.spelled(one["external_id"])} for one in found]
+        shown = [{**one, "external_id": self.spelled(one["external_id"])} for one in found]
+        return [{"event_id": f"e{number}", **one} for number, one in enumerate(shown)]
 
     def _orders(self, query):
         orders = [body["order"] for path, body in self.done if path == "/orders"]

@@ -85,7 +85,7 @@ async def test_a_file_of_another_format_is_refused_with_what_to_do(client, path,
         ("SET body = '{\"unheard_of\": 1}'", "refused"),
         ("SET kind = 'reviews.write'", "refused"),
         ("SET intent = '[false]', tries = 1", "unknown"),
-        ("SET kind = 'reviews.write', intent = '[true, [], null]', state = 1", "unknown"),
+        ("SET kind = 'reviews.write', intent = '[true, [], null, {}, null]', state = 1", "unknown"),
     ],
 )
 async def test_an_entry_that_cannot_be_read_fails_alone(client, server, path, broken, outcome):

@@ -1,9 +1,14 @@
 """Outboxes and servers that hold writes while they answer reads."""
 
+from collections import Counter
+
 import pytest
 from outbox_server import PLACE, bill
 
-pytestmark = pytest.mark.anyio
+from carecloud_async import CustomerInput
+from carecloud_async.models import CustomerSourceInput, EventInput, PersonalInformationInput
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("threads_at_once")]
 
 
 async def test_look_ups_pass_by_caches_in_front_of_the_api(client, server, path):
@@ -20,3 +25,109 @@ async def test_look_ups_pass_by_caches_in_front_of_the_api(client, server, path)
         await outbox.put(client.purchases.send_purchase, bill(1), customer_id="c", **PLACE)
         assert await outbox.flush()
     assert headers == ["no-cache", "no-cache"]
+
+
+def hold(server, clock, *, seconds):
+    """Let the server hold each write until a time: its answer is lost, and it acts then. Reads are answered."""
+    began = clock.monotonic()
+
+    async def arrived(request):
+        left = began + seconds - clock.monotonic()
+        if request.method != "GET" and "/users/" not in request.url.path:
+            server.faults = [left] if left > 0 else []
+
+    server.arrived = arrived
+
+
+async def put_one_of_each(client, outbox):
+    """Put a call of five kinds."""
+    person = PersonalInformationInput(email="a@example.com", language_id="en")
+    await outbox.put(client.purchases.send_purchase, bill(1), customer_id="c1", **PLACE)
+    await outbox.put(client.points.assign_points, customer_id="c2", amount=5.0, reference="p")
+    await outbox.put(
+        client.credits.deposit_credits, customer_id="c3", amount=5.0, partner_id="x", currency_id="czk", reference="q"
+    )
+    await outbox.put(
+        client.events.create, EventInput(event_type_id="t", external_id="e", secondary_external_id="f", customer_id="c")
+    )
+    await outbox.put(
+        client.customers.create,
+        CustomerInput(personal_information=person),
+        customer_source=CustomerSourceInput(customer_source_id="s"),
+    )
+
+
+async def test_what_a_lock_makes_twice_is_a_failed_entry(client, server, clock, path):
+    """Writes are held for 210 s: an entry alone that was sent twice is there twice, and fails with the ids."""
+    hold(server, clock, seconds=210.0)
+    async with client.outbox(path) as outbox:
+        await put_one_of_each(client, outbox)
+        assert not await outbox.flush()
+        failures = {one.label.split()[0]: one for one in await outbox.failures()}
+        assert outbox.waiting == 0
+    server.work_late()
+    made = Counter(path for path, _ in server.done)
+    assert set(made.values()) == {2}
+    assert len(failures) == len(made) == 5
+    assert {one.outcome for one in failures.values()} == {"unknown"}
+    assert all("it is there 2 times" in one.reasons[0] for one in failures.values())
+    assert failures["purchases.send_purchase"].reasons[0].endswith(": records p1, p1*")
+
+
+async def test_a_longer_settle_time_sends_each_once(client, server, clock, path):
+    """With `settle=300` each entry whose write is held for 210 s is sent once, and counts as sent."""
+    hold(server, clock, seconds=210.0)
+    async with client.outbox(path, settle=300) as outbox:
+        await put_one_of_each(client, outbox)
+        assert await outbox.flush()
+    assert set(Counter(path for path, _ in server.done).values()) == {1}
+
+
+async def test_while_writes_are_only_lost_one_entry_at_a_time_is_tried(client, server, clock, path):
+    """Writes are held for two minutes: of 16 entries few are tried, none twice, and then all go out."""
+    hold(server, clock, seconds=120.0)
+    async with client.outbox(path) as outbox:
+        for number in range(16):
+            await outbox.put(client.points.assign_points, customer_id=f"c{number}", amount=5.0, reference=f"r{number}")
+        assert await outbox.flush()
+    assert Counter(server.notes()) == Counter({f"[ref: r{number}]": 1 for number in range(16)})
+
+
+async def test_other_kinds_go_out_while_one_is_held(client, server, clock, path):
+    """Points that are only lost do not keep bills of other customers waiting."""
+    began, sent_at = clock.monotonic(), []
+
+    async def arrived(request):
+        if request.method == "POST" and "purchase" in request.url.path:
+            sent_at.append(clock.monotonic() - began)
+            server.faults = []
+        elif request.method == "POST" and "points" in request.url.path:
+            server.faults = ["before"]
+
+    server.arrived = arrived
+    async with client.outbox(path) as outbox:
+        for number in range(100):
+            await outbox.put(client.points.assign_points, customer_id=f"c{number}", amount=5.0, reference=f"r{number}")
+        await outbox.flush(timeout=10)
+        for number in range(20):
+            await outbox.put(client.purchases.send_purchase, bill(number), customer_id=f"d{number}", **PLACE)
+        await outbox.flush(timeout=60)
+        assert len(sent_at) == 20
+
+
+async def test_an_update_is_not_written_over_what_another_program_wrote(client, server, clock, path):
+    """A lost update has acted, and another program changes the same field: the entry fails as a conflict."""
+    server.customers["c1"] = {"customer_id": "c1", "personal_information": {"email": "a@b.cz", "last_name": "Old"}}
+    server.faults = ["after"]
+
+    async def arrived(request):
+        if request.method == "GET" and server.done:
+            server.customers["c1"]["personal_information"]["last_name"] = "Theirs"
+
+    server.arrived = arrived
+    async with client.outbox(path) as outbox:
+        await outbox.put(client.customers.update, "c1", {"personal_information": {"last_name": "Ours"}})
+        assert not await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert (failed.outcome, failed.reasons[0].partition(":")[0]) == ("conflict", "personal_information.last_name")
+    assert server.customers["c1"]["personal_information"]["last_name"] == "Theirs"

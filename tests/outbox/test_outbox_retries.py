@@ -54,17 +54,20 @@ async def test_a_retried_entry_outlasts_the_group_in_which_it_failed(clock, path
         async with client.outbox(path) as outbox:
             while not outbox.failed:
                 await outbox.flush(timeout=0.01)
+            await outbox.put(client.purchases.send_purchase, bill(3), customer_id="c3", **PLACE)
+            while server.bills() != ["3"]:  # an answer: writes are not only lost any more
+                await outbox.flush(timeout=0.01)
             server.refused.clear()
             server.retried = True
             await outbox.retry()
-            while server.bills() != ["2"]:
+            while server.bills() != ["3", "2"]:
                 await outbox.flush(timeout=1)
             for _ in range(100):  # the group of bill 2 ends
                 await outbox.flush(timeout=1)
             server.may_go.set()
             assert await outbox.flush()
             assert outbox.problem is None
-    assert server.bills() == ["2", "1"]
+    assert server.bills() == ["3", "2", "1"]
     assert server.posts == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from carecloud_async.bulk.compare import as_decimal, is_same_value, value_at
+from carecloud_async.bulk.compare import as_decimal, digest, is_same_value, value_at
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import PartKind, Parts
@@ -147,7 +147,8 @@ class _Properties(PartKind):
         if _is_same_property(record.get("property_value"), value):
             return RowResult(outcome=Outcome.UNCHANGED)
         put = {"property_record": body}
-        return Plan(kind="update", body=put, record_id=family.facts.id_of(record), changed=(name,), is_new=False)
+        before, record_id = {name: digest(record.get("property_value"))}, family.facts.id_of(record)
+        return Plan(kind="update", body=put, record_id=record_id, changed=(name,), base=before, is_new=False)
 
 
 def _is_same_property(now: Any, value: Any) -> bool:

@@ -1,0 +1,96 @@
+"""`Gate`: lets writes leave, one at a time while their answers are only lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.sending import Answer, Lost, Plans, requests_of
+
+__all__ = ["Gate"]
+
+#: The longest wait between two writes that are tried (seconds).
+_LONGEST: Final = 30.0
+#: For how long writes that may not leave are left alone (seconds).
+_AGAIN: Final = 5.0
+#: For how long one that was lost gives way to those that were never sent (seconds), which are decided again meanwhile.
+_GIVES_WAY: Final = 2 * _AGAIN
+_WRITTEN: Final = (Outcome.CREATED, Outcome.UPDATED)
+
+
+class Gate:
+    """Decides which writes of a kind may leave.
+
+    A server that holds all writes answers none, and does them all when it goes on. So when an answer is lost, and none
+    has come since that request left, the gate is narrow: one write is tried at a time, and never the same twice as long
+    as there are others. A write that is done opens it.
+
+    Attributes:
+        is_narrow: whether writes leave one at a time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.is_narrow: bool = False
+        self._clock = clock
+        self._written_at = -1.0
+        self._under_way = 0
+        self._lost = 0
+        self._tried_at = 0.0  # when the next one may be tried
+        self._changed = anyio.Event()
+
+    @property
+    def opens_at(self) -> float:
+        """When the next write may leave, or when to look again, on the monotonic clock; a time that is over for now."""
+        if not self.is_narrow:
+            return 0.0
+        return self._clock.monotonic() + _AGAIN if self._under_way else self._tried_at
+
+    def admit(self, plans: Plans) -> tuple[Plans, Plans]:
+        """Return the writes that may leave now, those of one request if the gate is narrow, and the others."""
+        if not self.is_narrow:
+            return plans, ()
+        now = self._clock.monotonic()
+        if now < self.opens_at:
+            return (), plans
+        gives_way = now < self._tried_at + _GIVES_WAY
+        parts = requests_of(plans)
+        first = next((part for part in parts if not (gives_way and any(one.tries for one, _ in part))), ())
+        chosen = {one.id for one, _ in first}
+        return first, [(one, plan) for one, plan in plans if one.id not in chosen]
+
+    @asynccontextmanager
+    async def request(self, slots: anyio.Semaphore) -> AsyncIterator[list[Answer] | None]:
+        """Let a request leave when a slot is free, and take its answers; `None` if it may not leave any more."""
+        while True:
+            while self.is_narrow and self._under_way:
+                await self._changed.wait()
+            async with slots:
+                if self.is_narrow and self._under_way:  # it has become so while this one waited for its slot
+                    continue
+                if self.is_narrow and self._clock.monotonic() < self._tried_at:
+                    yield None
+                    return
+                answers: list[Answer] = []
+                began = self._clock.monotonic()
+                self._under_way += 1
+                try:
+                    yield answers
+                finally:
+                    self._under_way -= 1
+                    self._learn(answers, began)
+                return
+
+    def _learn(self, answers: Sequence[Answer], began: float) -> None:
+        now = self._clock.monotonic()
+        if any(isinstance(one, RowResult) and one.outcome in _WRITTEN for one in answers):
+            self.is_narrow, self._lost, self._written_at = False, 0, now
+        elif any(isinstance(one, Lost) for one in answers) and self._written_at <= began:
+            self._lost = self._lost + 1 if self.is_narrow else 0
+            self.is_narrow, self._tried_at = True, now + min(2.0**self._lost - 1, _LONGEST)
+        self._changed.set()
+        self._changed = anyio.Event()
