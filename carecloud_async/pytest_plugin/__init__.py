@@ -28,6 +28,7 @@ pytest loads this module in every run, so it imports nothing that takes time.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -175,12 +176,22 @@ def carecloud_calls() -> list[CallRecord]:
 
 @pytest.fixture
 def carecloud_connect(
-    carecloud_sandbox: Sandbox, carecloud_clock: FakeClock, carecloud_calls: list[CallRecord]
+    carecloud_sandbox: Sandbox,
+    carecloud_clock: FakeClock,
+    carecloud_calls: list[CallRecord],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Connect:
-    """Makes more clients of the sandbox, with the options of `CareCloud`: `auth=carecloud_sandbox.device()`."""
+    """Makes more clients of the sandbox, with the options of `CareCloud`: `auth=carecloud_sandbox.device()`.
+
+    Each test has a folder of its own for the claims of outboxes and bulk writes.
+    """
     from random import Random
 
     from carecloud_async.client import CareCloud
+
+    folder = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME"
+    monkeypatch.setenv(folder, str(tmp_path_factory.mktemp("carecloud-state")))
 
     def connect(project_url: str = "sandbox.crmcarecloud.com", **options: Any) -> CareCloud:
         settings: dict[str, Any] = {

@@ -14,6 +14,7 @@ NAMES = {
     "_base.runtime.secret_text": "secret_text",
     "_base.runtime.suggestions": "did_you_mean",
     "_base.runtime.task_groups": "BackgroundTasks",
+    "_base.runtime.threads": "are_threads_at_work",
     "_base.runtime.user_folders": "state_folder",
     "_base.runtime.validators": "require_int require_number",
     "_calls.auth.customer": "CustomerSession SocialNetworkSession",

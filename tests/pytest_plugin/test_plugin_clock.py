@@ -1,10 +1,12 @@
 """The clock of the pytest plugin: only `advance` and sleeps move it."""
 
+import time
 from datetime import UTC, datetime
 
 import anyio
 import pytest
 
+from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.pytest_plugin.clock import START, FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -54,3 +56,19 @@ async def test_a_cancelled_sleep_delays_no_other():
             await clock.sleep(1)
         group.start_soon(clock.sleep, 5)
     assert clock.monotonic() == 1005
+
+
+async def test_a_sleep_does_not_overtake_work_in_threads():
+    """The clock stands still while a task waits for a thread, such as one that writes an outbox."""
+    clock, seen = FakeClock(), []
+
+    async def work():
+        for _ in range(3):
+            await run_in_thread(lambda: time.sleep(0.01))
+            seen.append(clock.monotonic() - 1000)
+            await clock.sleep(1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        await clock.sleep(10)
+    assert seen == [0.0, 1.0, 2.0]

@@ -20,6 +20,7 @@ from anyio.lowlevel import RunVar
 
 __all__ = [
     "ThreadLimit",
+    "are_threads_at_work",
     "close_in_thread",
     "run_in_thread",
     "run_in_thread_regardless",
@@ -58,6 +59,15 @@ class ThreadLimit:
 #: For work without its own limit, and for work that may block for ever.
 _DEFAULT = ThreadLimit("threads", 40)
 _STOPPABLE = ThreadLimit("stoppable threads", 40)
+
+
+#: The work of threads that a task waits for, until the task goes on.
+_at_work: set[object] = set()
+
+
+def are_threads_at_work() -> bool:
+    """Return whether a task waits for a thread: to a clock for tests, such a task is not asleep."""
+    return bool(_at_work)
 
 
 async def run_in_thread(work: Callable[[], T], *, limit: ThreadLimit = _DEFAULT) -> T:
@@ -223,6 +233,7 @@ class _ThreadedWork(Generic[T]):
 
         The caller is shielded from cancel scopes, so that only `Task.cancel()` can cancel the call.
         """
+        _at_work.add(self)
         try:
             return await to_thread.run_sync(self._run, limiter=CapacityLimiter(1))
         except anyio.get_cancelled_exc_class():
@@ -234,6 +245,8 @@ class _ThreadedWork(Generic[T]):
             if not self.withdraw():
                 self.wait()
             raise
+        finally:
+            _at_work.discard(self)
 
     def _run(self) -> T:
         if not self._progress.set_running_or_notify_cancel():
