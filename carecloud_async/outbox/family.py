@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-import anyio
+import anyio.lowlevel
 import msgspec
 from attrs import frozen
 
@@ -21,7 +22,7 @@ from carecloud_async.resources.declare import Declared, declared
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
 
-__all__ = ["CallFamily", "CallKind", "Uninterrupted", "scope_of"]
+__all__ = ["CallFamily", "CallKind", "Grace", "Uninterrupted", "scope_of"]
 
 
 @frozen(kw_only=True)
@@ -203,10 +204,38 @@ class CallFamily(Family):
         raise AssertionError(f"{self._kind.name} is only created and found by its key")
 
 
-class Uninterrupted(Family):
-    """A family whose requests that write are finished when the outbox closes."""
+class Grace:
+    """The time in which requests that write are finished although the outbox closes."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+
+    def end(self) -> None:
+        """Cancel the requests that are under way now: their answers are lost."""
+        for scope in self._scopes:
+            scope.shield = False
+
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[None]:
+        """Run a request; it does not begin any more when the outbox closes."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        with anyio.CancelScope(shield=True) as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+
+
+class Uninterrupted(Family):
+    """A family whose requests that write are finished when the outbox closes.
+
+    Args:
+        grace: for how long.
+    """
+
+    def __init__(self, family: Family, grace: Grace) -> None:
+        self._grace = grace
         self.facts: FamilyFacts = family.facts
         self.caller: Caller = family.caller
         self._family = family
@@ -233,18 +262,17 @@ class Uninterrupted(Family):
 
     async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
         """See `Family.create`."""
-        with anyio.CancelScope(shield=True):
+        async with self._grace.request():
             return await self._family.create(record, create_fields, within=within)
-        raise AssertionError("the scope cannot be cancelled")
 
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
         """See `Family.update`."""
-        with anyio.CancelScope(shield=True):
+        async with self._grace.request():
             await self._family.update(record_id, body, within=within)
 
     async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
         """See `Family.batch`."""
-        with anyio.CancelScope(shield=True):
+        async with self._grace.request():
             await self._family.batch(records, within=within)
 
 

@@ -11,10 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-from anyio.abc import TaskGroup
-
 from carecloud_async._base.runtime.clock import boot_id
+from carecloud_async._base.runtime.task_groups import DetachedTasks
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
@@ -23,7 +21,7 @@ from carecloud_async.bulk.settling import check_settle
 from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import KeyInUseError, OutboxError
-from carecloud_async.outbox.family import scope_of
+from carecloud_async.outbox.family import Grace, scope_of
 from carecloud_async.outbox.queue import OutboxQueue
 from carecloud_async.outbox.queue_values import FailedEntry
 from carecloud_async.outbox.sending import Dispatcher
@@ -34,6 +32,8 @@ __all__ = ["Outbox"]
 _PUTTING = ThreadLimit("outbox", 40)
 #: Requests under way at once: with more, `put` would wait for its turn in the event loop.
 _MAX_REQUESTS = 8
+#: For how long closing waits for the answers of requests under way (seconds). gunicorn and Kubernetes kill after 30.
+CLOSING_SECONDS = 5.0
 
 
 class Outbox:
@@ -41,7 +41,7 @@ class Outbox:
 
     What was put is durable when `put` returns. It is sent once, in the order of its customer, also after a lost answer,
     a kill, a power cut, and by the next process that opens the file. One process has the file open at a time. Leaving
-    the block waits for the requests that are on their way, and not for entries that wait.
+    the block waits some seconds for the requests that are on their way, and not for entries that wait.
 
     Each method raises `ClientClosedError` when its client was closed, and `WrongEventLoopError` in another event loop
     or process than that in which the outbox was opened.
@@ -64,11 +64,12 @@ class Outbox:
         self._clock = caller.context.clock
         self._path = Path(path)
         self._concurrency = min(caller.context.http.max_connections, _MAX_REQUESTS)
-        self._entries = Entries(caller, concurrency=self._concurrency)
+        self._grace = Grace()
+        self._entries = Entries(caller, concurrency=self._concurrency, grace=self._grace)
         self._queue: OutboxQueue | None = None
         self._claims: Claims | None = None
         self._dispatcher: Dispatcher | None = None
-        self._tasks: TaskGroup | None = None
+        self._tasks: DetachedTasks | None = None
         self._last_counts = (0, 0)
 
     async def __aenter__(self) -> Self:
@@ -89,10 +90,7 @@ class Outbox:
                 clock=self._clock,
                 concurrency=self._concurrency,
             )
-            tasks = anyio.create_task_group()
-            await tasks.__aenter__()
-            self._tasks = tasks
-            tasks.start_soon(self._dispatcher.run, tasks)
+            self._tasks = DetachedTasks(self._dispatcher.run)
         except BaseException:
             await run_in_thread_regardless(self._close)
             raise
@@ -104,9 +102,7 @@ class Outbox:
         tasks, self._tasks = self._tasks, None
         try:
             if tasks is not None:
-                tasks.cancel_scope.cancel()  # requests on their way are shielded
-                # The tasks keep their errors, so that a user's own error comes out as itself.
-                await tasks.__aexit__(None, None, None)
+                await tasks.close(seconds=CLOSING_SECONDS, then=self._grace.end)
         finally:
             await run_in_thread_regardless(self._close)
 

@@ -14,6 +14,7 @@ from thorough import variants
 
 from carecloud_async.errors import WrongEventLoopError
 from carecloud_async.outbox import KeyInUseError, OutboxError
+from carecloud_async.outbox import outbox as outbox_module
 from carecloud_async.workflows import canceled_bill
 
 pytestmark = pytest.mark.anyio
@@ -252,6 +253,29 @@ async def test_closing_waits_for_what_is_on_its_way(client, server, path):
         assert outbox.waiting == 1
         assert await outbox.flush()
     assert server.bills() == ["1", "2"]
+
+
+async def test_closing_waits_for_some_seconds_at_most(client, server, path, monkeypatch):
+    """A server that does a bill and never answers keeps no program from ending; the next one looks the bill up."""
+    monkeypatch.setattr(outbox_module, "CLOSING_SECONDS", 0.05)
+    is_done, write = anyio.Event(), server.handle_async_request
+
+    async def hang(request):
+        response = await write(request)
+        if "send-purchase" in request.url.path:
+            is_done.set()
+            await anyio.sleep_forever()
+        return response
+
+    server.handle_async_request = hang
+    async with client.outbox(path) as outbox:
+        await put_bill(client, outbox, 1)
+        await is_done.wait()
+    server.handle_async_request = write
+    async with client.outbox(path) as outbox:
+        assert outbox.waiting == 1
+        assert await outbox.flush()
+    assert server.bills() == ["1"]
 
 
 async def test_a_missing_right_holds_up_its_operation_alone(client, server, path):

@@ -87,6 +87,61 @@ def test_fixtures_in_asyncio_auto_mode(run):
     )
 
 
+_OUTBOX = """
+    import pytest
+    import pytest_asyncio
+    from carecloud_async.sandbox import FIRST_CUSTOMER_ID
+
+    pytestmark = [MARK, pytest.mark.carecloud_sandbox(customers=5)]
+    POINTS = "POST /points/actions/assign-points"
+
+    @FIXTURE
+    async def outbox(carecloud_client, tmp_path):
+        async with carecloud_client.outbox(tmp_path / "shop.db") as outbox:
+            yield outbox
+
+    async def put(client, outbox, reference):
+        points = {"customer_id": FIRST_CUSTOMER_ID, "amount": 5, "reference": reference}
+        await outbox.put(client.points.assign_points, **points)
+
+    async def test_a_lost_answer_stays_behind(outbox, carecloud_client, carecloud_sandbox):
+        carecloud_sandbox.faults.add(POINTS, cut="before")
+        await put(carecloud_client, outbox, "B0")
+        assert not await outbox.flush(timeout=5)
+        assert (outbox.waiting, outbox.problem) == (1, None)
+
+    async def test_all_is_sent(outbox, carecloud_client, carecloud_sandbox):
+        for number in range(6):
+            await put(carecloud_client, outbox, f"B{number}")
+        assert await outbox.flush(timeout=5)
+        assert carecloud_sandbox.count(POINTS) == 6
+
+    async def test_a_lost_answer_makes_nothing_twice(outbox, carecloud_client, carecloud_sandbox):
+        carecloud_sandbox.faults.add(POINTS, cut="after")
+        await put(carecloud_client, outbox, "B0")
+        assert not await outbox.flush(timeout=5)
+        assert await outbox.flush(timeout=3600)
+        assert carecloud_sandbox.count(POINTS) == 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "fixture"),
+    [
+        ("pytest.mark.asyncio", "pytest_asyncio.fixture"),
+        ("pytest.mark.anyio", "pytest.fixture"),
+        pytest.param(
+            'pytest.mark.parametrize("anyio_backend", ["trio"])', "pytest.fixture", marks=pytest.mark.thorough
+        ),
+    ],
+)
+def test_an_outbox_in_a_fixture(run, mark, fixture):
+    """An outbox may be a fixture; `flush(timeout=5)` sends what is there, and no test waits for claims of another."""
+    is_trio = "trio" in mark
+    code = _OUTBOX.replace("MARK", f"{mark}, pytest.mark.anyio" if is_trio else mark).replace("FIXTURE", fixture)
+    run(code, "-k", "not trio" if mark == "pytest.mark.anyio" else "", passed=3)
+
+
 def test_settings_and_faults_by_mark(run):
     """Marks configure the sandbox and its faults; waits take no real time, and waits and calls are recorded."""
     run(

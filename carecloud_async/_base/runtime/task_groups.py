@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -9,7 +11,9 @@ from typing import Any, Self, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-__all__ = ["BackgroundTasks", "run_all"]
+from carecloud_async._base.runtime.event_loops import await_uninterrupted, on_asyncio
+
+__all__ = ["BackgroundTasks", "DetachedTasks", "run_all"]
 
 T = TypeVar("T")
 
@@ -48,6 +52,56 @@ class BackgroundTasks:
             self._group.start_soon(function, *args)
         elif not self._ended:
             raise RuntimeError("the block has not begun")
+
+
+class DetachedTasks:
+    """A task group in a task of its own, which may be closed in another task than it was opened in.
+
+    pytest-asyncio opens and closes what a fixture holds in two tasks, which anyio allows no task group.
+
+    Args:
+        work: runs until it is cancelled, given the task group. Neither it nor a task of the group may raise.
+    """
+
+    def __init__(self, work: Callable[[TaskGroup], Coroutine[Any, Any, None]]) -> None:
+        self._work = work
+        self._scope = anyio.CancelScope()
+        self._ended = anyio.Event()
+        if on_asyncio():
+            import asyncio  # loaded already
+
+            self._task = asyncio.create_task(self._run())  # kept: the event loop has only a weak reference
+            self._task.add_done_callback(lambda _: self._ended.set())
+        else:
+            import trio
+
+            trio.lowlevel.spawn_system_task(self._run, context=contextvars.copy_context())
+
+    async def close(self, *, seconds: float, then: Callable[[], object]) -> None:
+        """Cancel the tasks, and wait for their end, even if the caller is cancelled.
+
+        Args:
+            seconds: how long shielded tasks may go on.
+            then: called if they have not ended by then; it takes their shields away.
+        """
+
+        async def end() -> None:
+            with anyio.move_on_after(seconds):
+                await self._ended.wait()
+            if not self._ended.is_set():
+                then()
+            await self._ended.wait()
+
+        self._scope.cancel()
+        await await_uninterrupted(end, seconds=math.inf)
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as group:
+                    await self._work(group)
+        finally:
+            self._ended.set()
 
 
 async def run_all(
