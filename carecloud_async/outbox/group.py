@@ -149,6 +149,7 @@ async def send_group(
     records: dict[str, int],
     rows: dict[str, int],
     on_lost: Callable[[list[int]], object],
+    on_wait: Callable[[], object],
     on_results: Callable[[list[tuple[int, RowResult]]], None],
 ) -> None:
     """Send entries, and return when each has ended.
@@ -164,11 +165,18 @@ async def send_group(
         records: the records that are being written.
         rows: the entries that hold keys.
         on_lost: called with entries that wait, such as until a lost answer has settled; in any thread.
+        on_wait: called when nothing but such entries is left.
         on_results: called with outcomes when they are durable.
 
     Raises:
         CareCloudError: the server cannot be reached, or refuses the client; entries that have no outcome wait again.
     """
+
+    def tell(progress: BulkProgress) -> None:
+        if progress.waits_for:
+            _log.info("the outbox waits for %s", progress.waits_for)
+            on_wait()
+
     family = target.family
     with closing(_QueueJournal(queue, entries, look=times.look, on_lost=on_lost)) as journal:
         engine = Engine(
@@ -177,7 +185,7 @@ async def send_group(
             claims,
             key=target.key,
             options=target.options,
-            figures=RunFigures(family.clock, _log_wait, on_results=on_results),
+            figures=RunFigures(family.clock, tell, on_results=on_results),
             times=times,
             gate=gate,
             slots=slots,
@@ -186,8 +194,3 @@ async def send_group(
             limits=_LIMITS,
         )
         await engine.run()
-
-
-def _log_wait(progress: BulkProgress) -> None:
-    if progress.waits_for:
-        _log.info("the outbox waits for %s", progress.waits_for)

@@ -47,6 +47,9 @@ _READY_KINDS: Final = """
         FROM kinds WHERE kind NOTNULL
     ) SELECT kind FROM kinds WHERE kind NOTNULL"""
 
+_SELECT_READY: Final = (
+    "SELECT id, kind, key, body, state, intent, lost_at, tries, alone, fault FROM entries WHERE ready = 1"
+)
 _LOSE: Final = f"UPDATE entries SET state = {State.LOST}, tries = tries + 1, lost_at = ?"
 _IS_ALONE: Final = f"NOT EXISTS (SELECT 1 FROM entries WHERE lane = ? AND state < {State.ENDED})"
 
@@ -217,21 +220,27 @@ class OutboxQueue:
             the entries, and the numbers of those that cannot be read.
         """
         # Kind by kind: looking past all entries of a kind that cannot be sent now would take long.
-        columns = "id, kind, key, body, state, intent, lost_at, tries, alone, fault"
-        query = f"SELECT {columns} FROM entries WHERE ready = 1 AND kind = ? ORDER BY id LIMIT ?"
+        query = f"{_SELECT_READY} AND kind = ? ORDER BY id LIMIT ?"
         found: list[tuple[Any, ...]] = []
         for (kind,) in self._file.db.execute(_READY_KINDS):
             if kind not in but_kinds:
                 found += self._file.db.execute(query, (kind, limit + len(but)))
-        taken: list[QueuedEntry] = []
+        return self._read([one for one in sorted(found) if one[0] not in but][:limit])
+
+    def read(self, numbers: Sequence[int]) -> tuple[list[QueuedEntry], list[int]]:
+        """Return entries that are ready, by their numbers; see `take`."""
+        marks = ", ".join("?" * len(numbers))
+        return self._read(self._file.db.execute(f"{_SELECT_READY} AND id IN ({marks})", numbers))
+
+    def _read(self, rows: Iterable[tuple[Any, ...]]) -> tuple[list[QueuedEntry], list[int]]:
+        entries: list[QueuedEntry] = []
         unreadable: list[int] = []
-        for one in sorted(found):
-            if one[0] not in but and len(taken) < limit:
-                try:
-                    taken.append(_entry(*one, now=self._clock.monotonic()))
-                except (TypeError, ValueError):
-                    unreadable.append(one[0])
-        return taken, unreadable
+        for row in rows:
+            try:
+                entries.append(_entry(*row, now=self._clock.monotonic()))
+            except (TypeError, ValueError):
+                unreadable.append(row[0])
+        return entries, unreadable
 
     def note(self, progress: Mapping[int, Progress]) -> None:
         """Note how far entries have come, durably."""

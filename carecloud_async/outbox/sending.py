@@ -17,12 +17,12 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.settling import SettleTimes
-from carecloud_async.errors import CareCloudError
+from carecloud_async.errors import ApiError, CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.group import send_group
 from carecloud_async.outbox.queue import OutboxQueue
-from carecloud_async.outbox.queue_values import QueuedEntry
+from carecloud_async.outbox.queue_values import QueuedEntry, problem_words
 
 __all__ = ["Dispatcher"]
 
@@ -30,6 +30,8 @@ _log = logging.getLogger("carecloud_async.outbox")
 
 #: Most entries that are worked on at once: with more, `put` would wait for its turn in the event loop.
 _MAX_ENTRIES: Final = 32
+#: Most of these that have failed while others were sent: they leave room for the others.
+_MAX_SUSPECTS: Final = 8
 #: Most entries that wait in their groups, for half a minute, until a lost answer has settled.
 _MAX_SETTLING: Final = 400
 #: Most entries of a kind that are worked on while its writes are only lost, so that other kinds have room.
@@ -39,36 +41,66 @@ _LOOKS_AGAIN: Final = 5.0
 #: Longest wait between two tries (seconds): where the network is away, and where the server refuses the client.
 _AWAY: Final = 30.0
 _REFUSED: Final = 300.0
+#: An entry is set aside when it has failed so often, and for so long (seconds), while others of its kind were sent.
+_ALONE: Final = 5
+_ALONE_SECONDS: Final = 300.0
 _UNREADABLE: Final = "this version of carecloud-async cannot read it: drop it, and put the call again"
-#: Stands for the outbox itself among the kinds that are in trouble; no kind has this name.
+#: Stands for the outbox itself among the kinds; no kind has this name.
 _READING: Final = ""
 
 
-class _Trouble:
-    """Why the entries of a kind cannot be sent.
-
-    Args:
-        error: the last failure.
+class _Kind:
+    """How the entries of one kind fare.
 
     Attributes:
-        error: see above.
-        failures: how many there were in turn.
-        until: until when no entry of the kind is tried.
-        tried: the entry that is tried now.
+        error: why they cannot be sent; `None` while they can.
+        failures: how many of them failed in turn. One that fails again says nothing new of the others.
+        until: until when none is tried.
+        answered: how many had an outcome.
     """
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    def __init__(self) -> None:
+        self.error: Exception | None = None
         self.failures = 0
         self.until = 0.0
-        self.tried: int | None = None
+        self.answered = 0
+
+
+class _Failed:
+    """An entry that failed for a reason that may not be its own.
+
+    Args:
+        kind: its kind.
+        error: the failure.
+        since: when it failed first.
+        answered: how many of its kind had an outcome by then.
+
+    Attributes:
+        error: the last failure.
+        answered: how many of its kind had an outcome when it failed last.
+        times: how often it failed.
+        alone: how often it failed again although others of its kind had an outcome meanwhile.
+        due: when it is tried again.
+    """
+
+    def __init__(self, *, kind: str, error: Exception, since: float, answered: int) -> None:
+        self.kind = kind
+        self.error = error
+        self.since = since
+        self.answered = answered
+        self.times = 0
+        self.alone = 0
+        self.due = 0.0
 
 
 class Dispatcher:
     """Sends the entries of a queue.
 
-    After a failure that is no outcome of an entry, all entries of its kind wait, longer each time, and then one of them
-    is tried. An entry that failed is tried alone: if the server cannot answer it, the others do not wait for it.
+    **One rule says what is tried.** After a failure that is no outcome of an entry, the entries of its kind are tried
+    one at a time, with growing waits, until one of them has an outcome. Each time it is another one: the entry that has
+    failed least, and of these the oldest. One whose answer was lost is not waited for. If an entry fails again although
+    others of its kind were sent meanwhile, only it waits: it is tried by itself, and after some minutes it is set aside
+    as failed.
 
     Args:
         entries: knows where each entry is written.
@@ -98,21 +130,23 @@ class Dispatcher:
         self._rows: dict[str, int] = {}
         self._taken: dict[int, str] = {}  # number → kind
         self._settling: set[int] = set()
-        self._failures: dict[int, int] = {}
-        self._not_before: dict[int, float] = {}
-        self._troubles: dict[str, _Trouble] = {}
-        self._is_urgent = False
+        self._failed: dict[int, _Failed] = {}
+        self._kinds: defaultdict[str, _Kind] = defaultdict(_Kind)
         self._changed = anyio.Event()
 
     @property
     def problem(self) -> Exception | None:
-        """Why entries wait; `None` while all can be sent."""
-        return next((one.error for one in self._troubles.values()), None)
+        """Why entries wait; `None` while all can be sent, and when none waits."""
+        if not self._queue.waiting:
+            return None
+        errors = [*(one.error for one in self._kinds.values()), *(one.error for one in self._failed.values())]
+        return next((error for error in errors if error is not None), None)
 
     @property
     def problems(self) -> dict[str, Exception]:
         """Why entries wait, by their kind."""
-        return {kind: one.error for kind, one in self._troubles.items() if kind != _READING}
+        found = {kind: one.error for kind, one in self._kinds.items() if kind != _READING}
+        return {kind: error for kind, error in found.items() if error is not None}
 
     def wake(self, *, now: bool = False) -> None:
         """Look at the queue again.
@@ -121,9 +155,10 @@ class Dispatcher:
             now: whether to try at once what waits for the server.
         """
         if now:
-            self._is_urgent = True
-            for trouble in self._troubles.values():
-                trouble.until = 0.0
+            for kind in self._kinds.values():
+                kind.until = 0.0
+            for entry in self._failed.values():
+                entry.due = 0.0
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -160,39 +195,45 @@ class Dispatcher:
             for group in groups:
                 tasks.start_soon(self._send, group)
             if not groups and event is self._changed:  # nothing happened meanwhile
-                dues = [*self._not_before.values(), *(one.until for one in self._troubles.values())]
+                dues = [*(one.due for one in self._failed.values()), *(one.until for one in self._kinds.values())]
                 dues += [now + _LOOKS_AGAIN for gate in self._gates.values() if gate.is_narrow]
                 await self.changed(min((due - now for due in dues if due > now), default=None))
 
     async def _next_groups(self, now: float) -> list[list[QueuedEntry]]:
         """Take the next entries, in groups of one kind."""
-        room = _MAX_ENTRIES - len(self._taken.keys() - self._settling)
-        reading = self._troubles.get(_READING)
-        if room <= 0 or len(self._settling) >= _MAX_SETTLING or (reading is not None and reading.until > now):
+        under_way = self._taken.keys() - self._settling
+        room = _MAX_ENTRIES - len(under_way)
+        if room <= 0 or len(self._settling) >= _MAX_SETTLING or self._kinds[_READING].until > now:
             return []
-        self._not_before = {number: due for number, due in self._not_before.items() if due > now}
-        blocked = [kind for kind, one in self._troubles.items() if one.until > now or one.tried in self._taken]
+        busy = {self._taken[number] for number in under_way}
+        blocked = {kind for kind, one in self._kinds.items() if one.error and (one.until > now or kind in busy)}
         in_hand = Counter(self._taken.values())
-        blocked += [kind for kind, gate in self._gates.items() if gate.is_narrow and in_hand[kind] >= _MAX_HELD]
-        take = partial(self._queue.take, room, but_kinds=blocked)
-        found, unreadable = await run_in_thread(partial(take, but=self._taken.keys() | self._not_before.keys()))
-        if not found and self._is_urgent and self._not_before:
-            self._not_before.clear()
-            found, unreadable = await run_in_thread(partial(take, but={*self._taken}))
+        blocked |= {kind for kind, gate in self._gates.items() if gate.is_narrow and in_hand[kind] >= _MAX_HELD}
+        suspects = {number for number, one in self._failed.items() if one.alone}
+        later = {number for number, one in self._failed.items() if one.due > now}
+        again = [one for one in suspects - later - self._taken.keys() if self._failed[one].kind not in blocked]
+        again = sorted(again, key=self._times_and_number)[
+            : max(min(_MAX_SUSPECTS - len(under_way & suspects), room), 0)
+        ]
+        left_out = self._taken.keys() | suspects | later
+        take = partial(self._queue.take, room - len(again), but=left_out, but_kinds=blocked)
+        found, unreadable = await run_in_thread(lambda: _joined(take(), self._queue.read(again)))
+        self._recover(_READING)
         if unreadable:
             await self._set_aside(dict.fromkeys(unreadable, _UNREADABLE))
-        self._is_urgent = False
-        self._troubles.pop(_READING, None)
         groups: dict[str | int, list[QueuedEntry]] = {}
-        for one in found:
-            trouble = self._troubles.get(one.kind)
-            if trouble is not None:
-                if trouble.tried in self._taken:
+        probed: set[str] = set()
+        for one in sorted(found, key=lambda one: self._times_and_number(one.id)):
+            if self._kinds[one.kind].error is not None:
+                if one.kind in probed:
                     continue
-                trouble.tried = one.id
+                probed.add(one.kind)
             self._taken[one.id] = one.kind
-            groups.setdefault(one.id if one.id in self._failures else one.kind, []).append(one)
+            groups.setdefault(one.id if one.id in suspects else one.kind, []).append(one)
         return [*groups.values()]
+
+    def _times_and_number(self, number: int) -> tuple[int, int]:
+        return (self._failed[number].times if number in self._failed else 0), number
 
     async def _send(self, group: Sequence[QueuedEntry]) -> None:
         kind = group[0].kind
@@ -214,44 +255,88 @@ class Dispatcher:
                 records=self._records,
                 rows=self._rows,
                 on_lost=self._settling.update,
+                on_wait=self.wake,
                 on_results=partial(self._note, kind, left),
             )
         except Exception as error:  # noqa: BLE001  (kept as `problem`: what waits must not be lost)
-            for number in left:
-                self._failures[number] = times = self._failures.get(number, 0) + 1
-                self._not_before[number] = self._clock.monotonic() + min(2.0**times, _AWAY)
-            self._fail(kind, error)
+            await self._note_failure(kind, left, error)
         finally:
             self._let_go(left)
             self.wake()
 
-    async def _set_aside(self, reasons: dict[int, str]) -> None:
-        await run_in_thread(partial(self._queue.set_aside, reasons))
-        self.wake()
-
     def _note(self, kind: str, left: set[int], results: list[tuple[int, RowResult]]) -> None:
-        if self._troubles.pop(kind, None) is not None:
-            _log.info("the outbox sends %s again", kind)
+        self._recover(kind)
+        self._kinds[kind].answered += len(results)
         ended = {number for number, _ in results}
         left.difference_update(ended)
         self._let_go(ended)
         for number in ended:
-            self._failures.pop(number, None)
+            self._failed.pop(number, None)
         self.wake()
+
+    async def _note_failure(self, kind: str, left: set[int], error: Exception) -> None:
+        """Note a failure: entries that failed before, and are alone with it, wait alone; else all of the kind do."""
+        now, of_kind = self._clock.monotonic(), self._kinds[kind]
+        is_alone = True
+        is_again = left <= self._failed.keys()
+        to_blame: dict[int, str] = {}
+        for number in left:
+            entry = self._failed.setdefault(
+                number, _Failed(kind=kind, error=error, since=now, answered=of_kind.answered)
+            )
+            if of_kind.answered > entry.answered:
+                entry.alone += 1
+            else:
+                is_alone = False
+            entry.error, entry.answered, entry.times = error, of_kind.answered, entry.times + 1
+            entry.due = now + _pause_after(error, entry.times)
+            if entry.alone >= _ALONE and now - entry.since >= _ALONE_SECONDS:
+                times = f"it failed {entry.times} times while others were sent"
+                to_blame[number] = f"{times}: {problem_words(error)[0]}"
+        if not is_alone:
+            self._fail(kind, error, is_again=is_again)
+        await self._set_aside(to_blame)
+
+    async def _set_aside(self, reasons: dict[int, str]) -> None:
+        """Let entries fail."""
+        if reasons:
+            await run_in_thread(partial(self._queue.set_aside, reasons))
+            for number in reasons:
+                self._failed.pop(number, None)
+            self.wake()
 
     def _let_go(self, numbers: set[int]) -> None:
         for number in numbers:
             self._taken.pop(number, None)
         self._settling -= numbers
 
-    def _fail(self, kind: str, error: Exception) -> None:
-        trouble = self._troubles.setdefault(kind, _Trouble(error))
+    def _fail(self, kind: str, error: Exception, *, is_again: bool = False) -> None:
+        of_kind = self._kinds[kind]
         if not isinstance(error, CareCloudError):
             _log.error("the outbox cannot send %s", kind, exc_info=error)
-        elif not trouble.failures:
+        elif of_kind.error is None:
             fix = "" if error.fix is None else f": {error.fix}"
             _log.warning("the outbox waits with %s: %s%s", kind, error.problem, fix)
-        longest = _AWAY if not isinstance(error, CareCloudError) or error.is_retryable else _REFUSED
-        trouble.error = error
-        trouble.until = self._clock.monotonic() + min(2.0**trouble.failures, longest)
-        trouble.failures += 1
+        of_kind.error = error
+        of_kind.failures += not is_again
+        of_kind.until = self._clock.monotonic() + _pause_after(error, of_kind.failures - 1)
+
+    def _recover(self, kind: str) -> None:
+        of_kind = self._kinds[kind]
+        if of_kind.error is not None:
+            _log.info("the outbox sends %s again", kind)
+            for entry in self._failed.values():
+                if entry.kind == kind and not entry.alone:
+                    entry.due = 0.0
+        of_kind.error, of_kind.failures, of_kind.until = None, 0, 0.0
+
+
+def _joined(*found: tuple[list[QueuedEntry], list[int]]) -> tuple[list[QueuedEntry], list[int]]:
+    return [entry for entries, _ in found for entry in entries], [number for _, others in found for number in others]
+
+
+def _pause_after(error: Exception, failures: int) -> float:
+    """Return how long to wait after a failure (seconds): longer after each, and as long as the server asks for."""
+    longest = _AWAY if not isinstance(error, CareCloudError) or error.is_retryable else _REFUSED
+    asked = error.retry_after if isinstance(error, ApiError) else None
+    return max(min(2.0 ** min(failures, 16), longest), asked or 0.0)
