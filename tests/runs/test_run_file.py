@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -88,6 +89,39 @@ def test_a_statement_that_sqlite_does_not_know_damages_nothing(path):
         assert rows(run) == ["one"]
     with open_run(path) as run:
         assert (run.earlier, rows(run)) == (Earlier.UNFINISHED, ["one"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+def test_a_forked_child_that_ends_takes_no_commit_from_its_parent(path):
+    """However a child closes what it inherited, what its parent commits afterwards survives the parent's kill."""
+    script = f"""
+        import os, signal, sys
+        from pathlib import Path
+        from carecloud_async._base.runs import RunFile, RunKind
+        from carecloud_async.errors import ExportError
+        from carecloud_async.fixes import Fix
+        kind = RunKind(
+            name="work", file="", each="", own="", version=1, tables={KIND.tables!r}, error=ExportError,
+            begin_again=Fix("")
+        )
+        run = RunFile.open(Path({str(path)!r}), kind=kind, binding={BINDING!r}, resume=False)
+        run.begin()
+        with run.transaction() as db:
+            db.execute("INSERT INTO rows (text) VALUES ('one')")
+        for ends in (run.close, lambda: run.db.close(), lambda: None):
+            child = os.fork()
+            if child == 0:
+                ends()
+                sys.exit()  # which closes all objects
+            assert os.waitpid(child, 0)[1] == 0
+        with run.transaction() as db:
+            db.execute("INSERT INTO rows (text) VALUES ('two')")
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with open_run(path) as run:
+        assert rows(run) == ["one", "two"]
 
 
 def test_a_failed_block_changes_nothing_and_its_error_passes_through(path):

@@ -7,7 +7,9 @@ Only what SQLite raises for a statement of ours is explained. An error of the ca
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
@@ -21,6 +23,22 @@ TEMPORARY: Final = ""
 
 #: How many times to try to switch a new file to WAL mode while other programs do so too.
 _SWITCHES: Final = 100
+
+
+#: What a forked child has in place of the connections that it leaves to its parent: it is closed, and refuses all work.
+_CLOSED: Final = sqlite3.connect(IN_MEMORY, check_same_thread=False)
+_CLOSED.close()
+#: The open databases, which a forked child leaves to its parent.
+_open: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
+
+
+def _leave_in_child() -> None:
+    for one in [*_open]:
+        one._leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_in_child)
 
 
 def sqlite_code(error: BaseException) -> int:
@@ -50,6 +68,7 @@ class Database:
         self._lock = RLock()
         with self._explained():
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=timeout)
+        _open.add(self)
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; return all its rows.
@@ -132,14 +151,23 @@ class Database:
 
     def roll_back(self) -> None:
         """Take back the transaction; does nothing without one. SQLite itself rolls back after some errors."""
-        with self._lock:
+        with self._explained():
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the database; what was not committed is dropped."""
         with self._lock:
+            _open.discard(self)
             self._connection.close()
+
+    def _leave_to_parent(self) -> None:
+        """Never close the connection, not even at exit: that would remove the log to which the parent still writes."""
+        import ctypes  # only in a forked child
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+        self._lock = RLock()
+        self._connection = _CLOSED
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

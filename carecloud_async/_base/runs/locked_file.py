@@ -140,7 +140,7 @@ class LockedFile:
             if sys.platform != "win32":  # which keeps the lock, and refuses the same one twice
                 _lock_byte(self._file)
             return self.has_its_name()
-        except OSError:
+        except (OSError, ValueError):  # of a closed file: a forked child's
             return False
 
     def close(self, *, remove: bool = False) -> None:
