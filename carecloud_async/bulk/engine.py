@@ -133,7 +133,7 @@ class Engine:
             rows={} if rows is None else rows,
             shows_lost_creates=self._records.shows_lost_creates,
         )
-        self._sender = Sender(on_retry=figures.count_retry)
+        self._sender = Sender(on_retry=figures.count_retry, attempts=limits.attempts)
         self._database = anyio.Lock()
         self._turns = anyio.Lock()
         self._last = 0
@@ -148,7 +148,7 @@ class Engine:
         self._put_back = 0
         self._stops = False
         self._size = self._largest_turn
-        self._failures = Failures(family.clock)
+        self._failures = Failures(family.clock, limits)
 
     async def run(self, folder: Path | None = None) -> None:
         """Write the rows until every one has its outcome.

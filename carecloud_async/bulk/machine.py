@@ -107,11 +107,16 @@ class TryLimits:
         unavailable: the same where the last one is 502, 503 or 504.
         losses: lost answers in all, but those by which the request had ended. A kill counts as a loss, even if nothing
             had left yet.
+        attempts: of a request that did nothing; and turns in a row in which nothing could be sent.
+        patience: for how long nothing can be sent before a run ends (seconds): as long as a call is repeated by
+            default, and more.
     """
 
     failures: int = 3
     unavailable: int = 6
     losses: int = 6
+    attempts: int = 7
+    patience: float = 300.0
 
     def of(self, fault: str) -> int:
         """Return how often a fault may repeat: a failure without a status, or one of a proxy, may be nobody's fault."""

@@ -21,6 +21,7 @@ from attrs import frozen
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async.bulk.family import MAX_BATCH, Family
+from carecloud_async.bulk.machine import TryLimits
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.errors import (
@@ -41,11 +42,8 @@ __all__ = ["STALE_SECONDS", "Answer", "Failures", "Lost", "Plans", "Sender", "St
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Attempts at a request that fails without having done anything, and the longest wait between two (seconds).
-ATTEMPTS: Final = 7
+#: The longest wait between two attempts at a request that fails without having done anything (seconds).
 LONGEST_WAIT: Final = 30.0
-#: For how long nothing can be sent before a run ends (seconds): as long as a call is repeated by default, and more.
-PATIENCE: Final = 300.0
 #: A look-up older than this (seconds) is repeated before the write: another program may have changed the record.
 STALE_SECONDS: Final = 10.0
 
@@ -89,8 +87,9 @@ Plans: TypeAlias = Sequence[tuple[Write, Plan]]
 class Failures:
     """Counts the turns in a row in which nothing could be sent."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limits: TryLimits) -> None:
         self._clock = clock
+        self._limits = limits
         self._count = 0
         self._since = 0.0
 
@@ -100,7 +99,7 @@ class Failures:
         if not self._count:
             self._since = now
         self._count = self._count + 1 if nothing_left else 0
-        return self._count >= ATTEMPTS and now - self._since >= PATIENCE
+        return self._count >= self._limits.attempts and now - self._since >= self._limits.patience
 
     def pause(self, answers: Iterable[Answer]) -> float:
         """Return how long to wait before the next turn (seconds), given the answers to the writes of the last one."""
@@ -113,10 +112,12 @@ class Sender:
 
     Args:
         on_retry: called for each repeated request.
+        attempts: at a request that fails without having done anything.
     """
 
-    def __init__(self, *, on_retry: Callable[[], None]) -> None:
+    def __init__(self, *, on_retry: Callable[[], None], attempts: int) -> None:
         self._on_retry = on_retry
+        self._attempts = attempts
 
     async def send(self, family: Family, plans: Mapping[int, Plan], note: Callable[[int, Answer], None]) -> None:
         """Send one write, or records to the batch endpoint, these in parts if some are refused.
@@ -194,7 +195,7 @@ class Sender:
         """
         latest = min((plan.read_at + STALE_SECONDS for plan in plans if plan.read_at > 0), default=math.inf)
         failed: CareCloudError | None = None
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             if failed is not None:
                 pause = _pause_after(failed, attempt - 1)
                 if family.clock.monotonic() + pause > latest:
@@ -227,7 +228,7 @@ def _stale(late: _TooLateError) -> Stale:
 def _pause_after(error: CareCloudError, failures: int) -> float:
     """Return how long to wait after a failure (seconds): longer after each, and as long as the server asks for."""
     asked = error.retry_after if isinstance(error, ApiError) else None
-    return min(max(2.0 ** min(failures, ATTEMPTS), asked or 0.0), LONGEST_WAIT)
+    return min(max(2.0 ** min(failures, 5), asked or 0.0), LONGEST_WAIT)
 
 
 def _passes(error: CareCloudError) -> bool:

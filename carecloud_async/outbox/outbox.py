@@ -65,7 +65,8 @@ class Outbox:
         self._path = Path(path)
         self._concurrency = min(caller.context.http.max_connections, _MAX_REQUESTS)
         self._grace = Grace()
-        self._entries = Entries(caller, concurrency=self._concurrency, grace=self._grace)
+        # A failure is known at once, and the outbox tries again by itself.
+        self._entries = Entries(caller.fail_fast, concurrency=self._concurrency, grace=self._grace)
         self._queue: OutboxQueue | None = None
         self._claims: Claims | None = None
         self._dispatcher: Dispatcher | None = None
