@@ -58,7 +58,7 @@ async def sell(port: int, path: str, till: str, rate: float) -> None:
     """Put until a line comes on the standard input; then wait until everything went out."""
     dice, said = Random(time.time_ns()), asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     reported = 0.0
-    async with client_of(port) as client, client.outbox(path) as outbox:
+    async with client_of(port) as client, client.outbox(path, settle=8) as outbox:
         say(begins=outbox.waiting)
         while not said.done():
             await put_one(client, outbox, till, dice)
@@ -74,7 +74,7 @@ async def sell(port: int, path: str, till: str, rate: float) -> None:
 async def measure_backlog(port: int, path: str, backlog: int, puts: int) -> None:
     """Fill the outbox, and measure `put` while that waits, and while it is sent."""
     dice = Random(1)
-    async with client_of(port) as client, client.outbox(path) as outbox:
+    async with client_of(port) as client, client.outbox(path, settle=8) as outbox:
 
         async def fill() -> None:
             while outbox.waiting < backlog:

@@ -328,9 +328,9 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="a bill that is there is taken for another store's",
         theme="bills",
-        file="resources/bills.py",
-        right="if not own or same_id(own, store)]",
-        wrong="if not own]",
+        file="bulk/family.py",
+        right='in {"", store}]',
+        wrong='in {""}]',
     ),
     Fault(
         name="the members of a segment are not read after the calls",
@@ -343,8 +343,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a mirror removes most members of a segment",
         theme="segments",
         file="bulk/segment_sync.py",
-        right="elif len(remove) * 2 > len(before):",
-        wrong="elif not before:",
+        right="if len(remove) * 2 > len(before):",
+        wrong="if not before:",
     ),
     Fault(
         name="a resumed run lets a later row write the part of a lost request",

@@ -18,8 +18,9 @@ __all__ = ["Reasons", "common_reasons"]
 
 #: Reasons that a report has, and lines of each.
 _MOST: Final = 10
-#: Reasons that differ in the line alone are one.
+#: Reasons that differ in the line alone, or in the ids of records, are one.
 _LINES: Final = re.compile(r"\blines? [\d,]+( to [\d,]+)?")
+_IDS: Final = re.compile(r": records [^:]*$")
 _NOT_WRITTEN: Final = (Outcome.REFUSED.value, Outcome.CONFLICT.value, Outcome.UNKNOWN.value)
 _WHERE: Final = f"FROM writes WHERE id % {WRITES} = 0 AND outcome IN (?, ?, ?) AND reasons IS NOT NULL"
 
@@ -55,5 +56,5 @@ def common_reasons(journal: Database) -> Reasons:
 
 
 def _plain(reasons: str) -> Mapping[str, None]:
-    """Return the reasons of a row without the numbers of lines in them, each once."""
-    return dict.fromkeys(_LINES.sub("a line", one) for one in json.loads(reasons))
+    """Return the reasons of a row without the numbers of lines and the ids in them, each once."""
+    return dict.fromkeys(_IDS.sub("", _LINES.sub("a line", one)) for one in json.loads(reasons))

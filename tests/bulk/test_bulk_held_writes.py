@@ -74,7 +74,8 @@ async def test_a_lock_of_some_minutes_makes_nothing_twice_unseen(clock, tmp_path
 async def test_a_row_alone_that_is_made_twice_names_the_records(clock, tmp_path):
     """A row that was sent again while a lock held the first request is `unknown`, and its reason has both ids."""
     held = Held(clock, seconds=210.0)
-    await write(held, people(1), results=tmp_path / "r.jsonl")
+    report = await write(held, people(1), results=tmp_path / "r.jsonl")
+    assert report.reasons == {"it is there 2 times, and was not there before it was sent": 1}
     (row,) = read(tmp_path / "r.jsonl")
     assert row["outcome"] == "unknown"
     (reason,) = row["reasons"]
