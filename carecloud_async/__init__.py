@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.check.report import *
     from carecloud_async.client import *
     from carecloud_async.errors import *
+    from carecloud_async.http_auth import *
     from carecloud_async.models.base import UNSET as UNSET
     from carecloud_async.models.base import Input as Input
     from carecloud_async.models.base import Model as Model
@@ -81,6 +82,7 @@ _NAMES: Final = {
         ReadOnlyError RequestTimeoutError ResponseError ServerError SessionExpiredError TokenStoreError TransportError
         WrongEventLoopError
     """,
+    "http_auth": "CareCloudAuth",
     "_lists.export.formats.sinks": "CsvOptions",
     "_lists.export.report": "ExportReport",
     "_calls.http.timeout": "Timeout",

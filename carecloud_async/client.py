@@ -17,7 +17,6 @@ from carecloud_async._base.project import Interface, Project
 from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async._base.runtime.event_loops import LoopGuard
 from carecloud_async._base.runtime.validators import require_int
-from carecloud_async._calls.auth.flow import external_client_auth
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.registry import MAX_SESSIONS, IdentityHandle, IdentityRegistry
 from carecloud_async._calls.auth.stores.base import TokenStore
@@ -319,7 +318,7 @@ class CareCloud(Families, AnyCall, Checks):
 
     @property
     def auth(self) -> Any:
-        """The identity as an `httpx.Auth` (of httpx2 where `client.http` is) for an `AsyncClient` of your own.
+        """The identity as an `httpx.Auth`, also of httpx2, for an `AsyncClient` of your own.
 
         It makes calls to the project that the SDK does not: `httpx.AsyncClient(auth=client.auth)`. Tokens are this
         client's: one login for all, and one replay after a 401. Retries, rate limit and the bound on sizes are not part
@@ -329,10 +328,10 @@ class CareCloud(Families, AnyCall, Checks):
             ConfigurationError: when a request goes to another origin than the project's, which would get the token.
             CareCloudError: the login failed.
         """
+        from carecloud_async._calls.auth.external import ExternalClientAuth  # few programs have a client of their own
+
         context = self._parts.context
-        return external_client_auth(
-            context.http.http_library, self._parts.handle.manager, origin=context.project.origin, check=context.check
-        )
+        return ExternalClientAuth(self._parts.handle.manager, origin=context.project.origin, check=context.check)
 
     async def login(self) -> LoggedIn:
         """Log in now and let the server check the credentials; without it the first call logs in by itself.

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any, assert_type
 
 import httpx
+import httpx2
 
 from carecloud_async import (
     CallRecord,
     CareCloud,
+    CareCloudAuth,
     Change,
     ChangesReport,
     Customer,
@@ -80,6 +82,9 @@ async def reading() -> None:
         for _ in client.customers.list():  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
             pass
         httpx.AsyncClient(auth=client.auth)
+    httpx.AsyncClient(auth=CareCloudAuth("acme.crmcarecloud.com", credentials))
+    httpx2.AsyncClient(auth=CareCloudAuth("acme.crmcarecloud.com", credentials, timezone="Europe/Prague"))
+    CareCloudAuth("acme.crmcarecloud.com", ("user", "word"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def writing(client: CareCloud, customer: CustomerInput, source: CustomerSourceInput) -> None:

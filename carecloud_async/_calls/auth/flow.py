@@ -1,18 +1,15 @@
-"""The token of a request: which one a call sends, and the identity's tokens for a user's own HTTP client."""
+"""The token of a request: which one is sent, and whether another one may be sent after the answer."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
-from functools import lru_cache
-from types import ModuleType
 from typing import Any, TypeVar
 
 from carecloud_async._base.codec.answers import NO_SUCH_INTERFACE, refusal, success_refusal
 from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.token import Token
-from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, load
-from carecloud_async.errors import AuthenticationError, ConfigurationError
+from carecloud_async.errors import AuthenticationError
 
 T = TypeVar("T")
 
@@ -170,79 +167,6 @@ class TokenUse:
         self._token = await self._manager.get(rejected=self._token, on_wait=self._on_wait)
         self._from_store = self._manager.is_from_store(self._token)
         return self._token
-
-
-class ExternalClientAuth:
-    """The common part of `httpx.Auth` and `httpx2.Auth` for a user's own client; sends the token to the project only.
-
-    Args:
-        http_library: httpx or httpx2, as the client is that runs it.
-        manager: the identity's tokens.
-        origin: the project's scheme, host and port.
-        check: raises if the CareCloud client is closed or belongs to another event loop.
-    """
-
-    requires_request_body = False
-    requires_response_body = False
-
-    def __init__(
-        self, http_library: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]
-    ) -> None:
-        self._library = http_library
-        self._manager = manager
-        self._origin = origin
-        self._at = _authority(http_library.URL(origin))
-        self._check_client = check
-
-    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """Let httpx send one request; see `httpx.Auth.async_auth_flow`."""
-        if _authority(request.url) != self._at:
-            raise ConfigurationError(
-                f"client.auth sends its token to {self._origin} only: use another client for other addresses"
-            )
-        self._check_client()
-        await request.aread()  # a streamed body cannot be sent again
-        # The URL of a user's own request may contain a token.
-        only_reads = request.method in {"GET", "HEAD"}
-        use = TokenUse(self._manager, f"{request.method} of a client of your own", repeatable=only_reads)
-        token: Token | None = await use.first()
-        while token is not None:
-            request.headers["Authorization"] = f"Bearer {token.value}"
-            response = yield request
-            if response.status_code == UNAUTHORIZED:
-                # An unread response would keep its connection during the whole renewal.
-                await load(response, self._library, limit=MAX_ERROR_BYTES)
-                verdict = token_verdict(UNAUTHORIZED, response.content)
-            else:  # its body is the user's, and may be a stream
-                verdict = TokenVerdict.ACCEPTED
-            token = await use.after(verdict)
-
-    def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the library's)
-        """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.
-
-        Raises:
-            ConfigurationError: always.
-        """
-        raise ConfigurationError("client.auth is async: give it to an AsyncClient")
-
-
-def _authority(url: Any) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
-
-
-def external_client_auth(
-    http_library: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]
-) -> Any:
-    """Return the identity's tokens as an `Auth` of the library of the client that will use it.
-
-    See `ExternalClientAuth`.
-    """
-    return _auth_class(http_library)(http_library, manager, origin=origin, check=check)
-
-
-@lru_cache(maxsize=2)
-def _auth_class(http_library: ModuleType) -> Any:
-    return type("CareCloudAuth", (ExternalClientAuth, http_library.Auth), {"__doc__": ExternalClientAuth.__doc__})
 
 
 async def call_with_token(manager: TokenManager, operation: str, call: Callable[[Token], Awaitable[T]]) -> T:

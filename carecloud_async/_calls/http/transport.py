@@ -19,11 +19,11 @@ import httpx
 
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._calls.http.adapter import adapt_transport
-from carecloud_async._calls.http.bodies import UnpackError, read_chunks
+from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES, UnpackError, read_chunks
 from carecloud_async._calls.http.buffered_response import BufferedResponse, new_response
 from carecloud_async._calls.http.departure import DEPARTURE, Departure
 from carecloud_async._calls.http.destinations import sending_to
-from carecloud_async._calls.http.network import Verify, tls_context
+from carecloud_async._calls.http.network import Verify, choose_proxy, tls_context
 from carecloud_async._calls.http.outgoing import OutgoingRequest
 from carecloud_async._calls.http.redaction import true_url
 
@@ -99,6 +99,21 @@ class DefaultTransport(httpx.AsyncBaseTransport):
             httpx, own, max_response_bytes=self._max_response_bytes, inner_library=http_library
         )
         return transport
+
+
+class UnpooledTransport(httpx.AsyncBaseTransport):
+    """Opens a connection for each request and closes it, so that nothing is left to be closed."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; see `httpx.AsyncBaseTransport`."""
+        url = request.url
+        async with DefaultTransport(
+            max_connections=1,
+            verify=True if url.scheme == "https" else None,
+            proxy=choose_proxy(f"{url.scheme}://{url.netloc.decode()}", None),
+            max_response_bytes=MAX_RESPONSE_BYTES,
+        ) as transport:
+            return await transport.handle_async_request(request)
 
 
 def _trio_library() -> Any:
