@@ -117,7 +117,7 @@ def run_several(tmp_path, *, runs, kills, seed):
     killed = 0
     with sandbox.running() as url:
         left = dict(enumerate(files))
-        while left:
+        for _ in range(kills + 10):  # a process that fails each time is not started for ever
             children = {
                 run: subprocess.Popen(
                     [sys.executable, CHILD, url, *map(str, names), "external_id"],
@@ -137,6 +137,9 @@ def run_several(tmp_path, *, runs, kills, seed):
                 child.communicate(timeout=240)
                 if child.returncode == 0:
                     del left[run]
+            if not left:
+                break
+    assert not left
     return sandbox, [results for _, results in files]
 
 
