@@ -5,6 +5,7 @@ import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, people, read
 from loyalty_server import LoyaltyServer
+from thorough import variants
 
 from carecloud_async import ConnectionFailedError, RetryPolicy, ServerError
 
@@ -41,7 +42,7 @@ class FailingServer(CustomerServer):
         return super()._read(path, query, length)
 
 
-@pytest.mark.parametrize(("status", "tries"), [(500, 3), pytest.param(504, 6, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(("status", "tries"), [(500, 3), *variants((504, 6))])
 async def test_a_customer_whose_history_cannot_be_read(clock, tmp_path, status, tries):
     """The row is refused with the reason after some tries, and all others are written, whatever their number."""
     server, results = LoyaltyServer(clock), tmp_path / "results.jsonl"
@@ -55,7 +56,7 @@ async def test_a_customer_whose_history_cannot_be_read(clock, tmp_path, status, 
     assert counts(alone) == {"refused": 1}
 
 
-@pytest.mark.parametrize("status", [504, *(pytest.param(one, marks=pytest.mark.thorough) for one in (500, 0))])
+@pytest.mark.parametrize("status", [504, *variants(500, 0)])
 async def test_a_key_that_breaks_the_look_up_of_many(clock, tmp_path, status):
     """The keys of a look-up on which the server fails are halved: the rows at fault are refused, the others written."""
     rows = people(60)
@@ -98,7 +99,7 @@ async def test_a_server_that_is_away_refuses_no_row(clock, tmp_path, rows):
         assert counts(await client.customers.bulk_write(people(rows), **arguments)) == {"created": rows}
 
 
-@pytest.mark.parametrize("away", [20, pytest.param(30, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("away", [20, *variants(30)])
 async def test_a_server_that_goes_away_meanwhile_refuses_no_row(clock, tmp_path, away):
     """Look-ups that were answered prove nothing later: after them the run ends with an error, and goes on after it."""
     server, arguments = LoyaltyServer(clock), {"match": "reference", "journal": tmp_path / "j.db", "resume": True}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bulk_tools import outcomes, read
+from thorough import variants
 
 from carecloud_async.sandbox import Sandbox
 
@@ -82,13 +83,13 @@ def check(sandbox, rows, results):
         assert (result["outcome"] == "refused") == bool(row["phone"]), result
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 14))])
+@pytest.mark.parametrize("seed", [1, *variants(*range(2, 14))])
 def test_killed_at_random_moments(tmp_path, seed):
     """A run that is killed several times among lost and late answers ends with each keyed row in the server once."""
     check(*run_with_kills(tmp_path, kills=2 if seed == 1 else 8, seed=seed, match="email"))
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 6))])
+@pytest.mark.parametrize("seed", [1, *variants(*range(2, 6))])
 def test_keyless_rows_are_never_sent_twice(tmp_path, seed):
     """Rows without a key are in the server once or not at all after kills; those in doubt are unknown."""
     sandbox, rows, results = run_with_kills(tmp_path, kills=3, seed=seed, match="none")

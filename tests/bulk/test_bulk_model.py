@@ -16,7 +16,7 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, read
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from thorough import examples
+from thorough import examples, variants
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import engine, finding
@@ -332,7 +332,7 @@ async def check_again(story, server, state):
         assert new["outcome"] == ("refused" if wanted == "unknown" else wanted)  # a key that cannot be looked up
 
 
-@pytest.mark.parametrize("backend", ["asyncio", pytest.param("trio", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("backend", ["asyncio", *variants("trio")])
 def test_any_run_ends_as_the_model_says(monkeypatch, backend):
     """Whatever the rows, the server and the stops: outcomes add up and are right, no double, nothing else changes."""
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 import httpx2
 import pytest
+from thorough import variants
 from write_calls import ERROR, HTML, WRITES, connect, success, write
 
 from carecloud_async import CareCloudError, OutcomeUnknownError, RetryPolicy, Timeout
@@ -119,9 +120,7 @@ async def check(server, number, options):
         assert isinstance(error, OutcomeUnknownError) is not operation.safe_to_repeat
 
 
-@pytest.mark.parametrize(
-    "library", [None, pytest.param(httpx, marks=pytest.mark.thorough), pytest.param(httpx2, marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("library", [None, *variants(httpx), *variants(httpx2)])
 @pytest.mark.parametrize(
     "operation_id",
     [pytest.param(one, marks=() if one in KINDS else pytest.mark.thorough) for one in WRITES],

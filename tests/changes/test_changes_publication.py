@@ -202,7 +202,7 @@ def test_two_states_that_write_one_file_keep_theirs_apart(sandbox, tmp_path, any
     assert (report.created, report.finished_before) == (30, True)
 
 
-@pytest.mark.parametrize("stride", [911, pytest.param(101, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("stride", [911, *variants(101)])
 async def test_no_bit_of_a_state_that_changes_tells_a_deletion(sandbox, tmp_path, stride):
     """A damaged state is an error with a fix, at each place: never a change, and never a bare exception."""
     state, target = tmp_path / "s", tmp_path / "c.jsonl"

@@ -23,14 +23,14 @@ CHILD = Path(__file__).with_name("end_child.py")
 @pytest.mark.parametrize(
     ("name", "protocol", "resume", "overwrite"),
     [
-        pytest.param("c.jsonl", "", True, True, marks=pytest.mark.thorough),
-        pytest.param("c.jsonl", "", True, False, marks=pytest.mark.thorough),
-        pytest.param("c.jsonl", "", False, True, marks=pytest.mark.thorough),
-        pytest.param("c.csv.gz", "", True, True, marks=pytest.mark.thorough),
-        pytest.param("c.csv", "", True, False, marks=pytest.mark.thorough),
-        pytest.param("c.parquet", "", True, True, marks=pytest.mark.thorough),
+        *variants(("c.jsonl", "", True, True)),
+        *variants(("c.jsonl", "", True, False)),
+        *variants(("c.jsonl", "", False, True)),
+        *variants(("c.csv.gz", "", True, True)),
+        *variants(("c.csv", "", True, False)),
+        *variants(("c.parquet", "", True, True)),
         ("c.jsonl", "local://", True, True),
-        pytest.param("c.csv", "local://", True, False, marks=pytest.mark.thorough),
+        *variants(("c.csv", "local://", True, False)),
     ],
 )
 def test_killed_at_any_step_of_the_end(tmp_path, name, protocol, resume, overwrite):

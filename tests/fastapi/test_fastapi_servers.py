@@ -8,6 +8,7 @@ import httpx
 import pytest
 from redis_servers import wait_until
 from server_processes import COMMANDS, serving
+from thorough import variants
 
 from carecloud_async.sandbox import Sandbox
 
@@ -21,9 +22,7 @@ def sandbox():
     return Sandbox(customers=CUSTOMERS, seed=1)
 
 
-@pytest.fixture(
-    scope="module", params=["uvicorn", "gunicorn", *(pytest.param(one, marks=pytest.mark.thorough) for one in OTHERS)]
-)
+@pytest.fixture(scope="module", params=["uvicorn", "gunicorn", *variants(*OTHERS)])
 def base(request, sandbox):
     """The address of the application under one of the servers."""
     app = "servers_app:create_app"

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from redis_servers import wait_until
 from server_processes import serving
+from thorough import variants
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
@@ -19,7 +20,7 @@ def sandbox():
     return Sandbox(customers=300, seed=1)
 
 
-@pytest.fixture(params=[pytest.param("uvicorn", marks=pytest.mark.thorough), "gunicorn"])
+@pytest.fixture(params=[*variants("uvicorn"), "gunicorn"])
 def workers(request, sandbox, redis_server, tmp_path):
     """Start a server with its workers; returns the process, its URL and the journal of accepted requests."""
     journal = tmp_path / "journal"

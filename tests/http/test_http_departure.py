@@ -9,6 +9,7 @@ import pytest
 from clocks import FakeClock, ManualClock, passing_time
 from exchange_server import BODY, answer, serving
 from kit import login_answer
+from thorough import variants
 
 from carecloud_async import CareCloud, RateLimit, RateLimitError, Timeout
 from carecloud_async.sandbox import Sandbox
@@ -23,7 +24,7 @@ MOST = 11
 CLIENTS = {"own": lambda: None, "httpx": httpx.AsyncClient, "httpx2": httpx2.AsyncClient}
 
 
-@pytest.fixture(params=["own", "httpx2", pytest.param("httpx", marks=pytest.mark.thorough)])
+@pytest.fixture(params=["own", "httpx2", *variants("httpx")])
 async def http_client(request):
     made = CLIENTS[request.param]()
     yield made

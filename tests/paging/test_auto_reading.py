@@ -13,6 +13,7 @@ from erratic_plan import ErraticPlan
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import CREDENTIALS, HOST, login_answer, served
+from thorough import variants
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit, RetryPolicy, ServerError
 from carecloud_async._lists.paging.fetching import raw_keys
@@ -120,7 +121,7 @@ async def test_a_short_list_costs_no_more_requests_than_it_must(read, tmp_path, 
     assert len(server.asked) <= (1 if length < FIRST else 4) + 3 * (read is not prefetched)
 
 
-@pytest.mark.parametrize("cap", [7, 333, *(pytest.param(cap, marks=pytest.mark.thorough) for cap in (2, 100, 150))])
+@pytest.mark.parametrize("cap", [7, 333, *variants(2, 100, 150)])
 async def test_a_server_that_caps_pages_is_asked_for_the_rest(read, tmp_path, cap):
     """If a server caps its pages, no record is lost, and the last requests ask for no more than the cap."""
     server = Server(cap=cap, length=min(LENGTH, cap * 60))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from dlt_nights import fetch, ids
+from thorough import variants
 
 from carecloud_async import ConfigurationError
 from carecloud_async.sandbox import USER_PASSWORD
@@ -139,7 +140,7 @@ def test_an_empty_answer_empties_no_table(sandbox, pipeline, night, options):
     night("countries", full=True, **options)
 
 
-@pytest.mark.parametrize("other", [pytest.param({}, marks=pytest.mark.thorough), {"full": True}])
+@pytest.mark.parametrize("other", [*variants({}), {"full": True}])
 def test_deletions_follow_runs_without_them(sandbox, pipeline, night, other):
     """A comparison does not know what other runs loaded: the first one after them replaces the table."""
     night("customers", deletions=True)

@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 from kit import connect
+from thorough import variants
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk.errors import BulkWriteError
@@ -80,7 +81,7 @@ def test_refused_rows_are_in_a_file_of_a_folder_that_is_made(pipeline, sandbox, 
     assert sum("dlt" in one for one in emails(sandbox)) == 2
 
 
-@pytest.mark.parametrize("match", ["email", pytest.param(None, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("match", ["email", *variants(None)])
 def test_more_refused_rows_than_allowed_fail_the_load_until_more_are_allowed(pipeline, sandbox, monkeypatch, match):
     """The repetitions of dlt itself do not get past `max_refused`; its package is loaded with a higher number."""
     monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "2")

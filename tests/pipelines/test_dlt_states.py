@@ -3,6 +3,7 @@
 import pytest
 from dlt_nights import ids
 from kit import connect
+from thorough import variants
 
 dlt = pytest.importorskip("dlt", reason="dlt is not installed")
 carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source
@@ -43,7 +44,7 @@ def test_a_state_that_is_gone_is_an_error_with_its_fix(sandbox, pipeline, night,
     assert sum(rows.values()) == 0
 
 
-@pytest.mark.parametrize("is_first", [pytest.param(True, marks=pytest.mark.thorough), False])
+@pytest.mark.parametrize("is_first", [*variants(True), False])
 def test_deletions_follow_an_inexact_run_without_them(sandbox, pipeline, night, is_first):
     """What an inexact run merged, no comparison knows: the first one after it replaces the table."""
     if not is_first:
@@ -57,7 +58,7 @@ def test_deletions_follow_an_inexact_run_without_them(sandbox, pipeline, night, 
     assert ids(pipeline) == sorted(sandbox.customers.ids())
 
 
-@pytest.mark.parametrize("options", [{}, pytest.param({"deletions": True}, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("options", [{}, *variants({"deletions": True})])
 def test_table_with_write_disposition_replace_gets_the_whole_list(sandbox, pipeline, options):
     """`write_disposition="replace"`, in either form, reads everything, and an inexact reading replaces no table."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 from kit import connect
+from thorough import variants
 
 from carecloud_async import RateLimit
 from carecloud_async._lists.export.reading.range_scan import IdRange, RangeScan, find_ranges
@@ -29,7 +30,7 @@ def test_the_table_is_computed_right(millions, count, pages, at_20, at_40):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("partitions", [1, 4, pytest.param(16, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("partitions", [1, 4, *variants(16)])
 async def test_a_list_takes_its_pages_by_the_rate_however_it_is_split(partitions):
     """8,000 records, 100 a page, at 20 a second: 4 seconds, and a request or two more for each range."""
     sandbox, clock = Sandbox(customers=8_000, seed=1), FakeClock()

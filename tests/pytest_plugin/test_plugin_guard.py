@@ -11,6 +11,7 @@ import anyio
 import httpx
 import httpx2
 import pytest
+from thorough import variants
 
 from carecloud_async import CareCloud, CareCloudError, ConnectionFailedError, RetryPolicy
 from carecloud_async.pytest_plugin.guard import HostRefusedError, all_guarded, sdk_guarded
@@ -216,12 +217,12 @@ LEAVES = """
 """
 
 
-@pytest.mark.parametrize("sdk", [pytest.param("", marks=pytest.mark.thorough), "import carecloud_async.client"])
+@pytest.mark.parametrize("sdk", [*variants(""), "import carecloud_async.client"])
 @pytest.mark.parametrize(
     ("ini", "outcome"),
     [
         ("", "passed"),
-        pytest.param("carecloud_guard = sdk", "passed", marks=pytest.mark.thorough),
+        *variants(("carecloud_guard = sdk", "passed")),
         ("carecloud_guard = all", "failed"),
         ("carecloud_guard = all\ncarecloud_allowed_hosts = 192.0.2.1", "passed"),
     ],

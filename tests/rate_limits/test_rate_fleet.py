@@ -74,14 +74,14 @@ def test_a_configured_rate_is_kept_and_used(fleet, size, rate, round_trip):
     assert (0.95 if round_trip < 0.01 else 0.9) * rate <= outcome.rate <= 1.05 * rate + 1
 
 
-@pytest.mark.parametrize("size", [3, pytest.param(12, marks=thorough)])
+@pytest.mark.parametrize("size", [3, *variants(12)])
 def test_slots_that_come_late_from_a_very_slow_redis_are_used(fleet, size):
     """Redis takes 0.8 s to answer, longer than a slot lasts: few callers still have one call a round trip each."""
     outcome = fleet(Unlimited(), callers=(4,) * size, requests=200, configured=100, round_trip=0.8, seconds=60)
     assert 0.8 * 4 * size <= outcome.rate <= 1.05 * 100 + 1
 
 
-@pytest.mark.parametrize("latency", [0.005, pytest.param(0.03, marks=thorough)])
+@pytest.mark.parametrize("latency", [0.005, *variants(0.03)])
 @pytest.mark.parametrize(("calls", "gap"), [(40, 2), *variants((300, 30), (30, 2), (40, 30))])
 def test_what_a_process_that_is_gone_has_measured_slows_no_other(fleet, calls, gap, latency):
     """Four fresh processes serve 0.85 of the limit from the third second on, as from cold."""
@@ -156,7 +156,7 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize("configured", [None, pytest.param(40, marks=thorough)])
+@pytest.mark.parametrize("configured", [None, *variants(40)])
 @pytest.mark.parametrize("event", [*variants("an hour back", "an hour ahead"), "flushed"])
 def test_clock_steps_and_flushes_stop_nothing(fleet, event, configured):
     """Calls go on at once, and the rate is back within ten seconds."""
@@ -167,7 +167,7 @@ def test_clock_steps_and_flushes_stop_nothing(fleet, event, configured):
     assert outcome.pace(25, 40) >= 0.85 * 40
 
 
-@pytest.mark.parametrize("kind", ["string", pytest.param("list", marks=thorough)])
+@pytest.mark.parametrize("kind", ["string", *variants("list")])
 def test_a_key_of_another_kind_is_replaced(fleet, kind):
     """Another program wrote under the same name."""
 
