@@ -106,7 +106,7 @@ class LoyaltyImport(Actor):
             if result["outcome"] in _DONE and not is_there:
                 self.violations.add(f"{self.name}: {key} is {result['outcome']}, and it is not there", key)
             note = f"{row['customer_id']}/[ref: {row['reference']}]" if self.kind == POINTS else key
-            if result["outcome"] == "unknown":
+            if result["outcome"] in ("unknown", "conflict") and times > 1:
                 self.internet.world.tell(result["reasons"], key, note)
             is_twice = times > 1 and normal(key) in self.internet.world.told
             if result["outcome"] not in _DONE and key not in self._of_others() and not is_twice:

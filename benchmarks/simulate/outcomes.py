@@ -33,7 +33,7 @@ _MAX_ALONE: Final = 3
 #: The reason of a lost part whose card another customer has now: it may have been the row's customer's in between.
 _CARD_TAKEN: Final = "the card belongs to another customer; the answer was lost"
 #: The reason of a row that is there more than once.
-_TWICE: Final = "it is there"
+_TWICE: Final = " is there "
 #: Reasons for which the outcome of a row with a key cannot be known.
 _KNOWS_NOT: Final = ("records have", _TWICE, "the record was created", _REFUSED_LATER, _CARD_TAKEN)
 
@@ -63,7 +63,9 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
         return _refuted_without_key(run, row, outcome, world)
     if outcome == "unknown" and any(one in result.get("reasons", "") for one in (_NOT_SHOWN, _REFUSED_LATER)):
         return "" if _may_be_lost(run, row, world) else "no write of it was lost"
-    is_twice = outcome == "unknown" and _TWICE in result.get("reasons", "") and run.kind.match in run.kind.columns
+    is_twice = (
+        outcome == "unknown" and f"it{_TWICE}" in result.get("reasons", "") and run.kind.match in run.kind.columns
+    )
     if is_twice and len(_with_key(run, row, world)) < 2:
         return "it was made once"
     if outcome == "unknown" and not may_be_unknown(result.get("reasons", "")):

@@ -162,7 +162,7 @@ class World:
             reasons: the reasons of its outcome.
             keys: the keys of what it makes.
         """
-        if "it is there" in reasons or "records have" in reasons:
+        if " is there " in reasons or "records have" in reasons:
             self.told.update(*(one.split(", ") for one in re.findall(r": records ([0-9a-f, ]+)", reasons)))
             self.told.update(map(normal, keys))
 

@@ -75,6 +75,8 @@ class QueueWriter(Actor):
         self.internet.world.tell("; ".join(result.reasons), row["email"])
         if outcome == "unknown" and not may_be_unknown("; ".join(result.reasons)):
             self.violations.add(f"{self.name}: {row} is unknown, and its key says what became of it", row["email"])
+        if outcome in ("conflict", "unknown"):  # it was told that its request may act still
+            self.done.pop(row["email"], None)
         if outcome not in _WRITTEN or record_id is None:
             return
         self.done[row["email"]] = (row, record_id, self.machine.loop.now)

@@ -312,6 +312,6 @@ class HeldKeys:
 
 def _let_go(write: Write) -> Write:
     """Return a write whose key was not held since it was sent: another run may have made its record meanwhile."""
-    if write.intent is None:
+    if write.intent is None or write.intent.made is not None:
         return write
     return attrs.evolve(write, intent=attrs.evolve(write.intent, was_absent=False))

@@ -13,8 +13,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from carecloud_async._base.runs import IN_MEMORY, Database, RunFile
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.machine import TRANSITIONS, Move, State
@@ -260,10 +258,11 @@ class Journal:
         self._move(Move.LOSE, changes, values)
 
     def confirm(self, writes: Iterable[tuple[Write, RowResult]], *, now: float, until: float) -> None:
-        """Note writes that were created, and are looked up once more."""
+        """Note writes that were done, and are looked up once more."""
         values = []
         for write, result in writes:
-            intent = attrs.evolve(write.intent or Intent(), changed=result.changed_fields, made=result.record_id or "")
+            was_absent, made = result.outcome is Outcome.CREATED, result.record_id or ""
+            intent = Intent(was_absent=was_absent, changed=result.changed_fields, record_id=result.record_id, made=made)
             values.append((now, until, intent.to_text(), write.id))
         self._move(Move.CONFIRM, "lost_at = ?, due = ?, intent = ?", values)
 

@@ -24,7 +24,7 @@ a part has ended, the journal keeps its outcome with that of the row, and nothin
     intend      waiting, lost          -> intended   a request was decided: it is noted, and then it leaves
     take back   intended               -> waiting    the request did nothing: it never left, or got 401, 403 or 429
     lose        intended               -> lost       no answer came, or a 5xx; or a resumed run finds it intended
-    confirm     intended, lost         -> lost       it was created, and an earlier request of it may create it again
+    confirm     intended, lost         -> lost       it was done, and an earlier request of it may do it again
     end         waiting, lost          -> ended      by the look-up nothing has to be sent, or it was tried enough
     end         intended               -> ended      the answer is the outcome; or no answer came, and it has no key
 ```
@@ -49,9 +49,9 @@ grows with each loss. If the record has every value, the write is done (`created
 `updated`). If not, the write is decided again. If that is a refusal or a conflict, it ends as `unknown`. So does a
 create whose key is written after its record: without the key, no look-up finds the record.
 
-**A create that was sent more than once may be there more than once.** When its answer comes, or a look-up finds it
-sooner than it could be sent again, an earlier request may still act. So it is looked up once more, a settle time later.
-If it is there twice by then, it ends as `unknown`, with the ids.
+**A write that was sent more than once may be done more than once.** When its answer comes, or a look-up shows it, an
+earlier request may still act. So it is looked up once more, a settle time later, and keeps its claims until then. If a
+create is there twice by then, it ends as `unknown`, with the ids.
 
 **What was read before a loss is old.** An intent keeps what a record had in the fields that it changes. If the record
 has something else in one of them after a loss, neither that nor what was sent, another program has changed it: the
@@ -162,29 +162,33 @@ class Later:
 
     Attributes:
         until: when.
-        made: its outcome, if this look-up has found what it created, and another one is to confirm it.
+        made: its outcome, if this look-up has shown that it was done, and another one is to confirm it.
     """
 
     until: float
     made: RowResult | None = None
 
 
-def after_a_loss(write: Write, decided: RowResult | Plan, *, copies: Sequence[str | None] = ()) -> RowResult | Plan:
+def after_a_loss(
+    write: Write, decided: RowResult | Plan, *, copies: Sequence[str | None] = (), name: str = "it"
+) -> RowResult | Plan:
     """Return what a write does that may have been sent before, given what was decided from its record.
 
     Args:
         write: a write that was sent before, or may have been.
         decided: what it would do if it had not been sent.
         copies: the ids of the records that have its key, `None` for one without an id.
+        name: what reasons call it.
     """
     intent = write.intent
     if intent is None:
         return decided
     if intent.was_absent and len(copies) > 1:
-        return RowResult(outcome=Outcome.UNKNOWN, reasons=(_times(copies),))
+        return RowResult(outcome=Outcome.UNKNOWN, reasons=(_times(name, copies),))
+    written = Outcome.CREATED if intent.was_absent else Outcome.UPDATED
     if intent.made is not None:  # whatever became of it since
         record_id = decided.record_id or intent.made or None
-        return RowResult(outcome=Outcome.CREATED, record_id=record_id, changed_fields=intent.changed)
+        return RowResult(outcome=written, record_id=record_id, changed_fields=intent.changed)
     if isinstance(decided, Plan):
         if others := _changed_by_others(write, decided):
             reasons = tuple(f"{one}: {_CHANGED}" for one in others)
@@ -192,17 +196,16 @@ def after_a_loss(write: Write, decided: RowResult | Plan, *, copies: Sequence[st
         # The lost request may have changed its fields before.
         return attrs.evolve(decided, changed=tuple(dict.fromkeys((*intent.changed, *decided.changed))))
     if decided.outcome is Outcome.UNCHANGED:  # it has every value
-        outcome = Outcome.CREATED if intent.was_absent else Outcome.UPDATED
-        return attrs.evolve(decided, outcome=outcome, changed_fields=intent.changed)
+        return attrs.evolve(decided, outcome=written, changed_fields=intent.changed)
     if decided.outcome in {Outcome.CONFLICT, Outcome.REFUSED}:  # neither says what became of the lost request
         return attrs.evolve(decided, outcome=Outcome.UNKNOWN, reasons=(*decided.reasons, _UNKNOWN))
     return decided
 
 
-def _times(copies: Sequence[str | None]) -> str:
+def _times(name: str, copies: Sequence[str | None]) -> str:
     ids = [one for one in copies if one is not None]
     named = f": records {', '.join(ids)}" if ids else ""
-    return f"it is there {len(copies)} times, and was not there before it was sent{named}"
+    return f"{name} is there {len(copies)} times, and was not there before it was sent{named}"
 
 
 def _changed_by_others(write: Write, plan: Plan) -> list[str]:
@@ -216,7 +219,7 @@ def _changed_by_others(write: Write, plan: Plan) -> list[str]:
 def when_settled(
     write: Write, decided: RowResult | Plan, *, now: float, times: SettleTimes
 ) -> RowResult | Plan | Later:
-    """Return what a write does now: a lost one ends before its time only if a look-up shows that its request has acted.
+    """Return what a write does now: before its time, a lost one ends only if a look-up shows that it was done.
 
     Until it ends it keeps its claims, so that a late request overwrites nothing of ours.
 
@@ -227,25 +230,25 @@ def when_settled(
         times: how long lost requests may act.
     """
     intent = write.intent
-    if write.lost_at is None or intent is None or now >= (until := write.lost_at + times.after(write)):
+    if write.lost_at is None or intent is None:
         return decided
-    if isinstance(decided, Plan) or decided.outcome not in {Outcome.CREATED, Outcome.UPDATED}:
-        return Later(until=min(until, now + times.look))
-    if intent.made is not None:
-        return Later(until=until)
-    if decided.outcome is Outcome.UPDATED:
-        return decided
-    return Later(until=now + times.settle, made=decided) if write.tries > 1 and may_act(write) else decided
+    done = {Outcome.CREATED, Outcome.UPDATED}
+    if isinstance(decided, RowResult) and decided.outcome in done and intent.made is None:
+        is_again = write.tries > 1 and may_act(write)
+        return Later(until=now + times.settle, made=decided) if is_again else decided
+    until = write.lost_at + times.after(write)
+    return decided if now >= until else Later(until=min(until, now + times.look))
 
 
 def is_to_be_confirmed(write: Write, result: RowResult) -> bool:
-    """Return whether an answered write is looked up once more: an earlier request may create the same again.
+    """Return whether an answered write is looked up once more: an earlier request may do the same again.
 
     Args:
         write: the write as it was before it was sent.
         result: the outcome by the answer.
     """
-    return result.outcome is Outcome.CREATED and (may_act(write) or write.is_doubted)
+    is_done = result.outcome in {Outcome.CREATED, Outcome.UPDATED}
+    return is_done and (may_act(write) or write.is_doubted)
 
 
 def after_an_answer(write: Write, plan: Plan, result: RowResult) -> RowResult:

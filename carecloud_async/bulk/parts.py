@@ -183,7 +183,7 @@ class PartWrites:
             facts = kind.looked_up_in(self.owner, write.record_id or "").facts
             copies = [facts.id_of(msgspec.json.decode(record)) for record in records]
             part = self._decide(kind, write.record_id, write.body.parts, one)
-            decided.append((write, after_a_loss(write, part, copies=copies)))
+            decided.append((write, after_a_loss(write, part, copies=copies, name=kind.label(write.body.parts))))
         return decided, failed
 
     async def check(self, rows: Decided, *, dry_run: bool) -> tuple[Decided, FailedLookUps]:

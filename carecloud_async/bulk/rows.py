@@ -58,7 +58,7 @@ class Intent:
         changed: the dotted fields that an update changes.
         record_id: the record that it changes.
         base: digests of what the record had in these fields.
-        made: the id of what it created, empty if no answer named it; `None` if it is not known to have created it.
+        made: the id of the record, empty if no answer named it, when it is known that it was done; else `None`.
     """
 
     was_absent: bool = False

@@ -213,3 +213,23 @@ async def test_what_another_program_changes_beside_a_lost_update_does_not_stop_i
     assert counts(report) == {"updated": 1}
     person = server.customers[customer_id]["personal_information"]
     assert (person["first_name"], person["last_name"]) == ("Theirs", "Ours")
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_was_sent_twice_is_looked_up_once_more(clock, known):
+    """A write that was lost, and answered when it was sent again, is looked up a minute later, before it ends."""
+    server, look_ups = CustomerServer(clock), []
+    began = clock.monotonic()
+    if known:
+        server.add("new0@example.com", last_name="Old")
+    server.writes = ["before"]
+
+    async def arrived(request):
+        if request.method == "GET":
+            look_ups.append(clock.monotonic() - began)
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    assert counts(report) == {"updated" if known else "created": 1}
+    assert look_ups == pytest.approx([0, 35, 60, 120], abs=1)
