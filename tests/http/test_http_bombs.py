@@ -135,6 +135,18 @@ async def test_a_small_limit_holds_for_a_plain_answer(kind):
     assert str(error) == "GET /customers: the response is larger than max_response_bytes=100"
 
 
+@pytest.mark.parametrize("kind", ["httpx", "httpx2"])
+async def test_a_chunked_answer_is_as_long_as_its_chunks(kind):
+    """Chunks that are longer than the limit are refused, whatever a Content-Length beside them says."""
+
+    async def both(stream):
+        lengths = b"Content-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await stream.send(HEAD % 200 + lengths + b"12c\r\n%s\r\n0\r\n\r\n" % (b" " * 300))
+
+    error = await ask(kind, both, max_response_bytes=100)
+    assert str(error) == "GET /customers: the response is larger than max_response_bytes=100"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "answer",

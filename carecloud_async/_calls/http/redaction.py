@@ -9,9 +9,7 @@ Records of the host application's own calls stay as they are.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import lru_cache
 from http.client import responses
 from types import ModuleType
@@ -57,14 +55,16 @@ for _library in ("httpcore", "httpcore2"):
         logging.getLogger(f"{_library}.{_part}").addFilter(_redact_answer)
 
 
-@contextmanager
-def sending() -> Iterator[None]:
+class sending:  # noqa: N801  (it is used as a function; `contextmanager` would take ten times as long, for each call)
     """Send a request of the SDK in the block: what the HTTP libraries log there is redacted."""
-    token = _sending.set(True)
-    try:
-        yield
-    finally:
-        _sending.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token: Token[bool] = _sending.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _sending.reset(self._token)
 
 
 @lru_cache(maxsize=2)
