@@ -14,7 +14,7 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async._calls.auth.stores.file",
     "carecloud_async._calls.auth.stores.redis",
     "carecloud_async._calls.rate_limits.shared_pace",
-    "carecloud_async._base.codec.tolerant",
+    "carecloud_async._base.codec.misfits",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async.models.user",
@@ -32,7 +32,7 @@ NOT_WITH_THE_NAMES = {
 NOT_WITH_A_CALL = {
     "carecloud_async._calls.auth.customer",
     "carecloud_async._calls.auth.device",
-    "carecloud_async._base.codec.tolerant",
+    "carecloud_async._base.codec.misfits",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async._lists.paging.prefetch",

@@ -2,8 +2,13 @@
 
 import copy
 import json
+from datetime import date, datetime, time
 
+import attrs
 from hypothesis import strategies as st
+
+from carecloud_async import models
+from carecloud_async._base.codec.fields import core_type, core_types, element_type, field_types, is_model, is_read_model
 
 QUICKSTART_CUSTOMER = {
     "customer_id": "8ea6abece4cd0a4ded0a29f093",
@@ -87,6 +92,7 @@ _misfits = st.sampled_from(
     [
         *("", "0", "1", "true", "false", " 7 ", "1.0", "x", "0000-00-00", "0000-00-00 00:00:00", "985-02-12"),
         *("2019-13-45", "2019-02-03", "2019-02-03 10:11", "2019-02-03T10:11:12Z", "2019-02-03 10:11:12+02:00"),
+        *("0985-02-12", "2019-W01-1", "2019-02-30 10:11:12", "2019-06-23 11:47+02", " 2019-06-23", "24:00"),
         *(None, True, False, 0, 1, 2.0, 2.5, 420123828931, [], {}, [None], {"0": {}}, {"0": "a", "2": "b"}),
     ]
 )
@@ -129,3 +135,34 @@ def customers(*, exact):
         exact=exact,
         required=("customer_id",),
     )
+
+
+READ_MODELS = [cls for name in models.__all__ if attrs.has(cls := getattr(models, name)) and is_read_model(cls)]
+_EXACT = {
+    str: _texts,
+    int: st.integers(),
+    float: _numbers,
+    bool: st.booleans(),
+    date: _dates,
+    datetime: _moments,
+    time: st.times().map(str),
+}
+
+
+def untidy(model):
+    """Records of any read model: some of its fields, each with a value that fits, a misfit or anything."""
+    fields = core_types(model)
+    names = sorted({*fields, *field_types(model), "unknown"})
+    chosen = st.lists(st.sampled_from(names), max_size=7, unique=True)
+    return chosen.flatmap(lambda some: st.fixed_dictionaries({name: _untidy_value(fields.get(name)) for name in some}))
+
+
+def _untidy_value(core):
+    element = element_type(core)
+    if is_model(core):
+        fitting = st.deferred(lambda: untidy(core))
+    elif element is not None:
+        fitting = st.lists(st.deferred(lambda: _untidy_value(core_type(element))), max_size=3)
+    else:
+        fitting = _EXACT.get(core, anything)
+    return fitting | fitting | _misfits | anything

@@ -1,4 +1,4 @@
-"""JSON ↔ attrs: msgspec reads exact records, `tolerant` reads the others, with the same result.
+"""JSON ↔ attrs: msgspec reads exact records, `misfits` mends the others for it, with the same result.
 
 Bodies come whole, as the server sent them: `{"data": …}`. Models carry no rules of their own; the types of their fields
 are all the codec needs. `record`, `page` and `encode` are the ways in; the other functions are for odd answers and for

@@ -1,12 +1,12 @@
 """One answer: its data as plain values or in a type, and the refusals that CareCloud itself wrote.
 
-msgspec decodes the whole body straight into the models. What it refuses is read by `tolerant`, with the same result;
+msgspec decodes the whole body straight into the models. What it refuses is read by `misfits`, with the same result;
 broken JSON is repaired first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -206,9 +206,14 @@ def structure(value: Any, into: type[T]) -> T:
     Raises:
         Malformed: a field that has no default is missing; the SDK's own read models never raise it.
     """
-    from carecloud_async._base.codec import tolerant  # cattrs takes 14 ms to import: imported on first use
+    return cast("T", _tolerant_structure()(value, into))
 
-    return cast("T", tolerant.structure(value, into))
+
+@typed_cache
+def _tolerant_structure() -> Callable[[Any, Any], Any]:
+    from carecloud_async._base.codec import misfits  # a start has nothing to mend: imported on first use
+
+    return misfits.structure
 
 
 def refusal(body: bytes) -> Mapping[str, Any] | None:

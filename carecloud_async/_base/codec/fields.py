@@ -117,7 +117,7 @@ def core_types(into: Any) -> types.MappingProxyType[str, Any]:
 def has_renamed_fields(hint: Any) -> bool:
     """Return whether a type holds, at any depth, a field with another name in the API.
 
-    msgspec reads attrs classes by their own field names only, so such types are read by `tolerant`.
+    msgspec reads attrs classes by their own field names only, so such types are read by `misfits`.
     """
     return _renames(hint, set())
 

@@ -1,6 +1,6 @@
 """Pages of a list: their records read at once, in slices of a millisecond or two, or later, when they are needed.
 
-A record is read by its type: a read model by msgspec, and by `tolerant` what msgspec refuses; a type of the user's by
+A record is read by its type: a read model by msgspec, and by `misfits` what msgspec refuses; a type of the user's by
 `targets`, exactly; `bytes` are the server's own JSON in one compact line of UTF-8, with nothing parsed or lost. A page
 that is cut stays the server's JSON, which takes a third of the memory, until its records are needed.
 """
@@ -45,7 +45,7 @@ _PIECE = 32 * 1024
 #: How far into a body to search for the spaces of a server that writes `"a": 1` instead of `"a":1`.
 _HEAD = 4096
 #: A record with misfits (values that msgspec refuses) takes as long to read as this many exact ones.
-_MISFIT_COST = 4
+_MISFIT_COST = 3
 
 
 @frozen(kw_only=True, repr=False)

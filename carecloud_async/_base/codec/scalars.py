@@ -13,7 +13,7 @@ import msgspec
 
 from carecloud_async._base.codec.field_warnings import FieldWarning
 
-__all__ = ["SCALARS", "Reader"]
+__all__ = ["SCALARS", "Reader", "read_any"]
 
 Reader = Callable[[Any, FieldWarning], Any]
 T = TypeVar("T")
