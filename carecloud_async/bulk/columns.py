@@ -36,6 +36,24 @@ _PROPERTY: Final[Any] = Any | str
 _ALIKE: Final = 0.75
 #: Columns of exports, results and rejects that hold nothing an import could write.
 _OUR_OWN: Final = frozenset({"unknown_fields", UNREADABLE, *OUTCOME_COLUMNS})
+#: Czech and Slovak names of columns, as `_letters` returns them → the field that they are probably for.
+_TRANSLATED: Final = {
+    "jmeno": "first_name",
+    "meno": "first_name",
+    "prijmeni": "last_name",
+    "priezvisko": "last_name",
+    "telefon": "phone",
+    "mobil": "phone",
+    "pohlavi": "gender",
+    "pohlavie": "gender",
+    "datumnarozeni": "birthdate",
+    "datumnarodenia": "birthdate",
+    "ulice": "address1",
+    "ulica": "address1",
+    "mesto": "city",
+    "psc": "zip",
+    "cislokarty": "card_number",
+}
 
 
 @frozen(kw_only=True)
@@ -138,7 +156,8 @@ class Columns:
             return column
         known = [*self._short_names, *self._create_fields, *self._fields, *(name for name in self._keys if name)]
         by_letters = {_letters(name): name for name in reversed(known)}
-        close = nearest(_letters(column), by_letters, similarity=_ALIKE)
+        letters = _letters(column)
+        close = nearest(_letters(_TRANSLATED.get(letters, letters)), by_letters, similarity=_ALIKE)
         return None if close is None else by_letters[close]
 
     async def fetch_names(self) -> None:

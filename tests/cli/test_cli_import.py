@@ -156,6 +156,33 @@ def test_a_scaffold_of_the_columns(carecloud, project, tmp_path):
     assert (done.code, "1 created" in done.err) == (0, True)
 
 
+def test_a_scaffold_knows_common_czech_and_slovak_columns(carecloud, project, tmp_path):
+    """`--scaffold` names the fields of the words that Czech and Slovak shops use, with accents or without."""
+    fields = {
+        "Jméno": "first_name",
+        "Prijmeni": "last_name",
+        "Priezvisko ": None,  # a second column of the field
+        "TELEFON": "phone",
+        "Datum narození": "birthdate",
+        "Ulica": "address1",
+        "Mesto": "city",
+        "PSČ": "zip",
+        "číslo_karty": "card_number",
+        "E-mail": "email",
+        "Poznámka": None,
+    }
+    (tmp_path / "shop.csv").write_text(f"{';'.join((*fields, 'Pohlaví'))}\n{';' * len(fields)}\n", encoding="utf-8")
+    made = carecloud("import", "customers", "shop.csv", "--match", "email", "--scaffold", "columns.toml")
+    assert (made.code, "12 columns, 2 without a field" in made.line) == (0, True)
+    named = tomllib.loads((tmp_path / "columns.toml").read_text(encoding="utf-8"))
+    assert named == {column.strip(): field for column, field in fields.items() if field} | {
+        "Pohlaví": {"field": "gender"}
+    }
+    made = carecloud("import", "stores", "shop.csv", "--match", "system_id", "--scaffold", "stores.toml")
+    named = tomllib.loads((tmp_path / "stores.toml").read_text(encoding="utf-8"))
+    assert (made.code, "Jméno" in named) == (0, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
