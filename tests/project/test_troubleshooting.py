@@ -77,9 +77,10 @@ async def another_list(here):
         await listing.export(here.folder / f"{number}.jsonl", state=here.folder / "a.state")
 
 
-async def imported(here, text, *, encoding="utf-8", match="email", defaults=NEW):
+async def imported(here, text, *, encoding="utf-8", named=None, match="email", defaults=NEW):
     (here.folder / "people.csv").write_text(text, encoding=encoding)
-    report = await here.client.customers.bulk_write(here.folder / "people.csv", match=match, defaults=defaults)
+    file = here.folder / "people.csv"
+    report = await here.client.customers.bulk_write(file, encoding=named, match=match, defaults=defaults)
     return " ".join(report.reasons)
 
 
@@ -132,7 +133,7 @@ def without_its_lifespan(_):
 
 #: How each text of the page comes about.
 MISTAKES = {
-    "set …, CARECLOUD_EXTERNAL_APPLICATION_ID, …": without_settings,
+    "set CARECLOUD_… in the environment": without_settings,
     "http:// to … would send tokens in the clear": lambda here: here.connect(host="http://acme.crmcarecloud.com"),
     "… - the login was refused: check the credentials, external_application_id and project_url": lambda here: (
         here.connect(auth=kit.CREDENTIALS).ping()
@@ -179,13 +180,14 @@ MISTAKES = {
     "… line … is not UTF-8: name its encoding with encoding=": lambda here: imported(
         here, "email,last_name\na@example.com,Dvořák\n", encoding="cp1250"
     ),
+    "its text is probably cp1250, not …": lambda here: imported(
+        here, "email,last_name\na@example.com,Žižka\n", encoding="cp1250", named="iso8859-2"
+    ),
     "the column … leads nowhere": lambda here: imported(here, "email,surname\na@example.com,Smith\n"),
     "match=… is no key of …": lambda here: imported(here, "email\na@example.com\n", match="mail"),
     "… the row has no key": lambda here: imported(here, "email,last_name\n,Smith\n"),
     "customer_source_id: required": lambda here: imported(here, "email\na@example.com\n", defaults={}),
-    "… another call with this key is in the outbox already, as entry …": lambda here: put_points(
-        here, references=["b1", "b1"], times=2
-    ),
+    "another call with this key … as entry …": lambda here: put_points(here, references=["b1", "b1"], times=2),
     "… needs reference=, such as the bill's number": put_points,
     "… another program is using it: wait for its end": opened_twice,
     "a CareCloud cannot be read from a request": with_the_class,
