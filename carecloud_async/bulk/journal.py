@@ -198,8 +198,6 @@ class Journal:
     ) -> tuple[list[Write], bool]:
         """Return the writes of one kind that have their turn: those whose time has come, or else the next new rows.
 
-        Those that wait come before those that are lost: while one write at a time is tried, none is sent a second time.
-
         Args:
             now: the time. Writes whose time has come are given no further turn.
             after: the id of the last new row that had a turn: the next ones follow it in order; `None` for no new rows.
@@ -210,13 +208,13 @@ class Journal:
             the writes, and whether they are new rows.
         """
         is_due = f"due > 0 AND due <= ?{f' AND state = {State.LOST}' if only_lost else ''}"
-        first = self._db.execute(f"SELECT kind FROM writes WHERE {is_due} ORDER BY state, due LIMIT 1", (now,))
+        first = self._db.execute(f"SELECT kind FROM writes WHERE {is_due} ORDER BY due LIMIT 1", (now,))
         if not first and after is None:
             return [], False
         if not first:
             where = f"state = {State.WAITING} AND due = 0 AND id > ? ORDER BY id LIMIT ?"
             return self._writes(where, (after, limit)), True
-        found = self._writes(f"{is_due} AND kind = ? ORDER BY state, due, id LIMIT ?", (now, first[0][0], limit))
+        found = self._writes(f"{is_due} AND kind = ? ORDER BY due, id LIMIT ?", (now, first[0][0], limit))
         self._update("due = NULL", [(one.id,) for one in found])
         return found, False
 
