@@ -56,6 +56,7 @@ CASES = [
     (errors.ConfigurationError("x"), 500, "internal_error"),
     (NotAnIdError("customer_id is empty or not an id"), 404, "not_found"),
     (errors.InterfaceError("x"), 500, "internal_error"),
+    (errors.ReadOnlyError("x"), 500, "internal_error"),
     (errors.WrongEventLoopError("x"), 500, "internal_error"),
     (errors.ExportError("x"), 500, "internal_error"),
     (KeyInUseError("secret"), 409, "key_in_use"),
