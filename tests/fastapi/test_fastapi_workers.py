@@ -50,6 +50,7 @@ async def load(base, paths, *, at_once, journal=None, stop=None):
     return results
 
 
+@pytest.mark.thorough
 def test_one_login_and_one_device_token_each(workers, sandbox):
     """All workers start cold at once: one login for all, one device token and one customer login per device."""
     _, base, _ = workers
