@@ -79,7 +79,16 @@ def test_there_are_two_styles_of_class():
 
 
 def texts():
-    ours = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", ".ci/run", "LICENSE"]
+    ours = [
+        "README.md",
+        "AGENTS.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "pyproject.toml",
+        ".ci/run",
+        "LICENSE",
+    ]
     built = ROOT / "docs/site"
     found = (path for path in (ROOT / "docs").rglob("*") if not path.is_relative_to(built))
     docs = [path for path in found if path.suffix in {".md", ".py", ".html", ".toml"}]

@@ -29,7 +29,14 @@ DOCS = ROOT / "docs"
 #: Bytes of a page's HTML.
 LARGEST = 155_000
 REFERENCE = sorted((DOCS / "reference").glob("*.md"))
-LINKING = [*PAGES, *REFERENCE, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+LINKING = [
+    *PAGES,
+    *REFERENCE,
+    ROOT / "AGENTS.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "CHANGELOG.md",
+]
 
 
 def name(path):
