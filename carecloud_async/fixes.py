@@ -70,7 +70,6 @@ ADDRESS = Fix("check {project_url} and the network")
 ALLOW_EMPTY = Fix("check the source, or accept it with {allow_empty}")
 ALLOW_SHRINK = Fix("check the source, or accept it with {allow_shrink}")
 ALLOW_UNREADABLE = Fix("correct these rows, or leave them out with {allow_unreadable}")
-AS_WRITTEN = Fix("if they are right, name the column in {as_written}")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
 DATE_FORMAT = Fix("set {date_format}, such as dd/mm/yyyy")
 DECIMAL_COMMA = Fix("for decimal commas set {decimal}")
@@ -125,4 +124,4 @@ UNKNOWN_FIELD = Fix("if the server sends it, {allow_unknown} accepts it")
 VALUES = Fix("correct the values of the parameters in brackets")
 
 #: The fixes that stand in reasons of rows and in warnings.
-IN_TEXTS: Final = (ADD_PLUS, AS_WRITTEN, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX)
+IN_TEXTS: Final = (ADD_PLUS, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX)

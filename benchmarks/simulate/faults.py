@@ -35,7 +35,7 @@ ROOT: Final = Path(__file__).parents[2]
 ENGINE: Final = ("bulk", "_base/runs", "_lists/changes", "_lists/export/to_target.py", "_lists/export/storage")
 #: Files of them that the simulation does not pass: reading and converting rows, storage services, pipes, reports.
 _LEFT_OUT: Final = re.compile(
-    r"sources/|convert|column|check\.py|compare|sink|parquet|urls|stoppable|errors|kinds|segment_sync|spoiled|options"
+    r"sources/|convert|column|check\.py|compare|sink|parquet|urls|stoppable|errors|kinds|segment_sync|options"
     r"|remote|direct|phones|references|enumerations|reasons|report|figures|/target"
 )
 #: The themes that pass the code of a part of the engine.

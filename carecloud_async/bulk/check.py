@@ -21,7 +21,6 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.phones import lacks_prefix
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.source import SourceRow
-from carecloud_async.bulk.spoiled import CodeColumn
 
 __all__ = ["RowChecker", "check_row"]
 
@@ -29,6 +28,8 @@ __all__ = ["RowChecker", "check_row"]
 _LONGEST_KEY: Final = 4000
 #: Most bytes of a character in a URL: four, each as `%F0`.
 _LONGEST_QUOTED: Final = 12
+#: A whole number as tables of numbers write it.
+_WITH_DECIMALS: Final = re.compile(r"\d+[.,]0+", re.ASCII)
 _TO_THE_MINUTE: Final = re.compile(r"[\d./ -]+[ T]\d{1,2}:\d{2}")
 
 
@@ -40,7 +41,6 @@ class RowChecker:
         key: the key that names a record; `None` if every row is created.
         textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
-        codes: dotted field → its column, which was read as a whole; see `spoiled`.
 
     Attributes:
         unprefixed_phones: phone numbers without an international prefix that were taken as they are.
@@ -55,7 +55,6 @@ class RowChecker:
         options: BulkWriteOptions,
         textual: bool,
         blanks: bool,
-        codes: Mapping[str, CodeColumn] | None = None,
     ) -> None:
         self._columns = columns
         self._key = key
@@ -74,7 +73,6 @@ class RowChecker:
         self._of_birthdates = attrs.evolve(self._converter, latest_year=this_year)
         self.unprefixed_phones: int = 0
         self._blanks = blanks
-        self._codes = codes or {}
         self._clear = options.blank == "clear"
         self._if_unchanged = options.if_unchanged
         self._defaults = options.defaults
@@ -214,9 +212,9 @@ class RowChecker:
         return number, given
 
     def _convert(self, value: Any, place: Place) -> Any:
-        column = None if place.as_written else self._codes.get(place.path)
-        problem = None if column is None else column.problem(str(value))
-        if problem is not None:
+        is_code = place.path == "card_number" and self._converter.textual and not place.as_written
+        if is_code and _WITH_DECIMALS.fullmatch(str(value).strip()):
+            problem = "a number with decimals, as a table of numbers writes it: export the column again, as text"
             raise ConversionError(problem)
         return self._converter_of(place).convert(value, place.hint, enumeration=place.enumeration)
 

@@ -70,7 +70,7 @@ class Place:
         enumeration: the enumeration whose names the field takes.
         is_phone: whether the values are phone numbers.
         words: word of the column, without its case → the value that it stands for.
-        as_written: whether its values are right although they look as if a spreadsheet had spoiled them.
+        as_written: whether its values are right although they look like numbers that a spreadsheet has shortened.
     """
 
     path: str = ""

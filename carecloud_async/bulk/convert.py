@@ -27,13 +27,14 @@ from carecloud_async.bulk.dates import day_of, read_day, read_moment
 from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of, members_of, truth_of
 from carecloud_async.bulk.errors import ConversionError
 from carecloud_async.bulk.phones import lacks_prefix, phone_number, valid_number
-from carecloud_async.bulk.spoiled import SHORTENED
 from carecloud_async.fixes import ADD_PLUS, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 
 __all__ = ["Converter"]
 
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
+#: How spreadsheets show large numbers, with a point or a comma.
+_SHORTENED: Final = re.compile(r"\d([.,]\d+)?[Ee]\+\d{1,3}", re.ASCII)
 #: Numbers with separators of thousands (blanks, also those that do not break a line; apostrophes), by decimal sign.
 _WITH_SEPARATORS: Final = {
     sign: re.compile(
@@ -170,7 +171,7 @@ class Converter:
         if isinstance(value, str):
             if not is_unicode(value):
                 raise ConversionError("a text that is no Unicode (a lone surrogate)")
-            if not self.as_written and SHORTENED.fullmatch(value.strip()):
+            if not self.as_written and _SHORTENED.fullmatch(value.strip()):
                 raise ConversionError("a number that a spreadsheet has shortened: export the column again, as text")
             member = None if enumeration is None else member_of(enumeration, value)
             return value if member is None else str(member.value)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import aclosing
 
 from carecloud_async._base.runtime.suggestions import nearest
-from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.sources.source import RowSource
-from carecloud_async.bulk.spoiled import CodeColumn
 from carecloud_async.fixes import COLUMNS, COLUMNS_OF_LIST, DEFAULTS, Fix
 
 __all__ = ["checker_of"]
 
 _log = logging.getLogger("carecloud_async.bulk")
 
-_CARD_NUMBER = "card_number"
 #: The most columns without a field that one error names.
 _MOST_NAMED = 10
 
@@ -62,36 +58,7 @@ async def checker_of(
                 f"{rows.label}: the key {key.name} needs the column {missing[0]}, which is missing",
                 fix=Fix(f"name the column in {{columns}}, or give all rows one value, {{default}}{missing[0]}=…"),
             )
-    codes = await _read_codes(rows, columns, family, key=key)
-    return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks, codes=codes)
-
-
-async def _read_codes(rows: RowSource, columns: Columns, family: Family, *, key: Key | None) -> dict[str, CodeColumn]:
-    """Read the columns of card numbers to their end, before any row is checked: see `spoiled`."""
-    if rows.again is None:
-        return {}
-    facts = family.facts
-    unique = (*facts.keys.values(), *(() if facts.parts is None else facts.parts.unique))
-    is_unique = any(_CARD_NUMBER in key.paths for key in unique)
-    is_optional = facts.parts is not None and (key is None or _CARD_NUMBER not in key.paths)
-    places = {name: columns.place(name) for name in rows.columns or ()}
-    codes = {
-        name: CodeColumn(is_unique=is_unique, is_optional=is_optional)
-        for name, place in places.items()
-        if place.path == _CARD_NUMBER and not place.as_written
-    }
-    if not codes:
-        return {}
-    second = await run_in_thread(rows.again)
-    try:
-        async with aclosing(second.batches()) as batches:
-            async for batch in batches:
-                for row in batch:
-                    for name, column in codes.items():
-                        column.add(row.values.get(name) or "")
-    finally:
-        await run_in_thread_regardless(second.close)
-    return {columns.place(name).path: column for name, column in codes.items()}
+    return RowChecker(family, columns, key=key, options=options, textual=rows.textual, blanks=rows.blanks)
 
 
 def _require_columns(rows: RowSource, names: Collection[str], columns: Columns) -> None:

@@ -77,7 +77,7 @@ class ImportOptions:
         typer.Option(
             "--as-written",
             metavar="COLUMN",
-            help="A column whose values are right, though a spreadsheet seems to have spoiled them; may be repeated.",
+            help="A column whose values are right, though they look like shortened numbers (7.7E+12); may be repeated.",
         ),
     ] = None
     columns: ColumnsFile = None

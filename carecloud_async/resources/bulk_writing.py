@@ -102,8 +102,8 @@ class BulkWriting(Resource):
             phone_prefix: the international prefix of phone numbers that have none, such as `+420`. A zero in front is
                 left out then. Without it such numbers are sent as they are, with one warning, and those with a zero in
                 front are refused; no country is ever guessed.
-            as_written: columns whose values are right although they look as if a spreadsheet had spoiled them, or are
-                phone numbers that no country has (with the extra `phones`).
+            as_written: columns whose values are right although they look like numbers that a spreadsheet has shortened
+                (`7.7E+12`), or are phone numbers that no country has (with the extra `phones`).
             columns: column → field, where a column does not have the field's name (dotted, or its last part). In the
                 place of the field also `{"field": …, "words": {…}}`, whose words stand for values of the field
                 (`{"F": "FEMALE"}`), or `""` for a column to pass over. Or the path of a TOML or JSON file that says so.

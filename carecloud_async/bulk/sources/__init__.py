@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from carecloud_async._lists.export.storage.urls import mask_url
@@ -58,9 +57,7 @@ def _open_path(path: str, encoding: str | None) -> RowSource:
     stream = open_file(path, packing=packing)
     try:
         if suffix == ".csv":
-            source = CsvSource(stream, label=label, identity=identity, encoding=encoding)
-            source.again = partial(_open_path, path, encoding)
-            return source
+            return CsvSource(stream, label=label, identity=identity, encoding=encoding)
         if suffix == ".jsonl":
             return JsonlSource(stream, label=label, identity=identity)
         return ArrowSource.of_file(stream, label=label, identity=identity)

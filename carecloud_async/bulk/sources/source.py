@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import date, datetime
 from typing import IO, Any, Final
 
@@ -67,7 +67,6 @@ class RowSource(ABC):
         columns: the names of the columns; `None` where each row has names of its own.
         textual: whether every value is the text of a cell.
         blanks: whether an empty value is a blank cell.
-        again: opens the source a second time, where every value is the text of a cell; blocks.
         dialect: the dialect of the source, in which CSV files of results are written.
     """
 
@@ -78,7 +77,6 @@ class RowSource(ABC):
         self.label = label
         self.identity = identity
         self.columns: tuple[str, ...] | None = None
-        self.again: Callable[[], RowSource] | None = None
         self.dialect: Dialect = Dialect()
         self._stream = stream
 
