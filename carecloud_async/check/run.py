@@ -186,7 +186,7 @@ class _Survey:
         probe = self.probe
         family = next((one for one in self.families if one.reply.is_page), None)
         dead = None if family is None else await ask_with_dead_token(family, probe, probe.caller.context.random)
-        self.second = await log_in_again(probe, family, dead)
+        self.second = await log_in_again(probe, family)
         return [dead_token_finding(dead), self.second.finding]
 
     async def _compare_clocks(self) -> list[CheckFinding]:

@@ -6,9 +6,7 @@ login before, where a login of this identity ends no other by the vendor's own d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from http import HTTPStatus
 from random import Random
 from typing import Final
 
@@ -32,29 +30,15 @@ __all__ = ["SecondLogin", "ask_with_dead_token", "dead_token_finding", "log_in_a
 
 _DEAD_MEANS: Final = (
     "the SDK logs in again when a token has ended before its time (an administrator revoked it, the server restarted), "
-    "and knows that by status 401"
+    "and knows that by status 401; after another answer calls fail until the end that the login announced"
 )
-_DOUBTED: Final = (
-    "such a token is renewed once, in doubt, if it is some seconds old and the operation was allowed before; otherwise "
-    "the call fails"
-)
-_UNSEEN: Final = "such an answer does not renew it: calls fail until the end that the login announced"
 _REPORT: Final = (
     "tell the project's administrator: the API describes 401; after a revocation call client.login(), or restart"
 )
 _NO_GUARD: Final = "records can be read without a valid token, or a cache in front answers regardless of the token"
 
-#: The answers to a made-up token that are not a 401, in words.
-_DEAD: Final[Mapping[Outcome, str]] = {
-    Outcome.FORBIDDEN: "403, as for a missing right",
-    Outcome.REFUSED: "a refusal that is not 401",
-    Outcome.ABSENT: "404 or 405, as for something that does not exist",
-    Outcome.ERROR_AS_SUCCESS: "a success status and an error in the body",
-    Outcome.NOT_THE_LIST: "a success status and a body that is not the list",
-    Outcome.NO_CONTENT: "a success status and an empty body",
-    Outcome.FAILED: "an error of the server",
-    Outcome.IN_FRONT: "an answer that is not CareCloud's: another body than the API's, or a redirect",
-}
+#: What shows nothing of how a made-up token is answered.
+_UNANSWERED: Final = frozenset({Outcome.RATE_LIMITED, Outcome.NO_ANSWER, Outcome.GONE, Outcome.NOT_SENT})
 
 _SECOND_MEANS: Final = (
     "each process and each host without a shared token store logs in by itself: if a login ends the token of the one "
@@ -71,7 +55,7 @@ async def ask_with_dead_token(family: FamilyList, probe: Probe, random: Random) 
         random: where the token comes from.
     """
     reply = await probe.ask_with(secret_text(f"{random.getrandbits(128):032x}"), family.operation, count=1)
-    if reply.outcome in _DEAD and not await family.still_comes():
+    if not (reply.is_page or reply.outcome in _UNANSWERED or await family.still_comes()):
         return evolve(reply, outcome=Outcome.GONE)
     return reply
 
@@ -87,20 +71,12 @@ def dead_token_finding(reply: Reply | None) -> CheckFinding:
         return not_known("dead_token", seen, _DEAD_MEANS, "run it again when a list can be read")
     if reply.outcome is Outcome.UNAUTHORIZED:
         return good("dead_token", "a token that is not valid is answered with 401", _DEAD_MEANS)
-    if reply.is_page and reply.length:
-        return problem("dead_token", "a made-up token gets records", _NO_GUARD, "tell the project's administrator")
     if reply.is_page:
-        return problem(
-            "dead_token",
-            "a made-up token gets an empty list",
-            "when a token has ended, lists look empty: exports and changes can take that for deleted records",
-            "tell the project's administrator; look at the counts of exports, and do not delete by them",
+        return problem("dead_token", "a made-up token gets the list", _NO_GUARD, "tell the project's administrator")
+    if reply.outcome not in _UNANSWERED:
+        return warning(
+            "dead_token", f"a token that is not valid is not answered with 401: {reply}", _DEAD_MEANS, _REPORT
         )
-    if reply.outcome in _DEAD:
-        seen = f"a token that is not valid is answered with {_DEAD[reply.outcome]} (status {reply.status})"
-        is_bad_request = reply.outcome is Outcome.REFUSED and reply.status == HTTPStatus.BAD_REQUEST
-        is_doubted = is_bad_request or reply.outcome in {Outcome.FORBIDDEN, Outcome.ERROR_AS_SUCCESS}
-        return warning("dead_token", seen, f"{_DEAD_MEANS}; {_DOUBTED if is_doubted else _UNSEEN}", _REPORT)
     return not_known("dead_token", f"a made-up token was not answered by the API: {reply}", _DEAD_MEANS, "run it again")
 
 
@@ -117,13 +93,12 @@ class SecondLogin:
     last_login: datetime | None = None
 
 
-async def log_in_again(probe: Probe, family: FamilyList | None, dead: Reply | None) -> SecondLogin:
+async def log_in_again(probe: Probe, family: FamilyList | None) -> SecondLogin:
     """Log in once more without keeping that token, and return whether the token in use is still accepted.
 
     Args:
         probe: sends the requests.
         family: a list that this user may read, if there is one.
-        dead: the answer to a made-up token, if it was asked.
     """
     manager = probe.caller.manager
     reason = "this client has no identity" if manager is None else _not_asked(manager.provider)
@@ -140,22 +115,20 @@ async def log_in_again(probe: Probe, family: FamilyList | None, dead: Reply | No
         finding = good("second_login", "a second login gets the same token", _SECOND_MEANS)
     else:
         reply = await probe.ask_with(first.value, family.operation, count=1)
-        finding = _after_second(reply, dead, comes=reply.is_page or await family.still_comes())
+        finding = _after_second(reply, comes=reply.is_page or await family.still_comes())
     return SecondLogin(finding=finding, last_login=None if second.user is None else second.user.last_login)
 
 
-def _after_second(reply: Reply, dead: Reply | None, *, comes: bool) -> CheckFinding:
+def _after_second(reply: Reply, *, comes: bool) -> CheckFinding:
     """Return what the answer to the first token shows, which was sent after the second login.
 
     Args:
         reply: the answer.
-        dead: the answer to a made-up token, if it was asked.
         comes: whether the list comes with a valid token.
     """
     if reply.is_page:
         return good("second_login", "a second login leaves the first token valid", _SECOND_MEANS)
-    is_as_dead = dead is not None and (reply.outcome, reply.status) == (dead.outcome, dead.status)
-    if comes and (reply.outcome is Outcome.UNAUTHORIZED or (reply.outcome in _DEAD and is_as_dead)):
+    if comes and reply.outcome is Outcome.UNAUTHORIZED:
         return warning(
             "second_login",
             "a second login ends the token of the first",

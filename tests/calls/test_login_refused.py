@@ -80,16 +80,3 @@ async def test_a_customer_who_is_refused_with_a_success_status(sandbox):
     """A customer's login that is answered with 200 and an error of CareCloud is a refused login."""
     sandbox.faults.add("POST /tokens/{token_id}/actions/login", status=200, body=REFUSED, times=None)
     assert (await refusal(sandbox, sandbox.customer_session())).login_refused
-
-
-async def test_a_dead_device_token_that_is_refused_with_a_success_status(sandbox):
-    """A customer who logs in again on a device whose token is dead gets a new one."""
-    session = sandbox.customer_session()
-    async with CareCloud("x.example.com", auth=session, transport=sandbox.transport()) as client:
-        await client.login()
-        await client.logout()
-        sandbox.revoke_all()
-        for dead in ("POST /tokens/{token_id}/actions/login", "GET /customers"):
-            sandbox.faults.add(dead, status=200, body=REFUSED, times=1)
-        state = await client.login()
-        assert (await client.customers.me()).customer_id == state.customer_id

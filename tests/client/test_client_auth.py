@@ -88,23 +88,6 @@ async def test_the_token_goes_to_the_project_only(family, url):
     assert sandbox.logins == 0
 
 
-async def test_a_dead_token_that_is_refused_without_a_body(family):
-    """Some servers send their 401 so: a read is replayed with a new token, as a call of the SDK; a write is not."""
-    sandbox = Sandbox(5)
-    statuses = {"GET": [401, 200], "POST": [401]}
-
-    def answer(request):
-        return family.Response(statuses[request.method].pop(0))
-
-    async with (
-        connect(sandbox, family) as client,
-        family.AsyncClient(transport=family.MockTransport(answer), auth=client.auth) as http,
-    ):
-        assert (await http.get(f"https://{HOST}/customers")).status_code == 200
-        assert (await http.post(f"https://{HOST}/customers")).status_code == 401
-    assert sandbox.logins == 2
-
-
 async def test_a_redirect_elsewhere_goes_without_the_token(family):
     """A server that redirects to another host does not pass the token on."""
     sandbox = Sandbox(5)

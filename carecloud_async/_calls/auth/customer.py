@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from carecloud_async._base.codec import Malformed, list_of
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import secret_text
-from carecloud_async._calls.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken, may_mean_dead_token
+from carecloud_async._calls.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken
 from carecloud_async._calls.auth.provider import AuthProvider, Send, digest, require_instance, session_over
 from carecloud_async._calls.auth.secret import masked, require_text
 from carecloud_async._calls.auth.token import Token, read_text
@@ -69,14 +69,14 @@ class CustomerLogin(AuthProvider):
             except AuthenticationError as error:
                 # Either the device token is dead or the customer is refused: only a new token can tell. A token that
                 # still serves a customer is not replaced for a wrong password.
-                if not may_mean_dead_token(error) or await customer_served(send, previous) is not None:
+                if error.status != 401 or await customer_served(send, previous) is not None:
                     raise
         device_token = await self.device.create(send)
         try:
             return await self._log_in(send, device_token)
         except AuthenticationError as error:
             # The new token may have been revoked meanwhile. A wrong password is not sent twice: accounts get locked.
-            if not may_mean_dead_token(error) or not await self.device.has_lost(send, device_token):
+            if error.status != 401 or not await self.device.has_lost(send, device_token):
                 raise
         return await self._log_in(send, await self.device.create(send))
 
@@ -90,10 +90,6 @@ class CustomerLogin(AuthProvider):
             bearer=device_token.value,
         )
         return evolve(device_token, customer_id=read_text(data, "customer_id", where="the customer login's response"))
-
-    async def is_dead(self, send: Send, token: Token) -> bool:
-        """Return whether the device token serves no customer any more; see `AuthProvider.is_dead`."""
-        return await customer_served(send, token) is None
 
     async def revoke(self, send: Send, token: Token) -> None:
         """Log the customer out; the device token stays valid (`POST /tokens/{token_id}/actions/logout`)."""
@@ -256,7 +252,7 @@ async def customer_served(send: Send, token: Token) -> str | None:
     try:
         data = await send("GET", "/customers", bearer=token.value)
     except AuthenticationError as error:
-        if error.status < 300 or error.status in {401, 403, 404}:
+        if error.status in {401, 403, 404}:
             return None
         raise
     try:

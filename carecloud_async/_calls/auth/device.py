@@ -21,11 +21,6 @@ DEVICE_EXAMPLE = 'Device(device_id="…", device_system="…", device_name="…"
 SETUP_EXAMPLE = 'DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False)'
 
 
-def may_mean_dead_token(error: AuthenticationError) -> bool:
-    """Return whether a refusal may be about the token: a 401, or an error with a success status."""
-    return error.status < 300 or error.status == 401
-
-
 class _RandomId(str):
     """A generated device id, which only the process that drew it and those forked from it can know.
 
@@ -155,7 +150,7 @@ class DeviceToken(AuthProvider):
         try:
             await send("PUT", "/tokens/{token_id}", json=self._setup(), path_params=path_params, bearer=token.value)
         except CareCloudError as error:
-            return isinstance(error, AuthenticationError) and may_mean_dead_token(error)
+            return isinstance(error, AuthenticationError) and error.status == 401
         return False
 
     def _setup(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from attrs import evolve
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.collector import Collector
-from carecloud_async._calls.auth.login_backoff import LoginBackoff, RenewalBackoff, TokenDoubts, is_refusal
+from carecloud_async._calls.auth.login_backoff import LoginBackoff, RenewalBackoff, is_refusal
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
 from carecloud_async._calls.auth.renewal import (
     CONFLICT_SECONDS,
@@ -69,7 +69,6 @@ class TokenManager:
         self._login_backoff = LoginBackoff(clock)
         self._renewal_backoff = RenewalBackoff()
         self._rules = RenewalRules(clock, of_device=self._of_device)
-        self._doubts = TokenDoubts(clock)
         #: Tokens whose logout has not been answered yet, oldest first.
         self._to_log_out: list[Token] = []
 
@@ -93,11 +92,6 @@ class TokenManager:
     def ended(self) -> bool:
         """Whether the identity's session has ended until the next `log_in`."""
         return isinstance(self._state, Ended)
-
-    @property
-    def renewal_is_harmless(self) -> bool:
-        """Whether a renewal costs no more than a login: a device's new token ends the old one, which may be good."""
-        return not self._of_device and self.provider.renewable
 
     def adopt(self, provider: AuthProvider) -> None:
         """Take over an equal identity's newer settings; credentials refused before may be right now."""
@@ -146,21 +140,25 @@ class TokenManager:
                 raise copy_for_caller(refresh.error)
             # The leader was cancelled, or its single attempt failed and no token is left: begin again.
 
-    async def may_renew(self, token: Token, operation: str, *, again: bool) -> bool:
-        """Return whether another token may cure a 401, after a short pause if need be; see `RenewalRules.may_renew`."""
+    def may_renew(self, token: Token, operation: str) -> bool:
+        """Return whether another token may cure a 401; see `RenewalRules.may_renew`."""
         active = self._active()
         if active is not None and active.token.value != token.value:
             return True  # it is there already, and costs no login
-        return await self._rules.may_renew(token, operation, again=again)
+        return self._rules.may_renew(token, operation)
 
     def is_from_store(self, token: Token) -> bool:
         """Return whether a token was taken from the store, so that it may be as old as one that was refused."""
         active = self._active()
         return active is not None and active.from_store and active.token.value == token.value
 
-    async def may_have_died(self, stored: Token, operation: str) -> bool:
-        """Return whether a refused token of the store is to be replaced; see `TokenRefresher.may_have_died`."""
-        return await self._refresher.may_have_died(stored, was_allowed=self._doubts.was_allowed(operation))
+    def may_have_died(self, operation: str) -> bool:
+        """Return whether a refused token of the store may be as dead as the one before it, and is to be replaced.
+
+        That of a device may be good, if the operation was never allowed: the call may need a customer, and a new token
+        would end that of other workers.
+        """
+        return not self._of_device or self._rules.was_served(operation)
 
     def on_fresh_token_refused(self, token: Token, operation: str) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
@@ -175,47 +173,6 @@ class TokenManager:
     def on_token_accepted(self, operation: str) -> None:
         """Remember that the server accepted a token for an operation: its next 401 causes a renewal again."""
         self._rules.on_accepted(operation)
-
-    def may_be_dead(self, token: Token, operation: str) -> bool:
-        """Return whether a refusal of an operation may be about its token, so that another one is worth a try."""
-        active = self._active()
-        if active is None or not self.provider.renewable:
-            return False
-        return active.token.value != token.value or self._doubts.may_be_dead(active, operation)
-
-    async def replace(self, doubted: Token) -> Token | None:
-        """Return another token than one that may be dead, which stays in use if there is none.
-
-        For a device the server is asked first, since a new token would end a good one.
-
-        Raises:
-            CareCloudError: the token of a customer is dead, and the login failed.
-        """
-        while self._refresh is not None:
-            await self._refresh.done.wait()
-        active = self._active()
-        if active is None or active.token.value != doubted.value:
-            return None if active is None else active.token
-        if self._of_device:
-            return await self.get(rejected=doubted) if await self._refresher.is_dead(doubted) else None
-        try:
-            await self._login_backoff.check(self._read_credentials_fingerprint)
-            if self._refresh is not None or self._active() is not active:  # meanwhile another call has begun to renew
-                return await self.replace(doubted)
-            renewed = await self._run_as_leader(active, rejected=doubted.value)
-        except CareCloudError:
-            return None
-        return None if renewed.token.value == doubted.value else renewed.token
-
-    def on_operation_allowed(self, operation: str, token: Token, *, cured: bool) -> None:
-        """Remember that CareCloud carried an operation out, and whether that took another token; see `replace`."""
-        self._doubts.on_allowed(operation, token.value)
-        if cured:
-            self._doubts.on_cured()
-
-    def on_replaced_in_vain(self, operation: str, token: Token) -> None:
-        """Remember that an operation is refused with another token too, or that there was none."""
-        self._doubts.on_useless(operation, token.value)
 
     async def log_in(self) -> Token:
         """Log in now, even if there is a token: the server checks the credentials.
@@ -330,11 +287,8 @@ class TokenManager:
                 )
         return None
 
-    async def _run_as_leader(
-        self, active: ActiveToken | None, *, forced: bool = False, rejected: str | None = None
-    ) -> ActiveToken:
-        rejected = rejected or self._rejected
-        refresh = self._refresh = Refresh(forced=forced, retry=active is None, rejected=rejected)
+    async def _run_as_leader(self, active: ActiveToken | None, *, forced: bool = False) -> ActiveToken:
+        refresh = self._refresh = Refresh(forced=forced, retry=active is None, rejected=self._rejected)
         try:
             with sent_logins.collect() as refresh.logins:
                 await self._run(refresh, active)

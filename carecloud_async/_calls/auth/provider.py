@@ -164,14 +164,6 @@ class AuthProvider(ABC):
     async def revoke(self, send: Send, token: Token) -> None:  # noqa: B027  (optional)
         """Log out at the server. By default nothing is sent and the token is only discarded."""
 
-    async def is_dead(self, send: Send, token: Token) -> bool:
-        """Return whether a token is dead, for identities with a device, whose new token would end a good old one.
-
-        It is called after a refusal that may be about the token. By default nothing is sent, and the answer is no.
-        """
-        del send, token
-        return False
-
     async def credentials_fingerprint(self) -> str | None:
         """Return a value that changes when the credentials do, for identities that fetch theirs at each login.
 

@@ -199,23 +199,6 @@ class TokenRefresher:
             previous = Token(stored.value) if stored is not None and stored.value != rejected else current
             return await self._obtain_and_save(rejected=None, previous=previous, retry=True)
 
-    async def is_dead(self, token: Token) -> bool:
-        """Return whether the server says that a token is dead; `False` if it cannot be asked."""
-        try:
-            return await self.provider.is_dead(self._begin_login(False), token)
-        except CareCloudError:
-            return False
-
-    async def may_have_died(self, stored: Token, *, was_allowed: bool) -> bool:
-        """Return whether a refused token of the store may be as dead as the one before it, and a new one be obtained.
-
-        The server can be asked whether a token serves a customer. That of a device without one is dead if the operation
-        was allowed before; otherwise the call may need a customer, and a new token would end that of other workers.
-        """
-        if self.provider.device_key is None:
-            return True
-        return await self.is_dead(stored) if self.provider.requires_relogin else was_allowed
-
     async def find_token(self) -> Token | None:
         """Return the token that this identity has without a login, if any."""
         if not self.provider.renewable:

@@ -72,7 +72,6 @@ _UNREAD_ERROR = b'{"error": {}}'
 _IN_FRONT = "something in front of CareCloud answered"
 
 _TOO_MANY = 429
-_REFUSED = (TokenVerdict.REFUSED, TokenVerdict.DOUBTED)
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {_TOO_MANY: FailureKind.THROTTLED}
 
 
@@ -87,7 +86,7 @@ class Attempt:
 
     Attributes:
         sent: whether the request may have had an effect: true from the moment of sending, false again after a refusal
-            that is due to the token, or may be.
+            that is due to the token.
         headers: the headers of the last response, whatever its status.
     """
 
@@ -116,12 +115,7 @@ class Attempt:
     ) -> None:
         self._call = report.call
         on_wait = partial(report.notify, "login_awaited")
-        operation = report.call.operation
-        self._use = (
-            None
-            if tokens is None
-            else TokenUse(tokens, operation.title, repeatable=operation.safe_to_repeat, on_wait=on_wait)
-        )
+        self._use = None if tokens is None else TokenUse(tokens, report.call.operation.title, on_wait=on_wait)
         self._report = report
         self._turns = turns
         self._clock = clock
@@ -167,7 +161,7 @@ class Attempt:
                 if use is None:
                     break
                 verdict = token_verdict(response.status_code, _body(response, http.http_library) or b"")
-                self.sent = verdict not in _REFUSED  # such a request had no effect
+                self.sent = verdict is not TokenVerdict.REFUSED  # such a request had no effect
                 token = await use.after(verdict)
                 if token is None:
                     break
