@@ -14,6 +14,7 @@ from carecloud_async import (
     AuthenticationError,
     CareCloud,
     MemoryTokenStore,
+    OutcomeUnknownError,
     ResponseError,
     RetryPolicy,
     Token,
@@ -198,11 +199,23 @@ def in_other_words(body, requests):
     )
 
 
-@pytest.mark.parametrize("body", [b" <html>Log in", b"", b'{"message": "Unauthorized"}'])
-async def test_a_401_without_carecloud_s_error_renews_no_token(body):
-    """A proxy that wants a password of its own writes a 401 too: another token is none of its business."""
+@pytest.mark.parametrize("body", [b"", b"Unauthorized", b'{"message": "Unauthorized"}'])
+async def test_a_401_without_carecloud_s_error_renews_the_token_of_a_read(body):
+    """A 401 that is no page renews the token: a read is sent again, a write is not, as the answer may be a proxy's."""
     requests = []
     async with in_other_words(body, requests) as client:
+        assert (await client.customers.get("x")).customer_id == "x"
+    assert requests == ["GET", "GET"]
+    async with in_other_words(body, requests) as client:
+        with pytest.raises(OutcomeUnknownError):
+            await client.cards.assign_free_card(card_type_id="t", customer_id="c")
+    assert requests == ["GET", "GET", "POST"]
+
+
+async def test_a_page_with_401_renews_no_token():
+    """A proxy that wants a password of its own writes a page: another token is none of its business."""
+    requests = []
+    async with in_other_words(b" <html>Log in", requests) as client:
         with pytest.raises(ResponseError):
             await client.customers.get("x")
     assert requests == ["GET"]

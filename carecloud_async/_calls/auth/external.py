@@ -38,7 +38,8 @@ class ExternalClientAuth(AnyAuth):
         self._check_client()
         await request.aread()  # a streamed body cannot be sent again
         # The URL of a user's own request may contain a token.
-        use = TokenUse(self._manager, f"{request.method} of a client of your own")
+        only_reads = request.method in {"GET", "HEAD"}
+        use = TokenUse(self._manager, f"{request.method} of a client of your own", repeatable=only_reads)
         token: Token | None = await use.first()
         while token is not None:
             request.headers["Authorization"] = f"Bearer {token.value}"

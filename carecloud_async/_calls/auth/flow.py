@@ -21,6 +21,7 @@ class TokenVerdict(Enum):
 
     ACCEPTED = auto()  #: CareCloud took it, even if it refused the request for another reason
     REFUSED = auto()  #: CareCloud answered 401
+    UNREADABLE_401 = auto()  #: a 401 that is no page and lacks CareCloud's error: a read may be sent with a new token
     NONE = auto()  #: something in front of CareCloud answered
 
 
@@ -34,7 +35,8 @@ def token_verdict(status: int, body: bytes) -> TokenVerdict:
     if 200 <= status <= 299:
         return TokenVerdict.ACCEPTED
     if refusal(body) is None:
-        return TokenVerdict.NONE
+        is_page = body.lstrip()[:1] == b"<"
+        return TokenVerdict.UNREADABLE_401 if status == UNAUTHORIZED and not is_page else TokenVerdict.NONE
     return TokenVerdict.REFUSED if status == UNAUTHORIZED else TokenVerdict.ACCEPTED
 
 
@@ -49,23 +51,26 @@ class TokenUse:
     Args:
         manager: the identity's tokens.
         operation: the method and path template of the call.
+        repeatable: whether the call may be sent twice although the first request may have had an effect.
         on_wait: see `TokenManager.get`.
 
     Attributes:
         renewals: how often another token was taken after a 401.
     """
 
-    __slots__ = ("_from_store", "_manager", "_on_wait", "_operation", "_token", "renewals")
+    __slots__ = ("_from_store", "_manager", "_on_wait", "_operation", "_repeatable", "_token", "renewals")
 
     def __init__(
         self,
         manager: TokenManager,
         operation: str,
         *,
+        repeatable: bool = False,
         on_wait: Callable[[object], None] | None = None,
     ) -> None:
         self._manager = manager
         self._operation = operation
+        self._repeatable = repeatable
         self._token: Token | None = None
         self._on_wait = on_wait
         self._from_store = False  # whether the token that was taken after a 401 is of the store
@@ -87,7 +92,8 @@ class TokenUse:
         Args:
             verdict: what the last answer says about the token.
         """
-        if verdict is TokenVerdict.REFUSED:
+        is_read_again = self._repeatable and self._manager.renewal_is_harmless
+        if verdict is TokenVerdict.REFUSED or (verdict is TokenVerdict.UNREADABLE_401 and is_read_again):
             return await self.renew() if self.may_replay() else None
         if verdict is TokenVerdict.ACCEPTED and self._token is not None:
             self._manager.on_token_accepted(self._operation)

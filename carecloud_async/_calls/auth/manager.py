@@ -93,6 +93,11 @@ class TokenManager:
         """Whether the identity's session has ended until the next `log_in`."""
         return isinstance(self._state, Ended)
 
+    @property
+    def renewal_is_harmless(self) -> bool:
+        """Whether a renewal costs no more than a login: a device's new token ends the old one, which may be good."""
+        return not self._of_device and self.provider.renewable
+
     def adopt(self, provider: AuthProvider) -> None:
         """Take over an equal identity's newer settings; credentials refused before may be right now."""
         if provider != self.provider:

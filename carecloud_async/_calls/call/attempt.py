@@ -115,7 +115,12 @@ class Attempt:
     ) -> None:
         self._call = report.call
         on_wait = partial(report.notify, "login_awaited")
-        self._use = None if tokens is None else TokenUse(tokens, report.call.operation.title, on_wait=on_wait)
+        operation = report.call.operation
+        self._use = (
+            None
+            if tokens is None
+            else TokenUse(tokens, operation.title, repeatable=operation.safe_to_repeat, on_wait=on_wait)
+        )
         self._report = report
         self._turns = turns
         self._clock = clock
