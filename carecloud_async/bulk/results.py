@@ -17,7 +17,6 @@ from attrs import frozen
 
 from carecloud_async._base.runs import UNWRITABLE, partial_path, publish, reason_of
 from carecloud_async._base.runtime.durable_files import create_private, is_same_file
-from carecloud_async._lists.export.errors import missing_extra
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.storage.urls import is_url
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError
@@ -91,7 +90,6 @@ def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFil
     if local is not None:
         split_suffix(local.name)
     for file in files:
-        split_suffix(file.path.name)
         require_writable(file.path)
     _require_different(
         {"the source": local, "journal": options.journal, "results": options.results, "rejects": options.rejects}
@@ -176,12 +174,11 @@ def write_rows(path: Path, rows: Rows, names: Sequence[str], *, dialect: Dialect
 
 
 def require_place(source: Any, results: Path) -> None:
-    """Check that results can be written in a format of exports, and do not replace their source. Blocks.
+    """Check that results can be written, and do not replace their source. Blocks.
 
     Raises:
         BadSourceError: they cannot, or would.
     """
-    split_suffix(results.name)
     origin = path_of(source)
     if origin is not None and not is_url(origin) and is_same_file(origin, results):
         raise BadSourceError(f"{results}: results and the source are the same file")
@@ -189,11 +186,12 @@ def require_place(source: Any, results: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Check that a file can be written, before anything is sent.
+    """Check that a file of rows can be written, before anything is sent.
 
     Raises:
-        BadSourceError: it cannot.
+        BadSourceError: it cannot, or its suffix names no format.
     """
+    split_suffix(path.name, formats=tuple(_WRITERS))
     if not path.parent.is_dir():
         raise BadSourceError(f"{path}: the folder does not exist: make it first")
     if path.is_dir():
@@ -253,26 +251,6 @@ def _write_jsonl(stream: BinaryIO, rows: Rows, _names: Sequence[str], _dialect: 
         stream.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def _write_parquet(stream: BinaryIO, rows: Rows, names: Sequence[str], _dialect: Dialect) -> None:
-    try:
-        import pyarrow  # an extra
-        import pyarrow.parquet
-    except ImportError:
-        raise missing_extra(".parquet", "parquet") from None
-    schema = pyarrow.schema([(name, pyarrow.string()) for name in names])
-    with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
-        batch: list[dict[str, Any]] = []
-        for values, outcome in rows:
-            texts = {name: _text(value) for name, value in {**values, **outcome}.items()}
-            batch.append(
-                {name: text and text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
-            )
-            if len(batch) >= 1000:
-                writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
-                batch = []
-        writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
-
-
 def _joined(value: Any) -> str:
     return "; ".join(value) if isinstance(value, list) else value or ""
 
@@ -286,5 +264,4 @@ def _text(value: Any) -> str | None:
 _WRITERS: Final[Mapping[str, Callable[[BinaryIO, Rows, Sequence[str], Dialect], None]]] = {
     ".csv": _write_csv,
     ".jsonl": _write_jsonl,
-    ".parquet": _write_parquet,
 }

@@ -30,7 +30,7 @@ def duplicates(
         ),
     ],
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", help="The file of the groups: .csv, .jsonl or .parquet.")
+        str, typer.Option("-o", "--output", metavar="FILE", help="The file of the groups: .csv or .jsonl.")
     ],
     filters: Filters = None,
     of: Of = None,

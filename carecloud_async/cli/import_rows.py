@@ -117,7 +117,7 @@ class ImportOptions:
     ] = False
     results: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write all rows with their outcomes to FILE: .csv, .jsonl or .parquet."),
+        typer.Option(metavar="FILE", help="Write all rows with their outcomes to FILE: .csv or .jsonl."),
     ] = None
     rejects: Annotated[
         str | None,

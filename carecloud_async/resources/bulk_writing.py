@@ -113,7 +113,7 @@ class BulkWriting(Resource):
             blank: an empty cell `keep`s the field as the server has it, or `clear`s it (null). In JSONL and mappings
                 null is null.
             if_unchanged: a row whose `last_change` is older than the server's is a `conflict`.
-            results: a file of any export format: the source's columns, then `outcome`, `record_id`, `changed_fields`
+            results: a `.csv` or `.jsonl` file: the source's columns, then `outcome`, `record_id`, `changed_fields`
                 and `reasons`, in the order of the rows.
             rejects: a file in the source's columns with the refused rows only.
             journal: where the run is kept while it lasts; beside a local source or the results if left out. Rows from

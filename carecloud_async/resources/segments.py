@@ -86,7 +86,7 @@ class Segments(Resource, call="segments"):
             allow_empty: let a mirror of a source without rows remove all members.
             allow_unreadable: let a mirror remove members although rows have no key, or one that cannot be looked up:
                 these customers may be meant.
-            results: a file of any export format with a line for each row: the source's columns, then `line`, `outcome`
+            results: a `.csv` or `.jsonl` file with a line for each row: the source's columns, then `line`, `outcome`
                 (`added`, `removed`, `unchanged`, `unknown` or `refused`), `record_id` and `reasons`. A mirror adds a
                 line for each customer whom it removes.
             dry_run: read everything and write nothing.

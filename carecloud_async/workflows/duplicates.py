@@ -23,7 +23,6 @@ from carecloud_async.bulk.dates import ZERO_DATE
 from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_writable, write_rows
-from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.comparisons.temporary import read_list
@@ -103,7 +102,7 @@ async def find_duplicates(
         listing: the list, with its filters: `client.customers.list()`.
         by: the values: fields (`email`, or dotted), several joined by `+` (`name+birthdate`); `name` is first and last
             name.
-        file: a new file of any export format (`.csv`, `.jsonl`, `.parquet`), one line a record.
+        file: a new file (`.csv` or `.jsonl`, also with `.gz` or `.zst`), one line a record.
         most_shared: the number of records above which a value is not a person's, such as the telephone of a shop.
         plan: whether the file says what customers have.
 
@@ -121,7 +120,6 @@ async def find_duplicates(
     if not keys:
         raise ConfigurationError("by is empty: name at least one field, such as email")
     target = Path(file)
-    split_suffix(target.name)
     await run_in_thread(partial(require_writable, target))
     clock = client._caller.context.clock
     began = clock.monotonic()

@@ -62,7 +62,7 @@ async def test_a_wrong_value_in_a_list_of_objects_refuses_its_row(client, tmp_pa
     assert read(results)[1]["reasons"] == [f"plu_ids: {reason}"]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 async def test_results_of_a_lone_surrogate(client, tmp_path, suffix):
     """Results and rejects are UTF-8 also when the source has half a surrogate, and can be given again."""
     source, results, rejects = tmp_path / "c.jsonl", tmp_path / f"r.{suffix}", tmp_path / f"bad.{suffix}"

@@ -66,7 +66,7 @@ async def test_results_hold_the_row_the_outcome_and_the_changed_fields(client, s
     assert not list(tmp_path.glob(".*"))  # the journal is gone
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "jsonl.gz"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "jsonl.gz"])
 async def test_results_in_every_format(client, tmp_path, suffix):
     """Results and rejects are written in the format of their suffix."""
     results = tmp_path / f"results.{suffix}"
@@ -77,6 +77,14 @@ async def test_results_in_every_format(client, tmp_path, suffix):
     )
     assert counts(again) == {"unchanged": 1, "refused": 1}
     assert results.stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["results", "rejects"])
+async def test_results_are_no_parquet(client, sandbox, tmp_path, name):
+    """Parquet is a format of sources only: a file of results says which it may have, before anything is sent."""
+    with pytest.raises(ConfigurationError, match=r"by the suffix: \.csv, \.jsonl; \.gz or"):
+        await client.customers.bulk_write(people(1), match="email", **{name: tmp_path / "r.parquet"})
+    assert sandbox.count("POST /customers") == 0
 
 
 async def test_modes(client):

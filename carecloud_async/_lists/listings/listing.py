@@ -366,7 +366,7 @@ class Listing(NotAList, Generic[T]):
             columns: column → field, as for `bulk_write`.
             ignore_columns: columns to pass over.
             only_file: pass over records that no row has: the source holds a part of the list.
-            results: a file of any export format with a line for each row, and for each record without one: the source's
+            results: a `.csv` or `.jsonl` file with a line for each row, and for each record without one: the source's
                 columns, then `line`, `outcome`, `record_id`, `changed_fields` and `reasons`.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -36,7 +36,7 @@ _WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"})
 _WORKBOOK_MARKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
-def split_suffix(name: str) -> tuple[str, str]:
+def split_suffix(name: str, *, formats: Sequence[str] = (".csv", ".jsonl", ".parquet")) -> tuple[str, str]:
     """Return the format's suffix of a file's name, and that of its compression.
 
     Raises:
@@ -48,10 +48,10 @@ def split_suffix(name: str) -> tuple[str, str]:
     suffix = ".jsonl" if suffix == ".ndjson" else suffix
     if suffix in _WORKBOOKS:
         raise workbook(os.path.basename(name))
-    if suffix not in {".csv", ".jsonl", ".parquet"} or (suffix == ".parquet" and packing):
+    if suffix not in formats or (suffix == ".parquet" and packing):
         raise BadSourceError(
-            f"{os.path.basename(base)[:100]}: name the format by the suffix: .csv, .jsonl or .parquet, the first two "
-            "also with .gz or .zst"
+            f"{os.path.basename(base)[:100]}: name the format by the suffix: {', '.join(formats)}; .gz or .zst "
+            "may follow the first two"
         )
     return suffix, packing
 
