@@ -38,6 +38,18 @@ async def test_results_and_rejects_are_sources(client, tmp_path, suffix):
     assert counts(await client.customers.bulk_write(files[1], **arguments)) == {"refused": 1}
 
 
+async def test_a_stray_quotation_mark_that_joins_rows(client, tmp_path):
+    """Rows that two stray quotation marks join to one cell are refused; a cell of many lines of text is taken."""
+    source, results = tmp_path / "c.csv", tmp_path / "r.csv"
+    lines = [f"a{one}@example.com,A,en" for one in range(30)]
+    lines[2], lines[27] = 'a2@example.com,"A,en', 'a27@example.com,A",en'
+    text = "a line, and a half\n" * 10 + "a line\n" * 20
+    source.write_text("\n".join([HEADER.strip(), *lines, f'b@example.com,"{text}",en']))
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, dry_run=True)
+    assert counts(report) == {"created": 5, "refused": 1}
+    assert read(results)[2]["reasons"] == "a quotation mark opened in line 4 is not closed: lines 4 to 29 are one row"
+
+
 async def test_the_line_that_is_not_utf8(client, tmp_path):
     """The error of a file in another encoding names the first line that is not UTF-8."""
     source = tmp_path / "c.csv"
