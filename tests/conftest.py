@@ -18,7 +18,12 @@ TESTS = Path(__file__).parent
 SHARED = TESTS.parents[1] / "shared"
 
 #: What one worker runs for longest begins first, so that the others do not wait for it at the end.
-_LONGEST = ("tests/project/", "tests/workflows/test_workflow_dossier.py", "tests/pipelines/test_dlt.py")
+_LONGEST = (
+    "tests/bulk/test_bulk_kills.py",
+    "tests/project/",
+    "tests/workflows/test_workflow_dossier.py",
+    "tests/pipelines/test_dlt.py",
+)
 #: Skips that CI lets no test take: it has installed everything.
 _FORBIDDEN = ("is not installed", "could not import", "is not here", "is not running")
 #: Skips for want of the vendor's description; allowed only where it is absent.

@@ -6,7 +6,7 @@ import time
 
 from bulk_tools import SOURCE
 
-from carecloud_async import CareCloud, RetryPolicy
+from carecloud_async import CareCloud, RetryPolicy, Timeout
 from carecloud_async.sandbox import Sandbox
 
 
@@ -25,11 +25,21 @@ class FastClock:
 
 async def main(url, source, results, match):
     client = CareCloud(
-        url, auth=Sandbox(customers=0).credentials(), clock=FastClock(), retry=RetryPolicy(attempts=2), rate_limit=None
+        url,
+        auth=Sandbox(customers=0).credentials(),
+        clock=FastClock(),
+        retry=RetryPolicy(attempts=2),
+        rate_limit=None,
+        timeout=Timeout(read=15),
     )
     async with client:
         report = await client.customers.bulk_write(
-            source, match=None if match == "none" else match, defaults=SOURCE, results=results, resume=True
+            source,
+            match=None if match == "none" else match,
+            defaults=SOURCE,
+            results=results,
+            resume=True,
+            settle=30,
         )
     sys.stdout.write(f"{report.created} {report.updated} {report.unchanged} {report.refused} {report.unknown}\n")
 

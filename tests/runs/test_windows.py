@@ -65,7 +65,7 @@ def test_a_file_is_held_sealed_and_removed(tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.anyio
+@pytest.mark.asyncio  # trio itself asks for the platform while it runs
 @pytest.mark.usefixtures("windows")
 async def test_an_import_leaves_nothing_of_a_run_behind(tmp_path):
     """The same file is imported a second time, as after any run that has ended."""
