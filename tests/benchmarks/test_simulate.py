@@ -102,6 +102,7 @@ def test_a_fault_that_no_seed_finds_is_covered(tmp_path, monkeypatch, continues)
             assert first.get("rows") == 1
 
 
+@pytest.mark.thorough
 def test_a_fault_is_found_and_its_story_printed():
     """With a known fault put back, a seed fails, and its story says which promise broke and how to play it again."""
     fault = next(one for one in KNOWN if one.name == "files are published by hard links alone")
@@ -110,6 +111,7 @@ def test_a_fault_is_found_and_its_story_printed():
     assert "is stuck" in what
 
 
+@pytest.mark.thorough
 def test_seeds_replay_the_same():
     """Two processes that play the same seeds see the same events, to the last one."""
     digests = {re.search(r"digest (\w+)", simulate("--seeds", "0-6", "--brief").stdout)[1] for _ in range(2)}

@@ -217,7 +217,7 @@ async def test_no_bit_of_a_state_that_changes_tells_a_deletion(sandbox, tmp_path
         assert state.read_bytes() == damaged
 
 
-@pytest.mark.parametrize("rounds", [3, *variants(100)])
+@pytest.mark.parametrize("rounds", variants(3, 100))
 def test_runs_at_once_do_not_destroy_a_state(sandbox, tmp_path, rounds, anyio_backend):
     """Three processes write changes with one state: each takes its turns, and is refused as such in between."""
     target, state = tmp_path / "c.jsonl", tmp_path / "s"

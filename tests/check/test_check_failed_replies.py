@@ -100,7 +100,7 @@ def some(names, *, quick):
     return [*names] if THOROUGH else [*names][:: len(names) // quick]
 
 
-@every("question, answer", chosen(SINGLE, NO_EVIDENCE, each=2))
+@every("question, answer", chosen(SINGLE, NO_EVIDENCE, each=1))
 async def test_a_failed_reply_accuses_nothing_and_vouches_for_nothing(question, answer):
     """What it would have shown is not known, and nothing but the way to the server is a warning or a problem."""
     match, names = QUESTIONS[question]
@@ -123,7 +123,7 @@ async def test_a_refusal_is_not_vouched_for(question, answer):
     )
 
 
-@every("answer", some(NO_EVIDENCE | REFUSALS, quick=8))
+@every("answer", some(NO_EVIDENCE | REFUSALS, quick=4))
 async def test_a_server_that_stops_in_the_middle_accuses_nothing(answer):
     """From the time when nothing comes any more, nothing is a problem of filters, sorts, tokens or empty lists."""
     stopped = once(lists, (NO_EVIDENCE | REFUSALS)[answer], after=26, times=1000)
@@ -132,7 +132,7 @@ async def test_a_server_that_stops_in_the_middle_accuses_nothing(answer):
     assert {"not known filters", "not known empty_list", "not known second_login"} <= found
 
 
-@every("answer", some(PASSING, quick=6))
+@every("answer", some(PASSING, quick=3))
 async def test_one_failed_reply_is_asked_for_again(answer):
     """A failure that passes costs one request, and leaves no finding but on the way to the server."""
     found = await said(once(of("cards"), NO_EVIDENCE[answer]))

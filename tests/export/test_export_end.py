@@ -133,7 +133,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 
 
 @pytest.mark.parametrize("state", ["", *variants("state")])
-@pytest.mark.parametrize("rounds", [3, *variants(100)])
+@pytest.mark.parametrize("rounds", variants(3, 100))
 def test_processes_that_export_to_one_file_take_turns(tmp_path, rounds, state):
     """Three at once: each is refused while another one exports, none fails otherwise, and the file is whole."""
     sandbox, target = Sandbox(customers=120, seed=1), tmp_path / "c.jsonl"

@@ -147,6 +147,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is measured as Linux tells it")
 def test_memory_does_not_grow_with_the_list(tmp_path):
     """5,000 against 100,000 customers over a socket: the peaks of the whole processes differ by less than 25 MB."""

@@ -68,6 +68,7 @@ def test_matrix(case):
 """
 
 
+@pytest.mark.thorough
 def test_what_is_more_leaves_out_what_the_quick_suite_ran_as_well(tmp_path):
     """`--more` runs marked tests, properties, and what tries more cases; tests that would do the same are left out."""
     for name in ("conftest.py", "thorough.py", "every.py"):
@@ -80,6 +81,7 @@ def test_what_is_more_leaves_out_what_the_quick_suite_ran_as_well(tmp_path):
     assert "test_once" not in done.stdout
 
 
+@pytest.mark.thorough
 def test_durations_show_what_folders_files_and_tests_cost(tmp_path):
     """`--seconds` prints the processor time of tests, with that of their child processes, also from several workers."""
     for name in ("conftest.py", "durations.py"):

@@ -292,6 +292,7 @@ def test_beside_respx(run):
     )
 
 
+@pytest.mark.thorough
 def test_the_guard_in_a_suite(run):
     """A client of another host fails its test with the fix named; a mark or an ini option allows the host."""
     code = """
