@@ -255,8 +255,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--coverage"]:
         for old in ROOT.glob(".coverage*"):
             old.unlink()
-    waits_for_disk = arguments in (["--thorough"], ["--more"])
-    with contextlib.nullcontext() if waits_for_disk else temporary_folder() as folder:
+    with temporary_folder() if arguments != ["--thorough"] else contextlib.nullcontext() as folder:
         if folder is not None:
             os.environ["TMPDIR"] = folder
         outcomes = run(modes[tuple(arguments)])

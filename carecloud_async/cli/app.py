@@ -107,8 +107,8 @@ def _not_loaded() -> None:
     """Stand for a command in the help of the group."""
 
 
-for _name, (_, _, _line) in _COMMANDS.items():
-    app.command(_name, cls=Command, short_help=_line)(_not_loaded)
+for _name, _command in _COMMANDS.items():
+    app.command(_name, cls=Command, short_help=_command[2])(_not_loaded)
 
 
 #: Values of CARECLOUD_DEBUG that leave it off.

@@ -46,7 +46,7 @@ class Bills(CallKind):
     claimed_as = "purchases"
     key = "external_purchase_id"
     method: ClassVar[Any] = Purchases.send_purchase
-    id_field = "purchase_id"
+    id_field: ClassVar[str | None] = "purchase_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -159,7 +159,7 @@ class NewEvents(CallKind):
     claimed_as = "events"
     key = "external_id"
     method: ClassVar[Any] = Events.create
-    id_field = "event_id"
+    id_field: ClassVar[str | None] = "event_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -197,7 +197,7 @@ class NewOrders(CallKind):
     claimed_as = "orders"
     key = "order_number"
     method: ClassVar[Any] = Orders.create
-    id_field = "order_id"
+    id_field: ClassVar[str | None] = "order_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -221,7 +221,7 @@ class ReservedPoints(CallKind):
     claimed_as = "point_reservations"
     key = "external_id"
     method: ClassVar[Any] = PointReservations.reserve_points
-    id_field = "points_reservation_id"
+    id_field: ClassVar[str | None] = "points_reservation_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -245,7 +245,7 @@ class _NewCustomers(CallKind):
     unseen: ClassVar[tuple[str, ...]] = ("property_records", "social_network_credentials", "autologin")
     names_key = False
     method: ClassVar[Any] = Customers.create
-    id_field = "customer_id"
+    id_field: ClassVar[str | None] = "customer_id"
 
     def lane(self, body: JsonObject) -> str | None:  # noqa: ARG002
         """See `CallKind.lane`."""

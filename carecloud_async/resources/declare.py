@@ -177,10 +177,13 @@ class SubResource(Generic[R]):
         self._parent_id: str = resource._operations[0].placeholders[0]
         names = ("self", self._parent_id)
         self.__doc__ = resource.__doc__
-        self.__signature__ = inspect.Signature([Parameter(one, Parameter.POSITIONAL_ONLY) for one in names])
+        self.__signature__: inspect.Signature = inspect.Signature(
+            [Parameter(one, Parameter.POSITIONAL_ONLY) for one in names]
+        )
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.__name__, self.__qualname__ = name, f"{owner.__name__}.{name}"
+        self.__name__: str = name
+        self.__qualname__: str = f"{owner.__name__}.{name}"
 
     def __call__(self, family: Resource, /, *parent_id: str) -> R:
         if len(parent_id) != 1:
