@@ -79,7 +79,7 @@ async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWri
         CareCloudError: the server is away or refuses the client.
     """
     if not options.dry_run:
-        family.caller.require_writable(f"{family.facts.name}.bulk_write")
+        family.caller.refuse_if_read_only(f"{family.facts.name}.bulk_write")
     key = find_key(family.facts, options.match)
     files = await run_in_thread(partial(find_files, source, options, family=family.facts.name))
     figures = RunFigures(family.clock, options.on_progress)

@@ -135,7 +135,7 @@ async def sync(segment: Segment, customers: Family, source: Any, options: Segmen
         CareCloudError: the server cannot be reached, or refuses the client.
     """
     if not options.dry_run:
-        customers.caller.require_writable("segments.sync")
+        customers.caller.refuse_if_read_only("segments.sync")
     key = find_key(customers.facts, options.match)
     if key is None:
         raise BadSourceError("match= names the key of a customer, such as customer_id or email")

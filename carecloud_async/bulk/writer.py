@@ -99,7 +99,7 @@ class BulkWriter:
 
     async def __aenter__(self) -> Self:
         self._family.caller.context.check()
-        self._family.caller.require_writable(f"{self._family.facts.name}.bulk_writer")
+        self._family.caller.refuse_if_read_only(f"{self._family.facts.name}.bulk_writer")
         try:
             await run_in_thread(self._claims.__enter__)
             tasks = anyio.create_task_group()

@@ -75,7 +75,7 @@ class Outbox:
 
     async def __aenter__(self) -> Self:
         self._caller.context.check()
-        self._caller.require_writable("an outbox")
+        self._caller.refuse_if_read_only("an outbox")
         if self._tasks is not None:
             raise OutboxError("this outbox is open already")
         try:

@@ -104,9 +104,9 @@ class Caller:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
         if self.options.read_only and operation.outcome_matters and not operation.takes_credentials:
-            self.require_writable(f"{operation.call} ({operation.title})")
+            self.refuse_if_read_only(f"{operation.call} ({operation.title})")
 
-    def require_writable(self, name: str) -> None:
+    def refuse_if_read_only(self, name: str) -> None:
         """Raise if the view is read-only.
 
         Args:

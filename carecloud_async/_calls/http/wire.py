@@ -292,7 +292,7 @@ class Connection(asyncio.Protocol):
             return
         reply.status = status
         if self._without_body or status in (_NO_CONTENT, _NOT_MODIFIED):
-            # Many servers send a body behind a 204; it would be read as the next response (RFC 9112, 6.3).
+            # A body behind such a status would be read as the next response (RFC 9112, 6.3).
             announced = reply.header(b"transfer-encoding") or reply.header(b"content-length") not in (None, b"0")
             self.is_usable &= not announced and (self._without_body or self._parser.should_keep_alive())
             self._finish(reply)
