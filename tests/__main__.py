@@ -158,6 +158,7 @@ def temporary_folder() -> Iterator[str | None]:
         return
     # A short name: a socket in it has a path of a hundred characters at most.
     with tempfile.TemporaryDirectory(prefix="cc", dir=_MEMORY, ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o711)  # a PostgreSQL that root starts runs as another user, and has its files below
         yield folder
 
 
