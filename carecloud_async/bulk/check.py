@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 import attrs
 
+from carecloud_async._calls.call.request_line import quoted_length
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.dates import YEARS_AHEAD, ZERO_DATE
@@ -26,8 +26,6 @@ __all__ = ["RowChecker", "check_row"]
 
 #: Most bytes of a key in a URL; servers take lines of 8 kB by default.
 _LONGEST_KEY: Final = 4000
-#: Most bytes of a character in a URL: four, each as `%F0`.
-_LONGEST_QUOTED: Final = 12
 #: A whole number as tables of numbers write it.
 _WITH_DECIMALS: Final = re.compile(r"\d+[.,]0+", re.ASCII)
 _TO_THE_MINUTE: Final = re.compile(r"[\d./ -]+[ T]\d{1,2}:\d{2}")
@@ -137,8 +135,7 @@ class RowChecker:
         if key is None:
             missing = [path for path in self._key.paths if not self._key.normal(_text(given.get(path)))]
             return [f"{path}: the row has no key" for path in missing]
-        text = "".join(key)
-        is_too_long = len(text) * _LONGEST_QUOTED > _LONGEST_KEY and len(quote(text, errors="replace")) > _LONGEST_KEY
+        is_too_long = quoted_length("".join(key)) > _LONGEST_KEY
         return [f"{self._key.paths[-1]}: the key is too long to be looked up"] if is_too_long else []
 
     def _add(self, values: Mapping[str, Any], prefix: str, fields: _Fields) -> None:

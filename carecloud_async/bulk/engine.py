@@ -123,7 +123,7 @@ class Engine:
         self._times = times
         self._gate = gate or Gate(family.clock)
         self._concurrency = options.concurrency or family.caller.context.http.max_connections
-        self._slots = slots or anyio.Semaphore(self._concurrency)
+        self._slots = slots or anyio.Semaphore(self._concurrency, fast_acquire=True)
         self._records = RecordWrites(family, key=key, options=options, concurrency=self._concurrency)
         self._held = HeldKeys(
             claims,

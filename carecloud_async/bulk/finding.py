@@ -7,13 +7,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._calls.call.request_line import quoted_length
 from carecloud_async.bulk.family import Family, FoundRecords, Key
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.pages import TakenError, TooManyError, lines_of, read_all, read_some, sample
@@ -274,7 +274,7 @@ class Finder:
             yield part
 
     def _cost(self, values: Sequence[str]) -> int:
-        return len(self.key.filter or "") + 8 + len(quote(values[-1], safe=""))
+        return len(self.key.filter or "") + 8 + quoted_length(values[-1])
 
     # the whole list
 

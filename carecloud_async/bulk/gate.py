@@ -86,11 +86,12 @@ class Gate:
                 return
 
     def _learn(self, answers: Sequence[Answer], began: float) -> None:
-        now = self._clock.monotonic()
+        now, was_narrow = self._clock.monotonic(), self.is_narrow
         if any(isinstance(one, RowResult) and one.outcome in _WRITTEN for one in answers):
             self.is_narrow, self._lost, self._written_at = False, 0, now
         elif any(isinstance(one, Lost) for one in answers) and self._written_at <= began:
             self._lost = self._lost + 1 if self.is_narrow else 0
             self.is_narrow, self._tried_at = True, now + min(2.0**self._lost - 1, _LONGEST)
-        self._changed.set()
-        self._changed = anyio.Event()
+        if was_narrow:  # otherwise none waits
+            self._changed.set()
+            self._changed = anyio.Event()

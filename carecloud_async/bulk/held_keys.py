@@ -113,9 +113,10 @@ class HeldKeys:
             if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):
                 others.append(write)
                 continue
-            is_new = not claimed.new.isdisjoint(asked[write.id])
+            if not claimed.new.isdisjoint(asked[write.id]):
+                write = _let_go(write)
             is_doubted = not self._doubted.isdisjoint(asked[write.id])
-            ready.append(attrs.evolve(_let_go(write) if is_new else write, is_doubted=is_doubted))
+            ready.append(attrs.evolve(write, is_doubted=True) if is_doubted else write)
             self._row_of.update(dict.fromkeys(asked[write.id], write.row))
             self._keys.setdefault(write.row, {})[write.id] = {*asked[write.id]}
         self._free(claimed.busy)

@@ -47,6 +47,9 @@ class RecordWrites:
         self._options = options
         self._finder = None if key is None else Finder(family, key, concurrency=concurrency)
         self._has_list = False
+        # Of a row that the list does not have, only these are certain of more than that it has to be looked up.
+        needs_list = key is not None and key.needs_list
+        self._decides_unlisted = options.dry_run or options.mode == "update" or needs_list
         self.shows_lost_creates: bool = key is not None and (
             options.mode == "update" or not family.facts.is_written_later(key)
         )
@@ -82,7 +85,8 @@ class RecordWrites:
         decided: list[tuple[Write, RowResult | Plan]] = []
         if self._has_list:
             new = [write for write in writes if write.intent is None]
-            decided = await self._decide(new, _from_list(new))
+            known = [write for write in new if self._decides_unlisted or write.listed is not None]
+            decided = await self._decide(known, _from_list(known))
         done = {write.id for write, one in decided if self._needs_no_look_up(one)}
         again = [write for write in writes if write.id not in done]
         decided = [(write, one) for write, one in decided if write.id in done]

@@ -162,7 +162,7 @@ class Sender:
                 record_id = await self._repeated(
                     family, [plan], lambda within: family.create(body, fields, within=within)
                 )
-                return attrs.evolve(plan.result, record_id=record_id)
+                return RowResult(outcome=Outcome.CREATED, record_id=record_id, changed_fields=plan.changed)
             return await self._update(family, plan)
         except _TooLateError as late:
             return _stale(late)

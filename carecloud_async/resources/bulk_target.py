@@ -51,6 +51,7 @@ class DeclaredFamily(Family):
             _method(resource, name) for name in ("list", "get", "create", "replace", "batch")
         )
         self.facts: FamilyFacts = self._facts(writes)
+        self._fixed: JsonObject = {} if self._create is None else _fixed(self._create)
 
     def _facts(self, writes: BulkWrites) -> FamilyFacts:
         listed, create, batch = self._list, self._create, self._batch
@@ -114,17 +115,12 @@ class DeclaredFamily(Family):
         """See `Family.create`."""
         create = self._create
         assert create is not None  # noqa: S101  (plans for creates are made only where there is one)
-        signature, (name, _) = create.signature, create.inputs[0]
-        fixed = {
-            place: signature.defaults[argument]
-            for argument, place in signature.outside_path.items()
-            if signature.defaults[argument] not in _NOT_SENT
-        }
+        body = {**self._fixed, create.inputs[0][0]: record, **create_fields}
         request = CallRequest(
             create.operation,
             decode=create.decode,
             path_params=self._resource._bound,
-            json={**fixed, name: record, **create_fields},
+            json=RawJson(msgspec.json.encode(body)),  # its values were checked with their rows
             within=within,
         )
         made: str | None = await self._resource._call(request)
@@ -175,6 +171,12 @@ def _create_model(create: Declared | None, batch: Declared | None) -> Any:
     if create is not None:
         return create.inputs[0][1]
     return None if batch is None else element_type(batch.signature.hint(batch.signature.record_argument))
+
+
+def _fixed(create: Declared) -> JsonObject:
+    """Return what every create sends next to its record."""
+    given = {place: create.signature.defaults[name] for name, place in create.signature.outside_path.items()}
+    return {place: value for place, value in given.items() if value not in _NOT_SENT}
 
 
 def _strict_data(body: bytes) -> bytes:
