@@ -138,6 +138,43 @@ async def test_a_login_passes_calls_that_hold_all_connections():
     assert server.logins == 2
 
 
+async def test_waiting_behind_calls_that_wait_for_their_slots_is_waiting_for_the_limiter():
+    """Of five calls that share a connection, at one a minute, the last waits five minutes for the limiter."""
+    clock = ManualClock()
+    async with (
+        serving(Arrivals()) as server,
+        connect(server, rate=1 / 60, clock=clock, timeout=Timeout(total=60, limiter=600), max_connections=1) as client,
+        passing_time(clock),
+    ):
+        await client.login()
+        with client.record_calls() as calls:
+            await call_at_once(client, 5)
+    assert sorted(call.limiter_seconds for call in calls) == pytest.approx([60, 120, 180, 240, 300], abs=5)
+
+
+async def test_a_login_waits_for_none_of_the_calls_that_wait_for_slots():
+    """A login that comes while eight calls share the permits, or wait for one, is one of the next requests."""
+    clock, logins = ManualClock(), []
+
+    def note_logins(number, request):
+        logins.append(server.logins)
+        return (answer(BODY),)
+
+    async with serving(note_logins) as server, connect(server, rate=1, clock=clock, max_connections=2) as client:
+        async with passing_time(clock):
+            await client.ping()
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(client.ping)
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(client.login)
+            await anyio.wait_all_tasks_blocked()
+            async with passing_time(clock):
+                while len(logins) < 9:  # noqa: ASYNC110  (the server has no event for it)
+                    await anyio.sleep(0.01)
+    assert set(logins[4:]) == {2}
+
+
 async def test_a_write_that_waited_too_long_at_the_limiter_was_not_sent(http_client):
     """A write with a connection and no slot in time ends with the limiter's error, which says that nothing was sent."""
     arrivals = Arrivals()

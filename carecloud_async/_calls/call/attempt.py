@@ -82,7 +82,7 @@ class Attempt:
         request: what is sent; a second time after a 401, with another token.
         report: the report of the call that it belongs to; it is the last attempt there.
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
-        turns: waits until its requests may be written.
+        turns: waits until its requests may be sent.
 
     Attributes:
         sent: whether the request may have had an effect: true from the moment of sending, false again after a refusal
@@ -151,16 +151,18 @@ class Attempt:
                 if token is not None:
                     request.set_bearer(token.value)
                     self._report.secrets.tokens.append(token.value)
-                self.sent = self._handed_over = True  # from here on, no response may mean that a write succeeded
-                waits = self._turns.limited or self._call.operation.outcome_matters
-                departure = request.departure = Departure(self._leave) if waits else None
+                departure = request.departure = Departure(self._turns.check_age)
+                self._handed_over = True
                 try:
+                    await self._turns.leave(http.permits)
+                    self.sent = True  # from here on, no response may mean that a write succeeded
                     response = await http.send(request)
                 except BaseException:
-                    if departure is not None and departure.is_promised and not departure.happened:
+                    if departure.is_promised and not departure.happened:
                         self.sent = False  # there was no connection yet
                     raise
                 finally:
+                    self._turns.return_permit()
                     request.departure = None  # it refers to this attempt
                 self._handed_over = False
                 if use is None:
@@ -182,12 +184,6 @@ class Attempt:
         except Exception as error:  # noqa: BLE001  (classified there, and raised if it is not the HTTP library's)
             return self._failed(error, http)
         return self._received(response, http.http_library)
-
-    async def _leave(self) -> float:
-        self.sent = False
-        waited = await self._turns.leave()
-        self.sent = True
-        return waited
 
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""

@@ -87,7 +87,6 @@ class CallExecution(Generic[T]):
                     try:
                         # The loop is not a function of its own: every frame stands in the user's tracebacks.
                         while True:
-                            await turns.prepare()
                             received = await self._next_attempt().send(context.http)
                             outcome = received if isinstance(received, Failure) else await self._decoded(received)
                             self._report_attempt(outcome)

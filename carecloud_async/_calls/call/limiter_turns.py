@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -21,7 +20,8 @@ T = TypeVar("T")
 class LimiterTurns:
     """Waits for the turns of one call. Waits count against `Timeout.limiter`, and not against the call's total time.
 
-    A call has one turn to prepare, and one for each request that it writes; see `rate_limit`.
+    Each request takes a permit, one for each connection, then its slot, and is sent: within the transport it waits for
+    nothing, and its slot cannot grow old there.
 
     Args:
         context: state that all views share.
@@ -44,6 +44,7 @@ class LimiterTurns:
     _ticket: int | None = None
     _unreported: float = 0.0  # the time since the last event
     _left_before: bool = False
+    _permits: anyio.Semaphore | None = None  # to which the call returns its permit
 
     def __init__(self, context: ClientContext, report: CallReport, *, seconds: float) -> None:
         self._limiter = context.rate_limiter
@@ -52,11 +53,6 @@ class LimiterTurns:
         self._most_seconds = seconds
         self._latest = context.clock.monotonic() + report.call.request.within
         self._ahead = report.call.request.login
-
-    @property
-    def limited(self) -> bool:
-        """Whether a request may have to wait, or may be too old when it is written."""
-        return self._limiter.pace is not None or self._latest < math.inf
 
     @property
     def seconds_left(self) -> float:
@@ -68,29 +64,21 @@ class LimiterTurns:
         """The time after which a request is too old to be written."""
         return self._latest - self._clock.monotonic()
 
-    async def prepare(self) -> None:
-        """Wait until the call may get its token and its connection.
+    async def leave(self, permits: anyio.Semaphore | None) -> None:
+        """Wait until a request of the call may be sent. `return_permit` is to be called after that, however it ends.
+
+        Args:
+            permits: one for each connection; `None` where their number is not known. A login needs none, because other
+                calls wait for it: it has a connection as soon as any is free.
 
         Raises:
             RateLimitError: the wait would be longer than the time that is left.
+            RequestTimeoutError: it is too late to send the request.
         """
-        if self._ahead or self._limiter.try_prepare():
-            return
-        if not await self._wait(self._limiter.prepare):
-            raise self.error()
-
-    async def leave(self) -> float:
-        """Wait until a request of the call may be written; return the seconds that it waited.
-
-        Raises:
-            RateLimitError: the wait would be longer than the time that is left.
-            RequestTimeoutError: it is too late to write the request.
-        """
-        limiter, before = self._limiter, self.seconds
-        if self._clock.monotonic() > self._latest:
-            self.gave_up = True
-            operation = self._call_report.call.operation
-            raise transport_error(RequestTimeoutError, operation, "not sent: its connection or its token came too late")
+        limiter = self._limiter
+        if permits is not None and not self._ahead:
+            await self._take_permit(permits)
+        self.check_age()
         if self._ticket is not None:
             limiter.on_success(self._ticket)  # a 401 came, which another token may cure
         self._ticket = limiter.try_acquire()
@@ -100,7 +88,23 @@ class LimiterTurns:
                 raise self.error()
         self._left_before = True
         self._report()
-        return self.seconds - before
+
+    def return_permit(self) -> None:
+        """Return the permit, if the call has one."""
+        permits, self._permits = self._permits, None
+        if permits is not None and not self._ahead:
+            permits.release()
+
+    def check_age(self) -> None:
+        """Raise if it is too late to send the request.
+
+        Raises:
+            RequestTimeoutError: it is.
+        """
+        if self._clock.monotonic() > self._latest:
+            self.gave_up = True
+            operation = self._call_report.call.operation
+            raise transport_error(RequestTimeoutError, operation, "not sent: its connection or its token came too late")
 
     def end_attempt(self, *, answered: bool, refusal: Failure | None) -> None:
         """Report the outcome of an attempt to the limiter.
@@ -124,6 +128,18 @@ class LimiterTurns:
         if self.refusal is not None:
             return self.refusal
         return limiter_timeout(self._call_report.call.operation, seconds=self._limiter.delay(), again=self._left_before)
+
+    async def _take_permit(self, permits: anyio.Semaphore) -> None:
+        try:
+            permits.acquire_nowait()
+        except anyio.WouldBlock:
+            if self._limiter.is_holding:  # those that have the permits wait for their slots
+                if self._limiter.delay() > self.seconds_left:
+                    raise self.error() from None
+                await self._wait(lambda _: permits.acquire())
+            else:
+                await permits.acquire()
+        self._permits = permits
 
     async def _wait(self, wait: Callable[[float], Coroutine[Any, Any, T]]) -> T:
         before, total_left = self._clock.monotonic(), self.scope.deadline - loop_time()

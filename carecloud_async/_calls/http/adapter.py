@@ -11,7 +11,7 @@ from typing import Any
 
 from carecloud_async._calls.http.bodies import UnpackError, read_body
 from carecloud_async._calls.http.buffered_response import new_response
-from carecloud_async._calls.http.departure import HeldTooLongError, TracedDepartures
+from carecloud_async._calls.http.departure import trace_departure
 from carecloud_async._calls.http.destinations import handing_over
 from carecloud_async._calls.http.outgoing import OutgoingRequest
 from carecloud_async._calls.http.redaction import TARGET, redacted_url, sending, true_url
@@ -41,7 +41,6 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
             self._limit = max_response_bytes
             # Tracers that patch this class print the URL. A transport of the user's may send to what `str` shows.
             self._is_library_own = type(inner) is inner_library.AsyncHTTPTransport
-            self._departures = TracedDepartures()
 
         def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
             return self.handle_async_request(request.to_httpx())
@@ -61,12 +60,8 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
                 if self._is_library_own:
                     plain.url = redacted_url(inner_library)(true_url(request))
                     plain.url.shown = str(request.url)
-                await self._departures.begin(plain.extensions)
-                try:
-                    response = await self._inner.handle_async_request(plain)
-                except HeldTooLongError:
-                    response = await self._inner.handle_async_request(plain)
-                self._departures.end(plain.extensions)
+                trace_departure(plain.extensions)
+                response = await self._inner.handle_async_request(plain)
                 body = await read_body(response, limit=self._limit)
             return new_response(
                 http_library,

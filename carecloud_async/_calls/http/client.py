@@ -8,18 +8,18 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Coroutine
-from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import anyio
 import httpx
 from attrs import field, frozen
 
 from carecloud_async._base.project import Project
 from carecloud_async._calls.http.adapter import adapt_transport
 from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES, drop_stream, load
-from carecloud_async._calls.http.departure import HeldTooLongError, TracedDepartures
+from carecloud_async._calls.http.departure import trace_departure
 from carecloud_async._calls.http.destinations import handing_over
 from carecloud_async._calls.http.network import Verify, check_verify, checks_certificates, choose_proxy
 from carecloud_async._calls.http.outgoing import OutgoingRequest
@@ -48,6 +48,8 @@ class HttpClient:
         max_connections: the size of the pool. That of a user's client is unknown; the SDK's setting stands for it.
         proxy: whether requests go through a proxy; `None` where the transport or client is the user's.
         verified: whether certificates are checked; `None` as above.
+        permits: for calls under way, one for each connection of our pool; `None` where the transport or client is the
+            user's, with a pool of unknown size.
     """
 
     client: Any
@@ -58,7 +60,7 @@ class HttpClient:
     max_connections: int
     proxy: bool | None = None
     verified: bool | None = None
-    _departures: TracedDepartures = field(factory=TracedDepartures, init=False, repr=False)
+    permits: anyio.Semaphore | None = field(default=None, repr=False)
 
     def send(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
         """Send a request and return the response, read to its end (unless a user's hook closed it before).
@@ -74,17 +76,12 @@ class HttpClient:
     async def _send_through_users(self, request: Any) -> Any:
         handing_over(f"//{request.url.netloc.decode()}")
         with sending():
-            await self._departures.begin(request.extensions)
-            send = partial(self.client.send, request, auth=None, follow_redirects=False, stream=True)
+            trace_departure(request.extensions)
             try:
-                try:
-                    response = await send()
-                except HeldTooLongError:
-                    response = await send()
+                response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)
             except self.http_library.HTTPStatusError as error:
                 # A user's client may have a hook that calls raise_for_status. The SDK needs the response itself.
                 response = error.response
-            self._departures.end(request.extensions)
             try:
                 self._forget_cookies(response)
                 await load(response, self.http_library, limit=self.max_response_bytes)
@@ -125,7 +122,7 @@ def build_http_client(
         ConfigurationError: the client or transport is of neither httpx nor httpx2, or a setting cannot work.
     """
     user_agent = _user_agent(app_name)
-    through_proxy = verified = None
+    through_proxy = verified = permits = None
     if http_client is not None:
         http_library = http_library_of(http_client, what="http_client", wanted="AsyncClient")
         return HttpClient(http_client, http_library, False, user_agent, max_response_bytes, max_connections)
@@ -137,6 +134,7 @@ def build_http_client(
         check_verify(verify)
         proxy = choose_proxy(project.origin, proxy)
         through_proxy, verified = proxy is not None, checks_certificates(verify)
+        permits = anyio.Semaphore(max_connections, fast_acquire=True)
         # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
         secure = project.origin.startswith("https://") or (proxy or "").startswith("https://")
         inner = DefaultTransport(
@@ -147,7 +145,7 @@ def build_http_client(
         )
     client = own_client_class(http_library)(inner)
     return HttpClient(
-        client, http_library, True, user_agent, max_response_bytes, max_connections, through_proxy, verified
+        client, http_library, True, user_agent, max_response_bytes, max_connections, through_proxy, verified, permits
     )
 
 

@@ -125,7 +125,7 @@ class OutgoingRequest:
 
     @property
     def departure(self) -> Departure | None:
-        """When the request may be written; `None` for at once."""
+        """Notes when the request is written, if anybody wants to know."""
         return self.extensions.get(DEPARTURE)
 
     @departure.setter

@@ -15,7 +15,6 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from carecloud_async._calls.http.bodies import drop_stream
-from carecloud_async._calls.http.departure import DEPARTURE
 from carecloud_async._calls.http.outgoing import OutgoingRequest
 from carecloud_async._calls.http.redaction import sending
 
@@ -86,9 +85,6 @@ def own_client_class(http_library: ModuleType) -> Any:
             return response
 
         async def _send_watched(self, request: Any) -> Any:
-            departure = request.extensions.get(DEPARTURE)
-            if departure is not None and self._is_replaced():
-                await departure()
             with sending():
                 response = await self.send(request, auth=None, follow_redirects=False)
             drop_stream(response, http_library)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,7 +28,7 @@ from carecloud_async._calls.http.outgoing import OutgoingRequest
 from carecloud_async._calls.http.redaction import true_url
 
 if TYPE_CHECKING:
-    from carecloud_async._calls.http.wire import Connection, Origin, Reply
+    from carecloud_async._calls.http.wire import Reply
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -193,31 +193,19 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             lines += pool.credentials
         head = _head(request.method, target, lines).encode(encoding)
         timeout = request.extensions.get("timeout") or {}
-        connection = await self._departed(origin, request.extensions.get(DEPARTURE), timeout)
+        departure: Departure | None = request.extensions.get(DEPARTURE)
+        if departure is not None:
+            departure.is_promised = True
+        connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
         try:
+            if departure is not None:
+                departure()
             reply = await connection.exchange(
                 head + content, without_body=request.method == "HEAD", read=timeout.get("read")
             )
         finally:
             pool.give_back(connection)
         return reply, await self._body(reply)
-
-    async def _departed(self, origin: Origin, departure: Departure | None, timeout: Mapping[str, Any]) -> Connection:
-        """Return a connection, at the departure of the request."""
-        connect, wait = timeout.get("connect"), timeout.get("pool")
-        if departure is None:
-            return await self._pool.get(origin, connect=connect, wait=wait)
-        departure.is_promised = True
-        connection = await self._pool.get(origin, connect=connect, wait=wait)
-        try:
-            waited = await departure()
-        except BaseException:
-            self._pool.give_back(connection)
-            raise
-        if not waited or connection.is_ready:
-            return connection
-        self._pool.give_back(connection)  # it was closed while the request waited
-        return await self._pool.get(origin, connect=connect, wait=wait)
 
     async def _body(self, reply: Reply) -> bytes:
         packing = reply.header(b"content-encoding")

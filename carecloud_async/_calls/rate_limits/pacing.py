@@ -21,8 +21,6 @@ from carecloud_async._calls.rate_limits.model import (
 
 #: Seconds of a configured rate that may be caught up at once: a late wake-up must not slow the calls down.
 CATCH_UP_SECONDS = 0.1
-#: How long before they may leave calls begin to get their tokens and connections (seconds).
-LEAD_SECONDS = 0.25
 
 
 class Pacer(Protocol):
@@ -31,11 +29,6 @@ class Pacer(Protocol):
     @property
     def rate(self) -> float | None:
         """Calls per second at this moment; `None` while unlimited."""
-        ...
-
-    @property
-    def lead(self) -> float:
-        """The number of calls that may prepare at once, so that each finds its slot; infinity if none has to wait."""
         ...
 
     def delay(self) -> float:
@@ -87,12 +80,10 @@ class ConfiguredPace:
 
     Attributes:
         rate: that number.
-        lead: see `Pacer.lead`.
     """
 
     def __init__(self, rate: float, *, clock: Clock) -> None:
         self.rate: float | None = rate
-        self.lead: float = lead_of(rate)
         self._interval = 1 / rate
         self._clock = clock
         self._next = clock.monotonic()
@@ -209,13 +200,6 @@ class AdaptivePace:
         """Calls per second at this moment; `None` while unlimited."""
         return None if self.model.limit is None else self._rate(self._clock.monotonic())
 
-    @property
-    def lead(self) -> float:
-        """See `Pacer.lead`."""
-        if self.model.limit is None:
-            return self._slow_start.room()
-        return lead_of(self._rate(self._clock.monotonic()))
-
     def delay(self) -> float:
         """See `Pacer.delay`."""
         now = self._clock.monotonic()
@@ -260,11 +244,6 @@ class AdaptivePace:
 
     def _rate(self, now: float) -> float:
         return min(self.model.rate(now), self._most or inf)
-
-
-def lead_of(rate: float) -> float:
-    """Return the number of calls that leave within `LEAD_SECONDS` at a rate, and one more."""
-    return 1 + rate * LEAD_SECONDS
 
 
 def sent_at(ticket: int) -> float:

@@ -1,14 +1,12 @@
 """Rate limit of a client, and the pause of all its calls after a 429.
 
-A call waits twice. It *prepares* first: a few more calls than may leave at once get their tokens and connections. Then
-it *acquires* a slot, when its request can be written. So slots are never old, and no more connections are held than
-are needed soon. Both queues are fair (first in, first out), and a caller that leaves one takes no slot with it.
+A call gets its token, a permit for a connection, then a slot, and is sent. The queue for slots is fair (first in, first
+out), and a caller that leaves it takes no slot with it.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,8 +15,8 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import number, quoted
-from carecloud_async._calls.rate_limits.model import FIRST_CALLS, SECOND
-from carecloud_async._calls.rate_limits.pacing import LEAD_SECONDS, AdaptivePace, ConfiguredPace, Pacer, SharedPacer
+from carecloud_async._calls.rate_limits.model import SECOND
+from carecloud_async._calls.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer, SharedPacer
 from carecloud_async.errors import ConfigurationError
 
 __all__ = ["RateLimit"]
@@ -87,10 +85,7 @@ class RateLimiter:
             )
         self.pace: Pacer | None = None if limit is None else limit.pace(clock)
         self._clock = clock
-        self._preparing = _Queue(clock)
         self._acquiring = _Queue(clock)
-        #: When the calls that prepare now began to.
-        self._prepared: deque[float] = deque()
         self._ahead = 0
         self._ticket = 0
         if isinstance(self.pace, SharedPacer):
@@ -102,38 +97,14 @@ class RateLimiter:
         rate = getattr(self.pace, "rate", None)
         return rate if isinstance(rate, int | float) else None
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether a call would have to wait now."""
+        return self._acquiring.waiting > 0 or self.delay() > 0
+
     def delay(self) -> float:
         """Return the seconds until the next call may leave, apart from the queue; zero for now."""
         return 0.0 if self.pace is None else max(self.pace.delay(), 0.0)
-
-    def try_prepare(self) -> bool:
-        """Let a call prepare if there is no need to wait, and return whether it may."""
-        pace = self.pace
-        if pace is None or self._lead(pace) == math.inf:
-            return True
-        if self._preparing.waiting or self._delay_of_preparing(pace) > 0:
-            return False
-        self._prepared.append(self._clock.monotonic())
-        return True
-
-    async def prepare(self, seconds: float = math.inf) -> bool:
-        """Wait until a call may prepare.
-
-        Args:
-            seconds: the longest wait by the clock that was handed in. The caller ends it in real time.
-
-        Returns:
-            Whether it may: not if `seconds` are certainly not enough to leave.
-        """
-        pace = self.pace
-        if pace is None:
-            return True
-        if pace.delay() > seconds or not await self._preparing.wait(
-            lambda: self._delay_of_preparing(pace), until=self._clock.monotonic() + seconds
-        ):
-            return False
-        self._prepared.append(self._clock.monotonic())
-        return True
 
     def try_acquire(self) -> int | None:
         """Return a ticket if there is no need to wait, else `None`. Nearly all calls pass here, without awaiting."""
@@ -148,7 +119,7 @@ class RateLimiter:
         """Wait for a slot; return a ticket for `on_success` and `on_throttled`.
 
         Args:
-            ahead: do not queue. For logins: calls that have prepared wait for them.
+            ahead: do not queue. For logins: other calls wait for them.
             seconds: the longest wait by the clock that was handed in. The caller ends it in real time.
 
         Returns:
@@ -195,29 +166,12 @@ class RateLimiter:
             await self.pace.aclose()
 
     def _count_waiting(self) -> int:
-        return self._preparing.waiting + self._acquiring.waiting
-
-    def _delay_of_preparing(self, pace: Pacer) -> float:
-        """Return the seconds until another call may prepare, or until it is worth looking again."""
-        now = self._clock.monotonic()
-        while self._prepared and self._prepared[0] <= now - LEAD_SECONDS:
-            self._prepared.popleft()  # it waits for a login or a connection: others need not wait for it
-        if len(self._prepared) >= self._lead(pace):
-            return self._prepared[0] + LEAD_SECONDS - now
-        return pace.delay() - LEAD_SECONDS
-
-    @staticmethod
-    def _lead(pace: Pacer) -> float:
-        lead: float = getattr(pace, "lead", FIRST_CALLS)  # a pacer of the user's own may have none
-        return lead
+        return self._acquiring.waiting
 
     def _take(self, pace: Pacer) -> int:
         """Let a call leave now; return its ticket, the current microsecond or the next free one."""
         self._ticket = ticket = max(int(self._clock.monotonic() * 1e6), self._ticket + 1)
         pace.take(ticket)
-        if self._prepared:
-            self._prepared.popleft()
-            self._preparing.wake()
         return ticket
 
 

@@ -18,8 +18,8 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_clients, redis_library, running_loop
 from carecloud_async._base.runtime.validators import number
-from carecloud_async._calls.rate_limits.model import FIRST_CALLS, SECOND, TICK
-from carecloud_async._calls.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer, SlowStart, lead_of, sent_at
+from carecloud_async._calls.rate_limits.model import SECOND, TICK
+from carecloud_async._calls.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer, SlowStart, sent_at
 from carecloud_async._calls.rate_limits.shared_script import GONE_SECONDS, SCRIPT, Turn
 
 __all__ = ["RedisRateLimit"]
@@ -90,16 +90,6 @@ class SharedPace:
         if self._alone is not None:
             return self._alone.rate
         return (self._turn.rate if self._turn else None) or self._configured
-
-    @property
-    def lead(self) -> float:
-        """See `Pacer.lead`."""
-        if self._alone is not None:
-            return self._alone.lead
-        rate, turn = self.rate, self._turn
-        if rate is not None:
-            return lead_of(rate)
-        return self._slow_start.room(answers=turn.total + self._served, members=turn.members) if turn else FIRST_CALLS
 
     def delay(self) -> float:
         """See `Pacer.delay`."""
