@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import sqlite3
+import stat
 
 
 class FullFile(io.FileIO):
@@ -24,6 +26,35 @@ def make_files_of(kind, monkeypatch):
     monkeypatch.setattr(
         os, "fdopen", lambda descriptor, mode: io.BufferedRandom(kind(descriptor, mode.replace("b", "")))
     )
+
+
+class WatchedDisk:
+    """What a power cut leaves: of each folder the names that it had when it was synced, of each file what was synced.
+
+    SQLite syncs its logs itself, which is not seen here: they are left whole.
+    """
+
+    def __init__(self, monkeypatch):
+        self._names, self._contents, fsync = {}, {}, os.fsync
+
+        def note(descriptor):
+            fsync(descriptor)
+            found = os.fstat(descriptor)
+            if stat.S_ISDIR(found.st_mode):
+                self._names[found.st_ino] = {*os.listdir(descriptor)}
+            else:
+                self._contents[found.st_ino] = os.pread(descriptor, found.st_size, 0)
+
+        monkeypatch.setattr(os, "fsync", note)
+
+    def cut_power(self, folder, left):
+        """Put what is left of a folder into a new one."""
+        left.mkdir()
+        for path in folder.iterdir():
+            if path.name.endswith("-wal"):
+                shutil.copyfile(path, left / path.name)
+            elif path.name in self._names.get(folder.stat().st_ino, ()):
+                (left / path.name).write_bytes(self._contents.get(path.stat().st_ino, b""))
 
 
 def watch_databases(monkeypatch, before):

@@ -1,13 +1,17 @@
 """A machine that crashes: what was committed when a request left is enough to go on from."""
 
 import shutil
+import sqlite3
 
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, outcomes, people
+from bulk_tools import SOURCE, connect, counts, outcomes, people
+from disks import WatchedDisk, watch_databases
 
 from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.machine import State
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +87,59 @@ async def test_a_crash_loses_what_was_written_after_the_request_left(tmp_path, m
     assert report.created + report.unknown == 30
     assert report.unknown <= 4
     assert all(made[email] == 1 if outcome == "created" else made[email] <= 1 for email, outcome in found.items())
+
+
+async def test_a_power_cut_leaves_the_journal_of_what_was_sent(tmp_path, monkeypatch):
+    """From the first write on the journal and its name are on the disk: a row without a key is not sent again."""
+    clock, disk = FakeClock(), WatchedDisk(monkeypatch)
+    server, work, left = CustomerServer(clock), tmp_path / "work", tmp_path / "left"
+    work.mkdir()
+
+    async def arrived(request):
+        if request.method == "POST" and request.url.path.endswith("/customers"):
+            disk.cut_power(work, left)
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        await client.customers.bulk_write(people(1), match=None, defaults=SOURCE, journal=work / "journal")
+        server.arrived = None
+        again = await client.customers.bulk_write(
+            people(1), match=None, defaults=SOURCE, journal=left / "journal", resume=True
+        )
+    assert counts(again) == {"unknown": 1}
+    assert len(server.customers) == 1
+
+
+@pytest.mark.parametrize("kind", ["results", "export"])
+async def test_a_power_cut_leaves_a_file_that_was_reported(sandbox, tmp_path, monkeypatch, kind):
+    """When a run returns its report, the file and its name are on the disk."""
+    disk, work, left = WatchedDisk(monkeypatch), tmp_path / "work", tmp_path / "left"
+    work.mkdir()
+    async with connect(sandbox) as client:
+        if kind == "results":
+            await client.customers.bulk_write(people(1), match=None, defaults=SOURCE, results=work / "file.csv")
+        else:
+            await client.stores.list().export(work / "file.csv")
+        disk.cut_power(work, left)
+    assert (left / "file.csv").read_bytes() == (work / "file.csv").read_bytes() != b""
+
+
+async def test_what_cannot_be_noted_is_not_sent(tmp_path, monkeypatch):
+    """Where the journal cannot note that a row is about to be sent, it is not sent, and the error says why."""
+    clock, is_full = FakeClock(), True
+
+    def refuse(_database, statement):
+        if is_full and statement.startswith(f"UPDATE writes SET state = {State.INTENDED}"):
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+
+    watch_databases(monkeypatch, refuse)
+    server = CustomerServer(clock)
+    arguments = {"match": None, "defaults": SOURCE, "journal": tmp_path / "journal", "resume": True}
+    async with client_of(server, clock) as client:
+        with pytest.raises(BulkWriteError, match="the disk is full"):
+            await client.customers.bulk_write(people(3), **arguments)
+        assert server.sent == []
+        is_full = False
+        assert counts(await client.customers.bulk_write(people(3), **arguments)) == {"created": 3}

@@ -161,10 +161,13 @@ async def test_a_process_that_ends_while_it_sends_sends_nothing_twice(client, se
     server.arrived, server.faults = keep_file, [fault]
     async with client.outbox(path) as outbox:
         await put_bill(client, outbox, 1)
-        await outbox.flush()
+        while not copy.exists():
+            await outbox.flush(timeout=0.01)
     async with client_of(server, clock) as other, other.outbox(copy) as outbox:
         assert outbox.waiting == 1
         assert await outbox.flush()
+    clock.advance(100)
+    server.work_late()
     assert server.bills() == ["1"]
 
 
