@@ -31,7 +31,7 @@ def make_files_of(kind, monkeypatch):
 class WatchedDisk:
     """What a power cut leaves: of each folder the names that it had when it was synced, of each file what was synced.
 
-    SQLite syncs its logs itself, which is not seen here: they are left whole.
+    SQLite syncs a log itself, and its folder when the log is made, which is not seen here: a log is left whole.
     """
 
     def __init__(self, monkeypatch):
@@ -53,7 +53,7 @@ class WatchedDisk:
         for path in folder.iterdir():
             if path.name.endswith("-wal"):
                 shutil.copyfile(path, left / path.name)
-            elif path.name in self._names.get(folder.stat().st_ino, ()):
+            elif path.with_name(f"{path.name}-wal").exists() or path.name in self._names.get(folder.stat().st_ino, ()):
                 (left / path.name).write_bytes(self._contents.get(path.stat().st_ino, b""))
 
 

@@ -22,7 +22,7 @@ from io import BufferedRandom, FileIO
 from pathlib import Path
 from typing import Final, cast
 
-from carecloud_async._base.runtime.durable_files import open_own, open_private, sync_folder, touch_private
+from carecloud_async._base.runtime.durable_files import open_own, open_private, touch_private
 
 __all__ = ["MARK", "LockedFile"]
 
@@ -187,8 +187,7 @@ def _lock(path: Path) -> tuple[BufferedRandom, bool]:
             if _key(path.lstat()) in _held:
                 raise BlockingIOError(errno.EAGAIN, "another run of this process holds it")
         except FileNotFoundError:
-            touch_private(path)
-            sync_folder(path.absolute().parent)
+            touch_private(path)  # SQLite syncs the folder with its first commit, for the log that it makes
             is_new = True
         with contextlib.suppress(FileNotFoundError):  # another run has ended meanwhile and removed it
             file = open_private(path)
