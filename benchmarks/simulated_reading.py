@@ -1,7 +1,8 @@
 """Reading the list of a simulated server, by `prefetch` and by the scan of an export."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import anyio
@@ -9,15 +10,14 @@ import anyio
 from benchmarks.simulated import RECORD_BYTES, Server, Simulation
 from benchmarks.virtual_time import run_virtually
 from carecloud_async import Customer
-from carecloud_async._base.codec import DecodedPage
+from carecloud_async._base.codec import Page
 from carecloud_async._base.project import Project
 from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.auto import Auto
-from carecloud_async._lists.paging.fetching import raw_keys
-from carecloud_async._lists.paging.iterators import Page
+from carecloud_async._lists.paging.iterators import AnyPage
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
 from carecloud_async._lists.paging.prefetch import Prefetch
 from carecloud_async.resources import OPERATIONS
@@ -59,9 +59,8 @@ async def prefetch(simulation: Simulation, width: int | Auto, count: int | Auto)
         rate=lambda: simulation.limiter.rate,
     )
     expected = 0
-    async with Prefetch[int](
-        fetch, identity_keys=raw_keys, paged=True, offset=0, plan=plan, name="simulated"
-    ) as records:
+    operation = OPERATIONS["getCustomers"]
+    async with Prefetch[int](fetch, keys=_records_of, operation=operation, offset=0, plan=plan) as records:
         async for record in records:
             if record != expected:
                 raise ValueError(f"record {record} came in place of {expected}")
@@ -77,10 +76,10 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
     """
     server = simulation.server
 
-    async def fetch(params: Mapping[str, Any]) -> Answer[DecodedPage[bytes]]:
+    async def fetch(params: Mapping[str, Any]) -> Answer[Page[bytes]]:
         found = await simulation.ask(params["offset"], params["count"])
         items = list(map(_record, range(found.first, found.first + found.received)))
-        page = DecodedPage(items=items, total_items=server.records, received=found.received)
+        page = Page(items=items, total_items=server.records, received=found.received)
         return Answer(page, RawResponse(200, HEADERS, bytes(found.received * RECORD_BYTES), found.sent_at))
 
     source = ExportSource(
@@ -133,6 +132,10 @@ def seconds(server: Server, reading: Reading, width: int | Auto, count: int | Au
     if found != server.records:
         raise ValueError(f"{found} of {server.records} records came")
     return taken
+
+
+def _records_of(page: AnyPage[int]) -> Iterator[int]:
+    return chain.from_iterable(page.batches())
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from carecloud_async._version import __version__ as __version__
 
 if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
+    from carecloud_async._base.codec.pages import Page as Page
     from carecloud_async._base.project import *
     from carecloud_async._calls.auth.customer import *
     from carecloud_async._calls.auth.device import *
@@ -31,7 +32,6 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async._lists.listings.arrow_stream import ArrowStream as ArrowStream
     from carecloud_async._lists.listings.compare_report import CompareReport as CompareReport
     from carecloud_async._lists.listings.listing import Listing as Listing
-    from carecloud_async._lists.paging.iterators import *
     from carecloud_async._lists.paging.prefetch import Prefetch as Prefetch
     from carecloud_async.bulk.errors import BulkWriteError as BulkWriteError
     from carecloud_async.bulk.report import BulkWriteReport as BulkWriteReport
@@ -102,7 +102,7 @@ _NAMES: Final = {
     "models.enums": "AgreementValue CustomerState Gender LoginType",
     "models.property_record": "PropertyRecord PropertyRecordChanges PropertyRecordInput",
     "models.user": "AuthenticationToken User UserLogin",
-    "_lists.paging.iterators": "Page",
+    "_base.codec.pages": "Page",
     "_lists.paging.prefetch": "Prefetch",
     "_base.project": "Interface Project",
     "_calls.rate_limits.rate_limit": "RateLimit",

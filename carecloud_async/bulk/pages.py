@@ -12,7 +12,7 @@ from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_r
 from carecloud_async.errors import ExportError
 
 if TYPE_CHECKING:
-    from carecloud_async._base.codec import DecodedPage
+    from carecloud_async._base.codec import Page
     from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.listings.look_ups import read_page
 
@@ -98,14 +98,14 @@ def lines_of(path: Path) -> Iterator[bytes]:
             yield line.rstrip(b"\n")
 
 
-async def sample(listing: Listing[Any]) -> tuple[DecodedPage[bytes], int]:
+async def sample(listing: Listing[Any]) -> tuple[Page[bytes], int]:
     """Return the first page of a list and how many records the server gives a request."""
     page = await _page(listing, offset=0)
     # Servers may give fewer records a page than they are asked for.
     return page, min(max(page.received, 1), PAGE)
 
 
-async def _is_all(listing: Listing[Any], first: DecodedPage[bytes]) -> bool:
+async def _is_all(listing: Listing[Any], first: Page[bytes]) -> bool:
     """Return whether nothing follows the first page.
 
     A page after it does not prove that: if a record of the first page is deleted, the next one moves to its place, and
@@ -123,7 +123,7 @@ async def _is_all(listing: Listing[Any], first: DecodedPage[bytes]) -> bool:
     return second.total_items == total and (second.items == first.items[received - overlap :] or ignores_offset)
 
 
-async def _page(listing: Listing[Any], *, offset: int) -> DecodedPage[bytes]:
+async def _page(listing: Listing[Any], *, offset: int) -> Page[bytes]:
     source = listing.export_source()
     paging = {"count": PAGE, "offset": offset} if source.operation.paged else {}
     return (await source.fetch({**source.params, **paging})).data

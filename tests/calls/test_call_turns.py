@@ -37,7 +37,7 @@ def connect(answers, **options):
 def slices(monkeypatch):
     """Note, for each slice of records that is decoded, the passes of the loop that were seen until then."""
     noted, passes = [], [0]
-    read, whole = pages.UnreadRecords.read, pages._whole
+    read, whole = pages.UnreadPage.read, pages._whole
 
     def noting(function):
         def run(*args):
@@ -46,7 +46,7 @@ def slices(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(pages.UnreadRecords, "read", noting(read))
+    monkeypatch.setattr(pages.UnreadPage, "read", noting(read))
     monkeypatch.setattr(pages, "_whole", noting(whole))
 
     async def count():

@@ -109,7 +109,7 @@ def at_once(body, key, into):
     records = found[key or lists.only_list(found)]
     items = [read(record) for record in records if record is not None]
     total = found.get("total_items")
-    return codec.DecodedPage(items=items, total_items=None if total is None else int(total), received=len(records))
+    return codec.Page(items=items, total_items=None if total is None else int(total), received=len(records))
 
 
 @pytest.mark.parametrize("key", ["rows", None])

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from kit import connect
 from thorough import examples
 
-from carecloud_async import ConfigurationError, NotFoundError, ResponseError
-from carecloud_async._lists.paging.iterators import CycleDetector, Page
+from carecloud_async import ConfigurationError, NotFoundError, Page, ResponseError
+from carecloud_async._lists.paging.iterators import CycleDetector, is_last
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -188,6 +188,15 @@ async def test_a_short_list_costs_one_request():
     assert len([one for one in sandbox.requests if one.method == "GET"]) == 1
 
 
+@pytest.mark.parametrize("customers", [100, 150])
+async def test_a_prefetch_asks_beyond_the_end_once(customers):
+    """Prefetch sends one request that shows nothing new, and none behind the total that it has seen."""
+    sandbox = Sandbox(customers=customers, seed=1)
+    async with connect(sandbox) as client, client.customers.list(count=100).prefetch(4) as found:
+        assert len(await ids(found)) == customers
+    assert len([one for one in sandbox.requests if one.method == "GET"]) == 2
+
+
 async def drain(listing, way):
     """Read a listing whole in one way; return the number of records."""
     if way == "prefetch":
@@ -353,7 +362,7 @@ async def test_a_page_is_last_only_if_nothing_can_follow(anyio_backend, received
     """A full page, or one that the total promises more than, is never taken for the last."""
     del anyio_backend
     page = Page(items=[None] * received, offset=0, total_items=total, received=received)
-    if page.is_last(count) and received:
+    if is_last(page, count) and received:
         assert received < count
         assert total == received
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import connect, cut, served
 
-from carecloud_async import ApiError, ConfigurationError
+from carecloud_async import ConfigurationError
 from carecloud_async._calls.call.request_line import RequestSize
 from carecloud_async._lists.listings.filter_parts import FilterParts
 from carecloud_async._lists.paging.fetching import PageFetcher
@@ -67,31 +67,6 @@ async def test_a_long_filter_is_asked_in_parts_with_one_result(sandbox, way):
         found = await ids_of(client.customers.list(customer_ids=wanted), way)
     assert sorted(found) == sorted(wanted)
     assert (front.refused, len(front.lines) > 5, max(front.lines) <= 8000) == (0, True, True)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("number", [120, 400])
-async def test_a_server_that_takes_less_is_asked_for_halves(sandbox, way, number):
-    """After a 414 a part is halved until it is taken, also where all values had fit one request."""
-    front, wanted = Front(sandbox, takes=1500), some(sandbox, number)
-    async with connect(sandbox, transport=front, rate_limit=None) as client:
-        listing = client.customers.list(customer_ids=wanted)
-        assert sorted(await ids_of(listing, way)) == sorted(wanted)
-        assert await listing.total() == number
-        assert (await listing.first()).customer_id in wanted
-    assert front.refused > 0
-
-
-async def test_a_414_that_no_cutting_helps_is_raised(sandbox):
-    """A 414 is raised if one value is too long for a request, or if the list is sorted and cannot be split."""
-    front = Front(sandbox, takes=100)
-    async with connect(sandbox, transport=front, rate_limit=None) as client:
-        for more in ({}, {"sort_field": "last_change"}):
-            with pytest.raises(ApiError, match="the query too long: give fewer values") as caught:
-                await client.customers.list(customer_ids=some(sandbox, 4), **more).collect(limit=5)
-            assert caught.value.status == 414
-        with pytest.raises(ApiError):
-            await client.customers.list(last_name="Smith").total()
 
 
 @pytest.mark.parametrize("way", [*WAYS, "total", "first"])
@@ -190,10 +165,9 @@ async def test_parts_hold_each_combination_of_values_once(anyio_backend, custome
     def weight(params):
         return 0 if len(params["customer_ids"]) + len(params["email_list"]) <= bound else math.inf
 
-    filters = FilterParts(fetcher=fetcher, offset=0)
-    parts = filters.parts()
+    parts = FilterParts(fetcher=fetcher, offset=0).parts()
     pairs = [pair for part in parts for pair in product(part["customer_ids"], part["email_list"])]
     if len(parts) > 1:
         assert len(pairs) == len(set(pairs))
-        assert all(weight(part) == 0 or filters.halves(part) is None for part in parts)
+        assert all(weight(part) == 0 or max(len(part["customer_ids"]), len(part["email_list"])) <= 1 for part in parts)
     assert set(pairs) == set(product(customers, emails))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from statistics import median
 
 import anyio
 from hypothesis import given, settings
@@ -89,7 +90,7 @@ def test_pages_that_take_too_long_are_halved():
     server = Server(title="slow", seconds=slow, records=400_000)
     counts = [count for _, count in requests_of(server).requests]
     assert max(counts) == LARGEST
-    assert 0.012 * counts[-1] <= TOO_LONG
+    assert 0.012 * median(counts[-200:]) <= TOO_LONG  # now and then a larger one is tried
     assert min(counts) >= 100
 
 

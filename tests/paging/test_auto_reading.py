@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from kit import CREDENTIALS, HOST, login_answer, served
 from thorough import variants
 
-from carecloud_async import CareCloud, ConfigurationError, RateLimit, RetryPolicy, ServerError
-from carecloud_async._lists.paging.fetching import raw_keys
-from carecloud_async._lists.paging.iterators import Page
+from carecloud_async import CareCloud, ConfigurationError, Page, RateLimit, RetryPolicy, ServerError
 from carecloud_async._lists.paging.page_plan import FIRST, LARGEST, PAGE_BYTES, Fetched
 from carecloud_async._lists.paging.prefetch import Prefetch
 from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.resources import OPERATIONS
 
 pytestmark = pytest.mark.anyio
 
@@ -313,5 +312,5 @@ async def test_whatever_pages_are_asked_for_each_record_is_handed_out_once(anyio
         return Fetched(page=page, received=len(items))
 
     plan = ErraticPlan(dice, most=most)
-    async with Prefetch(fetch, identity_keys=raw_keys, paged=True, offset=0, plan=plan, name="list") as records:
+    async with Prefetch(fetch, keys=iter, operation=OPERATIONS["getCustomers"], offset=0, plan=plan) as records:
         assert [one async for one in records] == list(range(length))

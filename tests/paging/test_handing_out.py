@@ -10,9 +10,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 from kit import cut, page, served
 
-from carecloud_async import BadRequestError, CareCloudError, ResponseError
+from carecloud_async import BadRequestError, CareCloudError, Page, ResponseError
 from carecloud_async._base.codec import Malformed, pages
-from carecloud_async._lists.paging.iterators import BATCH, OnePage, Page, Records
+from carecloud_async._base.codec.pages import BATCH
+from carecloud_async._lists.paging.iterators import Pages, Records
+from carecloud_async.resources import OPERATIONS
 
 pytestmark = pytest.mark.anyio
 
@@ -216,10 +218,11 @@ async def test_few_records_of_a_large_page_are_there_at_a_time(kind):
 async def test_a_reader_whose_iterator_another_task_closes_ends():
     """Closing an iterator while its reader lets other tasks run ends the loop."""
 
-    async def fetch():
+    async def fetch(offset, count):
         return Page(items=list(range(1000)), offset=0, total_items=1000, received=1000)
 
-    records, read = Records(OnePage(fetch)), []
+    operation = OPERATIONS["getCustomers"]
+    records, read = Records(Pages(fetch, keys=iter, operation=operation, offset=0, count=1000), operation), []
 
     async def close():
         while not read:

@@ -8,16 +8,15 @@ pages that are large.
 from carecloud_async._base.codec.answers import convert, data, member, record, require_no_error, structure
 from carecloud_async._base.codec.json_text import Malformed
 from carecloud_async._base.codec.lists import list_of
-from carecloud_async._base.codec.pages import DecodedPage, UnreadPage, UnreadRecords, page, page_slices, unread_page
+from carecloud_async._base.codec.pages import Page, UnreadPage, page, page_slices, unread_page
 from carecloud_async._base.codec.raw_json import RawJson, raw_data
 from carecloud_async._base.codec.write import encode, unstructure
 
 __all__ = [
-    "DecodedPage",
     "Malformed",
+    "Page",
     "RawJson",
     "UnreadPage",
-    "UnreadRecords",
     "convert",
     "data",
     "encode",

@@ -23,7 +23,7 @@ from carecloud_async._base.codec.json_text import load, load_spelled, sound_text
 from carecloud_async._base.codec.lists import body_then_sound, key_decoder, list_name, parse_total, split_page
 from carecloud_async._base.codec.targets import read_raws, value_reader
 
-__all__ = ["BATCH", "DecodedPage", "UnreadPage", "UnreadRecords", "page", "page_slices", "read_records", "unread_page"]
+__all__ = ["BATCH", "Page", "UnreadPage", "page", "page_slices", "read_records", "unread_page"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,39 +49,33 @@ _MISFIT_COST = 3
 
 
 @frozen(kw_only=True, repr=False)
-class DecodedPage(Generic[T]):
-    """One page of a list operation, decoded.
+class Page(Generic[T]):
+    """A page of a list.
 
     Attributes:
-        items: the records in the server's order.
-        total_items: how many records match in total; `None` if the server sent no usable number.
-        received: how many entries the server sent; more than `items` if some were null. Paging uses this number.
+        items: the records, in the server's order.
+        offset: the position of its first record in the list.
+        total_items: the length of the list as the server reports it; `None` if it does not.
+        received: the number of entries that the server sent; null entries are not among `items`.
     """
 
     items: list[T]
+    offset: int = 0
     total_items: int | None
     received: int
 
     def __repr__(self) -> str:
-        return f"DecodedPage(received={self.received}, total_items={self.total_items})"
+        return f"Page({len(self.items)} items, offset={self.offset}, total_items={self.total_items})"
 
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
 
-@frozen(kw_only=True, repr=False)
-class UnreadPage(Generic[T]):
-    """One page of a list operation, whose records are not decoded yet.
+    def __len__(self) -> int:
+        return len(self.items)
 
-    Attributes:
-        records: the records in the server's order.
-        total_items: see `DecodedPage`.
-        received: see `DecodedPage`.
-    """
-
-    records: UnreadRecords[T]
-    total_items: int | None
-    received: int
-
-    def __repr__(self) -> str:
-        return f"UnreadPage(received={self.received}, total_items={self.total_items})"
+    def batches(self) -> Iterator[list[T]]:
+        """Return the records in batches, between which other tasks can run."""
+        return (self.items[start : start + BATCH] for start in range(0, len(self.items), BATCH))
 
 
 class ReadHistory:
@@ -102,24 +96,50 @@ def history_of(into: Any) -> ReadHistory:
     return ReadHistory()
 
 
-class UnreadRecords(Generic[T]):
-    """The records of one page; a null instead of a record is skipped, except among `bytes`.
+class UnreadPage(Generic[T]):
+    """A page of a list whose records are read as they are returned; a null is skipped, except among `bytes`.
 
     Args:
-        raws: the JSON of each record.
+        raws: the JSON of each entry.
         into: the type of a record.
         size: the bytes of the page.
+        offset: see `Page`.
+        total_items: see `Page`.
         slice_size: the bytes of the records of a model that `read` takes at a time.
+
+    Attributes:
+        offset, total_items, received: see `Page`.
 
     Raises:
         ConfigurationError: nothing can be read into the type.
     """
 
-    __slots__ = ("_ahead", "_history", "_into", "_misfits", "_position", "_raws", "_step")
+    __slots__ = (
+        "_ahead",
+        "_history",
+        "_into",
+        "_misfits",
+        "_position",
+        "_raws",
+        "_step",
+        "offset",
+        "received",
+        "total_items",
+    )
 
     def __init__(
-        self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int, slice_size: int = SLICE
+        self,
+        raws: Sequence[bytes | msgspec.Raw],
+        into: type[T],
+        *,
+        size: int,
+        offset: int = 0,
+        total_items: int | None = None,
+        slice_size: int = SLICE,
     ) -> None:
+        self.offset: int = offset
+        self.total_items: int | None = total_items
+        self.received: int = len(raws)
         self._into: type[T] = into
         record_size = size // max(len(raws), 1) + 1  # the mean, in bytes
         self._step = (_RAW_SLICE if into is bytes else slice_size) // record_size + 1
@@ -129,16 +149,18 @@ class UnreadRecords(Generic[T]):
         self._misfits = 0
         self._ahead: list[T] = []
 
+    def __repr__(self) -> str:
+        return f"UnreadPage(received={self.received}, offset={self.offset}, total_items={self.total_items})"
+
     def __len__(self) -> int:
         """Return the number of records not yet returned."""
         return len(self._raws) - self._position + len(self._ahead)
 
-    def batch(self) -> list[T]:
-        """Return the next records, at most `BATCH`; none if there are no more.
+    def batches(self) -> Iterator[list[T]]:
+        """Return the records in batches; one that cannot be read raises `Malformed` each time it is asked for."""
+        return iter(self._batch, [])
 
-        Raises:
-            Malformed: as `read` does.
-        """
+    def _batch(self) -> list[T]:
         if not self._ahead:
             self._ahead = self.read()
         batch = self._ahead[:BATCH]
@@ -179,14 +201,14 @@ class UnreadRecords(Generic[T]):
 
 
 @gc_paused
-def page(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> DecodedPage[T]:
+def page(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> Page[T]:
     """Decode one page of a list at once, as `page_slices` does."""
     slices = page_slices(body, key=key, into=into, offset=offset)
     while True:
         try:
             next(slices)
         except StopIteration as end:
-            result: DecodedPage[T] = end.value
+            result: Page[T] = end.value
             return result
 
 
@@ -198,7 +220,7 @@ def page_slices(
     offset: int = 0,
     whole_page: int = WHOLE_PAGE,
     slice_size: int = SLICE,
-) -> Generator[None, None, DecodedPage[T]]:
+) -> Generator[None, None, Page[T]]:
     """Decode one page of a list, in slices of a millisecond or two; `CooperativeScheduler` runs tasks in between.
 
     Args:
@@ -209,7 +231,7 @@ def page_slices(
             page with NaN and the like is read and written again, with the same numbers.
         offset: where the page begins; see `list_of`.
         whole_page: the largest page of models (bytes) that is decoded in one step.
-        slice_size: see `UnreadRecords`.
+        slice_size: see `UnreadPage`.
 
     Yields:
         None: at the end of each slice but the last.
@@ -223,16 +245,16 @@ def page_slices(
     elif not is_read_model(into):
         value_reader(into)  # refuses a type that nothing can be read into, before the body is judged
     elif key is not None and len(body) <= whole_page and not history_of(into).has_misfits:
-        found = _whole(body, key, into)
+        found = _whole(body, key, into, offset)
         if found is not None:
             return found
         yield
     unread = _cut(body, key, into, offset, slice_size)
-    items = unread.records.read()
-    while unread.records:
+    items = unread.read()
+    while len(unread):
         yield
-        items += unread.records.read()
-    return DecodedPage(items=items, total_items=unread.total_items, received=unread.received)
+        items += unread.read()
+    return Page(items=items, offset=offset, total_items=unread.total_items, received=unread.received)
 
 
 def unread_page(
@@ -243,7 +265,7 @@ def unread_page(
     offset: int = 0,
     small_page: int = SMALL_PAGE,
     slice_size: int = SLICE,
-) -> DecodedPage[T] | UnreadPage[T]:
+) -> Page[T] | UnreadPage[T]:
     """Decode one page of models; the records of a large page, or one with misfits, are decoded later.
 
     Args:
@@ -252,12 +274,12 @@ def unread_page(
         into: the read model of a record.
         offset: where the page begins; see `list_of`.
         small_page: the largest page (bytes) that is decoded in one step.
-        slice_size: see `UnreadRecords`.
+        slice_size: see `UnreadPage`.
 
     Raises:
         Malformed: as `page_slices` does; the body is then valid JSON.
     """
-    found = _whole(body, key, into) if len(body) <= small_page and not history_of(into).has_misfits else None
+    found = _whole(body, key, into, offset) if len(body) <= small_page and not history_of(into).has_misfits else None
     return _cut(body, key, into, offset, slice_size) if found is None else found
 
 
@@ -271,19 +293,19 @@ def read_records(lines: Sequence[bytes], into: type[T]) -> list[T]:
     Raises:
         Malformed: a record does not fit.
     """
-    records: UnreadRecords[T] = UnreadRecords(lines, into, size=sum(map(len, lines)))
-    return list(chain.from_iterable(iter(records.read, [])))
+    unread: UnreadPage[T] = UnreadPage(lines, into, size=sum(map(len, lines)))
+    return list(chain.from_iterable(iter(unread.read, [])))
 
 
 def _cut(body: bytes, key: str | None, into: type[T], offset: int, slice_size: int) -> UnreadPage[T]:
     """Split a page into its records."""
     found = split_page(body, list_name(body) if key is None else key, offset=offset)
-    records = UnreadRecords(found.records, into, size=len(body), slice_size=slice_size)
-    return UnreadPage(records=records, total_items=parse_total(found.total), received=len(found.records))
+    total = parse_total(found.total)
+    return UnreadPage(found.records, into, size=len(body), offset=offset, total_items=total, slice_size=slice_size)
 
 
 @gc_paused
-def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
+def _whole(body: bytes, key: str, into: type[T], offset: int) -> Page[T] | None:
     """Decode a page at once; `None` if msgspec refuses it."""
     decoder = _page_decoder(into, key)
     if decoder is None:
@@ -292,7 +314,8 @@ def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
         found = decoder.decode(body).data
     except REFUSED:
         return None
-    return DecodedPage(items=found.items, total_items=parse_total(found.total_items), received=len(found.items))
+    items, total = found.items, parse_total(found.total_items)
+    return Page(items=items, offset=offset, total_items=total, received=len(items))
 
 
 @typed_cache

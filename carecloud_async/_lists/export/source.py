@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import msgspec
 from attrs import frozen
 
+from carecloud_async._base import codec
 from carecloud_async._base.project import Project
+from carecloud_async._base.runs import IDENTITY
 from carecloud_async._base.runtime.clock import Clock
-from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.caller import Caller
+from carecloud_async._calls.call.operation import Answer, Operation
 from carecloud_async._lists.paging.auto import Auto, fixed_count
+from carecloud_async._lists.paging.fetching import PageFetcher
 from carecloud_async._lists.paging.page_plan import PagePlan
 
-if TYPE_CHECKING:
-    from carecloud_async._base.codec import DecodedPage
-    from carecloud_async._calls.call.operation import Answer
-
 __all__ = ["ExportSource"]
+
+#: Gets a page of raw records by the parameters of its query.
+_Fetch: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Answer[codec.Page[bytes]]]]
 
 
 @frozen(kw_only=True)
@@ -47,12 +51,50 @@ class ExportSource:
     count: int | Auto
     offset: int
     scope: Mapping[str, Any]
-    fetch: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]]
+    fetch: _Fetch
     project: Project
     clock: Clock
-    fetch_fail_fast: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]] | None = None
+    fetch_fail_fast: _Fetch | None = None
     most_requests: int = 20
     rate: Callable[[], float | None] = lambda: None
+
+    @classmethod
+    def of(cls, fetcher: PageFetcher[Any], *, count: int | Auto, offset: int) -> ExportSource:
+        """Return the source of a list.
+
+        Args:
+            fetcher: the list, its filters and who calls.
+            count: records of a page.
+            offset: where the list begins.
+        """
+        caller, operation = fetcher.caller, fetcher.operation
+
+        async def fetch(caller: Caller, params: Mapping[str, Any]) -> Answer[codec.Page[bytes]]:
+            return await caller.execute(fetcher.request(params, bytes))
+
+        context = caller.context
+        body = {} if fetcher.json is None else {"body": codec.unstructure(fetcher.json, zone=context.project.timezone)}
+        return cls(
+            operation=operation,
+            into=fetcher.into,
+            params=fetcher.params,
+            count=count,
+            offset=offset,
+            scope={
+                "project": (context.project.origin, str(caller.interface)),
+                "list": (operation.method, operation.path, sorted(fetcher.path_params.items())),
+                "filters": sorted((name, value) for name, value in fetcher.params.items() if value is not None),
+                **body,
+                "language": caller.options.language,
+                IDENTITY: None if caller.manager is None else caller.manager.provider.identity_key,
+            },
+            fetch=partial(fetch, caller),
+            fetch_fail_fast=partial(fetch, caller.fail_fast),
+            project=context.project,
+            clock=context.clock,
+            most_requests=context.http.max_connections,
+            rate=lambda: context.rate_limiter.rate,
+        )
 
     @property
     def name(self) -> str:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from attrs import evolve
 
+from carecloud_async._base.codec import Page
+from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._base.runtime.validators import require_int
-from carecloud_async._lists.listings.list_reader import ListReader
+from carecloud_async._calls.call.call_errors import invalid_response
+from carecloud_async._lists.listings.filter_parts import FilterParts
 from carecloud_async._lists.listings.misuse import NotAList, needs_limit
-from carecloud_async._lists.paging.auto import AUTO, Auto, fixed_count, require_int_or_auto
+from carecloud_async._lists.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 from carecloud_async._lists.paging.fetching import PageFetcher
-from carecloud_async._lists.paging.iterators import ClosableIterator, Page, Records
+from carecloud_async._lists.paging.iterators import AnyPage, ClosableIterator, Pages, PartedPages, Records
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.caller import Caller
+    from carecloud_async._calls.call.operation import Operation
     from carecloud_async._lists.changes.reader import Changes
     from carecloud_async._lists.export.batches import RecordBatches
     from carecloud_async._lists.export.formats.sinks import CsvOptions
@@ -28,9 +33,12 @@ if TYPE_CHECKING:
     from carecloud_async._lists.listings.compare_report import CompareReport
     from carecloud_async._lists.paging.prefetch import Prefetch
 
-__all__ = ["Comparer", "Listing"]
+__all__ = ["Comparer", "Listing", "listing"]
 
 T = TypeVar("T")
+R = TypeVar("R", bound=AnyPage[Any])
+#: The page size for records that are only counted.
+_COUNTED_PAGE = 1000
 #: Compares a listing with a source; made by the family of its records.
 Comparer = Callable[..., Awaitable["CompareReport"]]
 
@@ -54,15 +62,15 @@ class Listing(NotAList, Generic[T]):
         return f"<Listing {self._fetcher.operation.call}({', '.join(f'{name}=…' for name in self._fetcher.filters)})>"
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return Records(self._reader.unread())
+        return Records(self._pages(PageFetcher.unread), self._fetcher.operation)
 
     def pages(self) -> ClosableIterator[Page[T]]:
         """Return the pages, fetched one after another."""
-        return self._reader.read()
+        return self._pages(PageFetcher.read)
 
     def raw(self) -> ClosableIterator[bytes]:
         """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
-        return Records(self._reader.raw())
+        return Records(self._pages(PageFetcher.raw), self._fetcher.operation)
 
     def fresh(self) -> Listing[T]:
         """Return the same listing bypassing caches: every page is requested anew, and the client's cache keeps it."""
@@ -74,12 +82,15 @@ class Listing(NotAList, Generic[T]):
         Raises:
             ConfigurationError: the filters are too long for one request.
         """
-        self._reader.filters.require_one("page()")
+        self._filters.require_one("page()")
         return await self._fetcher.read(self._offset, fixed_count(self._count))
 
     async def first(self) -> T | None:
         """Return the first record, or `None`; one request, unless the filters are too long for one."""
-        return await self._reader.first()
+        async for page in self._pages(PageFetcher.read, count=1):  # a null in place of a record is none
+            if page.items:
+                return page.items[0]
+        return None
 
     async def total(self) -> int:
         """Return how many records match, as the server counts them; one request.
@@ -89,7 +100,15 @@ class Listing(NotAList, Generic[T]):
         Raises:
             ResponseError: the server does not report it.
         """
-        return await self._reader.total()
+        operation = self._fetcher.operation
+        if len(self._filters.parts()) > 1:
+            return sum([len(page) async for page in self._pages(PageFetcher.raw, count=_COUNTED_PAGE)])
+        page = await self._fetcher.read(self._offset, 1)
+        if page.total_items is not None:
+            return page.total_items
+        if not operation.paged or (not page.received and not self._offset):
+            return page.received  # the whole list, or one that is empty from its beginning
+        raise invalid_response(operation, "the answer has no total_items")
 
     @needs_limit
     async def collect(self, *, limit: int) -> list[T]:
@@ -98,8 +117,7 @@ class Listing(NotAList, Generic[T]):
         # Pages, because they show no record: a traceback with local variables would show those of a list of dicts.
         pages: list[Page[T]] = []
         found = 0
-        reader = evolve(self._reader, count=min(fixed_count(self._count), limit))
-        async for page in reader.read():
+        async for page in self._pages(PageFetcher.read, count=min(fixed_count(self._count), limit)):
             pages.append(page)
             found += len(page.items)
             if found >= limit:
@@ -116,26 +134,18 @@ class Listing(NotAList, Generic[T]):
         Raises:
             ConfigurationError: `pages` is not such a number, or the filters are too long for one request.
         """
-        from carecloud_async._lists.paging.page_plan import PagePlan  # most programs never use it
-        from carecloud_async._lists.paging.prefetch import Prefetch
+        from carecloud_async._lists.paging.prefetch import Prefetch  # most programs never use it
 
         require_int_or_auto("pages", pages)
-        self._reader.filters.require_one("prefetch()")
-        fetcher = self.fresh()._fetcher  # cached pages of different ages would not be consistent
-        context = fetcher.caller.context
+        self._filters.require_one("prefetch()")
+        listing = self.fresh()  # cached pages of different ages would not be consistent
+        fetcher = listing._fetcher
         return Prefetch(
-            fetcher.unread_measured,
-            identity_keys=fetcher.keys,
-            paged=fetcher.operation.paged,
+            fetcher.measured,
+            keys=fetcher.keys,
+            operation=fetcher.operation,
             offset=self._offset,
-            plan=PagePlan(
-                width=pages,
-                count=self._count,
-                most_requests=context.http.max_connections,
-                now=context.clock.monotonic,
-                rate=lambda: context.rate_limiter.rate,
-            ),
-            name=fetcher.operation.call,
+            plan=listing.export_source().plan(pages),
         )
 
     async def export(
@@ -388,10 +398,10 @@ class Listing(NotAList, Generic[T]):
         Raises:
             ConfigurationError: the filters are too long for one request.
         """
-        from carecloud_async._lists.listings.export_source import export_source  # few programs export
+        from carecloud_async._lists.export.source import ExportSource  # few programs export
 
-        self._reader.filters.require_one("an export or a stream")
-        return export_source(self._fetcher, count=self._count, offset=self._offset)
+        self._filters.require_one("an export or a stream")
+        return ExportSource.of(self._fetcher, count=self._count, offset=self._offset)
 
     def _calling(self, caller: Caller) -> Listing[T]:
         """Return the same listing, whose calls another caller makes."""
@@ -399,5 +409,62 @@ class Listing(NotAList, Generic[T]):
         return Listing(fetcher=fetcher, count=self._count, offset=self._offset, comparer=self._comparer)
 
     @property
-    def _reader(self) -> ListReader[T]:
-        return ListReader(fetcher=self._fetcher, offset=self._offset, count=fixed_count(self._count))
+    def _filters(self) -> FilterParts:
+        return FilterParts(fetcher=self._fetcher, offset=self._offset)
+
+    def _pages(
+        self, read: Callable[[PageFetcher[T], int, int], Awaitable[R]], *, count: int | None = None
+    ) -> ClosableIterator[R]:
+        """Return the pages, in parts if the filters are too long for one request.
+
+        Args:
+            read: gets a page by offset and count.
+            count: the records of a page, if not those of the listing.
+        """
+        keys, operation = self._fetcher.keys, self._fetcher.operation
+        parts: list[ClosableIterator[Any]] = [
+            Pages(
+                partial(read, evolve(self._fetcher, params=params)),
+                keys=keys,
+                operation=operation,
+                offset=self._offset,
+                count=count or fixed_count(self._count),
+            )
+            for params in self._filters.parts()
+        ]
+        return parts[0] if len(parts) == 1 else cast("Any", PartedPages(parts, keys))
+
+
+def listing(
+    caller: Caller,
+    operation: Operation,
+    into: type[T],
+    *,
+    path_params: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    json: Any = None,
+    compare: Comparer | None = None,
+) -> Listing[T]:
+    """Make a listing; invalid arguments are refused here, not at its first page.
+
+    Args:
+        caller: makes the calls.
+        operation: the list operation.
+        into: the model of a record.
+        path_params: values of the path's placeholders.
+        params: filters, order and paging (`count`, `offset`).
+        json: the body of a list that is a POST.
+        compare: compares the list with a source; `None` if its records cannot be compared.
+
+    Raises:
+        ConfigurationError: `count` or `offset` is not a sensible number, or a filter is of the wrong kind: the API
+            would drop it and list everything.
+    """
+    # Filters name persons, and error reporters capture local variables.
+    params = dict(check_count(operation.kinds, conceal(params or {})))
+    count, offset = params.pop("count", AUTO), params.pop("offset", 0)
+    require_int("offset", offset, least=0)
+    fetcher = PageFetcher(
+        caller=caller, operation=operation, into=into, path_params=path_params or {}, params=params, json=json
+    )
+    return Listing(fetcher=fetcher, count=count, offset=offset, comparer=compare)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from carecloud_async._base.codec import Page
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async._lists.paging.auto import DEFAULT_COUNT
-from carecloud_async._lists.paging.iterators import Page
+from carecloud_async._lists.paging.iterators import is_last
 
 __all__ = ["look_up", "look_up_page", "read_page"]
 
 
-class _CountedPage(Protocol):
-    @property
-    def received(self) -> int: ...
-
-    @property
-    def total_items(self) -> int | None: ...
-
-
 T = TypeVar("T")
-P = TypeVar("P", bound=_CountedPage)
 
 
 async def look_up(listing: Listing[T]) -> list[T]:
@@ -31,7 +23,7 @@ async def look_up(listing: Listing[T]) -> list[T]:
         listing: the list with its filter, from its beginning.
     """
     page = await look_up_page(listing)
-    return [*page.items] if page.is_last(DEFAULT_COUNT) else [one async for one in listing.fresh()]
+    return [*page.items] if is_last(page, DEFAULT_COUNT) else [one async for one in listing.fresh()]
 
 
 async def look_up_page(listing: Listing[T]) -> Page[T]:
@@ -39,7 +31,7 @@ async def look_up_page(listing: Listing[T]) -> Page[T]:
     return await read_page(lambda: listing.fresh().page())
 
 
-async def read_page(read: Callable[[], Awaitable[P]]) -> P:
+async def read_page(read: Callable[[], Awaitable[Page[T]]]) -> Page[T]:
     """Return the page that a look-up reads.
 
     An empty page whose total is not 0 is read once more, and believed then: it contradicts itself, unless the server's

@@ -4,126 +4,63 @@ Iterators are objects, not generators: leaving an `async for` early leaves nothi
 each record goes to one of them.
 
 No task and no connection is held between pages. A large page is returned in batches; other tasks run between them.
-Servers cap `count` and send wrong totals; `ReceivedPage.is_last` says when the two together prove the end of the list.
+Servers cap `count` and send wrong totals; `is_last` says when the two together prove the end of the list.
 """
 
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from itertools import chain
 from operator import length_hint
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
-from attrs import frozen
 
-from carecloud_async._base.codec import Malformed, UnreadRecords
-from carecloud_async._base.codec.pages import BATCH
+from carecloud_async._base.codec import Malformed, Page, UnreadPage
+from carecloud_async._calls.call.call_errors import invalid_response
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async.errors import ResponseError
 
-__all__ = ["Page"]
+__all__ = [
+    "AnyPage",
+    "ClosableIterator",
+    "CycleDetector",
+    "Keys",
+    "Pages",
+    "PartedPages",
+    "RecordIterator",
+    "Records",
+    "check_whole",
+    "is_last",
+    "warn_if_short",
+]
 
 T = TypeVar("T")
+P = TypeVar("P")
 
-_log = logging.getLogger("carecloud_async.paging")
+#: A page whose records were read when it arrived, or are read when they are returned.
+AnyPage: TypeAlias = Page[T] | UnreadPage[T]
 
-
-@frozen(kw_only=True, repr=False)
-class ReceivedPage(ABC, Generic[T]):
-    """A page of a list; its records may be decoded or not.
-
-    Attributes:
-        offset: the position of its first record in the list.
-        total_items: the length of the list as the server reports it; `None` if it does not.
-        received: the number of entries that the server sent; null entries are not among the records.
-    """
-
-    offset: int
-    total_items: int | None
-    received: int
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """Return the number of records."""
-
-    @abstractmethod
-    def batches(self) -> Iterator[list[T]]:
-        """Return the records in batches; a batch that cannot be read raises each time it is asked for."""
-
-    def is_last(self, count: int) -> bool:
-        """Return whether nothing can follow, given that `count` records come on a full page.
-
-        An empty page is the last one, and so is a short page that ends exactly at the total. After any other page the
-        next one has to be requested: the server may cap `count` or send fewer records, and the total may be wrong.
-        """
-        if not self.received:
-            return True
-        return self.received < count and self.offset + self.received == self.total_items
-
-
-@frozen(kw_only=True, repr=False)
-class Page(ReceivedPage[T]):
-    """A page of a list.
-
-    Attributes:
-        items: the records, in the server's order.
-        offset: the position of its first record in the list.
-        total_items: the length of the list as the server reports it; `None` if it does not.
-        received: the number of entries that the server sent; null entries are not among `items`.
-    """
-
-    items: list[T]
-
-    def __repr__(self) -> str:
-        return f"Page({len(self.items)} items, offset={self.offset}, total_items={self.total_items})"
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def batches(self) -> Iterator[list[T]]:
-        """Return the records in batches, between which other tasks can run."""
-        return (self.items[start : start + BATCH] for start in range(0, len(self.items), BATCH))
-
-
-@frozen(kw_only=True, repr=False)
-class LazyPage(ReceivedPage[T]):
-    """A page of a list whose records are decoded when they are returned.
-
-    Attributes:
-        records: the records, in the server's order.
-        error: makes the error for a record that cannot be decoded, given the reason.
-    """
-
-    records: UnreadRecords[T]
-    error: Callable[[str], ResponseError]
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def batches(self) -> Iterator[list[T]]:
-        """See `ReceivedPage.batches`."""
-        return iter(self._read, [])
-
-    def _read(self) -> list[T]:
-        try:
-            return self.records.batch()
-        except Malformed as error:
-            problem = str(error)  # raised below: the error's context would keep the page
-        raise self.error(problem)
-
+#: Returns the identities of a page's records.
+Keys: TypeAlias = Callable[[P], Iterable[Any]]
 
 #: The most pages in a row that hold only nulls. After them the list is taken to have no end.
 MAX_EMPTY_PAGES = 10
 
-P = TypeVar("P")
+_log = logging.getLogger("carecloud_async.paging")
 
-IdentityKeys = Callable[[P], Iterable[Any]]
+
+def is_last(page: AnyPage[Any], count: int) -> bool:
+    """Return whether nothing can follow a page, given that `count` records come on a full one.
+
+    An empty page is the last one, and so is a short page that ends exactly at the total. After any other page the next
+    one has to be requested: the server may cap `count` or send fewer records, and the total may be wrong.
+    """
+    return not page.received or (page.received < count and page.offset + page.received == page.total_items)
 
 
 class CycleDetector(Generic[P]):
@@ -136,11 +73,11 @@ class CycleDetector(Generic[P]):
     skipped. A second one that repeats the same remembered page is a cycle.
 
     Args:
-        identity_keys: returns the identities of a page's records.
+        keys: returns the identities of a page's records.
     """
 
-    def __init__(self, identity_keys: IdentityKeys[P]) -> None:
-        self._identity_keys = identity_keys
+    def __init__(self, keys: Keys[P]) -> None:
+        self._keys_of = keys
         self._seen: Set[Any] = frozenset()
         self._number = 0
         self._repeats = 0
@@ -171,14 +108,14 @@ class CycleDetector(Generic[P]):
         return False
 
     def _keys(self, pages: Sequence[P]) -> Iterator[Any]:
-        return chain.from_iterable(map(self._identity_keys, pages))
+        return chain.from_iterable(map(self._keys_of, pages))
 
 
-def check_whole(name: str, *, received: int, total: int | None) -> None:
+def check_whole(operation: Operation, *, received: int, total: int | None) -> None:
     """Check that a list whose pages repeat was read whole: a server that ignores paging may send all of it at once.
 
     Args:
-        name: what is listed.
+        operation: what is listed.
         received: the entries of the pages that did not repeat.
         total: the length of the list as the server reports it.
 
@@ -189,54 +126,62 @@ def check_whole(name: str, *, received: int, total: int | None) -> None:
         return
     of_total = "" if total is None else f" of {total}"
     raise ResponseError(
-        f"{name}: the server repeats pages, as if it ignored `offset`: after {received}{of_total} records nothing new "
-        "came. Ask for the whole list in one page with a larger count, or narrow it by filters"
+        f"{operation.call}: the server repeats pages, as if it ignored `offset`: after {received}{of_total} records "
+        "nothing new came. Ask for the whole list in one page with a larger count, or narrow it by filters"
     )
 
 
-def warn_if_short(name: str, page: ReceivedPage[Any]) -> None:
+def warn_if_short(operation: Operation, page: AnyPage[Any]) -> None:
     """Warn if an empty page ends a list before its total: records may be missing."""
     if page.total_items is not None and page.offset < page.total_items:
-        _log.warning("%s: the list ended at %d, though total_items is %d", name, page.offset, page.total_items)
-
-
-R = TypeVar("R", bound=ReceivedPage[Any])
-
-Fetch = Callable[[int, int], Awaitable[R]]
+        _log.warning(
+            "%s: the list ended at %d, though total_items is %d", operation.call, page.offset, page.total_items
+        )
 
 
 class ClosableIterator(AsyncIterator[T]):
     """An async iterator for `contextlib.aclosing`; leaving one early leaves nothing open in any case."""
+
+    def __aiter__(self) -> Self:
+        return self
 
     @abstractmethod
     async def aclose(self) -> None:
         """End the iterator."""
 
 
+R = TypeVar("R", bound=AnyPage[Any])
+
+
 class Pages(ClosableIterator[R], Generic[R]):
-    """The pages of a list, one request each, until there are no more.
+    """The pages of a list, one request each, until there are no more; the one page of a list without paging.
 
     Args:
         fetch: gets a page by offset and count.
-        identity_keys: returns the identities of a page's records.
+        keys: returns the identities of a page's records.
+        operation: what is listed.
         offset: where to begin.
         count: the number of records to request at a time.
-        name: the name of the list in errors and warnings.
     """
 
-    def __init__(self, fetch: Fetch[R], *, identity_keys: IdentityKeys[R], offset: int, count: int, name: str) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[int, int], Awaitable[R]],
+        *,
+        keys: Keys[R],
+        operation: Operation,
+        offset: int,
+        count: int,
+    ) -> None:
         self._fetch = fetch
+        self._operation = operation
         self._offset = offset
         self._count = count
         self._full = count
-        self._name = name
-        self._watch = CycleDetector(identity_keys)
+        self._watch = CycleDetector(keys)
         self._received = 0
         self._done = False
         self._turn = anyio.Lock(fast_acquire=True)
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> R:
         # One task at a time requests a page: two would get the same one, and skip the next.
@@ -246,15 +191,18 @@ class Pages(ClosableIterator[R], Generic[R]):
     async def _next(self) -> R:
         while not self._done:
             page = await self._fetch(self._offset, self._count)
+            if not self._operation.paged:
+                self._done = True
+                return page
             if not page.received:
-                warn_if_short(self._name, page)
+                warn_if_short(self._operation, page)
                 self._done = True
                 break
             repeated = self._watch.repeats([page])
             if self._watch.sure:
-                check_whole(self._name, received=self._received, total=page.total_items)
+                check_whole(self._operation, received=self._received, total=page.total_items)
             # A page without new records is no end, even if the total says so: the server may have ignored `offset`.
-            self._done = self._watch.sure or (not repeated and page.is_last(self._full))
+            self._done = self._watch.sure or (not repeated and is_last(page, self._full))
             self._offset += page.received
             # A server that caps `count` sends a short page before the end.
             self._full = min(self._full, page.received)
@@ -268,42 +216,65 @@ class Pages(ClosableIterator[R], Generic[R]):
         self._done = True
 
 
-class OnePage(ClosableIterator[R], Generic[R]):
-    """The one page of a list operation without paging.
+class PartedPages(ClosableIterator[Page[T]], Generic[T]):
+    """The pages of several parts of a list in turn; a record of an earlier part does not come again.
 
     Args:
-        fetch: gets it.
+        parts: the pages of each part.
+        keys: returns the identities of a page's records.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[R]]) -> None:
-        self._fetch: Callable[[], Awaitable[R]] | None = fetch
+    def __init__(self, parts: Iterable[ClosableIterator[AnyPage[T]]], keys: Keys[AnyPage[T]]) -> None:
+        self._parts = deque(parts)
+        self._keys = keys
+        self._yielded = 0
+        self._earlier: set[Any] = set()
+        self._current: set[Any] = set()
+        self._turn = anyio.Lock(fast_acquire=True)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> R:
-        fetch, self._fetch = self._fetch, None
-        if fetch is None:
+    async def __anext__(self) -> Page[T]:
+        async with self._turn:
+            while self._parts:
+                try:
+                    page = self._without_earlier(await anext(self._parts[0]))
+                except StopAsyncIteration:
+                    self._parts.popleft()
+                    self._earlier |= self._current
+                else:
+                    if page.items:
+                        return page
             raise StopAsyncIteration
-        return await fetch()
 
     async def aclose(self) -> None:
         """End the iterator; nothing is open."""
-        self._fetch = None
+        self._parts.clear()
+
+    def _without_earlier(self, page: AnyPage[T]) -> Page[T]:
+        """Return the page without records of earlier parts: a record may match values of several."""
+        keys = list(self._keys(page))
+        items = chain.from_iterable(page.batches())
+        self._current.update(keys)
+        new = [item for key, item in zip(keys, items, strict=True) if key not in self._earlier]
+        offset, self._yielded = self._yielded, self._yielded + len(new)
+        return Page(items=new, offset=offset, total_items=None, received=len(new))
 
 
 class RecordIterator(AsyncIterator[T]):
     """The records of pages, one by one. A page is read in batches; other tasks run between them.
 
     Several tasks may share one: each record goes to one of them.
+
+    Args:
+        operation: what is listed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
         self._turn = anyio.Lock(fast_acquire=True)
         self._begin(())
 
     @abstractmethod
-    async def _next_pages(self) -> Sequence[ReceivedPage[T]]:
+    async def _next_pages(self) -> Sequence[AnyPage[T]]:
         """Return the next pages of the list.
 
         Raises:
@@ -331,7 +302,7 @@ class RecordIterator(AsyncIterator[T]):
             else:
                 self._begin(await self._next_pages())
 
-    def _begin(self, pages: Sequence[ReceivedPage[T]]) -> None:
+    def _begin(self, pages: Sequence[AnyPage[T]]) -> None:
         """Begin with the first batch of pages, in place of what is left of earlier ones.
 
         Raises:
@@ -344,10 +315,16 @@ class RecordIterator(AsyncIterator[T]):
             self._take()
 
     def _take(self) -> None:
-        items = next(self._batches)
-        self._unread -= len(items)
-        # An iterator, so that a second reader continues where the first one stopped.
-        self._batch = iter(items)
+        try:
+            items = next(self._batches)
+        except Malformed as error:
+            problem = str(error)  # raised below: the error's context would keep the page
+        else:
+            self._unread -= len(items)
+            # An iterator, so that a second reader continues where the first one stopped.
+            self._batch = iter(items)
+            return
+        raise invalid_response(self._operation, problem)
 
     @property
     def _has_records(self) -> bool:
@@ -358,11 +335,11 @@ class RecordIterator(AsyncIterator[T]):
 class Records(RecordIterator[T], ClosableIterator[T]):
     """The records of pages, one by one."""
 
-    def __init__(self, pages: ClosableIterator[ReceivedPage[T]]) -> None:
-        super().__init__()
+    def __init__(self, pages: ClosableIterator[AnyPage[T]], operation: Operation) -> None:
+        super().__init__(operation)
         self._pages = pages
 
-    async def _next_pages(self) -> Sequence[ReceivedPage[T]]:
+    async def _next_pages(self) -> Sequence[AnyPage[T]]:
         return [await anext(self._pages)]
 
     async def aclose(self) -> None:

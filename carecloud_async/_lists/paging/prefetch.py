@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.paging.iterators import (
+    AnyPage,
     CycleDetector,
-    IdentityKeys,
-    ReceivedPage,
+    Keys,
     RecordIterator,
     check_whole,
+    is_last,
     warn_if_short,
 )
 from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
@@ -24,18 +24,6 @@ from carecloud_async.errors import CareCloudError, ConfigurationError
 
 T = TypeVar("T")
 
-#: Gets a page by offset and count; the last argument is that of `page_plan.Send`.
-FetchMeasured = Callable[[int, int, bool], Awaitable[Fetched[ReceivedPage[T]]]]
-
-
-@frozen
-class _Piece(Generic[T]):
-    """A page, and whether it is the last one of its part and of the list."""
-
-    page: ReceivedPage[T]
-    ends_part: bool
-    ends_list: bool
-
 
 class Prefetch(RecordIterator[T]):
     """The records of a list, with several pages in flight: use it in `async with`, then iterate.
@@ -43,36 +31,31 @@ class Prefetch(RecordIterator[T]):
     Several tasks may share it: each record goes to one of them.
 
     Args:
-        fetch: gets a page by offset and count.
-        identity_keys: returns the identities of a page's records.
-        paged: whether the operation has pages.
+        fetch: gets a page by offset and count; the last argument is that of `page_plan.Send`.
+        keys: returns the identities of a page's records.
+        operation: what is listed.
         offset: where to begin.
         plan: decides how many pages are in flight and how many records are requested at a time.
-        name: the name of the list in errors.
     """
 
     def __init__(
         self,
-        fetch: FetchMeasured[T],
+        fetch: Callable[[int, int, bool], Awaitable[Fetched[AnyPage[T]]]],
         *,
-        identity_keys: IdentityKeys[ReceivedPage[T]],
-        paged: bool,
+        keys: Keys[AnyPage[T]],
+        operation: Operation,
         offset: int,
         plan: PagePlan,
-        name: str,
     ) -> None:
-        super().__init__()
+        super().__init__(operation)
         self._fetch = fetch
-        self._watch = CycleDetector(identity_keys)
-        self._name = name
-        self._paged = paged
+        self._watch = CycleDetector(keys)
         self._offset = offset
         self._plan = plan
         self._background = BackgroundTasks()
-        self._read_ahead: ReadAhead[_Piece[T]] = ReadAhead(
+        self._read_ahead: ReadAhead[tuple[AnyPage[T], bool]] = ReadAhead(
             self._fetch_part, next_part=self._next_part, tasks=self._background, plan=plan
         )
-        self._arrived: list[ReceivedPage[T]] = []
         self._begun = False
         self._page_size = 0  # the records of the first page; 0 before it
         self._total: int | None = None
@@ -108,7 +91,7 @@ class Prefetch(RecordIterator[T]):
         def __exit__(self, *_):  # noqa: ANN002, ANN204  (Python looks for it before it calls __enter__)
             """Do nothing."""
 
-    async def _next_pages(self) -> list[ReceivedPage[T]]:
+    async def _next_pages(self) -> Sequence[AnyPage[T]]:
         self._check_block()
         if self._error is not None:  # a list that failed must not look like one that ended
             raise self._error.with_traceback(None)
@@ -130,41 +113,37 @@ class Prefetch(RecordIterator[T]):
                 "prefetch() was iterated after its `async with` block ended: iterate inside the block"
             )
 
-    async def _next_new_pages(self) -> list[ReceivedPage[T]]:
+    async def _next_new_pages(self) -> Sequence[AnyPage[T]]:
         """Return the pages of the next part; none if they repeat, or at the end of the list."""
-        pages = await self._next_whole_part()
-        if not pages:
-            self._done = True
-            return []
-        repeated = self._watch.repeats(pages)
+        pages = await self._next_part_of_list()
+        repeated = bool(pages) and self._watch.repeats(pages)
         if self._watch.sure:
+            check_whole(self._operation, received=self._received, total=self._total)
+        if not pages or self._watch.sure:
             self._done = True
-            check_whole(self._name, received=self._received, total=self._total)
             return []
         if repeated:
-            self._done = not self._paged  # no end without new records: the server may have ignored `offset`
+            self._done = not self._operation.paged  # no end without new records: the server may have ignored `offset`
         else:
             self._received += sum(page.received for page in pages)
         self._read_ahead.fill()
         return [] if repeated else pages
 
-    async def _next_whole_part(self) -> list[ReceivedPage[T]]:
+    async def _next_part_of_list(self) -> list[AnyPage[T]]:
         """Return the pages that make up the next part; the cycle detector takes them as one."""
-        part_ended = False
-        while not (part_ended or self._done):
-            piece = await self._read_ahead.take()
-            if piece is None:
-                break
-            page, part_ended = piece.page, piece.ends_part
-            self._arrived.append(page)
+        pages: list[AnyPage[T]] = []
+        while not self._done and (piece := await self._read_ahead.take()) is not None:
+            page, ends_list = piece
+            pages.append(page)
             self._total = page.total_items if page.total_items is not None else self._total
-            self._done = piece.ends_list or not self._paged
-            if self._done and self._paged and not page.received:
-                warn_if_short(self._name, page)
+            self._done = ends_list or not self._operation.paged
+            if self._done and self._operation.paged and not page.received:
+                warn_if_short(self._operation, page)
             if not self._page_size:
                 self._page_size = page.received or 1
                 self._offset += page.received
-        pages, self._arrived = self._arrived, []
+            if self._read_ahead.is_at_part_end:
+                break
         return pages
 
     def _next_part(self) -> ListPart | None:
@@ -173,25 +152,19 @@ class Prefetch(RecordIterator[T]):
             # The first page is requested alone: it shows the length of the list and the size of its pages.
             begun, self._begun = self._begun, True
             return None if begun else ListPart(offset, self._plan.count, 0)
-        if self._done or not self._is_wanted():
+        # A page beyond the total is requested alone. One that begins exactly at it is requested with the last ones,
+        # which are full and therefore do not prove the end.
+        is_wanted = self._total is None or offset <= self._total or not len(self._read_ahead)
+        if self._done or not is_wanted:
             return None
         size = self._page_size if self._plan.is_fixed else self._plan.count
         self._offset += size
         return ListPart(offset, size, self._offset)
 
-    def _is_wanted(self) -> bool:
-        """Return whether to request a page at this offset; past the reported total, one page at a time.
-
-        The total is seldom too low. A page that begins exactly at it is requested together with the last ones, which
-        are full and therefore do not prove the end.
-        """
-        return self._total is None or self._offset <= self._total or not len(self._read_ahead)
-
-    async def _fetch_part(self, part: ListPart) -> tuple[_Piece[T], ListPart | None]:
+    async def _fetch_part(self, part: ListPart) -> tuple[tuple[AnyPage[T], bool], ListPart | None]:
         asked, page = await self._plan.request(part.size, partial(self._fetch, part.offset))
-        last, end = page.is_last(asked), part.offset + page.received
+        last, end = is_last(page, asked), part.offset + page.received
         if last or end >= part.until:
-            return _Piece(page, ends_part=True, ends_list=last), None
+            return (page, last), None
         size = part.size if self._plan.is_fixed else self._plan.count
-        rest = ListPart(end, min(size, part.until - end), part.until)
-        return _Piece(page, ends_part=False, ends_list=False), rest
+        return (page, False), ListPart(end, min(size, part.until - end), part.until)

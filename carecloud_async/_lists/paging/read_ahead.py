@@ -1,6 +1,6 @@
-"""Ordered read-ahead: several requests at once, their pages handed out in the order of the list.
+"""Ordered read-ahead: several parts of a list at once, their pages handed out in the order of the list.
 
-If a page is shorter than its part, the rest is requested before any part that was not yet requested.
+If a page is shorter than its part, the rest is requested after it, by the same task.
 """
 
 from __future__ import annotations
@@ -35,29 +35,23 @@ class ListPart:
     until: int
 
 
-class PendingPage(Generic[P]):
-    """A page that a task fetches; `ready` is set when it has arrived or failed.
+class _PendingPart(Generic[P]):
+    """A part that a task fetches; `ready` is set when its pages have arrived, or one of them failed."""
 
-    Args:
-        part: the part that it begins.
-    """
-
-    def __init__(self, part: ListPart) -> None:
-        self.part: ListPart = part
-        self.is_requested: bool = False
-        self.ready: anyio.Event = anyio.Event()
-        self.page: P | None = None
+    def __init__(self) -> None:
+        self.ready = anyio.Event()
+        self.pages: list[P] = []
         self.error: Exception | None = None
 
 
 class ReadAhead(Generic[P]):
-    """Fetches pages before a consumer needs them, a bounded number ahead.
+    """Fetches parts of a list before a consumer needs them, a bounded number ahead.
 
     Args:
         fetch: gets the first page of a part, and the rest that is missing from it.
         next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
-        plan: decides how many parts are in flight, and how many more pages may wait for the consumer, so that one slow
+        plan: decides how many parts are in flight, and how many more may wait for the consumer, so that one slow
             response does not stop the others.
     """
 
@@ -73,62 +67,64 @@ class ReadAhead(Generic[P]):
         self._next_part = next_part
         self._tasks = tasks
         self._plan = plan
-        self._pending: deque[PendingPage[P]] = deque()
+        self._pending: deque[_PendingPart[P]] = deque()
+        self._arrived: deque[P] = deque()  # the pages of the part that is being taken
         self._in_flight = 0
         self._has_failed = False
 
     def __len__(self) -> int:
-        """Return the number of pages that are in flight or waiting to be taken."""
-        return len(self._pending)
+        """Return the number of parts that are in flight or waiting, and of pages that can be taken at once."""
+        return len(self._pending) + len(self._arrived)
+
+    @property
+    def is_at_part_end(self) -> bool:
+        """Whether the last page that was taken ended its part."""
+        return not self._arrived
 
     def clear(self) -> None:
         """Drop all pages; requests in flight end with their tasks."""
         self._pending.clear()
+        self._arrived.clear()
 
     async def take(self) -> P | None:
-        """Return the next page in the order of the list; `None` if no page is pending.
+        """Return the next page in the order of the list; `None` if none is pending.
 
         Raises:
-            Exception: what fetching it raised.
+            Exception: what fetching its part raised.
         """
         self.fill()
-        if not self._pending:
-            return None
-        pending = self._pending[0]
-        await pending.ready.wait()
-        if not self._pending:
-            return None  # dropped while this task waited
-        self._pending.popleft()
-        if pending.error is not None:
-            raise pending.error
-        self.fill()
-        return pending.page
+        while not self._arrived:
+            if not self._pending:
+                return None
+            pending = self._pending[0]
+            await pending.ready.wait()
+            if not self._pending:
+                return None  # dropped while this task waited
+            self._pending.popleft()
+            if pending.error is not None:
+                raise pending.error
+            self._arrived.extend(pending.pages)
+            self.fill()
+        return self._arrived.popleft()
 
     def fill(self) -> None:
-        """Start as many requests as may be in flight."""
-        while self._in_flight < self._plan.width and (pending := self._next()) is not None:
-            pending.is_requested = True
+        """Start as many requests as may be in flight; none after a page has failed."""
+        plan = self._plan
+        while self._in_flight < plan.width and not self._has_failed and len(self._pending) < plan.width + plan.spare:
+            part = self._next_part()
+            if part is None:
+                return
+            pending: _PendingPart[P] = _PendingPart()
+            self._pending.append(pending)
             self._in_flight += 1
-            self._tasks.start(self._run, pending)
+            self._tasks.start(self._run, part, pending)
 
-    def _next(self) -> PendingPage[P] | None:
-        """Return the first page that was not requested: of a new part if there is none, unless a page has failed."""
-        for one in self._pending:
-            if not one.is_requested:
-                return one
-        if self._has_failed or len(self._pending) >= self._plan.width + self._plan.spare:
-            return None
-        following = self._next_part()
-        if following is None:
-            return None
-        self._pending.append(PendingPage(following))
-        return self._pending[-1]
-
-    async def _run(self, pending: PendingPage[P]) -> None:
+    async def _run(self, part: ListPart, pending: _PendingPart[P]) -> None:
+        rest: ListPart | None = part
         try:
-            pending.page, rest = await self._fetch(pending.part)
-            if rest is not None and pending in self._pending:
-                self._pending.insert(self._pending.index(pending) + 1, PendingPage(rest))
+            while rest is not None and pending in self._pending:
+                page, rest = await self._fetch(rest)
+                pending.pages.append(page)
         except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
             pending.error, self._has_failed = error, True
         finally:

@@ -12,8 +12,7 @@ import attrs
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.operation import CUSTOMER_ONLY
-from carecloud_async._lists.listings.listing import Listing
-from carecloud_async._lists.listings.new_listing import listing
+from carecloud_async._lists.listings.listing import Listing, listing
 from carecloud_async.bulk.family import BulkWrites, Key, normal_email, normal_phone
 from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.models.customer import Customer

@@ -12,8 +12,7 @@ from carecloud_async._base.runtime.secret_text import conceal, conceal_body, sec
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters
 from carecloud_async._calls.call.operation import CallRequest
-from carecloud_async._lists.listings.listing import Listing
-from carecloud_async._lists.listings.new_listing import listing
+from carecloud_async._lists.listings.listing import Listing, listing
 from carecloud_async._lists.paging.auto import AUTO, Auto, check_count
 from carecloud_async.errors import ConfigurationError
 
