@@ -25,7 +25,7 @@ from carecloud_async._calls.auth.token import LoggedIn, RenewalWindows, logged_i
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
-from carecloud_async._calls.call.login import manager_maker
+from carecloud_async._calls.call.login import tokens_maker
 from carecloud_async._calls.call.response_cache import AnswerStore, ResponseCache
 from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy
 from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES
@@ -75,9 +75,9 @@ class _Parts:
     @cached_property
     def caller(self) -> Caller:
         """Makes the calls; built at the first one, so that a view costs nothing before."""
-        manager = self.handle.manager
-        interface = Interface(manager.provider.interface)
-        return Caller(self.context, interface=interface, options=self.options, manager=manager)
+        tokens = self.handle.tokens
+        interface = Interface(tokens.provider.interface)
+        return Caller(self.context, interface=interface, options=self.options, tokens=tokens)
 
 
 class CareCloud(Families, AnyCall, Checks):
@@ -193,8 +193,8 @@ class CareCloud(Families, AnyCall, Checks):
         )
         options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry, read_only=read_only)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
-        make_manager = manager_maker(context, options=options, store=store, windows=windows)
-        identities = IdentityRegistry(make_manager, max_sessions=max_sessions)
+        make_tokens = tokens_maker(context, options=options, store=store, windows=windows)
+        identities = IdentityRegistry(make_tokens, max_sessions=max_sessions)
         own = identities.acquire(auth)
         self._parts = _Parts(context=context, identities=identities, own=own, handle=own, options=options)
 
@@ -246,7 +246,7 @@ class CareCloud(Families, AnyCall, Checks):
     def __repr__(self) -> str:
         if "_parts" not in vars(self):
             return "<CareCloud that was not made: its arguments were refused>"
-        parts, provider = self._parts, type(self._parts.handle.manager.provider)
+        parts, provider = self._parts, type(self._parts.handle.tokens.provider)
         return f"<CareCloud {parts.context.project.host} {parts.caller.interface} {provider.__name__}>"
 
     @classmethod
@@ -331,7 +331,7 @@ class CareCloud(Families, AnyCall, Checks):
         from carecloud_async._calls.auth.external import ExternalClientAuth  # few programs have a client of their own
 
         context = self._parts.context
-        return ExternalClientAuth(self._parts.handle.manager, origin=context.project.origin, check=context.check)
+        return ExternalClientAuth(self._parts.handle.tokens, origin=context.project.origin, check=context.check)
 
     async def login(self) -> LoggedIn:
         """Log in now and let the server check the credentials; without it the first call logs in by itself.
@@ -345,7 +345,7 @@ class CareCloud(Families, AnyCall, Checks):
         self._parts.context.check()
         self._parts.identities.claim(self._parts.handle)
         with self._parts.context.bounded(self._parts.options.timeout, title="login()"):
-            token = await self._parts.handle.manager.log_in()
+            token = await self._parts.handle.tokens.log_in()
         return logged_in(token, zone=self._parts.context.project.timezone)
 
     async def logout(self) -> None:
@@ -356,8 +356,8 @@ class CareCloud(Families, AnyCall, Checks):
         """
         self._parts.context.check()
         with self._parts.context.bounded(self._parts.options.timeout, title="logout()"):
-            await self._parts.handle.manager.log_out()
-        if self._parts.handle.manager.provider.requires_relogin:
+            await self._parts.handle.tokens.log_out()
+        if self._parts.handle.tokens.provider.requires_relogin:
             self._parts.identities.release(self._parts.handle)
 
     def outbox(self, path: str | os.PathLike[str], *, settle: float | None = None) -> Outbox:

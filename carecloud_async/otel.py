@@ -22,7 +22,6 @@ from weakref import WeakKeyDictionary, WeakSet
 from attrs import frozen
 
 from carecloud_async._base.project import Project
-from carecloud_async._calls.auth.flow import UNAUTHORIZED
 from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart, is_cancellation
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.call.retry import FailureKind
@@ -255,7 +254,7 @@ class _Observer(CallObserver):
     def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str], status: int) -> None:
         """End the attempt's span with its refusal, mostly a 401, and begin one for its replay."""
         del number
-        self._end_attempt(call, status, AuthenticationError.__name__ if status == UNAUTHORIZED else str(status))
+        self._end_attempt(call, status, AuthenticationError.__name__ if status == 401 else str(status))
         self._send(call, headers)
 
     def login_awaited(self, call: CallStart, login: CallStart) -> None:

@@ -44,11 +44,11 @@ class Checks:
         from carecloud_async._calls.auth.device import DeviceToken  # most clients have none
         from carecloud_async.resources.customers import Customers  # a server may never ask for it
 
-        caller, manager, bearer = self._caller, self._caller.manager, None
-        if manager is not None and isinstance(manager.provider, DeviceToken):
+        caller, tokens, bearer = self._caller, self._caller.tokens, None
+        if tokens is not None and isinstance(tokens.provider, DeviceToken):
             # With the token named: a 401 that is about the customer must not make a new device token.
             with caller.context.bounded(caller.options.timeout, title="ping()"):
-                bearer = secret_text((await manager.get()).value)
+                bearer = secret_text((await tokens.get()).value)
         operation = declared(Customers.list).operation
         try:
             await caller.fresh.call(CallRequest(operation, decode=codec.data, params={"count": 1}, bearer=bearer))

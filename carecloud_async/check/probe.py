@@ -137,7 +137,7 @@ class Probe(CallObserver):
     def __init__(self, caller: Caller) -> None:
         # One request a question: the check repeats by itself, so that it knows what it sends.
         quick = evolve(caller.options, retry=RetryPolicy(attempts=1), timeout=_TIMEOUT)
-        self.caller: Caller = caller.with_options(quick, caller.manager).fresh
+        self.caller: Caller = caller.with_options(quick, caller.tokens).fresh
         self.bearer: str | None = None
         self.sent: list[SentRequest] = []
         self.pages: list[AskedPage] = []

@@ -108,10 +108,10 @@ class _Survey:
             self.findings += clock_findings(self.probe) if self.probe.times else ()
             self.findings += traffic_findings(self.probe, None)
             return
-        manager = self.probe.caller.manager
-        if manager is not None and isinstance(manager.provider, DeviceToken):
+        tokens = self.probe.caller.tokens
+        if tokens is not None and isinstance(tokens.provider, DeviceToken):
             # A 401 that is about the customer must not make a new device token, which would end the one in use.
-            self.probe.bearer = secret_text((await manager.get()).value)
+            self.probe.bearer = secret_text((await tokens.get()).value)
         for stage in (
             self._ask_families,
             self._ask_pages,

@@ -100,15 +100,15 @@ async def log_in_again(probe: Probe, family: FamilyList | None) -> SecondLogin:
         probe: sends the requests.
         family: a list that this user may read, if there is one.
     """
-    manager = probe.caller.manager
-    reason = "this client has no identity" if manager is None else _not_asked(manager.provider)
-    if manager is None or reason is not None:
+    tokens = probe.caller.tokens
+    reason = "this client has no identity" if tokens is None else _not_asked(tokens.provider)
+    if tokens is None or reason is not None:
         return _not_seen(f"whether a second login ends the first token was not tried: {reason}")
     if family is None or not probe.has_room():
         return _not_seen("no request can show whether the first token is still valid after a second login")
     try:
-        first = await manager.get()
-        second = await _log_in_beside(probe.caller, manager.provider)
+        first = await tokens.get()
+        second = await _log_in_beside(probe.caller, tokens.provider)
     except CareCloudError as error:
         return _not_seen(f"the second login failed ({type(error).__name__})")
     if first.value == second.value:
@@ -156,6 +156,6 @@ def _not_asked(provider: AuthProvider) -> str | None:
 
 
 async def _log_in_beside(caller: Caller, provider: AuthProvider) -> Token:
-    """Log in without the token manager, so that nothing keeps the token."""
+    """Log in without the tokens, so that nothing keeps the token."""
     without = Caller(caller.context, interface=caller.interface, options=caller.options)
     return await provider.obtain(LoginSender(without), None)

@@ -254,9 +254,9 @@ async def require_token(client: CareCloud) -> None:
         CareCloudError: the credentials were refused, or the server cannot be asked.
     """
     caller = client._caller
-    if caller.manager is not None:
+    if caller.tokens is not None:
         with caller.context.bounded(caller.options.timeout, title="login()"):
-            await caller.manager.get()
+            await caller.tokens.get()
 
 
 def token_store() -> FileTokenStore:

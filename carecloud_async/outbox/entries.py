@@ -138,7 +138,7 @@ class Entries:
         resource = getattr(method, "__self__", None)
         if not isinstance(resource, Resource) or not callable(method):
             raise NotForOutboxError(_NO_METHOD)
-        if resource._caller.context is not self._caller.context or resource._caller.manager is not self._caller.manager:
+        if resource._caller.context is not self._caller.context or resource._caller.tokens is not self._caller.tokens:
             raise NotForOutboxError("put takes methods of the client (and identity) that the outbox was made with")
         if isinstance(resource, Updating) and method.__name__ == "update":
             return self._update(resource, args, kwargs, reference)

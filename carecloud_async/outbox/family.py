@@ -278,8 +278,8 @@ class Uninterrupted(Family):
 
 def scope_of(caller: Caller) -> dict[str, str]:
     """Return what an outbox is bound to: the project, and the identity of its calls."""
-    manager = caller.manager
+    tokens = caller.tokens
     return {
         "project": caller.context.project.origin,
-        "identity": "" if manager is None else manager.provider.identity_key,
+        "identity": "" if tokens is None else tokens.provider.identity_key,
     }

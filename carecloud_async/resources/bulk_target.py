@@ -134,7 +134,7 @@ class DeclaredFamily(Family):
         operation = attrs.evolve(self._replace.operation, safe_to_repeat=False)
         path = self._path_ids(record_id)
         request = CallRequest(operation, decode=no_content, path_params=path, json=body, within=within)
-        await self.caller.with_options(once, self.caller.manager).call(request)
+        await self.caller.with_options(once, self.caller.tokens).call(request)
 
     async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
         """See `Family.batch`."""
@@ -156,8 +156,8 @@ class DeclaredFamily(Family):
 
 def scope_of(caller: Caller, family: str) -> dict[str, str]:
     """Return what the journal of a family, named with its parents' ids, is bound to."""
-    manager = caller.manager
-    identity = "" if manager is None else manager.provider.identity_key
+    tokens = caller.tokens
+    identity = "" if tokens is None else tokens.provider.identity_key
     return {"project": caller.context.project.origin, "family": family, "identity": identity}
 
 

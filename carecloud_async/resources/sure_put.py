@@ -71,7 +71,7 @@ class SurePut:
                 raise lost
             bounded = evolve(options, timeout=evolve(options.timeout, total=left))
             try:
-                again = await self._attempt(self.caller.with_options(bounded, self.caller.manager))
+                again = await self._attempt(self.caller.with_options(bounded, self.caller.tokens))
             except CareCloudError as refused:
                 # This one was refused, but the first one may be stored.
                 refused.may_have_happened = True

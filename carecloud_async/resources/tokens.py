@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve
 
 from carecloud_async._base.runtime.secret_text import conceal
-from carecloud_async._calls.auth.flow import call_with_token
 from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.auth.tokens import UNAUTHORIZED
 from carecloud_async._calls.call.operation import CUSTOMER_ONLY, CallRequest
-from carecloud_async.errors import ConfigurationError
+from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
 
 if TYPE_CHECKING:
@@ -142,13 +142,26 @@ class Tokens(Resource, call="tokens"):
             return await self._caller.call(evolve(request, path_params=in_path, bearer=token_id))
 
         token_id = path_params.get("token_id", "")
-        manager = self._caller.manager
+        tokens = self._caller.tokens
         if token_id is not None:
             result = await send(token_id or None)
-            if operation.operation_id == _LOGOUT and manager is not None:
-                await manager.forget(Token(token_id))
+            if operation.operation_id == _LOGOUT and tokens is not None:
+                await tokens.forget(Token(token_id))
             return result
-        if manager is None:
+        if tokens is None:
             raise ConfigurationError("this client has no token of its own: name one in token_id=")
-        # The path changes with the token, so an attempt cannot exchange it.
-        return await call_with_token(manager, operation.title, lambda token: send(token.value))
+        # The path changes with the token: after a 401 the whole call is made again.
+        token, replays = await tokens.get(), 0
+        while True:
+            try:
+                result = await send(token.value)
+            except AuthenticationError as error:
+                if error.status != UNAUTHORIZED:
+                    raise
+                another = await tokens.after_401(token, operation.title, replays=replays)
+                if another is None:
+                    raise
+                token, replays = another, replays + 1
+            else:
+                tokens.on_served(operation.title)
+                return result

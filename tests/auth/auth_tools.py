@@ -19,9 +19,8 @@ from carecloud_async import (
     Token,
 )
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._calls.auth.manager import TokenManager
-from carecloud_async._calls.auth.renewal import TokenRefresher
-from carecloud_async._calls.auth.stored_tokens import StoredTokenIndex
+from carecloud_async._calls.auth.token_source import StoredTokenIndex, TokenSource
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async.sandbox import Sandbox
 
 HOST = "sandbox.crmcarecloud.com"
@@ -84,10 +83,10 @@ def kept_by(store):
     return int(re.fullmatch(r"<MemoryTokenStore: (\d+) records>", repr(store))[1])
 
 
-def manager_of(provider, *, clock=None, **more):
-    """A token manager without a client, for a provider that sends no login."""
+def tokens_of(provider, *, clock=None, **more):
+    """The tokens of a provider that sends no login, without a client."""
     clock = SystemClock() if clock is None else clock
-    refresher = TokenRefresher(
+    source = TokenSource(
         provider,
         key="key",
         store=MemoryTokenStore(clock=clock),
@@ -97,7 +96,7 @@ def manager_of(provider, *, clock=None, **more):
         zone=ZoneInfo("Europe/Prague"),
         windows=RenewalWindows(),
     )
-    return TokenManager(refresher, clock=clock, **more)
+    return Tokens(source, clock=clock, **more)
 
 
 async def in_parallel(number, work):

@@ -2,10 +2,9 @@
 
 import anyio
 import pytest
-from auth_tools import FakeClock, OwnProvider, connect, make_sandbox, manager_of
+from auth_tools import FakeClock, OwnProvider, connect, make_sandbox, tokens_of
 
 from carecloud_async import AuthenticationError, MemoryTokenStore, PermissionDeniedError, Token
-from carecloud_async._calls.auth.renewal_rules import FIRST_REPLAY_DELAY
 
 pytestmark = pytest.mark.anyio
 
@@ -124,16 +123,15 @@ async def test_calls_refused_together_are_one_refusal():
         assert sandbox.logins == 2
         sandbox.faults.remove(fault)
         sandbox.revoke_all()
-        clock.passed += FIRST_REPLAY_DELAY
+        clock.passed += 5
         assert await total(client) == 5
 
 
 async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
     """A replay that met a second revocation hours after its login does not keep the next call from a login."""
     clock = FakeClock()
-    manager = manager_of(OwnProvider(Token("old"), Token("new")), clock=clock)
-    token = await manager.get()
+    tokens = tokens_of(OwnProvider(Token("old"), Token("new")), clock=clock)
+    token = await tokens.get()
     clock.passed += 3600
-    manager.on_fresh_token_refused(token, "GET /customers")
-    assert manager.may_renew(token, "GET /customers")
-    assert (await manager.get(rejected=token)).value == "new"
+    assert await tokens.after_401(token, "GET /customers", replays=1) is None
+    assert (await tokens.after_401(token, "GET /customers", replays=0)).value == "new"

@@ -8,7 +8,7 @@ from attrs import evolve
 from auth_tools import FakeClock, connect, failures, in_parallel, kept_by, make_sandbox
 
 from carecloud_async import CustomerSession, FileTokenStore, MemoryTokenStore, RedisTokenStore, StoredToken
-from carecloud_async._calls.auth.stored_tokens import DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS
+from carecloud_async._calls.auth.token_source import DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS
 
 pytestmark = pytest.mark.anyio
 CREATE = "POST /tokens"

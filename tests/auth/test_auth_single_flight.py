@@ -15,9 +15,9 @@ from auth_tools import (
     failures,
     in_parallel,
     make_sandbox,
-    manager_of,
     once,
     slow_sandbox,
+    tokens_of,
 )
 
 from carecloud_async import AuthenticationError, RequestTimeoutError, ServerError, Token
@@ -202,12 +202,12 @@ async def test_a_renewal_has_a_deadline_of_its_own():
         await anyio.sleep_forever()
 
     provider = OwnProvider(hang, Token("t"))
-    manager = manager_of(provider, retry_seconds=0.2)
+    tokens = tokens_of(provider, retry_seconds=0.2)
     with anyio.fail_after(60):
-        errors = failures(await in_parallel(20, manager.get))
+        errors = failures(await in_parallel(20, tokens.get))
     assert {type(error) for error in errors} == {RequestTimeoutError}
     assert len(errors) == 20
-    assert (await manager.get()).value == "t"
+    assert (await tokens.get()).value == "t"
     assert provider.asked == 2
 
 
@@ -313,10 +313,10 @@ async def test_cancellation_at_every_await_leaves_nothing_stuck():
 @pytest.mark.anyio
 async def test_the_fast_path_takes_no_lock_and_does_not_await():
     """A fresh token comes without suspending once."""
-    manager = manager_of(OwnProvider(Token("t")))
-    token = await manager.get()
-    assert manager.current() is token
-    waiting = manager.get()
+    tokens = tokens_of(OwnProvider(Token("t")))
+    token = await tokens.get()
+    assert tokens.current() is token
+    waiting = tokens.get()
     with pytest.raises(StopIteration) as caught:
         waiting.send(None)
     assert caught.value.value is token

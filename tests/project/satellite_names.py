@@ -20,7 +20,6 @@ NAMES = {
     "_calls.auth.customer": "CustomerSession SocialNetworkSession",
     "_calls.auth.device": "Device DeviceSetup DeviceToken",
     "_calls.auth.enterprise": "EnterpriseCredentials SsoCredentials",
-    "_calls.auth.flow": "UNAUTHORIZED",
     "_calls.auth.provider": "AuthProvider",
     "_calls.auth.secret": "Secret",
     "_calls.auth.stores.base": "TokenStore",

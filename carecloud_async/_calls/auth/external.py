@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from carecloud_async._calls.auth.flow import UNAUTHORIZED, TokenUse, TokenVerdict, token_verdict
-from carecloud_async._calls.auth.manager import TokenManager
-from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.http.any_auth import AnyAuth, authority
 from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, load
 from carecloud_async._calls.http.client import http_library_of
@@ -18,13 +16,13 @@ class ExternalClientAuth(AnyAuth):
     """Sends the identity's token, to the project only, and once more after a 401.
 
     Args:
-        manager: the identity's tokens.
+        tokens: the identity's tokens.
         origin: the project's scheme, host and port.
         check: raises if the logins cannot be sent: their client is closed or belongs to another event loop.
     """
 
-    def __init__(self, manager: TokenManager, *, origin: str, check: Callable[[], None]) -> None:
-        self._manager = manager
+    def __init__(self, tokens: Tokens, *, origin: str, check: Callable[[], None]) -> None:
+        self._tokens = tokens
         self._origin = origin
         self._at = authority(origin)
         self._check_client = check
@@ -38,20 +36,23 @@ class ExternalClientAuth(AnyAuth):
         self._check_client()
         await request.aread()  # a streamed body cannot be sent again
         # The URL of a user's own request may contain a token.
-        only_reads = request.method in {"GET", "HEAD"}
-        use = TokenUse(self._manager, f"{request.method} of a client of your own", repeatable=only_reads)
-        token: Token | None = await use.first()
-        while token is not None:
+        operation, tokens, replays = f"{request.method} of a client of your own", self._tokens, 0
+        token = tokens.current() or await tokens.get()
+        while True:
             request.headers["Authorization"] = f"Bearer {token.value}"
             response = yield request
-            if response.status_code == UNAUTHORIZED:
-                # An unread response would keep its connection during the whole renewal.
-                library = http_library_of(response, what="the response", wanted="Response")
-                await load(response, library, limit=MAX_ERROR_BYTES)
-                verdict = token_verdict(UNAUTHORIZED, response.content)
-            else:  # its body is the user's, and may be a stream
-                verdict = TokenVerdict.ACCEPTED
-            token = await use.after(verdict)
+            if response.status_code != UNAUTHORIZED:  # its body is the user's, and may be a stream
+                break
+            # An unread response would keep its connection during the whole renewal.
+            library = http_library_of(response, what="the response", wanted="Response")
+            await load(response, library, limit=MAX_ERROR_BYTES)
+            if not tokens.renews_after(response.content, repeatable=request.method in {"GET", "HEAD"}):
+                return
+            another = await tokens.after_401(token, operation, replays=replays)
+            if another is None:
+                return
+            token, replays = another, replays + 1
+        tokens.on_served(operation)
 
     def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the library's)
         """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.

@@ -1,6 +1,6 @@
-"""IdentityRegistry: the token manager of each identity of one client; no device may serve two identities.
+"""IdentityRegistry: the tokens of each identity of one client; no device may serve two identities.
 
-Managers in use are found through the views that hold them. Idle ones are kept for a while and then dropped; their
+Those in use are found through the views that hold them. Idle ones are kept for a while and then dropped; their
 tokens come back from the token store, where the identity is stored.
 """
 
@@ -15,8 +15,8 @@ from weakref import WeakValueDictionary
 
 from attrs import frozen
 
-from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async.errors import ConfigurationError
 
 #: The default number of identities, in use or idle, that keep their token in memory.
@@ -28,12 +28,12 @@ class IdentityHandle:
     """Shared by the views of one identity: as long as one of them lives, the identity owns its device.
 
     Attributes:
-        manager: the identity's tokens.
+        tokens: the identity's tokens.
         device_key: the device it owns, if any.
         identity_key: the provider's own key.
     """
 
-    manager: TokenManager
+    tokens: Tokens
     device_key: str | None
     identity_key: str
 
@@ -42,20 +42,18 @@ class IdentityRegistry:
     """The identities of one client.
 
     Args:
-        make_manager: makes the token manager of an identity.
+        make_tokens: makes the tokens of an identity.
         max_sessions: how many identities keep their token; the least recently used idle ones are dropped first.
     """
 
-    def __init__(
-        self, make_manager: Callable[[AuthProvider], TokenManager], *, max_sessions: int = MAX_SESSIONS
-    ) -> None:
-        self._make_manager = make_manager
+    def __init__(self, make_tokens: Callable[[AuthProvider], Tokens], *, max_sessions: int = MAX_SESSIONS) -> None:
+        self._make_tokens = make_tokens
         self._max_sessions = max_sessions
         self._salt = secrets.token_bytes(16)
         self._handles: WeakValueDictionary[Hashable, IdentityHandle] = WeakValueDictionary()
         self._device_owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
-        #: The managers of idle identities too, most recently used last.
-        self._managers: OrderedDict[Hashable, TokenManager] = OrderedDict()
+        #: Those of idle identities too, most recently used last.
+        self._tokens: OrderedDict[Hashable, Tokens] = OrderedDict()
 
     def acquire(self, provider: AuthProvider) -> IdentityHandle:
         """Return the handle of an identity, the same one for equal identities in use whose session has not ended.
@@ -66,17 +64,17 @@ class IdentityRegistry:
         self._check_device(provider.device_key, provider.identity_key)
         key = self._key(provider)
         handle = self._handles.get(key)
-        if handle is None or _is_over(handle.manager):
-            manager = self._managers.get(key)
-            if manager is None or _is_over(manager):
-                manager = self._make_manager(provider)
-            handle = self._handles[key] = IdentityHandle(manager, provider.device_key, provider.identity_key)
+        if handle is None or _is_over(handle.tokens):
+            tokens = self._tokens.get(key)
+            if tokens is None or _is_over(tokens):
+                tokens = self._make_tokens(provider)
+            handle = self._handles[key] = IdentityHandle(tokens, provider.device_key, provider.identity_key)
         self.claim(handle)
-        handle.manager.adopt(provider)
-        self._managers[key] = handle.manager
-        self._managers.move_to_end(key)
-        if len(self._managers) > self._max_sessions:
-            self._managers.popitem(last=False)
+        handle.tokens.adopt(provider)
+        self._tokens[key] = handle.tokens
+        self._tokens.move_to_end(key)
+        if len(self._tokens) > self._max_sessions:
+            self._tokens.popitem(last=False)
         return handle
 
     def claim(self, handle: IdentityHandle) -> None:
@@ -113,18 +111,18 @@ class IdentityRegistry:
         return provider.identity_key, _hashable(secret)
 
 
-def _is_over(manager: TokenManager) -> bool:
+def _is_over(tokens: Tokens) -> bool:
     """Return whether a resumed session has ended for the views that have it.
 
     A device keeps its token at a logout, so that the customer's next login is on the same one: a session that is
     resumed after that is another.
     """
-    return manager.ended and not manager.provider.renewable
+    return tokens.ended and not tokens.provider.renewable
 
 
 def _hashable(fetch: Hashable) -> Hashable:
     try:
         hash(fetch)
     except TypeError:
-        return id(fetch)  # the manager keeps the object, so that no other one gets its id
+        return id(fetch)  # the tokens keeps the object, so that no other one gets its id
     return fetch

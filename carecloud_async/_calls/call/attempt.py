@@ -15,10 +15,9 @@ from carecloud_async._base.codec.answers import refusal, success_refusal
 from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.event_loops import cancellation_requested
-from carecloud_async._calls.auth.flow import UNAUTHORIZED, TokenUse, TokenVerdict, token_verdict
 from carecloud_async._calls.auth.login_backoff import refuses_login
-from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.call.call_errors import invalid_response, parse_error, retry_after, transport_error
 from carecloud_async._calls.call.call_secrets import Hiding
 from carecloud_async._calls.call.failures import TransportFailure, classify, is_library_error
@@ -96,9 +95,10 @@ class Attempt:
         "_clock",
         "_handed_over",
         "_number",
+        "_replays",
         "_report",
+        "_tokens",
         "_turns",
-        "_use",
         "headers",
         "request",
         "sent",
@@ -109,18 +109,13 @@ class Attempt:
         request: OutgoingRequest,
         report: CallReport,
         *,
-        tokens: TokenManager | None,
+        tokens: Tokens | None,
         turns: LimiterTurns,
         clock: Clock,
     ) -> None:
         self._call = report.call
-        on_wait = partial(report.notify, "login_awaited")
-        operation = report.call.operation
-        self._use = (
-            None
-            if tokens is None
-            else TokenUse(tokens, operation.title, repeatable=operation.safe_to_repeat, on_wait=on_wait)
-        )
+        self._tokens = tokens
+        self._replays = 0  # with another token than the first one
         self._report = report
         self._turns = turns
         self._clock = clock
@@ -136,18 +131,18 @@ class Attempt:
         return self._call.request.login and not self._call.operation.path.endswith("/logout")
 
     async def send(self, http: HttpClient) -> RawResponse | Failure:
-        """Send the request, and once more after a refusal that another token may cure; see `TokenUse`.
+        """Send the request, and once more after a refusal that another token may cure.
 
         Raises:
             CareCloudError: its login failed.
             Exception: raised by a user's own code: a provider, a hook, a transport.
         """
-        request, use = self.request, self._use
+        request, tokens, title = self.request, self._tokens, self._call.operation.title
         token: Token | None = None
         try:
-            if use is not None and self._call.operation.authorized:
-                token = await use.first()
-            while True:  # until an answer that no other token would change: see `TokenUse`
+            if tokens is not None and self._call.operation.authorized:
+                token = tokens.current() or await self._wait_for_token(tokens)
+            while True:  # until an answer that no other token would change
                 if token is not None:
                     request.set_bearer(token.value)
                     self._report.secrets.tokens.append(token.value)
@@ -165,13 +160,16 @@ class Attempt:
                     self._turns.return_permit()
                     request.departure = None  # it refers to this attempt
                 self._handed_over = False
-                if use is None:
+                if tokens is None:
                     break
-                verdict = token_verdict(response.status_code, _body(response, http.http_library) or b"")
-                self.sent = verdict is not TokenVerdict.REFUSED  # such a request had no effect
-                token = await use.after(verdict)
-                if token is None:
+                if response.status_code != UNAUTHORIZED:
+                    if 200 <= response.status_code <= 299:
+                        tokens.on_served(title)
                     break
+                another = await self._after_401(tokens, token, _body(response, http.http_library) or b"")
+                if another is None:
+                    break
+                token = another
                 self._report.notify("attempt_resent", self._number, request.headers, response.status_code)
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
@@ -184,6 +182,21 @@ class Attempt:
         except Exception as error:  # noqa: BLE001  (classified there, and raised if it is not the HTTP library's)
             return self._failed(error, http)
         return self._received(response, http.http_library)
+
+    async def _wait_for_token(self, tokens: Tokens) -> Token:
+        return await tokens.get(on_wait=partial(self._report.notify, "login_awaited"))
+
+    async def _after_401(self, tokens: Tokens, token: Token | None, body: bytes) -> Token | None:
+        operation = self._call.operation
+        self.sent = refusal(body) is None  # a request that CareCloud refused so had no effect
+        if not tokens.renews_after(body, repeatable=operation.safe_to_repeat):
+            return None
+        if token is None:
+            return await self._wait_for_token(tokens)
+        on_wait = partial(self._report.notify, "login_awaited")
+        another = await tokens.after_401(token, operation.title, replays=self._replays, on_wait=on_wait)
+        self._replays += another is not None
+        return another
 
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""
@@ -209,7 +222,7 @@ class Attempt:
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
-        if self._use is not None and not self.sent and not self._handed_over and not http.client.is_closed:
+        if self._tokens is not None and not self.sent and not self._handed_over and not http.client.is_closed:
             # The token was not there yet: the code that fetches it failed, perhaps at another server. `sent=True` also
             # recognizes an `OSError`, and an error of an HTTP library that a user's own code raises.
             own = isinstance(error, CareCloudError)
@@ -290,9 +303,9 @@ class Attempt:
         """Return the message for a 401."""
         if self._call.operation.takes_credentials:
             return "the credentials in the call were refused"
-        if self._use is None:
+        if self._tokens is None:
             return "the server refuses the token that the call was made with"
-        if self._use.renewals:
+        if self._replays:
             return "the server refuses a token that was just renewed, for this operation or because it was revoked"
         return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
@@ -306,7 +319,7 @@ class Attempt:
         elif status == UNAUTHORIZED:
             hint = self._refusal()
             # Its login succeeded, or another process's: the credentials are probably right.
-            fix = None if self._use is None or operation.takes_credentials else REVOKED
+            fix = None if self._tokens is None or operation.takes_credentials else REVOKED
         elif status == 414:
             hint = "the server finds the query too long: give fewer values, or iterate the listing, which asks in parts"
         elif not is_own and body.strip():

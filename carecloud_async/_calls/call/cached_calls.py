@@ -11,7 +11,7 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
-from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.call_errors import transport_error
 from carecloud_async._calls.call.context import ClientContext
 from carecloud_async._calls.call.operation import RawResponse
@@ -48,7 +48,7 @@ class CachedCalls:
     Args:
         context: state that all views share.
         store: the client's answers.
-        manager: the identity's tokens.
+        tokens: the identity's tokens.
         scope: the interface and language of the calls.
         reuses: whether cached answers may be used; writes always remove what they change.
     """
@@ -58,16 +58,16 @@ class CachedCalls:
         context: ClientContext,
         store: AnswerStore,
         *,
-        manager: TokenManager,
+        tokens: Tokens,
         scope: tuple[str, str],
         reuses: bool,
     ) -> None:
         self._context = context
         self.store: AnswerStore = store
-        self.manager: TokenManager = manager
+        self.tokens: Tokens = tokens
         self._reuses = reuses
         self._scope = scope
-        application = manager.provider.application_id
+        application = tokens.provider.application_id
         #: The part of the keys that identities of one application share; `None` without an application.
         self._application = None if application == _NO_APPLICATION else (application, *scope)
 
@@ -85,15 +85,15 @@ class CachedCalls:
         Reference data is shared by the application's identities, other answers belong to one identity. An identity
         without a token has not proved itself yet, and gets no answer that another one requested.
         """
-        shares = self._application is not None and self.manager.has_token and is_reference(call.operation.path)
-        return (self._application, call.target) if shares else self._own_key(call, self.manager.token_digest)
+        shares = self._application is not None and self.tokens.has_token and is_reference(call.operation.path)
+        return (self._application, call.target) if shares else self._own_key(call, self.tokens.token_digest)
 
     def _own_key(self, call: PreparedCall, token: str | None) -> Hashable:
         """Return the key of an answer that belongs to this identity alone.
 
         It includes the token: a device token may serve another customer later, who must not find these answers.
         """
-        return (self.store.identity(self.manager), token, *self._scope, call.target)
+        return (self.store.identity(self.tokens), token, *self._scope, call.target)
 
     async def find(self, call: PreparedCall, *, seconds: float) -> RawResponse | None:
         """Return a cached answer or that of a read under way; `None` if this call has to be made.
@@ -123,9 +123,9 @@ class CachedCalls:
         return None
 
     def _stored(self, call: PreparedCall, key: Hashable) -> RawResponse | None:
-        if not self.manager.has_token:
+        if not self.tokens.has_token:
             return None  # the identity has to prove itself first
-        return self.store.get(key) or self.store.get(self._own_key(call, self.manager.token_digest))
+        return self.store.get(key) or self.store.get(self._own_key(call, self.tokens.token_digest))
 
     async def _wait(self, call: PreparedCall, flight: Flight, seconds: float) -> float:
         """Wait for the end of another call's read; return the rest of the time."""
@@ -138,7 +138,7 @@ class CachedCalls:
         return seconds - (self._context.clock.monotonic() - began)
 
     def _may_share(self, flight: Flight, response: RawResponse) -> bool:
-        return flight.manager is self.manager or not is_private(response.headers)
+        return flight.tokens is self.tokens or not is_private(response.headers)
 
     def put(self, call: PreparedCall, response: RawResponse, *, generation: int, token: str | None) -> None:
         """Cache an answer.
@@ -148,7 +148,7 @@ class CachedCalls:
             generation: the number of writes before the request that could change the answer.
             token: the digest of the token at the time of the request; `None` if there was none.
         """
-        now = self.manager.token_digest
+        now = self.tokens.token_digest
         if now is None or token not in {None, now}:
             return  # the token changed meanwhile: it is unknown which one the request was sent with
         reference = is_reference(call.operation.path)
@@ -208,7 +208,7 @@ class _FreshRead:
     async def find(self, report: CallReport, *, seconds: float) -> None:
         del report, seconds
         self._generation = self._cached.store.generation(part_of(self._call.operation.path))
-        self._token = self._cached.manager.token_digest
+        self._token = self._cached.tokens.token_digest
 
     def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
         del lost
@@ -227,7 +227,7 @@ class _Read:
 
     async def find(self, report: CallReport, *, seconds: float) -> RawResponse | None:
         cached, call = self._cached, self._call
-        if cached.manager.ended:
+        if cached.tokens.ended:
             return None  # sending it says so
         # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
         await anyio.lowlevel.checkpoint()
@@ -236,8 +236,8 @@ class _Read:
             report.notify("cache_missed")
             key = cached.key(call)
             if cached.store.flight(key) is None:  # otherwise another call's read failed, and a third one has begun
-                self._token = cached.manager.token_digest
-                self._flight = cached.store.begin_read(key, cached.manager, part=part_of(call.operation.path))
+                self._token = cached.tokens.token_digest
+                self._flight = cached.store.begin_read(key, cached.tokens, part=part_of(call.operation.path))
         return response
 
     def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:

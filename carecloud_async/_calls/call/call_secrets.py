@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from carecloud_async._base.codec.json_text import load
-from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.secret import secrets_of
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.requests import PreparedCall
 
 _STARS = "***"
@@ -28,17 +28,17 @@ class CallSecrets:
 
     Args:
         call: the call.
-        manager: the identity's tokens, or `None` for a call that carries none of the identity's.
+        tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
 
     Attributes:
         tokens: the values of the tokens that it was sent with.
     """
 
-    __slots__ = ("_call", "_manager", "tokens")
+    __slots__ = ("_call", "_tokens", "tokens")
 
-    def __init__(self, call: PreparedCall, manager: TokenManager | None) -> None:
+    def __init__(self, call: PreparedCall, tokens: Tokens | None) -> None:
         self._call = call
-        self._manager = manager
+        self._tokens = tokens
         self.tokens: list[str] = []
 
     def texts(self) -> frozenset[str]:
@@ -49,8 +49,8 @@ class CallSecrets:
             found.append(request.bearer)
         if self._call.body:
             found += _under_names(load(self._call.body))
-        if self._manager is not None:
-            found += secrets_of(self._manager.provider)
+        if self._tokens is not None:
+            found += secrets_of(self._tokens.provider)
         return frozenset(filter(None, found))
 
     def hide(self, text: str) -> str:

@@ -11,7 +11,7 @@ from attrs import evolve
 from carecloud_async._base import codec
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
-from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.cached_calls import CachedCalls
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.execution import CallExecution
@@ -36,7 +36,7 @@ class Caller:
         context: state that all views share.
         interface: the API that the identity may use.
         options: the view's own settings.
-        manager: the identity's tokens; `None` for calls that carry no token of their own.
+        tokens: the identity's tokens; `None` for calls that carry no token of their own.
     """
 
     def __init__(
@@ -45,30 +45,30 @@ class Caller:
         *,
         interface: Interface,
         options: ViewOptions,
-        manager: TokenManager | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self.context = context
         self.interface = interface
         self.options = options
-        self.manager = manager
+        self.tokens = tokens
         self._builder = RequestBuilder(context, interface, options)
         self._base_path = context.project.base_path(interface)
         self._cached: CachedCalls | None = None
-        if context.answers is not None and manager is not None:
+        if context.answers is not None and tokens is not None:
             scope = (interface, options.language)
-            self._cached = CachedCalls(context, context.answers, manager=manager, scope=scope, reuses=options.reuses)
+            self._cached = CachedCalls(context, context.answers, tokens=tokens, scope=scope, reuses=options.reuses)
 
     @cached_property
     def fresh(self) -> Caller:
         """A caller that bypasses the client's cache, and asks caches in front of the API not to answer."""
-        return self.with_options(evolve(self.options, reuses=False), self.manager)
+        return self.with_options(evolve(self.options, reuses=False), self.tokens)
 
     @property
     def fail_fast(self) -> Caller:
         """A caller that retries once at most, for pages that can be requested again in smaller pieces."""
         retry = self.options.retry
         options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
-        return self.with_options(options, self.manager)
+        return self.with_options(options, self.tokens)
 
     def call(self, request: CallRequest[T]) -> Coroutine[Any, Any, T]:
         """Make a call and decode its answer; to be awaited.
@@ -134,7 +134,7 @@ class Caller:
             # Without a query the line is short: a path holds ids.
             check_request_line(operation, f"{self._base_path}{target}")
         call = PreparedCall(request=request, operation=operation, target=target, body=body)
-        tokens = None if request.bearer is not None or operation.takes_credentials else self.manager
+        tokens = None if request.bearer is not None or operation.takes_credentials else self.tokens
         cache = None if cached is None else cached.use(call)
         return CallExecution(context, self.options, call, builder=self._builder, tokens=tokens, cache=cache)
 
@@ -150,6 +150,6 @@ class Caller:
             project=self.context.project,
         )
 
-    def with_options(self, options: ViewOptions, manager: TokenManager | None) -> Caller:
+    def with_options(self, options: ViewOptions, tokens: Tokens | None) -> Caller:
         """Return a caller for the same context with other options."""
-        return Caller(self.context, interface=self.interface, options=options, manager=manager)
+        return Caller(self.context, interface=self.interface, options=options, tokens=tokens)

@@ -10,7 +10,7 @@ from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import has_data
 from carecloud_async._base.codec.json_text import BrokenJson
 from carecloud_async._base.runtime.event_loops import loop_time
-from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.attempt import Attempt
 from carecloud_async._calls.call.cached_calls import CacheUse
 from carecloud_async._calls.call.call_errors import invalid_response, transport_error, with_unknown_outcome
@@ -59,7 +59,7 @@ class CallExecution(Generic[T]):
         call: PreparedCall,
         *,
         builder: RequestBuilder,
-        tokens: TokenManager | None,
+        tokens: Tokens | None,
         cache: CacheUse | None = None,
     ) -> None:
         self._context = context

@@ -1,4 +1,4 @@
-"""Logins: calls without a token. Builds the token manager of each identity of a client."""
+"""Logins: calls without a token. Makes the tokens of each identity of a client."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from attrs import evolve
 from carecloud_async._base import codec
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretDict, conceal, conceal_body
-from carecloud_async._calls.auth.manager import TokenManager
 from carecloud_async._calls.auth.provider import AuthProvider
-from carecloud_async._calls.auth.renewal import TokenRefresher
 from carecloud_async._calls.auth.secret import digest
-from carecloud_async._calls.auth.stored_tokens import StoredTokenIndex
 from carecloud_async._calls.auth.stores.base import TokenStore
 from carecloud_async._calls.auth.token import RenewalWindows
+from carecloud_async._calls.auth.token_source import StoredTokenIndex, TokenSource
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
@@ -33,7 +32,7 @@ class LoginSender:
     """Sends the requests of one login or logout; see `auth.provider.Login`.
 
     Args:
-        caller: a caller for the identity's interface, without a token manager.
+        caller: a caller for the identity's interface, without tokens.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -99,10 +98,10 @@ def _data(body: bytes) -> dict[str, Any]:
     return SecretDict(data)
 
 
-def manager_maker(
+def tokens_maker(
     context: ClientContext, *, options: ViewOptions, store: TokenStore, windows: RenewalWindows
-) -> Callable[[AuthProvider], TokenManager]:
-    """Return a function that makes the token manager of an identity.
+) -> Callable[[AuthProvider], Tokens]:
+    """Return a function that makes the tokens of an identity.
 
     Args:
         context: sends the logins.
@@ -117,11 +116,11 @@ def manager_maker(
     def caller(interface: Interface, retry: bool) -> Caller:
         return Caller(context, interface=interface, options=options if retry else once)
 
-    def make(provider: AuthProvider) -> TokenManager:
+    def make(provider: AuthProvider) -> Tokens:
         interface = Interface(provider.interface)
         # Hashed once more: the key of a user's own provider may contain a person's name.
         names = [digest(name) for name in (project.origin, provider.application_id, provider.identity_key)]
-        refresher = TokenRefresher(
+        source = TokenSource(
             provider,
             key=f"{names[0]}:{interface}:{names[1]}:{names[2]}",
             store=store,
@@ -131,6 +130,6 @@ def manager_maker(
             zone=project.timezone,
             windows=windows,
         )
-        return TokenManager(refresher, clock=context.clock)
+        return Tokens(source, clock=context.clock)
 
     return make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from carecloud_async._calls.auth.manager import TokenManager, sent_logins
+from carecloud_async._calls.auth.tokens import Tokens, sent_logins
 from carecloud_async._calls.call.call_errors import request_id
 from carecloud_async._calls.call.call_secrets import CallSecrets
 from carecloud_async._calls.call.context import ClientContext
@@ -56,7 +56,7 @@ class CallReport:
         "statuses",
     )
 
-    def __init__(self, context: ClientContext, call: PreparedCall, *, tokens: TokenManager | None) -> None:
+    def __init__(self, context: ClientContext, call: PreparedCall, *, tokens: Tokens | None) -> None:
         self._clock = context.clock
         self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
         self._start: CallStart | None = None

@@ -27,7 +27,7 @@ from attrs.validators import optional
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import number, whole_number
-from carecloud_async._calls.auth.manager import TokenManager
+from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.operation import Operation, RawResponse
 
 __all__ = ["ResponseCache"]
@@ -146,14 +146,14 @@ class Flight:
 
     Args:
         key: what is read, and for whom.
-        manager: the tokens of the requesting identity.
+        tokens: the tokens of the requesting identity.
         part: the part of the cache that it belongs to.
         generation: the number of the writes before it that could change that part.
     """
 
-    def __init__(self, key: Hashable, manager: TokenManager, part: str, generation: int) -> None:
+    def __init__(self, key: Hashable, tokens: Tokens, part: str, generation: int) -> None:
         self.key = key
-        self.manager = manager
+        self.tokens = tokens
         self.part = part
         self.generation = generation
         self.done: anyio.Event = anyio.Event()
@@ -178,7 +178,7 @@ class AnswerStore:
         #: stands for every part.
         self._writes: Counter[str | None] = Counter()
         self._closed_until: dict[str | None, float] = {}
-        self._identities: WeakKeyDictionary[TokenManager, object] = WeakKeyDictionary()
+        self._identities: WeakKeyDictionary[Tokens, object] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<AnswerStore of {len(self._entries)} answers, {self._bytes} bytes>"
@@ -186,9 +186,9 @@ class AnswerStore:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def identity(self, manager: TokenManager) -> object:
+    def identity(self, tokens: Tokens) -> object:
         """Return the key part of an identity: unique, and constant as long as the identity lives."""
-        return self._identities.setdefault(manager, object())
+        return self._identities.setdefault(tokens, object())
 
     def get(self, key: Hashable) -> RawResponse | None:
         """Return the answer stored under a key, if it is still fresh."""
@@ -209,9 +209,9 @@ class AnswerStore:
         """Return the number of writes that could change a part."""
         return self._writes[part] + self._writes[None]
 
-    def begin_read(self, key: Hashable, manager: TokenManager, *, part: str) -> Flight:
+    def begin_read(self, key: Hashable, tokens: Tokens, *, part: str) -> Flight:
         """Register a read that others may wait for."""
-        flight = self._flights[key] = Flight(key, manager, part, self.generation(part))
+        flight = self._flights[key] = Flight(key, tokens, part, self.generation(part))
         return flight
 
     def end_read(self, flight: Flight) -> None:

@@ -86,7 +86,7 @@ class ExportSource:
                 "filters": sorted((name, value) for name, value in fetcher.params.items() if value is not None),
                 **body,
                 "language": caller.options.language,
-                IDENTITY: None if caller.manager is None else caller.manager.provider.identity_key,
+                IDENTITY: None if caller.tokens is None else caller.tokens.provider.identity_key,
             },
             fetch=partial(fetch, caller),
             fetch_fail_fast=partial(fetch, caller.fail_fast),

@@ -89,8 +89,8 @@ class ArrowStream:
     def _reopened(self) -> AbstractAsyncContextManager[Caller]:
         """Return a client of its own for another event loop; refuses one that would harm the listing's."""
         caller = self._listing._fetcher.caller
-        assert caller.context.twin is not None and caller.manager is not None  # noqa: S101, PT018  (a listing has both)
-        return caller.context.twin(caller.manager.provider, caller.options)
+        assert caller.context.twin is not None and caller.tokens is not None  # noqa: S101, PT018  (a listing has both)
+        return caller.context.twin(caller.tokens.provider, caller.options)
 
     def _check(self, report: ExportReport) -> None:
         if not report.exact and not self._allow_inexact:

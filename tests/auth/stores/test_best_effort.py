@@ -6,7 +6,6 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, TokenStore
-from carecloud_async._calls.auth.stores.base import BestEffortStore, StoredToken
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.sandbox import Sandbox
 
@@ -69,41 +68,11 @@ class StuckStore(FailingStore):
 
 
 async def test_a_lock_that_another_process_holds_without_end():
-    """Callers who have less time than the lock is waited for get past it all the same, and do without the store."""
-    stuck = StuckStore()
-    store, entered = BestEffortStore(stuck, lock_seconds=0.4), False
-    with anyio.fail_after(60):
-        while not entered:
-            with anyio.move_on_after(0.1):
-                async with store.lock("key"):
-                    await store.save("key", StoredToken(value="token"))
-                    assert await store.load("key") is None
-                    entered = True
-    assert set(stuck.asked) == {"lock"}
-
-
-async def test_a_lock_that_fails_is_waited_for_again():
-    """A store that failed at once has not been waited for: the next caller has the whole time."""
-    failing = FailingStore("lock")
-    store = BestEffortStore(failing, lock_seconds=60)
-    for _ in range(3):
-        async with store.lock("key"):
-            pass
-    failing.failing.clear()
-    async with store.lock("key"):
-        await store.load("key")
-    assert failing.asked == ["lock"] * 4 + ["load"]
-
-
-async def test_a_caller_that_was_cancelled_long_ago_takes_no_time_from_the_next():
-    """A lock is waited for in full again when the last caller that gave up is long gone."""
-    stuck = StuckStore()
-    store = BestEffortStore(stuck, lock_seconds=0.4)
-    with anyio.move_on_after(0.05):
-        async with store.lock("key"):
-            pass
-    await anyio.sleep(0.85)
-    began = anyio.current_time()
-    async with store.lock("key"):
-        pass
-    assert anyio.current_time() - began >= 0.39
+    """A call waits for it half of its time, and then logs in without the store."""
+    sandbox, store = Sandbox(1), StuckStore()
+    options = {"auth": sandbox.credentials(), "transport": sandbox.transport(), "token_store": store}
+    async with CareCloud("x.example.com", timeout=4, **options) as client:
+        began = anyio.current_time()
+        await client.ping()
+    assert 1.9 <= anyio.current_time() - began < 4
+    assert (store.asked, sandbox.logins) == (["lock"], 1)
