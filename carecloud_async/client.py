@@ -360,7 +360,7 @@ class CareCloud(Families, AnyCall, Checks):
         if self._parts.handle.tokens.provider.requires_relogin:
             self._parts.identities.release(self._parts.handle)
 
-    def outbox(self, path: str | os.PathLike[str], *, settle: float | None = None) -> Outbox:
+    def outbox(self, path: str | os.PathLike[str], *, wait: float = 0.0, settle: float | None = None) -> Outbox:
         """Return a queue in a file, whose writes are sent once, as soon as the server can be reached.
 
         ```python
@@ -371,6 +371,7 @@ class CareCloud(Families, AnyCall, Checks):
 
         Args:
             path: the file; made if it is not there.
+            wait: seconds to wait for another process that has the file open.
             settle: seconds after which a write whose answer was lost may be sent again; by default 60.
 
         Raises:
@@ -379,7 +380,7 @@ class CareCloud(Families, AnyCall, Checks):
         """
         from carecloud_async.outbox import Outbox  # few programs have one
 
-        return Outbox(self._caller, path, settle=settle)
+        return Outbox(self._caller, path, wait=wait, settle=settle)
 
     def record_calls(self) -> AbstractContextManager[list[CallRecord]]:
         """Collect a `CallRecord` for each call of this client made in a block, and in tasks that are started in it.

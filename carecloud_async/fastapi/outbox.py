@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from attrs import frozen
 from fastapi import Depends
@@ -14,8 +14,8 @@ from starlette.requests import HTTPConnection
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fastapi.dependencies import DEFAULT_NAME, Lifespan, state_key
-from carecloud_async.outbox import Outbox, OutboxError
-from carecloud_async.outbox.tables import KIND
+from carecloud_async.fastapi.outbox_folder import outbox_of_folder
+from carecloud_async.outbox import Outbox
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -23,17 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["OutboxDep", "OutboxDependency", "outbox_dep", "outbox_lifespan"]
 
 
-#: Seconds between two attempts to open a file that another process has open.
-_INTERVAL: Final = 0.25
-
-
 def _key(name: str) -> str:
     return f"{state_key(name)}_outbox"
 
 
 def outbox_lifespan(
-    path: str | os.PathLike[str] | Callable[[], str | os.PathLike[str]],
+    path: str | os.PathLike[str] | None = None,
     *,
+    folder: str | os.PathLike[str] | None = None,
     name: str = DEFAULT_NAME,
     lifespan: Lifespan | None = None,
     wait: float = 20.0,
@@ -44,20 +41,33 @@ def outbox_lifespan(
     ```python
     app = FastAPI(lifespan=carecloud_lifespan(CareCloud.from_env, lifespan=outbox_lifespan("shop.db")))
     ```
-    One process has a file open at a time: with several workers, give each a file of its own, whose name a function
-    makes. The entries of a worker that has gone wait until a worker opens its file.
+    One process has a file open at a time. With several workers give a folder: each worker takes a file in it that no
+    living process has, or makes one, and every half minute a worker sends what the files of workers that are gone
+    hold. Entries of one customer are sent in order within a file, and in any order between files.
 
     Args:
-        path: the file, or a function that returns it when a worker starts.
+        path: the file, for one worker.
+        folder: the folder, for several workers; made if it is not there.
         name: the name of the client in `carecloud_lifespan`.
         lifespan: the application's own lifespan. It starts when the outbox is open and ends before it is closed.
-        wait: seconds to wait for a file that another process has open, as the worker that ends does while its successor
-            starts. By default less than the 30 seconds after which gunicorn kills a worker that does not start.
+        wait: seconds to wait for a `path` that another process has open, as the worker that ends does while its
+            successor starts. By default less than the 30 seconds after which gunicorn kills a worker that does not
+            start.
         settle: as for `client.outbox`.
 
     Raises:
+        ConfigurationError: neither a file nor a folder was given, or both.
         OutboxError: when the application starts: another process still has the file open; or see `client.outbox`.
     """
+    if (path is None) == (folder is None):
+        raise ConfigurationError('give outbox_lifespan one of the two: a file ("shop.db"), or folder="boxes"')
+
+    def opened(client: CareCloud) -> AbstractAsyncContextManager[Outbox]:
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            return outbox_of_folder(client, Path(folder), settle=settle)
+        assert path is not None  # noqa: S101  (checked above)
+        return client.outbox(path, wait=wait, settle=settle)
 
     @asynccontextmanager
     async def with_outbox(app: Any) -> AsyncIterator[Mapping[str, Any]]:
@@ -67,9 +77,7 @@ def outbox_lifespan(
                 f"no client named {name!r} is open: write "
                 "FastAPI(lifespan=carecloud_lifespan(…, lifespan=outbox_lifespan(…)))"
             )
-        file = Path(path() if callable(path) else path)
-        async with AsyncExitStack() as stack:
-            outbox = await _open(stack, client, file, seconds=wait, settle=settle)
+        async with opened(client) as outbox:
             setattr(app.state, _key(name), outbox)
             try:
                 if lifespan is None:
@@ -81,22 +89,6 @@ def outbox_lifespan(
                 delattr(app.state, _key(name))
 
     return with_outbox
-
-
-async def _open(
-    stack: AsyncExitStack, client: CareCloud, file: Path, *, seconds: float, settle: float | None
-) -> Outbox:
-    """Open an outbox, and wait for some seconds if another process has it open."""
-    clock = client._caller.context.clock
-    until = clock.monotonic() + seconds
-    while True:
-        try:
-            return await stack.enter_async_context(client.outbox(file, settle=settle))
-        except OutboxError as error:
-            is_in_use = error.problem == KIND.in_use(file).problem
-            if not is_in_use or not clock.monotonic() < until:
-                raise
-        await clock.sleep(_INTERVAL)
 
 
 @frozen

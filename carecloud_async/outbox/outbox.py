@@ -18,6 +18,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.family import settle_times
 from carecloud_async.bulk.settling import check_settle
+from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import KeyInUseError, OutboxError
@@ -25,8 +26,9 @@ from carecloud_async.outbox.family import Grace, scope_of
 from carecloud_async.outbox.queue import OutboxQueue
 from carecloud_async.outbox.queue_values import FailedEntry
 from carecloud_async.outbox.sending import Dispatcher
+from carecloud_async.outbox.tables import KIND
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "is_in_use"]
 
 #: Threads that put entries: they must not wait for those that send.
 _PUTTING = ThreadLimit("outbox", 40)
@@ -34,6 +36,13 @@ _PUTTING = ThreadLimit("outbox", 40)
 _MAX_REQUESTS = 8
 #: For how long closing waits for the answers of requests under way (seconds). gunicorn and Kubernetes kill after 30.
 CLOSING_SECONDS = 5.0
+#: Seconds between two attempts to open a file that another process has open.
+_INTERVAL = 0.25
+
+
+def is_in_use(error: CareCloudError, path: Path) -> bool:
+    """Return whether the error of opening an outbox says that another process has the file open."""
+    return error.problem == KIND.in_use(path).problem
 
 
 class Outbox:
@@ -49,7 +58,7 @@ class Outbox:
     Args:
         caller: makes the calls.
         path: the file; made if it is not there.
-        settle: see `client.outbox`.
+        wait, settle: see `client.outbox`.
 
     Raises:
         OutboxError: when it is entered: the file is in use, damaged, no outbox, or belongs to another project or
@@ -57,9 +66,12 @@ class Outbox:
         BulkWriteError: when it is entered: the claims of this user's programs cannot be used.
     """
 
-    def __init__(self, caller: Caller, path: str | os.PathLike[str], *, settle: float | None = None) -> None:
+    def __init__(
+        self, caller: Caller, path: str | os.PathLike[str], *, wait: float = 0.0, settle: float | None = None
+    ) -> None:
         check_settle(settle)
         self._caller = caller
+        self._wait = wait
         self._times = settle_times(caller, settle)
         self._clock = caller.context.clock
         self._path = Path(path)
@@ -79,7 +91,7 @@ class Outbox:
         if self._tasks is not None:
             raise OutboxError("this outbox is open already")
         try:
-            await run_in_thread(self._open)
+            await self._open_in_turn()
             assert self._queue is not None  # noqa: S101  (opened)
             assert self._claims is not None  # noqa: S101  (opened)
             self._dispatcher = Dispatcher(
@@ -225,6 +237,17 @@ class Outbox:
             raise OutboxError("the outbox is not open: use it inside its `async with` block")
         self._caller.context.check()  # a forked process must not write to the file of its parent
         return self._queue, self._dispatcher
+
+    async def _open_in_turn(self) -> None:
+        """Open, and wait for some seconds while another process has the file open."""
+        until = self._clock.monotonic() + self._wait
+        while True:
+            try:
+                return await run_in_thread(self._open)
+            except OutboxError as error:
+                if not is_in_use(error, self._path) or self._clock.monotonic() >= until:
+                    raise
+            await self._clock.sleep(_INTERVAL)
 
     def _open(self) -> None:
         """Open the file and the claims, and take up what an earlier process left. Blocks."""

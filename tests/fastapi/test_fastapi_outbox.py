@@ -1,9 +1,13 @@
 """An outbox in the lifespan of an application, whose file the worker before it may still have open."""
 
+from contextlib import AsyncExitStack
+
 import anyio
+import httpx
 import pytest
 from fastapi import FastAPI
 
+from carecloud_async import ConfigurationError
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.fastapi import carecloud_lifespan, outbox_lifespan
 from carecloud_async.outbox import OutboxError
@@ -28,12 +32,19 @@ class WaitingClock(SystemClock):
         await self.goes_on.wait()
 
 
+class ImpatientClock(WaitingClock):
+    """Time passes as it does; a `sleep` ends when a test says so."""
+
+    def monotonic(self):
+        return SystemClock.monotonic(self)
+
+
 @pytest.fixture
 def start(make, tmp_path, monkeypatch):
     """Start an application whose client has a clock, with an outbox."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
-    def start(path, clock, **options):
+    def start(path=None, clock=None, **options):
         lifespan = carecloud_lifespan(lambda: make(clock=clock), lifespan=outbox_lifespan(path, **options))
         return lifespan(FastAPI())
 
@@ -74,3 +85,43 @@ async def test_a_file_that_stays_open_ends_the_start(make, start, tmp_path):
         async with start(tmp_path / "other.db", clock):
             raise AssertionError
     assert clock.passed == 20
+
+
+async def test_each_worker_takes_a_file_of_the_folder(start, tmp_path):
+    """A worker takes a file that no other has open, or makes one; a file that is no outbox stays as it is."""
+    folder = tmp_path / "boxes"
+    async with start(folder=folder), start(folder=folder):
+        assert sorted(file.name for file in folder.glob("*.db")) == ["outbox-1.db", "outbox-2.db"]
+    (folder / "outbox-1.db").write_text("no outbox")
+    async with start(folder=folder), start(folder=folder):
+        assert sorted(file.name for file in folder.glob("*.db")) == ["outbox-1.db", "outbox-2.db", "outbox-3.db"]
+    assert (folder / "outbox-1.db").read_text() == "no outbox"
+
+
+async def test_what_a_worker_left_is_sent_by_another(make, start, tmp_path):
+    """After four workers became three, the entries in the file that nobody opens again are sent."""
+    clock = ImpatientClock()
+
+    def away(request):
+        raise httpx.ConnectError("no network")
+
+    async with make() as client, make(transport=httpx.MockTransport(away)) as gone:
+        customer = await client.customers.list().first()
+        history = client.point_history.list(customer_id=customer.customer_id)
+        before = await history.total()
+        async with AsyncExitStack() as of_gone, AsyncExitStack() as of_other:
+            outbox = await of_gone.enter_async_context(gone.outbox(tmp_path / "outbox-1.db"))
+            await of_other.enter_async_context(start(folder=tmp_path, clock=clock))
+            await clock.waits.wait()
+            await outbox.put(gone.points.assign_points, customer_id=customer.customer_id, amount=5, reference="left")
+            await of_gone.aclose()
+            clock.goes_on.set()
+            while await history.total() == before:  # noqa: ASYNC110  (the server has no event)
+                await anyio.sleep(0.01)
+
+
+def test_a_file_or_a_folder():
+    """Neither, or both, is a mistake that the error explains."""
+    for options in ({}, {"path": "shop.db", "folder": "boxes"}):
+        with pytest.raises(ConfigurationError, match="one of the two"):
+            outbox_lifespan(**options)
