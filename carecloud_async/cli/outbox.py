@@ -35,8 +35,8 @@ def outbox(
     connection: Connection,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file of the outbox.")],
     what: Annotated[
-        Literal["list", "retry", "drop", "send"],
-        typer.Argument(metavar="[list|retry|drop|send]", help="What to do."),
+        Literal["list", "retry", "drop", "send", "serve"],
+        typer.Argument(metavar="[list|retry|drop|send|serve]", help="What to do."),
     ] = "list",
     numbers: Annotated[
         list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Failed entries to retry or drop.")
@@ -45,22 +45,32 @@ def outbox(
     seconds: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", help="send: the longest wait.")
     ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="serve: the address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="serve: the port.")] = 8137,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="serve: the file of the tills' secret; made if absent."),
+    ] = None,
     rate: Rate = None,
     settle: Settle = None,
 ) -> int:
-    """Look after an outbox while no program has it open.
+    """Look after an outbox while no program has it open, or serve it to tills.
 
     list: print what failed and what waits (the first thousand), and why. retry: let failed entries wait again. drop:
-    remove failed entries for good. send: send what waits; the exit code is 0 only if everything went out. Only send
-    needs the project.
+    remove failed entries for good. send: send what waits; the exit code is 0 only if everything went out. serve: take
+    entries over HTTP and send them until Ctrl-C; /docs describes it. Only send and serve need the project.
 
     Example: carecloud outbox till.db retry 12
     """
     if what in {"retry", "drop"} and bool(numbers) == everything:
         raise UsageError(f"{what} takes the numbers of failed entries, as list prints them, or --all")
-    if what in {"list", "send"} and (numbers or everything):
+    if what in {"list", "send", "serve"} and (numbers or everything):
         raise UsageError(f"{what} takes no numbers and no --all")
     path = Path(file)
+    if what == "serve":
+        from carecloud_async.cli.outbox_serve import serve
+
+        return serve(connection, path, host=host, port=port, token_file=token_file, rate=rate, settle=settle)
     if not path.exists():
         raise OutboxError(f"{path}: there is no such file")
     if what == "send":

@@ -10,7 +10,7 @@ NAMES = {
     "_base.runs": "IDENTITY why_foreign",
     "_base.runtime": "suggestions",
     "_base.runtime.clock": "SystemClock boot_id",
-    "_base.runtime.durable_files": "is_same_file replace_file sync_folder",
+    "_base.runtime.durable_files": "create_private is_same_file replace_file sync_folder",
     "_base.runtime.secret_text": "secret_text",
     "_base.runtime.suggestions": "did_you_mean",
     "_base.runtime.task_groups": "BackgroundTasks",

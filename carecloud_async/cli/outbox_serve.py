@@ -1,0 +1,97 @@
+"""`carecloud outbox FILE serve`: an outbox for tills in any language, over HTTP."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from carecloud_async._base.project import is_loopback
+from carecloud_async._base.runtime.durable_files import create_private
+from carecloud_async.cli.console import INTERRUPTED, say
+from carecloud_async.cli.failures import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from carecloud_async.cli.connect import Connection
+
+__all__ = ["serve"]
+
+_LEAST_SECRET: Final = 16
+#: Seconds to wait for the process before this one, whose requests under way have five.
+_WAIT: Final = 10.0
+
+
+def serve(
+    connection: Connection,
+    path: Path,
+    *,
+    host: str,
+    port: int,
+    token_file: Path | None,
+    rate: float | None,
+    settle: float | None,
+) -> int:
+    """Serve an outbox until Ctrl-C or SIGTERM.
+
+    Args:
+        connection: the project and the API user.
+        path: the file of the outbox; made if it is not there.
+        host, port: where to listen.
+        token_file: the file of the secret that requests must show.
+        rate, settle: as of the other commands.
+    """
+    if token_file is None:
+        raise UsageError("serve needs --token-file FILE: the secret that tills send; the file is made if it is absent")
+    try:
+        import uvicorn
+
+        from carecloud_async.fastapi.outbox_server import outbox_app
+    except ModuleNotFoundError:
+        extras = "pip install 'carecloud-async[cli,fastapi,sandbox]'"
+        raise MissingExtraError(f"serve needs FastAPI and uvicorn: {extras}") from None
+    token = _token(token_file)
+
+    async def work() -> None:
+        async with (
+            connection.open(rate=rate) as client,
+            client.outbox(path, wait=_WAIT, settle=settle) as outbox,
+        ):
+            listener = _listen(host, port)
+            app = outbox_app(client, outbox, token=token, seconds=time.monotonic)
+            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+            bound = listener.getsockname()[1]
+            say(f"{path}: tills send to http://{host}:{bound}/outbox/…, see http://{host}:{bound}/docs; Ctrl-C ends it")
+            if not is_loopback(host):
+                say("other machines can reach it, and the secret travels in the clear: put a TLS proxy in front of it")
+            with listener:
+                await server.serve([listener])
+
+    try:
+        anyio.run(work)
+    except KeyboardInterrupt:
+        say(f"stopped; what waits stays in {path}")
+    return INTERRUPTED
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UsageError(f"--host {host} --port {port}: {error.strerror}") from None
+
+
+def _token(file: Path) -> str:
+    """Return the secret in a file that only this user can read; a new one is made."""
+    if not file.exists():
+        with create_private(file) as made:
+            made.write(f"{secrets.token_urlsafe(32)}\n".encode())
+        say(f"{file}: made, with a new secret for the tills")
+    token = file.read_bytes().decode(errors="replace").strip()
+    if len(token) < _LEAST_SECRET or not token.isascii():
+        raise UsageError(f"{file}: the secret has at least {_LEAST_SECRET} characters of ASCII, in one line")
+    return token
