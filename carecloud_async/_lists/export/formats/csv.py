@@ -15,9 +15,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, BinaryIO, Final, TypeAlias
 
 import msgspec
@@ -44,6 +43,9 @@ _MOST_DIGITS = 30
 
 #: A decimal that a server writes as a text, as PHP does with those of MySQL.
 _TEXT_OF_DECIMAL: Final = re.compile(r"-?\d+\.\d+", re.ASCII)
+
+#: The types of values whose JSON needs no quotes, and holds no delimiter but those between them.
+_PLAIN = {int, bool, type(None)}
 
 #: The kinds of fields that are text, and the types of fields by their kind, see `Shape`; others may hold anything.
 #: `float` is one of them: the decoder keeps the spelling of a number only where it expects no type.
@@ -115,10 +117,10 @@ class CsvSink(IncrementalSink):
     def _found_columns(self) -> list[Path]:
         return [path for path, _ in self._builder.shape.select(self.layout.fields).leaves()]
 
-    def _write_columns(self, columns: Sequence[list[Any]], *, rows: int) -> None:
+    def _write_columns(self, columns: Sequence[Sequence[Any]], *, rows: int) -> None:
         self.file.write(join_columns(columns, self.layout.csv, rows=rows))
 
-    def _read_one_by_one(self, lines: Sequence[bytes], decoder: RecordDecoder) -> list[list[Any]]:
+    def _read_one_by_one(self, lines: Sequence[bytes], decoder: RecordDecoder) -> list[Sequence[Any]]:
         """Return the columns of records that may not match the model."""
         matching: list[Any] = []
         others: dict[int, list[Any]] = {}
@@ -127,11 +129,11 @@ class CsvSink(IncrementalSink):
                 matching += decoder.decode([line])
             except (ValueError, RecursionError):
                 others[index] = self._slow_row(line)
-        columns = decoder.columns(matching) if matching else [[] for _ in self._columns]
+        columns = [[*column] for column in decoder.columns(matching)]
         for index, row in others.items():
             for column, value in zip(columns, row, strict=True):
                 column.insert(index, value)
-        return columns
+        return [*columns]
 
     def _slow_row(self, line: bytes) -> list[Any]:
         """Return the values of a record of any form; a field without a column makes the file outdated."""
@@ -164,10 +166,11 @@ class RecordDecoder:
     """
 
     def __init__(self, shape: Shape, columns: Sequence[Path]) -> None:
-        slots: dict[Path, str] = {}
-        self._decoder = msgspec.json.Decoder(list[_struct(shape, slots)], float_hook=read_spelled)  # type: ignore[misc]
-        self._is_possible = all(path in slots for path in columns)
-        self._readers: list[Callable[[Any], Any]] = [attrgetter(slots[path]) for path in columns if path in slots]
+        kind, self._tree = _struct(shape)
+        self._decoder = msgspec.json.Decoder(list[kind], float_hook=read_spelled)  # type: ignore[valid-type]
+        self._columns = columns
+        known = {path for path, _ in shape.leaves() if all(map(is_slot_name, path))}
+        self._is_possible = known.issuperset(columns)
 
     def decode(self, lines: Sequence[bytes]) -> list[Any]:
         """Return records for `columns`.
@@ -184,34 +187,49 @@ class RecordDecoder:
         found: list[Any] = self._decoder.decode(b"[" + b",".join(lines) + b"]")
         return found
 
-    def columns(self, records: Sequence[Any]) -> list[list[Any]]:
+    def columns(self, records: Sequence[Any]) -> list[Sequence[Any]]:
         """Return the values of decoded records, column by column."""
-        return [list(map(read, records)) for read in self._readers]
+        found: dict[Path, Sequence[Any]] = {}
+        _transpose(records, self._tree, (), found)
+        return [found.get(path, ()) for path in self._columns]
 
 
-def _struct(shape: Shape, slots: dict[Path, str], path: Path = (), owner: str = "") -> Any:
-    """Return a msgspec struct of a shape's fields, and enter each field's dotted attribute in `slots`.
+#: The fields of a struct in their order: its name, and the fields of an object.
+_Tree: TypeAlias = list[tuple[str, "_Tree | None"]]
+
+
+def _struct(shape: Shape) -> tuple[Any, _Tree]:
+    """Return a msgspec struct of a shape's fields, and their names.
 
     A record with a field that a struct cannot have does not match. Nested objects are never null.
     """
     fields: list[Any] = []
-    names: dict[str, str] = {}
-    for index, (name, child) in enumerate(shape.children.items()):
+    tree: _Tree = []
+    for name, child in shape.children.items():
         if not is_slot_name(name):
             continue
-        slot = f"f{index}"
-        names[slot] = name
-        slots[*path, name] = owner + slot
+        slot, inner = f"f{len(fields)}", None
         if child.kind == "object" and child.children:
-            inner = _struct(child, slots, (*path, name), f"{owner}{slot}.")
-            fields.append((slot, inner, msgspec.field(default_factory=inner)))
+            kind, inner = _struct(child)
+            fields.append((slot, kind, msgspec.field(default_factory=kind)))
         else:
             # An absent text is empty text, which needs no conversion.
             fields.append((slot, _TYPES.get(child.kind, Any), "" if child.kind in _TEXTS else None))
-    return msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=True, gc=False)
+        tree.append((name, inner))
+    names = {slot: name for (slot, *_), (name, _) in zip(fields, tree, strict=True)}
+    return msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=True, gc=False), tree
 
 
-def join_columns(columns: Sequence[list[Any]], dialect: CsvOptions, *, rows: int) -> bytes:
+def _transpose(records: Sequence[Any], tree: _Tree, path: Path, found: dict[Path, Sequence[Any]]) -> None:
+    """Enter the values of each field: tuples of the records take a third of the time of attributes, one by one."""
+    for values, (name, inner) in zip(zip(*map(msgspec.structs.astuple, records), strict=True), tree, strict=False):
+        if inner is None:
+            found[*path, name] = values
+        else:
+            _transpose(values, inner, (*path, name), found)
+
+
+def join_columns(columns: Sequence[Sequence[Any]], dialect: CsvOptions, *, rows: int) -> bytes:
     """Return the lines of some records, each with its end.
 
     Args:
@@ -228,7 +246,7 @@ def join_columns(columns: Sequence[list[Any]], dialect: CsvOptions, *, rows: int
     return _LINE_END.join([*lines, ""]).encode()
 
 
-def _cells(values: list[Any], dialect: CsvOptions) -> list[str]:
+def _cells(values: Sequence[Any], dialect: CsvOptions) -> Sequence[str]:
     """Return the cells of a column, quoted where necessary (RFC 4180)."""
     cells = values
     if dialect.escape_formulas:
@@ -236,8 +254,11 @@ def _cells(values: list[Any], dialect: CsvOptions) -> list[str]:
     try:
         together = "".join(cells)
     except TypeError:  # not all are text
-        write = as_text if dialect.decimal == "." else _with_comma
-        cells = ["" if value is None else write(value) for value in cells]
+        if set(map(type, cells)) <= _PLAIN:  # together, in a tenth of the time
+            cells = msgspec.json.encode(cells)[1:-1].decode().replace("null", "").split(",")
+        else:
+            write = as_text if dialect.decimal == "." else _with_comma
+            cells = ["" if value is None else write(value) for value in cells]
         together = "".join(cells)
     if not _needs_quotes(together, dialect.delimiter):
         return cells
