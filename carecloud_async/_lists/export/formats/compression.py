@@ -19,13 +19,11 @@ from typing import Any, BinaryIO, cast
 
 from carecloud_async._lists.export.errors import BadExportError, missing_extra
 
-__all__ = ["COMPRESSIONS", "abandon", "compressing", "frame_maker", "zstd_frames", "zstd_packing", "zstd_unpacking"]
+__all__ = ["COMPRESSIONS", "abandon", "compressing", "frame_maker", "zstd_unpacking"]
 
 COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
-#: Bytes read at once: even the most repetitive file is unpacked in small pieces.
-_CHUNK = 4096
 
 
 def frame_maker(compression: str) -> Callable[[bytes], bytes]:
@@ -40,7 +38,8 @@ def frame_maker(compression: str) -> Callable[[bytes], bytes]:
     if compression == ".gz":
         return lambda data: gzip.compress(data, _GZIP_LEVEL, mtime=0)
     if compression == ".zst":
-        return zstd_frames()
+        library = _zstd()
+        return lambda data: cast("bytes", library.compress(data, _ZSTD_LEVEL))
     return lambda data: data
 
 
@@ -49,7 +48,7 @@ def compressing(file: BinaryIO, compression: str) -> BinaryIO:
     if compression == ".gz":
         return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL, filename="", mtime=0))
     if compression == ".zst":
-        return zstd_packing(file)
+        return cast("BinaryIO", _zstd().ZstdFile(file, "wb", level=_ZSTD_LEVEL))
     return cast("BinaryIO", _Open(file))
 
 
@@ -74,25 +73,6 @@ class _Open:
         self._file.flush()
 
 
-def zstd_frames() -> Callable[[bytes], bytes]:
-    """Return a function that compresses bytes into one frame.
-
-    Raises:
-        BadExportError: Zstandard is not installed.
-    """
-    library = _zstd()
-    return lambda data: cast("bytes", library.compress(data, _ZSTD_LEVEL))
-
-
-def zstd_packing(file: BinaryIO) -> BinaryIO:
-    """Return a file that compresses into `file`; closing it ends the frame and leaves `file` open.
-
-    Raises:
-        BadExportError: Zstandard is not installed.
-    """
-    return cast("BinaryIO", _zstd().ZstdFile(file, "wb", level=_ZSTD_LEVEL))
-
-
 def zstd_unpacking(file: BinaryIO) -> BinaryIO:
     """Return a file that reads all frames of `file`; closing it closes `file`.
 
@@ -101,54 +81,30 @@ def zstd_unpacking(file: BinaryIO) -> BinaryIO:
     Raises:
         BadExportError: Zstandard is not installed.
     """
-    library = _zstd()
-    return cast("BinaryIO", io.BufferedReader(_Frames(file, library.ZstdDecompressor, library.ZstdError)))
+    return cast("BinaryIO", io.BufferedReader(_Unpacked(file, _zstd())))
 
 
-class _Frames(io.RawIOBase):
+class _Unpacked(io.RawIOBase):
     """The frames of a file, unpacked.
 
     Args:
         file: the packed bytes; closed with this one.
-        new_frame: makes the decompressor of a frame, which has `decompress`, `eof` and `unused_data`.
-        broken: what the decompressor raises for bytes that are not Zstandard.
+        library: unpacks it.
     """
 
-    def __init__(self, file: BinaryIO, new_frame: Callable[[], Any], broken: type[Exception]) -> None:
+    def __init__(self, file: BinaryIO, library: Any) -> None:
         self._file = file
-        self._new_frame = new_frame
-        self._broken = broken
-        self._frame: Any = None
-        self._packed = b""
-        self._unpacked = memoryview(b"")
+        self._stream = library.ZstdFile(file)
+        self._broken = library.ZstdError
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._unpacked:
-            if not self._unpack():
-                return 0
-        size = min(len(buffer), len(self._unpacked))
-        buffer[:size] = self._unpacked[:size]
-        self._unpacked = self._unpacked[size:]
-        return size
-
-    def _unpack(self) -> bool:
-        packed = self._packed or self._file.read(_CHUNK)
-        if not packed:
-            if self._frame is not None:
-                raise EOFError("the file ends inside a Zstandard frame")
-            return False
-        self._frame = self._frame or self._new_frame()
         try:
-            self._unpacked = memoryview(self._frame.decompress(packed))
+            return cast("int", self._stream.readinto(buffer))
         except self._broken as error:
             raise OSError("the file is not Zstandard, or damaged") from error
-        self._packed = b""
-        if self._frame.eof:
-            self._packed, self._frame = self._frame.unused_data, None
-        return True
 
     def close(self) -> None:
         if not self.closed:
