@@ -42,7 +42,7 @@ def test_a_stream_is_written_as_one_frame():
 )
 def test_a_damaged_file_is_an_error(packed, error):
     """A file that ends inside a frame, and bytes of another kind, are errors and not a shorter file."""
-    with pytest.raises(error, match="Zstandard|end-of-stream"):
+    with pytest.raises(error, match=r"Zstandard|end-of-stream"):
         zstd_unpacking(io.BytesIO(packed)).read()
 
 

@@ -86,18 +86,18 @@ class ArrowEncoder:
             return self.schema.empty_table()
         if not self._known and self._knows is not None:  # a table without columns would have no rows either
             return pa.table([pa.array(self._unknown_texts(lines), pa.string())], schema=self.schema)
-        if self._knows is not None and not self._expects_unknown:
-            table = self._read(lines, unexpected="error")
-            if table is not None:
-                return table.append_column(self.schema.field(UNKNOWN_FIELDS), pa.nulls(len(lines), pa.string()))
-        table = self._read(lines)
-        if table is None:
-            table = self._read_mixed(lines)
+        tries_all_known = self._knows is not None and not self._expects_unknown
+        staged = self._parse(lines, unexpected="error") if tries_all_known else None
+        are_all_known = staged is not None
+        if staged is None:
+            staged = self._parse(lines)
+        table = self._typed(staged) or self._read_mixed(lines)
         if self._knows is None:
             return table
-        texts = self._unknown_texts(lines)
+        texts = [] if are_all_known else self._unknown_texts(lines)
         self._expects_unknown = any(text is not None for text in texts)
-        return table.append_column(self.schema.field(UNKNOWN_FIELDS), pa.array(texts, pa.string()))
+        column = pa.nulls(len(lines), pa.string()) if are_all_known else pa.array(texts, pa.string())
+        return table.append_column(self.schema.field(UNKNOWN_FIELDS), column)
 
     def _read_by_value(self, lines: Sequence[bytes]) -> Any:
         """Return a table of the known columns, read value by value; a value that no column can hold becomes null."""
@@ -106,8 +106,8 @@ class ArrowEncoder:
         rows = [self._read_row(load_spelled(line)) for line in self._yielder.each(lines)]
         return pa.Table.from_pylist(rows, schema=self._known)
 
-    def _read(self, lines: Sequence[bytes], *, unexpected: str = "ignore") -> Any | None:
-        """Return a table of the known columns as pyarrow reads it; `None` if it refuses a value or a field.
+    def _parse(self, lines: Sequence[bytes], *, unexpected: str = "ignore") -> Any | None:
+        """Return a table of the staged types as pyarrow reads it; `None` if it refuses a value or a field.
 
         Args:
             lines: the records.
@@ -128,12 +128,22 @@ class ArrowEncoder:
                     explicit_schema=self._staged, unexpected_field_behavior=unexpected
                 ),
             )
-            if table.num_rows != len(lines):
-                return None
-            columns = read_times(list(map(_whole, table.columns)), self._known.types, self._zone)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        return None if columns is None else pa.Table.from_arrays(columns, schema=self._known)
+        return table if table.num_rows == len(lines) else None
+
+    def _typed(self, staged: Any | None) -> Any | None:
+        """Return a table of the known columns; `None` if a text is no time, or there is no table."""
+        import pyarrow as pa
+
+        if staged is None:
+            return None
+        kinds = zip(map(_whole, staged.columns), self._known.types, strict=True)
+        try:
+            columns = [read_times(column, kind, self._zone) for column, kind in kinds]
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return None
+        return pa.Table.from_arrays(columns, schema=self._known)
 
     def _read_mixed(self, lines: Sequence[bytes]) -> Any:
         """Read records that match the model together and the others one by one, in their order."""
@@ -143,7 +153,7 @@ class ArrowEncoder:
         others: list[int] = []
         for index, line in enumerate(self._yielder.each(lines)):
             (exact if self._is_exact(line) else others).append(index)
-        table = self._read([lines[index] for index in exact]) if exact else None
+        table = self._typed(self._parse([lines[index] for index in exact]))
         if table is None:
             return self._read_by_value(lines)
         rest = self._read_by_value([lines[index] for index in others])

@@ -1,18 +1,10 @@
-"""Converts the texts of an Arrow table to dates and timestamps: all columns of a table together.
-
-Each call of pyarrow releases the interpreter lock, and in a busy process has to wait to get it back. A table has half a
-dozen columns of times, some of them in structs and lists: together they take six calls, one by one fifty.
-
-The texts are found at any depth (`_leaves`), read as one array of dates and one of timestamps (`_read`), and put in
-their places (`_rebuild`), which passes the leaves in the same order.
-"""
+"""Converts the texts of an Arrow table to dates and timestamps, also those inside structs and lists."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 __all__ = ["read_times", "staged_type"]
 
@@ -42,110 +34,47 @@ def staged_type(kind: Any) -> Any:
     return pa.string() if pa.types.is_temporal(kind) else kind
 
 
-def read_times(columns: Sequence[Any], kinds: Sequence[Any], zone: tzinfo | None) -> list[Any] | None:
-    """Return the columns with their texts read as dates and timestamps, at any depth.
+def read_times(array: Any, kind: Any, zone: tzinfo | None) -> Any:
+    """Return a column with its texts read as dates and timestamps, at any depth.
 
     Args:
-        columns: arrays of the staged types.
-        kinds: their final types.
+        array: an array of the staged type.
+        kind: its final type.
         zone: the zone that moments are converted to UTC from, the earlier where an hour repeats; `None` leaves them
             naive.
 
-    Returns:
-        the columns; `None` if a text is neither, or of a year that needs care.
-
     Raises:
-        pyarrow.ArrowInvalid: a text is neither.
+        pyarrow.ArrowInvalid: a text is neither, or of a year that needs care.
     """
-    import pyarrow as pa
-
-    leaves = [leaf for column, kind in zip(columns, kinds, strict=True) for leaf in _leaves(column, kind)]
-    days = _read(leaves, pa.date32(), is_wanted=pa.types.is_date, unit=1)
-    moments = _read(leaves, pa.timestamp("us"), is_wanted=pa.types.is_timestamp, unit=_DAY, zone=zone)
-    if days is None or moments is None:
-        return None
-    found = days | moments
-    times = iter([found.get(place, pa.nulls(len(leaf.texts), leaf.kind)) for place, leaf in enumerate(leaves)])
-    return [_rebuild(column, kind, times) for column, kind in zip(columns, kinds, strict=True)]
-
-
-class _Leaf(NamedTuple):
-    """A column of texts, perhaps inside structs and lists, whose final type is a date or a timestamp."""
-
-    texts: Any
-    kind: Any
-
-    @property
-    def has_values(self) -> bool:
-        """Whether a text is not null."""
-        return bool(self.texts.null_count < len(self.texts))
-
-
-def _leaves(array: Any, kind: Any) -> Iterator[_Leaf]:
-    """Yield the leaves of a column, in the order of its type."""
-    import pyarrow as pa
-
-    if not _holds_times(kind):
-        return
-    if pa.types.is_struct(kind):
-        for index, one in enumerate(kind):
-            yield from _leaves(array.field(index), one.type)
-    elif pa.types.is_list(kind):
-        yield from _leaves(array.values, kind.value_type)
-    else:
-        yield _Leaf(array, kind)
-
-
-def _read(
-    leaves: Sequence[_Leaf], kind: Any, *, is_wanted: Callable[[Any], bool], unit: int, zone: tzinfo | None = None
-) -> dict[int, Any] | None:
-    """Read the leaves of dates, or those of timestamps, as one array.
-
-    Args:
-        kind: the type to read.
-        is_wanted: returns whether a leaf of a type is one of them.
-        unit: the length of a day in the numbers of this type.
-        zone: see `read_times`.
-
-    Returns:
-        the times of each leaf that has some, by its place; `None` if a value is of a year that needs care.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wanted = {place: leaf.texts for place, leaf in enumerate(leaves) if is_wanted(leaf.kind) and leaf.has_values}
-    texts = [*wanted.values()]
-    if not texts:
-        return {}
-    times = (texts[0] if len(texts) == 1 else pa.concat_arrays(texts)).cast(kind)
-    span = pc.call_function("min_max", [times])
-    if span["min"].value < _FIRST_DAY * unit or span["max"].value >= _LAST_DAY * unit:
-        return None
-    if zone is not None:
-        times = _to_utc(times, zone)
-    found, begin = {}, 0
-    for place, part in wanted.items():
-        found[place] = times.slice(begin, len(part))
-        begin += len(part)
-    return found
-
-
-def _rebuild(array: Any, kind: Any, times: Iterator[Any]) -> Any:
-    """Return an array with the next of the times in place of its texts."""
     import pyarrow as pa
 
     if not _holds_times(kind):
         return array
     if pa.types.is_struct(kind):
-        children = [_rebuild(array.field(index), one.type, times) for index, one in enumerate(kind)]
+        children = [read_times(array.field(index), one.type, zone) for index, one in enumerate(kind)]
         own = 1  # buffer: which values are null
     elif pa.types.is_list(kind):
-        children = [_rebuild(array.values, kind.value_type, times)]
+        children = [read_times(array.values, kind.value_type, zone)]
         own = 2  # these, and where each list begins
+    elif array.null_count == len(array):
+        return pa.nulls(len(array), kind)
     else:
-        return next(times)
-    buffers = array.buffers()[:own]
-    return pa.Array.from_buffers(kind, len(array), buffers, array.null_count, array.offset, children)
+        return _read(array, kind, zone)
+    return pa.Array.from_buffers(kind, len(array), array.buffers()[:own], array.null_count, array.offset, children)
+
+
+def _read(texts: Any, kind: Any, zone: tzinfo | None) -> Any:
+    """Read texts of which some are not null as dates or timestamps."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_date = pa.types.is_date(kind)
+    times, unit = texts.cast(kind if is_date else pa.timestamp("us")), 1 if is_date else _DAY
+    span = pc.call_function("min_max", [times])
+    first, last = span["min"].value, span["max"].value
+    if first < _FIRST_DAY * unit or last >= _LAST_DAY * unit:
+        raise pa.ArrowInvalid("a year that needs care")
+    return times if is_date or zone is None else _to_utc(times, zone, has_rules=first >= 0 and last < _END_OF_RULES)
 
 
 @cache
@@ -158,15 +87,20 @@ def _holds_times(kind: Any) -> bool:
     return _holds_times(kind.value_type) if pa.types.is_list(kind) else bool(pa.types.is_temporal(kind))
 
 
-def _to_utc(moments: Any, zone: tzinfo) -> Any:
-    """Convert naive moments from a zone to UTC; the earlier where an hour repeats."""
+def _to_utc(moments: Any, zone: tzinfo, *, has_rules: bool) -> Any:
+    """Convert naive moments from a zone to UTC; the earlier where an hour repeats.
+
+    Args:
+        moments: an array of them.
+        zone: the zone.
+        has_rules: whether pyarrow knows the zone's rules for all of them.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     utc = pa.timestamp("us", tz="UTC")
     name = getattr(zone, "key", None)
-    span = pc.call_function("min_max", [moments])
-    if name is not None and span["min"].value >= 0 and span["max"].value < _END_OF_RULES:
+    if name is not None and has_rules:
         try:
             options = pc.AssumeTimezoneOptions(name, ambiguous="earliest", nonexistent="raise")
             return pc.call_function("assume_timezone", [moments], options).view(utc)
