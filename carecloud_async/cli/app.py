@@ -26,6 +26,7 @@ _COMMANDS = {
     "total": ("records", "total", "Print how many records there are."),
     "segment": ("segment", "segment", "Bring a segment in line with a file of customers."),
     "outbox": ("outbox", "outbox", "Look after what waits in an outbox, and what failed."),
+    "mcp": ("mcp", "mcp", "Let an assistant read the project (MCP)."),
     "dossier": ("dossier", "dossier", "Write all data of one customer into a folder."),
     "request": ("request", "request", "Send any request to the API; print JSON."),
     "check": ("check", "check", "Check how a project behaves before you rely on it."),

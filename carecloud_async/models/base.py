@@ -20,6 +20,7 @@ from carecloud_async.models.input_fields import keepers, read_input
 
 __all__ = [
     "API_NAME",
+    "PERSONAL",
     "READ_ONLY",
     "SECRET",
     "UNSET",
@@ -36,7 +37,11 @@ __all__ = [
 LocalDatetime = Annotated[datetime, Meta(tz=False)]
 
 #: Metadata of a field that the server alone writes.
-READ_ONLY: Final[Mapping[str, bool]] = {"read_only": True}
+READ_ONLY: Final[dict[str, Any]] = {"read_only": True}
+
+#: Metadata of fields that may tell who a person is, or that are worth money to whoever knows them; assistants get
+#: stars.
+PERSONAL: Final[dict[str, Any]] = {"personal": True}
 
 #: Metadata of a field whose value must not be shown.
 SECRET: Final[Mapping[str, bool]] = {"secret": True}

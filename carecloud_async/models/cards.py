@@ -9,7 +9,7 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model, Updatable
 
 
 class CardFileType(StrEnum):
@@ -54,9 +54,9 @@ class Card(Updatable):
     """Id of the customer."""
     card_type_id: str | None = None
     """Id of the card type."""
-    card_number: str | None = None
+    card_number: str | None = field(default=None, metadata=PERSONAL)
     """Number of the card."""
-    secondary_card_number: str | None = None
+    secondary_card_number: str | None = field(default=None, metadata=PERSONAL)
     """Second number of the card."""
     valid_from: LocalDatetime | None = None
     """When the card begins to be valid."""

@@ -6,7 +6,7 @@ from datetime import date
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model, Updatable, point_inside
+from carecloud_async.models.base import PERSONAL, READ_ONLY, LocalDatetime, Model, Updatable, point_inside
 
 __all__ = ["Address", "Agreement", "Consent", "CustomAgreement", "Customer", "PersonalInformation"]
 
@@ -15,23 +15,23 @@ __all__ = ["Address", "Agreement", "Consent", "CustomAgreement", "Customer", "Pe
 class Address(Model):
     """A postal address."""
 
-    address1: str | None = None
+    address1: str | None = field(default=None, metadata=PERSONAL)
     """Street."""
-    address2: str | None = None
+    address2: str | None = field(default=None, metadata=PERSONAL)
     """Street number (land registry number)."""
-    address3: str | None = None
+    address3: str | None = field(default=None, metadata=PERSONAL)
     """House number."""
-    address4: str | None = None
+    address4: str | None = field(default=None, metadata=PERSONAL)
     """Further address line; each project decides its use."""
-    address5: str | None = None
+    address5: str | None = field(default=None, metadata=PERSONAL)
     """Further address line; each project decides its use."""
-    address6: str | None = None
+    address6: str | None = field(default=None, metadata=PERSONAL)
     """Further address line; each project decides its use."""
-    address7: str | None = None
+    address7: str | None = field(default=None, metadata=PERSONAL)
     """Further address line; each project decides its use."""
-    zip: str | None = None
+    zip: str | None = field(default=None, metadata=PERSONAL)
     """Postal code."""
-    city: str | None = None
+    city: str | None = field(default=None, metadata=PERSONAL)
     """Town."""
     country_code: str | None = None
     """ISO code of the country, such as `cz`."""
@@ -77,29 +77,29 @@ class Consent(Model):
 class PersonalInformation(Model):
     """Who a customer is and how to reach them."""
 
-    salutation: str | None = None
+    salutation: str | None = field(default=None, metadata=PERSONAL)
     """How the customer is addressed."""
-    gender: int | None = None
+    gender: int | None = field(default=None, metadata=PERSONAL)
     """Gender: 1 male, 2 female, 3 miss, 4 private, 5 other (`Gender`)."""
-    first_name: str | None = None
+    first_name: str | None = field(default=None, metadata=PERSONAL)
     """Given name."""
-    last_name: str | None = None
+    last_name: str | None = field(default=None, metadata=PERSONAL)
     """Family name."""
-    pre_nominals: str | None = None
+    pre_nominals: str | None = field(default=None, metadata=PERSONAL)
     """Titles before the name."""
-    post_nominals: str | None = None
+    post_nominals: str | None = field(default=None, metadata=PERSONAL)
     """Titles after the name."""
-    birthdate: date | None = None
+    birthdate: date | None = field(default=None, metadata=PERSONAL)
     """Day of birth; `None` also where the server holds no readable date."""
-    email: str | None = None
+    email: str | None = field(default=None, metadata=PERSONAL)
     """E-mail address."""
-    phone: str | None = None
+    phone: str | None = field(default=None, metadata=PERSONAL)
     """Number with the international prefix, without `+`, such as `420123456789`."""
     language_id: str | None = None
     """ISO 639-1 code of the customer's language."""
     store_id: str | None = None
     """Id of the store of registration."""
-    photo_url: str | None = field(default=None, metadata=READ_ONLY)
+    photo_url: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Where the photo is, for customers that have one."""
     address: Address = Address()
     """Postal address, empty if unknown."""

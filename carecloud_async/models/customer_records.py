@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.customer import Address
 from carecloud_async.models.customer_input import AddressChanges, AddressInput
 
@@ -55,7 +55,7 @@ class RelatedCustomer(Model):
     """Id of the customer relation."""
     related_customer_id: str | None = None
     """Id of the other customer."""
-    short_name: str | None = field(default=None, metadata=READ_ONLY)
+    short_name: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Short name of the customer."""
     customer_relation_type_id: str | None = None
     """Id of the customer relation type."""
@@ -77,7 +77,7 @@ class Referral(Model):
 
     referral_id: str = field(metadata=READ_ONLY)
     """Id of the referral."""
-    code: str | None = field(default=None, metadata=READ_ONLY)
+    code: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Code of the referral."""
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the customer."""

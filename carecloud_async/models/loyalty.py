@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model
+from carecloud_async.models.base import PERSONAL, READ_ONLY, LocalDatetime, Model
 from carecloud_async.models.wallet import QualificationTurnover
 
 
@@ -40,7 +40,7 @@ class Credit(Model):
     """Id of the currency."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
-    note: str | None = field(default=None, metadata=READ_ONLY)
+    note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Free text."""
 
 
@@ -54,7 +54,7 @@ class CreditHistoryRecord(Model):
     """The quantity."""
     credit_operation_type: str | None = field(default=None, metadata=READ_ONLY)
     """Kind of the operation."""
-    credit_operation_note: str | None = field(default=None, metadata=READ_ONLY)
+    credit_operation_note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Note of the operation."""
     partner_id: str | None = None
     """Id of the partner."""
@@ -100,7 +100,7 @@ class Point(Model):
     """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     created_at: LocalDatetime | None = None
     """When the points were given, in project-local time."""
-    note: str | None = None
+    note: str | None = field(default=None, metadata=PERSONAL)
     """Free text."""
 
 
@@ -114,7 +114,7 @@ class PointHistoryRecord(Model):
     """Points of the operation."""
     point_operation_type: str | None = field(default=None, metadata=READ_ONLY)
     """Kind of the operation."""
-    point_operation_note: str | None = field(default=None, metadata=READ_ONLY)
+    point_operation_note: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Note of the operation."""
     point_type_id: str | None = None
     """Id of the point type."""
@@ -124,7 +124,7 @@ class PointHistoryRecord(Model):
     """Id of the store."""
     point_history_record_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When it happened, in project-local time."""
-    extended_data: str | None = field(default=None, metadata=READ_ONLY)
+    extended_data: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Details of the purchase, expiration or another cause."""
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.input_fields import Upload
 
 
@@ -97,7 +97,7 @@ class MessageParameter(Model):
 
     parameter_name: str | None = None
     """Name of the parameter."""
-    value: str | None = None
+    value: str | None = field(default=None, metadata=PERSONAL)
     """Value of the parameter."""
 
 
@@ -125,15 +125,15 @@ class Message(Model):
     """Id of the message template."""
     customer_id: str | None = None
     """Id of the customer."""
-    contact: str | None = None
+    contact: str | None = field(default=None, metadata=PERSONAL)
     """An e-mail address or phone number, if not the customer's own."""
-    title: str | None = field(default=None, metadata=READ_ONLY)
+    title: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """The title."""
     send_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the message was sent, in project-local time."""
     opened_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the recipient opened it, in project-local time."""
-    mail_client_user_agent: str | None = field(default=None, metadata=READ_ONLY)
+    mail_client_user_agent: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """User agent of the mail program that opened the message."""
     mail_client_language: str | None = field(default=None, metadata=READ_ONLY)
     """Language of the mail program that opened the message."""
@@ -159,9 +159,9 @@ class AttachmentInfo(Model):
 class MessageDetail(Model):
     """A message with its bodies."""
 
-    plain_text_body: str | None = field(default=None, metadata=READ_ONLY)
+    plain_text_body: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Body as plain text."""
-    html_body: str | None = field(default=None, metadata=READ_ONLY)
+    html_body: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Body as HTML."""
     attachments: tuple[AttachmentInfo, ...] = field(default=(), metadata=READ_ONLY)
     """The attachments."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer import Address, PersonalInformation
 from carecloud_async.models.customer_input import AddressInput, PersonalInformationInput
 from carecloud_async.models.input_fields import by_digits
@@ -51,11 +51,11 @@ class OrderShipping(Model):
 
     shipping_id: str | None = None
     """Id of the shipping."""
-    contact_firstname: str | None = None
+    contact_firstname: str | None = field(default=None, metadata=PERSONAL)
     """First name of the contact."""
-    contact_lastname: str | None = None
+    contact_lastname: str | None = field(default=None, metadata=PERSONAL)
     """Last name of the contact."""
-    phone: str | None = None
+    phone: str | None = field(default=None, metadata=PERSONAL)
     """Number with the international prefix, without `+`."""
     address: Address = Address()
     """Postal address."""
@@ -83,7 +83,7 @@ class Order(Model):
     """Billing."""
     shipping_data: OrderShipping = OrderShipping()
     """Delivery."""
-    customer_note: str | None = None
+    customer_note: str | None = field(default=None, metadata=PERSONAL)
     """The customer's note."""
     order_status: str | None = field(default=None, metadata=READ_ONLY)
     """Status of the order as text."""

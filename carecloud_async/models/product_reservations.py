@@ -10,7 +10,7 @@ from enum import IntEnum
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.shared import PluId, PluIdInput, Utm, UtmInput
 
@@ -69,7 +69,7 @@ class ProductReservationProgress(Model):
 class ProductReservationComment(Model):
     """A comment on a reservation."""
 
-    comment_text: str | None = field(default=None, metadata=READ_ONLY)
+    comment_text: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """Text of the comment."""
     comment_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the comment was written, in project-local time."""
@@ -95,7 +95,7 @@ class ProductReservation(Model):
     """Id of the product reservation source."""
     pickup_date: date | None = field(default=None, metadata=READ_ONLY)
     """Day of the pick-up in the store."""
-    customers_note: str | None = None
+    customers_note: str | None = field(default=None, metadata=PERSONAL)
     """The customer's note."""
     total_price: float | None = None
     """Price of the whole product reservation."""

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
 from carecloud_async._base.codec.json_text import JsonValue
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model
 
 __all__ = ["PropertyRecord", "PropertyRecordChanges", "PropertyRecordInput"]
 
@@ -24,7 +24,7 @@ class PropertyRecord(Model):
     """Id of the property."""
     property_name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the property."""
-    property_value: JsonValue = None
+    property_value: JsonValue = field(default=None, metadata=PERSONAL)
     """Text, number, boolean, list or object, as the property's data type has it; dates are text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the value last changed, in project-local time."""

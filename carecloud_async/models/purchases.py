@@ -11,7 +11,7 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
 from carecloud_async.models.shared import PluIdInput, UtmInput
@@ -91,7 +91,7 @@ class Purchase(Updatable):
     """Price of the whole purchase."""
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the currency."""
-    card_number: str | None = None
+    card_number: str | None = field(default=None, metadata=PERSONAL)
     """Number of the card."""
     cashdesk_number: str | None = field(default=None, metadata=READ_ONLY)
     """Number of the cash desk."""

@@ -9,7 +9,7 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model, Updatable
 
 
 class TaskPriority(IntEnum):
@@ -33,7 +33,7 @@ class Task(Updatable):
     """Id of the task state."""
     customer_id: str | None = None
     """Id of the customer."""
-    task_note: str | None = None
+    task_note: str | None = field(default=None, metadata=PERSONAL)
     """Text of the task."""
     task_title: str | None = None
     """Title of the task."""
@@ -69,7 +69,7 @@ class TaskComment(Model):
     """Id of the task comment."""
     task_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the task."""
-    text: str | None = None
+    text: str | None = field(default=None, metadata=PERSONAL)
     """The text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""

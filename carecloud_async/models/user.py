@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, SECRET, LocalDatetime, Model
+from carecloud_async.models.base import PERSONAL, READ_ONLY, SECRET, LocalDatetime, Model
 
 
 @frozen(kw_only=True, repr=False)
@@ -13,15 +13,15 @@ class User(Model):
 
     user_id: str = field(metadata=READ_ONLY)
     """Id of the user."""
-    login: str | None = None
+    login: str | None = field(default=None, metadata=PERSONAL)
     """Login name."""
-    first_name: str | None = None
+    first_name: str | None = field(default=None, metadata=PERSONAL)
     """Given name."""
-    last_name: str | None = None
+    last_name: str | None = field(default=None, metadata=PERSONAL)
     """Family name."""
-    email: str | None = None
+    email: str | None = field(default=None, metadata=PERSONAL)
     """E-mail address."""
-    phone: str | None = None
+    phone: str | None = field(default=None, metadata=PERSONAL)
     """Number with the international prefix; text even where the server sends a number."""
     user_role_ids: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
     """Ids of the user's roles."""

@@ -11,7 +11,7 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import PERSONAL, READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.input_fields import by_digits
 from carecloud_async.models.rewards import Reward
 from carecloud_async.models.shared import TagInput
@@ -42,7 +42,7 @@ class Voucher(Updatable):
     """Id of the customer."""
     store_id: str | None = None
     """Id of the store."""
-    code: str | None = None
+    code: str | None = field(default=None, metadata=PERSONAL)
     """Code of the voucher."""
     value: float | None = None
     """What the voucher is worth."""
@@ -54,7 +54,7 @@ class Voucher(Updatable):
     """When the voucher stops being valid."""
     reward_group: str | None = field(default=None, metadata=READ_ONLY)
     """Group of the reward: 0 party time, 1 catalog, 2 campaign, 4 simple, 5 gift (`RewardGroup`)."""
-    note: str | None = None
+    note: str | None = field(default=None, metadata=PERSONAL)
     """Free text."""
     reward: Reward | None = field(default=None, metadata=READ_ONLY)
     """The reward."""

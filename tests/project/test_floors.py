@@ -25,6 +25,7 @@ HEAVY = {
     "starlette",
     "fastapi",
     "redis",
+    "mcp",
     "pyarrow",
     "pytest",
     "httpx2",
@@ -32,7 +33,7 @@ HEAVY = {
     "pyspark",
     "opentelemetry",
 }
-INTEGRATIONS = {"", "_version", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbox", "spark"}
+INTEGRATIONS = {"", "_version", "agents", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbox", "spark"}
 
 
 def package_of(module):

@@ -1,0 +1,116 @@
+"""Writes in two steps: a plan says what will be, and only a plan that was shown can be committed."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from carecloud_async._base.codec.json_text import JsonObject
+from carecloud_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from carecloud_async.client import CareCloud
+    from carecloud_async.outbox import Outbox
+
+__all__ = ["Plans"]
+
+#: Records of points or credits of one customer that are added up at most.
+_MOST: Final = 1000
+_METHODS: Final = {"points": ("assign_points", "reduce_points"), "credits": ("deposit_credits", "reduce_credits")}
+
+
+class Plans:
+    """Makes plans and carries them out through an outbox.
+
+    Args:
+        client: the client.
+        outbox: an open outbox of the client.
+        wait: seconds for which a commit waits for the answer.
+    """
+
+    def __init__(self, client: CareCloud, outbox: Outbox, *, wait: float) -> None:
+        self._client = client
+        self._outbox = outbox
+        self._wait = wait
+        self._secret = secrets.token_bytes(32)
+
+    async def make(self, family: str, customer_id: str, amount: float, reference: str, **options: Any) -> JsonObject:
+        """Return a plan with what there is now and what will be.
+
+        Args:
+            family: `points` or `credits`.
+            customer_id: the customer.
+            amount: how many; below zero takes them away.
+            reference: the key, such as the number of a sale: it happens once for a customer.
+            **options: further arguments of the operation; `None` leaves one out.
+
+        Raises:
+            ConfigurationError: the amount is 0.
+            CareCloudError: the customer's balance cannot be read.
+        """
+        if not amount:
+            raise ConfigurationError("amount is 0: give the number to add, or below zero the number to take away")
+        await self._client.customers.get(customer_id)  # a wrong id is an error now, not a failed entry later
+        now = await self._balance(family, customer_id)
+        method = _METHODS[family][amount < 0]
+        call = {"customer_id": customer_id, "amount": abs(amount)}
+        call |= {name: value for name, value in options.items() if value is not None}
+        content = msgspec.json.encode({"family": family, "method": method, "reference": reference, "call": call})
+        return {
+            "plan": base64.urlsafe_b64encode(self._seal(content) + content).decode(),
+            "operation": f"{family}.{method}",
+            "customer_id": customer_id,
+            "now": now,
+            "will_be": now + amount,
+            "next": "nothing was sent; show this, and call commit(plan) if it is right",
+        }
+
+    async def commit(self, plan: str) -> JsonObject:
+        """Put a plan into the outbox, wait some seconds for the answer, and return what became of it.
+
+        Raises:
+            ConfigurationError: no plan of this run of the server.
+            NotForOutboxError: the operation or its arguments cannot be sent.
+        """
+        content = self._opened(plan)
+        method = getattr(getattr(self._client, content["family"]), content["method"])
+        entry = await self._outbox.put(method, reference=content["reference"], **content["call"])
+        await self._outbox.flush(timeout=self._wait)
+        failed = {one.id: one for one in await self._outbox.failures()}.get(entry)
+        if failed is not None:
+            return {"entry": entry, "state": "failed", "outcome": failed.outcome, "reasons": list(failed.reasons)}
+        if not self._outbox.waiting:
+            return {"entry": entry, "state": "sent"}
+        problem = self._outbox.problem
+        why = "its answer, or that of an entry before it, is not known yet" if problem is None else str(problem)
+        return {
+            "entry": entry,
+            "state": "waiting",
+            "reason": why,
+            "next": "it is stored and will be sent once; do not plan it again under another reference",
+        }
+
+    async def _balance(self, family: str, customer_id: str) -> float:
+        records = await getattr(self._client, family).list(customer_id=customer_id).collect(limit=_MOST)
+        amounts = (getattr(record, f"available_{family}") for record in records if record.state in (None, 1))
+        return sum(amount or 0 for amount in amounts)
+
+    def _seal(self, content: bytes) -> bytes:
+        return hmac.digest(self._secret, content, "sha256")
+
+    def _opened(self, plan: str) -> JsonObject:
+        try:
+            raw = base64.urlsafe_b64decode(plan)
+        except ValueError:
+            raw = b""
+        if not hmac.compare_digest(self._seal(raw[32:]), raw[:32]):
+            raise ConfigurationError(
+                "this is no plan of this run of the server: plan again with the same reference, which happens once, "
+                "and pass the text under plan unchanged"
+            )
+        content: JsonObject = msgspec.json.decode(raw[32:])
+        return content
