@@ -73,6 +73,13 @@ def watch_databases(monkeypatch, before):
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Watched))
 
 
+def full_database():
+    """The error of SQLite on a full disk."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
+
+
 def file_of(database):
     """The name of the file of a connection's main database."""
     ((_, _, path),) = [row for row in database.execute("PRAGMA database_list") if row[1] == "main"]

@@ -397,7 +397,7 @@ def _entry(
     alone: int, fault: str | None, *, now: float,
 ) -> QueuedEntry:  # fmt: skip
     if state == State.INTENDED:  # what became of it could not be noted
-        state, lost_at = State.LOST, now
+        state, lost_at, tries = State.LOST, now, tries + 1
     found = None if intent is None else Intent.from_text(intent)
     progress = Progress(state=state, intent=found, lost_at=lost_at, tries=tries, alone=alone, fault=fault)
     return QueuedEntry(id=number, kind=kind, key=key, checked=unpack(body), progress=progress)

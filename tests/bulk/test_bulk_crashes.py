@@ -1,13 +1,12 @@
 """A machine that crashes: what was committed when a request left is enough to go on from."""
 
 import shutil
-import sqlite3
 
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, outcomes, people
-from disks import WatchedDisk, watch_databases
+from disks import WatchedDisk, full_database, watch_databases
 
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk import BulkWriteError
@@ -130,9 +129,7 @@ async def test_what_cannot_be_noted_is_not_sent(tmp_path, monkeypatch):
 
     def refuse(_database, statement):
         if is_full and statement.startswith(f"UPDATE writes SET state = {State.INTENDED}"):
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise error
+            raise full_database()
 
     watch_databases(monkeypatch, refuse)
     server = CustomerServer(clock)

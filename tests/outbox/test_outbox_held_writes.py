@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from disks import full_database, watch_databases
 from outbox_server import PLACE, bill
 
 from carecloud_async import CustomerInput
@@ -131,3 +132,26 @@ async def test_an_update_is_not_written_over_what_another_program_wrote(client, 
         (failed,) = await outbox.failures()
     assert (failed.outcome, failed.reasons[0].partition(":")[0]) == ("conflict", "personal_information.last_name")
     assert server.customers["c1"]["personal_information"]["last_name"] == "Theirs"
+
+
+async def test_a_loss_that_could_not_be_noted_is_a_loss(client, server, clock, path, monkeypatch):
+    """An answer is lost while the disk is full, and its write acts after the next one: what is there twice is told."""
+    full_until, server.faults = 0.0, [90.0]
+
+    async def fill(request):
+        nonlocal full_until
+        if request.url.path.endswith("/send-purchase") and server.faults:
+            full_until = clock.monotonic() + 10
+
+    def refuse(_database, statement):
+        if clock.monotonic() < full_until and statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            raise full_database()
+
+    server.arrived = fill
+    watch_databases(monkeypatch, refuse)
+    async with client.outbox(path) as outbox:
+        await outbox.put(client.purchases.send_purchase, bill(1), customer_id="c", **PLACE)
+        await outbox.flush()
+        (failed,) = await outbox.failures()
+    assert "is there 2 times" in failed.reasons[0]
+    assert server.bills() == ["1", "1"]
