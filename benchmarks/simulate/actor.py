@@ -126,7 +126,9 @@ class Actor(ABC):
             case "cancel at step":
                 process.plans[step] = lambda: self._cancel_soon(process)
             case "power":
-                loop.call_later(at, lambda: None if process.dead else self.machine.cut_power(dice))
+                loop.call_later(
+                    at, lambda: None if process.dead else self.machine.cut_power(Random(f"{process.name} power"))
+                )
             case "after a wait":
                 process.after_wait = lambda: self._kill_soon(process)
 

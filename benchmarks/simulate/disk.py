@@ -7,6 +7,7 @@ in the one process in which a simulation runs:
   can be killed; a dead process changes nothing any more;
 - `fcntl.flock` is noted, so that the locks of a killed process are given up;
 - threads run at once, in the loop, between two short waits;
+- while the disk is full, nothing is synced, made or committed;
 - `secrets` draws from the seed, and `hashlib.scrypt`, slow on purpose, is a digest;
 - a synced file gets the virtual time, since it is compared with what was noted.
 """
@@ -22,19 +23,24 @@ import os
 import re
 import secrets
 import sqlite3
+import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.simulate.loop import PROCESS
-from benchmarks.simulate.machine import EPOCH, Process
+from benchmarks.simulate.machine import EPOCH, Machine, Process
 from carecloud_async._base.runs.publication import publish
 from carecloud_async._base.runtime import cooperation, threads
+from carecloud_async._base.runtime.clock import boot_id
 
 __all__ = ["caught_system"]
 
 #: Functions of `os` that change the disk.
 _CHANGES = ("replace", "rename", "unlink", "remove", "mkdir", "rmdir", "truncate", "ftruncate")
+#: Those of them that a full disk lets pass.
+_FREEING = ("unlink", "remove", "rmdir", "truncate", "ftruncate")
 
 #: How often what runs in a thread waits, before it begins and after it has ended, and for how many seconds at most.
 _WAITS = 0.4
@@ -43,6 +49,8 @@ _THREAD_WAIT = 0.005
 
 #: The level of `PRAGMA synchronous` from which a commit is on the disk when it returns.
 _FULL = 2
+#: Statements that a full disk refuses.
+_WRITES = ("INSERT", "UPDATE", "CREATE", "COMMIT", "VACUUM")
 
 
 class _Connection(sqlite3.Connection):
@@ -60,24 +68,29 @@ class _Connection(sqlite3.Connection):
     def _step(self, statement: str) -> None:
         if self._process is not None and not statement.startswith(("SELECT", "PRAGMA")):
             self._process.step(f"SQL {statement[:40]!r}")
+            if self._process.machine.is_full() and statement.startswith(_WRITES):
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
         elif self._process is not None and self._process.dead:
             self._process.step("")
 
     def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:
         self._step(statement)
         found = super().execute(statement, *args)
-        if self._process is not None and statement == "COMMIT":
-            self._note_synced()
+        if self._process is not None and statement in ("COMMIT", "PRAGMA journal_mode=WAL"):
+            self._note_synced(self._process.machine, is_log=statement == "COMMIT")
         return found
 
-    def _note_synced(self) -> None:
-        """Note what SQLite has synced of its log, if its settings ask for that at each commit."""
+    def _note_synced(self, machine: Machine, *, is_log: bool) -> None:
+        """Note what SQLite has synced, if its settings ask for that: the file itself, or its log and its folder."""
         (level,) = super().execute("PRAGMA synchronous").fetchone()
         (_, _, path), *_ = super().execute("PRAGMA database_list").fetchall()
         with contextlib.suppress(FileNotFoundError):
-            log = os.stat(f"{path}-wal")
-            if level >= _FULL and self._process is not None:
-                self._process.machine.synced[log.st_ino] = log.st_size
+            found = os.stat(f"{path}-wal" if is_log else path)
+            if level >= (_FULL if is_log else 1):
+                machine.synced[found.st_ino] = found.st_size
+                machine.note_names(os.path.dirname(path))
 
     def executemany(self, statement: str, *args: Any) -> sqlite3.Cursor:
         self._step(statement)
@@ -101,9 +114,16 @@ def _step(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         process = PROCESS.get()
         if process is not None:
             process.step(f"{name} {_short(args[0])}")
+            if name not in _FREEING:
+                _require_room(process)
         return function(*args, **settings)
 
     return changed
+
+
+def _require_room(process: Process) -> None:
+    if process.machine.is_full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _short(path: object) -> str:
@@ -117,6 +137,7 @@ def _link(original: Callable[..., Any]) -> Callable[..., Any]:
         process = PROCESS.get()
         if process is not None:
             process.step(f"link {_short(target)}")
+            _require_room(process)
             if not process.machine.has_links:
                 raise OSError(errno.EPERM, os.strerror(errno.EPERM), os.fspath(source))
         return original(source, target, **settings)
@@ -132,6 +153,10 @@ def _fsync(original: Callable[..., Any]) -> Callable[..., Any]:
             return
         process.step("fsync")
         found, machine = os.fstat(descriptor), process.machine
+        if stat.S_ISDIR(found.st_mode):
+            machine.note_names(descriptor)
+            return
+        _require_room(process)
         machine.synced[found.st_ino] = found.st_size
         with contextlib.suppress(OSError):
             nanoseconds = int((EPOCH + machine.loop.now) * 1e9)
@@ -145,6 +170,8 @@ def _open(original: Callable[..., int]) -> Callable[..., int]:
         process = PROCESS.get()
         if process is not None and (process.dead or flags & os.O_CREAT):
             process.step(f"open {_short(path)}")
+            if flags & os.O_CREAT:
+                _require_room(process)
         return original(path, flags, *args, **settings)
 
     return opened
@@ -242,6 +269,14 @@ def _token_bytes(original: Callable[..., bytes]) -> Callable[..., bytes]:
     return token_bytes
 
 
+def _boot_id(original: Callable[[], str | None]) -> Callable[[], str | None]:
+    def boot() -> str | None:
+        process = PROCESS.get()
+        return original() if process is None else f"boot {process.machine.boot}"
+
+    return boot
+
+
 def _scrypt(secret: bytes, *, salt: bytes, dklen: int = 64, **_: int) -> bytes:
     return hashlib.sha512(salt + secret).digest()[:dklen]
 
@@ -270,6 +305,9 @@ def caught_system() -> Iterator[None]:
         catch(secrets, "token_hex", _token_hex(secrets.token_hex))
         catch(secrets, "token_bytes", _token_bytes(secrets.token_bytes))
         catch(hashlib, "scrypt", _scrypt)
+        for module in [*sys.modules.values()]:
+            if getattr(module, "boot_id", None) is boot_id and module.__name__.startswith("carecloud_async."):
+                catch(module, "boot_id", _boot_id(boot_id))
         catch(threads, "to_thread", _InlineThreads())
         catch(threads, "Thread", _InlineThread)
         catch(cooperation.ThreadYielder, "rest", lambda _: None)

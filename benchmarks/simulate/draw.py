@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Final
 
 from benchmarks.simulate.actor import Actor, Violations
 from benchmarks.simulate.bills import BILLS, POINTS, LoyaltyImport, rows_of
-from benchmarks.simulate.draw_held import HELD, LATE, draw_held
 from benchmarks.simulate.draw_imports import draw_imports, draw_row, draw_two_keys, make_known
 from benchmarks.simulate.draw_readers import draw_readers
+from benchmarks.simulate.draw_worlds import (
+    CALM,
+    HELD,
+    LATE,
+    REPLICAS,
+    THOUSANDS,
+    UNTIDY,
+    WORLDS,
+    Draw,
+    draw_thousands,
+    draw_world,
+)
 from benchmarks.simulate.drawn import Drawn, Employ, draw_size
 from benchmarks.simulate.focus import FOCUSED, focus_of
 from benchmarks.simulate.foreign import OtherProgram, person
@@ -34,10 +45,8 @@ THEMES: Final = {
     "by email": 4, "by external id": 2, "by card": 2, "with parts": 3, "without a key": 1, "products by code": 2,
     "products by external id": 1, "brands": 1, "changes": 3, "changes as files": 3, "exports": 3,
     "a queue": 3, "exports since": 2, "all at once": 3, "tills": 4, "two keys": 2, BILLS: 2, POINTS: 2, SEGMENTS: 2,
-    HELD: 3, LATE: 2,
+    HELD: 3, LATE: 2, REPLICAS: 2, UNTIDY: 2, THOUSANDS: 0.2, CALM: 3,
 }  # fmt: skip
-#: The imports whose writes act late.
-_LATE_IMPORTS: Final = ("by email", "by external id", "with parts", "products by code", "brands")
 
 
 def draw(
@@ -62,28 +71,11 @@ def draw(
     def employ(kind: type[Actor], name: str) -> Actor:
         return kind(name, machine, internet, seed=str(seed), violations=violations, harm=harm)
 
-    if theme in FOCUSED:
-        drawn = FOCUSED[theme](theme, internet, employ)
-    elif theme in KINDS:
-        drawn = draw_imports(theme, dice, internet, employ)
-    elif theme == "a queue":
-        drawn = _draw_queue(theme, dice, internet, employ)
-    elif theme == "two keys":
-        drawn = draw_two_keys(theme, dice, internet, employ)
-    elif theme in (BILLS, POINTS):
-        drawn = _draw_loyalty(theme, dice, internet, employ)
-    elif theme == SEGMENTS:
-        drawn = _draw_segments(theme, dice, internet, employ)
-    elif theme in (HELD, LATE):
-        draws = {**dict.fromkeys(_LATE_IMPORTS, draw_imports), **dict.fromkeys((BILLS, POINTS), _draw_loyalty)}
-        draws |= {"tills": _draw_tills, "a queue": _draw_queue}
-        drawn = draw_held(theme, dice, internet, employ, draws=draws)
-    elif theme == "tills":
-        drawn = _draw_tills(theme, dice, internet, employ)
-    elif theme == "all at once":
-        drawn = _draw_mixture(theme, dice, internet, employ)
+    works = {**_WORKS, **FOCUSED}
+    if theme in WORLDS:
+        drawn = draw_world(theme, dice, internet, employ, draws=works)
     else:
-        drawn = draw_readers(theme, dice, internet, employ)
+        drawn = works.get(theme, draw_readers)(theme, dice, internet, employ)
     _share_tokens(drawn.actors, dice)
     return drawn
 
@@ -93,9 +85,11 @@ def _share_tokens(actors: Sequence[Actor], dice: Random) -> None:
     if dice.random() < 0.6:
         return
     for actor in actors:
-        path = actor.machine.folder / "tokens"
-        jitter = Random(f"{actor.name} jitter")
-        actor.tokens = partial(FileTokenStore, path, clock=actor.machine, jitter=jitter.random)
+        machine, jitter = actor.machine, Random(f"{actor.name} jitter")
+        actor.tokens = partial(
+            FileTokenStore, machine.folder / "tokens", clock=machine, jitter=jitter.random,
+            boot=lambda machine=machine: f"boot {machine.boot}",
+        )  # fmt: skip
         if dice.random() < 0.4 and not isinstance(actor, Import):
             actor.identity = "office"
 
@@ -202,3 +196,16 @@ def _draw_troubles(dice: Random) -> Troubles:
         denials=tuple(denials),
         restarts=tuple(dice.uniform(0, 60) for _ in range(dice.choice([0, 0, 1]))),
     )
+
+
+#: Work → what draws it; everything else is read.
+_WORKS: Final[Mapping[str, Draw]] = {
+    **dict.fromkeys(KINDS, draw_imports),
+    **dict.fromkeys((BILLS, POINTS), _draw_loyalty),
+    "two keys": draw_two_keys,
+    "a queue": _draw_queue,
+    "tills": _draw_tills,
+    "all at once": _draw_mixture,
+    SEGMENTS: _draw_segments,
+    THOUSANDS: draw_thousands,
+}

@@ -103,12 +103,19 @@ def draw_row(theme: str, number: int, dice: Random) -> Row:
     return row
 
 
-def make_known(theme: str, rows: list[Row], internet: Internet, dice: Random) -> None:
-    """Let the server know some of the records of rows, and others."""
+def make_known(
+    theme: str, rows: list[Row], internet: Internet, dice: Random, *, part: float | None = None, values: str = "Old"
+) -> None:
+    """Let the server know some of the records of rows, and others.
+
+    Args:
+        part: the part of them that it knows; drawn if left out.
+        values: what it has in their fields: this, or the values of the rows (`same`).
+    """
     world = internet.world
     for name in ("p1", "p2"):
         world.put("customer_properties", {"property_id": name, "name": name}, by="beginning")
-    known = dice.choice([0.0, 0.3, 1.0])
+    known = dice.choice([0.0, 0.3, 1.0]) if part is None else part
     for row in rows:
         if dice.random() >= known:
             continue
@@ -116,7 +123,8 @@ def make_known(theme: str, rows: list[Row], internet: Internet, dice: Random) ->
             key = KINDS[theme].match or ""
             family = KINDS[theme].family
             more = NEW_PRODUCT if family == "products" else {}
-            world.put(family, {key: row[key], "name": "Old", **more}, by="beginning")
+            name = row["name"] if values == "same" else values
+            world.put(family, {key: row[key], "name": name, **more}, by="beginning")
             continue
         if theme == "without a key":
             continue
@@ -124,7 +132,8 @@ def make_known(theme: str, rows: list[Row], internet: Internet, dice: Random) ->
             # Two cards of one customer: two rows lead to one record.
             put_card(internet, row["card_number"], cards[-1]["customer_id"])
             continue
-        customer = person(row.get("email", f"{row['last_name'][:6]}@y.cz"), first_name="Old", last_name="Old")
+        names = {one: row[one] if values == "same" else values for one in ("first_name", "last_name")}
+        customer = person(row.get("email", f"{row['last_name'][:6]}@y.cz"), **names)
         customer_id = world.put("customers", customer, by="beginning")
         if row.get("external_id"):
             record = {"customer_source_id": SOURCE, "external_id": row["external_id"], "customer_id": customer_id}

@@ -32,7 +32,7 @@ class Drawn:
 
     theme: str
     internet: Internet
-    actors: Sequence[Actor]
+    actors: list[Actor]
     others: Sequence[OtherProgram | OtherClerk] = field(factory=tuple)
 
 

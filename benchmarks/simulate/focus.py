@@ -24,7 +24,7 @@ __all__ = ["FOCUSED", "focus_of"]
 #: The part of all simulations that concentrate on something.
 _PART: Final = 0.12
 
-_Draw: TypeAlias = Callable[[str, Internet, Employ], Drawn]
+_Draw: TypeAlias = Callable[[str, Random, Internet, Employ], Drawn]
 
 
 def focus_of(seed: int) -> str | None:
@@ -54,7 +54,7 @@ def _put_customers(internet: Internet, number: int) -> None:
         internet.world.put("customers", person(f"b{one}@x.cz", first_name="A", last_name="B"), by="beginning")
 
 
-def _draw_slow_logins(theme: str, internet: Internet, employ: Employ) -> Drawn:
+def _draw_slow_logins(theme: str, _: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let tokens be refused with a PUT under way, and logins take long, while another program changes the records."""
     dice = Random(f"{internet.seed} {theme}")
     internet.troubles = Troubles(refused_puts=0.4, slow_logins=25.0)
@@ -66,7 +66,7 @@ def _draw_slow_logins(theme: str, internet: Internet, employ: Employ) -> Drawn:
     return Drawn(theme=theme, internet=internet, actors=actors, others=[other])
 
 
-def _draw_kills_after_waits(theme: str, internet: Internet, employ: Employ) -> Drawn:
+def _draw_kills_after_waits(theme: str, _: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let two runs write the same rows by card, and each be killed when it learns what became of lost creates."""
     dice = Random(f"{internet.seed} {theme}")
     internet.troubles = Troubles(writes=0.4)
@@ -77,7 +77,7 @@ def _draw_kills_after_waits(theme: str, internet: Internet, employ: Employ) -> D
     return Drawn(theme=theme, internet=internet, actors=actors)
 
 
-def _draw_late_parts(theme: str, internet: Internet, employ: Employ) -> Drawn:
+def _draw_late_parts(theme: str, _: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let two rows each write a property of one customer, and the first one's request act when its run was killed."""
     dice = Random(f"{internet.seed} {theme}")
     internet.troubles = Troubles(late_writes=0.5)
@@ -96,7 +96,7 @@ def _draw_late_parts(theme: str, internet: Internet, employ: Employ) -> Drawn:
     return Drawn(theme=theme, internet=internet, actors=actors)
 
 
-def _draw_records_go(theme: str, internet: Internet, employ: Employ) -> Drawn:
+def _draw_records_go(theme: str, _: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let another program delete records that were just shown, while rows are looked up in pages of three."""
     dice = Random(f"{internet.seed} {theme}")
     internet.troubles = Troubles()
@@ -109,7 +109,7 @@ def _draw_records_go(theme: str, internet: Internet, employ: Employ) -> Drawn:
     return Drawn(theme=theme, internet=internet, actors=actors)
 
 
-def _draw_restless_exports(theme: str, internet: Internet, employ: Employ) -> Drawn:
+def _draw_restless_exports(theme: str, _: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let a list grow and shrink while it is read, and pages lack its end now and then, or some records."""
     dice = Random(f"{internet.seed} {theme}")
     lags = ((0.0, dice.choice([20.0, 1e5])),) if dice.random() < 0.4 else ()
@@ -125,7 +125,7 @@ def _draw_restless_exports(theme: str, internet: Internet, employ: Employ) -> Dr
     return Drawn(theme=theme, internet=internet, actors=[actor])
 
 
-def _draw_emptied_exports(theme: str, internet: Internet, employ: Employ) -> Drawn:
+def _draw_emptied_exports(theme: str, _: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let a list be empty for a time while it is read: a right is taken away, or the server restarts."""
     dice = Random(f"{internet.seed} {theme}")
     begin = dice.uniform(0.2, 2.0)
@@ -138,7 +138,7 @@ def _draw_emptied_exports(theme: str, internet: Internet, employ: Employ) -> Dra
     return Drawn(theme=theme, internet=internet, actors=[actor])
 
 
-def _draw_lagging_exports(theme: str, internet: Internet, employ: Employ) -> Drawn:
+def _draw_lagging_exports(theme: str, _: Random, internet: Internet, employ: Employ) -> Drawn:
     """Let what changed be exported night after night while the index of the list lags behind."""
     dice = Random(f"{internet.seed} {theme}")
     until = dice.uniform(12_000, 25_000)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmarks.simulate.actor import Actor
+from benchmarks.simulate.exact import check_exactly
 from benchmarks.simulate.kinds import Finished, Kind, Row
 from benchmarks.simulate.machine import Process
 from benchmarks.simulate.outcomes import check_finished, check_kept, check_made_once
@@ -27,6 +28,7 @@ class Import(Actor):
         kind, rows: what is written.
         delay: when it begins.
         times: how often, with the rows of another day.
+        mode: see `bulk_write`.
         has_decoy: whether the first attempt names another program's file as the journal.
         team: by the names of those who write the same records by other keys: the columns that their rows name.
     """
@@ -35,6 +37,7 @@ class Import(Actor):
     rows: list[Row]
     delay: float = 0.0
     times: int = 1
+    mode: str = "upsert"
     has_decoy: bool = False
     team: Mapping[str, frozenset[str]] = MappingProxyType({})
     finished: list[Finished]
@@ -42,6 +45,7 @@ class Import(Actor):
     async def live(self) -> None:
         """Run until the report is there, then perhaps once more."""
         self.finished = []
+        is_exact = self.internet.calm
         await self.machine.sleep(self.delay)
         source, results = self.folder / "rows.csv", self.folder / "results.csv"
         self.journal = self.folder / "journal"
@@ -54,7 +58,8 @@ class Import(Actor):
                 write_rows(source, self.rows)
                 os.utime(source, (self.machine.time(), self.machine.time()))
                 self.machine.note_synced()
-            began, before = self.machine.loop.now, self.attempts
+            # Reads may show what was there before it began.
+            began, before = self.machine.loop.now - self.internet.troubles.behind, self.attempts
             report = await self.until_done(
                 lambda process: self._run(process, source, results),
                 what=f"a bulk write of {self.kind.family} by {self.kind.match}, {len(self.rows)} rows",
@@ -72,9 +77,13 @@ class Import(Actor):
                 rows=self.rows,
                 was_stopped=self.attempts > before + 1,
                 was_any_stopped=self.machine.was_any_stopped,
+                mode=self.mode,
+                is_exact=is_exact,
             )
             self.finished.append(finished)
             check_finished(self.violations, finished, self.internet.world)
+            if is_exact:
+                check_exactly(self.violations, finished, self.internet.world)
             await self.pause()
 
     async def _try_decoy(self, source: Path, results: Path) -> None:
@@ -105,6 +114,7 @@ class Import(Actor):
             return await family.bulk_write(
                 source,
                 match=self.kind.match,
+                mode=self.mode,
                 defaults=dict(self.kind.defaults),
                 results=results,
                 journal=self.journal,

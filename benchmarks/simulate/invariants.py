@@ -12,7 +12,8 @@ from benchmarks.simulate.world import FAMILIES, Json, Version, World, at_path, n
 
 __all__ = ["check_end"]
 
-#: The oldest look-up before a create, and the oldest base of a `PUT` (seconds), with the way of a request.
+#: The oldest look-up before a create, and the oldest base of a `PUT` (seconds), with the way of a request, where reads
+#: show what is there now.
 _LOOKED_UP: Final = 45.0
 _BASE: Final = 12.0
 #: Fields that rows name.
@@ -24,15 +25,16 @@ _SERVERS: Final = ("last_change", "state", "loyalty", "customer_id", "property_o
 def check_end(internet: Internet, violations: Violations) -> None:
     """Check what needs the whole history."""
     world = internet.world
+    behind = internet.troubles.behind
     for family in FAMILIES.values():
         for path in family.keys:
-            _check_doubles(world, family.name, path, violations)
-    _check_lost_fields(world, violations)
+            _check_doubles(world, family.name, path, violations, oldest=_LOOKED_UP + behind)
+    _check_lost_fields(world, violations, oldest=_BASE + behind)
     for one in internet.wrong_identities:
         violations.add(f"an answer of another identity: {one}")
 
 
-def _check_doubles(world: World, family: str, path: str, violations: Violations) -> None:
+def _check_doubles(world: World, family: str, path: str, violations: Violations, *, oldest: float) -> None:
     """No key is made twice because of us, unless it was told."""
     lives: dict[str, list[tuple[float, float, Version]]] = {}
     for record_id, versions in world.history[family].items():
@@ -47,7 +49,7 @@ def _check_doubles(world: World, family: str, path: str, violations: Violations)
                 if other is made or other_end <= made.at or other_begin > made.at:
                     continue
                 is_ours = other.actor is not None and other.at == other_begin
-                if is_ours or other_begin < made.sent_at - _LOOKED_UP:
+                if is_ours or other_begin < made.sent_at - oldest:
                     whose = f"{other.by} made it at {other_begin:.3f}" if is_ours else "it was there before"
                     violations.add(
                         f"{family}: the key {key!r} is there twice: {made.by} made it at {made.at:.3f}, and {whose}",
@@ -70,14 +72,14 @@ def _spans(versions: list[Version], path: str) -> Iterator[tuple[str, float, flo
         yield key, begin, float("inf")
 
 
-def _check_lost_fields(world: World, violations: Violations) -> None:
+def _check_lost_fields(world: World, violations: Violations, *, oldest: float) -> None:
     """A `PUT` of ours sends back every field that no row names, as it was ten seconds before at the earliest."""
     puts = {one.number: one for one in world.ledger if one.verb == "PUT" and one.applied_at is not None}
     for record_id, versions in world.history["customers"].items():
         for before, after in pairwise(versions):
             if after.entry not in puts or before.values is None or after.values is None:
                 continue
-            lost = _lost_field(versions, before.values, after)
+            lost = _lost_field(versions, before.values, after, oldest)
             if lost:
                 violations.add(
                     f"the customer {record_id}: {after.by} wrote {lost} at {after.at:.3f} (request #{after.entry}), a "
@@ -87,14 +89,14 @@ def _check_lost_fields(world: World, violations: Violations) -> None:
                 return
 
 
-def _lost_field(versions: list[Version], before: Json, after: Version) -> str:
+def _lost_field(versions: list[Version], before: Json, after: Version, oldest: float) -> str:
     """Return which field a `PUT` reverted; empty if none."""
     new = dict(_leaves(after.values or {}))
     for name, value in _leaves(before):
         is_ours = name.rpartition(".")[2] in _NAMED or name.partition(".")[0] in _SERVERS
         if is_ours or (new.get(name) or None) == (value or None):
             continue
-        if new.get(name) not in _values_since(versions, name, after.sent_at - _BASE, after.sent_at):
+        if new.get(name) not in _values_since(versions, name, after.sent_at - oldest, after.sent_at):
             return f"{new.get(name)!r} over {value!r} in {name}"
     return ""
 

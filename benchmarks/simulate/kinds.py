@@ -7,10 +7,14 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-__all__ = ["KINDS", "NEW_PRODUCT", "SOURCE", "Finished", "Kind", "Row"]
+__all__ = ["KINDS", "NEW_PRODUCT", "OUT_OF_RANGE", "SOURCE", "Finished", "Kind", "Row"]
 
 Row = dict[str, str]
 SOURCE: Final = "86e05affc7a7abefcd513ab400"
+
+
+#: Dates of birth that are none.
+OUT_OF_RANGE: Final = ("2001-02-30", "1e400", "-1", "99999999999999999999")
 
 
 @frozen(kw_only=True)
@@ -23,6 +27,7 @@ class Kind:
         columns: column → dotted field of the record, of the columns that are fields of the record.
         defaults: see `bulk_write`.
         has_card, has_property: whether rows have these parts.
+        can_create, can_update: whether the API makes records with this key, and changes known ones.
     """
 
     family: str
@@ -31,6 +36,8 @@ class Kind:
     defaults: Mapping[str, Any] = field(factory=dict)
     has_card: bool = False
     has_property: bool = False
+    can_create: bool = True
+    can_update: bool = True
 
     def key_of(self, row: Row) -> str:
         """Return the key of a row."""
@@ -58,10 +65,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "products by external id": Kind(
         family="products", match="external_id", columns={"name": "name", "external_id": "external_id"},
-        defaults=NEW_PRODUCT,
+        defaults=NEW_PRODUCT, can_create=False, can_update=False,
     ),
     "brands": Kind(
-        family="product_brands", match="external_id", columns={"name": "name", "external_id": "external_id"}
+        family="product_brands", match="external_id", columns={"name": "name", "external_id": "external_id"},
+        can_update=False,
     ),
 }  # fmt: skip
 
@@ -79,6 +87,8 @@ class Finished:
         rows: its rows.
         was_stopped: whether it was resumed.
         was_any_stopped: whether a run of this machine was stopped before its end.
+        mode: see `bulk_write`.
+        is_exact: whether nothing went wrong, so that each outcome is known beforehand.
     """
 
     actor: str
@@ -90,3 +100,5 @@ class Finished:
     rows: list[Row]
     was_stopped: bool
     was_any_stopped: bool
+    mode: str = "upsert"
+    is_exact: bool = False

@@ -211,6 +211,27 @@ KNOWN: Final[Sequence[Fault]] = (
         wrong='db.execute("PRAGMA synchronous=NORMAL")',
     ),
     Fault(
+        name="a new run file is not synced",
+        theme="without a key",
+        file="_base/runs/run_file.py",
+        right="self._file.sync()",
+        wrong="pass",
+    ),
+    Fault(
+        name="the name of a published file is not synced",
+        theme="changes as files",
+        file="_base/runs/publication.py",
+        right="        partial.unlink()\n    sync_folder(path.parent)",
+        wrong="        partial.unlink()",
+    ),
+    Fault(
+        name="an outbox sends what its queue does not know as intended",
+        theme="tills",
+        file="outbox/group.py",
+        right="        super().intend(given)\n        self._note(write for write, _ in given)",
+        wrong="        super().intend(given)",
+    ),
+    Fault(
         name="two runs have one run file at once",
         theme="changes",
         file="_base/runs/locked_file.py",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
 from pathlib import Path
 from random import Random
@@ -19,6 +20,7 @@ from attrs import frozen
 
 from benchmarks.simulate.loop import PROCESS, SimulatedLoop
 from benchmarks.simulate.story import Story
+from benchmarks.simulate.troubles import is_within
 
 __all__ = ["EPOCH", "Ending", "KilledError", "Machine", "Process"]
 
@@ -26,6 +28,8 @@ __all__ = ["EPOCH", "Ending", "KilledError", "Machine", "Process"]
 EPOCH = 1_772_000_000.0
 #: A process that waits this long (seconds) waits until the outcome of lost requests is certain.
 LONG_WAIT = 20.0
+#: The part of the names, and of the databases, that were not synced and that a power cut takes.
+_LOST = 0.5
 
 
 @frozen(kw_only=True)
@@ -52,28 +56,41 @@ class Machine:
         name: what the story calls it.
         folder: its disk, a real folder.
         loop: the loop.
-        skew: seconds that its time of day is ahead.
+        skews: from when its time of day is ahead by how many seconds; each step is one more.
         uptime: seconds since it started, when the simulation begins.
         has_links: whether its file system has hard links.
+        full: the times, from and to, in which its disk takes nothing.
 
     Attributes:
         processes: those that run.
         was_any_stopped: whether a process was killed or stopped, or ended with an error.
+        boot: the number of its boots.
     """
 
     def __init__(
-        self, name: str, folder: Path, loop: SimulatedLoop, *, skew: float, uptime: float, has_links: bool
+        self,
+        name: str,
+        folder: Path,
+        loop: SimulatedLoop,
+        *,
+        skews: Sequence[tuple[float, float]],
+        uptime: float,
+        has_links: bool,
+        full: Sequence[tuple[float, float]] = (),
     ) -> None:
         self.name = name
         self.folder = folder
         self.loop = loop
-        self.skew = skew
+        self.skews = skews
         self.uptime = uptime
         self.has_links = has_links
+        self.full = full
         self.processes: list[Process] = []
         self.was_any_stopped = False
-        #: Bytes of files that are on the disk for certain, by inode.
+        self.boot = 1
+        #: Bytes of files that are on the disk for certain, by inode, and the files of folders, by the folder's inode.
         self.synced: dict[int, int] = {}
+        self.names: dict[int, dict[str, int]] = {}
         #: The process that locked a run file last, by device and inode.
         self.holders: dict[tuple[int, int], Process] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,37 +101,63 @@ class Machine:
 
     def time(self) -> float:
         """Return the time of day, as this machine has it."""
-        return EPOCH + self.loop.now + self.skew
+        return EPOCH + self.loop.now + [skew for since, skew in self.skews if since <= self.loop.now][-1]
+
+    def is_full(self) -> bool:
+        """Return whether its disk takes nothing now."""
+        return is_within(self.full, self.loop.now)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await anyio.sleep(seconds)
+        """Wait, at least for as long as the clock of a machine that is up for days can tell."""
+        await anyio.sleep(max(seconds, 1e-6) if seconds > 0 else 0)
         process = PROCESS.get()
         if process is not None and seconds >= LONG_WAIT:
             process.end_wait()
 
     def cut_power(self, dice: Random) -> None:
-        """End all processes at once; files keep what was synced, and any part of the rest."""
+        """End all processes at once, and boot again, perhaps on another host.
+
+        Files keep what was synced, and any part of the rest; names that no synced folder had may be lost.
+        """
         kept = self.folder.with_name(f"{self.folder.name}.kept")
         shutil.copytree(self.folder, kept, symlinks=True)
-        inodes = {path.relative_to(self.folder): path.stat().st_ino for path in self.folder.rglob("*")}
+        inodes = {path.relative_to(self.folder): path.lstat().st_ino for path in (self.folder, *self.folder.rglob("*"))}
         for process in [*self.processes]:
             process.kill("the power is cut")
+        fates: dict[Path, float] = {}
         for name, inode in inodes.items():
             path = kept / name
-            if not path.is_file() or _is_database(path):
+            if not path.is_file():
                 continue
-            size, synced = path.stat().st_size, self.synced.get(inode, 0)
-            if size > synced:
-                with path.open("r+b") as file:
-                    file.truncate(dice.randint(synced, size))
+            # SQLite makes the files beside a database after it: they are not there without it.
+            base = name.with_name(name.name.removesuffix("-wal").removesuffix("-shm").removesuffix("-journal"))
+            has_name = base.name in self.names.get(inodes[name.parent], {})
+            if not has_name and fates.setdefault(base, dice.random()) < _LOST:
+                path.unlink()
+                continue
+            size, synced = path.stat().st_size, self.synced.get(inode)
+            if _is_database(path):
+                if synced is None and not path.name.endswith(("-shm", "-journal")) and dice.random() < _LOST:
+                    os.truncate(path, 0)
+            elif size > (synced or 0):
+                os.truncate(path, dice.randint(synced or 0, size))
         shutil.rmtree(self.folder)
         kept.rename(self.folder)
         self.note_synced()
+        self.boot += 1
+        self.uptime = dice.choice([0.0, 0.0, 1e6]) - self.loop.now
 
     def note_synced(self) -> None:
         """Note that all that is on the disk is there for certain."""
         self.synced = {path.stat().st_ino: path.stat().st_size for path in self.folder.rglob("*") if path.is_file()}
+        for path in (self.folder, *self.folder.rglob("*")):
+            if path.is_dir():
+                self.note_names(path)
+
+    def note_names(self, folder: str | Path | int) -> None:
+        """Note that a folder was synced."""
+        entries = {entry.name: entry.inode() for entry in os.scandir(folder)}
+        self.names[os.stat(folder).st_ino] = entries
 
 
 def _is_database(path: Path) -> bool:

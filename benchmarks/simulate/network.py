@@ -315,6 +315,8 @@ class _Exchange:
             return answer
         lies = not internet.calm and self.sees_hidden
         hides = lies and self._draw_hides()
+        behind = 0.0 if internet.calm else internet.troubles.behind
+        internet.server.shows = max(internet.loop.now - self.dice.uniform(0, behind), 0.0) if behind else None
         internet.server.hide = self._hide
         internet.server.lags = lies and is_within(internet.troubles.lags, internet.loop.now)
         internet.server.is_emptied = lies and is_within(internet.troubles.emptied, internet.loop.now)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from benchmarks.simulate.actor import Violations
-from benchmarks.simulate.kinds import Finished, Row
+from benchmarks.simulate.kinds import OUT_OF_RANGE, Finished, Row
 from benchmarks.simulate.server import FAILS
 from benchmarks.simulate.world import Json, Version, World, at_path
 
@@ -70,7 +70,7 @@ def _refuted(run: Finished, row: Row, result: Mapping[str, str], world: World) -
         return "it was made once"
     if outcome == "unknown" and not may_be_unknown(result.get("reasons", "")):
         return f"its key says what became of it ({result.get('reasons')})"
-    if sentence := _refuted_refusal(run, row, result, world):
+    if not run.is_exact and (sentence := _refuted_refusal(run, row, result, world)):
         return sentence
     failed = _failures_alone(run, row, world)
     if failed > _MAX_ALONE:
@@ -130,8 +130,8 @@ def _refuted_refusal(run: Finished, row: Row, result: Mapping[str, str], world: 
 
 
 def _is_bad(row: Row) -> bool:
-    """Return whether the server cannot take a row."""
-    return any("!" in value for value in row.values())
+    """Return whether a row is to be refused."""
+    return any("!" in value or value in OUT_OF_RANGE for value in row.values())
 
 
 def _failures_alone(run: Finished, row: Row, world: World) -> int:

@@ -121,9 +121,10 @@ class _Play:
             "disk",
             folder / "disk",
             loop,
-            skew=dice.choice([0.0, 0.0, -40.0, 3600.0, dice.uniform(-5, 5)]),
+            skews=_draw_skews(dice.choice([0.0, 0.0, -40.0, 3600.0, dice.uniform(-5, 5)]), seed),
             uptime=dice.choice([0.0, 50.0, 1e6]),
             has_links=dice.random() < 0.7,
+            full=_draw_full(seed),
         )
         self.machine = machine
         self.drawn: Drawn = draw(
@@ -184,6 +185,20 @@ class _Play:
         self.loop._ready.clear()  # type: ignore[attr-defined]
         self.loop._scheduled.clear()  # type: ignore[attr-defined]
         self.loop.close()
+
+
+def _draw_skews(first: float, seed: int) -> list[tuple[float, float]]:
+    """Return from when the time of day is ahead by how much: now and then it is set."""
+    dice = Random(f"time of day {seed}")
+    times = sorted(dice.uniform(0, 100) for _ in range(dice.choice([0, 0, 0, 1, 3])))
+    return [(0.0, first), *((at, dice.choice([-1, 1]) * dice.choice([5.0, 3600.0, 1e5])) for at in times)]
+
+
+def _draw_full(seed: int) -> list[tuple[float, float]]:
+    """Return when the disk takes nothing."""
+    dice = Random(f"full {seed}")
+    begin = dice.uniform(0, 40)
+    return [(begin, begin + dice.uniform(1, 60))] if dice.random() < 0.1 else []
 
 
 def _texts(body: object) -> set[str]:

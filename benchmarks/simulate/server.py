@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from benchmarks.simulate.world import FAMILIES, Entry, Json, World, at_path, normal
 
-__all__ = ["Answer", "Query", "RefusedError", "Server"]
+__all__ = ["FAILS", "HABITS", "REFUSED", "Answer", "Query", "RefusedError", "Server"]
 
 #: Path → family, of lists.
 _LISTS: Final = {
@@ -47,6 +47,12 @@ FAILS: Final = "!500"
 _UP_TO_DATE: Final = 0.8
 #: A name with this is refused.
 REFUSED: Final = "!400"
+#: What an untidy server does to what it is sent: numbers have two decimals, texts no spaces around them, keys no
+#: capitals; a second record with a key is refused.
+HABITS: Final = ("rounds", "trims", "folds", "refuses")
+
+#: Fields that are keys.
+_KEYS: Final = ("email", "external_id", "code", "card_number")
 
 Query = Mapping[str, list[str]]
 
@@ -94,6 +100,8 @@ class Server:
         lags: whether pages lack some records that the total counts.
         hides_end: how many of the last records a page lacks that shows the end of its list.
         is_hollow: whether pages are empty, whatever their totals say.
+        habits: what it does to what it is sent; of `HABITS`.
+        shows: the time whose state reads show; `None` for now.
         is_emptied: whether lists show no record, and count none: a right is missing, or the server is starting.
     """
 
@@ -108,25 +116,36 @@ class Server:
     hides_end: int = 0
     is_hollow: bool = False
     is_emptied: bool = False
+    habits: frozenset[str] = frozenset()
+    shows: float | None = None
 
     def read(self, path: str, query: Query, *, hides: bool) -> tuple[Answer, Json]:
         """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
         family = _LISTS.get(path)
         if family is not None:
-            return self._list(family, [*self.world.records[family].values()], query, hides=hides)
+            return self._list(family, self._all(family), query, hides=hides)
         if path.endswith("/segment-records"):
-            members = [{"customer_id": one["customer_id"]} for one in self.world.records["segment_records"].values()]
+            members = [{"customer_id": one["customer_id"]} for one in self._all("segment_records")]
             return Answer(status=200, data={"segment_records": members, "total_items": len(members)}), {}
         found = re.fullmatch(r"/customers/([^/]+)/(property-records|customer-source-records)", path)
         if found is not None:
             name = found[2].replace("-", "_")
-            some = [one for one in self.world.records[name].values() if one["customer_id"] == found[1]]
+            some = [one for one in self._all(name) if one["customer_id"] == found[1]]
             return self._list(name, some, query, hides=False)
         base, _, record_id = path.rpartition("/")
-        record = self.world.records.get(_LISTS.get(base, ""), {}).get(record_id)
+        family = _LISTS.get(base, "")
+        record = next((one for one in self._all(family) if one[FAMILIES[family].id_field] == record_id), None)
         if record is None:
             return Answer(status=404), {}
         return Answer(status=200, data=record), {}
+
+    def _all(self, family: str) -> list[Json]:
+        """Return the records that reads show."""
+        world = self.world
+        if self.shows is None or not family:
+            return [*world.records.get(family, {}).values()]
+        shown = [world.version_at(family, record_id, self.shows) for record_id in world.history[family]]
+        return [one for one in shown if one is not None]
 
     def _list(self, family: str, records: list[Json], query: Query, *, hides: bool) -> tuple[Answer, Json]:
         filters = _FILTERS.get(family, {})
@@ -180,6 +199,7 @@ class Server:
     def write(self, entry: Entry) -> Answer:
         """Do a write."""
         try:
+            self._refuse_duplicate(entry)
             answer = self._write(entry)
             entry.status = answer.status
         except RefusedError as error:
@@ -191,20 +211,20 @@ class Server:
         return answer
 
     def _write(self, entry: Entry) -> Answer:
-        path, body, world = entry.path, entry.body, self.world
+        path, body, world = entry.path, self._kept(entry.body), self.world
         parts = path.strip("/").split("/")
         _check_number(body)
         if path.startswith(("/purchases/actions/", "/points/actions/")):
-            return self._sell(entry)
+            return self._sell(body, entry)
         if parts[0] == "segments":
             if body["customer_id"] not in world.records["customers"]:
                 raise RefusedError("customer_id", "not_found")
             world.change_member(body["customer_id"], is_one=path.endswith("/add-customer"), by=entry.by, entry=entry)
             return Answer(status=204)
         if path.endswith("/batch"):
-            return self._batch(parts[0].replace("-", "_"), entry)
+            return self._batch(parts[0].replace("-", "_"), body, entry)
         if len(parts) >= 3 and parts[0] == "customers":
-            return self._part(parts, entry)
+            return self._part(parts, body, entry)
         family = parts[0].replace("-", "_")
         record: Json = body[FAMILIES[family].one]
         _check(record, "")
@@ -220,9 +240,30 @@ class Server:
             world.put("customer_source_records", {"customer_id": record_id, **source}, by=entry.by, entry=entry)
         return Answer(status=201, data={FAMILIES[family].id_field: record_id})
 
-    def _sell(self, entry: Entry) -> Answer:
+    def _kept(self, value: Any, name: str = "") -> Any:
+        """Return what is kept of a value that was sent."""
+        if isinstance(value, dict):
+            return {key: self._kept(one, key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._kept(one) for one in value]
+        if isinstance(value, float) and "rounds" in self.habits:
+            return round(value, 2)
+        if isinstance(value, str) and "trims" in self.habits:
+            value = value.strip()
+        return value.lower() if isinstance(value, str) and name in _KEYS and "folds" in self.habits else value
+
+    def _refuse_duplicate(self, entry: Entry) -> None:
+        if "refuses" not in self.habits or entry.verb != "POST" or entry.path.endswith("/batch"):
+            return
+        for family in ("customers", "cards", "purchases"):
+            for path in FAMILIES[family].keys:
+                key = normal(at_path(_sent(family, entry), path))
+                if key and any(normal(at_path(one, path)) == key for one in self.world.records[family].values()):
+                    raise RefusedError(path, "not_unique")
+
+    def _sell(self, body: Json, entry: Entry) -> Answer:
         """Record a bill, or an operation on points; there may be one already."""
-        body, customer = entry.body, entry.body["customer_id"]
+        customer = body["customer_id"]
         if entry.path.endswith("send-purchase"):
             bill = {"external_purchase_id": body["bill"]["bill_id"], "total_price": body["bill"]["total_price"]}
             bill |= {"store_id": body["store_id"], "customer_id": customer}
@@ -241,11 +282,11 @@ class Server:
         self.world.put(family, {**record, FAMILIES[family].id_field: record_id, **kept}, by=entry.by, entry=entry)
         return Answer(status=204)
 
-    def _part(self, parts: list[str], entry: Entry) -> Answer:
+    def _part(self, parts: list[str], body: Json, entry: Entry) -> Answer:
         customer_id, family = parts[1], parts[2].replace("-", "_")
         if customer_id not in self.world.records["customers"]:
             raise RefusedError("customer_id", "not_found", 404)
-        record: Json = {**entry.body[FAMILIES[family].one], "customer_id": customer_id}
+        record: Json = {**body[FAMILIES[family].one], "customer_id": customer_id}
         if family == "property_records":
             _check({"name": record.get("property_value")}, "")
             record["property_of_customer"] = f"{customer_id}/{record['property_id']}"
@@ -254,9 +295,9 @@ class Server:
         record_id = self.world.put(family, record, by=entry.by, entry=entry)
         return Answer(status=201, data={FAMILIES[family].id_field: record_id})
 
-    def _batch(self, family: str, entry: Entry) -> Answer:
+    def _batch(self, family: str, body: Json, entry: Entry) -> Answer:
         """Write all records of a batch or none; a record that is known by its key is replaced."""
-        records: list[Json] = entry.body[family]
+        records: list[Json] = body[family]
         for number, record in enumerate(records):
             _check(record, f"{family}[{number}].")
         for record in records:
@@ -271,6 +312,13 @@ class Server:
                 if value and normal(one.get(path)) == value:
                     return one
         return {}
+
+
+def _sent(family: str, entry: Entry) -> Json:
+    """Return the record of a family that a request makes; empty if it makes none."""
+    if family == "purchases" and entry.path.endswith("/send-purchase"):
+        return {"external_purchase_id": entry.body["bill"]["bill_id"]}
+    return entry.body.get(FAMILIES[family].one) or {}
 
 
 def _check_number(body: Json) -> None:

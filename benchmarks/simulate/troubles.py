@@ -29,6 +29,7 @@ class Troubles:
         slow_logins: the longest time that a login takes (seconds); 0 if logins are as fast as other requests.
         late_writes: the part of the writes whose answer is lost, and which take effect later.
         latest: how long after it left such a write takes effect at the latest (seconds).
+        behind: how many seconds old the state is that reads show, at most.
         held: the times, from and to, in which the server holds all writes, and answers reads: it does them at its end.
         hides_end: the part of the pages with the end of a list that lack its last records, not many times in a row.
         hollow: the part of the pages that are empty though their totals say otherwise.
@@ -47,6 +48,7 @@ class Troubles:
     slow_logins: float = 0.0
     late_writes: float = 0.0
     latest: float = LATEST
+    behind: float = 0.0
     held: tuple[tuple[float, float], ...] = ()
     hides_end: float = 0.0
     hollow: float = 0.0

@@ -35,6 +35,11 @@ class QueueWriter(Actor):
         """Write until the queue is empty."""
         self.queue = [*self.messages]
         self.done: dict[str, tuple[Row, str, float]] = {}
+        #: By key, what a message wrote last, if nothing goes wrong.
+        self.written: dict[str, Row] | None = {} if self.internet.calm else None
+        if self.written is not None:
+            for one in self.internet.world.records["customers"].values():
+                self.written[normal(at_path(one, "personal_information.email"))] = {}
         await self.until_done(self._write_all, what=f"a bulk writer, {len(self.messages)} messages")
 
     async def _write_all(self, process: Process) -> Any:
@@ -73,6 +78,8 @@ class QueueWriter(Actor):
         self.queue.remove(row)
         self.story.tell(self.name, f"hears that {row} is {outcome}", row["email"], record_id or "")
         self.internet.world.tell("; ".join(result.reasons), row["email"])
+        if self.written is not None and outcome != (wanted := self._wanted(row, self.written)):
+            self.violations.add(f"{self.name}: nothing goes wrong, and {row} is {outcome}, not {wanted}", row["email"])
         if outcome == "unknown" and not may_be_unknown("; ".join(result.reasons)):
             self.violations.add(f"{self.name}: {row} is unknown, and its key says what became of it", row["email"])
         if outcome in ("conflict", "unknown"):  # it was told that its request may act still
@@ -85,6 +92,15 @@ class QueueWriter(Actor):
             self.violations.add(f"{self.name}: {row} is created, but it did not make {record_id}", row["email"])
         if not any(one.values is not None and _has(one.values, row) for one in versions):
             self.violations.add(f"{self.name}: {row} is {outcome}, but {record_id} never had it", row["email"])
+
+    def _wanted(self, row: Row, written: dict[str, Row]) -> str:
+        """Return the outcome of a message, where nothing goes wrong."""
+        key = normal(row["email"])
+        before = written.get(key)
+        if "!" in row["last_name"]:
+            return "refused"
+        written[key] = row
+        return "created" if before is None else "unchanged" if before == row else "updated"
 
     async def end_calmly(self) -> None:
         """Check that the last message of each key was not overwritten by an earlier one."""
