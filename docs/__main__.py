@@ -1,4 +1,4 @@
-"""`python -m docs` builds the site into `docs/site/`; `python -m docs serve` builds and serves it."""
+"""`python -m docs` builds the site into `docs/site/`, `serve` builds and serves it, `index` writes `llms.txt`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from docs.builder.machines import repository_index
+
 DOCS = Path(__file__).parent
 SITE = DOCS / "site"
 
@@ -15,9 +17,12 @@ SITE = DOCS / "site"
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m docs", description=__doc__)
-    parser.add_argument("action", nargs="?", choices=["build", "serve"], default="build")
+    parser.add_argument("action", nargs="?", choices=["build", "serve", "index"], default="build")
     parser.add_argument("--port", type=int, default=8000, help="where to serve (default 8000)")
     options = parser.parse_args()
+    if options.action == "index":
+        (DOCS.parent / "llms.txt").write_text(repository_index(DOCS), encoding="utf-8")
+        return
     try:
         from docs.builder.build import build
     except ImportError as error:

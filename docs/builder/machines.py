@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from carecloud_async import __version__
-from docs.builder.pages import opening, title
+from docs.builder.text import opening, title
 
 
 def write(site: Path, pages: Mapping[str, str], *, settings: Mapping[str, Any]) -> None:
@@ -23,17 +24,34 @@ def write(site: Path, pages: Mapping[str, str], *, settings: Mapping[str, Any]) 
     """
     for name, text in pages.items():
         (site / name).write_text(text, encoding="utf-8")
+    (site / "llms.txt").write_text(index(pages, settings=settings), encoding="utf-8")
+    order = [name for _, entries in sections(settings["nav"]) for _, name in entries]
+    whole = [f"<!-- {name} -->\n\n{pages[name].strip()}\n" for name in order]
+    (site / "llms-full.txt").write_text("\n".join(whole), encoding="utf-8")
+
+
+def index(pages: Mapping[str, str], *, settings: Mapping[str, Any], folder: str = "") -> str:
+    """Return the index of all pages, each with its first sentence, as https://llmstxt.org describes it.
+
+    Args:
+        pages: name of each page → its Markdown.
+        settings: of the site: its name, its description and its navigation.
+        folder: stands before the names in links.
+    """
     lines = [f"# {settings['site_name']}", "", f"> {settings['site_description']}."]
-    order = []
     for section, entries in sections(settings["nav"]):
         lines += ["", f"## {section}", ""]
         for label, name in entries:
             sentence = opening(pages[name])
-            lines.append(f"- [{label or title(pages[name])}]({name}){': ' + sentence if sentence else ''}")
-            order.append(name)
-    (site / "llms.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
-    whole = [f"<!-- {name} -->\n\n{pages[name].strip()}\n" for name in order]
-    (site / "llms-full.txt").write_text("\n".join(whole), encoding="utf-8")
+            lines.append(f"- [{label or title(pages[name])}]({folder}{name}){': ' + sentence if sentence else ''}")
+    return "\n".join([*lines, ""])
+
+
+def repository_index(docs: Path) -> str:
+    """Return the index for the repository: `llms.txt` beside the README."""
+    settings = tomllib.loads((docs / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    pages = {path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8") for path in docs.rglob("*.md")}
+    return index(pages, settings=settings, folder="docs/")
 
 
 def write_inventory(site: Path, objects: Iterable[tuple[str, str, str]], *, project: str) -> None:

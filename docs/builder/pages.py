@@ -9,7 +9,6 @@ from typing import Any
 
 from docs.builder.catalogue import SOURCE_LINE, Catalogue, is_enum, shown
 from docs.builder.objects import Writer
-from docs.builder.text import first_sentence
 
 #: Pages that lead to a file of the repository, which takes their place.
 _STAND_INS = {"changelog.md": "CHANGELOG.md"}
@@ -48,20 +47,6 @@ def built_name(path: str) -> str:
 def code(path: Path) -> str:
     """Return the page of a file of code."""
     return f"# {path.name}\n\n```python\n{path.read_text(encoding='utf-8').rstrip()}\n```\n"
-
-
-def title(text: str) -> str:
-    """Return the title of a page."""
-    found = re.search(r"^# (.+)$", text, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def opening(text: str) -> str:
-    """Return the first sentence of a page."""
-    for paragraph in re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE).split("\n\n"):
-        if paragraph[:1].isalpha() or paragraph[:1] in {"`", "*", "["}:
-            return first_sentence(re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", " ".join(paragraph.split())))
-    return ""
 
 
 def reference(text: str, writer: Writer) -> str:

@@ -183,3 +183,17 @@ _SECTIONS: dict[str, Callable[[Any, Link], str]] = {
     "returns": _returned,
     "yields": _returned,
 }
+
+
+def title(text: str) -> str:
+    """Return the title of a page."""
+    found = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def opening(text: str) -> str:
+    """Return the first sentence of a page."""
+    for paragraph in re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE).split("\n\n"):
+        if paragraph[:1].isalpha() or paragraph[:1] in {"`", "*", "["}:
+            return first_sentence(re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", " ".join(paragraph.split())))
+    return ""

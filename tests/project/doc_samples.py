@@ -15,6 +15,7 @@ _BLOCK = re.compile(
 
 #: The pages whose samples are run; those below `docs/reference` are made from docstrings.
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs/examples/README.md"]
+PAGES += sorted((ROOT / "carecloud_async/.agents").rglob("*.md"))
 
 
 def blocks(path, language):

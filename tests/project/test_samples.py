@@ -121,7 +121,7 @@ def test_tests_that_are_shown_pass(tmp_path):
     for path in PAGES:
         shown = [block["text"] for block in blocks(path, "python") if is_test(block) and not block["why"]]
         if shown:
-            text = TEST_PRELUDES[path.name] + "\n\n".join(shown)
+            text = TEST_PRELUDES.get(path.name, "") + "\n\n".join(shown)
             (tmp_path / f"test_of_{path.stem}.py").write_text(text, encoding="utf-8")
             number += len(re.findall("def test_", "".join(shown)))
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")

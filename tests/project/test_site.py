@@ -24,6 +24,7 @@ from carecloud_async.resources.declare import Resource
 from carecloud_async.resources.families import family_modules
 from carecloud_async.resources.updating import Updating
 from docs import __main__ as command
+from docs.builder.machines import repository_index
 
 DOCS = ROOT / "docs"
 #: Bytes of a page's HTML.
@@ -79,7 +80,7 @@ def test_no_link_is_dead(path):
         assert not anchor or anchor in slugs(target), link
 
 
-@pytest.mark.parametrize("path", [page for page in PAGES if page.parent != ROOT], ids=name)
+@pytest.mark.parametrize("path", [page for page in PAGES if page.is_relative_to(DOCS)], ids=name)
 def test_pages_of_the_site_link_to_pages_of_the_site(path):
     """A page names no folder and nothing outside `docs/`, which the built site does not have."""
     for link in re.findall(r"\]\((?!https?://)([^)#\s]+)[^)]*\)", prose(path)):
@@ -371,3 +372,8 @@ def test_the_site_is_served(tmp_path):
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_the_index_in_the_repository_is_that_of_the_pages():
+    """`llms.txt` beside the README names each page: `python -m docs index` writes it."""
+    assert (ROOT / "llms.txt").read_text(encoding="utf-8") == repository_index(DOCS)

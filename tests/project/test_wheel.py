@@ -61,6 +61,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {name.partition("/")[0] for name in inside} == {"carecloud_async"}
     assert {"carecloud_async/py.typed", "carecloud_async/sandbox/state/facts.json"} <= inside
     assert {str(path.relative_to(PACKAGE.parent).as_posix()) for path in python_files("carecloud_async")} <= inside
+    assert "carecloud_async/.agents/skills/carecloud-async/SKILL.md" in inside
     assert any(name.endswith("licenses/LICENSE") for name in names)
     with zipfile.ZipFile(wheel) as archive:
         scripts = next(name for name in names if name.endswith("entry_points.txt"))
