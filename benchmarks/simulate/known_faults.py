@@ -227,9 +227,9 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="an outbox sends what its queue does not know as intended",
         theme="tills",
-        file="outbox/group.py",
-        right="        super().intend(given)\n        self._note(write for write, _ in given)",
-        wrong="        super().intend(given)",
+        file="bulk/journal.py",
+        right='self._move(Move.INTEND, "intent = ?, due = NULL, lost_at = NULL", values)',
+        wrong='self._update("intent = ?", [(None, number) for _, number in values])',
     ),
     Fault(
         name="two runs have one run file at once",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
 import anyio
@@ -38,6 +37,7 @@ from carecloud_async.bulk.machine import (
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
+from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sending import Answer, Failures, Lost, Plans, Sender, Stale, requests_of
 from carecloud_async.bulk.settling import SettleTimes
@@ -150,12 +150,11 @@ class Engine:
         self._size = self._largest_turn
         self._failures = Failures(family.clock, limits)
 
-    async def run(self, folder: Path | None = None) -> None:
+    async def run(self, rows: RowJournal | None = None) -> None:
         """Write the rows until every one has its outcome.
 
         Args:
-            folder: where the whole list may be kept for a while, if reading it costs fewer requests than look-ups;
-                `None` to look every row up.
+            rows: the journal, if the whole list may be noted there where reading it costs fewer requests than look-ups.
 
         Raises:
             BulkWriteError: more rows were refused than `max_refused` allows.
@@ -163,7 +162,9 @@ class Engine:
         """
         figures = self._figures
         try:
-            await self._begin(folder)
+            await self._begin()
+            if rows is not None:
+                await self._records.read_list_if_cheaper(rows)
             figures.stage = "writing"
             # After a kill, an intended create that no look-up shows is unknown. So as few as possible are intended at
             # a time.
@@ -180,11 +181,12 @@ class Engine:
         keys = [key for write in lost for key in records.claims(write)]
         return [*keys, *(records.record_claim(one, one.changed_id) for one in lost if one.changed_id is not None)]
 
-    async def _begin(self, folder: Path | None) -> None:
+    async def _begin(self) -> None:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
         await self._end(stopped)
-        self._held.hold_records(await self._db(self._journal.lost_records))
         lost = await self._db(self._journal.lost)
+        records = {one.changed_id: one.row for one in lost if one.kind == RECORD and one.changed_id is not None}
+        self._held.hold_records(records)
         # Noted before the keys are claimed: the run that continues this one takes them over.
         if let_go := await self._held.let_go_since_sent(lost):
             await self._db(partial(self._journal.correct_intents, let_go))
@@ -195,8 +197,6 @@ class Engine:
             claim = self._key.claim(self._family.facts.family, "")
             while not await self._held.claim_family(claim):
                 await self._pause("another run that writes this family", BUSY_SECONDS)
-        if folder is not None:
-            await self._records.read_list_if_cheaper(self._journal, folder)
 
     async def _pause(self, why: str, seconds: float) -> None:
         self._figures.waits_for = why
@@ -300,7 +300,7 @@ class Engine:
             elif what.made is None:
                 later.setdefault(what.until, []).append(write)
             else:
-                await self._db(partial(self._journal.confirm, [(write, what.made)], now=now, until=what.until))
+                await self._db(partial(self._journal.lose, [(write, what.made)], now=now, until=what.until))
         for until, writes in later.items():
             await self._postpone(writes, until=until)
         return settled
@@ -390,9 +390,9 @@ class Engine:
         """Note the answers of writes that were sent; the others wait again."""
         now = self._clock.monotonic()
         results: list[tuple[Write, RowResult]] = []
-        lost: list[tuple[Write, str | None, int]] = []
+        lost: list[tuple[Write, Lost | RowResult]] = []
         back: list[Write] = []
-        made: list[tuple[Write, RowResult]] = []
+        made: list[tuple[Write, Lost | RowResult]] = []
         for write, plan in plans:
             answer = answers.get(write.id)
             if isinstance(answer, RowResult):
@@ -401,20 +401,20 @@ class Engine:
             elif self._is_keyless(write) and (answer is not None or write.id in sent):
                 results.append((write, _LOST if isinstance(answer, Lost) else _STOPPED))
             elif isinstance(answer, Lost):
-                lost.append((write, answer.fault, answer.size))
+                lost.append((write, answer))
             elif answer is None and write.id in sent:  # cancelled
-                lost.append((write, None, sent[write.id]))
+                lost.append((write, Lost(size=sent[write.id])))
             else:
                 back.append(write)
         if lost:
-            await self._db(partial(self._journal.lose, lost, now=now, look=self._times.look))
+            await self._db(partial(self._journal.lose, lost, now=now, until=now + self._times.look))
         if made:
-            await self._db(partial(self._journal.confirm, made, now=now, until=now + self._times.settle))
+            await self._db(partial(self._journal.lose, made, now=now, until=now + self._times.settle))
         if back:
             pause = self._failures.pause(answers.values())
             # They keep their records, so that no later row of such a record overtakes them.
-            until, is_held = max(now + pause, self._gate.opens_at), self._gate.is_narrow
-            await self._db(partial(self._journal.take_back, back, until=until, is_held=is_held))
+            until = max(now + pause, self._gate.opens_at)
+            await self._db(partial(self._journal.take_back, back, until=until))
             self._held.trust(back)
         await self._end(results)
 

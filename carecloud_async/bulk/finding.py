@@ -15,8 +15,8 @@ from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.request_line import quoted_length
 from carecloud_async.bulk.family import Family, FoundRecords, Key
-from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.pages import TakenError, TooManyError, lines_of, read_all, read_some, sample
+from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.errors import (
     ApiError,
     BadRequestError,
@@ -278,12 +278,11 @@ class Finder:
 
     # the whole list
 
-    async def read_list_if_cheaper(self, journal: Journal, folder: Path) -> bool:
+    async def read_list_if_cheaper(self, journal: RowJournal) -> bool:
         """Read the whole list where that costs fewer requests than look-ups; return whether it was read.
 
         Args:
-            journal: the rows; the records that are found are noted there.
-            folder: where the list is kept meanwhile.
+            journal: the rows; the records that are found are noted there. The list is kept beside it meanwhile.
         """
         key, facts = self.key, self._family.facts
         if not key.in_record or not facts.can_export:
@@ -296,7 +295,7 @@ class Finder:
             # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
             if page.total_items is None or -(-page.total_items // size) * 1.05 + 4 >= lookups:
                 return False
-        path = folder / f".{journal.path.name}.list.jsonl"
+        path = journal.path.with_name(f".{journal.path.name}.list.jsonl")
         try:
             with suppress(ExportError):  # such as a server that ignores `offset`: look-ups need no second page
                 await read_all(self._family.list(), path)
@@ -306,10 +305,10 @@ class Finder:
             await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
         return False  # an incomplete list does not prove that a record is missing
 
-    def _count_lookups(self, journal: Journal) -> int:
+    def _count_lookups(self, journal: RowJournal) -> int:
         return sum(1 for _ in self._parts(journal.waiting_keys()))
 
-    def _note_list(self, journal: Journal, path: Path) -> None:
+    def _note_list(self, journal: RowJournal, path: Path) -> None:
         journal.clear_listed()
         batch: list[tuple[str, bytes]] = []
         for line in lines_of(path):

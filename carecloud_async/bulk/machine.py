@@ -10,21 +10,20 @@ a part has ended, the journal keeps its outcome with that of the row, and nothin
      |    ^                      |  |  ^                ^ ^
      |    |      take back       |  |  |                | |
      |    +----------------------+  |  |                | |
-     |                         lose |  |                | |
-     |                      confirm |  | intend         | |
+     |                         lose |  | intend         | |
      |                              v  |                | |
      |                              lost ---------------+ |
      |                              |  ^        end       |
      |                              +--+                  |
-     |                            confirm                 |
+     |                              lose                  |
      +----------------------------------------------------+
                              end
 
     move        from                      to         when
     intend      waiting, lost          -> intended   a request was decided: it is noted, and then it leaves
     take back   intended               -> waiting    the request did nothing: it never left, or got 401, 403 or 429
-    lose        intended               -> lost       no answer came, or a 5xx; or a resumed run finds it intended
-    confirm     intended, lost         -> lost       it was done, and an earlier request of it may do it again
+    lose        intended, lost         -> lost       no answer came, or a 5xx; or a resumed run finds it intended;
+                                                     or it was done, and an earlier request of it may do it again
     end         waiting, lost          -> ended      by the look-up nothing has to be sent, or it was tried enough
     end         intended               -> ended      the answer is the outcome; or no answer came, and it has no key
 ```
@@ -142,7 +141,6 @@ class Move(Enum):
     INTEND = "intend"
     TAKE_BACK = "take back"
     LOSE = "lose"
-    CONFIRM = "confirm"
     END = "end"
 
 
@@ -150,8 +148,7 @@ class Move(Enum):
 TRANSITIONS: Final[Mapping[Move, tuple[frozenset[State], State]]] = {
     Move.INTEND: (frozenset({State.WAITING, State.LOST}), State.INTENDED),
     Move.TAKE_BACK: (frozenset({State.INTENDED}), State.WAITING),
-    Move.LOSE: (frozenset({State.INTENDED}), State.LOST),
-    Move.CONFIRM: (frozenset({State.INTENDED, State.LOST}), State.LOST),
+    Move.LOSE: (frozenset({State.INTENDED, State.LOST}), State.LOST),
     Move.END: (frozenset({State.WAITING, State.INTENDED, State.LOST}), State.ENDED),
 }
 

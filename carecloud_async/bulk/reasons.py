@@ -12,7 +12,6 @@ from attrs import field, frozen
 
 from carecloud_async._base.runs import Database
 from carecloud_async.bulk.outcome import Outcome
-from carecloud_async.bulk.tables import WRITES
 
 __all__ = ["Reasons", "common_reasons"]
 
@@ -22,7 +21,7 @@ _MOST: Final = 10
 _LINES: Final = re.compile(r"\blines? [\d,]+( to [\d,]+)?")
 _IDS: Final = re.compile(r": records [^:]*$")
 _NOT_WRITTEN: Final = (Outcome.REFUSED.value, Outcome.CONFLICT.value, Outcome.UNKNOWN.value)
-_WHERE: Final = f"FROM writes WHERE id % {WRITES} = 0 AND outcome IN (?, ?, ?) AND reasons IS NOT NULL"
+_WHERE: Final = "FROM writes WHERE part = 0 AND outcome IN (?, ?, ?) AND reasons IS NOT NULL"
 
 
 @frozen(kw_only=True)

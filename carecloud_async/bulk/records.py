@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import anyio.lowlevel
@@ -13,11 +12,11 @@ import msgspec
 from carecloud_async.bulk.decide import decide
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
-from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import Decided, FailedLookUps, PartWrites
+from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sources.source import BATCH
 
@@ -65,10 +64,10 @@ class RecordWrites:
         by_id = next((key for key in facts.keys.values() if key.by_id), _BY_ID)
         return by_id.claim(facts.family, by_id.text((record_id,)))
 
-    async def read_list_if_cheaper(self, journal: Journal, folder: Path) -> None:
+    async def read_list_if_cheaper(self, journal: RowJournal) -> None:
         """Read the whole list into the journal where that costs fewer requests than look-ups, or nothing else helps."""
         if self._finder is not None:
-            self._has_list = await self._finder.read_list_if_cheaper(journal, folder)
+            self._has_list = await self._finder.read_list_if_cheaper(journal)
 
     async def decide(self, writes: Sequence[Write]) -> tuple[Decided, FailedLookUps]:
         """Find the records of rows, whose keys are claimed, and decide.

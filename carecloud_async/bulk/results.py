@@ -20,9 +20,9 @@ from carecloud_async._base.runtime.durable_files import create_private, is_same_
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.storage.urls import is_url
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError
-from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import LINE, OUTCOME_COLUMNS, Outcome
+from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect
@@ -117,7 +117,9 @@ def _require_different(paths: dict[str, Any]) -> None:
             raise BadSourceError(f"{path}: {name} and {other} are the same file")
 
 
-def write_results(journal: Journal, columns: Sequence[str], files: Iterable[ResultFile], *, dialect: Dialect) -> None:
+def write_results(
+    journal: RowJournal, columns: Sequence[str], files: Iterable[ResultFile], *, dialect: Dialect
+) -> None:
     """Write files from the journal; each appears whole. Blocks.
 
     Args:
@@ -135,7 +137,7 @@ def write_results(journal: Journal, columns: Sequence[str], files: Iterable[Resu
             raise BulkWriteError(problem, fix=RESUME) from error
 
 
-def _write_file(journal: Journal, columns: Sequence[str], file: ResultFile, *, dialect: Dialect) -> None:
+def _write_file(journal: RowJournal, columns: Sequence[str], file: ResultFile, *, dialect: Dialect) -> None:
     added = _REJECT_COLUMNS if file.only_refused else OUTCOME_COLUMNS
     names = [*(one for one in columns if one not in OUTCOME_COLUMNS), *added]
     rows = _rows(journal, only_refused=file.only_refused)
@@ -209,7 +211,7 @@ def _nobody() -> Path:
     return Path(secrets.token_hex(8))
 
 
-def _rows(journal: Journal, *, only_refused: bool) -> Rows:
+def _rows(journal: RowJournal, *, only_refused: bool) -> Rows:
     only = Outcome.REFUSED if only_refused else None
     for line, source, result in journal.results(only=only):
         outcome = {

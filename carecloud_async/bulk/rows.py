@@ -180,8 +180,6 @@ class Write:
     @property
     def changed_id(self) -> str | None:
         """The id of the record that it may have changed: the row's record, or the card, say, that a part changes."""
-        if self.kind == RECORD:
-            return self.record_id
         return None if self.intent is None else self.intent.record_id
 
 

@@ -23,20 +23,20 @@ from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
 from carecloud_async.bulk.family import Family, FamilyFacts, Key
 from carecloud_async.bulk.figures import RunFigures
-from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.notes import Notes
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
 from carecloud_async.bulk.reasons import Reasons, common_reasons
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
+from carecloud_async.bulk.row_journal import RowJournal
+from carecloud_async.bulk.row_tables import KIND
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
-from carecloud_async.bulk.tables import KIND
 from carecloud_async.fixes import GO_ON
 
 __all__ = ["claims_of", "columns_of", "find_key", "run"]
@@ -108,7 +108,7 @@ class _Run:
         self.figures = figures
         self.source: RowSource | None = None
         self.file: RunFile | None = None
-        self.journal: Journal | None = None
+        self.journal: RowJournal | None = None
 
     def close(self) -> None:
         """Close what was opened."""
@@ -143,8 +143,9 @@ class _Run:
                 figures.notes = Notes(**(journal.get("notes") or {}))
                 figures.refused_when_read = journal.get("refused_when_read") or 0
                 figures.check_written(self.options)
-                look = self.family.settle_times().look
-                recover = partial(journal.recover, now=figures.now, look=look, boot=boot_id())
+                look, boot = self.family.settle_times().look, boot_id()
+                is_of_another = boot is not None and journal.get("boot") not in {None, boot}
+                recover = partial(journal.recover, now=figures.now, look=look, is_of_another_boot=is_of_another)
                 await run_in_thread(recover)
             elif not journal.get("loaded"):
                 await self._load(journal, rows, columns)
@@ -172,7 +173,7 @@ class _Run:
         self.source = open_source(source, encoding=self.options.encoding)
         return self.source
 
-    def _open_journal(self, rows: RowSource) -> tuple[RunFile, Journal]:
+    def _open_journal(self, rows: RowSource) -> tuple[RunFile, RowJournal]:
         """Open the journal of an earlier run that is continued, or begin one. Blocks.
 
         Raises:
@@ -184,7 +185,7 @@ class _Run:
         except OSError as error:
             raise KIND.of_system(path, error) from error
         self.file = file = RunFile.open(path, kind=KIND, binding=self._binding(rows), resume=resume)
-        self.journal = journal = Journal(
+        self.journal = journal = RowJournal(
             file, keep_rows=self._keeps_rows, key_name="key" if self.key is None else self.key.name
         )
         if file.problem is not None:
@@ -198,7 +199,7 @@ class _Run:
             file.begin()
         return file, journal
 
-    async def _is_finished(self, file: RunFile, journal: Journal, rows: RowSource, columns: Columns) -> bool:
+    async def _is_finished(self, file: RunFile, journal: RowJournal, rows: RowSource, columns: Columns) -> bool:
         """Return whether the finished run had the rows of this one; otherwise load these."""
         if rows.identity is not None:
             return True
@@ -210,7 +211,7 @@ class _Run:
         await run_in_thread(journal.make_tables)
         return True
 
-    async def _write_files(self, journal: Journal, rows: RowSource) -> None:
+    async def _write_files(self, journal: RowJournal, rows: RowSource) -> None:
         columns = journal.get("columns") or []
         await run_in_thread(partial(write_results, journal, columns, self.files.files, dialect=rows.dialect))
         if self.file is not None:
@@ -251,7 +252,7 @@ class _Run:
         return bound | ({"source": _digest(rows.identity)} if rows.identity is not None else {})
 
     async def _load(
-        self, journal: Journal, rows: RowSource, columns: Columns, *, other_than: str | None = None
+        self, journal: RowJournal, rows: RowSource, columns: Columns, *, other_than: str | None = None
     ) -> None:
         """Read and check all rows, without the server, into the journal.
 
@@ -302,7 +303,7 @@ class _Run:
                     if left <= 0:
                         return
 
-    async def _compare(self, journal: Journal, rows: RowSource) -> None:
+    async def _compare(self, journal: RowJournal, rows: RowSource) -> None:
         """Check that the rows are those of the resumed run, if only reading them can show it."""
         if rows.identity is not None:
             return
@@ -317,7 +318,7 @@ class _Run:
                 "the file to begin again"
             )
 
-    async def _write(self, journal: Journal) -> None:
+    async def _write(self, journal: RowJournal) -> None:
         family, options, figures = self.family, self.options, self.figures
         # A lost request of an earlier run, with another timeout, may act for longer.
         times = family.settle_times(max(options.settle or 0.0, journal.get("settle") or 0.0) or None)
@@ -332,7 +333,7 @@ class _Run:
                 await run_in_thread(partial(claims.keep_only, await engine.keys_in_doubt()))
             figures.stage = "finding"
             await figures.report_progress(always=True)
-            await engine.run(self.files.journal.parent)
+            await engine.run(journal)
             if claims is not None:
                 await run_in_thread(claims.release_all)
         finally:
@@ -346,7 +347,7 @@ def claims_of(family: Family, times: SettleTimes) -> Claims:
     return Claims(project=project, clock=family.clock, settle_seconds=times.settle, boot=boot_id())
 
 
-def _take_over(journal: Journal, claims: Claims, *, settle: float) -> None:
+def _take_over(journal: RowJournal, claims: Claims, *, settle: float) -> None:
     """Take over the claims of the run that is continued: its journal says which writes were sent.
 
     The journal names this run before it has a claim, and the earlier ones until it has all of theirs, so that a stop at

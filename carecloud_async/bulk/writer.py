@@ -21,10 +21,10 @@ from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.gate import Gate
-from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.report import BulkProgress
+from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.run import claims_of, columns_of
 from carecloud_async.bulk.sources.mapping_source import row_of
@@ -203,7 +203,7 @@ class BulkWriter:
             for number, result in results:
                 self._end(rows[number], result=result)
 
-        with closing(Journal(None, keep_rows=False)) as journal:
+        with closing(RowJournal(None, keep_rows=False)) as journal:
             engine = Engine(
                 self._family,
                 journal,

@@ -44,7 +44,7 @@ class Sent:
 
 @frozen(kw_only=True)
 class Dropped:
-    """An entry that was dropped after a lost answer; see `queue_values.Progress`."""
+    """An entry that was dropped after a lost answer; see `bulk.rows.Write`."""
 
     intent: str | None
     tries: int

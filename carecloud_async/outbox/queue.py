@@ -17,15 +17,14 @@ from carecloud_async._base.runs import Database, RunFile
 from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.row_tables import WRITTEN
 from carecloud_async.bulk.rows import Intent, unpack
 from carecloud_async.bulk.settling import wait_after
-from carecloud_async.bulk.tables import WRITTEN
 from carecloud_async.outbox import past
 from carecloud_async.outbox.commits import Commits
 from carecloud_async.outbox.queue_values import (
     FailedEntry,
     NewEntry,
-    Progress,
     QueuedEntry,
     WaitingEntry,
     problem_of,
@@ -47,9 +46,7 @@ _READY_KINDS: Final = """
         FROM kinds WHERE kind NOTNULL
     ) SELECT kind FROM kinds WHERE kind NOTNULL"""
 
-_SELECT_READY: Final = (
-    "SELECT id, kind, key, body, state, intent, lost_at, tries, alone, fault FROM entries WHERE ready = 1"
-)
+_SELECT_READY: Final = "SELECT id, kind, body, intent, due, state FROM entries WHERE ready = 1"
 _LOSE: Final = f"UPDATE entries SET state = {State.LOST}, tries = tries + 1, lost_at = ?"
 _IS_ALONE: Final = f"NOT EXISTS (SELECT 1 FROM entries WHERE lane = ? AND state < {State.ENDED})"
 
@@ -105,6 +102,16 @@ class OutboxQueue:
         """The file."""
         return self._file.path
 
+    @property
+    def db(self) -> Database:
+        """The database of the file."""
+        return self._file.db
+
+    @property
+    def now(self) -> float:
+        """The time on the monotonic clock."""
+        return self._clock.monotonic()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -137,7 +144,7 @@ class OutboxQueue:
             past.forget(db, now=self._clock.time())
             return earlier, settle
 
-        earlier, self.settle_seconds = self._commit(work)
+        earlier, self.settle_seconds = self.commit(work)
         return earlier
 
     def _is_of_another(self, boot: str | None) -> bool:
@@ -145,7 +152,7 @@ class OutboxQueue:
 
     def forget_earlier_owners(self, owner: int) -> None:
         """Note that this run has the claims of all earlier ones."""
-        self._commit(lambda _: self._file.set("owners", [owner]))
+        self.commit(lambda _: self._file.set("owners", [owner]))
 
     def leave(self, problems: Mapping[str, Exception]) -> None:
         """Note why entries wait, for the person who looks at them while no program has the outbox open.
@@ -155,7 +162,7 @@ class OutboxQueue:
         """
         words = {kind: problem_words(error) for kind, error in problems.items()}
         if words:
-            self._commit(lambda _: self._file.set("problems", words))
+            self.commit(lambda _: self._file.set("problems", words))
 
     def lost_keys(self) -> list[tuple[str, str]]:
         """Return kind and key of the entries whose answer was lost."""
@@ -171,7 +178,7 @@ class OutboxQueue:
         Returns:
             its number and an empty text; or the number of another entry that has its key, and the state of that one.
         """
-        return self._commit(partial(self._put, entry))
+        return self.commit(partial(self._put, entry))
 
     def _put(self, entry: NewEntry, db: Database) -> tuple[int, str]:
         progress: tuple[Any, ...] = (State.WAITING, None, None, 0)
@@ -237,23 +244,14 @@ class OutboxQueue:
         unreadable: list[int] = []
         for row in rows:
             try:
-                entries.append(_entry(*row, now=self._clock.monotonic()))
+                entries.append(_entry(*row))
             except (TypeError, ValueError):
                 unreadable.append(row[0])
         return entries, unreadable
 
-    def note(self, progress: Mapping[int, Progress]) -> None:
-        """Note how far entries have come, durably."""
-        rows = [
-            (one.state, _packed(one.intent), one.lost_at, one.tries, one.alone, one.fault, number)
-            for number, one in progress.items()
-        ]
-        columns = "state = ?, intent = ?, lost_at = ?, tries = ?, alone = ?, fault = ?"
-        self._commit(lambda db: db.execute_many(f"UPDATE entries SET {columns} WHERE id = ?", rows))
-
     def end(self, results: Sequence[tuple[int, RowResult]]) -> None:
         """Delete entries that were sent, keep those that failed, and make the next ones of their lanes ready."""
-        self._commit(partial(self._end, results))
+        self.commit(partial(self._end, results))
 
     def set_aside(self, reasons: Mapping[int, str]) -> None:
         """Let entries fail that cannot be sent, each for its reason; one that may have been sent is `unknown`."""
@@ -267,7 +265,7 @@ class OutboxQueue:
                     results.append((number, RowResult(outcome=outcome, reasons=(reason,))))
             self._end(results, db)
 
-        self._commit(work)
+        self.commit(work)
 
     def _end(self, results: Sequence[tuple[int, RowResult]], db: Database) -> None:
         for number, result in results:
@@ -340,7 +338,7 @@ class OutboxQueue:
 
     def retry(self, numbers: Collection[int] | None) -> int:
         """Let failed entries wait again, all of them if none is named; return how many."""
-        return self._commit(lambda db: self._retry(self._failed(numbers, db), db))
+        return self.commit(lambda db: self._retry(self._failed(numbers, db), db))
 
     def drop(self, numbers: Collection[int] | None) -> int:
         """Delete failed entries, all of them if none is named; return how many."""
@@ -353,7 +351,7 @@ class OutboxQueue:
             self.failed -= len(found)
             return len(found)
 
-        return self._commit(work)
+        return self.commit(work)
 
     def _failed(self, numbers: Collection[int] | None, db: Database) -> list[int]:
         found = db.execute(f"SELECT id FROM entries WHERE state = {State.ENDED} ORDER BY id")
@@ -367,14 +365,14 @@ class OutboxQueue:
             db.execute(
                 f"UPDATE entries SET ready = {ready}, intent = CASE WHEN tries > 0 THEN intent END, "
                 f"state = CASE WHEN lost_at NOTNULL THEN {State.LOST} ELSE {State.WAITING} END, tries = min(tries, 1), "
-                "alone = 0, fault = NULL, outcome = NULL, reasons = NULL WHERE id = ?",
+                "due = 0, ended = 0, most = 0, alone = 0, fault = NULL, outcome = NULL, reasons = NULL WHERE id = ?",
                 (number, number),
             )
         self.failed -= len(found)
         self.waiting += len(found)
         return len(found)
 
-    def _commit(self, run: Callable[[Database], T]) -> T:
+    def commit(self, run: Callable[[Database], T]) -> T:
         """Run statements, and return when they are durable.
 
         Raises:
@@ -392,16 +390,14 @@ class OutboxQueue:
         return restore
 
 
-def _entry(
-    number: int, kind: str, key: str, body: bytes, state: int, intent: str | None, lost_at: float | None, tries: int,
-    alone: int, fault: str | None, *, now: float,
-) -> QueuedEntry:  # fmt: skip
-    if state == State.INTENDED:  # what became of it could not be noted
-        state, lost_at, tries = State.LOST, now, tries + 1
-    found = None if intent is None else Intent.from_text(intent)
-    progress = Progress(state=state, intent=found, lost_at=lost_at, tries=tries, alone=alone, fault=fault)
-    return QueuedEntry(id=number, kind=kind, key=key, checked=unpack(body), progress=progress)
+def _entry(number: int, kind: str, body: bytes, intent: str | None, due: float | None, state: int) -> QueuedEntry:
+    """Return an entry that can be read.
 
-
-def _packed(intent: Intent | None) -> str | None:
-    return None if intent is None else intent.to_text()
+    Raises:
+        TypeError: it cannot.
+        ValueError: it cannot.
+    """
+    unpack(body)
+    if intent is not None:
+        Intent.from_text(intent)
+    return QueuedEntry(id=number, kind=kind, is_new=state == State.WAITING and due == 0)

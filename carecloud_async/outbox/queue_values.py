@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from carecloud_async.bulk.machine import State
-from carecloud_async.bulk.rows import CheckedRow, Intent
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import Fix
 from carecloud_async.outbox.errors import OutboxError
 
-__all__ = ["FailedEntry", "NewEntry", "Progress", "QueuedEntry", "WaitingEntry", "problem_of", "problem_words"]
+__all__ = ["FailedEntry", "NewEntry", "QueuedEntry", "WaitingEntry", "problem_of", "problem_words"]
 
 
 @frozen(kw_only=True)
@@ -37,33 +35,18 @@ class NewEntry:
 
 
 @frozen(kw_only=True)
-class Progress:
-    """How far an entry has come.
+class QueuedEntry:
+    """An entry whose turn has come.
 
     Attributes:
-        state: see `bulk.machine.State`.
-        tries, alone, fault: see `bulk.rows.Write`.
-        intent: what was about to be sent; `None` if nothing was.
-        lost_at: when its answer was lost, on the monotonic clock.
+        id: its number.
+        kind: the name of its kind.
+        is_new: whether nothing was begun with it.
     """
-
-    state: int = State.WAITING
-    intent: Intent | None = None
-    lost_at: float | None = None
-    tries: int = 0
-    alone: int = 0
-    fault: str | None = None
-
-
-@frozen(kw_only=True)
-class QueuedEntry:
-    """An entry whose turn has come."""
 
     id: int
     kind: str
-    key: str = field(repr=False)
-    checked: CheckedRow = field(repr=False)
-    progress: Progress
+    is_new: bool
 
 
 @frozen(kw_only=True)

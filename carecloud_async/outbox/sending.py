@@ -14,14 +14,17 @@ from anyio.abc import TaskGroup
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.engine import Engine
+from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.outcome import RowResult
+from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.errors import ApiError, CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError
-from carecloud_async.outbox.group import send_group
 from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue_journal import LIMITS, QueueJournal
 from carecloud_async.outbox.queue_values import QueuedEntry, problem_words
 
 __all__ = ["Dispatcher"]
@@ -244,24 +247,34 @@ class Dispatcher:
             except NotForOutboxError as error:
                 await self._set_aside(dict.fromkeys(left, error.problem))
                 return
-            await send_group(
-                target,
-                group,
-                queue=self._queue,
-                claims=self._claims,
+            journal = QueueJournal(self._queue, left, on_wait=self._settling.update)
+            if not all(one.is_new for one in group):
+                recover = partial(journal.recover, now=self._clock.monotonic(), look=self._times.look)
+                await run_in_thread(recover)
+            engine = Engine(
+                target.family,
+                journal,
+                self._claims,
+                key=target.key,
+                options=target.options,
+                figures=RunFigures(self._clock, self._tell, on_results=partial(self._note, kind, left)),
                 times=self._times,
                 gate=self._gates[kind],
                 slots=self._slots,
                 records=self._records,
                 rows=self._rows,
-                on_lost=self._settling.update,
-                on_wait=self.wake,
-                on_results=partial(self._note, kind, left),
+                limits=LIMITS,
             )
+            await engine.run()
         except Exception as error:  # noqa: BLE001  (kept as `problem`: what waits must not be lost)
             await self._note_failure(kind, left, error)
         finally:
             self._let_go(left)
+            self.wake()
+
+    def _tell(self, progress: BulkProgress) -> None:
+        if progress.waits_for:
+            _log.info("the outbox waits for %s", progress.waits_for)
             self.wake()
 
     def _note(self, kind: str, left: set[int], results: list[tuple[int, RowResult]]) -> None:

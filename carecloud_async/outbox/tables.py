@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from carecloud_async._base.runs import RunKind
+from carecloud_async.bulk.journal import PROGRESS
 from carecloud_async.bulk.machine import State
 from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL
 from carecloud_async.outbox import past
@@ -15,11 +16,10 @@ __all__ = ["KIND"]
 #: `once` is what no other entry may have: the key of something that is made. `ready` is 1 for one entry of a
 #: lane. Entries that ended well are deleted; those that failed stay, with `outcome` and `reasons`.
 _TABLES: Final = (
-    """CREATE TABLE entries (
+    f"""CREATE TABLE entries (
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, once TEXT, lane TEXT NOT NULL,
-        label TEXT NOT NULL, put_at REAL NOT NULL, body BLOB NOT NULL, state INTEGER NOT NULL DEFAULT 0,
-        ready INTEGER NOT NULL, intent TEXT, lost_at REAL, tries INTEGER NOT NULL DEFAULT 0,
-        alone INTEGER NOT NULL DEFAULT 0, fault TEXT, outcome TEXT, reasons TEXT
+        label TEXT NOT NULL, put_at REAL NOT NULL, body BLOB NOT NULL, ready INTEGER NOT NULL, {PROGRESS},
+        outcome TEXT, reasons TEXT
     )""",
     "CREATE UNIQUE INDEX by_once ON entries (once) WHERE once IS NOT NULL",
     f"CREATE INDEX by_lane ON entries (lane, id) WHERE state < {State.ENDED}",
@@ -34,7 +34,7 @@ KIND: Final = RunKind(
     each="project",
     own="a file",
     # It rises with each change of what a file holds: the tables, and the texts of intents and bodies.
-    version=3,
+    version=4,
     tables=_TABLES,
     error=OutboxError,
     begin_again=OUTBOX_DAMAGED,

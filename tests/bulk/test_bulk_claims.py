@@ -162,7 +162,7 @@ def test_a_record_that_a_stopped_run_wrote_is_read_again(clock):
 @pytest.mark.anyio
 async def test_a_lost_write_that_took_effect_lets_go_of_its_record(clock):
     """The record that a stopped run was writing is free when the run that goes on finds it written."""
-    write = Write(id=1, row=1, key="a", record_id="7", body=CheckedRow(key=("a",)))
+    write = Write(id=1, row=1, key="a", body=CheckedRow(key=("a",)), intent=Intent(record_id="7"))
     with claims_of(clock) as stopped:
         stopped.claim(["a", "record 7"])
     with claims_of(clock) as claims, claims_of(clock) as other:

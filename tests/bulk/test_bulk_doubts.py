@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import anyio
 import httpx
@@ -22,6 +23,7 @@ from bulk_tools import (
 from carecloud_async import CareCloudError, CustomerInput
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
+from carecloud_async.bulk.row_tables import KIND
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
@@ -235,21 +237,19 @@ async def test_a_resumed_run_is_the_same_run(sandbox, tmp_path):
 
 
 async def test_a_run_of_another_version_is_not_misread(sandbox, tmp_path):
-    """An unfinished run of another version is refused with a sentence, and its file is left alone."""
+    """A kept file of the version before is refused with what to do, and left alone."""
     source, journal = tmp_path / "c.jsonl", tmp_path / "journal"
     source.write_text('{"email":"a@example.com","language_id":"en"}\n')
-    arguments = {"match": "email", "defaults": SOURCE, "journal": journal}
+    with closing(sqlite3.connect(journal)) as database:
+        database.executescript((Path(__file__).parent / "formats" / f"version_{KIND.version - 1}.sql").read_text())
     async with connect(sandbox) as client:
-        fault = sandbox.faults.add("POST /customers", status=403, times=None)
-        with pytest.raises(CareCloudError):
-            await client.customers.bulk_write(source, **arguments)
-        sandbox.faults.remove(fault)
-        with closing(sqlite3.connect(journal)) as database, database:
-            database.execute("UPDATE run SET value = '1' WHERE name = 'version'")
-            database.execute("PRAGMA user_version = 0")
         for resume in (False, True):
-            with pytest.raises(BulkWriteError, match="made by another version of this package"):
-                await client.customers.bulk_write(source, **arguments, resume=resume)
+            with pytest.raises(BulkWriteError, match="made by another version of this package: go on with that"):
+                await client.customers.bulk_write(
+                    source, match="email", defaults=SOURCE, journal=journal, resume=resume
+                )
+    with closing(sqlite3.connect(journal)) as database:
+        assert database.execute("SELECT count(*) FROM writes").fetchone() == (1,)
 
 
 async def test_a_file_of_another_program_is_left_alone(sandbox, tmp_path):

@@ -99,7 +99,7 @@ async def test_rows_that_wait_for_one_record_keep_their_order(end):
 @pytest.mark.anyio
 async def test_a_lost_write_waits_for_its_key_without_its_record(clock):
     """A run that was continued lets another one have the record with the key: they do not wait for each other."""
-    write = Write(id=1, row=1, body=CheckedRow(), record_id="7", intent=Intent())
+    write = Write(id=1, row=1, body=CheckedRow(), intent=Intent(record_id="7"))
     with claims_of(clock) as first, claims_of(clock) as second:
         first.claim(["record 7"])
         second.claim(["a"])

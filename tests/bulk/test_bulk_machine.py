@@ -12,7 +12,6 @@ from disks import watch_databases
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import machine
-from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.machine import (
     TRANSITIONS,
     Move,
@@ -23,7 +22,9 @@ from carecloud_async.bulk.machine import (
     before_sending,
 )
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import CheckedRow, Intent, LoadedRow, Plan, Write
+from carecloud_async.bulk.sending import Lost
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +39,7 @@ def state_of(journal):
 
 def journal_of(key="a"):
     """A journal of one row, and its write."""
-    journal = Journal(None, keep_rows=False)
+    journal = RowJournal(None, keep_rows=False)
     journal.load([LoadedRow(number=1, line=1, key=key, checked=CheckedRow(key=key and (key,)))])
     ((write,), _) = journal.take_turn(now=0.0, after=0, limit=1)
     return journal, write
@@ -51,9 +52,7 @@ def take(move, journal, write):
     elif move is Move.TAKE_BACK:
         journal.take_back([write], until=1.0)
     elif move is Move.LOSE:
-        journal.lose([(write, None, 1)], now=1.0, look=35.0)
-    elif move is Move.CONFIRM:
-        journal.confirm([(write, PLAN.result)], now=1.0, until=61.0)
+        journal.lose([(write, Lost())], now=1.0, until=36.0)
     else:
         journal.end([(write, PLAN.result)], parts_of=lambda _write, _result: (), now=1.0)
 
@@ -113,7 +112,7 @@ def test_a_write_that_is_taken_back_remembers_an_earlier_loss():
     journal, write = journal_of()
     with closing(journal):
         journal.intend([(write, PLAN)])
-        journal.lose([(write, None, 1)], now=1.0, look=35.0)
+        journal.lose([(write, Lost())], now=1.0, until=36.0)
         journal.intend([(write, PLAN)])
         journal.take_back([write], until=40.0)
         ((taken,), _) = journal.take_turn(now=40.0, after=None, limit=1)

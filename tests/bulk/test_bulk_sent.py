@@ -11,7 +11,7 @@ from kit import login_answer_at
 
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.row_journal import RowJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ async def test_a_loss_that_cannot_be_noted_keeps_its_key(clock, tmp_path, monkey
     server.writes = [20.0]
     async with client_of(server, clock) as client:
         with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
-            patch.setattr(Journal, "lose", full)
+            patch.setattr(RowJournal, "lose", full)
             await client.customers.bulk_write(people(1), journal=tmp_path / "1.db", **BY_EMAIL)
         began = clock.monotonic()
         report = await client.customers.bulk_write(people(1), journal=tmp_path / "2.db", **BY_EMAIL)
@@ -51,7 +51,7 @@ async def test_an_outcome_that_cannot_be_noted_is_found_again(clock, tmp_path, m
     options = {"journal": tmp_path / "j.db", "resume": True, **BY_EMAIL}
     async with client_of(server, clock) as client:
         with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match="full"):
-            patch.setattr(Journal, "end", full)
+            patch.setattr(RowJournal, "end", full)
             await client.customers.bulk_write(people(1), **options)
         report = await client.customers.bulk_write(people(1), **options)
     assert (counts(report), server.sent) == ({"created": 1}, ["POST"])

@@ -5,12 +5,13 @@ from functools import partial
 
 import pytest
 
-from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.rows import Intent
+from carecloud_async.bulk.rows import Plan
+from carecloud_async.bulk.sending import Lost
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.outbox.queue import OutboxQueue
-from carecloud_async.outbox.queue_values import NewEntry, Progress
+from carecloud_async.outbox.queue_journal import QueueJournal
+from carecloud_async.outbox.queue_values import NewEntry
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 #: The monotonic time of a new clock.
@@ -19,6 +20,14 @@ ZERO = FakeClock().monotonic()
 
 def entry(kind, lane, key):
     return NewEntry(kind=kind, key=key, once=key, lane=lane, label=f"{kind} {key}", body=b"{}")
+
+
+def lose(queue, number, fault=None):
+    """Send an entry whose answer is lost."""
+    journal = QueueJournal(queue, [number], on_wait=lambda _: None)
+    ((write,), _) = journal.take_turn(now=queue.now, after=0, limit=1)
+    journal.intend([(write, Plan(kind="create", body={}))])
+    journal.lose([(write, Lost(fault=fault))], now=queue.now, until=queue.now + 35)
 
 
 def test_a_closed_outbox_says_why_its_entries_wait(path, clock):
@@ -30,7 +39,7 @@ def test_a_closed_outbox_says_why_its_entries_wait(path, clock):
         queue.put(entry("bill", "c", "2"))
         queue.put(entry("points", "d", "3"))
         queue.put(entry("events", "e", "4"))
-        queue.note({1: Progress(state=State.LOST, lost_at=ZERO + 100, tries=1, fault="504")})
+        lose(queue, 1, fault="504")
         queue.leave({"points": ConnectionFailedError("no network"), "events": ValueError("of a value")})
     with closing(OutboxQueue.open(path, binding=None, clock=FakeClock())) as queue:
         restarted, *_ = queue.waiting_entries(limit=1)
@@ -78,7 +87,7 @@ def test_what_was_lost_in_another_boot_is_lost_now(path, clock, before, now, los
     with closing(OutboxQueue.open(path, binding={}, clock=clock)) as queue:
         queue.begin(owner=1, settle_seconds=35.0, boot=before)
         queue.put(entry("bill", "c", "1"))
-        queue.note({1: Progress(state=State.LOST, intent=Intent(), lost_at=ZERO, tries=1)})
+        lose(queue, 1)
         clock.advance(20)
         (waiting,) = queue.waiting_entries(limit=9, boot=now)
         if is_retried:
@@ -86,6 +95,6 @@ def test_what_was_lost_in_another_boot_is_lost_now(path, clock, before, now, los
         clock.advance(99_980)
         queue.begin(owner=2, settle_seconds=35.0, boot=now)
         queue.retry(None)
-        (taken,), _ = queue.take(9, but=(), but_kinds=())
+        (taken,) = QueueJournal(queue, [1], on_wait=print).lost()
     assert waiting.due_in == (15.0 if lost_at == 0.0 else None)
-    assert (taken.progress.state, taken.progress.lost_at) == (State.LOST, ZERO + lost_at)
+    assert taken.lost_at == ZERO + lost_at

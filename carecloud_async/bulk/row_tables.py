@@ -1,4 +1,4 @@
-"""The tables of a journal, and the values that it makes of their rows."""
+"""The tables of a bulk write's journal, and the values that it makes of their rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import attrs
 
 from carecloud_async._base.runs import RunKind, sqlite_code
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.journal import PROGRESS
 from carecloud_async.bulk.machine import State
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.rows import Intent, Write, unpack
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OTHER_JOURNAL, REMOVE_JOURNAL, RESUME
 
@@ -23,36 +23,28 @@ __all__ = [
     "BLOCKED",
     "KIND",
     "REFUSE_TORN",
-    "SELECT_WRITES",
     "TABLES",
-    "WRITES",
     "WRITTEN",
     "repeated",
     "result_of",
     "unique_value",
     "with_part",
-    "write_of",
 ]
 
-#: Most writes of a row: its record and its parts.
-WRITES: Final = 1 << 12
-
-#: `id` is the number of the row and, in its last bits, of the write in it; 0 is the record. `due` is 0 for a write
-#: whose turn comes in the order of the rows, null for one that is worked on, -1 for a part that waits for others of its
-#: row, and else the time before which it is left alone. Of a record that is written, `parts` counts the writes of its
-#: parts that have no outcome yet; `outcome`, `changed` and `reasons` are those of its row until now. `base` is a record
-#: that the whole list has, and `listed` how many have its key.
+#: `row` is the number of the row, which is also the `id` of its record. `part` is 0 of a record; the parts of a row are
+#: written in its order, those of one number at once, and `due` is -1 of one that waits for others. Of a record that is
+#: written, `parts` counts those that have no outcome yet; `outcome`, `changed` and `reasons` are those of its row until
+#: now. `base` is a record that the whole list has, and `listed` how many have its key.
 TABLES: Final = (
-    """CREATE TABLE writes (
-        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, stage INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL,
-        due REAL DEFAULT 0, line INTEGER, source BLOB, key TEXT, body BLOB, base BLOB,
-        listed INTEGER NOT NULL DEFAULT 0, intent TEXT, lost_at REAL, tries INTEGER NOT NULL DEFAULT 0,
-        ended INTEGER NOT NULL DEFAULT 0, alone INTEGER NOT NULL DEFAULT 0, fault TEXT, most INTEGER NOT NULL DEFAULT 0,
+    f"""CREATE TABLE writes (
+        id INTEGER PRIMARY KEY, row INTEGER NOT NULL, part INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL,
+        line INTEGER, source BLOB, key TEXT, body BLOB, base BLOB, listed INTEGER NOT NULL DEFAULT 0, {PROGRESS},
         parts INTEGER NOT NULL DEFAULT 0, outcome TEXT, record_id TEXT, changed TEXT, reasons TEXT
     )""",
     "CREATE UNIQUE INDEX by_key ON writes (key) WHERE key IS NOT NULL",
     "CREATE INDEX by_turn ON writes (id) WHERE state = 0 AND due = 0",
     "CREATE INDEX by_due ON writes (due) WHERE due > 0",
+    "CREATE INDEX by_row ON writes (row) WHERE part > 0",
     "CREATE TABLE seen (value BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID",
 )
 
@@ -63,10 +55,6 @@ WRITTEN: Final = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED}
 
 _NOT_WRITTEN: Final = "this part of the row was not written"
 _NOT_KNOWN: Final = "whether this part of the row was written is not known"
-
-_COLUMNS: Final = "id, kind, key, body, record_id, base, listed, intent, lost_at, tries, ended, alone, fault, most"
-SELECT_WRITES: Final = f"SELECT {_COLUMNS} FROM writes WHERE "  # noqa: S608
-
 
 #: Refuses a row whose lines do not stand together: it would be written without the later ones. The key stays, so that
 #: the next of its lines are refused too.
@@ -99,37 +87,13 @@ KIND: Final = _JournalKind(
     file="a journal of a bulk write",
     each="source",
     own="a journal",
-    version=5,
+    version=6,
     tables=TABLES,
     error=BulkWriteError,
     begin_again=REMOVE_JOURNAL,
     unwritable=OTHER_JOURNAL,
     full=RESUME,
 )
-
-
-def write_of(
-    number: int, kind: str, key: str | None, body: bytes, record_id: str | None, listed: bytes | None, count: int,
-    intent: str | None, lost_at: float | None, tries: int, ended: int, alone: int, fault: str | None, most: int,
-) -> Write:  # fmt: skip
-    """Return a write from the columns of `SELECT_WRITES`."""
-    return Write(
-        id=number,
-        row=number // WRITES,
-        kind=kind,
-        key=key,
-        body=unpack(body),
-        record_id=record_id,
-        listed=listed,
-        listed_count=count,
-        intent=None if intent is None else Intent.from_text(intent),
-        lost_at=lost_at,
-        tries=tries,
-        ended=ended,
-        alone=alone,
-        fault=fault,
-        most=most,
-    )
 
 
 def repeated(unique: Mapping[str, str | bytes | None], lines: Mapping[str | bytes, int]) -> tuple[str, ...]:
