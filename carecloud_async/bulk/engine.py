@@ -91,8 +91,7 @@ class Engine:
         times: how long lost writes wait.
         gate: lets writes leave, where several engines write the same kind.
         slots: requests under way at once, where several engines share them.
-        records: the records that are being written, where several engines share them.
-        rows: the rows that hold keys, where several engines share their claims.
+        taken: the keys and records that rows hold, where several engines share their claims.
         limits: how often a write is sent.
     """
 
@@ -108,8 +107,7 @@ class Engine:
         times: SettleTimes,
         gate: Gate | None = None,
         slots: anyio.Semaphore | None = None,
-        records: dict[str, int] | None = None,
-        rows: dict[str, int] | None = None,
+        taken: dict[str, int] | None = None,
         limits: TryLimits = TryLimits(),  # noqa: B008  (frozen)
     ) -> None:
         self._family = family
@@ -129,8 +127,7 @@ class Engine:
             claims,
             keys_of=self._records.claims,
             claim_of=self._records.record_claim,
-            records={} if records is None else records,
-            rows={} if rows is None else rows,
+            taken={} if taken is None else taken,
             shows_lost_creates=self._records.shows_lost_creates,
         )
         self._sender = Sender(on_retry=figures.count_retry, attempts=limits.attempts)
@@ -185,8 +182,7 @@ class Engine:
         stopped = [(write, _STOPPED) for write in await self._db(self._journal.intended_without_key)]
         await self._end(stopped)
         lost = await self._db(self._journal.lost)
-        records = {one.changed_id: one.row for one in lost if one.kind == RECORD and one.changed_id is not None}
-        self._held.hold_records(records)
+        self._held.hold_lost(lost)
         # Noted before the keys are claimed: the run that continues this one takes them over.
         if let_go := await self._held.let_go_since_sent(lost):
             await self._db(partial(self._journal.correct_intents, let_go))

@@ -9,11 +9,12 @@ row, the parts of the row do, but they change records of another family, whose r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 import attrs
+from attrs import define, field
 
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claimed, Claims
@@ -26,6 +27,29 @@ __all__ = ["HeldKeys"]
 _REMEMBERED: Final = 10_000
 
 
+@define(kw_only=True)
+class Hold:
+    """A key or a record that a row of this run holds.
+
+    Attributes:
+        row: the row; `None` for a family, which the run holds until it ends.
+        writes: the writes of the row whose key it is.
+        changed_by: the write whose record it is.
+        is_claimed: whether it is in the claims; if not, only other rows of this process leave it alone.
+        is_doubted: whether another run had left it behind when it was claimed.
+    """
+
+    row: int | None
+    writes: set[int] = field(factory=set)
+    changed_by: int | None = None
+    is_claimed: bool = True
+    is_doubted: bool = False
+
+    def is_free_without(self, ended: Collection[int]) -> bool:
+        """Return whether nothing holds it any more when these writes have ended."""
+        return not self.writes and (self.changed_by is None or self.changed_by in ended)
+
+
 class HeldKeys:
     """The keys and records that the writes of one run hold. Each is held by one row of one run.
 
@@ -34,8 +58,7 @@ class HeldKeys:
         keys_of: returns the keys of a write.
         claim_of: returns the claim of a record that a write changes, by its id. It may be the key of a row that names
             the record by its id.
-        records: the records that are being written, with the numbers of their rows; several engines may share them.
-        rows: the rows that hold or are claiming keys, by key, of all engines that share the claims.
+        taken: what rows hold or are claiming, of all engines that share the claims: key or claim of a record → row.
         shows_lost_creates: whether the keys show what became of lost creates. If not, keys of rows without an outcome
             are left behind when the run ends.
 
@@ -49,23 +72,16 @@ class HeldKeys:
         *,
         keys_of: Callable[[Write], list[str]],
         claim_of: Callable[[Write, str], str],
-        records: dict[str, int],
-        rows: dict[str, int],
+        taken: dict[str, int],
         shows_lost_creates: bool,
     ) -> None:
         self._claims = claims
         self._keys_of = keys_of
         self._claim_of = claim_of
-        self._records = records
-        self._taken = rows
+        self._taken = taken
         self._shows_lost_creates = shows_lost_creates
-        self._own_records: set[str] = set()
-        self._row_of: dict[str, int] = {}  # key → row
-        self._keys: dict[int, dict[int, set[str]]] = {}  # row → id of a write → the keys that it holds
-        self._written: dict[str, tuple[int, int]] = {}  # claim of a record → row and id of the write that changes it
+        self._holds: dict[str, Hold] = {}
         self._in_doubt: dict[int, int] = {}  # id of a write that was sent, and has no outcome yet → row
-        self._doubted: set[str] = set()  # keys that another run had left behind when they were claimed
-        self._family: set[str] = set()
         self._let_go: dict[str, int] = {}  # record → `let_go` when it was let go, of the last ones
         self._waiting: dict[int, str] = {}  # row → the record that it waits for, before all later rows
         self.let_go: int = 0
@@ -74,7 +90,7 @@ class HeldKeys:
         """Claim a whole family until the run ends; return whether no other run holds it."""
         claimed = await self._claim([key])
         if not claimed.busy:
-            self._family.add(key)
+            self._holds[key] = Hold(row=None)
         return not claimed.busy
 
     async def let_go_since_sent(self, writes: Sequence[Write]) -> list[Write]:
@@ -96,33 +112,40 @@ class HeldKeys:
         wanted: dict[str, int] = {}
         asked: dict[int, list[str]] = {}
         for write in writes:
-            keys = [key for key in self._keys_of(write) if key not in self._family]
+            keys = [key for key in self._keys_of(write) if key not in self._holds or self._holds[key].row is not None]
             # Parts of one row may have one key.
             if all({self._taken.get(key, write.row), wanted.get(key, write.row)} == {write.row} for key in keys):
                 asked[write.id] = keys
-                wanted.update({key: write.row for key in keys if key not in self._row_of})
+                wanted.update({key: write.row for key in keys if not self._is_key(key)})
         self._taken.update(wanted)  # at once: to the claims, all engines that share them are one run
         try:
             claimed = await self._claim(wanted)
         except BaseException:
             self._free(wanted)
             raise
-        self._doubted.update(claimed.doubted)
+        for key in wanted.keys() - claimed.busy:
+            hold = self._holds.setdefault(key, Hold(row=wanted[key]))
+            hold.is_claimed, hold.is_doubted = True, hold.is_doubted or key in claimed.doubted
         ready, others = [], []
         for write in writes:
-            if write.id not in asked or not claimed.busy.isdisjoint(asked[write.id]):
+            keys = asked.get(write.id, [])
+            if write.id not in asked or not claimed.busy.isdisjoint(keys):
                 others.append(write)
                 continue
-            if not claimed.new.isdisjoint(asked[write.id]):
+            if not claimed.new.isdisjoint(keys):
                 write = _let_go(write)
-            is_doubted = not self._doubted.isdisjoint(asked[write.id])
+            is_doubted = any(self._holds[key].is_doubted for key in keys)
             ready.append(attrs.evolve(write, is_doubted=True) if is_doubted else write)
-            self._row_of.update(dict.fromkeys(asked[write.id], write.row))
-            self._keys.setdefault(write.row, {})[write.id] = {*asked[write.id]}
+            for key in keys:
+                self._holds[key].writes.add(write.id)
         self._free(claimed.busy)
-        await self._give_back([key for key in wanted if key not in self._row_of and key not in claimed.busy])
-        await self._release([claim for claim in map(self._claim_left, others) if claim is not None])
+        await self._give_back([key for key in wanted if key not in claimed.busy and not self._is_key(key)])
+        if left := [claim for claim in map(self._claim_left, others) if claim is not None]:
+            await run_in_thread(partial(self._claims.release, left))
         return ready, others
+
+    def _is_key(self, name: str) -> bool:
+        return name in self._holds and bool(self._holds[name].writes)
 
     def _claim_left(self, write: Write) -> str | None:
         """Return the record's claim of a lost write that waits for its key: the run with the key may need the record.
@@ -132,12 +155,18 @@ class HeldKeys:
         if write.changed_id is None:
             return None
         claim = self._claim_of(write, write.changed_id)
-        return None if claim in self._written or claim in self._taken else claim
+        is_held = claim in self._holds and self._holds[claim].is_claimed
+        return None if is_held or self._taken.get(claim, write.row) != write.row else claim
 
-    def hold_records(self, records: Mapping[str, int]) -> None:
-        """Hold records that rows are writing, whose numbers are given: other rows of this run leave them alone."""
-        self._records.update(records)
-        self._own_records.update(records)
+    def hold_lost(self, writes: Iterable[Write]) -> None:
+        """Hold the records that an earlier run was changing: other rows of this run leave them alone."""
+        for write in writes:
+            if write.kind == RECORD and write.changed_id is not None:
+                self._hold_record(self._claim_of(write, write.changed_id), write)
+
+    def _hold_record(self, record: str, write: Write) -> None:
+        self._taken[record] = write.row
+        self._holds.setdefault(record, Hold(row=write.row, is_claimed=False)).changed_by = write.id
 
     async def claim_records(
         self, decided: Sequence[tuple[Write, RowResult | Plan]], *, let_go: int
@@ -154,16 +183,20 @@ class HeldKeys:
         """
         ready: list[tuple[Write, RowResult | Plan]] = []
         others: list[Write] = []
-        wanted: dict[str, tuple[int, int]] = {}
+        wanted: dict[str, Write] = {}
         first_of: dict[str, int] = {}
         for row, wanted_by_it in self._waiting.items():
             first_of[wanted_by_it] = min(row, first_of.get(wanted_by_it, row))
         for write, one in decided:
-            record = one.record_id if write.kind == RECORD else None
-            if record is not None and (
-                self._records.get(record, write.row) != write.row
-                or self._let_go.get(record, 0) > let_go
-                or first_of.get(record, write.row) < write.row
+            record = None if one.record_id is None else self._claim_of(write, one.record_id)
+            if (
+                record is not None
+                and write.kind == RECORD
+                and (
+                    self._taken.get(record, write.row) != write.row
+                    or self._let_go.get(record, 0) > let_go
+                    or first_of.get(record, write.row) < write.row
+                )
             ):
                 self._waiting[write.row] = record
                 first_of[record] = min(write.row, first_of.get(record, write.row))
@@ -172,28 +205,25 @@ class HeldKeys:
             if write.kind == RECORD:
                 self._waiting.pop(write.row, None)
             if record is not None and isinstance(one, Plan):
-                self.hold_records({record: write.row})
-            claim = self._claim_for(write, one)
-            if claim is not None:
-                wanted[claim] = write.row, write.id
+                if write.kind == RECORD:
+                    self._hold_record(record, write)
+                wanted[record] = write
             ready.append((write, one))
-        claimed = await self._claim([one for one in wanted if one not in self._row_of and one not in self._written])
-        self._written.update({one: write for one, write in wanted.items() if one not in claimed.busy})
+        new = [one for one in wanted if one not in self._holds or not self._holds[one].is_claimed]
+        claimed = await self._claim(new)
+        for record, write in wanted.items():
+            if record not in claimed.busy:
+                hold = self._holds.setdefault(record, Hold(row=write.row))
+                hold.changed_by, hold.is_claimed = write.id, True
         others += [write for write, one in ready if self._is_late(write, one, claimed)]
         late = {write.id for write in others}  # they keep the record in this run, so that no later row overtakes them
         return [(write, one) for write, one in ready if write.id not in late], others
 
-    def _claim_for(self, write: Write, decided: RowResult | Plan) -> str | None:
-        """Return the claim of the record that a write is about to change; `None` without one."""
-        if not isinstance(decided, Plan) or decided.record_id is None:
-            return None
-        return self._claim_of(write, decided.record_id)
-
     def _is_late(self, write: Write, decided: RowResult | Plan, claimed: Claimed) -> bool:
         """Return whether another run is writing the record of a write, or has written it since the look-up."""
-        claim = self._claim_for(write, decided)
-        if claim is None or not isinstance(decided, Plan):
+        if not isinstance(decided, Plan) or decided.record_id is None:
             return False
+        claim = self._claim_of(write, decided.record_id)
         # At the same time, too: the clocks of some systems step by 16 milliseconds.
         return claim in claimed.busy or 0 < decided.read_at <= claimed.free_since.get(claim, 0.0)
 
@@ -213,44 +243,43 @@ class HeldKeys:
             writes: records, which let go of the record, and parts, which let go of their keys and of what they change.
             rows: the rows that have their outcome, and let go of all their keys.
         """
-        of_records = {write.row for write in writes if write.kind == RECORD}
+        self.trust(writes)
         for write in writes:
             if write.changed_id is not None:  # an earlier run may have claimed it, and lost its answer
-                self._written.setdefault(self._claim_of(write, write.changed_id), (write.row, write.id))
-        ended = {write.id for write in writes}
-        claims = [one for one, (_, number) in self._written.items() if number in ended and one not in self._row_of]
-        self.trust(writes)
-        parts = [write for write in writes if write.kind != RECORD]
-        try:
-            await self._release([*claims, *self._forget(parts), *self._forget_rows(rows)])
-        finally:
-            # Not before: the claim tells other engines that share it, too, when the record was let go.
-            for record in [one for one in self._own_records if self._records.get(one) in of_records]:
-                self._drop_record(record)
+                hold = self._holds.setdefault(self._claim_of(write, write.changed_id), Hold(row=write.row))
+                hold.changed_by, hold.is_claimed = hold.changed_by or write.id, True
+        parts = {write.id for write in writes if write.kind != RECORD}
+        ended, of_writes, free = {write.id for write in writes}, {write.row for write in writes}, []
+        for name, hold in self._holds.items():
+            hold.writes -= parts
+            if hold.row in rows or (hold.row in of_writes and hold.is_free_without(ended)):
+                free.append(name)
+        await self._release(free)
 
     async def abandon_rows(self, writes: Sequence[Write]) -> None:
         """Give up the keys of rows whose records may have been created: no look-up by these keys shows it."""
         self.trust(writes)
-        keys = self._forget_rows({write.row for write in writes})
-        self._doubted.difference_update(keys)
+        rows = {write.row for write in writes}
+        keys = [key for key, hold in self._holds.items() if hold.row in rows and hold.writes]
         await self._leave(keys, lambda claims: claims.abandon(keys))
 
     async def release(self, writes: Iterable[Write]) -> None:
         """Let go of the keys of writes that do not begin after all; those that were left behind stay so."""
-        await self._give_back(self._forget(writes))
+        ids = {write.id for write in writes}
+        of_writes = [(key, hold) for key, hold in self._holds.items() if not ids.isdisjoint(hold.writes)]
+        for _, hold in of_writes:
+            hold.writes -= ids
+        await self._give_back([key for key, hold in of_writes if not hold.writes])
 
     async def leave(self) -> None:
         """Let go of everything; what writes in doubt hold stays claimed until their requests can take no effect."""
-        for record in [*self._own_records]:
-            self._drop_record(record)
-        held = {**{claim: row for claim, (row, _) in self._written.items()}, **self._row_of}
-        rows = {*self._in_doubt.values()} if self._shows_lost_creates else {*held.values()}
+        rows = {*self._in_doubt.values()} if self._shows_lost_creates else {hold.row for hold in self._holds.values()}
         # The claim of a family stands for the keys of all its rows.
-        left = {key for key, row in held.items() if row in rows} | (self._family if rows else set())
+        left = [name for name, hold in self._holds.items() if hold.row in rows or (hold.row is None and rows)]
         try:
             await self._leave(left, lambda claims: claims.leave(left))
         finally:  # so that no other engine waits for the rest for ever
-            await self._release((held.keys() | self._family) - left)
+            await self._release([*self._holds])
 
     async def _claim(self, keys: Collection[str]) -> Claimed:
         if self._claims is None or not keys:
@@ -259,56 +288,41 @@ class HeldKeys:
 
     async def _give_back(self, keys: Collection[str]) -> None:
         """Let go of keys of writes that do not begin; those that another run had left behind stay left behind."""
-        left = self._doubted.intersection(keys)
-        self._doubted -= left
+        left = [key for key in keys if self._holds[key].is_doubted]
+        others = [key for key in keys if not self._holds[key].is_doubted]
         try:
             await self._leave(left, lambda claims: claims.abandon(left, settled=True))
         finally:
-            await self._release(key for key in keys if key not in left)
+            await self._release(others)
 
-    async def _release(self, keys: Iterable[str]) -> None:
-        given = [*keys]
-        self._doubted.difference_update(given)
-        records = [key for key in given if self._written.pop(key, None) is not None]
-        keys = set(given).difference(records)
-        await self._leave(given, lambda claims: claims.release(keys, records=records))
+    async def _release(self, names: Collection[str]) -> None:
+        records = self._records_of(names)
+        keys = set(names).difference(records)
+        await self._leave(names, lambda claims: claims.release(keys, records=records))
 
-    async def _leave(self, keys: Collection[str], leave: Callable[[Claims], None]) -> None:
-        """Let go of keys in the claims, and then among the engines that share them."""
+    async def _leave(self, names: Collection[str], leave: Callable[[Claims], None]) -> None:
+        """Let go of keys and records in the claims, and then among the engines that share them."""
+        records = self._records_of(names)
+        for name in names:
+            del self._holds[name]
         try:
-            if self._claims is not None and keys:
+            if self._claims is not None and names:
                 await run_in_thread(partial(leave, self._claims))
-        finally:
-            self._free(keys)
+        finally:  # not before: the claim tells other engines that share it, too, when the record was let go
+            for record in records:
+                self.let_go += 1
+                self._let_go.pop(record, None)
+                self._let_go[record] = self.let_go
+                if len(self._let_go) > _REMEMBERED:
+                    del self._let_go[next(iter(self._let_go))]
+            self._free(names)
 
-    def _free(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._taken.pop(key, None)
+    def _records_of(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if self._holds[name].changed_by is not None]
 
-    def _forget(self, writes: Iterable[Write]) -> list[str]:
-        """Forget what writes hold; return the keys that no other write of their rows holds."""
-        keys: list[str] = []
-        for write in writes:
-            of_row = self._keys.get(write.row, {})
-            keys += of_row.pop(write.id, set()).difference(*of_row.values())
-        for key in keys:
-            self._row_of.pop(key, None)
-        return keys
-
-    def _forget_rows(self, rows: Iterable[int]) -> list[str]:
-        keys = [key for row in rows for key in set[str]().union(*self._keys.pop(row, {}).values())]
-        for key in keys:
-            self._row_of.pop(key, None)
-        return keys
-
-    def _drop_record(self, record: str) -> None:
-        self._own_records.discard(record)
-        self._records.pop(record, None)
-        self.let_go += 1
-        self._let_go.pop(record, None)
-        self._let_go[record] = self.let_go
-        if len(self._let_go) > _REMEMBERED:
-            del self._let_go[next(iter(self._let_go))]
+    def _free(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._taken.pop(name, None)
 
 
 def _let_go(write: Write) -> Write:

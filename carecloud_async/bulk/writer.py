@@ -88,8 +88,7 @@ class BulkWriter:
         self._gate = Gate(family.clock)
         self._claims = claims_of(family, self._times)
         self._numbers = count(1)
-        self._records: dict[str, int] = {}
-        self._rows: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
         self._waiting: list[_Waiting] = []
         self._begun: dict[_Waiting, None] = {}  # in their order
         self._claimed: set[tuple[str, str]] = set()
@@ -214,8 +213,7 @@ class BulkWriter:
                 times=self._times,
                 gate=self._gate,
                 slots=self._slots,
-                records=self._records,
-                rows=self._rows,
+                taken=self._taken,
             )
             try:
                 journal.load([attrs.evolve(one.row, number=number, line=number) for number, one in rows.items()])

@@ -129,8 +129,7 @@ class Dispatcher:
         self._clock = clock
         self._gates: defaultdict[str, Gate] = defaultdict(partial(Gate, clock))
         self._slots = anyio.Semaphore(concurrency)
-        self._records: dict[str, int] = {}
-        self._rows: dict[str, int] = {}
+        self._held: dict[str, int] = {}
         self._taken: dict[int, str] = {}  # number → kind
         self._settling: set[int] = set()
         self._failed: dict[int, _Failed] = {}
@@ -261,8 +260,7 @@ class Dispatcher:
                 times=self._times,
                 gate=self._gates[kind],
                 slots=self._slots,
-                records=self._records,
-                rows=self._rows,
+                taken=self._held,
                 limits=LIMITS,
             )
             await engine.run()

@@ -99,14 +99,13 @@ def claims_of(clock, project="p", boot=None):
     return Claims(project=project, clock=clock, settle_seconds=35.0, boot=boot)
 
 
-def held_by(claims, key, *, records=None):
-    """What a run holds whose writes all have one key; several may share the records that are written."""
+def held_by(claims, key, *, taken=None):
+    """What a run holds whose writes all have one key; several may share what they hold."""
     return HeldKeys(
         claims,
         keys_of=lambda _write: [key],
         claim_of=lambda _write, record: f"record {record}",
-        records={} if records is None else records,
-        rows={},
+        taken={} if taken is None else taken,
         shows_lost_creates=True,
     )
 

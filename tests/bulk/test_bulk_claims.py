@@ -168,7 +168,7 @@ async def test_a_lost_write_that_took_effect_lets_go_of_its_record(clock):
     with claims_of(clock) as claims, claims_of(clock) as other:
         claims.adopt(stopped.owner)
         held = held_by(claims, "a")
-        held.hold_records({"7": 1})
+        held.hold_lost([write])
         ready, _others = await held.claim([write])
         done = RowResult(outcome=Outcome.UPDATED, record_id="7")
         decided, _others = await held.claim_records([(one, done) for one in ready], let_go=held.let_go)

@@ -172,7 +172,7 @@ async def test_a_record_that_was_written_in_the_tick_in_which_it_was_read(clock)
 @pytest.mark.anyio
 async def test_a_record_is_held_until_the_claims_know_that_it_was_let_go(clock):
     """An engine that looked a record up before another one wrote it looks it up again, if they share their claims."""
-    records, found = {}, []
+    taken, found = {}, []
     first, second = (Write(id=number, row=number, body=CheckedRow()) for number in (1, 2))
     plan = Plan(kind="update", body={}, record_id="7", is_new=False, read_at=clock.monotonic())
 
@@ -183,7 +183,7 @@ async def test_a_record_is_held_until_the_claims_know_that_it_was_let_go(clock):
             super().release(keys, records=records)
 
     with Slow(project="p", clock=clock, settle_seconds=35.0) as claims:
-        theirs, ours = held_by(claims, "a", records=records), held_by(claims, "b", records=records)
+        theirs, ours = held_by(claims, "a", taken=taken), held_by(claims, "b", taken=taken)
         await theirs.claim_records([(first, plan)], let_go=0)
         clock.advance(1)
         await theirs.end([first], rows=[1])
@@ -194,7 +194,7 @@ async def test_a_record_is_held_until_the_claims_know_that_it_was_let_go(clock):
 @pytest.mark.anyio
 async def test_what_the_claims_could_not_let_go_is_free_for_other_engines(clock):
     """If the disk is full when an engine ends, rows with its keys do not wait for ever in other engines."""
-    rows, problems = {}, []
+    taken, problems = {}, []
 
     class Full(Claims):
         def leave(self, keys):
@@ -205,8 +205,7 @@ async def test_what_the_claims_could_not_let_go_is_free_for_other_engines(clock)
             claims,
             keys_of=lambda write: [str(write.row % 10)],
             claim_of=lambda _write, record: record,
-            records={},
-            rows=rows,
+            taken=taken,
             shows_lost_creates=True,
         )
 
