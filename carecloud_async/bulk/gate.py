@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 import anyio
@@ -30,12 +30,16 @@ class Gate:
     has come since that request left, the gate is narrow: one write is tried at a time, and never the same twice as long
     as there are others. A write that is done opens it.
 
+    Args:
+        grace: makes what a request runs in, such as a scope in which it is finished although its caller is cancelled.
+
     Attributes:
         is_narrow: whether writes leave one at a time.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, grace: Callable[[], AbstractAsyncContextManager[object]] = nullcontext) -> None:
         self.is_narrow: bool = False
+        self._grace = grace
         self._clock = clock
         self._written_at = -1.0
         self._under_way = 0
@@ -79,7 +83,8 @@ class Gate:
                 began = self._clock.monotonic()
                 self._under_way += 1
                 try:
-                    yield answers
+                    async with self._grace():
+                        yield answers
                 finally:
                     self._under_way -= 1
                     self._learn(answers, began)

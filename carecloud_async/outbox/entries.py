@@ -26,7 +26,7 @@ from carecloud_async.bulk.sources.mapping_source import row_of
 from carecloud_async.fixes import DECIMAL_COMMA
 from carecloud_async.models.base import Input
 from carecloud_async.outbox.errors import NotForOutboxError
-from carecloud_async.outbox.family import CallFamily, CallKind, Grace, Uninterrupted
+from carecloud_async.outbox.family import CallFamily, CallKind
 from carecloud_async.outbox.kinds import KINDS
 from carecloud_async.outbox.queue_values import NewEntry
 from carecloud_async.resources.declare import Declared, Resource, declared
@@ -75,12 +75,10 @@ class Entries:
     Args:
         caller: makes the calls.
         concurrency: requests under way at once.
-        grace: for how long requests are finished although the outbox closes.
     """
 
-    def __init__(self, caller: Caller, *, concurrency: int, grace: Grace) -> None:
+    def __init__(self, caller: Caller, *, concurrency: int) -> None:
         self._caller = caller
-        self._grace = grace
         self._concurrency = concurrency
         self._targets: dict[str, Target] = {}
 
@@ -114,7 +112,7 @@ class Entries:
             calls = CallFamily(found, self._caller)
             family, key, mode = calls, calls.key, "upsert"
         options = BulkWriteOptions(match=key.name, mode=mode, concurrency=self._concurrency)
-        return Target(family=Uninterrupted(family, self._grace), key=key, options=options)
+        return Target(family=family, key=key, options=options)
 
     @cached_property
     def _families(self) -> _Resources:

@@ -22,7 +22,7 @@ from carecloud_async.resources.declare import Declared, declared
 if TYPE_CHECKING:
     from carecloud_async._lists.listings.listing import Listing
 
-__all__ = ["CallFamily", "CallKind", "Grace", "Uninterrupted", "scope_of"]
+__all__ = ["CallFamily", "CallKind", "Grace", "scope_of"]
 
 
 @frozen(kw_only=True)
@@ -225,55 +225,6 @@ class Grace:
                 yield
             finally:
                 self._scopes.discard(scope)
-
-
-class Uninterrupted(Family):
-    """A family whose requests that write are finished when the outbox closes.
-
-    Args:
-        grace: for how long.
-    """
-
-    def __init__(self, family: Family, grace: Grace) -> None:
-        self._grace = grace
-        self.facts: FamilyFacts = family.facts
-        self.caller: Caller = family.caller
-        self._family = family
-
-    def list(self, **filters: Any) -> Listing[Any]:
-        """See `Family.list`."""
-        return self._family.list(**filters)
-
-    async def get(self, record_id: str) -> bytes | None:
-        """See `Family.get`."""
-        return await self._family.get(record_id)
-
-    def matching(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
-        """See `Family.matching`."""
-        return self._family.matching(row, found)
-
-    def copies(self, row: CheckedRow, found: Sequence[bytes]) -> Sequence[bytes]:
-        """See `Family.copies`."""
-        return self._family.copies(row, found)
-
-    def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
-        """See `Family.merge`."""
-        return self._family.merge(record, changes)
-
-    async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
-        """See `Family.create`."""
-        async with self._grace.request():
-            return await self._family.create(record, create_fields, within=within)
-
-    async def update(self, record_id: str, body: Any, *, within: float) -> None:
-        """See `Family.update`."""
-        async with self._grace.request():
-            await self._family.update(record_id, body, within=within)
-
-    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
-        """See `Family.batch`."""
-        async with self._grace.request():
-            await self._family.batch(records, within=within)
 
 
 def scope_of(caller: Caller) -> dict[str, str]:

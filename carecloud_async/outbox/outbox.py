@@ -78,7 +78,7 @@ class Outbox:
         self._concurrency = min(caller.context.http.max_connections, _MAX_REQUESTS)
         self._grace = Grace()
         # A failure is known at once, and the outbox tries again by itself.
-        self._entries = Entries(caller.fail_fast, concurrency=self._concurrency, grace=self._grace)
+        self._entries = Entries(caller.fail_fast, concurrency=self._concurrency)
         self._queue: OutboxQueue | None = None
         self._claims: Claims | None = None
         self._dispatcher: Dispatcher | None = None
@@ -102,6 +102,7 @@ class Outbox:
                 times=settle_times(self._caller, self._queue.settle_seconds),
                 clock=self._clock,
                 concurrency=self._concurrency,
+                grace=self._grace,
             )
             self._tasks = DetachedTasks(self._dispatcher.run)
         except BaseException:

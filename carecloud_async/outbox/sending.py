@@ -23,6 +23,7 @@ from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.errors import ApiError, CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError
+from carecloud_async.outbox.family import Grace
 from carecloud_async.outbox.queue import OutboxQueue
 from carecloud_async.outbox.queue_journal import LIMITS, QueueJournal
 from carecloud_async.outbox.queue_values import QueuedEntry, problem_words
@@ -110,6 +111,7 @@ class Dispatcher:
         claims: the keys that programs on this machine are writing.
         times: how long lost entries wait.
         concurrency: requests under way at once.
+        grace: for how long requests are finished although the outbox closes.
     """
 
     def __init__(
@@ -121,13 +123,14 @@ class Dispatcher:
         times: SettleTimes,
         clock: Clock,
         concurrency: int,
+        grace: Grace,
     ) -> None:
         self._queue = queue
         self._entries = entries
         self._claims = claims
         self._times = times
         self._clock = clock
-        self._gates: defaultdict[str, Gate] = defaultdict(partial(Gate, clock))
+        self._gates: defaultdict[str, Gate] = defaultdict(partial(Gate, clock, grace.request))
         self._slots = anyio.Semaphore(concurrency)
         self._held: dict[str, int] = {}
         self._taken: dict[int, str] = {}  # number → kind
