@@ -21,7 +21,6 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.failed_look_ups import LookUpTries
 from carecloud_async.bulk.family import MAX_BATCH, Family, Key
-from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.journal import Journal
@@ -34,6 +33,7 @@ from carecloud_async.bulk.machine import (
     is_to_be_confirmed,
     when_settled,
 )
+from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
@@ -87,7 +87,7 @@ class Engine:
         journal: the rows.
         claims: the keys that runs on this machine are writing; `None` in a dry run.
         key: the key that names a record; `None` if every row is created.
-        figures: the figures of the run.
+        metrics: the metrics of the run.
         times: how long lost writes wait.
         gate: lets writes leave, where several engines write the same kind.
         slots: requests under way at once, where several engines share them.
@@ -103,7 +103,7 @@ class Engine:
         *,
         key: Key | None,
         options: BulkWriteOptions,
-        figures: RunFigures,
+        metrics: RunMetrics,
         times: SettleTimes,
         gate: Gate | None = None,
         slots: anyio.Semaphore | None = None,
@@ -115,7 +115,7 @@ class Engine:
         self._journal = journal
         self._key = key
         self._options = options
-        self._figures = figures
+        self._metrics = metrics
         self._limits = limits
         self._look_ups = LookUpTries(limits)
         self._times = times
@@ -130,7 +130,7 @@ class Engine:
             taken={} if taken is None else taken,
             shows_lost_creates=self._records.shows_lost_creates,
         )
-        self._sender = Sender(on_retry=figures.count_retry, attempts=limits.attempts)
+        self._sender = Sender(on_retry=metrics.count_retry, attempts=limits.attempts)
         self._database = anyio.Lock()
         self._turns = anyio.Lock()
         self._last = 0
@@ -157,12 +157,12 @@ class Engine:
             BulkWriteError: more rows were refused than `max_refused` allows.
             CareCloudError: the server is away or refuses the client.
         """
-        figures = self._figures
+        metrics = self._metrics
         try:
             await self._begin()
             if rows is not None:
                 await self._records.read_list_if_cheaper(rows)
-            figures.stage = "writing"
+            metrics.stage = "writing"
             # After a kill, an intended create that no look-up shows is unknown. So as few as possible are intended at
             # a time.
             width = CHUNKS if self._records.shows_lost_creates else 1
@@ -195,12 +195,12 @@ class Engine:
                 await self._pause("another run that writes this family", BUSY_SECONDS)
 
     async def _pause(self, why: str, seconds: float) -> None:
-        self._figures.waits_for = why
-        await self._figures.report_progress(always=True)
+        self._metrics.waits_for = why
+        await self._metrics.report_progress(always=True)
         began = self._clock.monotonic()
         await self._clock.sleep(seconds)
-        self._figures.waited += self._clock.monotonic() - began
-        self._figures.waits_for = ""
+        self._metrics.kept.waited += self._clock.monotonic() - began
+        self._metrics.waits_for = ""
 
     # turns
 
@@ -212,8 +212,8 @@ class Engine:
                 return
             try:
                 await self._take_turn(turn)
-                self._figures.check_written(self._options)
-                await self._figures.report_progress()
+                self._metrics.check_written(self._options)
+                await self._metrics.report_progress()
             except BaseException:
                 self._stops = True
                 raise
@@ -429,7 +429,7 @@ class Engine:
         self._size = max(1, len(answers) - len(stale))
         error = next((one.error for one in stale if one.error is not None), None)
         if error is not None:
-            self._figures.count_retry()
+            self._metrics.count_retry()
         # While the gate is narrow, a look-up may grow old before its write may leave.
         is_slow = len(answers) == 1 and not self._gate.is_narrow
         nothing_left = len(stale) == len(answers) and (error is not None or is_slow)
@@ -461,7 +461,7 @@ class Engine:
         try:
             await self._held.end([write for write, _ in results], rows=[row for row, _ in ended])
         finally:
-            self._figures.add_results(ended)
+            self._metrics.add_results(ended)
 
     async def _db(self, work: Callable[[], T]) -> T:
         async with self._database:

@@ -22,11 +22,9 @@ from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
 from carecloud_async.bulk.family import Family, FamilyFacts, Key
-from carecloud_async.bulk.figures import RunFigures
-from carecloud_async.bulk.notes import Notes
+from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
-from carecloud_async.bulk.reasons import Reasons, common_reasons
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.row_journal import RowJournal
@@ -82,14 +80,14 @@ async def run(family: Family, source: Any, options: BulkWriteOptions) -> BulkWri
         family.caller.refuse_if_read_only(f"{family.facts.name}.bulk_write")
     key = find_key(family.facts, options.match)
     files = await run_in_thread(partial(find_files, source, options, family=family.facts.name))
-    figures = RunFigures(family.clock, options.on_progress)
-    one = _Run(family=family, key=key, options=options, files=files, figures=figures)
+    metrics = RunMetrics(family.clock, options.on_progress)
+    one = _Run(family=family, key=key, options=options, files=files, metrics=metrics)
     try:
-        with watched(family.caller.context, figures):
+        with watched(family.caller.context, metrics):
             return await one.run(source)
     except BulkWriteError as error:
         if error.report is None and one.journal is not None:
-            error.report = figures.report(resumed=False, dry_run=options.dry_run)
+            error.report = metrics.report(resumed=False, dry_run=options.dry_run)
         raise
     finally:
         await run_in_thread_regardless(one.close)
@@ -99,13 +97,13 @@ class _Run:
     """The parts of one run. What is opened is kept here, also if the waiting task is cancelled meanwhile."""
 
     def __init__(
-        self, *, family: Family, key: Key | None, options: BulkWriteOptions, files: RunFiles, figures: RunFigures
+        self, *, family: Family, key: Key | None, options: BulkWriteOptions, files: RunFiles, metrics: RunMetrics
     ) -> None:
         self.family = family
         self.key = key
         self.options = options
         self.files = files
-        self.figures = figures
+        self.metrics = metrics
         self.source: RowSource | None = None
         self.file: RunFile | None = None
         self.journal: RowJournal | None = None
@@ -127,25 +125,22 @@ class _Run:
         if self.key is None:
             rows.identity = None  # the same rows in a new file are the same run
         file, journal = await run_in_thread(partial(self._open_journal, rows))
-        figures = self.figures
+        metrics = self.metrics
         if file.report is not None and await self._is_finished(file, journal, rows, columns):
             if not self._kinds <= {*file.report.get("files", ())}:
                 raise BulkWriteError(f"{self.files.journal}: {_WRITTEN}")
-            figures.resume(file.report["outcomes"], file.report["kept"])
-            figures.reasons = Reasons(**file.report["reasons"])
-            figures.notes = Notes(**file.report["notes"])
+            metrics.resume(file.report["outcomes"], file.report["kept"])
+            metrics.reasons = file.report["reasons"]
             return self._report(resumed=True)
         resumed = file.continues
         try:
             if resumed:
                 await self._compare(journal, rows)
-                figures.resume(await run_in_thread(journal.counts), journal.get("kept"))
-                figures.notes = Notes(**(journal.get("notes") or {}))
-                figures.refused_when_read = journal.get("refused_when_read") or 0
-                figures.check_written(self.options)
+                metrics.resume(await run_in_thread(journal.counts), journal.get("kept"))
+                metrics.check_written(self.options)
                 look, boot = self.family.settle_times().look, boot_id()
                 is_of_another = boot is not None and journal.get("boot") not in {None, boot}
-                recover = partial(journal.recover, now=figures.now, look=look, is_of_another_boot=is_of_another)
+                recover = partial(journal.recover, now=metrics.now, look=look, is_of_another_boot=is_of_another)
                 await run_in_thread(recover)
             elif not journal.get("loaded"):
                 await self._load(journal, rows, columns)
@@ -153,18 +148,16 @@ class _Run:
         except TooManyRefusedError as error:
             await self._write_files(journal, rows)
             if error.report is not None:
-                found = figures.reasons
-                error.report = attrs.evolve(error.report, reasons=found.counts, reason_lines=found.lines)
+                error.report = attrs.evolve(error.report, **metrics.reasons)
             raise
-        figures.stage = "finishing"
-        await figures.report_progress(always=True)
+        metrics.stage = "finishing"
+        await metrics.report_progress(always=True)
         await self._write_files(journal, rows)
         if self.key is None and self.files.folder is None:
             # A kill may come before the caller has the report: without it, the same call would make every record again.
-            report = {"outcomes": dict(figures.outcomes), "kept": figures.to_keep, "digest": journal.get("digest")}
-            report["files"] = [*self._kinds]
-            more = {"reasons": attrs.asdict(figures.reasons), "notes": attrs.asdict(figures.notes)}
-            await run_in_thread(partial(file.finish, {**report, **more}))
+            report = {"outcomes": dict(metrics.outcomes), "kept": metrics.to_keep, "digest": journal.get("digest")}
+            report |= {"files": [*self._kinds], "reasons": metrics.reasons}
+            await run_in_thread(partial(file.finish, report))
         else:
             await run_in_thread(file.remove)
         return self._report(resumed=resumed)
@@ -215,11 +208,11 @@ class _Run:
         columns = journal.get("columns") or []
         await run_in_thread(partial(write_results, journal, columns, self.files.files, dialect=rows.dialect))
         if self.file is not None:
-            self.figures.reasons = await run_in_thread(partial(common_reasons, self.file.db))
+            await run_in_thread(partial(self.metrics.read_reasons, self.file.db))
 
     def _report(self, *, resumed: bool) -> BulkWriteReport:
         options = self.options
-        return self.figures.report(
+        return self.metrics.report(
             resumed=resumed,
             dry_run=options.dry_run,
             results=None if options.results is None else str(options.results),
@@ -261,7 +254,7 @@ class _Run:
             columns: where its columns lead.
             other_than: the digest of rows that are written already and are not loaded.
         """
-        figures, options = self.figures, self.options
+        metrics, options = self.metrics, self.options
         checker = await checker_of(self.family, rows, columns, key=self.key, options=options)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         seen = hashlib.sha256()
@@ -277,20 +270,20 @@ class _Run:
                     _add_names(names, row, rows)
                     checked = await check_row(checker, columns, row)
                     loaded.append(attrs.evolve(checked, number=number, line=row.line or number, source=source))
-                figures.rows = number
-                figures.outcomes["refused"] += await run_in_thread(partial(journal.load, loaded))
-                if options.too_many(figures.refused, number):
+                metrics.rows = number
+                metrics.outcomes["refused"] += await run_in_thread(partial(journal.load, loaded))
+                if options.too_many(metrics.refused, number):
                     await run_in_thread(partial(journal.set, columns=[*names]))
-                figures.check_refused(options, refused=figures.refused, rows=number, sent="none was sent")
-                await figures.report_progress()
+                metrics.check_refused(options, refused=metrics.refused, rows=number, sent="none was sent")
+                await metrics.report_progress()
         digest = seen.hexdigest()
         if digest != other_than:
-            figures.notes = Notes(unprefixed_phones=checker.unprefixed_phones, repeats=journal.repeats)
-            figures.notes.warn()
-            figures.refused_when_read = figures.refused
-            facts = {"columns": [*names], "digest": digest, "notes": attrs.asdict(figures.notes)}
-            unsent = figures.refused_when_read
-            await run_in_thread(partial(journal.finish_loading, loaded=True, refused_when_read=unsent, **facts))
+            kept = metrics.kept
+            kept.unprefixed_phones, kept.repeats = checker.unprefixed_phones, journal.repeats
+            kept.refused_when_read = metrics.refused
+            kept.warn()
+            facts = {"columns": [*names], "digest": digest, "kept": metrics.to_keep}
+            await run_in_thread(partial(journal.finish_loading, loaded=True, **facts))
 
     async def _batches(self, rows: RowSource) -> AsyncGenerator[list[SourceRow], None]:
         """Yield the rows in batches, up to the limit: rows may have no end."""
@@ -319,7 +312,7 @@ class _Run:
             )
 
     async def _write(self, journal: RowJournal) -> None:
-        family, options, figures = self.family, self.options, self.figures
+        family, options, metrics = self.family, self.options, self.metrics
         # A lost request of an earlier run, with another timeout, may act for longer.
         times = family.settle_times(max(options.settle or 0.0, journal.get("settle") or 0.0) or None)
         claims = None if options.dry_run else claims_of(family, times)
@@ -327,18 +320,18 @@ class _Run:
             if claims is not None:
                 await run_in_thread(claims.__enter__)
                 await run_in_thread(partial(_take_over, journal, claims, settle=times.settle))
-            engine = Engine(family, journal, claims, key=self.key, options=options, figures=figures, times=times)
+            engine = Engine(family, journal, claims, key=self.key, options=options, metrics=metrics, times=times)
             if claims is not None:
                 # Other rows claim theirs in their turn: one that waits for another run must not keep that run waiting.
                 await run_in_thread(partial(claims.keep_only, await engine.keys_in_doubt()))
-            figures.stage = "finding"
-            await figures.report_progress(always=True)
+            metrics.stage = "finding"
+            await metrics.report_progress(always=True)
             await engine.run(journal)
             if claims is not None:
                 await run_in_thread(claims.release_all)
         finally:
             closers = [] if claims is None else [claims.__exit__]
-            await close_in_thread(partial(journal.set, kept=figures.to_keep), *closers)
+            await close_in_thread(partial(journal.set, kept=metrics.to_keep), *closers)
 
 
 def claims_of(family: Family, times: SettleTimes) -> Claims:

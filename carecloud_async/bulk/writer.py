@@ -19,8 +19,8 @@ from carecloud_async.bulk.check import RowChecker, check_row
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import Family, Key
-from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.gate import Gate
+from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.report import BulkProgress
@@ -209,7 +209,7 @@ class BulkWriter:
                 self._claims,
                 key=self._key,
                 options=self._options,
-                figures=RunFigures(self._family.clock, _log_wait, on_results=note),
+                metrics=RunMetrics(self._family.clock, _log_wait, on_results=note),
                 times=self._times,
                 gate=self._gate,
                 slots=self._slots,

@@ -15,8 +15,8 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.engine import Engine
-from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.gate import Gate
+from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.settling import SettleTimes
@@ -259,7 +259,7 @@ class Dispatcher:
                 self._claims,
                 key=target.key,
                 options=target.options,
-                figures=RunFigures(self._clock, self._tell, on_results=partial(self._note, kind, left)),
+                metrics=RunMetrics(self._clock, self._tell, on_results=partial(self._note, kind, left)),
                 times=self._times,
                 gate=self._gates[kind],
                 slots=self._slots,

@@ -16,7 +16,6 @@ HOLDS = ("str", "bytes", "Mapping", "Any", "Secret", "T |")
 #: Fields that hold neither, and those whose values print as stars.
 ALLOWED = {
     "bulk/family.py Items.key",  # a field's name
-    "bulk/reasons.py Reasons.lines",  # their numbers
     "_calls/call/failures.py TransportFailure.text",
     "_lists/export/source.py ExportSource.params",
 }
