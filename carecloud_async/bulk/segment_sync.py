@@ -6,29 +6,33 @@ afterwards show what it did, and what is missing is sent again.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
-from carecloud_async.bulk.results import require_place
+from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
+from carecloud_async.bulk.results import lines_in, require_place, write_rows
 from carecloud_async.bulk.run import find_key
-from carecloud_async.bulk.segment_results import RowLog, RowOutcome
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.bulk.sources.source import RowSource, SourceRow
+from carecloud_async.bulk.sources.source import Dialect, RowSource, SourceRow, row_json
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -140,74 +144,63 @@ async def sync(segment: Segment, customers: Family, source: Any, options: Segmen
     if key is None:
         raise BadSourceError("match= names the key of a customer, such as customer_id or email")
     results = None if options.results is None else Path(options.results)
-    if results is None:
-        return await _Sync(segment, customers, key, options).run(source)
-    await run_in_thread(partial(require_place, source, results))
-    log = await run_in_thread(partial(RowLog, results))
-    try:
-        return await _Sync(segment, customers, key, options, log).run(source)
-    finally:
-        await run_in_thread_regardless(log.close)
+    if results is not None:
+        await run_in_thread(partial(require_place, source, results))
+    with tempfile.TemporaryFile() as log:
+        return await _Sync(segment, customers, key, options, None if results is None else log).run(source)
 
 
 class _Sync:
     def __init__(
-        self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions, log: RowLog | None = None
+        self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions, log: BinaryIO | None
     ) -> None:
         self._segment = segment
-        self._log = log
         self._customers = customers
         self._key = key
         self._options = options
-        self._rows = self._unreadable = 0
+        self._log = log  # the rows, if the results are asked for
+        self._names: dict[str, None] = {}  # their columns
+        self._rows = self._keyless = self._hidden = 0
         self._customer_of: dict[str, str] = {}  # key of a row → id as it is compared; empty if it is not known
         self._why: dict[str, str] = {}  # key of a row → why its customer is not known
-        self._refused: dict[str, str] = {}
         self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
-        self._unfound = set[str]()  # keys of rows that no look-up found
-        self._hidden = set[str]()  # those of them that cannot be looked up, or whose customer the server does not show
-        self._reads_members = self._key.in_record and not self._key.by_id  # whether members may show keys of rows
-        self._keyless = set[str]()  # members whose own records do not show their keys
+        self._refused: dict[str, str] = {}
         self._spelled: dict[str, str] = {}  # id as it is compared → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
+        mode = self._options.mode
         before, exact = await self._members()
         rows = await run_in_thread(partial(open_source, _as_rows(source, self._key), encoding=self._options.encoding))
         try:
-            wanted = await self._wanted(rows, before)
+            await self._find_customers(rows, before)
         finally:
             await run_in_thread_regardless(rows.close)
-        mode = self._options.mode
-        if mode == "mirror":
-            wanted |= await self._named_by(before - wanted - self._shared)
+        wanted = {one for one in self._customer_of.values() if one}
         add = wanted - before if mode != "remove" else set[str]()
         remove = {"add": set[str](), "remove": wanted & before, "mirror": before - wanted - self._shared}[mode]
-        if mode == "mirror":
+        if mode == "mirror" and remove:
             self._check_shrinking(before, remove, exact=exact)
-        if self._options.dry_run:
-            after = (before | add) - remove
-        else:
+        after = (before | add) - remove
+        if not self._options.dry_run:
             after, exact = await self._write(wanted, add, remove)
+        gone = before - after
+        removed = {"add": set[str](), "remove": gone & wanted, "mirror": gone - wanted}[mode]
         if self._log is not None:
-            outcome_of = partial(self._outcome_of, before=before, after=after)
-            gone = sorted((before - after) - wanted) if mode == "mirror" else ()
-            others = [RowOutcome(outcome="removed", customer_id=self._spelled[one]) for one in gone]
-            await run_in_thread(partial(self._log.write, outcome_of, others, rows.dialect))
-        return self._report(wanted, before, after, exact=exact)
-
-    def _outcome_of(self, key: str | None, fault: str | None, *, before: set[str], after: set[str]) -> RowOutcome:
-        """Return what became of the customer of a row, given its key and why it cannot be read."""
-        if key is None:
-            return RowOutcome(outcome="unknown", reasons=(fault or "the row has no key",))
-        customer = self._customer_of[key]
-        if not customer:
-            return RowOutcome(outcome="unknown", reasons=(self._why[key],))
-        one = partial(RowOutcome, customer_id=self._spelled[customer])
-        if customer in self._refused:
-            return one(outcome="refused", reasons=(self._refused[customer],))
-        if (customer in before) == (customer in after):
-            return one(outcome="unchanged")
-        return one(outcome="added" if customer in after else "removed")
+            others = removed if mode == "mirror" else ()
+            await run_in_thread(partial(self._write_results, before, after, others, rows.dialect))
+        return SegmentSyncReport(
+            rows=self._rows,
+            added=len((after - before) & wanted) if mode != "remove" else 0,
+            removed=len(removed),
+            unchanged=len(wanted - before if mode == "remove" else wanted & before),
+            unknown=sum(not one for one in self._customer_of.values()) + self._keyless,
+            refused=len(self._refused),
+            members=len(after),
+            exact=exact,
+            dry_run=self._options.dry_run,
+            reasons=Counter(self._refused.values()),
+            results=None if self._options.results is None else str(self._options.results),
+        )
 
     def _check_shrinking(self, before: Collection[str], remove: Collection[str], *, exact: bool) -> None:
         """Check that a mirror removes only customers that the source certainly lacks, and not most of the segment.
@@ -215,63 +208,31 @@ class _Sync:
         Raises:
             BulkWriteError: it may not be so.
         """
-        options = self._options
-        if not remove:
-            return
+        options, problem, fix = self._options, "", ALLOW_SHRINK
         if not self._rows:
             if not options.allow_empty:
-                problem = f"the source has no rows, and all {len(remove):,} members would be removed"
-                raise BulkWriteError(problem, fix=ALLOW_EMPTY)
-            return
-        if not options.allow_unreadable:
-            if self._unreadable:
-                problem = f"{self._unreadable:,} rows have no key, and their customers would be removed"
-                raise BulkWriteError(problem, fix=ALLOW_UNREADABLE)
-            if self._hidden and (self._keyless.intersection(remove) or not self._reads_members):
-                rows = f"{len(self._hidden):,} rows have a key that cannot be looked up"
-                raise BulkWriteError(f"{rows}, and their customers may be members", fix=ALLOW_UNREADABLE)
-        if not options.allow_shrink:
-            if not exact:
-                problem = "the segment's list contradicts its own total: nothing is removed"
-                raise BulkWriteError(problem, fix=ALLOW_SHRINK)
-            if len(remove) * 2 > len(before):
-                problem = f"{len(remove):,} of {len(before):,} members would be removed"
-                raise BulkWriteError(problem, fix=ALLOW_SHRINK)
-
-    def _report(self, wanted: Collection[str], before: set[str], after: set[str], *, exact: bool) -> SegmentSyncReport:
-        reasons: dict[str, int] = {}
-        for reason in self._refused.values():
-            reasons[reason] = reasons.get(reason, 0) + 1
-        gone = before - after
-        gone = gone & {*wanted} if self._options.mode == "remove" else gone - {*wanted}
-        as_asked = [one for one in wanted if (one in before) == (self._options.mode != "remove")]
-        return SegmentSyncReport(
-            rows=self._rows,
-            added=len((after - before) & {*wanted}) if self._options.mode != "remove" else 0,
-            removed=len(gone) if self._options.mode != "add" else 0,
-            unchanged=len(as_asked),
-            unknown=sum(not one for one in self._customer_of.values()) + self._unreadable,
-            refused=len(self._refused),
-            members=len(after),
-            exact=exact,
-            dry_run=self._options.dry_run,
-            reasons=reasons,
-            results=None if self._options.results is None else str(self._options.results),
-        )
+                problem, fix = f"the source has no rows, and all {len(remove):,} members would be removed", ALLOW_EMPTY
+        elif self._keyless and not options.allow_unreadable:
+            problem = f"{self._keyless:,} rows have no key, and their customers would be removed"
+            fix = ALLOW_UNREADABLE
+        elif self._hidden and not options.allow_unreadable:
+            rows = f"{self._hidden:,} rows have a key that cannot be looked up"
+            problem, fix = f"{rows}, and their customers may be members", ALLOW_UNREADABLE
+        elif not exact and not options.allow_shrink:
+            problem = "the segment's list contradicts its own total: nothing is removed"
+        elif len(remove) * 2 > len(before) and not options.allow_shrink:
+            problem = f"{len(remove):,} of {len(before):,} members would be removed"
+        if problem:
+            raise BulkWriteError(problem, fix=fix)
 
     async def _members(self) -> tuple[set[str], bool]:
-        """Read the ids of the members, and whether their number is the total that the server gives.
-
-        A segment without members is believed to be so when it is read a second time.
-        """
-        found, was_empty = set[str](), False
+        """Read the ids of the members, and whether their number is the total that the server gives."""
+        found = set[str]()
         for _ in range(_READINGS):
             page = await self._segment.members().fresh().page()
             found = {self._same(one.customer_id) for one in page.items if one.customer_id}
             if page.total_items is None or page.total_items == len(page.items):
-                if found or was_empty:
-                    return found, True
-                was_empty = True
+                return found, True
         return found, False
 
     def _same(self, customer_id: str) -> str:
@@ -282,99 +243,54 @@ class _Sync:
 
     # the customers of the source
 
-    async def _wanted(self, rows: RowSource, members: Collection[str]) -> set[str]:
-        """Return the ids of the source's customers. Members are known to exist and are not looked up by their ids."""
+    async def _find_customers(self, rows: RowSource, members: Collection[str]) -> None:
+        """Find the customers of the source. Members are known to exist and are not looked up by their ids."""
         columns = Columns(self._customers, renamed=column_map(self._options.columns), ignored=())
-        self._require_key(rows, columns)
-        finder = Finder(self._customers, self._key, concurrency=self._options.concurrency)
-        known = self._customer_of
-        async with aclosing(self._keys(rows, columns)) as groups:
-            async for group in groups:
-                new = {text: values for values in group if (text := self._key.text(values)) not in known}
-                known.update({text: text if self._key.by_id and text in members else "" for text in new})
-                asked = [values for text, values in new.items() if not known[text]]
-                if not asked:
-                    continue
-                found = await finder.find(asked)
-                for text in map(self._key.text, asked):
-                    self._note(text, found)
-        return {one for one in known.values() if one}
-
-    def _note(self, key: str, found: FoundByKey) -> None:
-        """Note whose key it is, or why that is not known."""
-        ids = {self._same(str(one)) for record in found.of(key) if (one := self._id_of(record)) is not None}
-        if len(ids) == 1:
-            (self._customer_of[key],) = ids
-            return
-        self._shared |= ids
-        self._why[key] = f"{len(ids)} customers have this key" if ids else "no customer has this key"
-        if not ids:
-            self._unfound.add(key)
-        failure = found.failure(key)
-        reasons = found.refusal(key) if failure is None else (f"the key cannot be looked up: {failure.problem}",)
-        if reasons:
-            self._hidden.add(key)
-            self._why[key] = "; ".join(reasons)
-
-    def _id_of(self, record: bytes) -> str | None:
-        return self._customers.facts.id_of(msgspec.json.decode(record))
-
-    async def _named_by(self, members: Collection[str]) -> set[str]:
-        """Return those members whose own records have the key of a row that no look-up found: its filter may lag.
-
-        A card's number is no field of its customer, so that it is not looked for here.
-        """
-        named: dict[str, set[str]] = {}
-
-        async def read(customer_id: str) -> None:
-            record = await self._customers.get(self._spelled[customer_id])
-            text = "" if record is None else self._key.text(self._key.values_of(msgspec.json.decode(record)))
-            if record is not None and not text:
-                self._keyless.add(customer_id)
-            if text in self._unfound:
-                named.setdefault(text, set()).add(customer_id)
-
-        if self._unfound and self._reads_members:
-            await run_all([partial(read, one) for one in sorted(members)], width=self._options.concurrency)
-        certain = {text: next(iter(customers)) for text, customers in named.items() if len(customers) == 1}
-        self._customer_of.update(certain)
-        self._hidden -= named.keys()
-        self._shared |= {one for customers in named.values() if len(customers) > 1 for one in customers}
-        return {*certain.values()}
-
-    def _require_key(self, rows: RowSource, columns: Columns) -> None:
-        if rows.columns is None:
-            return
-        paths = {_path(columns, name) for name in rows.columns}
-        missing = [path for path in self._key.paths if path not in paths]
+        paths = None if rows.columns is None else {_path(columns, name) for name in rows.columns}
+        missing = [path for path in self._key.paths if paths is not None and path not in paths]
         if missing:
             raise BadSourceError(
                 f"{rows.label}: the key {self._key.name} needs the column {missing[0]}, which is missing",
                 fix=Fix("name the key of the rows in {match}, or the column in {column}"),
             )
-
-    async def _keys(self, rows: RowSource, columns: Columns) -> AsyncGenerator[list[tuple[str, ...]], None]:
-        """Yield the keys of the rows, some hundred at a time."""
-        group: list[tuple[str, ...]] = []
+        finder = Finder(self._customers, self._key, concurrency=self._options.concurrency)
+        asked: dict[str, tuple[str, ...]] = {}
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
-                logged: list[tuple[int, SourceRow, str | None]] = []
+                logged = []
                 for row in batch:
                     self._rows += 1
-                    given = dict(_flat(row.values, "", columns))
-                    values = None if row.fault is not None else self._key.values_in(given)
-                    logged.append((self._rows, row, None if values is None else self._key.text(values)))
-                    if values is None:
-                        self._unreadable += 1
-                    else:
-                        group.append(tuple(one.strip() for one in values))
+                    values = None if row.fault else self._key.values_in(dict(_flat(row.values, "", columns)))
+                    text = None if values is None else self._key.text(values)
+                    logged.append((row.line or self._rows, row, text))
+                    if values is None or text is None:
+                        self._keyless += 1
+                    elif text not in self._customer_of:
+                        is_known = self._key.by_id and text in members
+                        self._customer_of[text] = text if is_known else ""
+                        if not is_known:
+                            asked[text] = tuple(one.strip() for one in values)
                 if self._log is not None:
-                    await run_in_thread(partial(self._log.add, logged))
-                if len(group) >= _TOGETHER:
-                    yield group
-                    group = []
-        if group:
-            yield group
+                    await run_in_thread(partial(self._keep, logged))
+                if len(asked) >= _TOGETHER:
+                    await self._look_up(finder, asked)
+                    asked = {}
+        await self._look_up(finder, asked)
+
+    async def _look_up(self, finder: Finder, asked: Mapping[str, tuple[str, ...]]) -> None:
+        found = await finder.find([*asked.values()]) if asked else FoundByKey()
+        for key in asked:
+            records = map(msgspec.json.decode, found.of(key))
+            ids = {self._same(one) for record in records if (one := self._customers.facts.id_of(record)) is not None}
+            failure = found.failure(key)
+            reasons = found.refusal(key) if failure is None else (f"the key cannot be looked up: {failure.problem}",)
+            self._hidden += bool(reasons)
+            if len(ids) == 1:
+                (self._customer_of[key],) = ids
+                continue
+            self._shared |= ids
+            several = f"{len(ids)} customers have this key" if ids else "no customer has this key"
+            self._why[key] = "; ".join(reasons) or several
 
     # the difference
 
@@ -416,6 +332,59 @@ class _Sync:
                 self._refused[customer_id] = ", ".join(reasons) or f"status {error.status}"
 
         await run_all([partial(one, customer_id) for customer_id in sorted(ids)], width=self._options.concurrency)
+
+    # the results
+
+    def _keep(self, rows: Iterable[tuple[int, SourceRow, str | None]]) -> None:
+        """Keep rows in the temporary file. Blocks."""
+        assert self._log is not None  # noqa: S101  (asked for)
+        with disk_errors(Path(str(self._options.results))):
+            for line, row, key in rows:
+                self._names.update(dict.fromkeys((*row.values, *([UNREADABLE] if row.text else []))))
+                self._log.write(json.dumps([line, key, row.fault]).encode() + b"\n" + row_json(row) + b"\n")
+
+    def _write_results(
+        self, before: Collection[str], after: Collection[str], others: Collection[str], dialect: Dialect
+    ) -> None:
+        """Write a line for each row, and for each of some other customers who were removed. Blocks."""
+        assert self._log is not None  # noqa: S101  (asked for)
+        self._log.seek(0)
+        names = [*(name for name in self._names if name not in OUTCOME_COLUMNS), *OUTCOME_COLUMNS]
+
+        def lines() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+            assert self._log is not None  # noqa: S101  (as above)
+            while head := self._log.readline():
+                line, key, fault = json.loads(head)
+                added = _added(line, *self._outcome(key, fault, before, after))
+                for values, of_line in lines_in(self._log.readline()):
+                    yield (
+                        {name: one for name, one in values.items() if name not in OUTCOME_COLUMNS},
+                        {**added, **of_line},
+                    )
+            for one in sorted(others):
+                yield {}, _added("", "removed", self._spelled[one])
+
+        results = Path(str(self._options.results))
+        with disk_errors(results):
+            write_rows(results, lines(), names, dialect=dialect)
+
+    def _outcome(
+        self, key: str | None, fault: str | None, before: Collection[str], after: Collection[str]
+    ) -> tuple[str, str | None, str]:
+        """Return what became of the customer of a row: the outcome, the id, and why."""
+        customer = "" if key is None else self._customer_of[key]
+        if not customer:
+            return "unknown", None, (fault or "the row has no key") if key is None else self._why[key]
+        outcome = "added" if customer in after else "removed"
+        if customer in self._refused:
+            outcome = "refused"
+        elif (customer in before) == (customer in after):
+            outcome = "unchanged"
+        return outcome, self._spelled[customer], self._refused.get(customer, "")
+
+
+def _added(line: Any, outcome: str, customer_id: str | None, why: str = "") -> dict[str, Any]:
+    return dict(zip(OUTCOME_COLUMNS, (line, outcome, customer_id, [], [why] if why else []), strict=True))
 
 
 def _as_rows(source: Any, key: Key) -> Any:

@@ -114,46 +114,12 @@ async def test_a_row_that_means_several_customers_removes_none_of_them(sandbox):
     assert members(sandbox, segment) == sorted(source[:5])
 
 
-async def test_a_mirror_keeps_members_whom_the_filter_does_not_find_yet(sandbox):
-    """A mirror keeps a member whose record has the key of a row that finds no customer; two such ones are unknown."""
-    source = ids(sandbox, *range(6))
-    for one in source:
-        sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
-    sandbox.customers.update(source[1], {"personal_information": {"email": f"{source[2]}@example.com"}})
-    segment = segment_of(sandbox, source)
-    rows = [{"email": f"{one.upper()}@example.com"} for one in (source[0], source[2])]
-    rows += [{"email": f"{one}@example.com"} for one in source[3:5]]
-    nobody = json.dumps({"data": {"customers": [], "total_items": 0}})
-    sandbox.faults.add("GET /customers", status=200, body=nobody, times=None)
-    async with connect(sandbox) as client:
-        report = await client.segments.sync(segment, rows, mode="mirror", match="email")
-    assert counts(report) == (0, 1, 3, 1)
-    assert not report.complete
-    assert members(sandbox, segment) == sorted(source[:5])
-
-
 async def test_a_list_of_members_that_repeats_one_is_exact(sandbox):
     """The list is one answer: a member who is in it twice does not hide another one."""
     segment = segment_of(sandbox, [*ids(sandbox, 0, 0, 1)])
     async with connect(sandbox) as client:
         report = await client.segments.sync(segment, ids(sandbox, 5), mode="remove")
     assert (report.exact, report.members) == (True, 2)
-
-
-@pytest.mark.parametrize("reading", [0, 1])
-@pytest.mark.parametrize("mode", ["remove", "mirror"])
-async def test_a_list_of_members_that_is_empty_once(sandbox, mode, reading):
-    """One empty answer does not mean that the segment has no members, neither before nor after the difference."""
-    people = ids(sandbox, *range(6))
-    segment = segment_of(sandbox, people)
-    empty = '{"data": {"segment_records": [], "total_items": 0}}'
-    sandbox.faults.add("GET /segments/{segment_id}/segment-records", status=200, body=empty, after=reading)
-    async with connect(sandbox) as client:
-        source = people[:5] if mode == "mirror" else people[5:]
-        report = await client.segments.sync(segment, source, mode=mode)
-    assert (report.added, report.removed, report.members) == (0, 1, 5)
-    assert report.complete
-    assert members(sandbox, segment) == sorted(people[:5])
 
 
 async def test_an_id_that_no_customer_has_is_unknown(sandbox):
@@ -336,7 +302,7 @@ async def test_sync_that_cannot_work_is_refused(sandbox, tmp_path):
 
 
 async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
-    """A customer whom the server finds by e-mail and shows without it may be a member; an odd address finds none."""
+    """A customer whom the server finds by e-mail and shows without it may be a member; so may one of an odd address."""
     source = ids(sandbox, *range(6))
     for one in source:
         sandbox.customers.update(one, {"personal_information": {"email": f"{one}@example.com"}})
@@ -357,14 +323,14 @@ async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
 
     class Strict(Shy):
         async def handle_async_request(self, request):
-            if "odd@" in str(request.url):
+            if "odd%40" in str(request.url):
                 return httpx.Response(400, json={"error": {"message": "no e-mail address"}})
             return await inner.handle_async_request(request)
 
     async with connect(sandbox, transport=Strict()) as client:
         fewer = [*rows[1:], {"email": "odd@example"}]
-        report = await client.segments.sync(segment, fewer, mode="mirror", match="email", dry_run=True)
-        assert report.removed == 1  # whose own record shows another address than the one that is refused
+        with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
+            await client.segments.sync(segment, fewer, mode="mirror", match="email", dry_run=True)
     async with connect(sandbox, transport=Shy()) as client:
         with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
             await client.segments.sync(segment, rows, mode="mirror", match="email")
