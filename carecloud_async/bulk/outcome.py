@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["LINE", "OUTCOME_COLUMNS", "UNREADABLE", "Outcome", "RowResult"]
+__all__ = ["LINE", "OUTCOME_COLUMNS", "UNREADABLE", "WRITTEN", "Outcome", "RowResult"]
 
 #: The column of results and rejects with the line in which a row begins.
 LINE: Final = "line"
@@ -34,6 +34,10 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     """The answer was lost, and no record shows what became of the row: it has no key, several records have it, it is
     written after the record, or a second create was refused. The row is never sent again by itself."""
+
+
+#: Outcomes after which a record has what its row says.
+WRITTEN: Final = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED})
 
 
 @frozen(kw_only=True)

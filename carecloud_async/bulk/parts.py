@@ -15,7 +15,7 @@ from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import NO_SUCH_KEY, Finder, FoundByKey, Witness
 from carecloud_async.bulk.machine import after_a_loss
-from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.errors import CareCloudError
 
@@ -146,7 +146,7 @@ class PartWrites:
 
     def split(self, write: Write, result: RowResult) -> list[tuple[str, dict[str, Any]]]:
         """Return what is written after a record: the kind of each part, and its values."""
-        if result.outcome not in {Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED} or result.record_id is None:
+        if result.outcome not in WRITTEN or result.record_id is None:
             return []
         parts = _parts_of(write, is_new=result.outcome is Outcome.CREATED)
         return [(name, values) for name, kind in self.kinds.items() for values in kind.split(parts)]

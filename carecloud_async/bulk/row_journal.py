@@ -3,31 +3,90 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
-from carecloud_async._base.runs import IN_MEMORY, Database, RunFile
+import attrs
+
+from carecloud_async._base.runs import IN_MEMORY, Database, RunFile, RunKind, sqlite_code
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.journal import PROGRESS, Journal
 from carecloud_async.bulk.machine import TRANSITIONS, Move, State
-from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.row_tables import (
-    BLOCKED,
-    REFUSE_TORN,
-    TABLES,
-    WRITTEN,
-    repeated,
-    result_of,
-    unique_value,
-    with_part,
-)
+from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult
 from carecloud_async.bulk.rows import RECORD, CheckedRow, LoadedRow, Write, pack
+from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import OTHER_JOURNAL, REMOVE_JOURNAL, RESUME
 
-__all__ = ["RowJournal"]
+__all__ = ["KIND", "RowJournal"]
 
 T = TypeVar("T")
+
+#: `row` is the number of the row, which is also the `id` of its record. `part` is 0 of a record; the parts of a row are
+#: written in its order, those of one number at once, and `due` is -1 of one that waits for others. Of a record that is
+#: written, `parts` counts those that have no outcome yet; `outcome`, `changed` and `reasons` are those of its row until
+#: now. `base` is a record that the whole list has, and `listed` how many have its key.
+_TABLES: Final = (
+    f"""CREATE TABLE writes (
+        id INTEGER PRIMARY KEY, row INTEGER NOT NULL, part INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL,
+        line INTEGER, source BLOB, key TEXT, body BLOB, base BLOB, listed INTEGER NOT NULL DEFAULT 0, {PROGRESS},
+        parts INTEGER NOT NULL DEFAULT 0, outcome TEXT, record_id TEXT, changed TEXT, reasons TEXT
+    )""",
+    "CREATE UNIQUE INDEX by_key ON writes (key) WHERE key IS NOT NULL",
+    "CREATE INDEX by_turn ON writes (id) WHERE state = 0 AND due = 0",
+    "CREATE INDEX by_due ON writes (due) WHERE due > 0",
+    "CREATE INDEX by_row ON writes (row) WHERE part > 0",
+    "CREATE TABLE seen (value BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID",
+)
+
+#: `due` of a part whose row has earlier parts to be written.
+_BLOCKED: Final = -1
+
+_NOT_WRITTEN: Final = "this part of the row was not written"
+_NOT_KNOWN: Final = "whether this part of the row was written is not known"
+
+#: Refuses a row whose lines do not stand together: it would be written without the later ones. The key stays, so that
+#: the next of its lines are refused too.
+_REFUSE_TORN: Final = (
+    f"UPDATE writes SET state = {int(State.ENDED)}, body = NULL, outcome = 'refused', reasons = ? "
+    f"WHERE key = ? AND state = {int(State.WAITING)}"
+)
+
+
+class _JournalKind(RunKind):
+    """The kind of run file that a journal is."""
+
+    def not_ours(self, path: Path | str) -> CareCloudError:
+        """See `RunKind.not_ours`."""
+        return self.error(
+            f"{path} is not a journal of this version of carecloud-async. If an earlier version began a run there, "
+            "finish it with that version, or remove the file: rows that were written are found by their keys. "
+            "Otherwise name another file"
+        )
+
+    def of_sqlite(self, path: Path | str, error: sqlite3.Error) -> CareCloudError:
+        """See `RunKind.of_sqlite`."""
+        if sqlite_code(error) == sqlite3.SQLITE_IOERR:
+            return self.error(f"{path}: {error}: nothing is lost", fix=self.full)
+        return super().of_sqlite(path, error)
+
+
+KIND: Final = _JournalKind(
+    name="bulk write",
+    file="a journal of a bulk write",
+    each="source",
+    own="a journal",
+    version=6,
+    tables=_TABLES,
+    error=BulkWriteError,
+    begin_again=REMOVE_JOURNAL,
+    unwritable=OTHER_JOURNAL,
+    full=RESUME,
+)
 
 
 class RowJournal(Journal):
@@ -53,7 +112,7 @@ class RowJournal(Journal):
             self.path = file.path
             return
         self._memory = Database(IN_MEMORY, explain=lambda error: BulkWriteError(str(error)))
-        for table in TABLES:
+        for table in _TABLES:
             self._memory.execute(table)
 
     @property
@@ -92,7 +151,7 @@ class RowJournal(Journal):
         with self._transaction():
             for name in ("writes", "seen"):
                 self._db.execute(f"DROP TABLE IF EXISTS {name}")
-            for table in TABLES:
+            for table in _TABLES:
                 self._db.execute(table)
 
     def begin_loading(self) -> None:
@@ -113,8 +172,11 @@ class RowJournal(Journal):
         with self._transaction():
             lines = self._lines_of(rows)
             for row in rows:
-                unique = {self._key: row.key, **{name: unique_value(name, value) for name, value in row.unique.items()}}
-                reasons = row.checked.refused or repeated(unique, lines)
+                unique = {
+                    self._key: row.key,
+                    **{name: _unique_value(name, value) for name, value in row.unique.items()},
+                }
+                reasons = row.checked.refused or _repeated(unique, lines)
                 self.repeats += bool(reasons and not row.checked.refused)
                 if row.in_lines and row.key is not None and row.key in lines:
                     torn.append((json.dumps([f"more of its lines begin in line {row.line}"]), row.key))
@@ -132,13 +194,13 @@ class RowJournal(Journal):
                 values,
             )
             self._db.execute_many("INSERT INTO seen VALUES (?, ?)", parts)
-            refused_now = self._db.execute_many(REFUSE_TORN, torn)
+            refused_now = self._db.execute_many(_REFUSE_TORN, torn)
         return refused_now + sum(one[-1] is not None for one in values)
 
     def _lines_of(self, rows: Sequence[LoadedRow]) -> dict[str | bytes, int]:
         """Return the lines of earlier rows that have a key of these, or a part that only one record can have."""
         keys = [row.key for row in rows if row.key is not None]
-        parts = [unique_value(name, value) for row in rows for name, value in row.unique.items()]
+        parts = [_unique_value(name, value) for row in rows for name, value in row.unique.items()]
         found: list[tuple[Any, ...]] = []
         for query, asked in (
             ("SELECT key, line FROM writes WHERE key IN ", keys),
@@ -202,7 +264,7 @@ class RowJournal(Journal):
         places = {kind: place for place, kind in enumerate(dict(parts), 1)}
         values = []
         for kind, part in parts:
-            due = now if places[kind] == 1 else BLOCKED
+            due = now if places[kind] == 1 else _BLOCKED
             values.append((write.row, places[kind], kind, due, pack(CheckedRow(parts=part)), result.record_id))
         self._db.execute_many(
             "INSERT INTO writes (row, part, kind, due, body, record_id) VALUES (?, ?, ?, ?, ?, ?)", values
@@ -212,20 +274,20 @@ class RowJournal(Journal):
         """End a part: when no other of its kind is left, the next kind has its turn, or the row its outcome."""
         of_row = "row = ? AND part > 0"
         self._db.execute("DELETE FROM writes WHERE id = ?", (write.id,))
-        row = with_part(self._result_of(write.row), result)
+        row = _with_part(self._result_of(write.row), result)
         if row.outcome not in WRITTEN:
-            self._db.execute(f"DELETE FROM writes WHERE {of_row} AND due = {BLOCKED}", (write.row,))
+            self._db.execute(f"DELETE FROM writes WHERE {of_row} AND due = {_BLOCKED}", (write.row,))
         left, part = self._db.execute(f"SELECT count(*), min(part) FROM writes WHERE {of_row}", (write.row,))[0]
         self._set_results([(write.row, row, left)])
         if not left:
             ended.append((write.row, row))
             return
-        released = f"UPDATE writes SET due = ? WHERE {of_row} AND part = ? AND due = {BLOCKED}"
+        released = f"UPDATE writes SET due = ? WHERE {of_row} AND part = ? AND due = {_BLOCKED}"
         self._db.execute(released, (now, write.row, part))
 
     def _result_of(self, row: int) -> RowResult:
         query = "SELECT outcome, record_id, changed, reasons FROM writes WHERE id = ?"
-        return result_of(*self._db.execute(query, (row,))[0])
+        return _result_of_row(*self._db.execute(query, (row,))[0])
 
     def add_listed(self, records: Iterable[tuple[str, bytes]]) -> None:
         """Note records of the whole list, with their keys, for the rows that have these keys."""
@@ -273,4 +335,41 @@ class RowJournal(Journal):
         while batch := self._db.execute(query, (last, only, only)):
             last = batch[-1][0]
             for _, line, source, *result in batch:
-                yield line, source, result_of(*result)
+                yield line, source, _result_of_row(*result)
+
+
+def _repeated(unique: Mapping[str, str | bytes | None], lines: Mapping[str | bytes, int]) -> tuple[str, ...]:
+    """Say which earlier line has the key of a row, or one of its parts, by their columns."""
+    for name, value in unique.items():
+        if value is not None and value in lines:
+            return (f"{name}: repeats line {lines[value]}",)
+    return ()
+
+
+def _unique_value(name: str, value: str) -> bytes:
+    """Return a digest of a key, or of a part that only one row can have."""
+    return blake2b(f"{name}\0{value}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _result_of_row(outcome: str, record_id: str | None, changed: str | None, reasons: str | None) -> RowResult:
+    """Return an outcome from its columns."""
+    return RowResult(
+        outcome=Outcome(outcome),
+        record_id=record_id,
+        changed_fields=tuple(json.loads(changed)) if changed else (),
+        reasons=tuple(json.loads(reasons)) if reasons else (),
+    )
+
+
+def _with_part(row: RowResult, part: RowResult) -> RowResult:
+    """Return the outcome of a row after one of its parts has ended."""
+    if part.outcome is Outcome.UNCHANGED:
+        return row
+    if part.outcome in WRITTEN:
+        outcome = Outcome.UPDATED if row.outcome is Outcome.UNCHANGED else row.outcome
+        return attrs.evolve(row, outcome=outcome, changed_fields=(*row.changed_fields, *part.changed_fields))
+    reasons = part.reasons
+    if row.outcome is Outcome.CREATED:
+        is_known = part.outcome is not Outcome.UNKNOWN
+        reasons = (*reasons, f"the record was created; {_NOT_WRITTEN if is_known else _NOT_KNOWN}")
+    return attrs.evolve(row, outcome=part.outcome, reasons=(*row.reasons, *reasons))

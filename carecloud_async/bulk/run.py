@@ -27,8 +27,7 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
-from carecloud_async.bulk.row_journal import RowJournal
-from carecloud_async.bulk.row_tables import KIND
+from carecloud_async.bulk.row_journal import KIND, RowJournal
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.bulk.source_check import checker_of

@@ -19,8 +19,7 @@ from carecloud_async.cli.failures import FAILED, UsageError, explain
 from carecloud_async.cli.parameters import Rate, Settle, expands_options
 from carecloud_async.cli.progress import counted
 from carecloud_async.outbox import Outbox, OutboxError
-from carecloud_async.outbox.queue import OutboxQueue
-from carecloud_async.outbox.queue_values import WaitingEntry
+from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
 
 __all__ = ["outbox", "reasons_to_wait"]
 

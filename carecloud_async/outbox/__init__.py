@@ -17,6 +17,6 @@ writing is overwritten.
 
 from carecloud_async.outbox.errors import KeyInUseError, NotForOutboxError, OutboxError
 from carecloud_async.outbox.outbox import Outbox
-from carecloud_async.outbox.queue_values import FailedEntry
+from carecloud_async.outbox.queue import FailedEntry
 
 __all__ = ["FailedEntry", "KeyInUseError", "NotForOutboxError", "Outbox", "OutboxError"]

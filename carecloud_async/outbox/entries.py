@@ -28,7 +28,7 @@ from carecloud_async.models.base import Input
 from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.family import CallFamily, CallKind
 from carecloud_async.outbox.kinds import KINDS
-from carecloud_async.outbox.queue_values import NewEntry
+from carecloud_async.outbox.queue import NewEntry
 from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.families import Families
 from carecloud_async.resources.updating import Updating

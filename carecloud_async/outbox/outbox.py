@@ -23,10 +23,8 @@ from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import KeyInUseError, OutboxError
 from carecloud_async.outbox.family import Grace, scope_of
-from carecloud_async.outbox.queue import OutboxQueue
-from carecloud_async.outbox.queue_values import FailedEntry
+from carecloud_async.outbox.queue import KIND, FailedEntry, OutboxQueue
 from carecloud_async.outbox.sending import Dispatcher
-from carecloud_async.outbox.tables import KIND
 
 __all__ = ["Outbox", "is_in_use"]
 

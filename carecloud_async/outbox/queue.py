@@ -3,36 +3,37 @@
 Entries form lanes, such as one for each customer. At most one entry of a lane is `ready`: the first one that was put,
 except that a retried entry waits for the one that is ready. The transaction that ends it makes the next one ready. So a
 backlog of any length costs one look at an index.
+
+Threads that commit at the same moment share a transaction, and with it one wait for the disk. SQLite goes on writing to
+a file that was moved or removed, and finds its log by the name alone: so nothing is stored while the file does not have
+its name, since it would be lost when the file is closed.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from threading import Lock
+from typing import Any, Final, Generic, Self, TypeVar
 
-from carecloud_async._base.runs import Database, RunFile
+from attrs import field, frozen
+
+from carecloud_async._base.runs import Database, RunFile, RunKind
 from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async.bulk.journal import PROGRESS
 from carecloud_async.bulk.machine import State
-from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.row_tables import WRITTEN
+from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, unpack
 from carecloud_async.bulk.settling import wait_after
+from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, OUTBOX_MOVED, Fix
 from carecloud_async.outbox import past
-from carecloud_async.outbox.commits import Commits
-from carecloud_async.outbox.queue_values import (
-    FailedEntry,
-    NewEntry,
-    QueuedEntry,
-    WaitingEntry,
-    problem_of,
-    problem_words,
-)
-from carecloud_async.outbox.tables import KIND
+from carecloud_async.outbox.errors import OutboxError
 
-__all__ = ["OutboxQueue"]
+__all__ = ["KIND", "FailedEntry", "NewEntry", "OutboxQueue", "QueuedEntry", "WaitingEntry", "problem_words"]
 
 T = TypeVar("T")
 
@@ -49,6 +50,175 @@ _READY_KINDS: Final = """
 _SELECT_READY: Final = "SELECT id, kind, body, intent, due, state FROM entries WHERE ready = 1"
 _LOSE: Final = f"UPDATE entries SET state = {State.LOST}, tries = tries + 1, lost_at = ?"
 _IS_ALONE: Final = f"NOT EXISTS (SELECT 1 FROM entries WHERE lane = ? AND state < {State.ENDED})"
+
+
+#: `once` is what no other entry may have: the key of something that is made. `ready` is 1 for one entry of a
+#: lane. Entries that ended well are deleted; those that failed stay, with `outcome` and `reasons`.
+_TABLES: Final = (
+    f"""CREATE TABLE entries (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, once TEXT, lane TEXT NOT NULL,
+        label TEXT NOT NULL, put_at REAL NOT NULL, body BLOB NOT NULL, ready INTEGER NOT NULL, {PROGRESS},
+        outcome TEXT, reasons TEXT
+    )""",
+    "CREATE UNIQUE INDEX by_once ON entries (once) WHERE once IS NOT NULL",
+    f"CREATE INDEX by_lane ON entries (lane, id) WHERE state < {State.ENDED}",
+    "CREATE INDEX by_ready ON entries (kind, id) WHERE ready = 1",
+    f"CREATE INDEX by_failure ON entries (id) WHERE state = {State.ENDED}",
+    *past.TABLES,
+)
+
+KIND: Final = RunKind(
+    name="outbox",
+    file="an outbox",
+    each="project",
+    own="a file",
+    # It rises with each change of what a file holds: the tables, and the texts of intents and bodies.
+    version=4,
+    tables=_TABLES,
+    error=OutboxError,
+    begin_again=OUTBOX_DAMAGED,
+    full=OUTBOX_FULL,
+    work="program",
+)
+
+
+@frozen(kw_only=True)
+class NewEntry:
+    """An entry to be put into the queue.
+
+    Attributes:
+        kind: the name of its kind.
+        key: its key in the form in which keys are compared.
+        once: a key that only one entry may have; `None` for changes, which may follow one another in any number.
+        lane: entries of one lane are sent in their order.
+        follows: the `once` of an entry that must be sent before, if it waits.
+        label: what a person reads: the operation and the key, where that is no personal datum.
+        body: what is sent.
+    """
+
+    kind: str
+    key: str = field(repr=False)
+    once: str | None = field(default=None, repr=False)
+    lane: str = field(repr=False)
+    follows: str | None = field(default=None, repr=False)
+    label: str
+    body: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class QueuedEntry:
+    """An entry whose turn has come.
+
+    Attributes:
+        id: its number.
+        kind: the name of its kind.
+        is_new: whether nothing was begun with it.
+    """
+
+    id: int
+    kind: str
+    is_new: bool
+
+
+@frozen(kw_only=True)
+class FailedEntry:
+    """An entry that the API refused, or whose outcome cannot be determined.
+
+    Attributes:
+        id: its number.
+        label: the operation and, where it is no personal datum, the key.
+        put_at: when it was put (seconds since 1970).
+        outcome: `refused`, `conflict` or `unknown`; see `carecloud_async.bulk.Outcome`.
+        reasons: why; never a value.
+    """
+
+    id: int
+    label: str
+    put_at: float
+    outcome: str
+    reasons: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class WaitingEntry:
+    """An entry that has no outcome, in an outbox that sends nothing now.
+
+    Attributes:
+        id, label, put_at: see `FailedEntry`.
+        after: the number of the entry that must have ended before; `None` if its turn has come.
+        is_lost: whether it was sent, or may have been, and its answer is not known.
+        fault: what the server answered to it, if that was a 5xx.
+        due_in: seconds until what was lost may be sent again; `None` if they count from the next opening of the outbox.
+        problem: why its program could not send it, if it had closed the outbox.
+    """
+
+    id: int
+    label: str
+    put_at: float
+    after: int | None = None
+    is_lost: bool = False
+    fault: str | None = None
+    due_in: float | None = None
+    problem: CareCloudError | None = None
+
+
+class _Work(Generic[T]):
+    """Statements that wait for a transaction."""
+
+    def __init__(self, run: Callable[[Database], T]) -> None:
+        self.run = run
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class _Commits:
+    """Runs statements of many threads in transactions. Everything blocks.
+
+    Args:
+        file: the open file.
+        remember: called before a transaction; returns what is called if it fails.
+    """
+
+    def __init__(self, file: RunFile, *, remember: Callable[[], Callable[[], None]]) -> None:
+        self._file = file
+        self._remember = remember
+        self._works: deque[_Work[Any]] = deque()
+        self._turn = Lock()
+
+    def commit(self, run: Callable[[Database], T]) -> T:
+        """Run statements, and return when they are durable.
+
+        Raises:
+            OutboxError: the file does not have its name any more, or the disk refuses; nothing of them is kept.
+        """
+        work: _Work[T] = _Work(run)
+        self._works.append(work)
+        with self._turn:
+            if not work.done:
+                self._commit_all()
+        if work.error is not None:
+            raise work.error
+        return work.result  # type: ignore[no-any-return]
+
+    def _commit_all(self) -> None:
+        works = [self._works.popleft() for _ in range(len(self._works))]
+        restore = self._remember()
+        try:
+            self._require_its_name()
+            with self._file.transaction() as db:
+                for work in works:
+                    work.result = work.run(db)
+        except BaseException as error:  # noqa: BLE001  (each thread raises it)
+            restore()
+            for work in works:
+                work.error = error
+        for work in works:
+            work.done = True
+
+    def _require_its_name(self) -> None:
+        if not self._file.has_its_name():
+            raise OutboxError(f"{self._file.path} was moved, replaced or removed while it is open", fix=OUTBOX_MOVED)
 
 
 class OutboxQueue:
@@ -68,7 +238,7 @@ class OutboxQueue:
     def __init__(self, file: RunFile, clock: Clock) -> None:
         self._file = file
         self._clock = clock
-        self._commits = Commits(file, remember=self._remember_counts)
+        self._commits = _Commits(file, remember=self._remember_counts)
         counts = dict(file.db.execute(f"SELECT state = {State.ENDED}, count(*) FROM entries GROUP BY 1"))
         self.waiting: int = counts.get(0, 0)
         self.failed: int = counts.get(1, 0)
@@ -331,7 +501,7 @@ class OutboxQueue:
                 due_in=None
                 if settle is None or lost_at is None or lost_at > now
                 else max(lost_at + wait_after(tries, settle) - now, 0.0),
-                problem=problem_of(*problems[kind]) if kind in problems else None,
+                problem=_problem_of(*problems[kind]) if kind in problems else None,
             )
             for number, label, put_at, kind, state, tries, fault, lost_at, after in found
         ]
@@ -376,7 +546,7 @@ class OutboxQueue:
         """Run statements, and return when they are durable.
 
         Raises:
-            OutboxError: see `Commits.commit`; nothing of them is kept.
+            OutboxError: the file does not have its name any more, or the disk refuses; nothing of them is kept.
         """
         return self._commits.commit(run)
 
@@ -401,3 +571,15 @@ def _entry(number: int, kind: str, body: bytes, intent: str | None, due: float |
     if intent is not None:
         Intent.from_text(intent)
     return QueuedEntry(id=number, kind=kind, is_new=state == State.WAITING and due == 0)
+
+
+def problem_words(error: Exception) -> tuple[str, str | None]:
+    """Return an error as the file keeps it: its text, and the step of its fix."""
+    if not isinstance(error, CareCloudError):
+        return type(error).__name__, None  # whose text may hold a value
+    return error.problem, None if error.fix is None else error.fix.step
+
+
+def _problem_of(text: str, step: str | None) -> CareCloudError:
+    """Return an error that the file has kept."""
+    return OutboxError(text, fix=None if step is None else Fix(step))

@@ -24,9 +24,8 @@ from carecloud_async.errors import ApiError, CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.family import Grace
-from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue import OutboxQueue, QueuedEntry, problem_words
 from carecloud_async.outbox.queue_journal import LIMITS, QueueJournal
-from carecloud_async.outbox.queue_values import QueuedEntry, problem_words
 
 __all__ = ["Dispatcher"]
 

@@ -13,7 +13,7 @@ from thorough import variants
 from carecloud_async import CareCloud
 from carecloud_async.cli.outbox import reasons_to_wait
 from carecloud_async.outbox import OutboxError
-from carecloud_async.outbox.queue_values import WaitingEntry
+from carecloud_async.outbox.queue import WaitingEntry
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 

@@ -9,7 +9,7 @@ import pytest
 from outbox_server import PLACE, bill
 
 from carecloud_async.outbox import OutboxError
-from carecloud_async.outbox.tables import KIND
+from carecloud_async.outbox.queue import KIND
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,8 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan
 from carecloud_async.bulk.sending import Lost
 from carecloud_async.errors import ConnectionFailedError
-from carecloud_async.outbox.queue import OutboxQueue
+from carecloud_async.outbox.queue import NewEntry, OutboxQueue
 from carecloud_async.outbox.queue_journal import QueueJournal
-from carecloud_async.outbox.queue_values import NewEntry
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 #: The monotonic time of a new clock.

@@ -8,8 +8,7 @@ import pytest
 from outbox_server import PLACE, TillServer, bill, client_of
 
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.outbox.queue import OutboxQueue
-from carecloud_async.outbox.queue_values import NewEntry
+from carecloud_async.outbox.queue import NewEntry, OutboxQueue
 
 pytestmark = pytest.mark.anyio
 
