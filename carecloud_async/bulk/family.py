@@ -263,6 +263,8 @@ class FamilyFacts:
 class Family(ABC):
     """A family that bulk writes read and write; made by `resources`.
 
+    What a family cannot do, as its `facts` say, it leaves out: nothing asks for it.
+
     Attributes:
         facts: what it is.
         caller: makes its calls.
@@ -271,13 +273,13 @@ class Family(ABC):
     facts: FamilyFacts
     caller: Caller
 
-    @abstractmethod
     def list(self, **filters: Any) -> Listing[Any]:
         """Return the list, bypassing the cache, with large pages. A family without a list has no keys."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def get(self, record_id: str) -> bytes | None:
         """Return the record with an id; `None` if there is none."""
+        raise NotImplementedError
 
     def store_of(self, record: Mapping[str, Any]) -> str:  # noqa: ARG002  (most keys are unique)
         """Return the store in which the key of a record or row names it; empty if it says none, or keys are unique."""
@@ -310,7 +312,6 @@ class Family(ABC):
     async def create(self, record: JsonObject, create_fields: JsonObject, *, within: float) -> str | None:
         """Create a record, with fields next to it, and return its id; `within` as for `update`."""
 
-    @abstractmethod
     async def update(self, record_id: str, body: Any, *, within: float) -> None:
         """Replace the record with an id, once. After `within` nothing is sent, not even again with another token.
 
@@ -318,10 +319,11 @@ class Family(ABC):
             body: the body of the PUT.
             within: the longest time until it is sent (seconds).
         """
+        raise NotImplementedError
 
-    @abstractmethod
     async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
         """Send records to the batch endpoint, which takes all or none; `within` as for `update`."""
+        raise NotImplementedError
 
     def by_record(self) -> Family:
         """Return the family without its batch endpoint where a create does the same, and tells the id of its record."""

@@ -4,14 +4,13 @@ A failure after which the same request may succeed is not the fault of a row: th
 failure stops the run. A lost answer leaves a write in doubt.
 
 The API does not document how it names the rows at fault of a refused batch, so each outcome comes from a request of its
-own: a batch that was accepted, or a row that was refused alone. A refused batch is sent again in parts until the rows
-at fault are alone; the names in the server's answer only guide the search.
+own: a batch that was accepted, or a row that was refused alone. A refused batch is sent again in halves until the rows
+at fault are alone.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
@@ -272,9 +271,8 @@ async def send_batch(
     send: Callable[[Sequence[R]], Awaitable[None]],
     is_refusal: Callable[[CareCloudError], bool],
     note: Callable[[Sequence[int], CareCloudError | None], None],
-    hinted: bool = True,
 ) -> None:
-    """Send a batch, in parts where some of its rows are refused.
+    """Send a batch, in halves where some of its rows are refused.
 
     Args:
         rows: the rows by their numbers.
@@ -282,7 +280,6 @@ async def send_batch(
         is_refusal: whether an error is about the rows; another one ends the search.
         note: called for each row once, with the numbers of rows and what became of them: `None` if they are written, an
             error that `may_have_happened` if the answer was lost, else the refusal of one row.
-        hinted: whether the rows that the server names are sent alone next.
 
     Raises:
         CareCloudError: an error that is not about the rows. Those that `note` was not called for are not written.
@@ -296,28 +293,13 @@ async def send_batch(
             return
         if not is_refusal(error):
             raise
-        parts = (_named(error, numbers) if hinted else None) or _halves(numbers)
     else:
         note(numbers, None)
         return
-    for part in parts:
-        some = {number: rows[number] for number in part}
-        await send_batch(some, send=send, is_refusal=is_refusal, note=note, hinted=False)
-
-
-def _named(error: CareCloudError, numbers: Sequence[int]) -> list[Sequence[int]] | None:
-    """Split off the rows whose positions the names of invalid parameters have, such as `products[3].name`."""
-    params = error.invalid_params if isinstance(error, ApiError) else ()
-    positions = {int(text) for one in params for text in re.findall(r"\d{1,4}", one.name)}
-    named = [numbers[one] for one in sorted(positions) if one < len(numbers)]
-    if not named or len(named) == len(numbers):
-        return None
-    return [*([number] for number in named), [number for number in numbers if number not in set(named)]]
-
-
-def _halves(numbers: Sequence[int]) -> list[Sequence[int]]:
     middle = len(numbers) // 2
-    return [numbers[:middle], numbers[middle:]]
+    for half in (numbers[:middle], numbers[middle:]):
+        some = {number: rows[number] for number in half}
+        await send_batch(some, send=send, is_refusal=is_refusal, note=note)
 
 
 def requests_of(plans: Plans) -> list[Plans]:

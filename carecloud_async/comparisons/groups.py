@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from carecloud_async.comparisons.temporary import database_errors
+from carecloud_async.comparisons.temporary import TemporaryDatabase, database_errors
 
 __all__ = ["Groups", "Member"]
 
@@ -58,7 +57,7 @@ class Member:
     matched_by: Sequence[str]
 
 
-class Groups:
+class Groups(TemporaryDatabase):
     """Records by the values that they share. Every method blocks.
 
     Args:
@@ -66,19 +65,10 @@ class Groups:
         most: if more records than this share a value, it identifies no person, such as the telephone of a shop.
     """
 
-    @database_errors()
     def __init__(self, path: Path, *, most: int) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=OFF")  # it is removed with its folder, whatever happens
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
+        super().__init__(path, _SCHEMA)
         self._most = most
         self._count = 0
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     @database_errors()
     def add(self, records: Sequence[tuple[str, Mapping[str, Any], Mapping[str, str]]]) -> None:

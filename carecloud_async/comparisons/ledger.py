@@ -6,7 +6,6 @@ Everything that a record decides is kept once for each key, however many rows ha
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from carecloud_async._lists.listings.compare_report import Verdict
 from carecloud_async.bulk.results import lines_in
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources.source import to_json
-from carecloud_async.comparisons.temporary import database_errors
+from carecloud_async.comparisons.temporary import TemporaryDatabase, database_errors
 
 __all__ = ["Compare", "Ledger", "Listed"]
 
@@ -58,7 +57,7 @@ CASE WHEN rows.key IS NULL THEN 'unreadable'
 _ROWS: Final = "rows LEFT JOIN keys USING (key, store)"
 
 
-class Ledger:
+class Ledger(TemporaryDatabase):
     """Rows and records as they are compared. Every method blocks.
 
     Args:
@@ -66,18 +65,9 @@ class Ledger:
         only_file: whether records that no row has are passed over.
     """
 
-    @database_errors()
     def __init__(self, path: Path, *, only_file: bool) -> None:
+        super().__init__(path, _SCHEMA)
         self._only_file = only_file
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=OFF")  # it is removed with its folder, whatever happens
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     @database_errors()
     def load(self, rows: Sequence[tuple[int, bytes, LoadedRow, str]]) -> None:

@@ -14,7 +14,7 @@ from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import RESUME, ROOM
 
-__all__ = ["database_errors", "read_list"]
+__all__ = ["TemporaryDatabase", "database_errors", "read_list"]
 
 
 @contextlib.contextmanager
@@ -26,6 +26,27 @@ def database_errors() -> Iterator[None]:
         if sqlite_code(error) == sqlite3.SQLITE_FULL:
             raise ExportError("the temporary folder is full", fix=ROOM) from error
         raise ExportError(f"the temporary folder: rows and records cannot be stored there: {error}") from error
+
+
+class TemporaryDatabase:
+    """An SQLite file that is removed with its folder, whatever happens. Every method blocks.
+
+    Args:
+        path: the file, in a private folder.
+        schema: the statements that make its tables.
+    """
+
+    @database_errors()
+    def __init__(self, path: Path, schema: str) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=OFF")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.executescript(schema)
+        self._db.execute("BEGIN")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
 
 
 async def read_list(listing: Listing[Any], file: Path) -> ExportReport:

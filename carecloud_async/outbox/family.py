@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import anyio.lowlevel
 import msgspec
@@ -18,9 +18,6 @@ from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, FoundRe
 from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.models.base import Input
 from carecloud_async.resources.declare import Declared, declared
-
-if TYPE_CHECKING:
-    from carecloud_async._lists.listings.listing import Listing
 
 __all__ = ["CallFamily", "CallKind", "Grace", "scope_of"]
 
@@ -183,25 +180,6 @@ class CallFamily(Family):
         )
         made = await self.caller.call(request)
         return made if isinstance(made, str) else None
-
-    def list(self, **filters: Any) -> Listing[Any]:  # noqa: ARG002
-        """See `Family.list`."""
-        self._refuse()
-
-    async def get(self, record_id: str) -> bytes | None:  # noqa: ARG002
-        """See `Family.get`."""
-        self._refuse()
-
-    async def update(self, record_id: str, body: Any, *, within: float) -> None:  # noqa: ARG002
-        """See `Family.update`."""
-        self._refuse()
-
-    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:  # noqa: ARG002
-        """See `Family.batch`."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise AssertionError(f"{self._kind.name} is only created and found by its key")
 
 
 class Grace:

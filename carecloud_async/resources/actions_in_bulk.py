@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
-from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.bulk.family import BulkWrites, Family, FamilyFacts, Merged
 from carecloud_async.models.base import Input
 from carecloud_async.resources.bulk_target import scope_of
 from carecloud_async.resources.declare import Resource, declared
 
 __all__ = ["ActionFamily"]
-
-_NOT_PLANNED = "no plan asks for it"
 
 
 class ActionFamily(Family):
@@ -55,23 +52,3 @@ class ActionFamily(Family):
         request = CallRequest(action.operation, decode=action.decode, json=given, within=within)
         made: str | None = await self.caller.call(request)
         return made
-
-    def list(self, **filters: Any) -> Listing[Any]:
-        """See `Family.list`."""
-        _not_planned(filters)
-
-    async def get(self, record_id: str) -> bytes | None:
-        """See `Family.get`."""
-        _not_planned(record_id)
-
-    async def update(self, record_id: str, body: Any, *, within: float) -> None:
-        """See `Family.update`."""
-        _not_planned(record_id, body, within)
-
-    async def batch(self, records: Sequence[JsonObject], *, within: float) -> None:
-        """See `Family.batch`."""
-        _not_planned(records, within)
-
-
-def _not_planned(*_: object) -> NoReturn:
-    raise NotImplementedError(_NOT_PLANNED)  # pragma: no cover  (`facts` says that there is none)
