@@ -19,7 +19,6 @@ from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.failed_look_ups import LookUpTries
 from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.held_keys import HeldKeys
@@ -39,7 +38,7 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
 from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import RECORD, Plan, Write
-from carecloud_async.bulk.sending import Answer, Failures, Lost, Plans, Sender, Stale, requests_of
+from carecloud_async.bulk.sending import Answer, Failures, LookUpTries, Lost, Plans, Sender, Stale, requests_of
 from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON

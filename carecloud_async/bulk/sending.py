@@ -20,7 +20,7 @@ from attrs import frozen
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async.bulk.family import MAX_BATCH, Family
-from carecloud_async.bulk.machine import TryLimits
+from carecloud_async.bulk.machine import TryLimits, after_a_loss
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.rows import Plan, Write
 from carecloud_async.errors import (
@@ -36,7 +36,18 @@ from carecloud_async.errors import (
     ServerError,
 )
 
-__all__ = ["STALE_SECONDS", "Answer", "Failures", "Lost", "Plans", "Sender", "Stale", "requests_of", "send_batch"]
+__all__ = [
+    "STALE_SECONDS",
+    "Answer",
+    "Failures",
+    "LookUpTries",
+    "Lost",
+    "Plans",
+    "Sender",
+    "Stale",
+    "requests_of",
+    "send_batch",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -104,6 +115,38 @@ class Failures:
         """Return how long to wait before the next turn (seconds), given the answers to the writes of the last one."""
         errors = [one.error for one in answers if isinstance(one, Stale) and one.error is not None]
         return max((_pause_after(error, self._count) for error in errors), default=0.0)
+
+
+class LookUpTries:
+    """Counts the failed look-ups of each write of one run.
+
+    Args:
+        limits: how often a write is looked up before it is refused.
+    """
+
+    def __init__(self, limits: TryLimits) -> None:
+        self._limits = limits
+        self._failures: dict[int, int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many writes are to be looked up again."""
+        return len(self._failures)
+
+    def note(self, write: Write, error: CareCloudError) -> float | RowResult:
+        """Note a failure; return the seconds until the next look-up, or the outcome of a write without another one."""
+        times = self._failures.pop(write.id, 0) + 1
+        fault = f"{error.status} {error.exception or ''}".rstrip() if isinstance(error, ServerError) else error.problem
+        if times >= self._limits.of(fault):
+            result = after_a_loss(write, refused(f"the server failed {times} times on its look-up: {fault}"))
+            assert isinstance(result, RowResult)  # noqa: S101  (no plan was given)
+            return result
+        self._failures[write.id] = times
+        return float(min(2.0**times, LONGEST_WAIT))
+
+    def forget(self, write: Write) -> None:
+        """Forget the failures of a write that was looked up."""
+        self._failures.pop(write.id, None)
 
 
 class Sender:
