@@ -364,8 +364,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a mirror removes most members of a segment",
         theme="segments",
         file="bulk/segment_sync.py",
-        right="if len(remove) * 2 > len(before):",
-        wrong="if not before:",
+        right="elif len(remove) * 2 > len(before) and",
+        wrong="elif not before and",
     ),
     Fault(
         name="a resumed run lets a later row write the part of a lost request",
