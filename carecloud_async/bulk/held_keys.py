@@ -14,7 +14,6 @@ from functools import partial
 from typing import Final
 
 import attrs
-from attrs import define, field
 
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claimed, Claims
@@ -27,7 +26,6 @@ __all__ = ["HeldKeys"]
 _REMEMBERED: Final = 10_000
 
 
-@define(kw_only=True)
 class Hold:
     """A key or a record that a row of this run holds.
 
@@ -39,11 +37,12 @@ class Hold:
         is_doubted: whether another run had left it behind when it was claimed.
     """
 
-    row: int | None
-    writes: set[int] = field(factory=set)
-    changed_by: int | None = None
-    is_claimed: bool = True
-    is_doubted: bool = False
+    def __init__(self, row: int | None, *, is_claimed: bool = True) -> None:
+        self.row = row
+        self.writes: set[int] = set()
+        self.changed_by: int | None = None
+        self.is_claimed: bool = is_claimed
+        self.is_doubted: bool = False
 
     def is_free_without(self, ended: Collection[int]) -> bool:
         """Return whether nothing holds it any more when these writes have ended."""
@@ -90,7 +89,7 @@ class HeldKeys:
         """Claim a whole family until the run ends; return whether no other run holds it."""
         claimed = await self._claim([key])
         if not claimed.busy:
-            self._holds[key] = Hold(row=None)
+            self._holds[key] = Hold(None)
         return not claimed.busy
 
     async def let_go_since_sent(self, writes: Sequence[Write]) -> list[Write]:
@@ -124,7 +123,7 @@ class HeldKeys:
             self._free(wanted)
             raise
         for key in wanted.keys() - claimed.busy:
-            hold = self._holds.setdefault(key, Hold(row=wanted[key]))
+            hold = self._holds.setdefault(key, Hold(wanted[key]))
             hold.is_claimed, hold.is_doubted = True, hold.is_doubted or key in claimed.doubted
         ready, others = [], []
         for write in writes:
@@ -166,7 +165,7 @@ class HeldKeys:
 
     def _hold_record(self, record: str, write: Write) -> None:
         self._taken[record] = write.row
-        self._holds.setdefault(record, Hold(row=write.row, is_claimed=False)).changed_by = write.id
+        self._holds.setdefault(record, Hold(write.row, is_claimed=False)).changed_by = write.id
 
     async def claim_records(
         self, decided: Sequence[tuple[Write, RowResult | Plan]], *, let_go: int
@@ -213,7 +212,7 @@ class HeldKeys:
         claimed = await self._claim(new)
         for record, write in wanted.items():
             if record not in claimed.busy:
-                hold = self._holds.setdefault(record, Hold(row=write.row))
+                hold = self._holds.setdefault(record, Hold(write.row))
                 hold.changed_by, hold.is_claimed = write.id, True
         others += [write for write, one in ready if self._is_late(write, one, claimed)]
         late = {write.id for write in others}  # they keep the record in this run, so that no later row overtakes them
@@ -246,7 +245,7 @@ class HeldKeys:
         self.trust(writes)
         for write in writes:
             if write.changed_id is not None:  # an earlier run may have claimed it, and lost its answer
-                hold = self._holds.setdefault(self._claim_of(write, write.changed_id), Hold(row=write.row))
+                hold = self._holds.setdefault(self._claim_of(write, write.changed_id), Hold(write.row))
                 hold.changed_by, hold.is_claimed = hold.changed_by or write.id, True
         parts = {write.id for write in writes if write.kind != RECORD}
         ended, of_writes, free = {write.id for write in writes}, {write.row for write in writes}, []

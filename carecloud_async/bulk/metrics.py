@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import attrs
-
 from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart
@@ -36,7 +34,6 @@ _NOT_WRITTEN: Final = (Outcome.REFUSED.value, Outcome.CONFLICT.value, Outcome.UN
 _WHERE: Final = "FROM writes WHERE part = 0 AND outcome IN (?, ?, ?) AND reasons IS NOT NULL"
 
 
-@attrs.define(kw_only=True)
 class Kept:
     """What a run counts besides the outcomes of its rows, kept in its journal for the run that continues it.
 
@@ -45,13 +42,14 @@ class Kept:
         refused_when_read: rows that were refused before any was sent.
     """
 
-    requests: int = 0
-    retries: int = 0
-    waited: float = 0.0
-    seconds: float = 0.0
-    unprefixed_phones: int = 0
-    repeats: int = 0
-    refused_when_read: int = 0
+    def __init__(self) -> None:
+        self.requests: int = 0
+        self.retries: int = 0
+        self.waited: float = 0.0
+        self.seconds: float = 0.0
+        self.unprefixed_phones: int = 0
+        self.repeats: int = 0
+        self.refused_when_read: int = 0
 
     def warn(self) -> None:
         """Warn of what a run notices in its rows that refuses none of them by itself."""
@@ -118,15 +116,14 @@ class RunMetrics(CallObserver):
     @property
     def to_keep(self) -> dict[str, Any]:
         """What the journal keeps."""
-        return {**attrs.asdict(self.kept), "seconds": self.seconds}
+        return {**vars(self.kept), "seconds": self.seconds}
 
     def resume(self, outcomes: Mapping[str, int], kept: Mapping[str, Any] | None) -> None:
         """Continue the metrics of an earlier run."""
         self.outcomes = Counter({name: count for name, count in outcomes.items() if name})
         self.rows = sum(outcomes.values())
-        if kept is not None:
-            made, self.kept = self.kept.requests, Kept(**kept)
-            self.kept.requests += made
+        for name, value in (kept or {}).items():
+            setattr(self.kept, name, getattr(self.kept, name) + value)
 
     @property
     def now(self) -> float:
