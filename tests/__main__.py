@@ -250,8 +250,6 @@ def main(arguments: list[str]) -> int:
     modes = {(): QUICK, ("--thorough",): THOROUGH, ("--more",): MORE, ("--coverage",): COVERAGE}
     if arguments[:1] == ["--durations"]:
         arguments = ["--seconds", *(arguments[1:] or _NOT_SPARK)]
-    if tuple(arguments) not in modes:
-        return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the steps too, which have groups of their own
     if arguments == ["--coverage"]:
         for old in ROOT.glob(".coverage*"):
@@ -259,6 +257,8 @@ def main(arguments: list[str]) -> int:
     with temporary_folder() if arguments != ["--thorough"] else contextlib.nullcontext() as folder:
         if folder is not None:
             os.environ["TMPDIR"] = folder
+        if tuple(arguments) not in modes:
+            return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
         outcomes = run(modes[tuple(arguments)])
     sys.stdout.write("\n== summary\n")
     for name, outcome, seconds in outcomes:
