@@ -20,9 +20,18 @@ SHARED = TESTS.parents[1] / "shared"
 #: What one worker runs for longest begins first, so that the others do not wait for it at the end.
 _LONGEST = (
     "tests/bulk/test_bulk_kills.py",
+    "tests/benchmarks/",
+    "tests/check/test_check_failed_replies.py",
     "tests/project/",
     "tests/workflows/test_workflow_dossier.py",
     "tests/pipelines/test_dlt.py",
+)
+#: Files whose tests are spread over all workers: one alone would run them for minutes.
+_SPREAD = (
+    "tests/bulk/test_bulk_kills.py",
+    "tests/benchmarks/",
+    "tests/calls/test_call_matrix.py",
+    "tests/check/test_check_failed_replies.py",
 )
 #: Skips that CI lets no test take: it has installed everything.
 _FORBIDDEN = ("is not installed", "could not import", "is not here", "is not running")
@@ -91,6 +100,7 @@ def pytest_collection_finish():
     given(strategies.none())(lambda _: None)()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(700, 10, 100)  # a look at everything is rare: it took a twentieth of the time, and finds little
     gc.enable()
 
 
@@ -101,6 +111,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class OnceScheduling(LoadFileScheduling):
         def _split_scope(self, nodeid):
+            if nodeid.startswith(_SPREAD):
+                return nodeid
             # Tests of the project's own files run together: the syntax trees are made once.
             folder, _, file = nodeid.partition("::")[0].rpartition("/")
             return folder if folder == "tests/project" else f"{folder}/{file}"
