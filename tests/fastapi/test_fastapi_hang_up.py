@@ -8,14 +8,14 @@ import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
-from thorough import examples
+from thorough import is_thorough
 
 from carecloud_async import CareCloud
 from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers, ndjson
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
 BROWSERS = 100
-WAVES = examples(5)
+WAVES = 5 if is_thorough() else 1
 
 
 @pytest.fixture

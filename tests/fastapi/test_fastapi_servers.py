@@ -13,7 +13,7 @@ from thorough import variants
 from carecloud_async.sandbox import Sandbox
 
 CUSTOMERS = 300
-OTHERS = sorted({*COMMANDS} - {"uvicorn", "gunicorn"})
+OTHERS = sorted({*COMMANDS} - {"uvicorn"})
 STREAMS = [("GET", "/export"), ("POST", "/export"), ("GET", "/export_without_dependency"), ("GET", "/pieces")]
 
 
@@ -22,7 +22,7 @@ def sandbox():
     return Sandbox(customers=CUSTOMERS, seed=1)
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "gunicorn", *variants(*OTHERS)])
+@pytest.fixture(scope="module", params=["uvicorn", *variants(*OTHERS)])
 def base(request, sandbox):
     """The address of the application under one of the servers."""
     app = "servers_app:create_app"

@@ -8,13 +8,13 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, Header
-from thorough import examples
+from thorough import is_thorough
 
 from carecloud_async import CareCloud, CustomerSession, LoggedIn, SessionExpiredError
 from carecloud_async.fastapi import carecloud_lifespan, customer_dep, install_error_handlers
 from carecloud_async.sandbox import CUSTOMER_APPLICATION_ID, FIRST_CUSTOMER_EMAIL, Sandbox
 
-SESSIONS = examples(2000)
+SESSIONS = 2000 if is_thorough() else 100
 CONNECTIONS = 20
 
 

@@ -81,8 +81,8 @@ def test_a_stop_under_load(workers, sandbox):
     """`kill -TERM` in the middle of a load: every request that reached a handler was answered with 200."""
     process, base, journal = workers
     sandbox.settings.latency = 0.1
-    paths = [f"/customers/{FIRST_CUSTOMER_ID}?number={number}" for number in range(200)]
-    results = asyncio.run(load(base, paths, at_once=40, stop=lambda: process.send_signal(signal.SIGTERM)))
+    paths = [f"/customers/{FIRST_CUSTOMER_ID}?number={number}" for number in range(100)]
+    results = asyncio.run(load(base, paths, at_once=20, stop=lambda: process.send_signal(signal.SIGTERM)))
     _, errors = process.communicate(timeout=60)
     accepted = {int(line) for line in journal.read_text().split()}
     answered = {number for number, result in results.items() if getattr(result, "status_code", None) == 200}

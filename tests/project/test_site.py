@@ -206,6 +206,7 @@ def built_pages(site):
     return {one.relative_to(site).as_posix(): one.read_text(encoding="utf-8") for one in site.rglob("*.html")}
 
 
+@pytest.mark.thorough
 def test_the_site_builds_without_a_warning(built):
     """Every page and the search are there; no link is dead, and nothing loads from elsewhere."""
     pages = built_pages(built)
@@ -225,12 +226,14 @@ def test_the_site_builds_without_a_warning(built):
         assert word in search
 
 
+@pytest.mark.thorough
 def test_the_reference_shows_every_public_name(built):
     """Each public class, function and operation has an entry on a page, and that page is not too large."""
     assert missing_in(built / "objects.inv") == []
     assert {page: len(html) for page, html in built_pages(built).items() if len(html.encode()) > LARGEST} == {}
 
 
+@pytest.mark.thorough
 def test_a_page_of_the_reference_begins_with_its_methods(built):
     """Customers: a line for each method, then the methods; fields are a table, without labels of Python."""
     text = (built / "reference/customers.md").read_text(encoding="utf-8")
@@ -248,6 +251,7 @@ def test_a_page_of_the_reference_begins_with_its_methods(built):
         assert f'id="{internal}"' not in everything
 
 
+@pytest.mark.thorough
 def test_a_family_stands_before_the_parts_of_its_records(built):
     """A page begins with the methods of a family, `client.events`, and not with those of a part of its records."""
     for page in sorted((built / "reference").glob("*.md")):
@@ -257,6 +261,7 @@ def test_a_family_stands_before_the_parts_of_its_records(built):
             assert parent not in calls[number:] or call == parent, page.name
 
 
+@pytest.mark.thorough
 def test_a_method_shows_who_may_call_it_and_a_call_with_its_answer(built):
     """Beside a method stand its identities, and a call that the sandbox answered when the site was built."""
     text = (built / "reference/cards.md").read_text(encoding="utf-8")
@@ -272,12 +277,14 @@ def test_a_method_shows_who_may_call_it_and_a_call_with_its_answer(built):
         assert [one.splitlines()[0] for one in operations if "May be called by" not in one] == [], page.name
 
 
+@pytest.mark.thorough
 def test_nearly_every_operation_has_a_sample(built):
     """Only logins, operations of the Customer API, and calls that need what another call made are without one."""
     shown = [html.count("A call and its answer") for html in built_pages(built).values()]
     assert sum(shown) >= 295
 
 
+@pytest.mark.thorough
 def test_methods_and_defaults_are_where_readers_look(built):
     """Methods are in the table of contents, and settings show their defaults."""
     html = (built / "reference/cards.html").read_text(encoding="utf-8")
@@ -287,6 +294,7 @@ def test_methods_and_defaults_are_where_readers_look(built):
     assert re.search(r"\| `attempts` \| `int` \| `\d+` \|", client)
 
 
+@pytest.mark.thorough
 def test_the_search_knows_methods_by_their_whole_names(built):
     """A method of a family is found as `vouchers.list`, a record as `models.Voucher`, a guide by its title."""
     items = json.loads((built / "search.json").read_text(encoding="utf-8"))["items"]
@@ -296,6 +304,7 @@ def test_the_search_knows_methods_by_their_whole_names(built):
     assert titles["changes.html"] == "Changes and deleted records of any list"
 
 
+@pytest.mark.thorough
 def test_each_page_has_the_version_and_the_address_of_the_package(built):
     """Each page has the package's version and address, from its metadata, in the header and at the foot."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
@@ -309,6 +318,7 @@ def test_each_page_has_the_version_and_the_address_of_the_package(built):
     assert f"# Version: {__version__}\n".encode() in (built / "objects.inv").read_bytes()
 
 
+@pytest.mark.thorough
 def test_the_reference_shows_no_internals(built):
     """Constants are shown by their values, and nothing leads through the source or takes what only the package has."""
     text = "".join((built / "reference" / page).read_text(encoding="utf-8") for page in ("client.md", "outbox.md"))
@@ -319,6 +329,7 @@ def test_the_reference_shows_no_internals(built):
         assert internal not in text
 
 
+@pytest.mark.thorough
 def test_samples_fit_the_page(built):
     """No line of a sample's call is wider than the page at 1,400 pixels."""
     for path in (built / "reference").glob("*.md"):
@@ -329,6 +340,7 @@ def test_samples_fit_the_page(built):
         assert max(map(len, lines), default=0) <= 110, path.name
 
 
+@pytest.mark.thorough
 def test_each_page_is_markdown_beside_its_html(built):
     """`page.md` is beside `page.html`, which names it; its links lead to Markdown, and no link is dead."""
     pages = {one.relative_to(built).as_posix(): one.read_text(encoding="utf-8") for one in built.rglob("*.md")}
@@ -347,6 +359,7 @@ def test_each_page_is_markdown_beside_its_html(built):
             assert not anchor or anchor in known, (page, link)
 
 
+@pytest.mark.thorough
 def test_the_index_for_machines_is_complete(built):
     """`llms.txt` has each page of the navigation with a sentence, `llms-full.txt` the text of all."""
     index = (built / "llms.txt").read_text(encoding="utf-8")
