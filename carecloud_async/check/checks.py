@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from carecloud_async._base import codec
 from carecloud_async._base.runtime.secret_text import secret_text
@@ -12,8 +12,12 @@ from carecloud_async.errors import AuthenticationError, NotFoundError, Permissio
 from carecloud_async.resources.declare import declared
 
 if TYPE_CHECKING:
+    from carecloud_async._base.project import Project
+    from carecloud_async._calls.auth.provider import AuthProvider
     from carecloud_async._calls.auth.token import LoggedIn
     from carecloud_async._calls.call.caller import Caller
+    from carecloud_async._calls.call.retry import RetryPolicy
+    from carecloud_async._calls.http.timeout import Timeout
     from carecloud_async.check.report import ProjectCheck
 
 __all__ = ["Checks"]
@@ -25,8 +29,21 @@ class Checked(Protocol):
     @property
     def _caller(self) -> Caller: ...
 
+    @property
+    def project(self) -> Project:
+        """The project."""
+        ...
+
     async def login(self) -> LoggedIn:
         """Log in now; see `CareCloud.login`."""
+        ...
+
+    def acting_as(self, auth: AuthProvider) -> Any:
+        """Return a view with another identity."""
+        ...
+
+    def with_options(self, *, timeout: Timeout, retry: RetryPolicy) -> Any:
+        """Return a view with other options."""
         ...
 
 
@@ -71,8 +88,10 @@ class Checks:
             WrongEventLoopError: the client belongs to another event loop.
             ConfigurationError: `seconds` is not a number above 0.
         """
-        from carecloud_async.check.run import run_check  # most programs never ask for it
+        from carecloud_async.check.look import Look  # most programs never ask for it
+        from carecloud_async.check.run import run_check
 
         require_number("seconds", seconds)
-        self._caller.context.check()
-        return await run_check(self._caller, self.login, seconds=seconds)
+        context, tokens = self._caller.context, cast("Any", self._caller.tokens)  # a client has an identity
+        context.check()
+        return await run_check(Look(self, context=context, provider=tokens.provider, seconds=seconds))

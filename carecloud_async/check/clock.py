@@ -1,4 +1,4 @@
-"""Findings about the server's clock, and about the time zone of its timestamps.
+"""Probes of the server's clock, and of the zone and the form of its timestamps.
 
 Nothing in the API says the zone. What shows it is a timestamp whose true moment is known: a change of a few minutes
 ago, the login that the check made itself, and, where tokens live the usual seven hours, the end of a token.
@@ -6,192 +6,165 @@ ago, the login that the check made itself, and, where tokens live the usual seve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from carecloud_async._base.codec.fields import api_names
+from carecloud_async._calls.auth.token import DEFAULT_LIFETIME, valid_to_utc
+from carecloud_async._lists.export.reading.times import FIELD, NoTime, parse_time
+from carecloud_async.check.look import Look, NotSeen
+from carecloud_async.check.probe import Verdict, bad, probe, warn
+from carecloud_async.resources.lookup.by_name import list_model
 
-from carecloud_async._calls.auth.token import DEFAULT_LIFETIME
-from carecloud_async._lists.export.reading.times import CLOCK_SLACK, FRESH, ZoneFit
-from carecloud_async.check.change_times import DECIDE
-from carecloud_async.check.probe import Probe, ServerTime
-from carecloud_async.check.report import CheckFinding, good, not_known, problem, warning
+__all__ = ["change_forms", "change_zone", "clock", "timezone"]
 
-__all__ = ["ZoneEvidence", "clock_findings", "server_now"]
-
-#: Differences that a slow answer and whole seconds explain.
+#: Differences that a slow answer and whole seconds explain, and above which a clock is set wrong (seconds).
 _NOISE: Final = 30.0
-#: A clock that is off by more is set wrong.
 _WRONG: Final = 300.0
-#: Zones differ by whole steps of this length; the few that differ by quarters cannot be recognised.
+#: The most by which the clocks of one installation differ; how recent a change must be to show the zone.
+_SLACK: Final = timedelta(minutes=2)
+_FRESH: Final = timedelta(minutes=10)
+#: Zones differ by whole steps of this length. A change that is ahead by more than zones differ is a mistake.
 _STEP: Final = timedelta(minutes=30)
-_NO_TIME: Final = timedelta()
+_MOST_SHIFT: Final = timedelta(hours=26)
+_ZERO: Final = timedelta()
 _USUAL_LIFE: Final = timedelta(seconds=DEFAULT_LIFETIME)
 #: Settings of the life of a token that are as usual as a zone that is set wrong (hours).
-_OTHER_LIVES: Final = frozenset({1, 2, 4, 8, 12, 24})
-
-_ZONE_MEANS: Final = (
-    "every timestamp is read in this zone: changed_since, marks of exports and the end of tokens shift with it"
+_OTHER_LIVES: Final = {1, 2, 4, 8, 12, 24}
+#: The lists that change most often in a project that is in use.
+_OFTEN_CHANGED: Final = ("customers", "purchases")
+_NOTHING: Final = "no time in any record"
+_DECIDE: Final = (
+    "to decide it yourself, change a record in CareCloud and run the check again within ten minutes: it compares the "
+    "time of that change with the server's clock"
 )
-_ZONE_FIX: Final = "ask the administrator for the project's zone, and set timezone= (CARECLOUD_TIMEZONE) to it"
 
 
-def clock_findings(probe: Probe) -> Iterable[CheckFinding]:
-    """Yield what the `Date` of the answers shows."""
-    if not probe.times:
-        yield warning(
-            "clock",
-            "no answer has a usable Date header",
-            "how long a token lives cannot be measured: 7 hours are assumed; marks of changed-since exports rest on "
-            "this host's clock",
-            "keep this host's clock right (NTP); let the proxy or web server pass the Date header",
-        )
-        return
-    offsets = sorted(_offset(one) for one in probe.times)
-    offset = offsets[len(offsets) // 2]
-    seen = f"the server's Date is {_words(offset)} this host's clock"
-    meaning = (
-        "tokens and marks of exports go by the server's clock, and stay right if it is the host's that is wrong; "
-        "timestamps that your code writes (purchases, events) go by the host's"
-    )
-    fix = "set this host's clock by NTP; if it is right, tell the project's administrator"
-    if abs(offset) > _WRONG:
-        yield problem("clock", seen, meaning, fix)
-    elif abs(offset) > _NOISE:
-        yield warning("clock", seen, meaning, fix)
-    elif offsets[-1] - offsets[0] > 2 * _NOISE:
-        yield warning(
-            "clock",
-            f"the Date of the answers differs by {offsets[-1] - offsets[0]:.0f} seconds between answers",
-            "several servers answer whose clocks differ: changed-since exports may miss changes at the edges",
-            "tell the project's administrator; let changed-since runs overlap",
-        )
-    else:
-        yield good("clock", "the server's Date and this host's clock agree", "token lives are measured right")
-    if probe.undated:
-        yield warning(
-            "clock",
-            f"{probe.undated} of {probe.undated + len(probe.times)} answers have no usable Date header",
-            "where a login's answer has none, its token is taken to live 7 hours",
-            "let the proxy or web server pass the Date header",
-        )
+@probe(
+    "clock",
+    means="tokens and the marks of exports go by the server's Date, the timestamps of your code by the host's clock",
+    fix="set this host's clock by NTP; let the proxy pass the Date header; else tell the project's administrator",
+)
+async def clock(look: Look) -> Verdict:
+    """`Date` is there and right."""
+    dates, undated = look.traffic.dates, look.traffic.undated
+    if not dates:
+        return warn("no answer has a usable Date header: tokens are taken to live 7 hours") if undated else None
+    offset = median((date - host.replace(microsecond=0)).total_seconds() for date, host in dates)
+    amount = f"{abs(offset):.0f} seconds" if abs(offset) < _WRONG else f"{abs(offset) / 60:.0f} minutes"
+    seen = f"the server's Date is {amount} {'ahead of' if offset > 0 else 'behind'} this host's clock"
+    if abs(offset) > _NOISE:
+        return bad(seen) if abs(offset) > _WRONG else warn(seen)
+    if undated:
+        return warn(f"{undated} answers have no usable Date header")
+    return "the server's Date and this host's clock agree"
 
 
-def _offset(one: ServerTime) -> float:
-    return (one.date - one.host.replace(microsecond=0)).total_seconds()
+@probe(
+    "timezone",
+    means="every timestamp is read in this zone: changed_since, marks of exports and the end of tokens shift with it",
+    fix=f"ask for the project's zone, and set timezone= to it; if tokens live that long here, it is right; {_DECIDE}",
+)
+async def timezone(look: Look) -> Verdict:
+    """`timezone=` is the project's zone."""
+    now, name = look.traffic.now, look.client.project.timezone.key
+    login, life, change = _second_login(look), look.token_life, _latest_change(look)
+    shift = None if login is None else _shift(login - now)
+    token_shift = None if life is None else _shift(life - _USUAL_LIFE)
+    if shift:
+        return bad(f"read as {name}, the login of a moment ago is {_hours(shift)}")
+    if change > now + _SLACK:
+        seen = f"read as {name}, records changed {_hours(change - now)}"
+        return bad(seen) if token_shift != _ZERO else warn(f"{seen}, though the end of the token fits")
+    if shift == _ZERO or change > now - _FRESH or token_shift == _ZERO:
+        return f"the latest login, change or end of a token fits {name} and the server's clock"
+    if token_shift is None:
+        return None
+    seen = f"read as {name}, the end of the token is {_hours(token_shift)} if tokens live the usual 7 hours"
+    if now - _FRESH <= change - token_shift <= now + _SLACK:
+        return bad(f"{seen}; so is the latest change if it is of a moment ago")
+    return warn(seen) if (_USUAL_LIFE + token_shift) / timedelta(hours=1) in _OTHER_LIVES else bad(seen)
 
 
-def _words(offset: float) -> str:
-    size = abs(offset)
-    if size < 120:
-        amount = f"{size:.0f} seconds"
-    else:
-        amount = f"{size / 60:.0f} minutes" if size < 7200 else f"{size / 3600:.1f} hours"
-    return f"{amount} {'ahead of' if offset > 0 else 'behind'}"
+def _second_login(look: Look) -> datetime | None:
+    """Return the time of the second login; `None` if its answer says the same as that of the first one."""
+    first, second = (one.user.last_login if one and one.user else None for one in (look.logged_in, look.second_login))
+    return None if first == second else valid_to_utc(second, zone=look.client.project.timezone, after=None)
 
 
-def server_now(probe: Probe) -> datetime:
-    """Return the server's clock as the last answer showed it, or this host's."""
-    host = datetime.fromtimestamp(probe.caller.context.clock.time(), UTC)
-    return probe.times[-1].date if probe.times else host
+def _shift(difference: timedelta) -> timedelta | None:
+    """Return the difference as one between two zones; `None` if no zone explains it."""
+    shift = round(difference / _STEP) * _STEP
+    return shift if abs(difference - shift) <= _SLACK and abs(shift) <= timedelta(hours=14) else None
 
 
-@frozen(kw_only=True)
-class ZoneEvidence:
-    """What timestamps show of the project's zone.
-
-    Attributes:
-        zone: the zone that the client was given.
-        now: the server's clock, in UTC.
-        newest: the latest change of a record, read in that zone, in UTC.
-        fit: what the latest changes show.
-        login: the time of a login that the check made a moment ago, read in that zone.
-        valid_to: the end of the token, read in that zone.
-        date: the server's clock at the login.
-    """
-
-    zone: ZoneInfo
-    now: datetime
-    newest: datetime | None
-    fit: ZoneFit
-    login: datetime | None = None
-    valid_to: datetime | None = None
-    date: datetime | None = None
-
-    def finding(self) -> CheckFinding:
-        """Return whether the server's timestamps fit the zone."""
-        name, life = self.zone.key, self._life()
-        if self.fit is ZoneFit.AHEAD and self.newest is not None:
-            return self._ahead(f"records changed {_hours(self.newest - self.now)} after the server's now")
-        if life is not None and life <= _NO_TIME:
-            return self._wrong("the token ends before it begins")
-        login_shift = None if self.login is None else self._shift(self.login - self.now, within=CLOCK_SLACK)
-        if login_shift:
-            return self._wrong(
-                f"the login of a moment ago is {_hours(abs(login_shift))} away", ahead=login_shift > _NO_TIME
-            )
-        if self.login is not None and abs(self.login - self.now) <= CLOCK_SLACK:
-            return good("timezone", f"the time of the login fits {name} and the server's clock", _ZONE_MEANS)
-        if self.fit is ZoneFit.SHOWN:
-            return good("timezone", f"the latest change fits {name} and the server's clock", _ZONE_MEANS)
-        shift = None if life is None else self._shift(life - _USUAL_LIFE, within=CLOCK_SLACK)
-        if life is None or shift is None:
-            return not_known(
-                "timezone",
-                f"nothing seen speaks against {name}, and nothing shows it",
-                _ZONE_MEANS,
-                f"{_ZONE_FIX}; {DECIDE}",
-            )
-        if not shift:
-            return good("timezone", f"the end of the token fits {name} and the server's clock", _ZONE_MEANS)
-        return self._by_token(life, shift)
-
-    def _ahead(self, seen: str) -> CheckFinding:
-        """Return the finding on changes in the future: a wrong zone, or single records, if the end of a token fits."""
-        life = self._life()
-        if life is None or abs(life - _USUAL_LIFE) > CLOCK_SLACK:
-            return self._wrong(seen, ahead=True)
-        return warning(
-            "timezone",
-            f"{seen}, read as {self.zone.key}, though the end of the token fits it",
-            "changes are written in another zone than tokens, or some records have a wrong time: exports by change "
-            "hand out more records than have changed",
-            f"ask the administrator in which zone changes are written; {DECIDE}",
-        )
-
-    def _by_token(self, life: timedelta, shift: timedelta) -> CheckFinding:
-        """Return the finding on a token that lives 7 hours in another zone than this one."""
-        seen = (
-            f"read as {self.zone.key} a token lives {_hours(life)}; if it lives the usual 7 hours, the project's zone "
-            f"is {_hours(abs(shift))} {'ahead of' if shift > _NO_TIME else 'behind'} {self.zone.key}"
-        )
-        gap = None if self.newest is None else self.now - self.newest + shift
-        if gap is not None and _NO_TIME <= gap + CLOCK_SLACK <= FRESH + CLOCK_SLACK:
-            return problem(
-                "timezone", f"{seen}, where the latest change would be of a moment ago", _ZONE_MEANS, _ZONE_FIX
-            )
-        level = warning if (_USUAL_LIFE + shift) / timedelta(hours=1) in _OTHER_LIVES else problem
-        return level(
-            "timezone", seen, _ZONE_MEANS, f"{_ZONE_FIX}; if tokens live that long here, the zone is right; {DECIDE}"
-        )
-
-    def _life(self) -> timedelta | None:
-        return None if self.valid_to is None or self.date is None else self.valid_to - self.date
-
-    def _shift(self, difference: timedelta, *, within: timedelta) -> timedelta | None:
-        """Return the difference as one between this zone and another; `None` if no zone explains it."""
-        steps = round(difference / _STEP)
-        if abs(difference - steps * _STEP) > within:
-            return None
-        there = (self.now.astimezone(self.zone).utcoffset() or timedelta()) + steps * _STEP
-        return steps * _STEP if timedelta(hours=-12) <= there <= timedelta(hours=14) else None
-
-    def _wrong(self, seen: str, *, ahead: bool | None = None) -> CheckFinding:
-        which = "" if ahead is None else f": the project's clock is {'ahead of' if ahead else 'behind'} this zone's"
-        return problem("timezone", f"{seen}, read as {self.zone.key}{which}", _ZONE_MEANS, _ZONE_FIX)
+def _hours(shift: timedelta) -> str:
+    return f"{abs(shift) / timedelta(hours=1):.1f} hours {'ahead' if shift > _ZERO else 'behind'}"
 
 
-def _hours(time: timedelta) -> str:
-    return f"{time / timedelta(hours=1):.1f} hours"
+@probe(
+    "change_times",
+    means="changed_since, state= and changes go by these times; a record without one is taken each time",
+    fix="report the form of the field (not its values); use state= rather than changed_since=, or export whole lists",
+    twice=True,
+)
+async def change_forms(look: Look) -> Verdict:
+    """`last_change` is a time without an offset."""
+    for family in look.families:
+        if family.name in _OFTEN_CHANGED and family.items and family is not look.target:
+            await look.page(family.name, count=5, sort_field=FIELD, sort_direction="DESC")
+    forms: dict[str, set[str]] = {}
+    for name, when in _changes(look):
+        forms.setdefault("" if isinstance(when, datetime) else when, set()).add(name)
+    if not forms:
+        raise NotSeen(f"no record with {FIELD} was seen")
+    timed = forms.pop("", set())
+    # Records without a time are usual: odd is a list that has nothing else. (server_model.md, A: untidy values)
+    odd = {form: names - timed if form == _NOTHING else names for form, names in forms.items()}
+    listed = "; ".join(f"{form} ({', '.join(sorted(names))})" for form, names in odd.items() if names)
+    if listed:
+        return warn(f"{FIELD} is not a local time such as 2026-11-24 12:00:00: {listed}")
+    return f"every {FIELD} of {len(timed)} lists can be read"
+
+
+@probe(
+    "change_times",
+    means="until a change of the last minutes shows their zone, marks of exports lie earlier by its distance to UTC",
+    fix=_DECIDE,
+)
+async def change_zone(look: Look) -> Verdict:
+    """`last_change` is local to the project."""
+    zone, now, change = look.client.project.timezone, look.traffic.now, _latest_change(look)
+    lag = now.astimezone(zone).utcoffset() or _ZERO
+    if now - _FRESH < change <= now + _SLACK:
+        return f"the latest change fits {zone.key} and the server's clock"
+    if lag > _ZERO and now - _FRESH < change + lag <= now + _SLACK:
+        return warn(f"the latest change is of a moment ago if it is written in UTC, not in {zone.key}")
+    raise NotSeen(f"no change of the last minutes was seen: nothing shows that {FIELD} is written in {zone.key}")
+
+
+def _changes(look: Look) -> Iterator[tuple[str, datetime | str]]:
+    """Yield the time of each change, aware, with the name of its list; or in words what stands in its place."""
+    names = {family.name for family in look.families}
+    for reply in look.replies:
+        if reply.name in names and FIELD in api_names(list_model(reply.operation)).values():
+            yield from ((reply.name, _moment(look, record.get(FIELD))) for record in reply.items)
+
+
+def _moment(look: Look, value: object) -> datetime | str:
+    zone, time = look.client.project.timezone, parse_time(value)
+    with contextlib.suppress(OverflowError):
+        if isinstance(time, datetime):
+            aware = time.replace(tzinfo=zone) if time.tzinfo is None else time
+            return aware if aware.utcoffset() == aware.astimezone(zone).utcoffset() else "times with another offset"
+    return _NOTHING if time is NoTime.BLANK else "numbers, or texts in another form"
+
+
+def _latest_change(look: Look) -> datetime:
+    """Return the latest change in UTC that is a fact, or that a wrong zone puts into the future."""
+    moments = [when.astimezone(UTC) for _, when in _changes(look) if isinstance(when, datetime)]
+    latest = look.traffic.now + _MOST_SHIFT
+    return max([datetime.fromtimestamp(0, UTC), *(one for one in moments if one <= latest)])

@@ -122,23 +122,3 @@ class ProjectCheck:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def good(name: str, seen: str, meaning: str) -> CheckFinding:
-    """Return a finding that an assumption holds."""
-    return CheckFinding(name=name, status=CheckStatus.OK, seen=seen, meaning=meaning)
-
-
-def warning(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
-    """Return a finding that something works with a cost or a doubt."""
-    return CheckFinding(name=name, status=CheckStatus.WARNING, seen=seen, meaning=meaning, fix=fix)
-
-
-def problem(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
-    """Return a finding that results would be wrong or missing."""
-    return CheckFinding(name=name, status=CheckStatus.PROBLEM, seen=seen, meaning=meaning, fix=fix)
-
-
-def not_known(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
-    """Return a finding that nothing shows whether an assumption holds."""
-    return CheckFinding(name=name, status=CheckStatus.NOT_KNOWN, seen=seen, meaning=meaning, fix=fix)

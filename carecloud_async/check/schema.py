@@ -1,187 +1,125 @@
-"""Fields and values in records that the models do not know; nothing of the records themselves is stored."""
+"""Probes of fields, values and text that the models do not know; nothing of the records themselves is stored."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from enum import Enum
 from functools import cache
 from typing import Any, Final
 
 from carecloud_async import models
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model
-from carecloud_async.check.replies import Record, Reply
-from carecloud_async.check.report import CheckFinding, good, problem, warning
-from carecloud_async.models.base import Model
+from carecloud_async.check.look import Look, NotSeen, Record
+from carecloud_async.check.probe import Verdict, bad, probe, warn
+from carecloud_async.models.field_docs import documented_fields
+from carecloud_async.resources.lookup.by_name import list_model
 
-__all__ = ["FIELDS", "Schema", "known_values"]
-
-#: The fields of each enum, by class name. Fields whose descriptions and examples disagree are left out.
-FIELDS: Final[Mapping[str, str]] = {
-    "AgreementValue": """
-        Agreement.agreement_gtc Agreement.agreement_marketing_communication Agreement.agreement_profiling
-        Consent.consent_value CustomAgreement.agreement_value
-    """,
-    "BlockableState": """
-        BookingStatus.state BookingTicket.state CampaignProduct.state Card.state StamperCard.state TimeSlot.state
-    """,
-    "ChannelNumber": "Message.communication_channel_id MessageTemplate.communication_channel_id",
-    "CustomerState": "Customer.state",
-    "DiscountValueType": "CampaignProduct.value_type_id",
-    "EntranceState": "Entrance.state",
-    "EntranceType": "Entrance.entrance_type_id",
-    "Gender": "PersonalInformation.gender",
-    "MessageStatus": "Message.status",
-    "MessageTemplateGroup": "MessageTemplate.message_template_group_id",
-    "PosSystem": "Entrance.pos_id",
-    "RecordState": """
-        Audience.state Booking.state BookingItem.state Campaign.state Country.state Credit.state
-        CustomerEngagementSetup.state CustomerRelationType.state CustomerSource.state Event.state EventGroup.state
-        EventType.state ExternalApplication.state Language.state Partner.state Point.state PointReservation.state
-        Product.state ProductGroup.state ProductReservation.state ProductReservationPrice.state
-        ProductReservationSource.state Property.state PropertyItem.state Recommendation.state RelatedCustomer.state
-        Reward.state StamperCampaign.state StamperStamp.state StatusRecord.state Store.state Tag.state Task.state
-        TaskComment.state TaskState.state TaskType.state Voucher.state
-    """,
-    "RelationTarget": "RewardProductRelationBonus.related_to RewardProductRelationCondition.related_to",
-    "ReservationState": "ProductReservation.actual_state",
-    "RewardGroup": "Reward.reward_group",
-    "TaskPriority": "Task.task_priority",
-    "UploadMethod": "Attachment.upload_method",
-    "Visibility": "Store.visibility_for_customer",
-}
-
-
-@cache
-def known_values() -> Mapping[str, frozenset[str]]:
-    """Return the known values as text, by class and field such as `Customer.state`."""
-    return {
-        name: frozenset(str(member.value) for member in getattr(models, enum))
-        for enum, names in FIELDS.items()
-        for name in names.split()
-    }
-
-
-@cache
-def _fields_of(into: type) -> Mapping[str, tuple[frozenset[str] | None, type | None]]:
-    """Return the known values of each field of a model, and the model of the objects within, by its name in the API."""
-    known, types = known_values(), core_types(into)
-    return {
-        api: (known.get(f"{into.__name__}.{name}"), _model_within(types[api])) for name, api in api_names(into).items()
-    }
-
-
-def _model_within(core: Any) -> Any:
-    if core is None or is_model(core):
-        return core
-    return _model_within(core_type(element_type(core)))
-
+__all__ = ["text", "unknown_fields", "unknown_values"]
 
 #: Keys that are shown: words, like the API's field names. An id or a person's name as a key is hidden.
-_WORDS: Final = re.compile(r"[a-z]{1,20}(_[a-z0-9]{1,20}){0,7}")
-_DIGITS: Final = re.compile(r"[0-9]{3}")
+_WORDS: Final = re.compile(r"(?!.*[0-9]{3})[a-z]{1,20}(_[a-z0-9]{1,20}){0,7}")
+_NAMES: Final = re.compile(r"`(\w+)`")
+#: Fields whose descriptions and examples disagree about the values.
+_DISPUTED: Final = {"Status.qualification_type", "Voucher.reward_group"}
 _MOST_SHOWN: Final = 20
 #: The records of a page that are looked at.
 _MOST_RECORDS: Final = 200
 
 
-class Schema:
-    """What the records of all pages had that the models do not know."""
-
-    def __init__(self) -> None:
-        self.fields: set[str] = set()
-        self.values: set[str] = set()
-        self.damaged: set[str] = set()
-        self.lists: int = 0
-
-    def look(self, name: str, page: Reply, into: type[Model]) -> None:
-        """Look at the records of a page.
-
-        Args:
-            name: the name of the list.
-            into: the model of a record.
-        """
-        for record in page.records[:_MOST_RECORDS]:
-            self._object(record, into, name)
-        self.lists += bool(page.records)
-        if page.is_damaged:
-            self.damaged.add(name)
-
-    def _object(self, value: Record, into: type, path: str) -> None:
-        fields = _fields_of(into)
-        for key, one in value.items():
-            if key not in fields:
-                self.fields.add(f"{path}.{_shown(key)}")
-                continue
-            allowed, inner = fields[key]
-            if allowed is not None and any(item not in allowed for item in _scalars(one)):
-                self.values.add(f"{path}.{key}")
-            if inner is not None:
-                self._inner(one, inner, f"{path}.{key}")
-
-    def _inner(self, value: object, into: type, path: str) -> None:
-        if isinstance(value, dict):
-            self._object(value, into, path)
-        elif isinstance(value, list):
-            for one in value:
-                self._inner(one, into, path)
-
-    def findings(self) -> list[CheckFinding]:
-        """Return the findings."""
-        if not self.lists:
-            return []
-        found = []
-        if self.damaged:
-            found.append(
-                problem(
-                    "text",
-                    f"the text of {_listed(self.damaged)} is not UTF-8",
-                    "characters that cannot be read become U+FFFD, in reads and in exports",
-                    "tell the project's administrator: the API sends UTF-8",
-                )
-            )
-        if self.fields:
-            found.append(
-                warning(
-                    "unknown_fields",
-                    f"the models do not know {_listed(self.fields)}",
-                    "reads leave these fields out; JSON Lines exports keep them, Parquet has them in unknown_fields; "
-                    "update() sends them back unchanged, a plain replace would delete them",
-                    "update carecloud-async, and report the fields' names; read them with client.request or .raw()",
-                )
-            )
-        else:
-            found.append(
-                good("unknown_fields", f"the models know every field of {self.lists} lists", "nothing is lost")
-            )
-        if self.values:
-            found.append(
-                warning(
-                    "unknown_values",
-                    f"the enums do not know some values of {_listed(self.values)}",
-                    "reads and exports give such a value as it is; code that compares with the enum must not fail",
-                    "handle other values as unknown, update carecloud-async, and report the fields' names",
-                )
-            )
-        else:
-            found.append(
-                good("unknown_values", f"the enums know every value of {self.lists} lists", "members can be compared")
-            )
-        return found
+@cache
+def _fields_of(into: type) -> Mapping[str, tuple[frozenset[str] | None, Any]]:
+    """Return the known values of each field of a model, and the model of the objects within, by its name in the API."""
+    docs, types = documented_fields(into), core_types(into)
+    return {
+        api: (None if f"{into.__name__}.{name}" in _DISPUTED else _values(docs.get(name, "")), _inner(types[api]))
+        for name, api in api_names(into).items()
+    }
 
 
-def _scalars(value: object) -> Iterable[str]:
-    """Return the values of a field as text; null, an empty text and an object say nothing."""
-    values = value if isinstance(value, list) else [value]
-    return [
-        str(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool) and one != ""
-    ]
+def _values(doc: str) -> frozenset[str] | None:
+    """Return the known values of a field as text, by the enum that its description names."""
+    named = (getattr(models, name, None) for name in _NAMES.findall(doc))
+    enum = next((one for one in named if isinstance(one, type) and issubclass(one, Enum)), None)
+    return None if enum is None else frozenset(str(member.value) for member in enum)
 
 
-def _shown(key: str) -> str:
-    return key if _WORDS.fullmatch(key) and not _DIGITS.search(key) else "(a name that is not shown)"
+def _inner(core: Any) -> Any:
+    return core if core is None or is_model(core) else _inner(core_type(element_type(core)))
+
+
+def _unknown(record: Record, into: type, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the places of what a model does not know, each with its kind."""
+    fields = _fields_of(into)
+    for key, value in record.items():
+        values = value if isinstance(value, list) else [value]
+        if key not in fields:
+            yield "field", f"{path}.{key if _WORDS.fullmatch(key) else '(a name that is not shown)'}"
+            continue
+        allowed, inner = fields[key]
+        scalars = (one for one in values if one not in (None, "") and not isinstance(one, bool | dict | list))
+        if allowed is not None and any(str(one) not in allowed for one in scalars):
+            yield "value", f"{path}.{key}"
+        for one in values:
+            if inner is not None and isinstance(one, dict):
+                yield from _unknown(one, inner, f"{path}.{key}")
+
+
+def _places(look: Look) -> tuple[int, Mapping[str, str]]:
+    """Return the number of lists, and the places of unknown fields and values, and of damaged text, by their kind.
+
+    Raises:
+        NotSeen: there is no record.
+    """
+    names = {family.name for family in look.families}
+    pages = [one for one in look.replies if one.items and one.name in names]
+    if not pages:
+        raise NotSeen("no record was seen")
+    places: dict[str, set[str]] = {"text": {one.name for one in pages if "\ufffd" in str(one.items)}}
+    for page in pages:
+        for record in page.items[:_MOST_RECORDS]:
+            for kind, place in _unknown(record, list_model(page.operation), page.name):
+                places.setdefault(kind, set()).add(place)
+    return len({one.name for one in pages}), {kind: _listed(some) for kind, some in places.items()}
 
 
 def _listed(names: set[str]) -> str:
-    shown = sorted(names)[:_MOST_SHOWN]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    more = len(names) - _MOST_SHOWN
+    return ", ".join(sorted(names)[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+@probe(
+    "text",
+    means="characters that cannot be read become U+FFFD, in reads and in exports",
+    fix="tell the project's administrator: the API sends UTF-8",
+)
+async def text(look: Look) -> Verdict:
+    """Texts are UTF-8."""
+    lists, places = _places(look)
+    return bad(f"characters are lost in {places['text']}") if places["text"] else f"the text of {lists} lists is UTF-8"
+
+
+@probe(
+    "unknown_fields",
+    means="reads leave unknown fields out; JSON Lines exports keep them, Parquet has them in unknown_fields; update() "
+    "sends them back unchanged, a plain replace would delete them",
+    fix="update carecloud-async, and report the fields' names; read them with client.request or .raw()",
+)
+async def unknown_fields(look: Look) -> Verdict:
+    """The models know all fields."""
+    lists, places = _places(look)
+    unknown = places.get("field")
+    return warn(f"the models do not know {unknown}") if unknown else f"the models know every field of {lists} lists"
+
+
+@probe(
+    "unknown_values",
+    means="reads and exports give an unknown value as it is; code that compares with the enum must not fail",
+    fix="handle other values as unknown, update carecloud-async, and report the fields' names",
+)
+async def unknown_values(look: Look) -> Verdict:
+    """The enums know all values."""
+    lists, places = _places(look)
+    unknown = places.get("value")
+    seen = f"some values of {unknown}" if unknown else f"every value of {lists} lists"
+    return warn(f"the enums do not know {seen}") if unknown else f"the enums know {seen}"

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["RecordDoc", "with_field_docs"]
+__all__ = ["RecordDoc", "documented_fields", "with_field_docs"]
 
 C = TypeVar("C", bound=type)
 
@@ -33,7 +33,7 @@ class RecordDoc:
 
     def __get__(self, _: object, owner: type) -> str:
         fields: Any = attrs.fields(owner) if attrs.has(owner) else ()
-        documented = _documented(owner)
+        documented = documented_fields(owner)
         lines = [
             f"{field.name}: {documented[field.name]}{' Read-only.' if field.metadata.get('read_only') else ''}"
             for field in fields
@@ -49,10 +49,10 @@ def with_field_docs(cls: C) -> C:
     return cls
 
 
-def _documented(cls: type) -> dict[str, str]:
+def documented_fields(cls: type) -> dict[str, str]:
     """Return the meaning of each field; an input's is that of the record that it becomes."""
     reads = getattr(cls, "reads", None)
-    found = _documented(reads) if reads is not None else {}
+    found = documented_fields(reads) if reads is not None else {}
     for one in reversed(cls.__mro__):
         found |= _of_module(one.__module__).get(one.__qualname__, {})
     return found

@@ -129,7 +129,7 @@ async def test_a_server_that_stops_in_the_middle_accuses_nothing(answer):
     stopped = once(lists, (NO_EVIDENCE | REFUSALS)[answer], after=26, times=1000)
     found = await said(stopped)
     assert not {one.partition(" ")[2] for one in found if not one.startswith("not known")} - ABOUT_THE_WAY
-    assert {"not known filters", "not known empty_list", "not known second_login"} <= found
+    assert {"not known filters", "not known order", "not known notes"} <= found
 
 
 @every("answer", some(PASSING, quick=3))

@@ -1,6 +1,7 @@
-"""`client.check()` of servers that lie about tokens, times and empty lists: each lie, and what the check says of it."""
+"""`client.check()` of servers that lie: each lie, and what the check says of it."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+from random import Random
 
 import httpx
 import pytest
@@ -17,19 +18,24 @@ from lies import (
     dead_token,
     everything,
     finds_nothing,
+    from_offset,
     header,
     html,
     in_utc,
+    large,
     last_change,
     lists,
     logins,
+    number,
     of,
     once,
+    page,
     recent_change,
     records,
     said,
     says,
     shifted,
+    text,
     when,
     with_param,
     without,
@@ -37,91 +43,15 @@ from lies import (
 
 pytestmark = pytest.mark.anyio
 
-WARNED = {"warning change_times"}
-#: No time of the list can be read: whether it is sorted by them is not known.
-UNREADABLE = WARNED | {"not known sort"}
 
-SPELLINGS = {
-    "seconds since 1970": (last_change(lambda time, _: int(time.timestamp())), UNREADABLE),
-    "milliseconds": (last_change(lambda time, _: time.timestamp() * 1000), UNREADABLE),
-    "seconds as text": (last_change(lambda time, _: str(int(time.timestamp()))), UNREADABLE),
-    "day first": (last_change(lambda time, _: time.strftime("%d.%m.%Y %H:%M")), UNREADABLE),
-    "month first": (last_change(lambda time, _: time.strftime("%m/%d/%Y")), UNREADABLE),
-    "as in a mail": (last_change(lambda time, _: time.strftime("%a, %d %b %Y %H:%M:%S GMT")), UNREADABLE),
-    "an object": (last_change(lambda time, _: {"date": str(time), "timezone": "UTC"}), UNREADABLE),
-    "missing": (without("last_change"), UNREADABLE),
-    "null": (last_change(lambda _, __: None), UNREADABLE),
-    "empty": (last_change(lambda _, __: ""), UNREADABLE),
-    "zero dates": (last_change(lambda _, __: "0000-00-00 00:00:00"), UNREADABLE),
-    "a zero date for the first": (
-        last_change(lambda time, index: str(time) if index else "0000-00-00 00:00:00"),
-        {"problem sort"},
-    ),
-    "dates alone": (last_change(lambda time, _: str(time.date())), UNREADABLE),
-    "numbers of one list": (last_change(lambda _, __: 5, of("customers")), UNREADABLE),
-    "null for the first": (last_change(lambda time, index: str(time) if index else None), WARNED),
-    "every other one day first": (last_change(lambda time, i: str(time) if i % 2 else f"{time:%d.%m.%Y}"), WARNED),
-    "UTC with Z": (last_change(lambda time, _: in_utc(time, "%Y-%m-%dT%H:%M:%SZ")), WARNED),
-    "UTC with +00:00": (last_change(lambda time, _: in_utc(time, "%Y-%m-%d %H:%M:%S+00:00")), WARNED),
-    "another offset": (
-        last_change(lambda time, _: time.replace(tzinfo=PRAGUE).astimezone(timezone(timedelta(hours=-5))).isoformat()),
-        WARNED,
-    ),
-    "the project's offset": (last_change(lambda time, _: time.replace(tzinfo=PRAGUE).isoformat()), set()),
-    "with a T": (last_change(lambda time, _: time.isoformat()), set()),
-}
+def total(change, match=lists):
+    """A lie about `total_items`."""
+    return page(lambda data, *_: {**data, "total_items": change(data["total_items"])}, match)
 
 
-@every(
-    "name",
-    SPELLINGS,
-    thorough=[
-        "milliseconds",
-        "seconds as text",
-        "month first",
-        "as in a mail",
-        "an object",
-        "empty",
-        "dates alone",
-        "UTC with +00:00",
-        "another offset",
-    ],
-)
-async def test_each_spelling_of_a_change_is_named(name):
-    """A `last_change` that cannot be read, or that has another offset, is a warning; the project's offset is none."""
-    lie, expected = SPELLINGS[name]
-    assert await said(lie) == expected
-
-
-#: The hours by which every timestamp is ahead of the zone that the client was given, and what the token alone shows.
-ZONES = {
-    -12: {"problem timezone", "problem token_life"},
-    -6: {"warning timezone"},
-    -1.5: {"problem timezone"},
-    -1: {"problem timezone"},
-    1: {"warning timezone"},
-    2: {"problem timezone"},
-    8: {"problem timezone"},
-}
-
-
-@every("hours", ZONES, thorough=[-6, -1, 8])
-async def test_another_zone_of_the_whole_server_is_named(hours):
-    """A server in another time zone is a problem, or a warning if token lifetimes explain it too; a change decides."""
-    assert await said(shifted(hours)) == ZONES[hours]
-    assert "problem timezone" in await said(shifted(hours), prepare=recent_change)
-
-
-async def test_changes_in_utc_are_named_by_a_recent_one():
-    """Where only the changes are in UTC, without saying so, one of a moment ago shows it."""
-    utc = last_change(lambda time, _: in_utc(time, "%Y-%m-%d %H:%M:%S"))
-    assert await said(utc, prepare=recent_change) == WARNED
-    assert await said(prepare=recent_change) == set()
-
-
-async def test_changes_in_the_future_are_a_warning_where_the_token_fits():
-    """Where the end of the token fits the zone, changes of tomorrow can be mistakes of single records."""
-    assert await said(shifted(2, lists), prepare=recent_change) == {"warning timezone"}
+def rows(change, match=lists):
+    """A lie about the records of a page; `change` gets them and the request."""
+    return page(lambda data, key, request: {**data, key: change(data[key], request)}, match)
 
 
 def last_login(hours):
@@ -138,46 +68,6 @@ def last_login(hours):
     return when(logins, write)
 
 
-@every("hours", [-2, -1, 1, 8], thorough=[-2, 8])
-async def test_the_time_of_the_second_login_shows_the_zone(hours):
-    """A last login that moves with each login, and lies hours away from now, is a problem of the zone."""
-    assert await said(last_login(hours), token_lifetime=2700) == {"problem timezone"}
-
-
-async def test_the_time_of_the_second_login_confirms_the_zone():
-    """Where the life of tokens shows nothing, the time of the login does."""
-    assert await said(last_login(0), token_lifetime=2700) == set()
-    assert await said(token_lifetime=2700) == {"not known timezone"}
-
-
-TOKENS = {
-    "403": (when(dead_token, says(403, ERROR)), {"warning dead_token"}),
-    "records": (
-        when(dead_token, says(200, {"data": {"customers": [{"customer_id": "a"}], "total_items": 1}})),
-        {"problem dead_token"},
-    ),
-    "a login form": (when(dead_token, html(200)), {"warning dead_token", "warning answers"}),
-    "401 HTML": (when(dead_token, html(401)), {"warning dead_token", "warning answers"}),
-    "401 without a body": (when(dead_token, says(401)), {"warning dead_token", "warning answers"}),
-    "HTML that passes": (once(dead_token, html(502)), {"warning failures"}),
-    "a redirect": (
-        when(dead_token, says(302, headers={"location": "/login"})),
-        {"warning dead_token", "warning answers"},
-    ),
-    "500": (when(dead_token, says(500, ERROR)), {"warning dead_token", "warning failures"}),
-    "503": (when(dead_token, says(503)), {"warning dead_token", "warning failures"}),
-    "429": (when(dead_token, says(429)), {"not known dead_token", "warning rate_limit"}),
-    "no answer": (when(dead_token, breaks(httpx.ReadTimeout)), {"not known dead_token", "warning failures"}),
-}
-
-
-@every("name", TOKENS, thorough=["401 without a body", "503"])
-async def test_the_answer_to_a_dead_token_is_named(name):
-    """Anything but a 401 is a warning or worse; an answer that is not the API's shows nothing."""
-    lie, expected = TOKENS[name]
-    assert await said(lie) == expected
-
-
 def only_last_token():
     """A server whose login ends the token of the login before."""
     issued = []
@@ -192,83 +82,249 @@ def only_last_token():
     return lie
 
 
-SECOND_LOGINS = {
-    "ends the first": (only_last_token(), {}, {"warning second_login"}),
-    "gets the same token": (None, {"reuse_tokens": 60}, set()),
-    "is refused": (once(logins, says(403, ERROR), after=1), {}, {"not known second_login"}),
-    "fails": (once(logins, says(503), after=1), {}, {"not known second_login", "warning failures"}),
-    "is a page of HTML": (once(logins, html(200), after=1), {}, {"not known second_login"}),
-    "is refused with 429": (once(logins, says(429), after=1), {}, {"not known second_login", "warning rate_limit"}),
-    "gets no token": (once(logins, says(200, {"data": {}}), after=1), {}, {"not known second_login"}),
-    "is not answered": (
-        once(logins, breaks(httpx.ReadTimeout), after=1),
-        {},
-        {"not known second_login", "warning failures"},
+def one_way():
+    """A list that begins with the latest changes in both directions, and need not be sorted by them at all."""
+    latest = []
+
+    def change(found, _):
+        latest.append(found)
+        return latest[0][: len(found)]
+
+    by_change = rows(change, lambda request: request.url.params.get("sort_field") == "last_change")
+    return lambda request, true: by_change(request, true) if of("customers")(request) else true
+
+
+def cut_before_refused_offsets(request, true):
+    """Pages are cut, and the page after the cut is refused: whether the list ended there is not known."""
+    refused = number(request, "offset") >= 20
+    return says(400, ERROR)(request, true) if refused else rows(lambda found, _: found[:20])(request, true)
+
+
+DISORDER = Random(1)
+UTC = last_change(lambda time, _: in_utc(time, "%Y-%m-%d %H:%M:%S"))
+GONE = "problem answers, not known families, not known unexamined"
+
+#: The lie, and what is said of it: all warnings and problems, and what must not be known.
+LIES = {
+    # Times of change
+    "numbers": (last_change(lambda time, _: int(time.timestamp())), "warning change_times, not known sort"),
+    "day first": (last_change(lambda time, _: time.strftime("%d.%m.%Y %H:%M")), "warning change_times, not known sort"),
+    "zero dates": (last_change(lambda *_: "0000-00-00 00:00:00"), "warning change_times, not known sort"),
+    "null": (last_change(lambda *_: None), "warning change_times, not known sort"),
+    "no last_change": (without("last_change"), "warning change_times, not known sort"),
+    "null for the first": (last_change(lambda time, index: str(time) if index else None), ""),
+    "UTC with Z": (last_change(lambda time, _: in_utc(time, "%Y-%m-%dT%H:%M:%SZ")), "warning change_times"),
+    "the project's offset": (last_change(lambda time, _: time.replace(tzinfo=PRAGUE).isoformat()), ""),
+    "equal times": (last_change(lambda *_: "2026-01-01 00:00:00"), "not known sort"),
+    "sorted by change in one direction": (one_way(), "problem sort"),
+    "in reverse when sorted by change": (
+        lambda request, true: (
+            rows(lambda found, _: found[::-1])(request, true) if "last_change" in str(request.url) else true
+        ),
+        "problem sort",
     ),
-}
-
-
-@every("name", SECOND_LOGINS)
-async def test_the_second_login_is_judged(name):
-    """One that ends the first token is a warning; one that fails shows nothing."""
-    lie, settings, expected = SECOND_LOGINS[name]
-    assert await said(lie, **settings) == expected
-
-
-EMPTY = {
-    "204": (when(finds_nothing, says(204)), {"problem empty_list"}),
-    "404": (when(finds_nothing, says(404, ERROR)), {"problem empty_list"}),
-    "400": (when(finds_nothing, says(400, ERROR)), {"problem empty_list"}),
-    "403": (when(finds_nothing, says(403, ERROR)), {"problem empty_list"}),
-    "no data": (when(finds_nothing, says(200, {})), {"problem empty_list"}),
-    "data is null": (when(finds_nothing, says(200, {"data": None})), {"problem empty_list"}),
-    "no list and no total": (when(finds_nothing, says(200, {"data": {}})), {"problem empty_list"}),
-    "no list and a total": (when(finds_nothing, says(200, {"data": {"total_items": 60}})), {"problem empty_list"}),
-    "an error with 200": (when(finds_nothing, says(200, ERROR)), {"problem empty_list"}),
-    "an empty body": (when(finds_nothing, says(200)), {"problem empty_list"}),
-    "404 for ids alone": (when(by_unknown_ids, says(404, ERROR)), {"problem empty_list"}),
-    "data is a list": (when(finds_nothing, says(200, {"data": []})), set()),
-    "no list and no records": (when(finds_nothing, says(200, {"data": {"total_items": 0}})), set()),
-    "503": (when(finds_nothing, says(503)), {"not known empty_list", "not known filters", "warning failures"}),
-    "a filter by ids is refused": (
-        when(with_param("customer_ids[]"), says(400, ERROR)),
-        {"problem filters", "warning filters"},
+    # Tokens and logins
+    "records for any token": (when(dead_token, says(200, {"data": {"customers": []}})), "problem dead_token"),
+    "a dead token is answered with 403": (when(dead_token, says(403, ERROR)), "not known dead_token"),
+    "a dead token is not answered": (
+        when(dead_token, breaks(httpx.ReadTimeout)),
+        "not known dead_token, warning failures",
     ),
-    "a filter by e-mail is refused": (when(with_param("email"), says(400, ERROR)), {"warning filters"}),
+    "a login ends the token before it": (only_last_token(), "warning second_login"),
+    "a second login is refused": (once(logins, says(403, ERROR), after=1), "not known second_login"),
+    "a second login is a page of HTML": (once(logins, html(200), after=1), "not known second_login"),
+    # Empty lists and filters
+    "204 for an empty list": (when(finds_nothing, says(204)), "problem empty_list"),
+    "404 for an empty list": (when(finds_nothing, says(404, ERROR)), "problem empty_list"),
+    "no list for an empty one": (when(finds_nothing, says(200, {"data": {}})), "problem empty_list"),
+    "an error with 200 for an empty list": (when(finds_nothing, says(200, ERROR)), "problem empty_list"),
+    "404 for ids that nobody has": (when(by_unknown_ids, says(404, ERROR)), "problem empty_list"),
+    "[] for an empty list": (when(finds_nothing, says(200, {"data": []})), ""),
+    "503 for an empty list": (
+        when(finds_nothing, says(503)),
+        "not known empty_list, not known filters, warning failures",
+    ),
+    "a filter by ids is refused": (when(with_param("customer_ids[]"), says(400, ERROR)), "problem filters"),
+    "a filter by e-mail is refused": (when(with_param("email"), says(400, ERROR)), "warning filters"),
     "a customer that does not exist is refused": (
         when(with_param("customer_id"), says(400, ERROR)),
-        {"not known filters"},
+        "not known filters",
     ),
-}
-
-
-@every("name", EMPTY, thorough=["400", "403", "data is null", "no list and no total", "an empty body"])
-async def test_the_form_of_an_empty_list_is_named(name):
-    """An empty list that is no list is a problem; a filter that is refused whatever its value is another matter."""
-    lie, expected = EMPTY[name]
-    # A history without records comes in the same form, so that its notes are not known.
-    assert await said(lie) - {"not known notes"} == expected
-
-
-CLOCKS = {
-    "no Date": (header("date", None), {"warning clock", "not known timezone", "not known token_life"}),
-    "a Date that is none": (
-        header("date", "yesterday"),
-        {"warning clock", "not known timezone", "not known token_life"},
+    "another record for a filter": (
+        rows(lambda *_: [{"customer_id": "z", "last_change": "2026-01-01 00:00:00"}], with_param("email")),
+        "problem filters",
     ),
+    "one id where two are asked": (rows(lambda found, _: found[:1], with_param("customer_ids[]")), "problem filters"),
+    "two ids in reverse": (rows(lambda found, _: found[::-1], with_param("customer_ids[]")), ""),
+    # Clocks
+    "no Date": (header("date", None), "warning clock, not known timezone, not known token_life"),
     "no Date at the login": (
         header("date", None, logins),
-        {"warning clock", "not known timezone", "not known token_life"},
+        "warning clock, not known timezone, not known token_life",
     ),
-    "a Date of a cache": (header("date", "Sat, 01 Jan 2022 00:00:00 GMT", lists), {"problem clock"}),
+    "a Date of a cache": (header("date", "Sat, 01 Jan 2022 00:00:00 GMT", lists), "problem clock"),
+    # Totals
+    "no total": (page(lambda data, key, _: {key: data[key]}), "warning totals"),
+    "a total of half a record": (total(lambda found: found + 0.5), "warning totals"),
+    "a total as text": (total(str), ""),
+    "one too many": (
+        total(lambda found: found + 1),
+        "problem totals, problem page_size, warning empty_list",
+    ),
+    "one too few": (total(lambda found: max(found - 1, 0)), "problem totals"),
+    "a total of 0": (total(lambda _: 0), "problem totals"),
+    "the length of the page": (page(lambda data, key, _: {**data, "total_items": len(data[key])}), "problem totals"),
+    "a total without the filter": (total(lambda _: 60, finds_nothing), "warning empty_list"),
+    # Pages
+    "cut to 20": (rows(lambda found, _: found[:20]), "warning page_cap"),
+    "cut to 1": (rows(lambda found, _: found[:1]), "warning page_cap, not known order, not known sort"),
+    "without the last record": (
+        rows(lambda found, _: found[:-1] if len(found) > 10 else found),
+        "warning page_cap, problem page_size",
+    ),
+    "with nulls": (
+        rows(lambda found, _: [None if index == 1 else one for index, one in enumerate(found)]),
+        "problem filters, not known order",
+    ),
+    "without ids": (without("customer_id"), "problem order"),
+    "in disorder": (rows(lambda found, _: DISORDER.sample(found, len(found))), "problem order, problem sort"),
+    "large pages refused": (when(large, says(400, ERROR)), "warning page_cap"),
+    "large pages fail": (when(large, says(500, ERROR)), "warning page_cap, warning failures"),
+    "large pages not in time": (when(large, breaks(httpx.ReadTimeout)), "warning page_cap, warning failures"),
+    "deep offsets refused": (when(from_offset(40), says(400, ERROR)), "problem offset, warning end, not known totals"),
+    "deep offsets fail": (
+        when(from_offset(40), says(500, ERROR)),
+        "problem offset, warning failures, not known end, not known totals",
+    ),
+    "deep offsets empty": (
+        rows(lambda found, request: [] if number(request, "offset") >= 40 else found),
+        "problem totals, problem page_size",
+    ),
+    "404 after the end": (when(from_offset(61), says(404, ERROR)), "warning end"),
+    "503 after the end": (when(from_offset(61), says(503)), "not known end, warning failures"),
+    "records after the end": (
+        rows(lambda *_: [{"customer_id": "x", "last_change": "2026-01-01 00:00:00"}], from_offset(61)),
+        "warning end",
+    ),
+    "a cap before offsets that are refused": (
+        cut_before_refused_offsets,
+        "problem offset, not known page_cap, warning end",
+    ),
+    # Forms that the SDK reads
+    "a byte order mark": (text(lambda body: b"\xef\xbb\xbf" + body), ""),
+    "lists as objects": (rows(lambda found, _: {str(index): one for index, one in enumerate(found)}), ""),
+    "empty lists as null": (rows(lambda found, _: found or None), ""),
+    "NaN": (text(lambda body: body.replace(b'"state":1', b'"state":NaN'), lists), ""),
+    # Forms that it does not read
+    "the bare list": (text(lambda body: b'[{"customer_id": "1"}]', lists), GONE),
+    "another name": (page(lambda data, key, _: {"items": data[key], "total_items": data["total_items"]}), GONE),
+    "half of the answer": (text(lambda body: body[: len(body) // 2], lists), GONE),
+    "an error": (when(lists, says(200, ERROR)), GONE),
+    "HTML": (when(lists, html(200)), GONE),
+    "text that is not UTF-8": (
+        text(lambda body: body.replace(b"Smith", "Smíth".encode("latin-1")), lists),
+        "problem text",
+    ),
+}
+
+#: Variants of others.
+VARIANTS = [
+    "day first",
+    "null",
+    "a second login is a page of HTML",
+    "404 for an empty list",
+    "an error with 200 for an empty list",
+    "no Date at the login",
+    "a total of half a record",
+    "one too few",
+    "a total of 0",
+    "cut to 1",
+    "large pages fail",
+    "deep offsets fail",
+    "503 after the end",
+    "another name",
+    "an error",
+    "empty lists as null",
+    "lists as objects",
+]
+
+
+def agrees(found, expected):
+    """Whether all warnings and problems are those expected, and what must not be known is not."""
+    wanted = {one for one in expected.split(", ") if one}
+    unknown = {one for one in wanted if one.startswith("not known")}
+    return {one for one in found if not one.startswith("not known")} == wanted - unknown and unknown <= found
+
+
+@every("name", LIES, thorough=VARIANTS)
+async def test_each_lie_is_named(name):
+    """What a server does otherwise than assumed is a warning or a problem of its name, and nothing else is accused."""
+    lie, expected = LIES[name]
+    found = await said(lie)
+    assert agrees(found, expected), found
+
+
+def setting(name, value):
+    """A setting of the sandbox."""
+    return lambda sandbox: setattr(sandbox.settings, name, value)
+
+
+IGNORED = {
+    "offset": "problem offset, warning end, not known totals",
+    "count offset": "problem page_size, problem offset, warning end, not known totals",
+    "sort_field": "problem sort, warning order",
+    "sort_direction": "problem sort",
+    "customer_ids[]": "problem filters",
+    "email": "problem filters",
 }
 
 
-@every("name", CLOCKS)
-async def test_a_clock_that_shows_nothing_vouches_for_nothing(name):
-    """Without a usable `Date` neither the zone nor the life of a token is known."""
-    lie, expected = CLOCKS[name]
-    assert await said(lie) == expected
+@every("names", IGNORED)
+async def test_each_parameter_that_is_ignored_is_named(names):
+    """A parameter that the server ignores is a problem of its name; without an offset, totals are not known."""
+    found = await said(ignored=names.split())
+    assert agrees(found, IGNORED[names]), found
+
+
+#: The hours by which every timestamp is ahead of the zone that the client was given, and what the token alone shows.
+ZONES = {
+    -12: "problem timezone, problem token_life",
+    -6: "warning timezone",
+    1: "warning timezone",
+    2: "problem timezone",
+}
+
+
+@every("hours", ZONES, thorough=[-6])
+async def test_another_zone_of_the_whole_server_is_named(hours):
+    """A server in another time zone is a problem, or a warning if token lifetimes explain it too; a change decides."""
+    assert agrees(await said(shifted(hours)), ZONES[hours])
+    assert "problem timezone" in await said(shifted(hours), prepare=recent_change)
+
+
+async def test_changes_in_utc_are_named_by_a_recent_one():
+    """Where only the changes are in UTC, without saying so, one of a moment ago shows it."""
+    assert await said(UTC, prepare=recent_change) == {"warning change_times"}
+    assert await said(prepare=recent_change) == set()
+
+
+async def test_changes_in_the_future_are_a_warning_where_the_token_fits():
+    """Where the end of the token fits the zone, changes of tomorrow can be mistakes of single records."""
+    assert agrees(await said(shifted(2, lists), prepare=recent_change), "warning timezone")
+
+
+@every("hours", [-2, 1, 0, None], thorough=[-2])
+async def test_the_time_of_the_second_login_shows_the_zone(hours):
+    """A last login that moves with each login shows the zone, where the life of tokens does not."""
+    lie, expected = (
+        (None, "not known timezone") if hours is None else (last_login(hours), "problem timezone" if hours else "")
+    )
+    assert agrees(await said(lie, token_lifetime=2700), expected)
+
+
+async def test_a_second_login_may_get_the_same_token():
+    """A server that gives the same token again is healthy."""
+    assert await said(reuse_tokens=60) == set()
 
 
 async def test_nothing_of_a_lie_is_in_the_report():

@@ -8,10 +8,9 @@ from kit import CREDENTIALS
 
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
-from check_tools import NOT_KNOWN, OK, PROBLEM, WARNING, broken, check, make, seen, unknown
+from check_tools import OK, PROBLEM, WARNING, broken, check, make, seen, unknown
 
-from carecloud_async import CareCloud, EnterpriseCredentials, models
-from carecloud_async.check.schema import FIELDS
+from carecloud_async import CareCloud, EnterpriseCredentials
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +21,7 @@ async def test_bare_429s_are_named():
     sandbox.faults.add("GET /cards", status=429, times=2)
     found = await check(sandbox)
     assert broken(found) == {("rate_limit", WARNING)}
-    assert "2 of them without Retry-After" in seen(found, "rate_limit")
+    assert "2 of 46 requests" in seen(found, "rate_limit")
 
 
 async def test_nothing_but_429_is_named():
@@ -76,7 +75,7 @@ async def test_a_page_of_a_proxy_at_the_login_is_named(status):
         found = await client.check(seconds=2)
     assert ("login", PROBLEM) in broken(found)
     assert broken(found) <= {("login", PROBLEM), ("failures", WARNING)}
-    assert "proxy" in found.named("login")[0].seen or "502" in found.named("login")[0].seen
+    assert str(status or 200) in found.named("login")[0].seen
 
 
 async def test_a_page_of_a_proxy_in_place_of_lists_is_named():
@@ -85,7 +84,7 @@ async def test_a_page_of_a_proxy_in_place_of_lists_is_named():
     sandbox.faults.add("GET /cards", html=True, times=None)
     found = await check(sandbox)
     assert broken(found) == {("answers", PROBLEM)}
-    assert "answered in place of cards" in seen(found, "answers")
+    assert "cards: a page of a proxy" in seen(found, "answers")
 
 
 async def test_a_refused_login_is_named():
@@ -150,9 +149,8 @@ async def test_answers_that_are_lost_accuse_no_filter_and_no_sort():
     found = await check(sandbox, transport=Losing())
     assert {"filters", "sort"} <= unknown(found)
     assert broken(found) == {("failures", WARNING)}
-    assert "customers by customer_ids could not be read: no answer" in seen(found, "filters")
-    assert "sorted by customer_id could not be read" in seen(found, "sort")
-    assert {one.fix for one in found.named("sort") if one.status is NOT_KNOWN} == {"run it again"}
+    assert "customers: no answer" in seen(found, "filters")
+    assert "customers: no answer" in seen(found, "sort")
 
 
 async def test_a_refused_filter_by_ids_is_a_problem():
@@ -168,7 +166,7 @@ async def test_a_refused_filter_by_ids_is_a_problem():
 
     found = await check(sandbox, transport=Refusing())
     assert ("filters", PROBLEM) in broken(found)
-    assert "look customers up one by one" in {one.fix.partition(",")[0] for one in found.named("filters")}
+    assert "look customers up one by one" in found.named("filters")[0].fix
 
 
 async def test_a_login_of_another_shape_is_survived():
@@ -242,12 +240,3 @@ async def test_a_device_keeps_its_token():
     assert sandbox.count("POST /tokens") == 1
     assert broken(found) == set()
     assert "no customer is logged in on this device" in seen(found, "families")
-
-
-def test_known_values_are_of_fields_that_exist():
-    """Each class and field of the table of enums exists, and the field's description names the enum."""
-    for enum, names in FIELDS.items():
-        for name in names.split():
-            owner, field = name.split(".")
-            assert field in {one.name for one in getattr(models, owner).__attrs_attrs__}, name
-            assert hasattr(models, enum)

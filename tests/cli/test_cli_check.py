@@ -34,8 +34,8 @@ def test_a_problem_ends_with_1(carecloud, monkeypatch):
         settings(monkeypatch, url, password="wrong")
         outcome = carecloud("check", "--report", "check.json")
     assert outcome.code == 1
-    assert "problem   login: the login was refused with status 403." in outcome.out
-    assert "Fix: check login, password" in outcome.out
+    assert "problem   login: the login failed with status 403" in outcome.out
+    assert "Fix: check the credentials, external_application_id" in outcome.out
     assert json.loads(Path("check.json").read_text())["ok"] is False
 
 

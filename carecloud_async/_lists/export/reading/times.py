@@ -31,7 +31,6 @@ __all__ = [
     "ZoneFit",
     "judge_zone",
     "known_times",
-    "latest_moment",
     "parse_time",
     "possible_lag",
     "read_time",
@@ -200,17 +199,6 @@ class ChangeTimes:
 def utc_lag(date: datetime, zone: ZoneInfo) -> timedelta:
     """Return by how much UTC is behind a zone; zero if it is not."""
     return max(date.astimezone(zone).utcoffset() or timedelta(), timedelta())
-
-
-def latest_moment(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> datetime | None:
-    """Return the latest change in UTC that is a fact, or that a wrong zone puts into the future; `None` without one.
-
-    Args:
-        times: see `judge_zone`.
-        date: see `judge_zone`.
-        zone: the project's zone.
-    """
-    return max((one for one in to_moments(times, zone) if one <= date + _MOST_SHIFT), default=None)
 
 
 def _newest(moments: Iterable[datetime], date: datetime) -> datetime | None:

@@ -1,0 +1,376 @@
+"""`Look`: what a check has seen of a project so far, and how it asks for more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from uuid import uuid4
+
+import anyio
+from attrs import evolve, field, frozen
+
+from carecloud_async._base.project import Interface
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._calls.auth.provider import AuthProvider, Send
+from carecloud_async._calls.auth.token import LoggedIn, Token
+from carecloud_async._calls.call.call_errors import server_date
+from carecloud_async._calls.call.context import ClientContext
+from carecloud_async._calls.call.events import CallObserver, CallRecord, CallStart
+from carecloud_async._calls.call.operation import Operation
+from carecloud_async._calls.call.retry import RetryPolicy
+from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async.errors import (
+    ApiError,
+    AuthenticationError,
+    CareCloudError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+)
+from carecloud_async.resources.lookup.by_name import listable
+
+if TYPE_CHECKING:
+    from carecloud_async.check.checks import Checked
+
+__all__ = ["LARGE", "MAX_REQUESTS", "HeldToken", "Look", "NotSeen", "Param", "Record", "Reply", "Traffic"]
+
+#: A record as the server wrote it: nothing is known of its values.
+Record: TypeAlias = Mapping[str, Any]
+#: A value of the query of a list.
+Param: TypeAlias = str | int | Sequence[str]
+
+#: The most requests of a check, logins and repeats included.
+MAX_REQUESTS: Final = 60
+#: What one question can send: the request, a login after a 401, and two more requests.
+_MOST_PER_QUESTION: Final = 4
+#: After this many questions in a row without an answer of the API, nothing more is asked.
+_MOST_UNANSWERED: Final = 4
+#: The records of the page that shows a cap; exports ask for pages of this size.
+LARGE: Final = 1000
+
+_RETRY: Final = RetryPolicy(attempts=2, base=2, max_wait=5)
+_TIMEOUT: Final = Timeout(connect=5, read=20, total=45, limiter=20)
+
+
+@frozen(kw_only=True)
+class HeldToken(AuthProvider):
+    """An identity whose token is given. The client neither renews nor stores it, and ends it after a 401."""
+
+    speaks: Interface
+    token: str = field(repr=False)
+    key: str = field(factory=lambda: uuid4().hex, repr=False)
+    renewable = False
+
+    @property
+    def interface(self) -> Interface:
+        """See `AuthProvider`."""
+        return self.speaks
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider`; each one is an identity of its own."""
+        return self.key
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        """See `AuthProvider`."""
+        del send, previous
+        return Token(self.token)
+
+
+class NotSeen(Exception):  # noqa: N818  (no error: an answer that is missing)
+    """No answer can show it; the text says why."""
+
+
+@frozen(kw_only=True, repr=False)
+class Reply:
+    """What came back for one page of a list.
+
+    Attributes:
+        name: the name of the list.
+        operation: the list.
+        params: the query.
+        items: the records of the page.
+        length: the number of entries of the page, records or not.
+        total: the number of records of the whole list; `None` if the page does not say it.
+        status: the HTTP status; `None` if no answer came.
+        headers: the headers of the answer.
+        error: why there is no page.
+    """
+
+    name: str
+    operation: Operation
+    params: Mapping[str, Param]
+    items: Sequence[Record] = ()
+    length: int = 0
+    total: int | None = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(factory=dict)
+    error: Exception | None = None
+
+    @property
+    def is_page(self) -> bool:
+        """Whether a page of the list came."""
+        return self.error is None
+
+    @property
+    def is_dead_token(self) -> bool:
+        """Whether the API refused the token."""
+        return isinstance(self.error, AuthenticationError)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the API refused the request, or answered it with a success that holds no list."""
+        if isinstance(self.error, ResponseError):
+            is_json = "html" not in self.headers.get("content-type", "")
+            return self.status is not None and 200 <= self.status < 300 and is_json
+        others = AuthenticationError | RateLimitError | ServerError
+        return isinstance(self.error, ApiError) and not isinstance(self.error, others)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether something in front of CareCloud answered: a proxy, a firewall or a login form."""
+        return isinstance(self.error, ResponseError) and self.status is not None and not self.is_refused
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the server failed or did not answer in time, which a smaller request might not make it do."""
+        is_clear = self.is_refused or self.is_foreign or isinstance(self.error, AuthenticationError | RateLimitError)
+        return isinstance(self.error, CareCloudError) and not is_clear
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of its records; a record without one is left out."""
+        values = (record.get(self.operation.id_field or "") for record in self.items)
+        return tuple(str(value) for value in values if isinstance(value, str | int) and value != "")
+
+    def __str__(self) -> str:
+        """Return what came in words, for findings; never the text of an error, which a server can write."""
+        match self.error:
+            case None:
+                return "the list came"
+            case NotSeen():
+                return str(self.error)
+            case _ if self.is_foreign:
+                words = "the answer of something in front of CareCloud"
+            case ResponseError():
+                words = "not the list"
+            case ServerError():
+                words = "the server failed"
+            case ApiError():
+                words = "refused"
+            case _:
+                return "no answer"
+        return words if self.status is None else f"{words} (status {self.status})"
+
+
+class Traffic(CallObserver):
+    """Counts and measures the requests of a check.
+
+    Attributes:
+        requests: the number of requests that were begun.
+        statuses: the status of each request that has ended; `None` if no answer came.
+        seconds: the time until each answer.
+        dates: the server's clock and this host's, in UTC, as each answer showed them.
+        undated: the number of successful answers without a `Date`.
+        login_date: the server's clock at the first login.
+        last: the record of the last call that was no login.
+        scope: is cancelled at the bound.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.requests: int = 0
+        self.statuses: list[int | None] = []
+        self.seconds: list[float] = []
+        self.dates: list[tuple[datetime, datetime]] = []
+        self.undated: int = 0
+        self.login_date: datetime | None = None
+        self.last: CallRecord | None = None
+        self.scope: anyio.CancelScope = anyio.CancelScope()
+        self._clock = clock
+        self._begun = 0.0
+
+    def attempt_started(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
+        """Count a request; the check ends at its bound."""
+        del call, number, headers
+        self._begun = self._clock.monotonic()
+        self.requests += 1
+        if self.requests >= MAX_REQUESTS:
+            self.scope.cancel()
+
+    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str], status: int) -> None:
+        """Count the second sending after a 401."""
+        del status
+        self.attempt_started(call, number, headers)
+
+    def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
+        """Measure a request."""
+        del call, number, error
+        self.statuses.append(status)
+        if status is not None:
+            self.seconds.append(self._clock.monotonic() - self._begun)
+
+    def call_ended(self, call: CallStart, record: CallRecord) -> None:
+        """Note the server's clock."""
+        if not call.login:
+            self.last = record
+        date = server_date(record.headers)
+        if date is not None:
+            self.dates.append((date, datetime.fromtimestamp(self._clock.time(), UTC)))
+        elif record.status is not None and record.status < 400:  # an error can be a proxy's
+            self.undated += 1
+        if call.login and self.login_date is None:
+            self.login_date = date
+
+    @property
+    def now(self) -> datetime:
+        """The server's clock as the last answer showed it, or this host's."""
+        return self.dates[-1][0] if self.dates else datetime.fromtimestamp(self._clock.time(), UTC)
+
+
+class Look:
+    """Asks a project for pages, each of them once, and keeps them.
+
+    Args:
+        client: the client.
+        context: its clock, random numbers and HTTP client.
+        provider: its identity.
+        seconds: the longest time.
+
+    Attributes:
+        traffic: the requests so far.
+        replies: the answers so far.
+        touched: the answers that the probe under way goes by.
+        families: the first page of each list that was asked for.
+        logged_in: the first login.
+        second_login: the second login.
+        device_token: the token of a device, on which no customer need be logged in; otherwise empty.
+        nowhere: an id that no record has.
+        end: why nothing more is asked; empty as long as it is.
+    """
+
+    def __init__(self, client: Checked, *, context: ClientContext, provider: AuthProvider, seconds: float) -> None:
+        self.client = client
+        self.context = context
+        self.provider = provider
+        self.traffic: Traffic = Traffic(context.clock)
+        self.replies: list[Reply] = []
+        self.touched: list[Reply] = []
+        self.families: Sequence[Reply] = ()
+        self.logged_in: LoggedIn | None = None
+        self.second_login: LoggedIn | None = None
+        self.device_token: str = ""
+        self.nowhere: str = f"{context.random.getrandbits(104):026x}"
+        self.end: str = ""
+        self._seconds = seconds
+        self._began = context.clock.monotonic()
+        self._deadline = anyio.current_time() + seconds
+        self._view = self.patient(client)
+        self._known: dict[object, Reply] = {}
+        self._later: dict[object, Reply] = {}
+        self._unanswered = 0
+
+    @property
+    def interface(self) -> Interface:
+        """The interface of the identity."""
+        return Interface(self.provider.interface)
+
+    @property
+    def token_life(self) -> timedelta | None:
+        """How long the token lives from the first login on, as its answer says it."""
+        end, date = None if self.logged_in is None else self.logged_in.valid_to, self.traffic.login_date
+        return None if end is None or date is None else end - date
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds of the check so far."""
+        return max(self.context.clock.monotonic() - self._began, 0.0)
+
+    @property
+    def target(self) -> Reply:
+        """The first page of the list that is looked at closely: the customers, or the longest one with records.
+
+        Raises:
+            NotSeen: no list has records.
+        """
+        usable = [one for one in self.families if one.items and one.operation.paged and one.operation.id_field]
+        if not usable:
+            raise NotSeen("no list with records can be read")
+        return max(usable, key=lambda one: (one.name == "customers", one.total or one.length))
+
+    @staticmethod
+    def patient(client: Checked) -> Any:
+        """Return a view of a client with the patience of a check."""
+        return client.with_options(timeout=_TIMEOUT, retry=_RETRY).fresh()
+
+    @contextmanager
+    def bounds(self) -> Iterator[None]:
+        """Bound what is sent inside by the time and the requests of the check.
+
+        Raises:
+            NotSeen: they are used up.
+        """
+        self.end = self.end or self._why_not()
+        if self.end:
+            raise NotSeen(f"not asked: {self.end}")
+        with anyio.CancelScope(deadline=self._deadline) as self.traffic.scope:
+            yield
+        if self.traffic.scope.cancelled_caught:
+            self.end = self._why_not()
+            raise NotSeen(f"not answered: {self.end}")
+
+    def _why_not(self) -> str:
+        if self.traffic.requests > MAX_REQUESTS - _MOST_PER_QUESTION:
+            return f"its {MAX_REQUESTS} requests were used up"
+        if anyio.current_time() >= self._deadline:
+            return f"its {self._seconds:g} seconds were over"
+        return f"{_MOST_UNANSWERED} answers in a row failed" if self._unanswered >= _MOST_UNANSWERED else ""
+
+    async def page(self, name: str, **params: Param) -> Reply:
+        """Return a page of a list, as it came when it was asked for first."""
+        key = (name, *sorted((field, str(value)) for field, value in params.items()))
+        if key not in self._known:
+            self._known[key] = await self.afresh(name, **params)
+        self.touched.append(self._known[key])
+        return self._known[key]
+
+    async def afresh(self, name: str, **params: Param) -> Reply:
+        """Return a page of a list, whether it came before or not."""
+        reply = await self.ask(name, params)
+        is_answer = reply.is_page or reply.is_refused or (self.device_token and reply.is_dead_token)
+        self._unanswered = 0 if is_answer else self._unanswered + 1
+        return reply
+
+    async def ask(self, name: str, params: Mapping[str, Param], *, token: str = "") -> Reply:
+        """Ask for a page, with another token if one is given."""
+        held, view = token or self.device_token, self._view
+        if held:
+            view = self.patient(self.client.acting_as(HeldToken(speaks=self.interface, token=held)))
+        reply = Reply(name=name, operation=listable()[name], params=params)
+        try:
+            with self.bounds():
+                page = await view.listing(reply.operation.path, params=params).page()
+                reply = evolve(reply, items=page.items, length=page.received, total=page.total_items)
+        except (CareCloudError, NotSeen) as error:
+            reply = evolve(reply, error=error)
+        last = self.traffic.last
+        if last is not None and not isinstance(reply.error, NotSeen):
+            reply = evolve(reply, status=last.status, headers=last.headers)
+        self.touched.append(reply)
+        self.replies += [] if token else [reply]
+        return reply
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Ask anew inside for pages that came before."""
+        self._known, self._later = self._later, self._known
+        try:
+            yield
+        finally:
+            self._known, self._later = self._later, self._known
+
+    async def still_comes(self) -> bool:
+        """Return whether a plain list comes that came before; rights, tokens and the server can end meanwhile."""
+        first = next((one for one in self.families if one.is_page), None)
+        return first is not None and (await self.ask(first.name, {"count": 1})).is_page
