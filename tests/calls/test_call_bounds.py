@@ -9,6 +9,7 @@ from clocks import ManualClock, passing_time
 from carecloud_async import (
     CareCloud,
     CareCloudError,
+    ClientClosedError,
     ConfigurationError,
     EnterpriseCredentials,
     RateLimit,
@@ -72,6 +73,39 @@ async def test_a_throttled_probe_on_a_socket_ends_in_time():
             async with anyio.create_task_group() as group:
                 for _ in range(50):
                     group.start_soon(call, client.with_options(timeout=0.5))
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["time", "client"])
+async def test_a_response_that_drips_ends_with_the_calls_time_and_with_the_client(closes):
+    """On a connection that was used before: bytes keep coming, the response does not end, and the call does."""
+    dripping = anyio.Event()
+
+    async def behave(stream, head):
+        if b"/customers" not in head:
+            await stream.send(answer(LOGIN))
+            return True
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while True:
+            await stream.send(b" ")
+            dripping.set()
+            await anyio.sleep(0.01)
+
+    async def drip(client):
+        wanted, text = (
+            (ClientClosedError, "was under way") if closes else (RequestTimeoutError, r"no answer in time \(total")
+        )
+        with pytest.raises(wanted, match=text):
+            await client.with_options(timeout=60 if closes else 0.3).customers.get("1")
+
+    async with serving(behave) as server, default(server.url) as client:
+        await client.login()
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(drip, client)
+                await dripping.wait()
+                if closes:
+                    await client.aclose()
+        assert server.connections == 1
 
 
 async def test_the_bound_of_the_limiter_is_its_own():

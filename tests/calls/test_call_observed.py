@@ -23,7 +23,7 @@ from carecloud_async import (
     RateLimit,
     RetryPolicy,
 )
-from carecloud_async._calls.call import report
+from carecloud_async._calls.call import facts
 from carecloud_async._calls.call.events import CallObserver
 from carecloud_async.sandbox import Sandbox
 
@@ -148,7 +148,7 @@ async def test_unobserved_call_makes_no_record(sandbox, monkeypatch, caplog):
     caplog.set_level(logging.WARNING, "carecloud_async")
     async with connect(sandbox) as client:
         await client.login()
-        monkeypatch.setattr(report, "CallRecord", None)
+        monkeypatch.setattr(facts, "CallRecord", None)
         assert await client.customers.list().total() == 20
 
 

@@ -5,7 +5,6 @@ import pytest
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
 from carecloud_async._calls.auth.token import Token
 from carecloud_async._calls.call.operation import CallRequest, RawResponse
-from carecloud_async._calls.call.requests import PreparedCall
 from carecloud_async.models import User
 from carecloud_async.resources import OPERATIONS
 
@@ -19,7 +18,6 @@ REQUEST = CallRequest(CARDS, decode=bytes, path_params=NAMED, params=NAMED, json
     "thing",
     [
         REQUEST,
-        PreparedCall(request=REQUEST, operation=CARDS, target=SECRET, body=SECRET.encode()),
         RawResponse(200, NAMED, SECRET.encode(), 0.0),
         Token(SECRET, user=User(user_id="1", last_name=SECRET)),
         SsoCredentials(external_application_id="a", sso_token=SECRET, subject=SECRET),

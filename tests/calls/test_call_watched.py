@@ -15,7 +15,7 @@ from clocks import FakeClock
 from kit import login_answer
 
 from carecloud_async import CareCloud, NotFoundError, RateLimit, ResponseError, RetryPolicy
-from carecloud_async._calls.call.execution import CallExecution
+from carecloud_async._calls.call.call import Call
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -227,9 +227,9 @@ async def test_concurrent_calls_have_ids_of_their_own(sandbox, records):
     assert len({record.carecloud_correlation_id for record in records()}) == 101
 
 
-def executions() -> list[CallExecution]:
+def executions() -> list[Call]:
     """The calls that are in memory."""
-    return [one for one in gc.get_objects() if isinstance(one, CallExecution)]
+    return [one for one in gc.get_objects() if isinstance(one, Call)]
 
 
 async def test_an_observed_call_and_its_answer_are_freed_at_once(sandbox):

@@ -6,7 +6,7 @@ Only safe GETs of known operations are looked up: an unknown one might issue a t
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -14,9 +14,8 @@ import anyio.lowlevel
 from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.call_errors import transport_error
 from carecloud_async._calls.call.context import ClientContext
-from carecloud_async._calls.call.operation import RawResponse
-from carecloud_async._calls.call.report import CallReport
-from carecloud_async._calls.call.requests import PreparedCall
+from carecloud_async._calls.call.facts import CallFacts
+from carecloud_async._calls.call.operation import CallRequest, RawResponse
 from carecloud_async._calls.call.response_cache import AnswerStore, Flight, is_private, is_reference, part_of
 from carecloud_async.errors import (
     BadRequestError,
@@ -34,9 +33,9 @@ _MOST_WAITS = 3
 _NO_APPLICATION = "-"
 
 
-def is_cacheable(call: PreparedCall) -> bool:
+def is_cacheable(request: CallRequest[Any]) -> bool:
     """Return whether a call may be cached: its answer depends on its identity, target and language only."""
-    operation, request = call.operation, call.request
+    operation = request.operation
     plain = request.json is None and request.bearer is None and request.headers is None
     known_read = bool(operation.operation_id) and operation.method == "GET" and operation.safe_to_repeat
     return plain and known_read and operation.authorized
@@ -71,15 +70,15 @@ class CachedCalls:
         #: The part of the keys that identities of one application share; `None` without an application.
         self._application = None if application == _NO_APPLICATION else (application, *scope)
 
-    def use(self, call: PreparedCall) -> CacheUse | None:
+    def use(self, request: CallRequest[Any]) -> CacheUse | None:
         """Return how a call uses the cache; `None` for a call that is neither looked up nor changes anything."""
-        if call.operation.clears_cache:
-            return _Write(self.store, call)
-        if not is_cacheable(call):
+        if request.operation.clears_cache:
+            return _Write(self.store)
+        if not is_cacheable(request):
             return None
-        return _Read(self, call) if self._reuses else _FreshRead(self, call)
+        return _Read(self) if self._reuses else _FreshRead(self)
 
-    def key(self, call: PreparedCall) -> Hashable:
+    def key(self, call: CallFacts) -> Hashable:
         """Return the key under which a call's answer is looked up.
 
         Reference data is shared by the application's identities, other answers belong to one identity. An identity
@@ -88,14 +87,14 @@ class CachedCalls:
         shares = self._application is not None and self.tokens.has_token and is_reference(call.operation.path)
         return (self._application, call.target) if shares else self._own_key(call, self.tokens.token_digest)
 
-    def _own_key(self, call: PreparedCall, token: str | None) -> Hashable:
+    def _own_key(self, call: CallFacts, token: str | None) -> Hashable:
         """Return the key of an answer that belongs to this identity alone.
 
         It includes the token: a device token may serve another customer later, who must not find these answers.
         """
         return (self.store.identity(self.tokens), token, *self._scope, call.target)
 
-    async def find(self, call: PreparedCall, *, seconds: float) -> RawResponse | None:
+    async def find(self, call: CallFacts, *, seconds: float) -> RawResponse | None:
         """Return a cached answer or that of a read under way; `None` if this call has to be made.
 
         Raises:
@@ -122,12 +121,12 @@ class CachedCalls:
                 return None
         return None
 
-    def _stored(self, call: PreparedCall, key: Hashable) -> RawResponse | None:
+    def _stored(self, call: CallFacts, key: Hashable) -> RawResponse | None:
         if not self.tokens.has_token:
             return None  # the identity has to prove itself first
         return self.store.get(key) or self.store.get(self._own_key(call, self.tokens.token_digest))
 
-    async def _wait(self, call: PreparedCall, flight: Flight, seconds: float) -> float:
+    async def _wait(self, call: CallFacts, flight: Flight, seconds: float) -> float:
         """Wait for the end of another call's read; return the rest of the time."""
         began = self._context.clock.monotonic()
         with anyio.move_on_after(max(seconds, 0.0)) as scope:
@@ -140,7 +139,7 @@ class CachedCalls:
     def _may_share(self, flight: Flight, response: RawResponse) -> bool:
         return flight.tokens is self.tokens or not is_private(response.headers)
 
-    def put(self, call: PreparedCall, response: RawResponse, *, generation: int, token: str | None) -> None:
+    def put(self, call: CallFacts, response: RawResponse, *, generation: int, token: str | None) -> None:
         """Cache an answer.
 
         Args:
@@ -160,21 +159,22 @@ class CachedCalls:
 class CacheUse(Protocol):
     """How one call uses the cache. Both methods are called once, the second one however the call ends."""
 
-    async def find(self, report: CallReport, *, seconds: float) -> RawResponse | None:
+    async def find(self, call: CallFacts, *, seconds: float) -> RawResponse | None:
         """Begin; return the answer of an earlier call, or `None` if this one has to be sent.
 
         Args:
-            report: the call's report.
-            seconds: the call's time.
+            call: the call.
+            seconds: its time.
 
         Raises:
             CareCloudError: see `CachedCalls.find`.
         """
 
-    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+    def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
         """End with the response of the result, or the error.
 
         Args:
+            call: the call.
             outcome: the response or the error.
             lost: whether an answer is missing, so that the server may carry the call out later.
         """
@@ -183,64 +183,61 @@ class CacheUse(Protocol):
 class _Write:
     """Removes what a write can change."""
 
-    def __init__(self, store: AnswerStore, call: PreparedCall) -> None:
+    def __init__(self, store: AnswerStore) -> None:
         self._store = store
-        self._operation = call.operation
 
-    async def find(self, report: CallReport, *, seconds: float) -> None:
-        del report, seconds
-        self._store.begin_write(self._operation)
+    async def find(self, call: CallFacts, *, seconds: float) -> None:
+        del seconds
+        self._store.begin_write(call.operation)
 
-    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+    def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
         del outcome
-        self._store.end_write(self._operation, lost=lost)
+        self._store.end_write(call.operation, lost=lost)
 
 
 class _FreshRead:
     """Replaces the cached answer, so that later reads do not get an older one."""
 
-    def __init__(self, cached: CachedCalls, call: PreparedCall) -> None:
+    def __init__(self, cached: CachedCalls) -> None:
         self._cached = cached
-        self._call = call
         self._token: str | None = None
         self._generation = 0
 
-    async def find(self, report: CallReport, *, seconds: float) -> None:
-        del report, seconds
-        self._generation = self._cached.store.generation(part_of(self._call.operation.path))
+    async def find(self, call: CallFacts, *, seconds: float) -> None:
+        del seconds
+        self._generation = self._cached.store.generation(part_of(call.operation.path))
         self._token = self._cached.tokens.token_digest
 
-    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+    def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
         del lost
         if isinstance(outcome, RawResponse):
-            self._cached.put(self._call, outcome, generation=self._generation, token=self._token)
+            self._cached.put(call, outcome, generation=self._generation, token=self._token)
 
 
 class _Read:
     """Looks for an answer; without one, other calls may wait for this one's."""
 
-    def __init__(self, cached: CachedCalls, call: PreparedCall) -> None:
+    def __init__(self, cached: CachedCalls) -> None:
         self._cached = cached
-        self._call = call
         self._token: str | None = None
         self._flight: Flight | None = None
 
-    async def find(self, report: CallReport, *, seconds: float) -> RawResponse | None:
-        cached, call = self._cached, self._call
+    async def find(self, call: CallFacts, *, seconds: float) -> RawResponse | None:
+        cached = self._cached
         if cached.tokens.ended:
             return None  # sending it says so
         # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
         await anyio.lowlevel.checkpoint()
         response = await cached.find(call, seconds=seconds)
         if response is None:
-            report.notify("cache_missed")
+            call.notify("cache_missed")
             key = cached.key(call)
             if cached.store.flight(key) is None:  # otherwise another call's read failed, and a third one has begun
                 self._token = cached.tokens.token_digest
                 self._flight = cached.store.begin_read(key, cached.tokens, part=part_of(call.operation.path))
         return response
 
-    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+    def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
         del lost
         flight = self._flight
         if flight is None:
@@ -251,4 +248,4 @@ class _Read:
             flight.error = outcome
         self._cached.store.end_read(flight)
         if flight.response is not None:
-            self._cached.put(self._call, flight.response, generation=flight.generation, token=self._token)
+            self._cached.put(call, flight.response, generation=flight.generation, token=self._token)

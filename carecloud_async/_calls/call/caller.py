@@ -13,8 +13,8 @@ from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
 from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async._calls.call.cached_calls import CachedCalls
+from carecloud_async._calls.call.call import Call
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
-from carecloud_async._calls.call.execution import CallExecution
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation
 from carecloud_async._calls.call.request_line import (
     RequestSize,
@@ -23,7 +23,7 @@ from carecloud_async._calls.call.request_line import (
     expand_path,
     request_size,
 )
-from carecloud_async._calls.call.requests import PreparedCall, RequestBuilder, check_headers
+from carecloud_async._calls.call.requests import RequestBuilder, check_headers
 from carecloud_async.errors import InterfaceError, ReadOnlyError
 
 T = TypeVar("T")
@@ -88,10 +88,10 @@ class Caller:
         Raises:
             CareCloudError: as from `call`.
         """
-        execution = self._prepare(request, None)
-        await execution.run()
-        assert execution.answer is not None  # noqa: S101  (it has run)
-        return execution.answer
+        call = self._prepare(request, None)
+        await call.run()
+        assert call.answer is not None  # noqa: S101  (it has run)
+        return call.answer
 
     def require(self, operation: Operation) -> None:
         """Raise unless the identity's interface has an operation and the view allows it.
@@ -118,7 +118,7 @@ class Caller:
         if self.options.read_only:
             raise ReadOnlyError(f"{name} may change something, and this client is read-only")
 
-    def _prepare(self, request: CallRequest[T], cached: CachedCalls | None) -> CallExecution[T]:
+    def _prepare(self, request: CallRequest[T], cached: CachedCalls | None) -> Call[T]:
         operation, params = request.operation, request.params
         self.require(operation)
         context = self.context
@@ -133,10 +133,16 @@ class Caller:
             target = SecretText(f"{target}?{query}")
             # Without a query the line is short: a path holds ids.
             check_request_line(operation, f"{self._base_path}{target}")
-        call = PreparedCall(request=request, operation=operation, target=target, body=body)
-        tokens = None if request.bearer is not None or operation.takes_credentials else self.tokens
-        cache = None if cached is None else cached.use(call)
-        return CallExecution(context, self.options, call, builder=self._builder, tokens=tokens, cache=cache)
+        return Call(
+            context,
+            self.options,
+            request,
+            builder=self._builder,
+            target=target,
+            body=body,
+            tokens=None if request.bearer is not None or operation.takes_credentials else self.tokens,
+            cache=None if cached is None else cached.use(request),
+        )
 
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]

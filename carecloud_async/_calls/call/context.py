@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from random import Random
+from types import TracebackType
 from typing import Any
 
 import anyio
@@ -23,48 +24,94 @@ from carecloud_async._calls.call.events import CallObserver
 from carecloud_async._calls.call.response_cache import AnswerStore
 from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy, check_policy
 from carecloud_async._calls.http.client import HttpClient
-from carecloud_async._calls.http.timeout import Timeout
+from carecloud_async._calls.http.timeout import OutOfTimeError, Timeout
 from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 
 
+class Waiting:
+    """A wait that ends with its time, and with the client: as a block, which then raises an `OutOfTimeError`.
+
+    Args:
+        running: the calls under way.
+        seconds: its time, from now.
+    """
+
+    __slots__ = ("_running", "_scope")
+
+    def __init__(self, running: RunningCalls, seconds: float) -> None:
+        self._running = running
+        self._scope = anyio.CancelScope(deadline=loop_time() + seconds)
+
+    def __enter__(self) -> anyio.CancelScope:
+        self._running.add(self._scope)
+        return self._scope.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        self._running.remove(self._scope)
+        swallowed = self._scope.__exit__(kind, error, traceback)
+        if self._scope.cancelled_caught:
+            raise OutOfTimeError
+        return swallowed
+
+
 class RunningCalls:
-    """The calls under way, all in one event loop, so that the closing of the client can end them."""
+    """The calls under way and their waits, all in one event loop, so that the closing of the client can end them."""
 
     def __init__(self) -> None:
+        self._count = 0
         self._scopes: set[anyio.CancelScope] = set()
-        self._empty: anyio.Event | None = None
+        self._ended: anyio.Event | None = None  # while the client is closed: set when anything ends
 
-    def begin(self, *, seconds: float) -> anyio.CancelScope:
-        """Return the cancel scope of a call that begins, to be entered at once.
+    def begin(self) -> None:
+        """Count a call that begins."""
+        self._count += 1
 
-        Args:
-            seconds: its deadline, from now.
-        """
-        scope = anyio.CancelScope(deadline=loop_time() + seconds)
+    def end(self) -> None:
+        """Count a call that has ended."""
+        self._count -= 1
+        if self._ended is not None:
+            self._ended.set()
+
+    def add(self, scope: anyio.CancelScope) -> None:
+        """Take note of a wait that begins."""
         self._scopes.add(scope)
-        return scope
+        if self._ended is not None:
+            scope.cancel()
 
     def remove(self, scope: anyio.CancelScope) -> None:
-        """Forget the scope of a call that has ended."""
+        """Forget a wait that has ended."""
         self._scopes.discard(scope)
-        if self._empty is not None and not self._scopes:
-            self._empty.set()
+        if self._ended is not None:
+            self._ended.set()
 
-    async def end(self, *, seconds: float) -> None:
-        """Cancel the scopes of all calls under way, and wait until the calls have ended.
+    async def cancel(self, *, seconds: float) -> None:
+        """End all waits under way, and those that begin from now on.
+
+        Args:
+            seconds: how long to wait for their end.
+        """
+        self._ended = anyio.Event()
+        for scope in list(self._scopes):
+            scope.cancel()
+        await self._until(lambda: not self._scopes, seconds)
+
+    async def wait(self, *, seconds: float) -> None:
+        """Wait until the calls have ended.
 
         Args:
             seconds: the longest wait.
         """
-        if not self._scopes:
-            return
-        self._empty = anyio.Event()
-        for scope in list(self._scopes):
-            scope.cancel()
+        await self._until(lambda: not self._count, seconds)
+
+    async def _until(self, is_over: Callable[[], bool], seconds: float) -> None:
         # Shielded: the caller may itself be inside a call that was just ended.
         with anyio.move_on_after(seconds, shield=True):
-            await self._empty.wait()
+            while not is_over():
+                self._ended = anyio.Event()
+                await self._ended.wait()
 
 
 #: How long closing waits for the calls under way, in seconds; they are cancelled at once.
@@ -214,17 +261,18 @@ class ClientContext:
             RequestTimeoutError: it took longer.
             ClientClosedError: the client was closed meanwhile.
         """
-        with self.running.begin(seconds=timeout.total) as scope:
-            token = _block.set(_Block(scope, timeout.limiter_seconds))
-            try:
-                yield
-            finally:
-                _block.reset(token)
-                self.running.remove(scope)
-        if scope.cancelled_caught:
+        try:
+            with Waiting(self.running, timeout.total) as scope:
+                token = _block.set(_Block(scope, timeout.limiter_seconds))
+                try:
+                    yield
+                finally:
+                    _block.reset(token)
+        except OutOfTimeError:
             if self.closed:
-                raise self.closed_error(under_way=f"during {title}")
-            raise RequestTimeoutError(f"{title} took longer than {timeout.total:g} seconds (Timeout.total)")
+                raise self.closed_error(under_way=f"during {title}") from None
+            problem = f"{title} took longer than {timeout.total:g} seconds (Timeout.total)"
+            raise RequestTimeoutError(problem) from None
 
     async def aclose(self) -> None:
         """End the calls under way with `ClientClosedError`, and close the pool.
@@ -238,12 +286,13 @@ class ClientContext:
             self.guard.check()
         self.closed = True
         try:
-            await self.running.end(seconds=CLOSING_SECONDS)
+            await self.running.cancel(seconds=CLOSING_SECONDS)
         finally:
             try:
-                await self.rate_limiter.aclose()
-            finally:
                 await self.http.aclose()
+            finally:
+                await self.running.wait(seconds=CLOSING_SECONDS)
+                await self.rate_limiter.aclose()
 
 
 @frozen(kw_only=True)

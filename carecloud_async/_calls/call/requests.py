@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
-
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.validators import expected
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
-from carecloud_async._calls.call.operation import CallRequest, Operation
+from carecloud_async._calls.call.facts import CallFacts
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.http.bodies import ACCEPT_ENCODING
 from carecloud_async._calls.http.outgoing import (
     HEADER_NAME,
@@ -30,43 +29,6 @@ _NOT_OURS = (b"authorization", b"cookie", b"host")
 _MOST_URLS = 1000
 #: The most characters of the name and the value of a header that a caller adds.
 _MOST_NAME, _MOST_VALUE = 100, 8000
-
-
-@frozen(kw_only=True, eq=False)
-class PreparedCall:
-    """A call that is ready to be sent, once or several times.
-
-    Attributes:
-        request: its arguments, which were checked.
-        operation: the operation; its path is all that logs and errors show.
-        target: the path and query below the version.
-        body: the encoded body, if any.
-    """
-
-    request: CallRequest[Any]
-    operation: Operation
-    target: str = field(repr=False)
-    body: bytes | None = field(repr=False)
-
-    @property
-    def offset(self) -> int | None:
-        """The first record of the requested page of a list."""
-        return _number(self.request.params, "offset")
-
-    @property
-    def count(self) -> int | None:
-        """The size of the requested page of a list."""
-        return _number(self.request.params, "count")
-
-    @property
-    def page(self) -> str:
-        """The requested page for error messages; empty for other calls."""
-        return "" if self.count is None else f", offset {self.offset or 0}, count {self.count}"
-
-
-def _number(params: Mapping[str, Any] | None, name: str) -> int | None:
-    value = None if params is None else params.get(name)
-    return value if type(value) is int else None
 
 
 def check_headers(headers: Any) -> None:
@@ -133,7 +95,7 @@ class RequestBuilder:
             return phases
         return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}
 
-    def build(self, call: PreparedCall) -> OutgoingRequest:
+    def build(self, call: CallFacts) -> OutgoingRequest:
         """Return a new request; each attempt has its own.
 
         Raises:

@@ -73,6 +73,21 @@ class HttpClient:
             return response
         return self._send_through_users(request.to_httpx())
 
+    def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any] | None:
+        """Send a request, as `send`, where our own pool does it and nobody watches: it bounds the time by itself.
+
+        Args:
+            request: the request.
+            seconds: the time, after which it raises an `OutOfTimeError`.
+
+        Returns:
+            What is to be awaited, or `None` if the request has to be sent in another way.
+        """
+        if not self.owned:
+            return None
+        sending: Coroutine[Any, Any, Any] | None = self.client.send_in_time(request, seconds)
+        return sending
+
     async def _send_through_users(self, request: Any) -> Any:
         handing_over(f"//{request.url.netloc.decode()}")
         with sending():

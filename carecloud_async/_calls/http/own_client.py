@@ -84,6 +84,14 @@ def own_client_class(http_library: ModuleType) -> Any:
             response: Coroutine[Any, Any, Any] = send(request)
             return response
 
+        def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any] | None:
+            """Send a request by a pool that bounds its time; `None` if there is none, or somebody watches."""
+            send = getattr(self._own_transport, "send_in_time", None)
+            if send is None or self._is_watched():
+                return None
+            sending: Coroutine[Any, Any, Any] | None = send(request, seconds)
+            return sending
+
         async def _send_watched(self, request: Any) -> Any:
             with sending():
                 response = await self.send(request, auth=None, follow_redirects=False)

@@ -89,6 +89,15 @@ class Pool:
             self._return_permit()
             raise
 
+    def take_ready(self, origin: Origin) -> Connection | None:
+        """Return a connection at rest, for which `hold` is to be awaited at once; `None` if there is none."""
+        return None if self._closed or self._permits.locked() else self._take(origin)
+
+    async def hold(self) -> None:
+        """Take the permit of the connection that `take_ready` returned: it does not wait, because one is free."""
+        await self._permits.acquire()
+        self._in_use += 1
+
     def give_back(self, connection: Connection) -> None:
         """Take a connection back: it rests, or is closed if it cannot be used again."""
         if connection.is_usable and not self._closed:

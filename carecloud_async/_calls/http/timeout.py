@@ -11,6 +11,10 @@ from carecloud_async.errors import ConfigurationError
 __all__ = ["Timeout"]
 
 
+class OutOfTimeError(Exception):
+    """The time of a call is over, or its client was closed, while it waited."""
+
+
 @frozen(kw_only=True)
 class Timeout:
     """Bounds on the time of a call, in seconds.

@@ -6,6 +6,7 @@ raised as the httpx exception that says whether the request may have been sent.
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -28,7 +29,7 @@ from carecloud_async._calls.http.outgoing import OutgoingRequest
 from carecloud_async._calls.http.redaction import true_url
 
 if TYPE_CHECKING:
-    from carecloud_async._calls.http.wire import Reply
+    from carecloud_async._calls.http.wire import Connection, Reply
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -63,6 +64,17 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         transport = self._inner or self._opened()
         sending: Coroutine[Any, Any, httpx.Response | BufferedResponse] = transport.send_outgoing(request)
         return sending
+
+    def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, BufferedResponse] | None:
+        """Send a request, as `send_outgoing`, by a connection at rest of our own pool, within some seconds.
+
+        Returns:
+            What is to be awaited at once, or `None` if there is no such connection.
+        """
+        if not isinstance(self._inner, AsyncioTransport):
+            return None
+        sending_to(true_url(request), proxy=self._proxy)
+        return self._inner.send_in_time(request, seconds)
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -163,10 +175,25 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         )
         return made
 
-    async def send_outgoing(self, request: OutgoingRequest) -> BufferedResponse:
-        """Send a request of the SDK without observers, and read its response to the end."""
+    def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, BufferedResponse] | None:
+        """Send a request by a connection at rest, within some seconds; `None` if there is none."""
+        connection = self._pool.take_ready(self._origin_of(_split(true_url(request))[0]))
+        return None if connection is None else self.send_outgoing(request, connection=connection, seconds=seconds)
+
+    async def send_outgoing(
+        self, request: OutgoingRequest, *, connection: Connection | None = None, seconds: float = math.inf
+    ) -> BufferedResponse:
+        """Send a request of the SDK without observers, and read its response to the end.
+
+        Args:
+            request: the request.
+            connection: one that `take_ready` has returned.
+            seconds: how long its response may take, after which an `OutOfTimeError` is raised.
+        """
         try:
-            reply, body = await self._exchange(request, request.headers.pairs(), "utf-8", request.content)
+            reply, body = await self._exchange(
+                request, request.headers.pairs(), "utf-8", request.content, connection=connection, seconds=seconds
+            )
         except (httpx.TransportError, httpx.DecodingError) as error:
             error.request = request.to_httpx()
             raise
@@ -182,10 +209,12 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         headers: Iterable[tuple[str, str]],
         encoding: str,
         content: bytes,
+        *,
+        connection: Connection | None = None,
+        seconds: float = math.inf,
     ) -> tuple[Reply, bytes]:
-        url, pool = true_url(request), self._pool
-        end = url.find("/", len("https://"))
-        address, target = (url, "/") if end < 0 else (url[:end], url[end:].partition("#")[0])
+        pool = self._pool
+        address, target = _split(true_url(request))
         origin = self._origin_of(address)
         lines = [f"{name}: {value}" for name, value in headers]
         if pool.is_forwarding and origin[0] == "http":
@@ -196,12 +225,15 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         departure: Departure | None = request.extensions.get(DEPARTURE)
         if departure is not None:
             departure.is_promised = True
-        connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
+        if connection is None:
+            connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
+        else:
+            await pool.hold()
         try:
             if departure is not None:
                 departure()
             reply = await connection.exchange(
-                head + content, without_body=request.method == "HEAD", read=timeout.get("read")
+                head + content, without_body=request.method == "HEAD", read=timeout.get("read"), seconds=seconds
             )
         finally:
             pool.give_back(connection)
@@ -221,6 +253,12 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             )
         except UnpackError as error:
             raise httpx.DecodingError(str(error)) from error
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return the part of a URL that names the server, and the target of the request."""
+    end = url.find("/", len("https://"))
+    return (url, "/") if end < 0 else (url[:end], url[end:].partition("#")[0])
 
 
 async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:

@@ -15,6 +15,7 @@ import httptools
 import httpx
 
 from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, BodyTooLargeError
+from carecloud_async._calls.http.timeout import OutOfTimeError
 
 #: Scheme, host and port.
 Origin = tuple[str, str, int]
@@ -104,6 +105,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._silence = math.inf  # the longest time without a byte
         self._deadline = math.inf
+        self._until = math.inf  # when the response is to be complete
         self._unwritten = 0
 
     @property
@@ -123,15 +125,19 @@ class Connection(asyncio.Protocol):
         if self._timer is None:
             self._call_at(self._resting_since + MOST_REST)
 
-    async def exchange(self, request: bytes, *, without_body: bool = False, read: float | None) -> Reply:
+    async def exchange(
+        self, request: bytes, *, without_body: bool = False, read: float | None, seconds: float = math.inf
+    ) -> Reply:
         """Write a request, and return its response, read to the end. Where none comes, the connection is closed.
 
         Args:
             request: its bytes.
             without_body: whether the response has no body, whatever its head says (HEAD, CONNECT).
             read: the longest time without a byte of the response, in seconds; `None` for no limit.
+            seconds: the longest time until the response is complete.
 
         Raises:
+            OutOfTimeError: the response was not complete in time.
             httpx.ConnectError: the connection was closed, and nothing was written.
             httpx.TransportError: no complete response came.
             BodyTooLargeError: it is larger than the limit.
@@ -143,7 +149,9 @@ class Connection(asyncio.Protocol):
         self._waiter = waiter
         self._reply, self._without_body = Reply(), without_body
         self._silence = math.inf if read is None else read
-        self._deadline = self._loop.time() + self._silence
+        now = self._loop.time()
+        self._until = now + seconds
+        self._deadline = min(now + self._silence, self._until)
         self._call_at(self._deadline)
         try:
             self.transport.write(request)
@@ -181,9 +189,10 @@ class Connection(asyncio.Protocol):
         else:
             unwritten = self.transport.get_write_buffer_size()
             if unwritten != self._unwritten:  # the request is still being written
-                self._unwritten, due = unwritten, now + self._silence
+                self._unwritten, due = unwritten, min(now + self._silence, self._until)
             if now >= due:
-                self._fail(httpx.ReadTimeout("no byte of the response in time"))
+                late = OutOfTimeError() if now >= self._until else httpx.ReadTimeout("no byte of the response in time")
+                self._fail(late)
                 return
             self._deadline = due
         self._call_at(due)
@@ -234,7 +243,7 @@ class Connection(asyncio.Protocol):
             return
         if reply.is_over:
             return
-        self._deadline = self._loop.time() + self._silence
+        self._deadline = min(self._loop.time() + self._silence, self._until)
         if reply.overhead > _MOST_OVERHEAD:
             self._fail_malformed(httptools.HttpParserError("its head is too long"))
         if reply.status and not pieces and self._is_announced_too_large(reply):

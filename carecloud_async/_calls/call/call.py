@@ -1,0 +1,400 @@
+"""Call: one call, from its request to its answer or error. Each wait gets the rest of the call's time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import anyio
+
+from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import refusal
+from carecloud_async._base.runtime.event_loops import cancellation_requested
+from carecloud_async._calls.auth.token import Token
+from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
+from carecloud_async._calls.call import failure
+from carecloud_async._calls.call.cached_calls import CacheUse
+from carecloud_async._calls.call.call_errors import limiter_timeout, transport_error, with_unknown_outcome
+from carecloud_async._calls.call.context import ClientContext, ViewOptions, Waiting, at_limiter
+from carecloud_async._calls.call.facts import CallFacts
+from carecloud_async._calls.call.operation import Answer, CallRequest, RawResponse
+from carecloud_async._calls.call.requests import RequestBuilder
+from carecloud_async._calls.call.retry import Failure, FailureKind
+from carecloud_async._calls.http.departure import Departure
+from carecloud_async._calls.http.timeout import OutOfTimeError
+from carecloud_async.errors import ApiError, CareCloudError, NotFoundError, RequestTimeoutError
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+#: A body from this size on, in bytes, waits for its turn to be decoded; it takes a tenth of a millisecond.
+LARGE_BODY = 32 * 1024
+#: A body from this size on, in bytes, is decoded in slices if possible.
+HUGE_BODY = 256 * 1024
+#: How long a call is retried (seconds) if CareCloud has not answered this client yet and, at its address, nothing
+#: listens or something else answers: a wrong address is more likely than a server that is down.
+FIRST_CONTACT_SECONDS = 3.0
+
+
+class Call(CallFacts, Generic[T]):
+    """One call.
+
+    Args:
+        builder: builds a new request for each attempt.
+        cache: how the call uses the cache, or `None` for a call without it.
+        others: see `CallFacts`.
+
+    Attributes:
+        answer: the result and its response; `None` until it is there.
+    """
+
+    __slots__ = (
+        "_at_limiter",
+        "_builder",
+        "_cache",
+        "_failure",
+        "_gave_up",
+        "_has_left",
+        "_has_permit",
+        "_may_have_happened",
+        "_refusal",
+        "_ticket",
+        "_under_way",
+        "_unreported",
+        "answer",
+    )
+
+    def __init__(
+        self,
+        context: ClientContext,
+        options: ViewOptions,
+        request: CallRequest[T],
+        *,
+        builder: RequestBuilder,
+        target: str,
+        body: bytes | None,
+        tokens: Tokens | None,
+        cache: CacheUse | None,
+    ) -> None:
+        super().__init__(context, options, request, target=target, body=body, tokens=tokens)
+        self._builder = builder
+        self._cache = cache
+        self._failure: Failure | None = None  # the last failed attempt that is followed by another
+        self._refusal: CareCloudError | None = None  # the error of the last attempt, if the answer was a 429
+        self._ticket: int | None = None  # of the rate limiter
+        self._unreported: float = 0.0  # the time at the limiter since the last event
+        self._under_way: bool = False  # whether an attempt is
+        self._may_have_happened: bool = False
+        self._at_limiter: bool = False  # whether the call waits there, or was interrupted while it waited
+        self._gave_up: bool = False  # because its turn did not come in time
+        self._has_left: bool = False
+        self._has_permit: bool = False
+        self.answer: Answer[T] | None = None
+
+    async def run(self) -> T:
+        """Make the call and return its result. One record describes it, however it ends.
+
+        Raises:
+            CareCloudError: see `carecloud_async.errors`.
+        """
+        context = self.context
+        error: CareCloudError | None = None
+        answer: Answer[T] | None = None
+        self.begin()
+        context.running.begin()
+        try:
+            if self._cache is not None:
+                answer = await self._reuse(self._cache)
+            if answer is None:
+                context.budget.deposit()
+                # The loop is not a function of its own: every frame stands in the user's tracebacks.
+                while True:
+                    received = await self._attempt()
+                    outcome = received if isinstance(received, Failure) else await self._decoded(received)
+                    self._end_attempt(outcome)
+                    if isinstance(outcome, Failure):
+                        outcome = self._gone(outcome) or outcome
+                    if isinstance(outcome, Answer):
+                        answer = outcome
+                        break
+                    await self._wait_before_retry(outcome)
+        except OutOfTimeError:
+            error = self._interrupted()
+        except CareCloudError as failed:
+            error = failed
+        except BaseException as other:
+            self._end(other)
+            raise
+        finally:
+            context.running.end()
+        if answer is None:
+            assert error is not None  # noqa: S101  (there is no other outcome)
+            error = with_unknown_outcome(error, self.operation) if self._may_have_happened else error
+            self._end(error)
+            raise error
+        self.answer = answer
+        self._end(answer.response)
+        return answer.data
+
+    async def _reuse(self, cache: CacheUse) -> Answer[T] | None:
+        """Return what the cache has for this call; `None` if it has to be sent.
+
+        Raises:
+            ResponseError: this call's decoder cannot read the answer of another call.
+        """
+        response = await cache.find(self, seconds=self.time_left() + self.limiter_left)
+        if response is None:
+            return None
+        self.cached, self.headers = response, response.headers
+        outcome = await self._decoded(response)
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        return outcome
+
+    async def _attempt(self) -> RawResponse | Failure:
+        """Send the request, and once more after a 401 that another token may cure.
+
+        Raises:
+            CareCloudError: its login failed, or the call's time is over.
+            Exception: raised by a user's own code: a provider, a hook, a transport.
+        """
+        self.require_time()
+        request, tokens, http = self._builder.build(self), self.tokens, self.context.http
+        self.statuses.append(None)
+        self.notify("attempt_started", len(self.statuses), request.headers)
+        self._under_way, self.sent, self.handed_over, self.replays = True, False, False, 0
+        self.began = self.context.clock.monotonic()
+        token: Token | None = None
+        try:
+            if tokens is not None and self.operation.authorized:
+                token = tokens.current() or await self._wait_for_token(tokens)
+            while True:  # until an answer that no other token would change
+                if token is not None:
+                    request.set_bearer(token.value)
+                    self.sent_tokens.append(token.value)
+                departure = request.departure = Departure(self._check_age)
+                self.handed_over = True
+                try:
+                    await self._leave(http.permits)
+                    left = self.require_time()
+                    self.sent = True  # from here on, no response may mean that a write succeeded
+                    sending = http.send_in_time(request, left)
+                    if sending is None:
+                        with Waiting(self.context.running, left):
+                            response = await http.send(request)
+                    else:
+                        response = await sending
+                except BaseException:
+                    if departure.is_promised and not departure.happened:
+                        self.sent = False  # there was no connection yet
+                    raise
+                finally:
+                    if self._has_permit and http.permits is not None:
+                        self._has_permit = False
+                        http.permits.release()
+                self.handed_over = False
+                if tokens is None:
+                    break
+                if response.status_code != UNAUTHORIZED:
+                    if 200 <= response.status_code <= 299:
+                        tokens.on_served(self.operation.title)
+                    break
+                another = await self._after_401(tokens, token, failure.body_of(response, http.http_library) or b"")
+                if another is None:
+                    break
+                token = another
+                self.notify("attempt_resent", len(self.statuses), request.headers, response.status_code)
+        except anyio.get_cancelled_exc_class():
+            if cancellation_requested() or not http.client.is_closed:
+                raise
+            return failure.of_closed_pool(self)
+        except Exception as error:  # noqa: BLE001  (classified there, and raised if it is not the HTTP library's)
+            if self.context.closed or isinstance(error, OutOfTimeError):
+                raise OutOfTimeError from None
+            return failure.of_exception(self, error, http)
+        return failure.of_response(self, response, http.http_library)
+
+    async def _wait_for_token(self, tokens: Tokens) -> Token:
+        return await self._within(tokens.get(on_wait=partial(self.notify, "login_awaited")))
+
+    async def _after_401(self, tokens: Tokens, token: Token | None, body: bytes) -> Token | None:
+        operation = self.operation
+        self.sent = refusal(body) is None  # a request that CareCloud refused so had no effect
+        if not tokens.renews_after(body, repeatable=operation.safe_to_repeat):
+            return None
+        if token is None:
+            return await self._wait_for_token(tokens)
+        on_wait = partial(self.notify, "login_awaited")
+        another = await self._within(tokens.after_401(token, operation.title, replays=self.replays, on_wait=on_wait))
+        self.replays += another is not None
+        return another
+
+    async def _leave(self, permits: anyio.Semaphore | None) -> None:
+        """Take a permit for a connection, then a slot: within the transport, a request waits for nothing.
+
+        A login needs no permit, because other calls wait for it: it has a connection as soon as any is free.
+
+        Raises:
+            RateLimitError: the wait would be longer than the time that is left.
+            RequestTimeoutError: it is too late to send the request.
+        """
+        limiter, is_login = self.context.rate_limiter, self.request.login
+        if permits is not None and not is_login:
+            try:
+                permits.acquire_nowait()
+            except anyio.WouldBlock:
+                if not limiter.is_holding:
+                    await self._within(permits.acquire())
+                elif limiter.delay() > self.limiter_left:  # those that have the permits wait for their slots
+                    raise self._limiter_error() from None
+                else:
+                    await self._wait_at_limiter(lambda _: permits.acquire())
+            self._has_permit = True
+        self._check_age()
+        if self._ticket is not None:
+            limiter.on_success(self._ticket)  # a 401 came, which another token may cure
+        self._ticket = limiter.try_acquire()
+        if self._ticket is None:
+            self._ticket = await self._wait_at_limiter(lambda seconds: limiter.acquire(ahead=is_login, seconds=seconds))
+            if self._ticket is None:
+                raise self._limiter_error()
+        self._has_left = True
+        self._report_limiter()
+
+    def _check_age(self) -> None:
+        if self.context.clock.monotonic() > self.latest:
+            self._gave_up = True
+            problem = "not sent: its connection or its token came too late"
+            raise transport_error(RequestTimeoutError, self.operation, problem)
+
+    async def _wait_at_limiter(self, wait: Callable[[float], Coroutine[Any, Any, S]]) -> S:
+        """Wait for a turn: that counts against `Timeout.limiter`, and not against the call's total time."""
+        before = self.context.clock.monotonic()
+        self._at_limiter = True
+        try:
+            with at_limiter(self.limiter_left) as allowed:
+                seconds = max(allowed, 0.0)
+                result = await self._within(wait(seconds), seconds=seconds)
+        finally:
+            waited = self.context.clock.monotonic() - before
+            self.limiter_seconds += waited
+            self._unreported += waited
+        self._at_limiter = False
+        return result
+
+    def _report_limiter(self) -> None:
+        if self._unreported:
+            self.notify("limiter_waited", self._unreported)
+            self._unreported = 0.0
+
+    def _limiter_error(self) -> CareCloudError:
+        """Return the error of a call that cannot wait for its turn: the server's own, if it refused the call before."""
+        self._gave_up = True
+        if self._refusal is not None:
+            return self._refusal
+        return limiter_timeout(self.operation, seconds=self.context.rate_limiter.delay(), again=self._has_left)
+
+    async def _within(self, waiting: Coroutine[Any, Any, S], *, seconds: float | None = None) -> S:
+        """Wait within the rest of the call's time, or some seconds, and as long as the client is open.
+
+        Raises:
+            OutOfTimeError: the time is over, or the client was closed.
+        """
+        with Waiting(self.context.running, self.time_left() if seconds is None else seconds):
+            return await waiting
+
+    async def _decoded(self, response: RawResponse) -> Answer[T] | Failure:
+        """Decode a response; return a failure if it cannot be read. Before a large one, other tasks may run.
+
+        The answer came in time: its decoding is not bound to the call's.
+        """
+        request, body = self.request, response.body
+        try:
+            if len(body) < LARGE_BODY:
+                return Answer(request.decode(body), response)
+            if request.slices is None or len(body) < HUGE_BODY:
+                await self.context.computing.turn()
+                return Answer(request.decode(body), response)
+            return Answer(await self.context.computing.run(request.slices(body)), response)
+        except codec.Malformed as error:
+            return failure.of_unreadable(self, error, response)
+
+    def _end_attempt(self, outcome: Answer[T] | Failure) -> None:
+        """Report the attempt's outcome to the rate limiter and the observers."""
+        failed, limiter = outcome if isinstance(outcome, Failure) else None, self.context.rate_limiter
+        status = outcome.response.status if isinstance(outcome, Answer) else getattr(outcome.error, "status", None)
+        self.statuses[-1] = status
+        throttled = failed if failed is not None and failed.kind is FailureKind.THROTTLED else None
+        self._refusal = None if throttled is None else throttled.error
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None and throttled is not None:
+            limiter.on_throttled(ticket, retry_after=throttled.retry_after)
+        elif ticket is not None and status is not None:
+            limiter.on_success(ticket)
+        self.notify("attempt_ended", len(self.statuses), status, None if failed is None else failed.error)
+        if throttled is not None:
+            self.notify("throttled", throttled.retry_after, limiter.rate)
+        if failed is None or isinstance(failed.error, ApiError):
+            self.context.answered = True
+        self._may_have_happened |= failed is not None and failed.may_have_happened
+
+    def _gone(self, failed: Failure) -> Answer[T] | None:
+        """Return success for a DELETE that gets a 404 because an earlier attempt may have deleted the record.
+
+        A DELETE with a body still fails: an id in the body may be wrong.
+        """
+        is_delete = self.operation.method == "DELETE" and self.body is None
+        if not (self._may_have_happened and is_delete and isinstance(failed.error, NotFoundError)):
+            return None
+        response = RawResponse(204, {}, b"", self.context.clock.monotonic(), len(self.statuses))
+        return Answer(self.request.decode(b""), response)
+
+    async def _wait_before_retry(self, failed: Failure) -> None:
+        """Wait until the call may be sent again; raise the error of a failure after which it may not."""
+        context = self.context
+        if context.closed or context.http.client.is_closed:
+            raise self._closed_error()
+        wait = self.options.retry.decide(
+            failed,
+            attempt=len(self.statuses),
+            safe_to_repeat=self.operation.safe_to_repeat,
+            random=context.random.random,
+        )
+        if wait is not None and failed.doubts_address and not context.answered:
+            left = self.time_left(FIRST_CONTACT_SECONDS)
+            wait = min(wait, left) if left > (failed.retry_after or 0) else None
+        if wait is None or wait >= min(self.time_left(), self.fresh_seconds) or not context.budget.try_withdraw():
+            raise failed.error
+        self.notify("retry_scheduled", wait, failed.kind)
+        self._failure, self._under_way = failed, False
+        await self._within(context.clock.sleep(wait))
+
+    def _no_time_left(self) -> CareCloudError:
+        """Return the error of a call that timed out between two attempts: the last attempt's, if there was one."""
+        if self._failure is not None:
+            return self._failure.error
+        return transport_error(RequestTimeoutError, self.operation, "no time left to send it")
+
+    def _interrupted(self) -> CareCloudError:
+        """Return the error of a call that was interrupted: the client was closed, or time ran out."""
+        self._may_have_happened |= self._under_way and self.sent
+        if self.context.closed:
+            return self._closed_error()
+        if self._at_limiter:
+            return self._limiter_error()
+        return failure.timed_out(self) if self._under_way else self._no_time_left()
+
+    def _closed_error(self) -> CareCloudError:
+        return self.context.closed_error(under_way=f"while {self.operation.title} was under way")
+
+    def _end(self, outcome: RawResponse | BaseException) -> None:
+        """Report the end of the call: the response of its result, or its error."""
+        self._report_limiter()
+        if self._gave_up and self._under_way:
+            self.statuses.pop()  # this attempt never left
+        if self._cache is not None:
+            # The server may still carry out an attempt whose outcome is unknown.
+            self._cache.end(self, outcome, lost=self._may_have_happened or None in self.statuses)
+        self.sent &= self._under_way
+        self.end(outcome if isinstance(outcome, BaseException) else None)
