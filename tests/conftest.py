@@ -100,7 +100,6 @@ def pytest_collection_finish():
     given(strategies.none())(lambda _: None)()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(700, 10, 100)  # a look at everything is rare: it took a twentieth of the time, and finds little
     gc.enable()
 
 

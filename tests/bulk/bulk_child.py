@@ -1,4 +1,4 @@
-"""Run as a process of its own: writes a file in bulk to a sandbox at a URL, to be killed at any moment."""
+"""`run` is run in a process of its own: it writes a file in bulk to a sandbox at a URL, to be killed at any moment."""
 
 import asyncio
 import sys
@@ -44,5 +44,5 @@ async def main(url, source, results, match):
     sys.stdout.write(f"{report.created} {report.updated} {report.unchanged} {report.refused} {report.unknown}\n")
 
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+def run(*arguments):
+    asyncio.run(main(*arguments))

@@ -1,21 +1,27 @@
 """kill -9 at any moment, with lost and late answers: every keyed row is there once, and every outcome is right."""
 
-import os
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 
+import bulk_child
 import pytest
 from bulk_tools import outcomes, read
 from thorough import variants
 
 from carecloud_async.sandbox import Sandbox
 
-CHILD = Path(__file__).with_name("bulk_child.py")
+#: Starts processes that have the package imported already: they are forked, by a process that has nothing else.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["carecloud_async.client", "carecloud_async.bulk", "carecloud_async.sandbox"])
+
+
+def start(*arguments):
+    """Start a process that writes the rows."""
+    child = PROCESSES.Process(target=bulk_child.run, args=arguments)
+    child.start()
+    return child
 
 
 def run_with_kills(tmp_path, *, kills, seed, match):
@@ -36,22 +42,22 @@ def run_with_kills(tmp_path, *, kills, seed, match):
             due.set()
 
     sandbox.on_request = on_request
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHILD.parent), *sys.path])}
-    command = [sys.executable, CHILD, "", str(source), str(results), match]
     with sandbox.running() as url:
-        command[2] = url
+        arguments = (url, str(source), str(results), match)
         for _ in range(kills):
             limit[0] = seen[0] + draw.randrange(2, 60)
             due.clear()
-            child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-            while not due.wait(0.02) and child.poll() is None:
+            child = start(*arguments)
+            while not due.wait(0.02) and child.is_alive():
                 pass
-            child.send_signal(signal.SIGKILL)
-            child.communicate(timeout=60)
+            child.kill()
+            child.join()
             if results.exists():
                 break
         if not results.exists():
-            subprocess.run(command, env=environment, check=True, timeout=240, stdout=subprocess.PIPE)
+            child = start(*arguments)
+            child.join()
+            assert child.exitcode == 0
     return sandbox, read(source), results
 
 
@@ -111,7 +117,6 @@ def run_several(tmp_path, *, runs, kills, seed):
     for after in range(10, 2000, 40):
         sandbox.faults.add("POST /customers", after=after + draw.randrange(30), **draw.choice(FAULTS))
     text = "".join(f"E{one},N{one},en\n" for one in numbers)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHILD.parent), *sys.path])}
     files = [(tmp_path / f"c{run}.csv", tmp_path / f"r{run}.csv") for run in range(runs)]
     for source, _ in files:
         source.write_text(f"external_id,last_name,language_id\n{text}")
@@ -119,24 +124,16 @@ def run_several(tmp_path, *, runs, kills, seed):
     with sandbox.running() as url:
         left = dict(enumerate(files))
         for _ in range(kills + 10):  # a process that fails each time is not started for ever
-            children = {
-                run: subprocess.Popen(
-                    [sys.executable, CHILD, url, *map(str, names), "external_id"],
-                    env=environment,
-                    stdout=subprocess.PIPE,
-                )
-                for run, names in left.items()
-            }
+            children = {run: start(url, *map(str, names), "external_id") for run, names in left.items()}
             for child in children.values():
                 if killed < kills:
-                    try:
-                        child.wait(draw.uniform(0.5, 3.0))
-                    except subprocess.TimeoutExpired:
-                        child.send_signal(signal.SIGKILL)
+                    child.join(draw.uniform(0.1, 2.5))
+                    if child.is_alive():
+                        child.kill()
                         killed += 1
             for run, child in children.items():
-                child.communicate(timeout=240)
-                if child.returncode == 0:
+                child.join()
+                if child.exitcode == 0:
                     del left[run]
             if not left:
                 break
