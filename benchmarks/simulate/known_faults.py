@@ -377,9 +377,9 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="a request is repeated with a new token, however old what it was made from is",
         theme="slow logins",
-        file="_calls/call/limiter_turns.py",
-        right="if self._clock.monotonic() > self._latest:",
-        wrong="if self._clock.monotonic() < 0:",
+        file="_calls/call/call.py",
+        right="if self.context.clock.monotonic() > self.latest:",
+        wrong="if self.context.clock.monotonic() < 0:",
     ),
     Fault(
         name="an id that is sent as a number names another record",

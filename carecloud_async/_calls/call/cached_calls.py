@@ -6,7 +6,7 @@ Only safe GETs of known operations are looked up: an unknown one might issue a t
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -72,11 +72,9 @@ class CachedCalls:
 
     def use(self, request: CallRequest[Any]) -> CacheUse | None:
         """Return how a call uses the cache; `None` for a call that is neither looked up nor changes anything."""
-        if request.operation.clears_cache:
-            return _Write(self.store)
-        if not is_cacheable(request):
-            return None
-        return _Read(self) if self._reuses else _FreshRead(self)
+        if request.operation.clears_cache or is_cacheable(request):
+            return CacheUse(self, reuses=self._reuses)
+        return None
 
     def key(self, call: CallFacts) -> Hashable:
         """Return the key under which a call's answer is looked up.
@@ -156,8 +154,24 @@ class CachedCalls:
         self.store.put(key, response, part=part_of(call.operation.path), generation=generation)
 
 
-class CacheUse(Protocol):
-    """How one call uses the cache. Both methods are called once, the second one however the call ends."""
+class CacheUse:
+    """How one call uses the cache: a write removes what it can change, a read looks for an answer and keeps its own.
+
+    Other calls may wait for the answer of a read. One that is not to reuse replaces the cached answer, so that later
+    reads do not get an older one. Both methods are called once, the second one however the call ends.
+
+    Args:
+        cached: the calls of the identity.
+        reuses: whether a cached answer will do.
+    """
+
+    def __init__(self, cached: CachedCalls, *, reuses: bool) -> None:
+        self._cached = cached
+        self._reuses = reuses
+        self._keeps = False
+        self._token: str | None = None
+        self._generation = 0
+        self._flight: Flight | None = None
 
     async def find(self, call: CallFacts, *, seconds: float) -> RawResponse | None:
         """Begin; return the answer of an earlier call, or `None` if this one has to be sent.
@@ -169,6 +183,26 @@ class CacheUse(Protocol):
         Raises:
             CareCloudError: see `CachedCalls.find`.
         """
+        cached, store = self._cached, self._cached.store
+        if call.operation.clears_cache:
+            store.begin_write(call.operation)
+            return None
+        if self._reuses:
+            if cached.tokens.ended:
+                return None  # sending it says so
+            # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
+            await anyio.lowlevel.checkpoint()
+            response = await cached.find(call, seconds=seconds)
+            if response is not None:
+                return response
+            call.notify("cache_missed")
+            key = cached.key(call)
+            if store.flight(key) is not None:  # another call's read failed, and a third one has begun
+                return None
+            self._flight = store.begin_read(key, cached.tokens, part=part_of(call.operation.path))
+        self._keeps, self._token = True, cached.tokens.token_digest
+        self._generation = store.generation(part_of(call.operation.path))
+        return None
 
     def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
         """End with the response of the result, or the error.
@@ -178,74 +212,13 @@ class CacheUse(Protocol):
             outcome: the response or the error.
             lost: whether an answer is missing, so that the server may carry the call out later.
         """
-
-
-class _Write:
-    """Removes what a write can change."""
-
-    def __init__(self, store: AnswerStore) -> None:
-        self._store = store
-
-    async def find(self, call: CallFacts, *, seconds: float) -> None:
-        del seconds
-        self._store.begin_write(call.operation)
-
-    def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
-        del outcome
-        self._store.end_write(call.operation, lost=lost)
-
-
-class _FreshRead:
-    """Replaces the cached answer, so that later reads do not get an older one."""
-
-    def __init__(self, cached: CachedCalls) -> None:
-        self._cached = cached
-        self._token: str | None = None
-        self._generation = 0
-
-    async def find(self, call: CallFacts, *, seconds: float) -> None:
-        del seconds
-        self._generation = self._cached.store.generation(part_of(call.operation.path))
-        self._token = self._cached.tokens.token_digest
-
-    def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
-        del lost
-        if isinstance(outcome, RawResponse):
+        if call.operation.clears_cache:
+            self._cached.store.end_write(call.operation, lost=lost)
+        if self._flight is not None:
+            if isinstance(outcome, RawResponse):
+                self._flight.response = outcome
+            elif isinstance(outcome, Exception):
+                self._flight.error = outcome
+            self._cached.store.end_read(self._flight)
+        if self._keeps and isinstance(outcome, RawResponse):
             self._cached.put(call, outcome, generation=self._generation, token=self._token)
-
-
-class _Read:
-    """Looks for an answer; without one, other calls may wait for this one's."""
-
-    def __init__(self, cached: CachedCalls) -> None:
-        self._cached = cached
-        self._token: str | None = None
-        self._flight: Flight | None = None
-
-    async def find(self, call: CallFacts, *, seconds: float) -> RawResponse | None:
-        cached = self._cached
-        if cached.tokens.ended:
-            return None  # sending it says so
-        # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
-        await anyio.lowlevel.checkpoint()
-        response = await cached.find(call, seconds=seconds)
-        if response is None:
-            call.notify("cache_missed")
-            key = cached.key(call)
-            if cached.store.flight(key) is None:  # otherwise another call's read failed, and a third one has begun
-                self._token = cached.tokens.token_digest
-                self._flight = cached.store.begin_read(key, cached.tokens, part=part_of(call.operation.path))
-        return response
-
-    def end(self, call: CallFacts, outcome: RawResponse | BaseException, *, lost: bool) -> None:
-        del lost
-        flight = self._flight
-        if flight is None:
-            return
-        if isinstance(outcome, RawResponse):
-            flight.response = outcome
-        elif isinstance(outcome, Exception):
-            flight.error = outcome
-        self._cached.store.end_read(flight)
-        if flight.response is not None:
-            self._cached.put(call, flight.response, generation=flight.generation, token=self._token)

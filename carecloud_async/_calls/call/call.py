@@ -16,9 +16,9 @@ from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.call import failure
 from carecloud_async._calls.call.cached_calls import CacheUse
 from carecloud_async._calls.call.call_errors import limiter_timeout, transport_error, with_unknown_outcome
-from carecloud_async._calls.call.context import ClientContext, ViewOptions, Waiting, at_limiter
+from carecloud_async._calls.call.context import Waiting, at_limiter
 from carecloud_async._calls.call.facts import CallFacts
-from carecloud_async._calls.call.operation import Answer, CallRequest, RawResponse
+from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._calls.call.requests import RequestBuilder
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async._calls.http.departure import Departure
@@ -40,60 +40,28 @@ FIRST_CONTACT_SECONDS = 3.0
 class Call(CallFacts, Generic[T]):
     """One call.
 
-    Args:
-        builder: builds a new request for each attempt.
-        cache: how the call uses the cache, or `None` for a call without it.
-        others: see `CallFacts`.
-
     Attributes:
         answer: the result and its response; `None` until it is there.
     """
 
-    __slots__ = (
-        "_at_limiter",
-        "_builder",
-        "_cache",
-        "_failure",
-        "_gave_up",
-        "_has_left",
-        "_has_permit",
-        "_may_have_happened",
-        "_refusal",
-        "_ticket",
-        "_under_way",
-        "_unreported",
-        "answer",
-    )
+    answer: Answer[T] | None = None
+    _failure: Failure | None = None  # the last failed attempt that is followed by another
+    _refusal: CareCloudError | None = None  # the error of the last attempt, if the answer was a 429
+    _ticket: int | None = None  # of the rate limiter
+    _unreported: float = 0.0  # the time at the limiter since the last event
+    _under_way: bool = False  # whether an attempt is
+    _may_have_happened: bool = False
+    _at_limiter: bool = False  # whether the call waits there, or was interrupted while it waited
+    _gave_up: bool = False  # because its turn did not come in time
+    _has_left: bool = False
+    _has_permit: bool = False
 
-    def __init__(
-        self,
-        context: ClientContext,
-        options: ViewOptions,
-        request: CallRequest[T],
-        *,
-        builder: RequestBuilder,
-        target: str,
-        body: bytes | None,
-        tokens: Tokens | None,
-        cache: CacheUse | None,
-    ) -> None:
-        super().__init__(context, options, request, target=target, body=body, tokens=tokens)
-        self._builder = builder
-        self._cache = cache
-        self._failure: Failure | None = None  # the last failed attempt that is followed by another
-        self._refusal: CareCloudError | None = None  # the error of the last attempt, if the answer was a 429
-        self._ticket: int | None = None  # of the rate limiter
-        self._unreported: float = 0.0  # the time at the limiter since the last event
-        self._under_way: bool = False  # whether an attempt is
-        self._may_have_happened: bool = False
-        self._at_limiter: bool = False  # whether the call waits there, or was interrupted while it waited
-        self._gave_up: bool = False  # because its turn did not come in time
-        self._has_left: bool = False
-        self._has_permit: bool = False
-        self.answer: Answer[T] | None = None
-
-    async def run(self) -> T:
+    async def run(self, builder: RequestBuilder, cache: CacheUse | None) -> T:
         """Make the call and return its result. One record describes it, however it ends.
+
+        Args:
+            builder: builds a new request for each attempt.
+            cache: how the call uses the cache, or `None` for a call without it.
 
         Raises:
             CareCloudError: see `carecloud_async.errors`.
@@ -104,13 +72,13 @@ class Call(CallFacts, Generic[T]):
         self.begin()
         context.running.begin()
         try:
-            if self._cache is not None:
-                answer = await self._reuse(self._cache)
+            if cache is not None:
+                answer = await self._reuse(cache)
             if answer is None:
                 context.budget.deposit()
                 # The loop is not a function of its own: every frame stands in the user's tracebacks.
                 while True:
-                    received = await self._attempt()
+                    received = await self._attempt(builder)
                     outcome = received if isinstance(received, Failure) else await self._decoded(received)
                     self._end_attempt(outcome)
                     if isinstance(outcome, Failure):
@@ -124,17 +92,17 @@ class Call(CallFacts, Generic[T]):
         except CareCloudError as failed:
             error = failed
         except BaseException as other:
-            self._end(other)
+            self._end(other, cache)
             raise
         finally:
             context.running.end()
         if answer is None:
             assert error is not None  # noqa: S101  (there is no other outcome)
             error = with_unknown_outcome(error, self.operation) if self._may_have_happened else error
-            self._end(error)
+            self._end(error, cache)
             raise error
         self.answer = answer
-        self._end(answer.response)
+        self._end(answer.response, cache)
         return answer.data
 
     async def _reuse(self, cache: CacheUse) -> Answer[T] | None:
@@ -152,7 +120,7 @@ class Call(CallFacts, Generic[T]):
             raise outcome.error
         return outcome
 
-    async def _attempt(self) -> RawResponse | Failure:
+    async def _attempt(self, builder: RequestBuilder) -> RawResponse | Failure:
         """Send the request, and once more after a 401 that another token may cure.
 
         Raises:
@@ -160,7 +128,7 @@ class Call(CallFacts, Generic[T]):
             Exception: raised by a user's own code: a provider, a hook, a transport.
         """
         self.require_time()
-        request, tokens, http = self._builder.build(self), self.tokens, self.context.http
+        request, tokens, http = builder.build(self), self.tokens, self.context.http
         self.statuses.append(None)
         self.notify("attempt_started", len(self.statuses), request.headers)
         self._under_way, self.sent, self.handed_over, self.replays = True, False, False, 0
@@ -388,13 +356,13 @@ class Call(CallFacts, Generic[T]):
     def _closed_error(self) -> CareCloudError:
         return self.context.closed_error(under_way=f"while {self.operation.title} was under way")
 
-    def _end(self, outcome: RawResponse | BaseException) -> None:
+    def _end(self, outcome: RawResponse | BaseException, cache: CacheUse | None) -> None:
         """Report the end of the call: the response of its result, or its error."""
         self._report_limiter()
         if self._gave_up and self._under_way:
             self.statuses.pop()  # this attempt never left
-        if self._cache is not None:
+        if cache is not None:
             # The server may still carry out an attempt whose outcome is unknown.
-            self._cache.end(self, outcome, lost=self._may_have_happened or None in self.statuses)
+            cache.end(self, outcome, lost=self._may_have_happened or None in self.statuses)
         self.sent &= self._under_way
         self.end(outcome if isinstance(outcome, BaseException) else None)

@@ -80,7 +80,8 @@ class Caller:
             CareCloudError: see `carecloud_async.errors`.
         """
         # A plain function: one stack frame less between the user's line and the HTTP library.
-        return self._prepare(request, self._cached).run()
+        cache = None if self._cached is None else self._cached.use(request)
+        return self._prepare(request).run(self._builder, cache)
 
     async def execute(self, request: CallRequest[T]) -> Answer[T]:
         """Make a call, bypassing the cache, and return its decoded answer with the response; see `call`.
@@ -88,8 +89,8 @@ class Caller:
         Raises:
             CareCloudError: as from `call`.
         """
-        call = self._prepare(request, None)
-        await call.run()
+        call = self._prepare(request)
+        await call.run(self._builder, None)
         assert call.answer is not None  # noqa: S101  (it has run)
         return call.answer
 
@@ -118,7 +119,7 @@ class Caller:
         if self.options.read_only:
             raise ReadOnlyError(f"{name} may change something, and this client is read-only")
 
-    def _prepare(self, request: CallRequest[T], cached: CachedCalls | None) -> Call[T]:
+    def _prepare(self, request: CallRequest[T]) -> Call[T]:
         operation, params = request.operation, request.params
         self.require(operation)
         context = self.context
@@ -133,16 +134,8 @@ class Caller:
             target = SecretText(f"{target}?{query}")
             # Without a query the line is short: a path holds ids.
             check_request_line(operation, f"{self._base_path}{target}")
-        return Call(
-            context,
-            self.options,
-            request,
-            builder=self._builder,
-            target=target,
-            body=body,
-            tokens=None if request.bearer is not None or operation.takes_credentials else self.tokens,
-            cache=None if cached is None else cached.use(request),
-        )
+        tokens = None if request.bearer is not None or operation.takes_credentials else self.tokens
+        return Call(context, self.options, request, target=target, body=body, tokens=tokens)
 
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]

@@ -40,9 +40,9 @@ class CallFacts:
 
     Attributes:
         started: when the call began, on the monotonic clock.
+        latest: when a request becomes too old to be written.
         correlation_id: as on the record and on errors.
         statuses: the status of each attempt; `None` for one without an answer.
-        latest: when a request becomes too old to be written.
         began: when the last attempt began, on the monotonic clock.
         sent: whether the last attempt may have had an effect: true from the moment of sending, false again after a
             refusal that is due to the token.
@@ -54,29 +54,14 @@ class CallFacts:
         limiter_seconds: the time that the call has waited for the rate limiter.
     """
 
-    __slots__ = (
-        "_observers",
-        "_start",
-        "began",
-        "body",
-        "cached",
-        "context",
-        "correlation_id",
-        "handed_over",
-        "headers",
-        "latest",
-        "limiter_seconds",
-        "operation",
-        "options",
-        "replays",
-        "request",
-        "sent",
-        "sent_tokens",
-        "started",
-        "statuses",
-        "target",
-        "tokens",
-    )
+    began: float = 0.0
+    sent: bool = False
+    handed_over: bool = False
+    replays: int = 0
+    headers: Mapping[str, str] | None = None
+    cached: RawResponse | None = None
+    limiter_seconds: float = 0.0
+    _start: CallStart | None = None
 
     def __init__(
         self,
@@ -97,18 +82,10 @@ class CallFacts:
         self.tokens = tokens
         self.started: float = context.clock.monotonic()
         self.latest: float = self.started + request.within
-        self.began: float = self.started
         self.correlation_id: str = f"{context.random.getrandbits(64):016x}"
         self.statuses: list[int | None] = []
-        self.sent: bool = False
-        self.handed_over: bool = False
-        self.replays: int = 0
         self.sent_tokens: list[str] = []
-        self.headers: Mapping[str, str] | None = None
-        self.cached: RawResponse | None = None
-        self.limiter_seconds: float = 0.0
         self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
-        self._start: CallStart | None = None
 
     @property
     def is_login(self) -> bool:

@@ -148,14 +148,12 @@ class Flight:
         key: what is read, and for whom.
         tokens: the tokens of the requesting identity.
         part: the part of the cache that it belongs to.
-        generation: the number of the writes before it that could change that part.
     """
 
-    def __init__(self, key: Hashable, tokens: Tokens, part: str, generation: int) -> None:
+    def __init__(self, key: Hashable, tokens: Tokens, part: str) -> None:
         self.key = key
         self.tokens = tokens
         self.part = part
-        self.generation = generation
         self.done: anyio.Event = anyio.Event()
         self.response: RawResponse | None = None
         self.error: BaseException | None = None
@@ -211,7 +209,7 @@ class AnswerStore:
 
     def begin_read(self, key: Hashable, tokens: Tokens, *, part: str) -> Flight:
         """Register a read that others may wait for."""
-        flight = self._flights[key] = Flight(key, tokens, part, self.generation(part))
+        flight = self._flights[key] = Flight(key, tokens, part)
         return flight
 
     def end_read(self, flight: Flight) -> None:
