@@ -1,6 +1,7 @@
 """Processes that share a rate limit, in virtual time: the limiters, the scripts and the Redis are real."""
 
 import asyncio
+import math
 from random import Random
 
 from rate_simulation import LoopClock
@@ -37,7 +38,7 @@ class VirtualPace(SharedPace):
 
     def __init__(self, redis, loop, *arguments, round_trip=ROUND_TRIP, **options):
         super().__init__(*arguments, **options)
-        self._script = redis.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[#ARGV], '0'}"))
+        self._script = redis.register_script(SCRIPT.replace("redis.call('TIME')", "{table.remove(ARGV), '0'}"))
         self._loop = loop
         self.round_trip = round_trip
         self.step = 0.0
@@ -121,7 +122,7 @@ def simulate_fleet(
             random = Random(100 * seed + number)
             clock = LateClock(loop, random)
             pace = VirtualPace(
-                redis, loop, url, prefix=prefix, configured=configured, clock=clock, round_trip=round_trip
+                redis, loop, url, prefix=prefix, most=configured or math.inf, clock=clock, round_trip=round_trip
             )
             pace.step = later
             limiters.append(RateLimiter(pace, clock=clock, origin="https://x.example"))

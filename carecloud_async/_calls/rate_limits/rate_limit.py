@@ -15,8 +15,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.validators import number, quoted
-from carecloud_async._calls.rate_limits.model import SECOND
-from carecloud_async._calls.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer, SharedPacer
+from carecloud_async._calls.rate_limits.pace import Pace, Pacer, SharedPacer
 from carecloud_async.errors import ConfigurationError
 
 __all__ = ["RateLimit"]
@@ -37,7 +36,7 @@ class RateLimitPolicy(Protocol):
 
 @frozen(kw_only=True)
 class RateLimit:
-    """A steady pace that the user sets, for one client and all its views.
+    """A steady pace that the user sets, for one client and all its views. After a 429 it is slower for some seconds.
 
     Several processes share the project's limit: give each its part.
 
@@ -49,7 +48,7 @@ class RateLimit:
 
     def pace(self, clock: Clock) -> Pacer:
         """See `RateLimitPolicy.pace`."""
-        return ConfiguredPace(self.requests_per_second, clock=clock)
+        return Pace(clock=clock, most=self.requests_per_second)
 
     @staticmethod
     def adaptive() -> AdaptiveRateLimit:
@@ -63,7 +62,7 @@ class AdaptiveRateLimit:
 
     def pace(self, clock: Clock) -> Pacer:
         """See `RateLimitPolicy.pace`."""
-        return AdaptivePace(clock=clock)
+        return Pace(clock=clock)
 
 
 class RateLimiter:
@@ -225,4 +224,4 @@ class _Queue:
         seconds = delay()
         if seconds <= 0:
             return 0.0
-        return None if self._clock.monotonic() + seconds > until else min(max(seconds, _MOMENT), SECOND)
+        return None if self._clock.monotonic() + seconds > until else min(max(seconds, _MOMENT), 1.0)

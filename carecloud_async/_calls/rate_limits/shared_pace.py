@@ -1,9 +1,12 @@
-"""`RedisRateLimit`, a limit that processes share, and `SharedPace`, the part that one process has in it."""
+"""`RedisRateLimit`, a limit that processes share, and `SharedPace`, the part that one process has in it.
+
+The numbers of the limit are in Redis, and the law is in `law`: a process that learns something lets the law say what
+the numbers are now, and sets them unless another process was first; then it looks at them again.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import secrets
@@ -11,68 +14,74 @@ from collections import deque
 from collections.abc import Callable
 
 import anyio
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 from attrs.validators import optional
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_clients, redis_library, running_loop
 from carecloud_async._base.runtime.validators import number
-from carecloud_async._calls.rate_limits.model import SECOND, TICK
-from carecloud_async._calls.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer, SlowStart, sent_at
-from carecloud_async._calls.rate_limits.shared_script import GONE_SECONDS, SCRIPT, Turn
+from carecloud_async._calls.rate_limits.law import BACK_AFTER, MANY_CALLS, REST, TICK, Limit, ServedCalls
+from carecloud_async._calls.rate_limits.pace import Pace, catch_up, finite, sent_at
+from carecloud_async._calls.rate_limits.shared_script import SCRIPT
 
 __all__ = ["RedisRateLimit"]
 
 _log = logging.getLogger("carecloud_async.rate_limit")
 
-#: The class that a user knows, for messages.
 NAME = "RedisRateLimit"
 #: Redis that does not answer within this is away, and is asked again after RETRY_SECONDS (seconds).
 TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 #: A process holds slots for this long, and for two round trips to Redis more (seconds).
 HORIZON_SECONDS = 0.1
-#: How long calls that were served may be unreported, and the shortest time between two questions (seconds).
-REPORT_SECONDS = 0.05
+#: The shortest time between two questions, how long calls that were served may be unreported, and how often a process
+#: that waits looks for news (seconds).
 GAP_SECONDS = 0.005
-#: A slot can be used until this long after its time, and for half a round trip to Redis more, which it was on its way
-#: (seconds).
+REPORT_SECONDS = 0.05
+LOOK_SECONDS = 0.1
+#: A slot can be used until this long after its time, and for half a round trip to Redis more (seconds).
 SLOT_SECONDS = 0.25
+
+#: The numbers that the law says, in Redis.
+_LAW = tuple(each.name for each in fields(Limit) if each.name != "most")
 
 
 class SharedPace:
-    """A pace that processes share; see `SharedPacer` for the methods.
-
-    One task asks Redis whenever slots are needed or something is to be reported; calls take the slots that it got.
-    While Redis is away, calls go by a pace of this process alone. A call that left at the pace before is not reported.
+    """A pace that processes share; see `SharedPacer` for the methods. Its `Limit` has the times of Redis's clock.
 
     Args:
         url: where the Redis is, as `redis-py` takes it.
         prefix: what the names of the keys begin with.
-        configured: calls per second of all processes together; `None` to find the server's limit.
+        most: calls per second of all processes together that are never to be exceeded.
     """
 
-    def __init__(self, url: str, *, prefix: str, configured: float | None, clock: Clock) -> None:
+    def __init__(self, url: str, *, prefix: str, most: float, clock: Clock) -> None:
         self._prefix = prefix
-        self._configured = configured
         self._clock = clock
         self._clients: RedisClients = own_clients(url, timeout=TIMEOUT_SECONDS, owner=NAME)
         exceptions = redis_library(NAME).exceptions
         self._failures = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
         self._member = ""  # chosen at the first question: a client that was made may cross a fork
-        self._slow_start = SlowStart(clock.monotonic())
-        self._turn: Turn | None = None
-        self._read_at = self._paused_until = clock.monotonic()
+        self._limit = Limit(most=most)
+        self._version = -1.0  # of the numbers in Redis; none was read yet
+        self._members = 1
+        self._calls = ServedCalls()  # of all processes, when Redis was read
+        self._room = 0.0  # calls that may leave while no limit is known
+        self._learnt = -math.inf  # when this process learnt of the last pause's end
+        self._probe_at = 0.0  # when the next probe may be asked for
+        self._own_probe_at = math.inf  # when a call of this process may leave as a probe
+        self._ahead = 0.0  # Redis's clock, less the monotonic one
+        self._asked_at = self._read_at = -math.inf
         self._round_trip = 0.0
-        self._held: deque[float] = deque()
-        self._used = self._served = self._refused = 0
-        self._served_sent = self._refused_sent = self._throttled_at = -1.0
-        self._asked = 0.0
-        self._members, self._members_until = 1, -math.inf
-        self._alone: Pacer | None = None
-        self._closed = False
+        self._slots: deque[float] = deque()  # numbers
+        self._front = 0.0  # the number whose turn was when Redis was read
+        self._served = self._used = 0  # calls since Redis was asked
+        self._news: Callable[[Limit, float], Limit] | None = None
+        self._news_at = -math.inf
+        self._alone: Pace | None = None
         self._changed = -math.inf
+        self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._nap: anyio.CancelScope | None = None
         self._nap_until = -math.inf
@@ -80,25 +89,20 @@ class SharedPace:
     def start(self, *, origin: str, waiting: Callable[[], int], wake: Callable[[], None]) -> None:
         """See `SharedPacer.start`."""
         # Braces: in a cluster all keys of one script live in one slot.
-        self._keys = [f"{{{self._prefix}rate:{origin}}}:{name}" for name in ("state", "members", "served")]
+        self._keys = [f"{{{self._prefix}rate:{origin}}}:{name}" for name in ("numbers", "members")]
         self._waiting = waiting
         self._wake = wake
 
     @property
     def rate(self) -> float | None:
         """Calls per second at this moment: of all processes, or of this one while Redis is away."""
-        if self._alone is not None:
-            return self._alone.rate
-        return (self._turn.rate if self._turn else None) or self._configured
+        return finite(self._rate(self._clock.monotonic())) if self._alone is None else self._alone.rate
 
     def delay(self) -> float:
         """See `Pacer.delay`."""
         now = self._clock.monotonic()
         if self._alone is not None:
-            return max(self._alone.delay(), self._paused_until - now)
-        usable = now - SLOT_SECONDS - self._round_trip / 2
-        while self._held and self._due(self._held[0]) < usable:
-            self._held.popleft()
+            return self._alone.delay()
         delay = self._delay(now)
         if delay > 0:
             self._poke()
@@ -109,42 +113,38 @@ class SharedPace:
         if self._alone is not None:
             self._alone.take(ticket)
             return
-        if self._turn is not None and self._turn.probe:
-            self._turn = evolve(self._turn, probe=False)
-        elif self._held:
-            self._held.popleft()
-        else:
-            self._slow_start.on_sent(ticket, sent_at(ticket))
+        if self._limit.pause:
+            self._own_probe_at = math.inf
+        elif self._slots:
+            self._slots.popleft()
         self._used += 1
         self._poke()
 
     def on_success(self, ticket: int) -> None:
         """See `Pacer.on_success`."""
-        if sent_at(ticket) < self._changed:
+        sent = sent_at(ticket)
+        if sent < self._changed:
             return
         if self._alone is not None:
             self._alone.on_success(ticket)
             return
-        self._slow_start.on_answer(ticket, self._clock.monotonic(), served=True)
         self._served += 1
-        self._served_sent = max(self._served_sent, sent_at(ticket))
+        if self._limit.pause and self._news is None:
+            self._tell(lambda limit, now: limit.with_success(sent + self._ahead, now))
         self._poke()
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """See `Pacer.on_throttled`; the other processes learn of it when they ask next."""
-        if sent_at(ticket) < self._changed:
+        sent = sent_at(ticket)
+        if sent < self._changed:
             return
         if self._alone is not None:
             self._alone.on_throttled(ticket, retry_after=retry_after)
             return
-        now = self._clock.monotonic()
-        self._slow_start.on_answer(ticket, now, served=False)
-        self._refused += 1
-        if sent_at(ticket) > self._throttled_at or retry_after:
-            self._asked = max(self._asked, retry_after or 0.0)
-            self._refused_sent = max(self._refused_sent, sent_at(ticket))
-            self._throttled_at = max(self._throttled_at, now)
-            self._poke()
+        # A call that left before this process knew of the last pause's end belongs to that pause.
+        left, asked = (-math.inf if sent < self._learnt else sent + self._ahead), retry_after or 0.0
+        self._tell(lambda limit, now: limit.with_refusal(left, now, asked=asked, calls=self._calls))
+        self._poke()
 
     async def aclose(self) -> None:
         """See `SharedPacer.aclose`."""
@@ -156,56 +156,69 @@ class SharedPace:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._clients.aclose()
 
+    def _tell(self, news: Callable[[Limit, float], Limit]) -> None:
+        """Have the law look at something that happened, as soon as the numbers are those in Redis."""
+        if news(self._limit, self._clock.monotonic() + self._ahead) is not self._limit:
+            self._news, self._news_at = news, self._clock.monotonic()
+
+    def _rate(self, now: float) -> float:
+        return self._limit.rate(now + self._ahead)
+
     def _delay(self, now: float) -> float:
-        turn, paused = self._turn, self._paused_until - now
-        if turn is not None and self._refused_sent < 0:
-            if turn.probe:
-                return 0.0
-            if self._held and not turn.waiting:
-                return self._due(self._held[0]) - now
-            if not turn.rate and not turn.waiting:
-                answers = turn.total + self._served
-                return max(self._slow_start.delay(now, answers=answers, members=turn.members), paused)
-        return max(paused, TICK)  # Redis is to be asked first
+        """Return the seconds until the next call may leave, or until Redis was asked."""
+        if self._news is not None or now - self._asked_at >= REST:
+            return TICK
+        if self._limit.pause:
+            paused = self._limit.refused - self._ahead - now
+            return max(paused, TICK if self._own_probe_at == math.inf else self._own_probe_at - now)
+        if self._is_free(now):
+            return 0.0
+        rate = self._rate(now)
+        while self._slots:
+            due = self._read_at + (self._slots[0] - self._front) / rate
+            if due >= now - SLOT_SECONDS - self._round_trip / 2:
+                return due - now
+            self._slots.popleft()
+        return TICK
 
-    def _due(self, slot: float) -> float:
-        """Return when the turn of a slot comes."""
-        turn = self._turn
-        return self._paused_until + ((slot - turn.front) / turn.rate if turn is not None and turn.rate else 0.0)
+    def _is_free(self, now: float) -> bool:
+        """Return whether no call needs a slot."""
+        return self._room >= MANY_CALLS and self._rate(now) == math.inf
 
-    @property
-    def _target(self) -> int:
-        """The number of slots that this process may hold: its part, and at least one; none while there is no rate."""
-        turn = self._turn
-        if turn is None:
-            return 1
-        part = turn.rate * (HORIZON_SECONDS + 2 * self._round_trip) / turn.members
-        return max(int(part), 1) if turn.rate else 0
+    def _wanted(self, limit: Limit, now: float) -> int:
+        """Return the slots to ask for: at most this process's part of the next moment, and at least one."""
+        if limit.pause or self._is_free(now):
+            return 0
+        rate, held, waiting = limit.rate(now + self._ahead), len(self._slots), self._waiting()
+        if rate == math.inf:
+            return max(waiting - held, 0)
+        # Calls that left come back. More slots than they need make up for a slow Redis, but let them leave in bursts.
+        demand = waiting + self._used * (1 if limit.most == math.inf else 2)
+        part = max(int(rate * (HORIZON_SECONDS + 2 * self._round_trip) / self._members), 1)
+        return max(min(part, demand) - held, 0) if held <= part // 2 else 0
 
-    def _ask_at(self) -> float:
+    def _ask_at(self, now: float) -> float:
         """Return when to ask Redis next; infinity if there is no reason."""
         if self._closed:  # the cancellation may be lost: before anyio 4.16, to a nap that ends at the same moment
             return math.inf
-        turn, waiting = self._turn, self._waiting() > 0
-        needs_slots = turn is None or turn.waiting or (turn.rate and len(self._held) <= self._target // 2)
         if self._alone is not None:
-            seconds = RETRY_SECONDS
-        elif self._refused_sent >= 0 or (self._served and turn is not None and turn.waiting):
-            seconds = 0.0
-        elif needs_slots and (waiting or self._used):
-            seconds = min(self._paused_until - self._read_at, SECOND)
-        elif self._served:
-            seconds = REPORT_SECONDS
-        elif waiting:  # the rate may have grown since
-            due = self._due(self._held[0]) if self._held else math.inf
-            seconds = min(max((due - self._read_at) / 2, REPORT_SECONDS), SECOND)
-        else:
-            return math.inf
-        return self._read_at + max(seconds, GAP_SECONDS)
+            return self._asked_at + RETRY_SECONDS
+        waiting, seconds = self._waiting() > 0, math.inf
+        if self._news is not None or (waiting and now - self._asked_at >= REST):
+            seconds = GAP_SECONDS
+        elif self._limit.pause:
+            if waiting and self._own_probe_at == math.inf:
+                seconds = min(max(self._probe_at - self._asked_at, GAP_SECONDS), LOOK_SECONDS)
+        elif self._wanted(self._limit, now):
+            # While no limit is known there are more slots when there are more answers.
+            seconds = GAP_SECONDS if self._served or self._rate(now) < math.inf or self._room >= 1 else LOOK_SECONDS
+        elif waiting:
+            seconds = LOOK_SECONDS
+        return self._asked_at + min(seconds, REPORT_SECONDS if self._served else math.inf)
 
     def _poke(self) -> None:
         """Let the task ask when it is time to."""
-        at = self._ask_at()
+        at = self._ask_at(self._clock.monotonic())
         if self._task is None and at < math.inf and self._alone is None:
             self._task = running_loop(NAME).create_task(self._ask_while_needed())
         elif self._nap is not None and at < self._nap_until:
@@ -213,12 +226,12 @@ class SharedPace:
 
     async def _ask_while_needed(self) -> None:
         try:
-            while (at := self._ask_at()) < math.inf:
-                now = self._clock.monotonic()
+            while (at := self._ask_at(now := self._clock.monotonic())) < math.inf:
                 if at > now:
                     with anyio.CancelScope() as self._nap:
                         self._nap_until = at
                         await self._clock.sleep(at - now)
+                    self._nap = None
                     continue
                 try:
                     await self._ask()
@@ -229,89 +242,102 @@ class SharedPace:
             self._task = None
 
     async def _ask(self) -> None:
-        """Report to Redis, and take what it gives."""
-        began, waiting = self._clock.monotonic(), self._waiting()
-        wanted = max(min(self._target, waiting + self._used) - len(self._held), 0)
-        served, refusals, self._served, self._refused, self._used = self._served, self._refused, 0, 0, 0
-        refused = self._refused_sent
+        """Report to Redis, set what the law says, and take slots."""
+        began = self._clock.monotonic()
+        now, known, news = began + self._ahead, self._limit, self._news
+        served, self._served = self._served, 0
+        limit, wait, probe_at = known, 0.0, math.inf
+        if news is not None and self._news_at > self._read_at and self._rate(began) == math.inf:
+            pass  # the calls that were served until then are read first
+        elif news is not None and (limit := news(known, now)) is not known:
+            wait = max(limit.pause, limit.refused - now)
+        elif known.pause and began >= self._probe_at and self._waiting() and self._own_probe_at == math.inf:
+            limit = known.with_probe()
+        if limit.pause and limit is not known:
+            probe_at, limit = began + wait, limit.with_probe()
+            wait += limit.pause
+        wanted, rate = self._wanted(limit, began), 0.0 if limit.pause else finite(limit.rate(now)) or 0.0
+        self._used = 0
         self._member = self._member or secrets.token_hex(8)
-        arguments = [
-            self._member,
-            self._configured or 0,
-            self._turn.limit if self._turn else 0,
-            wanted,
-            int(waiting > 0),
-            served,
-            began - self._served_sent,
-            began - refused if refused >= 0 else "",
-            self._asked,
-            self._slow_start.latency,
-            refusals,
-        ]
-        turn = Turn(**json.loads(await self._run(arguments)))
-        if self._refused_sent <= refused:
-            self._refused_sent, self._asked = -1.0, 0.0
-        self._on_turn(turn, began)
+        words: list[float | str] = [self._member, served, self._version, wanted, rate, rate * catch_up(limit)]
+        if limit is not known:
+            words += [wait, *(part for name in _LAW for part in (name, getattr(limit, name)))]
+        slots, self._members, found = await self._run(words)
+        numbers = {name.decode(): _number(text) for name, text in zip(found[::2], found[1::2], strict=False)}
+        self._on_numbers(numbers, began)
+        self._slots.extend(numbers["tail"] - each for each in reversed(range(max(slots, 0))))
+        if slots >= 0:
+            self._own_probe_at = min(self._own_probe_at, probe_at)
+        if self._news is news and news is not None and news(self._limit, now) is self._limit:
+            self._news = None  # it is said, or says nothing new
 
-    async def _run(self, arguments: list[float | str]) -> bytes | str:
-        answer: bytes | str = await ask(
+    async def _run(self, arguments: list[float | str]) -> tuple[int, int, list[bytes]]:
+        return await ask(
             self._clients.client(),
             lambda client: client.register_script(SCRIPT)(self._keys, arguments),
             timeout=TIMEOUT_SECONDS,
         )
-        return answer
 
-    def _on_turn(self, turn: Turn, began: float) -> None:
-        if self._closed:
-            return
+    def _on_numbers(self, numbers: dict[str, float], began: float) -> None:
+        """Take the numbers that are in Redis."""
         now = self._clock.monotonic()
         if self._alone is not None:
             _log.info("Redis (%s) is back: the rate limit is shared again", self._clients.label)
             self._alone, self._changed = None, now
-            # Some of the others still go by their parts, and some already by the whole: what that costs says nothing.
-            self._throttled_at = now + 1.5 * RETRY_SECONDS
-        self._round_trip = now - began
-        self._read_at = (now + began) / 2
-        self._paused_until = self._read_at + turn.again
-        if self._held and turn.first <= self._held[-1]:
-            self._held.clear()  # Redis has lost its queue
-        self._turn = turn
-        self._held.extend(turn.first + number for number in range(int(turn.slots)))
-        if turn.members >= self._members or now > self._members_until:
-            self._members, self._members_until = turn.members, now + GONE_SECONDS
+            self._learnt = now + RETRY_SECONDS  # some of the others still go on with their parts
+        self._asked_at, self._round_trip, self._read_at = now, now - began, (now + began) / 2
+        self._ahead = numbers["now"] - self._read_at
+        known, self._version = self._limit, numbers.get("version", 0.0)
+        self._limit = Limit(most=known.most, **{name: numbers.get(name, 0.0) for name in _LAW})
+        self._calls = ServedCalls(**{name: numbers.get(name, 0.0) for name in ("now", "second", "count", "before")})
+        self._room, self._front = numbers["room"], numbers["front"]
+        self._probe_at = numbers.get("probe", 0.0) - self._ahead
+        if self._slots and self._slots[-1] > numbers["tail"]:
+            self._slots.clear()  # Redis has lost its queue
+        if not self._limit.pause:
+            self._own_probe_at = math.inf
+            if self._limit.began > known.began:
+                self._learnt = now
+        if not self._version and known.served:  # Redis is empty: what this process knows is put there
+            lost = evolve(known, began=numbers["now"] - BACK_AFTER, pause=0.0)
+            self._news = lambda limit, _: limit if limit.served else lost
 
     def _on_failure(self, error: Exception) -> None:
         """Go on at this process's part of the rate known last, until Redis is back."""
-        self._read_at = now = self._clock.monotonic()
+        self._asked_at = now = self._clock.monotonic()
         if self._alone is None:
             _log.warning(
                 "Redis (%s) cannot be used for the rate limit (%s): going on with a limit of its own until it is back",
                 self._clients.label,
                 type(error).__name__,
             )
-            self._alone, self._changed, self._refused_sent = self._part(), now, -1.0
-            self._held.clear()
+            self._alone, self._changed, self._news = self._part(), now, None
+            self._slots.clear()
 
-    def _part(self) -> Pacer:
-        """Return a pace of this process alone: its part of the rate, or of the limit."""
-        if self._configured is not None:
-            return ConfiguredPace(self._configured / self._members, clock=self._clock)
-        limit = self._turn.limit if self._turn else 0.0
-        return AdaptivePace(clock=self._clock, most=limit / self._members or None)
+    def _part(self) -> Pace:
+        """Return a pace of this process alone: its part of the rate, and no more than that."""
+        part = min(self._limit.served or math.inf, self._limit.most) / self._members
+        return Pace(clock=self._clock, most=part)
+
+
+def _number(text: bytes) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) else 0.0
 
 
 @frozen
 class RedisRateLimit:
     """A rate limit that processes share through Redis; asyncio only. Needs the extra `redis`.
 
-    All clients that name the same Redis, prefix and project share one rate and one pause after a 429. The rate is found
-    by all of them together unless it is configured. While Redis is away there is one warning, and each process goes on
-    with its part.
+    All clients that name the same Redis, prefix and project share one rate and one pause after a 429. While Redis is
+    away there is one warning, and each process goes on with its part.
 
     Attributes:
         url: `redis://:password@host:6379/0`, `rediss://…` or `unix://…`.
-        requests_per_second: the most calls that leave per second, of all processes together; the server's own limit is
-            searched for if left out.
+        requests_per_second: the most calls that leave per second, of all processes together; none if left out.
         prefix: what the names of all keys begin with.
 
     Raises:
@@ -327,4 +353,4 @@ class RedisRateLimit:
 
     def pace(self, clock: Clock) -> SharedPace:
         """See `RateLimitPolicy.pace`."""
-        return SharedPace(self.url, prefix=self.prefix, configured=self.requests_per_second, clock=clock)
+        return SharedPace(self.url, prefix=self.prefix, most=self.requests_per_second or math.inf, clock=clock)

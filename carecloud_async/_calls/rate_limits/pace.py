@@ -1,0 +1,136 @@
+"""When the next call of a process may leave, by the law; see `law`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Protocol, runtime_checkable
+
+from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._calls.rate_limits.law import (
+    BACK_AFTER,
+    FIRST_CALLS,
+    MANY_CALLS,
+    MORE_PER_ANSWER,
+    REST,
+    TICK,
+    Limit,
+    ServedCalls,
+)
+
+#: Seconds of the most that is allowed which may be caught up at once: a late wake-up must not slow the calls down.
+CATCH_UP_SECONDS = 0.1
+
+
+class Pacer(Protocol):
+    """Decides when the next call may leave. Tickets grow from call to call: microseconds of the monotonic clock."""
+
+    @property
+    def rate(self) -> float | None:
+        """Calls per second at this moment; `None` while unlimited."""
+        ...
+
+    def delay(self) -> float:
+        """Return the seconds until the next call may leave, or until it is worth asking again; zero or less is now."""
+        ...
+
+    def take(self, ticket: int) -> None:
+        """Note that a call leaves."""
+        ...
+
+    def on_success(self, ticket: int) -> None:
+        """Note that a call was answered, and not with 429."""
+        ...
+
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """Note a 429, and the seconds for which the server asks all to wait, if it does."""
+        ...
+
+
+@runtime_checkable
+class SharedPacer(Pacer, Protocol):
+    """Paces the calls of several processes, and works in the background for it."""
+
+    def start(self, *, origin: str, waiting: Callable[[], int], wake: Callable[[], None]) -> None:
+        """Begin: `waiting` returns how many calls wait, and `wake` lets the first of them look at `delay` again."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the work in the background; calls go on at a pace of this process."""
+        ...
+
+
+class Pace:
+    """The pace of one process.
+
+    Args:
+        most: calls per second that are never to be exceeded; none if left out.
+        served: calls per second that are believed to be served; unknown if left out.
+    """
+
+    def __init__(self, *, clock: Clock, most: float = inf, served: float = 0.0) -> None:
+        self._clock = clock
+        self._next = self._last = now = clock.monotonic()
+        self._room = float(FIRST_CALLS)
+        self._calls = ServedCalls()
+        self.limit: Limit = Limit(most=most, served=served, began=now - BACK_AFTER)
+
+    @property
+    def rate(self) -> float | None:
+        """See `Pacer.rate`."""
+        return finite(self.limit.rate(self._clock.monotonic()))
+
+    def delay(self) -> float:
+        """See `Pacer.delay`."""
+        now = self._clock.monotonic()
+        if now - self._last >= REST:
+            self.limit, self._room = self.limit.with_rest(now - self._last), FIRST_CALLS
+            self._last = now
+        if self.limit.pause or self.limit.rate(now) < inf:
+            return self._next - now
+        # Answers that never come delay a call by a tenth of a second.
+        return 0.0 if self._room >= 1 else self._last + 1 / FIRST_CALLS - now
+
+    def take(self, ticket: int) -> None:  # noqa: ARG002  (all calls are alike here)
+        """See `Pacer.take`."""
+        limit, self._last = self.limit, self._clock.monotonic()
+        if self._room < MANY_CALLS:
+            self._room -= 1
+        if limit.pause:
+            self._next, self.limit = self._last + limit.pause, limit.with_probe()
+        elif (rate := limit.rate(self._last)) < inf:
+            self._next = max(self._next, self._last - catch_up(limit)) + 1 / rate
+
+    def on_success(self, ticket: int) -> None:
+        """See `Pacer.on_success`."""
+        now = self._clock.monotonic()
+        self._room += MORE_PER_ANSWER
+        self._calls.add(1, now)
+        if self.limit.pause:
+            self.limit = self.limit.with_success(sent_at(ticket), now)
+            if not self.limit.pause:
+                self._next = now + 1 / self.limit.rate(now)
+
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """See `Pacer.on_throttled`."""
+        now, asked, before = self._clock.monotonic(), retry_after or 0.0, self.limit
+        self._calls.add(0, now)
+        limit = before.with_refusal(sent_at(ticket), now, asked=asked, calls=self._calls)
+        if limit is not before:
+            self._next = max(self._next if before.pause else now, now + max(limit.pause, asked))
+            self.limit = limit.with_probe()
+
+
+def catch_up(limit: Limit) -> float:
+    """Return the seconds by which late calls may be made up for."""
+    return TICK if limit.most == inf else CATCH_UP_SECONDS
+
+
+def finite(rate: float) -> float | None:
+    """Return a rate; `None` for none."""
+    return None if rate == inf else rate
+
+
+def sent_at(ticket: int) -> float:
+    """Return the time at which the call of a ticket left, by the monotonic clock."""
+    return ticket / 1e6
