@@ -247,7 +247,6 @@ class Claims:
                     self._db.execute("UPDATE claims SET left_at = ? WHERE left_at IS NOT NULL", (now,))
                 self._db.execute("DELETE FROM boots")
                 self._db.execute("INSERT INTO boots VALUES (?)", (self._boot,))
-            self._db.execute("UPDATE claims SET left_at = ? WHERE left_at > ?", (now, now))
             self._db.execute("DELETE FROM claims WHERE left_at < ?", (now - _KEPT,))
 
     def _free_since(self, digest: bytes, owner: int, settle: float, left_at: float | None) -> float:

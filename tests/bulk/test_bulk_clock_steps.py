@@ -4,7 +4,15 @@ import anyio
 import anyio.lowlevel
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, claim_of_a_killed_run, counts, people
+from bulk_tools import (
+    SOURCE,
+    StopError,
+    UptimeClock,
+    claim_of_a_killed_run,
+    counts,
+    people,
+    stop_while_it_waits,
+)
 
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -62,6 +70,27 @@ async def test_a_step_after_a_run_was_killed(clock, step):
             report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
     assert counts(report) == {"created": 1}
     assert 30 + 60 < clock.monotonic() - began < 60 + 60  # and it is confirmed: the killed run may have made it too
+
+
+@pytest.mark.parametrize("lost_by", ["another run", "this run"])
+async def test_a_monotonic_clock_that_began_again(tmp_path, lost_by):
+    """After a reboot that has no id (macOS, Windows), nothing waits for as long as the machine was up before."""
+    clock = UptimeClock(500_000.0)
+    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal"}
+    async with client_of(server, clock) as client:
+        if lost_by == "another run":
+            with claim_of_a_killed_run(client, clock):
+                pass
+        else:
+            server.writes = ["after"]
+            with pytest.raises(StopError):
+                await client.customers.bulk_write(people(1), on_progress=stop_while_it_waits, **arguments)
+        clock.uptime = 0.0
+        before = clock.monotonic()
+        report = await client.customers.bulk_write(people(1), resume=True, **arguments)
+    assert counts(report) == {"created": 1}
+    assert clock.monotonic() - before < 130
+    assert len(server.customers) == 1
 
 
 @pytest.mark.parametrize("step", [7200.0, -7200.0])

@@ -2,10 +2,11 @@
 
 import itertools
 import json
+import shutil
 
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, StopError, counts, people, read
+from bulk_tools import SOURCE, StopError, counts, people, read, stop_while_it_waits
 
 from carecloud_async import ConfigurationError
 
@@ -233,3 +234,23 @@ async def test_what_was_sent_twice_is_looked_up_once_more(clock, known):
         report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
     assert counts(report) == {"updated" if known else "created": 1}
     assert look_ups == pytest.approx([0, 35, 60, 120], abs=1)
+
+
+async def test_a_kill_counts_as_a_lost_answer(clock, tmp_path):
+    """A run is killed while it sends, and its write acts after that of the next run: what is there twice is told."""
+    journal, left = tmp_path / "journal", tmp_path / "left"
+    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE}
+    server.writes = [90.0]
+
+    async def keep_journal(request):
+        if request.method == "POST" and server.writes and request.url.path.endswith("/customers"):
+            for suffix in ("", "-wal"):
+                shutil.copyfile(f"{journal}{suffix}", f"{left}{suffix}")
+
+    server.arrived = keep_journal
+    async with client_of(server, clock) as client:
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(people(1), journal=journal, on_progress=stop_while_it_waits, **arguments)
+        report = await client.customers.bulk_write(people(1), journal=left, resume=True, **arguments)
+    assert counts(report) == {"unknown": 1}
+    assert len(server.customers) == 2
