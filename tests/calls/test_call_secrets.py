@@ -19,7 +19,7 @@ from carecloud_async import (
     RetryPolicy,
 )
 from carecloud_async._calls.auth.secret import secrets_of
-from carecloud_async._calls.call.call_secrets import Hiding
+from carecloud_async._calls.call.call_errors import Hiding
 
 pytestmark = pytest.mark.anyio
 

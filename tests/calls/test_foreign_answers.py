@@ -16,7 +16,7 @@ from carecloud_async import (
     RetryPolicy,
     ServerError,
 )
-from carecloud_async._calls.call.foreign import describe_foreign, words_of
+from carecloud_async._calls.call.failure import describe_foreign, words_of
 
 pytestmark = pytest.mark.anyio
 

@@ -1,9 +1,9 @@
-"""Errors of a call: of an answer that refuses it, no usable answer, a wait that is too long, an unknown outcome."""
+"""Errors of a call, without its secrets: a refusal, no usable answer, a wait that is too long, an unknown outcome."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -29,7 +29,7 @@ from carecloud_async.errors import (
 from carecloud_async.fixes import INTERFACE, LOOK_FIRST, Fix
 
 E = TypeVar("E", bound=TransportError | ResponseError)
-#: Returns a text of an answer without secrets; see `call_secrets`.
+#: Returns a text of an answer without secrets, as a `Hiding` does.
 Hide = Callable[[str], str]
 
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
@@ -51,6 +51,52 @@ _MAX_NAME_DEPTH = 8
 _MAX_TEXT = 4000
 #: The longest wait that is reported (seconds): finite, so that callers can compute with it.
 _MAX_RETRY_AFTER = 1e300
+
+
+_STARS = "***"
+#: Names of fields and placeholders whose values are secret: `password`, `push_token`, `login`, `login_value`.
+_SECRET_NAME = re.compile(r"password|token|secret|login(?!_type)")
+#: Shorter secrets are hidden only where they stand alone: they may be parts of ordinary words.
+_LONG = 8
+#: The API's own reasons. They reveal nothing, though a customer may have one as the password, and callers compare them.
+_REASONS = frozenset({
+    "already_exists", "deleted", "empty", "invalid_value_format", "not_allowed_value",
+    "not_belong_to_logged_in_customer", "not_found", "relation_already_exists", "required"
+})  # fmt: skip
+
+
+class Hiding:
+    """Puts stars in place of secrets, in upper or lower case.
+
+    Args:
+        secrets: the secrets.
+    """
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        self._secrets = sorted((secret.casefold() for secret in secrets), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """Return a text without the secrets."""
+        folded = text.casefold()
+        found = [secret for secret in self._secrets if secret in folded]
+        if not found or text in _REASONS:
+            return text
+        patterns = (re.escape(one) if len(one) >= _LONG else rf"(?<!\w){re.escape(one)}(?!\w)" for one in found)
+        return re.sub("|".join(patterns), _STARS, text, flags=re.IGNORECASE)
+
+
+def texts_under_names(value: Any) -> Iterator[str]:
+    """Yield the texts under names of secrets, at any depth."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            if isinstance(member, str):
+                if _SECRET_NAME.search(name):
+                    yield member
+            else:
+                yield from texts_under_names(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from texts_under_names(member)
 
 
 def transport_error(kind: type[E], operation: Operation, problem: str, *, fix: Fix | None = None) -> E:

@@ -8,8 +8,7 @@ from typing import Any
 from carecloud_async._base.codec.json_text import load
 from carecloud_async._calls.auth.secret import secrets_of
 from carecloud_async._calls.auth.tokens import Tokens, sent_logins
-from carecloud_async._calls.call.call_errors import request_id
-from carecloud_async._calls.call.call_secrets import Hiding, texts_under_names
+from carecloud_async._calls.call.call_errors import Hiding, request_id, texts_under_names
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.events import (
     AnswerHeaders,
