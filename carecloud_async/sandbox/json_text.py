@@ -15,11 +15,6 @@ def json_bytes(value: Any) -> bytes:
     return _COMPACT.encode(value).encode()
 
 
-def indented_json_bytes(text: bytes) -> bytes:
-    """Write JSON again, indented by four."""
-    return json.dumps(json.loads(text), ensure_ascii=False, indent=4).encode()
-
-
 def escaped_json_bytes(value: Any) -> bytes:
     r"""Write compact JSON as many PHP servers do: `\u` escapes for characters outside ASCII, `\/` for a slash."""
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode()

@@ -21,7 +21,7 @@ from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
 from carecloud_async.sandbox.state.plans import api_plans
-from carecloud_async.sandbox.state.sandbox_state import Overrides, SandboxClock, SandboxState, Settings
+from carecloud_async.sandbox.state.sandbox_state import SandboxClock, SandboxState, Settings
 from carecloud_async.sandbox.state.table import Table
 from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, DEFAULT_USERS
 
@@ -49,7 +49,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         login_status: Status of a successful enterprise login, 200 or 201.
         login_refusal: Status for a wrong password; `None`: 403 for users, 401 for customers.
         max_count: The server's own cap on `count`.
-        pretty: Whether answers are pretty-printed.
         latency: Seconds that every answer takes.
         rate_limit: Requests a second above which the answer is 429.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves it out.
@@ -86,7 +85,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         login_status: int = 200,
         login_refusal: int | None = None,
         max_count: int | None = None,
-        pretty: bool = False,
         latency: float = 0.0,
         rate_limit: float | None = None,
         rate_limit_retry_after: float | None = None,
@@ -103,7 +101,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         settings.login_status = login_status
         settings.login_refusal = login_refusal
         settings.max_count = max_count
-        settings.pretty = pretty
         settings.latency = latency
         settings.rate_limit = rate_limit
         settings.rate_limit_retry_after = rate_limit_retry_after
@@ -227,23 +224,3 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
             login: The user's login name.
         """
         self.passwords[login] = password
-
-    def lie(
-        self,
-        *,
-        total_items: int | None = None,
-        valid_to: str | None = None,
-        repeat_page: bool = False,
-        empty_from: int | None = None,
-    ) -> None:
-        """Make the server answer falsely from now on; without arguments, make it answer correctly again.
-
-        Args:
-            total_items: Total of every list.
-            valid_to: End of every new enterprise token, as any text.
-            repeat_page: Every page is the first one, at any `offset`.
-            empty_from: Offset from which pages are empty.
-        """
-        self.overrides: Overrides = Overrides(
-            total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
-        )

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from call_doors import answer, default, serving
 from kit import connect
+from lying import lie
 from thorough import examples
 
 from carecloud_async import CareCloud, RateLimit, ResponseError, RetryPolicy, ServerError
@@ -205,8 +206,8 @@ async def test_a_prefetch_may_be_left_at_any_moment(sandbox):
 
 async def test_a_prefetch_of_a_server_that_repeats_its_page_is_an_error(sandbox):
     """A server that ignores `offset` and lies about the total is noticed."""
+    lie(sandbox, repeat_page=True, total_items=10_000)
     async with sandbox.serving() as url, default(url) as client:
-        sandbox.lie(repeat_page=True, total_items=10_000)
         with anyio.fail_after(60):
             async with client.customers.list(count=50).prefetch(4) as records:
                 with pytest.raises(ResponseError, match="ignored `offset`: after 50 of 10000 records"):

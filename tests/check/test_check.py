@@ -37,60 +37,6 @@ async def test_a_page_cap_is_named():
     assert "cut to 50 records" in seen(found, "page_cap")
 
 
-async def test_an_order_that_is_not_kept_is_named():
-    """Pages that are each cut from another order are a problem."""
-    sandbox = make()
-    sandbox.settings.shuffled = True
-    found = await check(sandbox)
-    assert {("order", PROBLEM), ("sort", PROBLEM)} <= broken(found)
-    assert "changes from page to page" in seen(found, "order")
-
-
-async def test_a_sort_that_is_ignored_is_named():
-    """A server that ignores the requested order is a problem."""
-    sandbox = make()
-    sandbox.settings.sorts = False
-    found = await check(sandbox)
-    assert ("sort", PROBLEM) in broken(found)
-    assert "last_change is not honoured" in seen(found, "sort")
-
-
-async def test_an_offset_that_is_ignored_is_named():
-    """A server whose every page is the first one is a problem."""
-    sandbox = make()
-    sandbox.lie(repeat_page=True)
-    found = await check(sandbox)
-    assert ("offset", PROBLEM) in broken(found)
-
-
-async def test_a_filter_that_is_ignored_is_named():
-    """A filter that must find nothing and finds records is a problem."""
-    sandbox = make()
-    sandbox.settings.filters = False
-    found = await check(sandbox)
-    assert broken(found) == {("filters", PROBLEM), ("notes", WARNING)}
-    assert "customers by email" in seen(found, "filters")
-    assert "cards by customer_id" in seen(found, "filters")
-
-
-async def test_totals_that_are_absent_are_named():
-    """Lists without `total_items` are a warning."""
-    sandbox = make()
-    sandbox.settings.totals = False
-    found = await check(sandbox)
-    assert broken(found) == {("totals", WARNING)}
-    assert "no total_items" in seen(found, "totals")
-
-
-@pytest.mark.parametrize("total", [5, 299, 301, 100_000])
-async def test_totals_that_are_wrong_are_named(total):
-    """A total that is too small or too large is a problem, by one record too."""
-    sandbox = make()
-    sandbox.lie(total_items=total)
-    found = await check(sandbox)
-    assert ("totals", PROBLEM) in broken(found)
-
-
 @pytest.mark.parametrize("seconds", [3600, -3600])
 async def test_a_clock_an_hour_off_is_named(seconds):
     """A server whose clock differs from the host's by an hour is a problem of the clock, and of nothing else."""
@@ -99,14 +45,6 @@ async def test_a_clock_an_hour_off_is_named(seconds):
     found = await check(sandbox)
     assert broken(found) == {("clock", PROBLEM)}
     assert "60 minutes" in seen(found, "clock")
-
-
-async def test_a_date_header_an_hour_off_is_named():
-    """A `Date` that does not fit the server's own timestamps is named as a clock, and the zone is doubted."""
-    sandbox = make()
-    sandbox.settings.date_offset = -3600
-    found = await check(sandbox)
-    assert broken(found) == {("clock", PROBLEM), ("timezone", WARNING)}
 
 
 @pytest.mark.parametrize("zone", ["Europe/Lisbon", "Asia/Kolkata", "UTC"])

@@ -264,11 +264,6 @@ async def test_each_lie_is_named(name):
     assert agrees(found, expected), found
 
 
-def setting(name, value):
-    """A setting of the sandbox."""
-    return lambda sandbox: setattr(sandbox.settings, name, value)
-
-
 IGNORED = {
     "offset": "problem offset, warning end, not known totals",
     "count offset": "problem page_size, problem offset, warning end, not known totals",

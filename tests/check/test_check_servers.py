@@ -5,6 +5,7 @@ import json
 import httpx
 import pytest
 from kit import CREDENTIALS
+from lying import lie
 
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
@@ -55,15 +56,6 @@ async def test_a_password_that_cannot_be_fetched_is_named():
         found = await client.check()
     assert broken(found) == {("login", PROBLEM)}
     assert "s.123" not in found.to_json()
-
-
-async def test_a_missing_date_is_named():
-    """Answers without `Date` are a warning of the clock."""
-    sandbox = make()
-    sandbox.settings.date_header = False
-    found = await check(sandbox)
-    assert broken(found) == {("clock", WARNING)}
-    assert "no answer has a usable Date" in seen(found, "clock")
 
 
 @pytest.mark.parametrize("status", [None, 407, 502])
@@ -172,7 +164,7 @@ async def test_a_refused_filter_by_ids_is_a_problem():
 async def test_a_login_of_another_shape_is_survived():
     """A login without valid_to is a warning of the token's life."""
     sandbox = make()
-    sandbox.lie(valid_to="soon")
+    lie(sandbox, valid_to="soon")
     assert broken(await check(sandbox)) == {("token_life", WARNING)}
 
 

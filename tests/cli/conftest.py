@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from attrs import frozen
+from lying import lie
 
 pytest.importorskip("typer", reason="the cli extra is not installed")
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
@@ -94,6 +95,7 @@ def start():
 def project(monkeypatch):
     """A sandbox on a socket, and the settings that reach it."""
     sandbox = Sandbox(customers=250)
+    lie(sandbox)  # nothing yet
     with sandbox.running() as url:
         credentials = sandbox.credentials()
         monkeypatch.setenv("CARECLOUD_PROJECT_URL", url)

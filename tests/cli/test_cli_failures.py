@@ -6,6 +6,7 @@ import os
 
 import anyio.lowlevel
 import pytest
+from lying import lie
 
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.cli.failures import explain, nearest
@@ -133,10 +134,10 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_servers_that_lie(carecloud, project, tmp_path, lie):
+@pytest.mark.parametrize("lies", LIES.values(), ids=LIES)
+def test_servers_that_lie(carecloud, project, tmp_path, lies):
     """A wrong total, a page that repeats and an empty page end; what is written is there once, and counted right."""
-    project.lie(**lie)
+    lie(project, **lies)
     done = carecloud("export", "customers", "-o", "c.jsonl", "--count", 100)
     assert "Traceback" not in done.err
     if done.code != 0:
@@ -147,7 +148,7 @@ def test_servers_that_lie(carecloud, project, tmp_path, lie):
     records = (tmp_path / "c.jsonl").read_bytes().splitlines()
     assert len(set(records)) == len(records)
     assert f"{len(records)} customers in c.jsonl" in done.err
-    if "total_items" in lie:
+    if "total_items" in lies:
         assert len(records) == 250
 
 
@@ -231,7 +232,7 @@ def test_warnings_are_lines_and_only_while_the_command_runs(carecloud, project):
     """What the SDK warns of is printed as a line; logging is afterwards as it was."""
     logger = logging.getLogger("carecloud_async")
     before = (logger.propagate, list(logger.handlers))
-    project.lie(empty_from=0)
+    lie(project, empty_from=0)
     done = carecloud("list", "customers")
     assert done.code == 0
     assert done.out == ""

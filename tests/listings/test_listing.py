@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit import connect
+from lying import lie
 from thorough import examples
 
 from carecloud_async import ConfigurationError, NotFoundError, Page, ResponseError
@@ -72,11 +73,11 @@ async def test_a_server_that_caps_count_loses_no_record():
             assert len(set(await ids(found))) == 70
 
 
-@pytest.mark.parametrize("lie", [10, 50, 500, 0])
-async def test_a_total_that_lies_loses_no_record(lie):
+@pytest.mark.parametrize("total", [10, 50, 500, 0])
+async def test_a_total_that_lies_loses_no_record(total):
     """A total that is too low or too high changes nothing in what is read."""
     sandbox = Sandbox(customers=130, seed=1)
-    sandbox.lie(total_items=lie)
+    lie(sandbox, total_items=total)
     async with connect(sandbox) as client:
         assert len(set(await ids(client.customers.list(count=50)))) == 130
         async with client.customers.list(count=50).prefetch(4) as found:
@@ -210,7 +211,7 @@ async def drain(listing, way):
 async def test_a_page_that_repeats_is_an_error_and_no_short_list(way, customers, count):
     """If a server ignores `offset`, a part of the list is an error and not the whole list."""
     sandbox = Sandbox(customers=customers, seed=1)
-    sandbox.lie(repeat_page=True)
+    lie(sandbox, repeat_page=True)
     async with connect(sandbox) as client:
         with pytest.raises(ResponseError, match=rf"ignored `offset`: after \d+ of {customers} records.*larger count"):
             await drain(client.customers.list(count=count), way)
@@ -245,7 +246,8 @@ async def test_a_server_without_paging_that_sends_the_whole_list_is_read(way):
 
 async def test_pretty_printed_answers_are_one_line_a_record_when_raw():
     """Raw records are compact JSON without a line break, for any style of the server."""
-    sandbox = Sandbox(customers=30, seed=1, pretty=True)
+    sandbox = Sandbox(customers=30, seed=1)
+    lie(sandbox, pretty=True)
     async with connect(sandbox) as client:
         lines = [line async for line in client.customers.list().raw()]
     assert len(lines) == 30

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from dlt_nights import fetch, ids
+from lying import lie
 from thorough import variants
 
 from carecloud_async import ConfigurationError
@@ -115,7 +116,7 @@ def test_an_inexact_reading_replaces_no_table(sandbox, pipeline, night):
     before = ids(pipeline, "countries", "country_id")
     countries = sandbox.records("countries")
     countries.delete(countries.ids()[0])
-    sandbox.lie(total_items=9999)
+    lie(sandbox, total_items=9999)
     with pytest.raises(Exception, match="allow_inexact=True"):
         night("countries")
     assert ids(pipeline, "countries", "country_id") == before

@@ -72,7 +72,6 @@ async def test_the_error_of_a_batch_says_what_was_kept(client, sandbox, mode):
     """Only of a batch that keeps its valid rows does the error carry a report; the rows that it names are missing."""
     plu = [PluIdInput(list_code="G", code="1")]
     rows = [ProductInput(name=name, plu_ids=plu) for name in ("good", "", "fine", "")]
-    sandbox.settings.uneven_names = False
     with pytest.raises(BadRequestError) as caught:
         await client.products.batch(rows, error_processing=mode)
     kept = [one["name"] for one in sandbox.records("products")]

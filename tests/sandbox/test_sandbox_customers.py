@@ -38,16 +38,13 @@ async def test_pages_hold_everyone_once(sandbox, enterprise, token):
     assert changes == sorted(changes, reverse=True)
 
 
-async def test_the_server_may_cap_count_and_print_prettily(connect):
-    """A cap gives shorter pages than asked for, and pretty answers are the same data with line breaks."""
-    sandbox = Sandbox(50, max_count=7, pretty=True)
+async def test_the_server_may_cap_count(connect):
+    """A cap gives shorter pages than asked for."""
+    sandbox = Sandbox(50, max_count=7)
     async with connect(sandbox, "enterprise") as api:
         token = await api.user_token()
         answer = await api.get("/customers", token=token, count=40)
-        assert b'\n    "data": {' in answer.content
         assert len(answer.json()["data"]["customers"]) == 7
-        sandbox.settings.pretty = False
-        assert (await api.get("/customers", token=token, count=40)).json() == answer.json()
 
 
 async def test_the_records_are_untidy(sandbox):
@@ -210,16 +207,6 @@ async def test_create_refuses(sandbox, enterprise, token, new_customer, changes,
     (param,) = answer.json()["error"]["error_data"]["invalid_params"]
     assert (answer.status_code, param["name"], param["reason"]) == (400, name, reason)
     assert len(sandbox.customers) == 300
-
-
-async def test_every_fourth_refusal_names_its_parameter_otherwise(enterprise, token):
-    """Every fourth refusal names its parameter by a list, a number or an object."""
-    kinds = []
-    for _ in range(12):
-        answer = await enterprise.get("/customers", token=token, count=0)
-        kinds.append(type(answer.json()["error"]["error_data"]["invalid_params"][0]["name"]))
-    assert kinds[:3] == [str] * 3
-    assert {*kinds[3::4]} == {list, int, dict}
 
 
 async def test_autologin_logs_the_device_in(customer, new_customer):

@@ -110,14 +110,6 @@ async def test_an_ambiguous_hour(connect):
     assert ends == ["2026-10-25 02:30:00", "2026-10-25 02:30:00"]
 
 
-async def test_total_items_may_come_first(sandbox, enterprise, token):
-    """The order of keys in a list is the server's choice."""
-    sandbox.settings.total_items_first = True
-    answer = await enterprise.get("/customers", token=token, count=1)
-    assert answer.content.startswith(b'{"data":{"total_items":300,"customers":[')
-    assert len(answer.json()["data"]["customers"]) == 1
-
-
 async def test_the_same_over_a_socket(connect):
     """Served by uvicorn, the answers are the same, `Date` is the sandbox's, and connections are counted."""
     sandbox = Sandbox(20)

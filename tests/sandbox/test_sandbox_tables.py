@@ -280,17 +280,16 @@ async def test_parameters_of_lists_are_checked(sandbox, enterprise, token):
     assert (missing.status_code, param["name"], param["reason"]) == (400, "customer_id", "required")
 
 
-async def test_faults_and_lies_hold_for_tables(sandbox, enterprise, token):
-    """Faults by template, the cap on `count` and the overrides work as they do for customers."""
+async def test_faults_and_caps_hold_for_tables(sandbox, enterprise, token):
+    """Faults by template, the cap on `count` and the hook of pages work as they do for customers."""
     sandbox.faults.add("GET /cards/{card_id}", status=503)
     path = path_of(sandbox, FACTS.operations["getCard"])
     assert [(await enterprise.get(path, token=token)).status_code for _ in range(2)] == [503, 200]
     sandbox.settings.max_count = 4
-    sandbox.lie(total_items=99)
     pages = []
     sandbox.on_page = pages.append
     data = (await enterprise.get("/cards", token=token, count=10)).json()["data"]
-    assert (len(data["cards"]), data["total_items"]) == (4, 99)
+    assert len(data["cards"]) == 4
     assert pages[0].ids == tuple(card["card_id"] for card in data["cards"])
 
 

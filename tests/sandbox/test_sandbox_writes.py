@@ -9,9 +9,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def sandbox():
-    sandbox = Sandbox(customers=5, records=2)
-    sandbox.settings.uneven_names = False
-    return sandbox
+    return Sandbox(customers=5, records=2)
 
 
 async def reasons(answer):

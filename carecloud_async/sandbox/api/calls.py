@@ -162,22 +162,18 @@ def json_answer(value: Any, *, status: int = 200) -> Answer:
     return Answer(status=status, body=json_bytes(value), content_type="application/json")
 
 
-def answer_of(state: SandboxState, api: ApiOperation, result: object) -> Answer:
+def answer_of(api: ApiOperation, result: object) -> Answer:
     """Write what a handler returned: `{"data": …}` with the declared status, or no body where the API has none."""
     if isinstance(result, Answer):
         return result
     if isinstance(result, Page):
-        return _page_answer(state, api.key, result)
+        body = b'{"data":{%b:[%b],"total_items":%d}}' % (
+            json_bytes(api.key),
+            b",".join(result.texts),
+            result.total_items,
+        )
+        return Answer(body=body, content_type="application/json")
     return Answer(status=204) if api.status == 204 else json_answer({"data": result}, status=api.status)
-
-
-def _page_answer(state: SandboxState, key: str, page: Page) -> Answer:
-    parts = [json_bytes(key) + b":[" + b",".join(page.texts) + b"]"]
-    if state.settings.totals:
-        parts.append(b'"total_items":%d' % page.total_items)
-    if state.settings.total_items_first:
-        parts.reverse()
-    return Answer(body=b'{"data":{' + b",".join(parts) + b"}}", content_type="application/json")
 
 
 async def call_page_hook(state: SandboxState, api: ApiOperation, page: Page) -> None:

@@ -36,17 +36,14 @@ def page(call: Call) -> Page:
     paged = {"count", "offset"} <= {field.name for field in call.api.query}
     window = _window(call, table) if paged else _whole(table, sent.get("count"))
     found = _found(call, table, _filter_values(call, sent), window.sort_field)
-    overrides = call.state.overrides
-    start = 0 if overrides.repeat_page else window.offset
-    ends = overrides.empty_from is not None and start >= overrides.empty_from
     ordered = found[::-1] if window.descending else found
-    numbers = () if ends else ordered[start : start + window.count]
+    numbers = ordered[window.offset : window.offset + window.count]
     write = writer(call, table)
     return Page(
         ids=lambda: [table.id_of(number) for number in numbers] if table.plan.id_field is not None else (),
         texts=[write(number) for number in numbers],
         offset=window.offset,
-        total_items=len(found) if overrides.total_items is None else overrides.total_items,
+        total_items=len(found),
     )
 
 
@@ -73,7 +70,7 @@ def _window(call: Call, table: Table) -> _Window:
     Raises:
         RefusalError: 400 if one of them is not valid.
     """
-    query, settings = call.query, call.state.settings
+    query, most = call.query, call.state.settings.max_count
     field, direction = query.one("sort_field"), query.one("sort_direction")
     sortable = {one.name for one in fields_of(table.plan.schema) if not fields_of(one.item)}
     for name, value, known in (("sort_field", field, sortable), ("sort_direction", direction, ("ASC", "DESC"))):
@@ -81,10 +78,10 @@ def _window(call: Call, table: Table) -> _Window:
             raise invalid(name, "not_allowed_value", value=value)
     count = query.integer("count", default=_DEFAULT_COUNT, minimum=1)
     return _Window(
-        count=count if settings.max_count is None else min(count, settings.max_count),
+        count=count if most is None else min(count, most),
         offset=query.integer("offset", default=0, minimum=0),
-        sort_field=field if settings.sorts else None,
-        descending=settings.sorts and direction == "DESC",
+        sort_field=field,
+        descending=direction == "DESC",
     )
 
 
@@ -99,8 +96,6 @@ def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[st
     Raises:
         RefusalError: 400 for a list filter without brackets and for a birthdate that is not a date.
     """
-    if not call.state.settings.filters:
-        return {}
     found = {name: values for name in _filters(call.api) if (values := _values(call, sent, name))}
     if "external_ids" in found:
         found.pop("external_id", None)  # the older filter is ignored if the newer one is given
@@ -160,15 +155,7 @@ def birthdate(text: str) -> str:
 
 def _found(call: Call, table: Table, values: dict[str, tuple[str, ...]], sort_field: str | None) -> Sequence[int]:
     """The numbers of the records of a list, in ascending order."""
-    settings, random = call.state.settings, call.state.random
-    if settings.shuffled:
-        found = _search(call, table, values)
-        return random.sample(found, len(found))
-    if settings.unstable_ties and sort_field is not None:
-        field = sort_field
-        found = _search(call, table, values)
-        return sorted(found, key=lambda number: (table.sort_value(number, field), random.random()))
-    if sort_field is not None and not values and len(found := _search(call, table, values)) == len(table):
+    if sort_field is not None and not values and len(_search(call, table, values)) == len(table):
         return table.sorted_by(sort_field)
     moment = call.state.now() if any(name in VALIDITY for name in values) else None
     key = (call.api.template, *call.path.values(), call.customer_id, *values.items(), sort_field, moment)

@@ -247,6 +247,6 @@ def _user_logged_in(call: Call, login_name: str) -> Answer:
     token = state.user_tokens.issue(
         str(user.get("user_id", login_name)), lifetime=settings.token_lifetime, reuse_margin=settings.reuse_tokens
     )
-    valid_to = state.local(token.ends) if state.overrides.valid_to is None else state.overrides.valid_to
+    valid_to = state.local(token.ends)
     data = {"bearer_token": token.value, "valid_to": valid_to, "user": user}
     return json_answer({"data": data}, status=settings.login_status)

@@ -124,25 +124,3 @@ def method_not_allowed(method: str) -> RefusalError:
 def server_error(status: int) -> RefusalError:
     """500 and its like, as the API documents it."""
     return RefusalError(status, _error("error_exception", "Internal error", "The request could not be processed"))
-
-
-def with_uneven_names(error: JsonObject, *, serial: int) -> JsonObject:
-    """Give the names of `invalid_params` another type, as the API's schema allows.
-
-    Args:
-        error: An `error` object.
-        serial: Which of the types: 0 a list, 1 a number, 2 an object.
-
-    Returns:
-        A copy with the names changed, or the same object where there are none.
-    """
-    params = error.get("error_data", {}).get("invalid_params") or []
-    if not params:
-        return error
-
-    def renamed(position: int, param: JsonObject) -> JsonObject:
-        names: tuple[Any, ...] = (str(param["name"]).split("."), position, {str(param["name"]): param["reason"]})
-        return {**param, "name": names[serial % len(names)]}
-
-    entries = [renamed(position, param) for position, param in enumerate(params)]
-    return {**error, "error_data": {**error["error_data"], "invalid_params": entries}}

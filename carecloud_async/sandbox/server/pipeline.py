@@ -18,9 +18,7 @@ from carecloud_async.sandbox.api.problems import (
     method_not_allowed,
     not_found,
     server_error,
-    with_uneven_names,
 )
-from carecloud_async.sandbox.json_text import indented_json_bytes
 from carecloud_async.sandbox.server.conformance import broken_rules
 from carecloud_async.sandbox.server.faults import ArmedFault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest, RequestLog
@@ -66,7 +64,6 @@ class Pipeline:
         self._sleep = sleep
         self._limiter = _RateLimiter()
         self._serial = 0
-        self._refused = 0
         self._late: list[tuple[float, RecordedRequest]] = []
 
     async def answer(self, request: RecordedRequest) -> Answer:
@@ -119,17 +116,9 @@ class Pipeline:
     async def _work(self, request: RecordedRequest) -> Answer:
         """Do what a request asks for; refusals are answers."""
         try:
-            answer = await self._call_handler(request)
+            return await self._call_handler(request)
         except RefusalError as refusal:
-            error = refusal.error
-            if self._state.settings.uneven_names and refusal.status == 400:
-                self._refused += 1
-                turn, fourth = divmod(self._refused, 4)
-                error = with_uneven_names(error, serial=turn) if fourth == 0 else error
-            answer = json_answer({"error": error}, status=refusal.status)
-        if self._state.settings.pretty and answer.body:
-            return attrs.evolve(answer, body=indented_json_bytes(answer.body))
-        return answer
+            return json_answer({"error": refusal.error}, status=refusal.status)
 
     async def _call_handler(self, request: RecordedRequest) -> Answer:
         route, api, state = request.route, request.operation, self._state
@@ -142,7 +131,7 @@ class Pipeline:
         call = Call(state=state, api=api, path=route.values, query=query, body=request.body, device=device)
         with state.customers.lock:
             result = handler_of(api)(call)
-            answer = answer_of(state, api, result)
+            answer = answer_of(api, result)
         if isinstance(result, Page):
             await call_page_hook(state, api, result)
         return answer
@@ -157,7 +146,7 @@ class Pipeline:
         headers = list(answer.headers)
         present = {name.lower() for name, _ in headers}
         if settings.date_header and "date" not in present:
-            headers.append(("date", self._state.clock.http_date(offset=settings.date_offset)))
+            headers.append(("date", self._state.clock.http_date()))
         if settings.request_id_header and "x-request-id" not in present:
             headers.append(("x-request-id", f"sandbox-{self._serial}"))
         if settings.set_cookies:

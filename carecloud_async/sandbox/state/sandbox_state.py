@@ -50,13 +50,9 @@ class SandboxClock:
             raise ValueError("the sandbox's clock is set to an aware datetime, so that the instant is certain")
         self._offset = instant.timestamp() - self._source()
 
-    def http_date(self, *, offset: float = 0.0) -> str:
-        """The `Date` header of an answer given now, in UTC.
-
-        Args:
-            offset: Seconds by which it is ahead of this clock.
-        """
-        return format_datetime(datetime.fromtimestamp(self.now() + offset, UTC).replace(microsecond=0), usegmt=True)
+    def http_date(self) -> str:
+        """The `Date` header of an answer given now, in UTC."""
+        return format_datetime(datetime.fromtimestamp(self.now(), UTC).replace(microsecond=0), usegmt=True)
 
 
 def local_timestamp(instant: float, *, zone: ZoneInfo) -> str:
@@ -84,20 +80,11 @@ class Settings:
         login_refusal: Status for a wrong password; `None`: as the vendor documents, 403 for users, 401 for customers.
         unbound_status: Status for customer data asked for with a device token that no customer is logged in on.
         max_count: Most records in a page, for any `count`; `None`: no cap.
-        pretty: Whether JSON answers are pretty-printed.
-        total_items_first: Whether `total_items` is written before the records of a list.
-        unstable_ties: Whether records that are equal in the sort field come in another order each time.
-        shuffled: Whether every page is taken from another order, with any sort.
-        sorts: Whether `sort_field` and `sort_direction` are honoured.
-        filters: Whether filters are honoured; if not, each finds everything.
-        totals: Whether lists say `total_items`.
-        uneven_names: Whether every fourth `invalid_params` names its parameter by a list, a number or an object.
         latency: Seconds that every answer takes.
         rate_limit: Requests a second above which the answer is 429; `None` sets no limit.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
         set_cookies: Whether each answer sets a cookie.
         date_header: Whether answers carry `Date`.
-        date_offset: Seconds by which that `Date` is ahead of the server's clock.
         request_id_header: Whether answers carry `X-Request-Id`.
         batch_report: Whether a batch that kept its valid rows answers 400 with the invalid rows; otherwise 204.
     """
@@ -110,39 +97,13 @@ class Settings:
         self.login_refusal: int | None = None
         self.unbound_status: int = 401
         self.max_count: int | None = None
-        self.pretty: bool = False
-        self.total_items_first: bool = False
-        self.unstable_ties: bool = False
-        self.shuffled: bool = False
-        self.sorts: bool = True
-        self.filters: bool = True
-        self.totals: bool = True
-        self.uneven_names: bool = True
         self.latency: float = 0.0
         self.rate_limit: float | None = None
         self.rate_limit_retry_after: float | None = None
         self.set_cookies: bool = False
         self.date_header: bool = True
-        self.date_offset: float = 0.0
         self.request_id_header: bool = True
         self.batch_report: bool = True
-
-
-@attrs.frozen(kw_only=True)
-class Overrides:
-    """False answers that a test asked for; see `Sandbox.lie`.
-
-    Attributes:
-        total_items: Total of every list, instead of the true one.
-        valid_to: End of every new enterprise token as text, instead of the true one.
-        repeat_page: Whether every page is the first one, at any `offset`.
-        empty_from: Offset from which on pages are empty although `total_items` promises more.
-    """
-
-    total_items: int | None = None
-    valid_to: str | None = None
-    repeat_page: bool = False
-    empty_from: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -183,7 +144,6 @@ class SandboxState:
         tables: The records of all other lists.
         user_tokens: Tokens of the enterprise interface.
         device_tokens: Devices of the customer interface.
-        overrides: False answers that a test asked for.
         passwords: Password of each enterprise login name.
         user_applications: Application ids that the enterprise login accepts.
         sso_tokens: Login name of each single sign-on token.
@@ -212,7 +172,6 @@ class SandboxState:
         )
         self.user_tokens: UserTokens = UserTokens(now=clock.now, new_value=lambda: self.random_hex(40))
         self.device_tokens: DeviceTokens = DeviceTokens(new_value=lambda: self.random_hex(72))
-        self.overrides: Overrides = Overrides()
         self.passwords: dict[str, str] = {USER_LOGIN: USER_PASSWORD}
         self.user_applications: set[str] = {USER_APPLICATION_ID}
         self.sso_tokens: dict[str, str] = {SSO_TOKEN: USER_LOGIN}
