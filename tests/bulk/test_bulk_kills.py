@@ -1,6 +1,5 @@
 """kill -9 at any moment, with lost and late answers: every keyed row is there once, and every outcome is right."""
 
-import multiprocessing
 import random
 import threading
 from collections import Counter
@@ -8,20 +7,10 @@ from collections import Counter
 import bulk_child
 import pytest
 from bulk_tools import outcomes, read
+from forked_processes import start
 from thorough import variants
 
 from carecloud_async.sandbox import Sandbox
-
-#: Starts processes that have the package imported already: they are forked, by a process that has nothing else.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["carecloud_async.client", "carecloud_async.bulk", "carecloud_async.sandbox"])
-
-
-def start(*arguments):
-    """Start a process that writes the rows."""
-    child = PROCESSES.Process(target=bulk_child.run, args=arguments)
-    child.start()
-    return child
 
 
 def run_with_kills(tmp_path, *, kills, seed, match):
@@ -47,7 +36,7 @@ def run_with_kills(tmp_path, *, kills, seed, match):
         for _ in range(kills):
             limit[0] = seen[0] + draw.randrange(2, 60)
             due.clear()
-            child = start(*arguments)
+            child = start(bulk_child.run, *arguments)
             while not due.wait(0.02) and child.is_alive():
                 pass
             child.kill()
@@ -55,7 +44,7 @@ def run_with_kills(tmp_path, *, kills, seed, match):
             if results.exists():
                 break
         if not results.exists():
-            child = start(*arguments)
+            child = start(bulk_child.run, *arguments)
             child.join()
             assert child.exitcode == 0
     return sandbox, read(source), results
@@ -124,7 +113,7 @@ def run_several(tmp_path, *, runs, kills, seed):
     with sandbox.running() as url:
         left = dict(enumerate(files))
         for _ in range(kills + 10):  # a process that fails each time is not started for ever
-            children = {run: start(url, *map(str, names), "external_id") for run, names in left.items()}
+            children = {run: start(bulk_child.run, url, *map(str, names), "external_id") for run, names in left.items()}
             for child in children.values():
                 if killed < kills:
                     child.join(draw.uniform(0.1, 2.5))

@@ -1,7 +1,6 @@
 """A process of a fleet that shares a rate limit: it calls a `LimitedServer` for as long as it lives."""
 
 import asyncio
-import sys
 from random import Random
 
 from carecloud_async import RedisRateLimit
@@ -39,5 +38,5 @@ async def main(port, redis_url, name, callers, configured, latency):
     await asyncio.gather(*(call(limiter, int(port), name, float(latency), Random()) for _ in range(int(callers))))
 
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+def run(*arguments):
+    asyncio.run(main(*arguments))

@@ -1,15 +1,12 @@
 """A server that limits calls, as small as can be: a line in is a call, a line out is whether it was served."""
 
 import asyncio
-import os
-import sys
 import time
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
-CHILD = Path(__file__).parent / "fleet_child.py"
-ROOT = CHILD.parents[2]
+import fleet_child
+from forked_processes import start
 
 
 class LimitedServer:
@@ -52,21 +49,15 @@ async def fleet(server, redis_url, *, size, callers=2, configured=None, latency=
     listener = await asyncio.start_server(server.answer, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(CHILD),
-            *map(str, (port, redis_url, number, callers, configured or 0, latency)),
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        start(fleet_child.run, *map(str, (port, redis_url, number, callers, configured or 0, latency)))
         for number in range(size)
     ]
     try:
         yield processes
     finally:
         for process in processes:
-            if process.returncode is None:
-                process.kill()
+            process.kill()
         for process in processes:
-            await process.wait()
+            process.join()
         listener.close()
         await asyncio.sleep(0.05)  # the connections of the processes end

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import signal
 
 import pytest
@@ -39,12 +40,12 @@ async def test_four_processes_share_a_limit_that_none_of_them_knows(own_redis_se
 
 
 def end_one_stop_one(_redis, processes):
-    processes[0].send_signal(signal.SIGSTOP)
+    os.kill(processes[0].pid, signal.SIGSTOP)
     processes[1].kill()
 
 
 def go_on(_redis, processes):
-    processes[0].send_signal(signal.SIGCONT)
+    os.kill(processes[0].pid, signal.SIGCONT)
 
 
 #: What happens, step by step, and which processes make no calls after it.
