@@ -14,6 +14,7 @@ from carecloud_async._base.codec import Page
 from carecloud_async._base.project import Project
 from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._lists.export.reading.scan import scan
+from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.auto import Auto
@@ -99,17 +100,21 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
     async def restart() -> None:
         raise ValueError("the scan began again")
 
+    seen = TemporarySeen()
     counts = await scan(
         source,
         Checkpoint(),
         since=None,
         concurrency=width,
         on_progress=None,
-        writer=_Writer(),
+        writer=_Writer(seen),
         restart=restart,
-        open_seen=_no_seen_ids,
+        seen=lambda: seen,
     )
-    if counts.list_changed or not counts.exact:
+    seen.close()
+    if not seen.is_ordered:
+        raise ValueError("the list was not read in the order of its ids")
+    if counts.list_changed or counts.reasons:
         raise ValueError("the scan saw a change where there was none")
     return counts.records
 
@@ -144,14 +149,18 @@ def _record(number: int) -> bytes:
 
 
 class _Writer:
-    """Takes records and forgets them."""
+    """Takes records and forgets them.
 
-    async def put(self, lines: list[bytes], state: Checkpoint) -> None:
+    Args:
+        seen: counts them.
+    """
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+
+    async def put(self, rows: Rows, state: Checkpoint) -> None:
         """Take a page."""
+        self._seen.select([rows], sweep=state.sweep)
 
     async def drain(self) -> None:
         """Nothing waits here."""
-
-
-def _no_seen_ids(_: bool) -> Any:
-    raise ValueError("the list was not read in the order of its ids")

@@ -242,16 +242,16 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="the last total is believed against five that agree",
         theme="restless exports",
-        file="_lists/export/reading/evidence.py",
-        right="return not self.contradicted and self.last != believed",
-        wrong="return not self.contradicted and self.last != believed == self.largest",
+        file="_lists/export/reading/order.py",
+        right="(self.largest if self._confirmed is None else self._confirmed)",
+        wrong="(self.last if self._confirmed is None else self._confirmed)",
     ),
     Fault(
         name="a page without records ends the list, whatever its total says",
         theme="exports",
-        file="_lists/export/reading/list_pass.py",
-        right="self._doubts.ends_early |= page.ends_early",
-        wrong="self._doubts.ends_early |= False",
+        file="_lists/export/reading/sweep.py",
+        right="            if self._hollow > _HOLLOW:",
+        wrong="            return True\n            if self._hollow > _HOLLOW:",
     ),
     Fault(
         name="rows that may have been created end before their keys are left behind",
@@ -270,9 +270,9 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="a record without a time is remembered as it was shown last",
         theme="exports since",
-        file="_lists/export/reading/changed_scan.py",
-        right="self._timeless.is_new(line)",
-        wrong="self._timeless.take(line)",
+        file="_lists/export/reading/times.py",
+        right="self._found.setdefault(key, _digest(line))",
+        wrong="self._found[key] = _digest(line)",
     ),
     Fault(
         name="files are published by hard links alone",
@@ -299,15 +299,15 @@ KNOWN: Final[Sequence[Fault]] = (
         name="deletions are reported of a list that was not read exactly",
         theme="changes",
         file="_lists/changes/reader.py",
-        right="if counts.exact and since is None:",
+        right="if not counts.reasons and since is None:",
         wrong="if since is None:",
     ),
     Fault(
         name="a total of single answers is believed",
         theme="restless exports",
-        file="_lists/export/reading/evidence.py",
-        right="return max(self._recent) if len(self._recent) == CONFIRMED else None",
-        wrong="return min(self._recent) if self._recent else None",
+        file="_lists/export/reading/order.py",
+        right="return max(self.recent) if len(self.recent) == CONFIRMED else None",
+        wrong="return min(self.recent) if self.recent else None",
     ),
     Fault(
         name="deletions are reported after one reading",
@@ -320,8 +320,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="a list that becomes empty while it is read is exact",
         theme="emptied exports",
         file="_lists/export/reading/scan.py",
-        right="if not fetcher.is_empty and _is_emptied(source, recorder.counts):",
-        wrong="if False:",
+        right="is_empty = is_empty and not reading.counts.is_total_wrong",
+        wrong="is_empty = False",
     ),
     Fault(
         name="the mark of an export moves before its end is reported",
@@ -391,8 +391,8 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="changes are exact though pages lack what the total counts",
         theme="lagging exports",
-        file="_lists/export/reading/changed_scan.py",
-        right="is_whole = await self._reaches_total(self._last_page or self._far)",
-        wrong="is_whole = True",
+        file="_lists/export/reading/changed.py",
+        right="if not await self._is_whole(ends[0]):",
+        wrong="if False:",
     ),
 )

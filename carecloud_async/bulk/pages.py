@@ -88,7 +88,8 @@ async def read_all(listing: Listing[Any], path: Path) -> None:
         raise
     if not report.exact:
         await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
-        raise ExportError("the list cannot be read exactly: it changes its order between two pages")
+        reason = report.reasons[0]
+        raise ExportError(f"the list cannot be read exactly: {reason.seen}", fix=reason.fix)
 
 
 def lines_of(path: Path) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.changes import ChangesReport
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, say
-from carecloud_async.cli.failures import UsageError, warn_of_values
+from carecloud_async.cli.failures import UsageError, inexact, warn_of_values
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.output import FileOptions
 from carecloud_async.cli.parameters import Resource, expands_options
@@ -124,7 +124,7 @@ def _summary(resource: str, report: ChangesReport, output: str) -> str:
     if report.finished_before:
         words.append("an earlier run had been stopped before it could report this file")
     if not report.exact:
-        words.append("the reading was not exact: deletions wait for the next run")
+        words.append(f"{inexact(report.reasons)}; deletions wait for the next run")
     elif not report.compared:
         words.append("only what changed was read: deletions wait for the next comparison")
     return "; ".join(words)

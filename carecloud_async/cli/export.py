@@ -15,7 +15,7 @@ from carecloud_async._lists.export.job import WrittenExport, write_export
 from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.cli.connect import Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
-from carecloud_async.cli.failures import StoppedError, UsageError
+from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
 from carecloud_async.cli.filters import split_fields
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.output import FileOptions
@@ -124,7 +124,7 @@ def export(
         # Last: a scheduler that repeats an interrupted command gets everything again, and not only what is newer.
         stack.enter_context(ignores_signals())
         written[0].confirm()
-    return 0
+    return 0 if done.exact else FAILED
 
 
 def _moment(text: str) -> datetime:

@@ -11,6 +11,7 @@ from carecloud_async import fixes
 from carecloud_async._base.runtime import suggestions
 from carecloud_async.cli.console import say
 from carecloud_async.errors import CareCloudError, ConfigurationError
+from carecloud_async.export import InexactReason
 
 _SDK = logging.getLogger("carecloud_async")
 #: Warns of values that could not be read.
@@ -103,6 +104,11 @@ def with_options(text: str) -> str:
     for fix in fixes.IN_TEXTS:
         text = text.replace(str(fix), fix.worded(_OPTIONS))
     return text
+
+
+def inexact(reasons: Iterable[InexactReason]) -> str:
+    """Return why a reading is not exact, and what helps."""
+    return "; ".join(f"not exact, because {one.seen}: {one.fix.worded(_OPTIONS)}" for one in reasons)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 from carecloud_async.bulk import BulkProgress, Outcome
 from carecloud_async.bulk.report import BulkFigures
 from carecloud_async.cli.console import is_terminal, say
+from carecloud_async.cli.failures import inexact
 from carecloud_async.export import ExportReport, Progress
 
 __all__ = ["count_outcomes", "counted", "describe_progress", "show_progress", "summary"]
@@ -114,7 +115,7 @@ def summary(resource: str, report: ExportReport, *, state: str | None = None) ->
     if report.nulls:
         words.append(f"values that could not be read were written as null: {_nulls(report)}")
     if not report.exact:
-        words.append("the list kept changing until the end: run it again for certainty")
+        words.append(inexact(report.reasons))
     elif report.list_changed:
         words.append("the list changed during the export: each record that stayed is in it once")
     if state is not None:

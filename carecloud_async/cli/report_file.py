@@ -75,6 +75,8 @@ def report_text(resource: str, report: Any, **more: str) -> str:
         **more: more values.
     """
     values = {"resource": resource, **more, **attrs.asdict(report, value_serializer=_plain)}
+    if hasattr(report, "exact"):
+        values["exact"] = report.exact
     return f"{json.dumps(values, ensure_ascii=False, indent=2)}\n"
 
 

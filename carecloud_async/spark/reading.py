@@ -12,13 +12,14 @@ from anyio.from_thread import start_blocking_portal
 from attrs import frozen
 
 from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
-from carecloud_async._lists.export.reading.range_scan import IdRange, find_ranges
+from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
 from carecloud_async._lists.export.reading.times import FIELD as LAST_CHANGE
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.blocking import spool, stream
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ExportError, ResponseError
+from carecloud_async.fixes import Fix
 from carecloud_async.spark.pyspark_api import StructType, to_arrow_schema  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.settings import ReadSettings
 
@@ -30,6 +31,7 @@ __all__ = ["ListReader", "Partition", "run"]
 T = TypeVar("T")
 
 _WHOLE = IdRange()
+_ACCEPT = "accept it with allow_inexact=true"
 
 
 @frozen(kw_only=True)
@@ -127,10 +129,8 @@ class ListReader:
     def _check(self, report: ExportReport) -> None:
         if not report.exact and not self.settings.allow_inexact:
             name = self.settings.operation.call.removesuffix(".list")
-            raise ExportError(
-                f"{name} changed too much for an exact read: read again when the list changes less, with more "
-                "partitions or larger pages, or accept it with allow_inexact=true"
-            )
+            reason = report.reasons[0]
+            raise ExportError(f"{name} was not read exactly: {reason.seen}", fix=Fix(f"{reason.fix}, or {_ACCEPT}"))
 
 
 def run(function: Callable[[], Coroutine[Any, Any, T]]) -> T:

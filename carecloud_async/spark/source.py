@@ -12,7 +12,7 @@ from carecloud_async._base.runs import IDENTITY, why_foreign
 from carecloud_async._lists.export.formats.arrow import arrow_type
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
-from carecloud_async._lists.export.reading.changed_scan import FAR_END, NEAR_END, SortProbe
+from carecloud_async._lists.export.reading.changed import FAR_END, NEAR_END, SortProbe
 from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
@@ -156,7 +156,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     async def _find_latest(self) -> Offset:
         async with self.open() as listing:
             source = listing.export_source()
-            fetcher = RawPageFetcher(source, marks=True)
+            fetcher = RawPageFetcher(source)
             page = await fetcher.fetch(0, _ROWS, NEAR_END)
             latest = self._latest or _offset(None, source)
             last = latest[_BEFORE]
@@ -185,9 +185,14 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         """Return whether records without a time, at the other end of the list, are not those of the call before."""
         times = await fetcher.times.read(far.lines)
         timeless = TimelessRecords(self._timeless)
-        found = [
-            timeless.take(line) for line, time in zip(far.lines, times, strict=True) if not isinstance(time, datetime)
+        blanks = [
+            (key, line)
+            for key, line, time in zip(far.ids, far.lines, times, strict=True)
+            if not isinstance(time, datetime)
         ]
+        found = [timeless.is_new(line) for _, line in blanks]
+        for key, line in blanks:
+            timeless.remember(key, line)
         self._timeless = timeless.found
         return any(found) or len(found) == _FAR_ROWS
 

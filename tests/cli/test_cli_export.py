@@ -9,6 +9,7 @@ import sys
 from datetime import datetime
 
 import pytest
+from attrs import evolve
 from cli_process import wait_until
 
 from carecloud_async import fixes
@@ -17,7 +18,7 @@ from carecloud_async.cli.output import Output
 from carecloud_async.cli.progress import describe_progress, show_progress, summary
 from carecloud_async.cli.resources import listable
 from carecloud_async.errors import ConfigurationError, ConnectionFailedError, ExportError
-from carecloud_async.export import ExportReport, Progress
+from carecloud_async.export import ExportReport, InexactReason, Progress
 
 
 def test_the_embedded_sandbox_needs_nothing_else(carecloud, tmp_path):
@@ -44,6 +45,16 @@ def test_a_project_from_the_environment(carecloud, project, tmp_path):
     assert len((tmp_path / "c.jsonl").read_bytes().splitlines()) == 250
     assert project.logins == 1
     assert project.violations == []
+
+
+def test_an_export_that_is_not_exact_says_why_and_fails(carecloud, project, tmp_path):
+    """The file is there, standard error has the reason and what helps, the report has both, and the exit code is 1."""
+    project.lie(total_items=300)
+    done = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--report", tmp_path / "r.json")
+    assert (done.code, len((tmp_path / "c.jsonl").read_bytes().splitlines())) == (1, 250)
+    assert "not exact, because fewer records were shown than the server counts: run it again" in done.line
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert (report["exact"], report["reasons"]) == (False, ["short_of_total"])
 
 
 def test_numbers_may_be_found(carecloud, project, tmp_path):
@@ -302,8 +313,10 @@ def test_the_summary_tells_of_changes():
         target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=False, finished_before=True
     )
     assert "--overwrite" in summary("customers", done)
-    inexact = ExportReport(target="c.csv", records=1, pages=1, requests=2, seconds=1.0, list_changed=True, exact=False)
-    assert "run it again" in summary("customers", inexact)
+    for reason in InexactReason:
+        inexact = evolve(again, reasons=(reason,))
+        assert reason.seen in summary("customers", inexact)
+        assert ("run it again" in summary("customers", inexact)) == reason.may_pass
 
 
 def test_a_bar_is_drawn_on_a_terminal(tmp_path):

@@ -140,11 +140,11 @@ def test_servers_that_lie(carecloud, project, tmp_path, lies):
     lie(project, **lies)
     done = carecloud("export", "customers", "-o", "c.jsonl", "--count", 100)
     assert "Traceback" not in done.err
-    if done.code != 0:
+    assert done.err.startswith("carecloud: ")
+    if not (tmp_path / "c.jsonl").exists():
         assert done.code == 1
-        assert done.err.startswith("carecloud: ")
-        assert not (tmp_path / "c.jsonl").exists()
         return
+    assert done.code == ("not exact" in done.err)
     records = (tmp_path / "c.jsonl").read_bytes().splitlines()
     assert len(set(records)) == len(records)
     assert f"{len(records)} customers in c.jsonl" in done.err

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from carecloud_async.cli.progress import summary
-from carecloud_async.export import ExportReport
+from carecloud_async.export import ExportReport, InexactReason
 
 OPTIONS = {
     "Excel": (["--excel"], ";", True),
@@ -186,7 +186,13 @@ def test_a_night_whose_report_cannot_be_written_is_repeated(carecloud, project):
 def test_a_night_that_is_not_settled_keeps_its_state():
     """The time for the next run moves only after a run whose guarantee holds."""
     report = ExportReport(
-        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=True, exact=False, passes=9
+        target="c.csv",
+        records=1,
+        pages=1,
+        requests=1,
+        seconds=1.0,
+        list_changed=True,
+        reasons=(InexactReason.KEPT_CHANGING,),
     )
     assert summary("customers", report, state="s.json").endswith("; s.json is left as it was")
 

@@ -1,21 +1,17 @@
 """An exact report rests on what the server sent: the sort, the end of the list, its order, the time."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import anyio
 import pytest
 from change_server import ChangeServer, hexes, old_times
-from clocks import WrongClock
 from erratic_plan import ErraticPlan
 from export_help import ListServer, ids
 from list_machine import ListMachine
 from thorough import examples, variants
 
 from carecloud_async import Customer, ExportError
-from carecloud_async._lists.export.reading.evidence import Doubts, Totals
-from carecloud_async._lists.export.reading.pages import RawPage
-from carecloud_async._lists.export.storage.checkpoint import Position
 
 pytestmark = pytest.mark.anyio
 
@@ -101,44 +97,6 @@ async def test_a_list_without_a_sort_is_read_whole(tmp_path):
     assert report.exact
 
 
-@pytest.mark.parametrize("ahead", [*variants(-3, 0), 3])
-async def test_without_a_date_no_change_is_lost(tmp_path, ahead, caplog):
-    """The host's clock may be hours wrong: the mark is by the list, and the warning says so."""
-    names = hexes(300)
-    server = ChangeServer(old_times(names), dated=False)
-    clock = WrongClock(lambda: (server.now + timedelta(hours=ahead - 1)).replace(tzinfo=UTC).timestamp())
-    dice, copy = random.Random(ahead), {}
-    async with server.client(clock=clock) as client:
-        for night in range(12):
-            path = tmp_path / f"{night}.jsonl"
-
-            def change_some():
-                if dice.random() < 0.5:
-                    server.now += timedelta(seconds=dice.randrange(200))
-                    server.change(dice.choice(names))
-
-            server.after = change_some
-            report = await client.customers.list(count=40).export(path, state=tmp_path / "state.json")
-            server.after = None
-            assert report.next_changed_since.astimezone(UTC) <= datetime.fromtimestamp(
-                (server.now - timedelta(hours=1)).replace(tzinfo=UTC).timestamp(), UTC
-            )
-            copy.update(read(path))
-            server.now += timedelta(hours=8)
-        path = tmp_path / "last.jsonl"
-        await client.customers.list(count=40).export(path, state=tmp_path / "state.json")
-        copy.update(read(path))
-    assert copy == server.times
-    assert "no Date header" in caplog.text
-
-
-def read(path):
-    import json
-
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {line["customer_id"]: line["last_change"] for line in lines}
-
-
 async def test_without_a_date_and_a_time_there_is_no_mark(tmp_path):
     """If nothing shows the server's time, the next run reads everything again."""
     server = ChangeServer(dict.fromkeys(hexes(30)), dated=False)
@@ -189,13 +147,12 @@ def test_a_short_list_shuffled_for_every_page_is_not_exact(tmp_path):
 
 
 @pytest.mark.parametrize("order", ["text", "shuffled"])
-def test_a_short_list_in_tiny_pages_is_read_until_its_order_is_shown(tmp_path, order):
-    """Five records in pages of two: they are read several times, and then reported as exact."""
+def test_a_short_list_in_tiny_pages_is_exact_if_it_is_counted(tmp_path, order):
+    """Five records in pages of two show no order: as many as the total counts are all."""
     machine = ListMachine(records=[(one, 0) for one in hexes(5)], order=(order,), cap=2)
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=2)
     assert not missing
     assert report.exact
-    assert report.passes > 1
 
 
 @pytest.mark.parametrize("come", [4, 9])
@@ -233,51 +190,3 @@ def test_dates_are_read_once_and_not_on_the_loops_thread(tmp_path, monkeypatch):
     anyio.run(changed_since, server, tmp_path / "c.jsonl")
     assert 50 < len(lines) == len(set(lines))
     assert threading.main_thread() not in threads
-
-
-def test_a_total_below_five_before_it_is_doubted_until_five_answers_agree():
-    """One answer that leaves out a record, in its total too, does not outweigh five that counted the record."""
-    totals = Totals(largest=9)
-    for _ in range(5):
-        totals.observe(7)
-    assert not totals.is_doubtful
-    for _ in range(4):
-        totals.observe(6)
-        assert (totals.is_doubtful, totals.expected) == (True, 7)
-    totals.observe(6)
-    assert (totals.is_doubtful, totals.expected) == (False, 6)
-
-
-def test_a_total_that_is_back_where_it_was_has_not_risen():
-    """One answer with a lower total, at the start of a later pass, does not make the next one a list that has grown."""
-    totals = Totals(largest=33)
-    totals.observe(25)
-    totals.observe(33)
-    assert totals.risen_by == 0
-    totals.observe(35)
-    assert totals.risen_by == 2
-
-
-async def test_a_page_that_was_requested_ahead_shows_no_deletion():
-    """Records that lie further to the front in an older answer than in a newer one appeared; none was deleted."""
-    newer, older = (
-        RawPage(offset=offset, lines=[], ids=["a", "b"], received=2, last=offset + 1, total=24, arrived=arrived)
-        for offset, arrived in [(17, 9), (14, 4)]
-    )
-    doubts = Doubts(Position())
-    doubts.observe_move(newer, older, -3)
-    assert doubts.has_gaps
-    doubts.observe_move(older, newer, 3)
-    assert doubts.has_gaps
-
-
-@pytest.mark.parametrize(
-    ("changed", "lags", "is_missing"), [(False, True, True), (True, True, False), (False, False, False)]
-)
-async def test_what_other_passes_showed_makes_up_for_nothing(changed, lags, is_missing):
-    """A pass that saw an index lag must show all records itself, if the list does not change."""
-    doubts = Doubts(Position())
-    page = RawPage(offset=0, lines=[], ids=["a", "b"], received=2, last=1, total=2)
-    doubts.observe(page, new=2, largest=2, again=False)
-    doubts.index_lags = lags
-    assert doubts.prevail(records=4, least=3, changed=changed) == is_missing

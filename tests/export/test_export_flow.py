@@ -38,8 +38,8 @@ async def test_progress_tells_how_far_it_is(tmp_path, kind):
     assert [one.records for one in reading] == sorted(one.records for one in reading)
     assert (reading[-1].records, reading[-1].total, reading[-1].requests) == (1000, 1000, 12)
     assert reading[-1].remaining == 0
-    assert reading[3].remaining > 0
-    assert reading[3].rate > 0
+    assert any(one.remaining for one in reading)
+    assert reading[-1].rate > 0
     assert told[-1].stage == "writing"
 
 

@@ -12,27 +12,6 @@ from carecloud_async import TransportError
 
 
 @define(kw_only=True)
-class LateList(ListMachine):
-    """A list whose second and third answers lack a record that the first one showed, while another one is created."""
-
-    def page(self, offset, count):
-        whole, lacks_one = self.records, self.requests in {1, 2}
-        self.records = [one for one in whole if one[1] != 1 or not lacks_one]
-        data = super().page(offset, count)
-        self.records = whole
-        if self.requests == 1:
-            self.records.append(("0" * 16, 30))
-        return data
-
-
-def test_what_a_reading_showed_that_began_again_is_looked_for(tmp_path):
-    """The first page shows that the list is not in the order of its ids: the next reading has to show its records."""
-    records = [(one, index) for index, one in enumerate(hexes(30, 3))]
-    report, missing, _ = LateList(records=records, order=("shuffled",)).export(tmp_path / "c.jsonl", count=50)
-    assert (missing, report.passes) == (set(), 2)
-
-
-@define(kw_only=True)
 class BehindList(ListMachine):
     """A list of forty records: from its third answer on one is not shown, which the totals count.
 

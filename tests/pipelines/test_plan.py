@@ -9,7 +9,7 @@ from kit import connect
 from thorough import variants
 
 from carecloud_async import RateLimit
-from carecloud_async._lists.export.reading.range_scan import IdRange, RangeScan, find_ranges
+from carecloud_async._lists.export.reading.ranges import IdRange, RangeScan, find_ranges
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 

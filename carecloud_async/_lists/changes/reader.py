@@ -25,6 +25,7 @@ from carecloud_async._lists.changes.values import Change, ChangesOptions, Change
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
 from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
 from carecloud_async._lists.export.report import Counts
 from carecloud_async._lists.export.source import ExportSource
@@ -262,7 +263,7 @@ class Changes(Generic[T]):
             updated=earlier["updated"] + comparison.updated,
             deleted=earlier["deleted"] + comparison.deleted,
             unchanged=comparison.unchanged,
-            exact=read.exact,
+            reasons=read.reasons,
             compared=since is None,
             requests=read.requests,
             retries=read.retries,
@@ -278,7 +279,7 @@ class Changes(Generic[T]):
         if since is not None or not comparison.unseen:
             return counts
         self._check_shrink(comparison, counts)
-        if not counts.exact:
+        if counts.reasons:
             return counts
         again = await self._scan(comparison, None, again=True)
         counts = evolve(
@@ -295,7 +296,7 @@ class Changes(Generic[T]):
         return counts
 
     def _check_shrink(self, comparison: Comparison, counts: Counts) -> None:
-        is_believed = counts.exact or counts.total == 0  # a list that became empty is not exact
+        is_believed = not counts.reasons or counts.total == 0  # a list that became empty is not exact
         left = counts.total if counts.list_changed and not counts.is_total_wrong else None
         if is_believed and not self._options.allow_shrink:
             comparison.check_shrink(name=self._source.name, left=left)
@@ -318,9 +319,12 @@ class Changes(Generic[T]):
             since: the time that changes are wanted from; `None` for everything.
             again: whether known records are recognized, and nothing else is taken.
         """
-        source, options, identify = self._source, self._options, RawPageFetcher(self._source).identify
+        identify = RawPageFetcher(self._source).identify
 
-        def commit(lines: list[bytes], state: Checkpoint) -> None:
+        seen = await run_in_thread(TemporarySeen)
+
+        def commit(pages: list[Rows], state: Checkpoint) -> None:
+            lines = seen.select_lines(pages, sweep=state.sweep)
             with disk_errors(self._path):
                 if again:
                     comparison.recognize(lines, identify)
@@ -328,13 +332,21 @@ class Changes(Generic[T]):
                     comparison.take(lines, identify, by_text=state.by_text)
 
         def start_over() -> None:
+            seen.clear()
             with disk_errors(self._path):
-                comparison.restart()
+                if not again:
+                    comparison.restart()
 
         async def restart() -> None:
-            if not again:
-                await run_in_thread(start_over)
+            await run_in_thread(start_over)
 
+        try:
+            return await self._scan_into(commit, restart, seen, since, comparison)
+        finally:
+            await run_in_thread_regardless(seen.close)
+
+    async def _scan_into(self, commit: Any, restart: Any, seen: TemporarySeen, since: Any, comparison: Any) -> Counts:
+        source, options = self._source, self._options
         async with BackgroundTasks() as tasks:
             return await scan(
                 source,
@@ -345,16 +357,17 @@ class Changes(Generic[T]):
                 # A comparison of the whole list has its own bound (`check_shrink`).
                 expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
                 writer=Writer(commit, tasks=tasks, clock=source.clock),
+                seen=lambda: seen,
                 restart=restart,
             )
 
     def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
         state = self._files.state
         with disk_errors(self._path):
-            if counts.exact and since is None:
+            if not counts.reasons and since is None:
                 comparison.find_deleted()
                 state.set("compared_at", self._source.clock.time())
-            if counts.exact:
+            if not counts.reasons:
                 state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
             comparison.finish()
             self._files.pending.rewind()

@@ -26,20 +26,20 @@ from attrs import evolve, field, frozen
 
 from carecloud_async._base.runs import why_foreign
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
-from carecloud_async._base.runtime.threads import run_in_thread
+from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError, nesting_errors
 from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import SchemaBuilder
 from carecloud_async._lists.export.formats.selection import field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import Layout
-from carecloud_async._lists.export.reading.boundary import NotInOrderError
-from carecloud_async._lists.export.reading.range_scan import IdRange, RangeScan
+from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderError, RangeScan
 from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
 from carecloud_async._lists.export.reading.since import parse_since, require_changes
 from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
 from carecloud_async._lists.export.source import ExportSource
-from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Strategy
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.paging.auto import AUTO, Auto, require_int_or_auto
 from carecloud_async.errors import ExportError
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchOptions", "RecordBatches"]
 
-_VERSION = 3
+_VERSION = 4
 
 #: A batch (`None` if a page brought nothing new) and the mark after it.
 _Made = tuple[Any, str | None]
@@ -195,28 +195,35 @@ class RecordBatches:
             send.close()
 
     async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
-        has_sent = self._start.counts.records > 0
-        writer = _BatchWriter(self._encoder, send, fingerprints=self._fingerprints, has_sent=has_sent)
-        if self._options.id_range is not None:
-            return await self._scan_range(self._options.id_range, writer)
+        sent = self._start.counts.records
+        seen = await run_in_thread(lambda: TemporarySeen(recent=self._start.sweep.tail, written=sent))
+        try:
+            is_one_page = self._since is None and not self._source.operation.paged
+            writer = _BatchWriter(self._encoder, send, seen, fingerprints=self._fingerprints, is_one_page=is_one_page)
+            if self._options.id_range is not None:
+                return await self._scan_range(self._options.id_range, writer)
 
-        async def restart() -> None:
-            if writer.has_sent:
-                raise CannotStartOverError(
-                    f"the server does not keep {self._source.name} in the order of ids, and batches that were yielded "
-                    "cannot be taken back: export to a file"
-                )
+            async def restart() -> None:
+                if seen.written:
+                    raise CannotStartOverError(
+                        f"several records of {self._source.name} have one id, and batches that were yielded cannot be "
+                        "taken back: export to a file"
+                    )
+                await run_in_thread(seen.clear)
 
-        return await scan(
-            self._source,
-            self._start,
-            since=self._since,
-            concurrency=self._options.concurrency,
-            on_progress=self._options.on_progress,
-            writer=writer,
-            expects_records=has_sent,
-            restart=restart,
-        )
+            return await scan(
+                self._source,
+                self._start,
+                since=self._since,
+                concurrency=self._options.concurrency,
+                on_progress=self._options.on_progress,
+                writer=writer,
+                seen=lambda: seen,
+                expects_records=sent > 0,
+                restart=restart,
+            )
+        finally:
+            await run_in_thread_regardless(seen.close)
 
     async def _scan_range(self, id_range: IdRange, writer: _BatchWriter) -> Counts:
         scan = RangeScan(self._source, id_range, accept=writer.put_lines, width=self._options.concurrency)
@@ -226,7 +233,7 @@ class RecordBatches:
             raise ExportError(
                 f"the server does not keep {self._source.name} in the order of ids any more: split it again"
             ) from None
-        return Counts(records=scan.records, list_changed=scan.list_changed, exact=scan.exact)
+        return Counts(records=scan.records, list_changed=scan.list_changed, reasons=scan.reasons)
 
 
 class _BatchWriter:
@@ -236,19 +243,27 @@ class _BatchWriter:
         self,
         encoder: ArrowEncoder,
         send: MemoryObjectSendStream[_Made],
+        seen: Seen,
         *,
         fingerprints: dict[str, str],
-        has_sent: bool,
+        is_one_page: bool,
     ) -> None:
         self._encoder = encoder
+        self._is_one_page = is_one_page
         self._fingerprints = fingerprints
         self._send = send
-        self.has_sent = has_sent
+        self._seen = seen
 
-    async def put(self, lines: list[bytes], state: Checkpoint) -> None:
-        batch = await run_in_thread(lambda: self._encode(lines)) if lines else None
-        self.has_sent = self.has_sent or batch is not None
-        await self._send.send((batch, _make_mark(state, self._fingerprints, self._encoder.nulls)))
+    async def put(self, rows: Rows, state: Checkpoint) -> None:
+        await self._send.send(await run_in_thread(lambda: self._make(rows, state)))
+
+    def _make(self, rows: Rows, state: Checkpoint) -> _Made:
+        lines = self._seen.select_lines([rows], sweep=state.sweep)
+        batch = self._encode(lines) if lines else None
+        # The ids of a list in no order are stored on this machine only.
+        if not (self._is_one_page or (self._seen.is_ordered and state.sweep.orders)):
+            return batch, None
+        return batch, _make_mark(self._seen.count(state), self._fingerprints, self._encoder.nulls)
 
     async def put_lines(self, lines: list[bytes]) -> None:
         """Send a batch without a mark: a stream cannot continue after it."""
@@ -269,9 +284,7 @@ class _Mark(msgspec.Struct):
     nulls: dict[str, int]
 
 
-def _make_mark(checkpoint: Checkpoint, fingerprints: dict[str, str], nulls: Mapping[str, int]) -> str | None:
-    if checkpoint.strategy is not Strategy.ORDERED:
-        return None  # the seen ids are stored on this machine only
+def _make_mark(checkpoint: Checkpoint, fingerprints: dict[str, str], nulls: Mapping[str, int]) -> str:
     data = msgspec.json.encode(_Mark(_VERSION, fingerprints, checkpoint, dict(nulls)))
     return base64.urlsafe_b64encode(zlib.compress(data)).decode()
 

@@ -6,12 +6,13 @@ Progress is reported ten times a second at most.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from attrs import field, frozen
 
 from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async.models.field_docs import with_field_docs
 
 __all__ = ["Counts", "ExportReport", "OnProgress", "Progress", "ProgressCallback", "Reporter"]
@@ -25,7 +26,6 @@ class Counts:
 
     Attributes:
         began: a time that the server's clock had reached when it first answered; `None` if nothing shows it.
-        nulls: the number of entries that were null instead of a record.
         is_total_wrong: whether pages held more records than their total.
     """
 
@@ -35,11 +35,10 @@ class Counts:
     retries: int = 0
     seconds: float = 0.0
     list_changed: bool = False
-    exact: bool = False
+    reasons: Sequence[InexactReason] = ()
     passes: int = 1
     total: int | None = None
     began: datetime | None = None
-    nulls: int = 0
     is_total_wrong: bool = False
 
 
@@ -85,13 +84,10 @@ class ExportReport:
     """Duration, earlier runs included."""
     list_changed: bool
     """Whether the list was seen to change meanwhile."""
-    exact: bool = True
-    """Whether the guarantee is known to hold. False if the list kept changing until the export gave up following it, if
-    the server sends one record at a time or shuffles records between pages, or if fewer records were found than the
-    server reports.
-    """
+    reasons: Sequence[InexactReason] = ()
+    """Why records may be missing: what was seen, and what helps. None if the guarantee is known to hold."""
     passes: int = 1
-    """How often the list was read; 1 wherever it can be read in the order of its ids and agrees with its total."""
+    """How often the list was read: until one reading shows that nothing is missing, three times at most."""
     resumed: bool = False
     """Whether an earlier run was continued."""
     total: int | None = None
@@ -110,6 +106,11 @@ class ExportReport:
     """The number of values that the format could not hold and wrote as null, by dotted field name. JSONL holds
     everything, CSV everything but a scalar in the place of an object.
     """
+
+    @property
+    def exact(self) -> bool:
+        """Whether the guarantee is known to hold: there are no `reasons` against it."""
+        return not self.reasons
 
 
 OnProgress = Callable[[Progress], Awaitable[object] | object]

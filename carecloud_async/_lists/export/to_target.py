@@ -24,11 +24,10 @@ from carecloud_async._base.runtime.threads import (
     run_in_thread,
     run_in_thread_regardless,
     run_in_thread_until_stopped,
-    run_with,
 )
 from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError
 from carecloud_async._lists.export.reading.scan import make_report, scan
-from carecloud_async._lists.export.reading.seen_ids import SeenIds, TemporarySeenIds
+from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
 from carecloud_async._lists.export.report import Counts, ExportReport, Reporter
 from carecloud_async._lists.export.request import ExportRequest
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
@@ -155,20 +154,16 @@ class _FileExport:
             journal.close()
 
     async def _read_into(self, journal: Journal, output: Output, start: Checkpoint) -> Counts:
-        def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
+        def commit(pages: list[Rows], checkpoint: Checkpoint) -> None:
             journal.begin()  # removes an earlier run's output, before a new one is opened
-            secure = partial(journal.commit, lines, checkpoint)
-            if output.is_live:
-                # In two threads, because the journal mostly waits for the disk. Records count only if it has them.
-                run_with(secure, partial(output.write, lines))
-            else:
-                secure()
+            # Records count only if the journal has them.
+            journal.commit(pages, checkpoint, beside=output.write if output.is_live else None)
 
         async def restart() -> None:
             await run_in_thread(output.close)
             await run_in_thread(journal.restart)
 
-        return await _read_list(self.request, start, commit=commit, restart=restart, open_seen=journal.open_seen)
+        return await _read_list(self.request, start, commit=commit, restart=restart, seen=lambda: journal.seen)
 
     def _publish(self, file: Path, report: ExportReport) -> Ended:
         """Give the finished file the target's name, and clear the workspace."""
@@ -189,9 +184,9 @@ async def _read_list(
     request: ExportRequest,
     start: Checkpoint,
     *,
-    commit: Callable[[list[bytes], Checkpoint], None],
+    commit: Callable[[list[Rows], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
-    open_seen: Callable[[bool], SeenIds] = lambda _: TemporarySeenIds(),
+    seen: Callable[[], Seen],
     interval: float = INTERVAL,
     stop: Callable[[], None] | None = None,
 ) -> Counts:
@@ -200,9 +195,9 @@ async def _read_list(
     Args:
         request: what is wanted, from which list.
         start: where to begin; an empty checkpoint for the start of the list.
-        commit: makes records durable, then the checkpoint that names them. Runs in a worker thread.
+        commit: makes what is new durable, then the checkpoint that names it. Runs in a worker thread.
         restart: drops what was committed, or raises if that cannot be taken back.
-        open_seen: opens the memory of ids for a list without an order: the checkpoint's, or an empty one. Blocks.
+        seen: returns the ids that were committed.
         interval: the seconds between commits.
         stop: ends a commit that blocks forever, when the export fails; without it, the last records are committed.
 
@@ -224,7 +219,7 @@ async def _read_list(
                 timeless=request.timeless,
                 expects_records=not options.allow_shrink and (request.expects_records or start.counts.records > 0),
                 restart=restart,
-                open_seen=open_seen,
+                seen=seen,
             )
     except BaseException:
         if stop is None:
@@ -247,17 +242,23 @@ async def export_to_stream(request: ExportRequest) -> ExportReport:
 
     async def refuse() -> None:
         raise CannotStartOverError(
-            f"the server does not keep {source.name} in the order of ids, and what was written to "
-            f"{target.shown} cannot be taken back: export to a file"
+            f"several records of {source.name} have one id, and what was written to {target.shown} cannot be taken "
+            "back: export to a file"
         )
+
+    seen = await run_in_thread(TemporarySeen)
+
+    def commit(pages: list[Rows], checkpoint: Checkpoint) -> None:
+        file.commit(seen.select_lines(pages, sweep=checkpoint.sweep))
 
     try:
         await run_in_thread_until_stopped(file.open, stop=file.stop)
         counts = await _read_list(
-            request, Checkpoint(), commit=file.commit, restart=refuse, interval=0.0, stop=file.stop
+            request, Checkpoint(), commit=commit, restart=refuse, seen=lambda: seen, interval=0.0, stop=file.stop
         )
         await run_in_thread_until_stopped(file.finish, stop=file.stop)
     finally:
         file.close()
+        await run_in_thread_regardless(seen.close)
     report = make_report(source, counts, target=target.shown, resumed=False)
     return evolve(report, nulls=dict(file.nulls))

@@ -11,6 +11,7 @@ from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.blocking import stream
 from carecloud_async.errors import ExportError
+from carecloud_async.fixes import Fix
 
 if TYPE_CHECKING:
     import pyarrow
@@ -94,8 +95,9 @@ class ArrowStream:
 
     def _check(self, report: ExportReport) -> None:
         if not report.exact and not self._allow_inexact:
+            reason = report.reasons[0]
             raise ExportError(
-                "the reading is not exact, and records may be missing from it: read again when the list changes less, "
-                "or accept it with allow_inexact=True"
+                f"the reading is not exact, because {reason.seen}",
+                fix=Fix(f"{reason.fix}, or accept it with allow_inexact=True"),
             )
         self._report = report

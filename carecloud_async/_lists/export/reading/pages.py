@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,13 +14,11 @@ from attrs import field, frozen
 from carecloud_async._base.codec.lists import key_decoder
 from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._lists.export.reading.since import has_changes
-from carecloud_async._lists.export.reading.times import FIELD, ChangeTimes, possible_lag, to_moments
+from carecloud_async._lists.export.reading.times import ChangeTimes, possible_lag
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.paging.page_plan import Fetched
 
 __all__ = ["Identity", "RawPage", "RawPageFetcher"]
-
-_log = logging.getLogger("carecloud_async.export")
 
 #: The identity of a record: the text of its id, which the server may send as a number too; without one, a digest of its
 #: whole text.
@@ -42,7 +39,6 @@ class RawPage:
         asked: the number of records asked for.
         arrived: its number among the answers of a pass as they arrived; 0 for one of an earlier run.
         received: the number of entries that the server sent; more than `lines` where some were null.
-        last: the offset of the last record.
         total: the length of the list, as the server says.
     """
 
@@ -50,7 +46,6 @@ class RawPage:
     lines: list[bytes] = field(repr=False)
     ids: list[Identity] = field(repr=False)
     received: int
-    last: int
     total: int | None
     asked: int = MAX_ASKED
     arrived: int = 0
@@ -87,7 +82,6 @@ class RawPageFetcher:
     Args:
         source: the list.
         by_text: whether records are identified by their whole text from the beginning.
-        marks: whether a mark for the next reading is wanted, with a warning if the server sends no time.
         largest_total: the largest total in the answers of earlier runs.
 
     Attributes:
@@ -98,35 +92,29 @@ class RawPageFetcher:
         is_empty: whether no page had an entry, or a total.
         largest_total: the largest total so far; `None` if there was none.
         date: the server's clock at its first answer; `None` if it did not show it.
-        dropped: ids of records that a reading showed which began again; the next pass has to show them.
     """
 
-    def __init__(
-        self, source: ExportSource, *, by_text: bool = False, marks: bool = False, largest_total: int | None = None
-    ) -> None:
+    def __init__(self, source: ExportSource, *, by_text: bool = False, largest_total: int | None = None) -> None:
         self._source = source
-        self._marks = marks
         self._id_field = source.operation.id_field
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
         self.is_empty: bool = True
         self.largest_total: int | None = largest_total
-        self.dropped: set[Identity] = set()
         self.times: ChangeTimes = ChangeTimes(source.project.timezone)
         self.date: datetime | None = None
-        self._answered = False
-        self._answered_at = 0.0
         self._began: datetime | None = None
+        self._answered_at = 0.0
 
     @property
     def began(self) -> datetime | None:
         """A time before which no later change of the list will lie, by its records' times; `None` if it is unknown.
 
         It is the server's `Date` at its first answer, less the time of that answer, a second, and the lag that the
-        list's times may have; without a `Date` it is the newest change that the list showed.
+        list's times may have.
         """
-        if self._began is None or self.date is None or not self._marks or not has_changes(self._source):
+        if self._began is None or self.date is None or not has_changes(self._source):
             return self._began
         now = self.date + timedelta(seconds=self._source.clock.monotonic() - self._answered_at)
         return self._began - possible_lag(self.times.latest, date=now, zone=self.times.zone)
@@ -164,16 +152,18 @@ class RawPageFetcher:
         lines = found.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]
-        if not self._answered:
-            self._answered = True
-            await self._note_time(server_date(response.headers), sent, lines, query)
+        if self.date is None and (date := server_date(response.headers)) is not None:
+            # The server writes `Date` after it has read the list: the mark must not be later than a change in between.
+            self.date, self._answered_at = date, source.clock.monotonic()
+            self._began = date - timedelta(seconds=max(self._answered_at - sent, 0) + 1)
+            if has_changes(source):
+                await self.times.read(lines)
         page = RawPage(
             offset=offset,
             lines=lines,
             ids=self.identify(lines),
             asked=count,
             received=found.received,
-            last=offset + _last_index(found.items),
             total=found.total_items,
         )
         return Fetched(
@@ -194,36 +184,6 @@ class RawPageFetcher:
             return leading
         decoder = key_decoder(name)
         return [_identity(decoder, line, name) for line in lines]
-
-    async def _note_time(
-        self, date: datetime | None, sent: float, lines: list[bytes], query: Mapping[str, Any]
-    ) -> None:
-        clock, source = self._source.clock, self._source
-        self.date, self._answered_at = date, clock.monotonic()
-        if date is not None:
-            # The server writes `Date` after it has read the list: the mark must not be later than a change in between.
-            self._began = date - timedelta(seconds=max(self._answered_at - sent, 0) + 1)
-        if not self._marks or not has_changes(source):
-            return
-        if date is not None:
-            await self.times.read(lines)
-            return
-        _log.warning(
-            "%s: the server sends no Date header, and this computer's clock may differ from its clock: the next "
-            "changed_since is the newest last_change that the list shows",
-            source.name,
-        )
-        if "sort_field" in source.operation.parameters and query.get("sort_field") != FIELD:
-            newest = {**query, "sort_field": FIELD, "sort_direction": "DESC", "count": 1, "offset": 0}
-            self.requests += 1
-            lines = [*lines, *(await source.fetch(newest)).data.items]
-        self._began = await self._newest(lines)
-
-    async def _newest(self, lines: list[bytes]) -> datetime | None:
-        """Return the newest change of records; times in the future are ignored as mistakes."""
-        now = datetime.fromtimestamp(self._source.clock.time(), UTC)
-        moments = to_moments(await self.times.read(lines), self.times.zone)
-        return max((one for one in moments if one <= now), default=None)
 
 
 def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
@@ -261,10 +221,6 @@ def _decimal(line: bytes, name: str) -> str | None:
         return None if found is None or not isinstance(msgspec.json.decode(found), float) else bytes(found).decode()
     except (ValueError, RecursionError):
         return None
-
-
-def _last_index(items: Sequence[bytes]) -> int:
-    return next((index for index in reversed(range(len(items))) if items[index] != b"null"), 0)
 
 
 def _digest(line: bytes) -> bytes:

@@ -1,39 +1,38 @@
-"""Reads a list, whole or by change, into a writer, and makes the report.
-
-If a list that had records is empty now, it is requested again: a user without the right to see the records and a server
-that is still starting get an empty list too. One that became empty while it was read is not exact.
-"""
+"""Reads a list, whole or by change, into a writer: sweep after sweep, until one proves that nothing is missing."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
-from carecloud_async._base.runtime.threads import run_in_thread
-from carecloud_async._lists.export.reading.changed_scan import ChangedScan
-from carecloud_async._lists.export.reading.full_scan import FullScan
-from carecloud_async._lists.export.reading.pages import RawPageFetcher
-from carecloud_async._lists.export.reading.recorder import Recorder
-from carecloud_async._lists.export.reading.seen_ids import Deduplicator, SeenIds, TemporarySeenIds
+from attrs import evolve
+
+from carecloud_async._lists.export.reading.changed import ChangedReader, End, NotByChangeError
+from carecloud_async._lists.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async._lists.export.reading.seen import Rows, Seen
 from carecloud_async._lists.export.reading.since import OVERLAP, Since, has_changes
-from carecloud_async._lists.export.reading.times import TimelessRecords
+from carecloud_async._lists.export.reading.sweep import Sweep
+from carecloud_async._lists.export.reading.times import ChangeTime, TimelessRecords
+from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress, Reporter
 from carecloud_async._lists.export.source import ExportSource
-from carecloud_async._lists.export.storage.checkpoint import Checkpoint, Strategy
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint, SweepState
 from carecloud_async._lists.export.storage.writer import RecordWriter
-from carecloud_async._lists.paging.auto import AUTO, Auto
+from carecloud_async._lists.paging.auto import Auto
 from carecloud_async.errors import BadRequestError
 
-__all__ = ["make_report", "scan"]
+__all__ = ["MOST_SWEEPS", "SWEEPS", "id_sort", "make_report", "scan"]
 
 _log = logging.getLogger("carecloud_async.export")
 
-#: Seconds before the list is asked again: a server that starts needs a moment.
-_PAUSE = 2.0
+#: The most sweeps over a list, those over a list in no order, and the readings of changes before the list is read.
+SWEEPS, MOST_SWEEPS, _TRIES = 3, 10, 3
 
-#: Parameters that decide the order of a list, and not its records.
-_SORT = {"sort_field", "sort_direction"}
+
+class _AmbiguousError(Exception):
+    """Two records of a page have one id."""
 
 
 async def scan(
@@ -44,10 +43,10 @@ async def scan(
     concurrency: int | Auto,
     on_progress: OnProgress | None,
     writer: RecordWriter[Checkpoint],
+    seen: Callable[[], Seen],
+    restart: Callable[[], Awaitable[None]],
     timeless: TimelessRecords | None = None,
     expects_records: bool = False,
-    restart: Callable[[], Awaitable[None]],
-    open_seen: Callable[[bool], SeenIds] = lambda _: TemporarySeenIds(),
 ) -> Counts:
     """Read a list to its end.
 
@@ -57,70 +56,206 @@ async def scan(
         since: the time that changes are wanted from; `None` for everything.
         concurrency: pages in flight; `auto` for the fastest.
         on_progress: gets the progress.
-        writer: takes the records.
+        writer: takes what the pages show; its commit selects what is new by `seen`.
+        seen: returns the ids that were committed.
+        restart: drops the records written so far.
         timeless: the records without a readable `last_change` that the last run handed out, and those of this one.
         expects_records: whether the list had records in the last run, so that an empty one is doubted.
-        restart: drops the records written so far.
-        open_seen: opens the ids of the records seen: those of `start`, or none. Needed without an order of ids. Blocks.
 
     Raises:
         CareCloudError: the server cannot be read.
     """
-    fetcher = RawPageFetcher(source, by_text=start.by_text, marks=True, largest_total=start.position.largest_total)
-    recorder = Recorder(
-        start=start,
-        count=0 if source.count == AUTO else source.count,
-        fetcher=fetcher,
-        writer=writer,
-        reporter=Reporter(on_progress, clock=source.clock, before=start.counts, bounded=since is None),
-        restart=restart,
-        timeless=timeless,
-    )
-    with ExitStack() as opened:
+    settings = (source, since, concurrency, on_progress, writer, seen, timeless)
+    reading = _Scan(start, *settings)
+    try:
+        reason = await reading.read()
+    except _AmbiguousError:
+        await writer.drain()
+        await restart()
+        counts = evolve(reading.counts, records=0, pages=0)
+        reading = _Scan(evolve(start, sweep=SweepState(), by_text=True, counts=counts), *settings)
+        reason = await reading.read()
+    is_empty = reading.fetcher.is_empty if reading.total is None else reading.total == 0
+    is_empty = is_empty and not reading.counts.is_total_wrong
+    if reason is None and is_empty and (expects_records or not reading.fetcher.is_empty):
+        reason = InexactReason.EMPTIED
+    if reason is not None and not reason.may_pass:
+        _log.warning("%s: the reading is not exact: %s; %s", source.name, reason.seen, reason.fix)
+    return await reading.finish(reason)
 
-        def open_deduplicator(continued: bool) -> Deduplicator:
-            seen = opened.enter_context(open_seen(continued))
-            begin = start if continued else Checkpoint()
-            return Deduplicator(seen=seen, step=begin.step, known=begin.known, neighbours=begin.neighbours)
 
-        full_scan = FullScan(
-            source=source,
-            fetcher=fetcher,
-            recorder=recorder,
-            plan=source.plan(concurrency),
-            open_deduplicator=open_deduplicator,
+class _Scan:
+    def __init__(
+        self,
+        start: Checkpoint,
+        source: ExportSource,
+        since: Since | None,
+        concurrency: int | Auto,
+        on_progress: OnProgress | None,
+        writer: RecordWriter[Checkpoint],
+        seen: Callable[[], Seen],
+        timeless: TimelessRecords | None,
+    ) -> None:
+        self._source, self._start, self._writer, self._seen = source, start, writer, seen
+        self.fetcher = RawPageFetcher(source, by_text=start.by_text, largest_total=start.sweep.largest)
+        self._plan = source.plan(concurrency)
+        self._reporter = Reporter(on_progress, clock=source.clock, before=start.counts, bounded=since is None)
+        self._timeless = timeless
+        self._changed = None if since is None else ChangedReader(self.fetcher, since, timeless or TimelessRecords())
+        self.counts = start.counts
+        self._number = start.sweep.number
+        self._passes = start.counts.passes - 1
+        self._pages = start.counts.pages
+        self._sweep: Sweep | None = None
+        self.total: int | None = None
+
+    async def read(self) -> InexactReason | None:
+        """Read the list; return why something may be missing, `None` if nothing is."""
+        operation = self._source.operation
+        if not operation.paged:
+            return await self._read_one_page()
+        if self._changed is not None and "sort_field" in operation.parameters:
+            for _ in range(_TRIES):
+                try:
+                    reason = await self._read_changed(self._changed)
+                except (NotByChangeError, BadRequestError):
+                    break
+                if reason is None:
+                    return None
+        return await self._read_whole()
+
+    async def _read_one_page(self) -> InexactReason | None:
+        page = await self.fetcher.fetch(0, self._source.fixed_count, {})
+        self._passes += 1
+        self.total, reason = page.total, None
+        if page.has_nulls or (page.total or 0) > page.received:
+            reason = InexactReason.NULL_ENTRIES if page.has_nulls else InexactReason.SHORT_OF_TOTAL
+        self.counts = evolve(self.counts, reasons=() if reason is None else (reason,))
+        # It ends the list, so that no later run adds the records again; an empty one is asked again.
+        await self._record(page, complete=bool(page.lines))
+        return reason
+
+    async def _read_whole(self) -> InexactReason | None:
+        params, reason = id_sort(self._source), None
+        state = self._start.sweep if self._changed is None else SweepState()
+        begun = self._start.sweep.number if self._changed is None else 1
+        for number in range(begun, MOST_SWEEPS + 1):
+            self._passes += 1
+            before = self._seen().known
+            sweep = self._make(params or {}, evolve(state, number=self._number))
+            try:
+                await sweep.run()
+            except BadRequestError as error:
+                if params is None or self._seen().known or not _is_about_sort(error):
+                    raise
+                params = None
+                await (sweep := self._make({}, SweepState(number=self._number))).run()
+            await self._end(sweep)
+            has_new = self._seen().known > before
+            reason = sweep.reason_of(shown=self._seen().shown, has_new=has_new)
+            # In no order of ids more sweeps show more of the records, though perhaps never that they are all.
+            is_last = not has_new and reason is InexactReason.NO_STABLE_ORDER
+            is_enough = number >= SWEEPS and (is_last or bool(sweep.order.names))
+            if reason in {None, InexactReason.GAP} or is_enough or self._seen().has_forgotten:
+                break
+            state = SweepState(shrunk=sweep.state.shrunk)
+        return reason
+
+    async def _read_changed(self, changed: ChangedReader) -> InexactReason | None:
+        self._passes += 1
+        before = self._seen().known
+
+        async def read_end(end: End) -> None:
+            async def record(page: RawPage) -> None:
+                await self._record(page, until=end.take(page, await self.fetcher.times.read(page.lines)))
+
+            state = SweepState(number=self._number)
+            end.sweep = self._make(end.sort, state, record=record, stop=lambda _: not end.is_whole)
+            await end.sweep.run()
+            await self._end(end.sweep)
+            end.shown = self._seen().shown if end.places else 0
+
+        return await changed.read(read_end, has_new=lambda: self._seen().known > before)
+
+    def _make(self, params: Mapping[str, Any], state: SweepState, **more: Any) -> Sweep:
+        by_id = params.get("sort_field", "") == self._source.operation.id_field
+        settings = {"record": self._record, **more}
+        self._sweep = Sweep(self.fetcher, self._plan, params=params, by_id=by_id, state=state, **settings)
+        return self._sweep
+
+    async def _record(self, page: RawPage, *, until: int | None = None, complete: bool = False) -> None:
+        if page.is_ambiguous and not self.fetcher.by_text:
+            raise _AmbiguousError
+        wanted = None
+        if self._timeless is not None or self._changed is not None:
+            wanted = self._wanted(page, await self.fetcher.times.read(page.lines))
+        self._pages += bool(page.ids)
+        rows = Rows(page.ids[:until], page.lines[:until], wanted)
+        await self._writer.put(rows, self._checkpoint(complete=complete))
+        await self._reporter.report(self.counts)
+
+    def _wanted(self, page: RawPage, times: Sequence[ChangeTime]) -> Sequence[bool] | None:
+        """Return which records may have changed; remember those without a readable time."""
+        changed, timeless = self._changed, self._timeless
+        if timeless is not None:
+            for key, line, time in zip(page.ids, page.lines, times, strict=True):
+                if not isinstance(time, datetime):
+                    timeless.remember(key, line)
+        if changed is None:
+            return None
+        return [changed.wants(line, time) for line, time in zip(page.lines, times, strict=True)]
+
+    def _checkpoint(self, *, complete: bool) -> Checkpoint:
+        before, sweep, seen = self._start.counts, self._sweep, self._seen()
+        self.counts = evolve(
+            self.counts,
+            records=seen.written,
+            pages=self._pages,
+            requests=before.requests + self.fetcher.requests,
+            retries=before.retries + self.fetcher.retries,
+            seconds=before.seconds + self._reporter.seconds,
+            began=before.began if before.requests else self.fetcher.began,
+            passes=self._passes,
+            total=self.total if sweep is None else sweep.totals.last,
         )
-        if since is None:
-            await full_scan.read()
-        else:
-            continued = start.strategy is Strategy.CHANGED
-            deduplicator = await run_in_thread(lambda: open_deduplicator(continued))
-            changed_scan = ChangedScan(
-                full_scan=full_scan,
-                deduplicator=deduplicator,
-                since=since,
-                timeless=timeless or TimelessRecords(),
-            )
-            deduplicator.wanted = changed_scan.wants
-            await changed_scan.read()
-        if expects_records and fetcher.is_empty and recorder.counts.exact and not await _is_believed_empty(source):
-            recorder.doubt()
-        if not fetcher.is_empty and _is_emptied(source, recorder.counts):
-            _log.warning(
-                "%s: the list became empty while it was read: a right of this user or the server may be at fault, so "
-                "the reading is not exact",
-                source.name,
-            )
-            recorder.doubt()
-        if recorder.counts.nulls:
-            _log.warning(
-                "%s: %d entries of the list are null, and may stand for any record: the reading is not exact",
-                source.name,
-                recorder.counts.nulls,
-            )
-            recorder.doubt()
-        await recorder.finish()
-    return recorder.counts
+        is_whole = self._changed is None and sweep is not None
+        state = sweep.state if is_whole and sweep is not None else SweepState(number=self._number)
+        return Checkpoint(sweep=state, by_text=self.fetcher.by_text, counts=self.counts, complete=complete)
+
+    async def _end(self, sweep: Sweep) -> None:
+        """Take the end of a sweep into account."""
+        await self._writer.drain()
+        self.total = sweep.totals.last
+        self._number += 1
+        self.counts = evolve(
+            self.counts,
+            list_changed=self.counts.list_changed or sweep.has_changed,
+            is_total_wrong=sweep.totals.is_contradicted,
+        )
+
+    async def finish(self, reason: InexactReason | None) -> Counts:
+        """Commit the last checkpoint; return the counts."""
+        self.counts = evolve(self.counts, reasons=() if reason is None else (reason,))
+        await self._writer.put(Rows((), ()), self._checkpoint(complete=True))
+        await self._writer.drain()
+        self.counts = evolve(self.counts, records=self._seen().written)
+        await self._reporter.report(self.counts, now=True)
+        return self.counts
+
+
+def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
+    """Return the sort by id, or `None` if the list has no id, no sort, or a sort of the user's own."""
+    operation, params = source.operation, source.params
+    name = operation.id_field
+    if not operation.paged or name is None or "sort_field" not in operation.parameters:
+        return None
+    if params.get("sort_field") not in {None, name}:
+        return None
+    return {"sort_field": name, "sort_direction": params.get("sort_direction") or "ASC"}
+
+
+def _is_about_sort(error: BadRequestError) -> bool:
+    return not error.invalid_params or any(one.name.startswith("sort_") for one in error.invalid_params)
 
 
 def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: bool) -> ExportReport:
@@ -135,47 +270,9 @@ def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: b
         retries=counts.retries,
         seconds=counts.seconds,
         list_changed=counts.list_changed,
-        exact=counts.exact,
+        reasons=counts.reasons,
         passes=counts.passes,
         resumed=resumed,
         total=counts.total,
         next_changed_since=following,
     )
-
-
-def _is_emptied(source: ExportSource, counts: Counts) -> bool:
-    """Return whether the last answer of a list with records says that it has none."""
-    return source.operation.paged and counts.total == 0 and not counts.is_total_wrong
-
-
-async def _is_believed_empty(source: ExportSource) -> bool:
-    """Return whether to believe that a list with records in the last run is empty; takes at most two small requests.
-
-    A filtered list is believed to be empty if it has records without its filters; an unfiltered list never is.
-
-    Args:
-        source: the list.
-
-    Raises:
-        CareCloudError: it could not be asked again.
-    """
-    filters = {name: value for name, value in source.params.items() if name not in _SORT and value is not None}
-    await source.clock.sleep(_PAUSE)
-    try:
-        others = bool(filters) and await _has_records(source, {})
-    except BadRequestError:  # a filter that the list needs
-        others = False
-    if others and not await _has_records(source, filters):
-        return True
-    _log.warning(
-        "%s: the list is empty, and had records in the last run: a right of this user or the server may be at fault. "
-        "The report is not exact; if they were really deleted, pass allow_shrink=True (--allow-shrink)",
-        source.name,
-    )
-    return False
-
-
-async def _has_records(source: ExportSource, filters: dict[str, object]) -> bool:
-    page = {"count": 1, "offset": 0} if source.operation.paged else {}
-    found = (await source.fetch({**filters, **page})).data
-    return bool(found.items) or bool(found.total_items)

@@ -20,22 +20,16 @@ from carecloud_async._base.codec.lists import key_decoder
 from carecloud_async._base.runtime.threads import run_in_thread
 
 __all__ = [
-    "CLOCK_SLACK",
     "FIELD",
-    "FRESH",
     "NEVER",
     "ChangeTime",
     "ChangeTimes",
     "NoTime",
     "TimelessRecords",
-    "ZoneFit",
-    "judge_zone",
     "known_times",
     "parse_time",
     "possible_lag",
     "read_time",
-    "to_moments",
-    "utc_lag",
 ]
 
 #: The field that says when a record changed.
@@ -51,10 +45,7 @@ _ZERO = re.compile(r"0000-00-00([T ][0:.]*)?Z?")
 NEVER = datetime.fromisoformat("0001-01-01")
 
 #: The most by which the clocks of one installation differ.
-CLOCK_SLACK = timedelta(minutes=2)
-
-#: How recent a change must be, by the server's clock, to show that it was read in the right zone.
-FRESH = timedelta(minutes=10)
+_CLOCK_SLACK = timedelta(minutes=2)
 
 #: The pages whose times are kept: the two ends of a list are compared with each other.
 _PAGES = 3
@@ -62,8 +53,6 @@ _PAGES = 3
 #: The number of latest times that are kept.
 _LATEST = 20
 
-#: The most by which two time zones differ; later times are mistakes.
-_MOST_SHIFT = timedelta(hours=26)
 #: Most records without a time that are remembered, because a state is read as a whole. If a list has more, every run
 #: hands all of them out.
 _MOST = 20_000
@@ -82,19 +71,6 @@ class NoTime(Enum):
 
 #: A time, naive and in the project's zone unless stated otherwise; or the reason why there is none.
 ChangeTime = datetime | NoTime
-
-
-class ZoneFit(Enum):
-    """Whether the times of a list are in the project's zone.
-
-    `SHOWN`: a recent change shows it. `UNKNOWN`: no change is recent enough to show it. `UTC`: the newest change would
-    be recent if it were in UTC. `AHEAD`: changes lie in the future by the server's clock.
-    """
-
-    SHOWN = auto()
-    UNKNOWN = auto()
-    UTC = auto()
-    AHEAD = auto()
 
 
 def read_time(value: object, zone: ZoneInfo) -> ChangeTime:
@@ -129,36 +105,17 @@ def known_times(times: Iterable[ChangeTime]) -> list[datetime]:
     return [one for one in times if isinstance(one, datetime)]
 
 
-def judge_zone(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> ZoneFit:
-    """Compare the newest change of a list with the server's clock.
+def possible_lag(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> timedelta:
+    """Return by how much the times of a list may be behind the project's: they may be UTC unless a change refutes it.
 
     Args:
         times: when records changed, the newest of the list among them; see `read_time`.
         date: the server's clock when it sent them.
         zone: the project's zone.
     """
-    moments = to_moments(times, zone)
-    if any(date + CLOCK_SLACK < one <= date + _MOST_SHIFT for one in moments):
-        return ZoneFit.AHEAD
-    newest, lag = _newest(moments, date), utc_lag(date, zone)
-    if newest is None:
-        return ZoneFit.UNKNOWN
-    if lag and date - FRESH < newest + lag <= date + CLOCK_SLACK:
-        return ZoneFit.UTC
-    return ZoneFit.SHOWN if newest > date - max(lag, FRESH) else ZoneFit.UNKNOWN
-
-
-def possible_lag(times: Iterable[ChangeTime], *, date: datetime, zone: ZoneInfo) -> timedelta:
-    """Return by how much the times of a list may be behind the project's: they may be UTC unless a change refutes it.
-
-    Args:
-        times: see `judge_zone`.
-        date: see `judge_zone`.
-        zone: the project's zone.
-    """
-    newest, lag = _newest(to_moments(times, zone), date), utc_lag(date, zone)
+    newest, lag = _newest(_to_moments(times, zone), date), _utc_lag(date, zone)
     # As UTC, this change would lie in the future.
-    return timedelta() if newest is not None and newest + lag > date + CLOCK_SLACK else lag
+    return timedelta() if newest is not None and newest + lag > date + _CLOCK_SLACK else lag
 
 
 class ChangeTimes:
@@ -196,16 +153,16 @@ class ChangeTimes:
             return NoTime.FOREIGN
 
 
-def utc_lag(date: datetime, zone: ZoneInfo) -> timedelta:
+def _utc_lag(date: datetime, zone: ZoneInfo) -> timedelta:
     """Return by how much UTC is behind a zone; zero if it is not."""
     return max(date.astimezone(zone).utcoffset() or timedelta(), timedelta())
 
 
 def _newest(moments: Iterable[datetime], date: datetime) -> datetime | None:
-    return max((one for one in moments if one <= date + CLOCK_SLACK), default=None)
+    return max((one for one in moments if one <= date + _CLOCK_SLACK), default=None)
 
 
-def to_moments(times: Iterable[ChangeTime], zone: ZoneInfo) -> list[datetime]:
+def _to_moments(times: Iterable[ChangeTime], zone: ZoneInfo) -> list[datetime]:
     """Return in UTC those that are times."""
     found = []
     for one in known_times(times):
@@ -230,27 +187,17 @@ class TimelessRecords:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._known = frozenset(known)
-        self._found: set[str] = set()
+        self._found: dict[str | bytes, str] = {}
 
     def is_new(self, line: bytes) -> bool:
-        """Return whether the last run did not hand a record out with this text; if it did, that stays remembered."""
-        digest = _digest(line)
-        if digest not in self._known:
-            return True
-        self._found.add(digest)
-        return False
+        """Return whether the last run did not hand a record out with this text."""
+        return _digest(line) not in self._known
 
-    def remember(self, line: bytes) -> None:
-        """Remember a record that was handed out with this text."""
-        self._found.add(_digest(line))
-
-    def take(self, line: bytes) -> bool:
-        """Return whether a record that is handed out is new, and remember it."""
-        is_new = self.is_new(line)
-        self.remember(line)
-        return is_new
+    def remember(self, key: str | bytes, line: bytes) -> None:
+        """Remember a record as it was shown first: with this text it is handed out, if it is new."""
+        self._found.setdefault(key, _digest(line))
 
     @property
     def found(self) -> list[str]:
         """The digests that the next run is given; none if there are too many."""
-        return sorted(self._found) if len(self._found) <= _MOST else []
+        return sorted({*self._found.values()}) if len(self._found) <= _MOST else []

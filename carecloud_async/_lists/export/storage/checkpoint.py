@@ -2,102 +2,70 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
 
 from attrs import field, frozen
 
 from carecloud_async._lists.export.report import Counts
 
-__all__ = ["Checkpoint", "Neighbours", "Position", "Strategy"]
-
-
-class Strategy(StrEnum):
-    """The way a list is read.
-
-    `ORDERED`: in the order of its ids, which shows the new records. `UNORDERED`: in an order of the server's
-    own, remembering every id. `CHANGED`: by the time of change, the latest first.
-    """
-
-    ORDERED = "ordered"
-    UNORDERED = "unordered"
-    CHANGED = "changed"
+__all__ = ["Checkpoint", "SweepState"]
 
 
 @frozen(kw_only=True)
-class Position:
-    """The position of a pass in the list, from which a later run can continue.
+class SweepState:
+    """How far a sweep is.
 
     Attributes:
-        end: the offset of the last record that is known, -1 at the beginning.
-        page_size: the number of records the server sends at most; 0 while unknown.
-        largest_page: the most records that a page had; 0 before the first one.
-        total: the length of the list, as the server said last.
-        first_total, largest_total: see `Totals`.
+        number: its number, from 1.
+        last: the offset of the last known record, -1 at the beginning.
+        tail: the ids known last, up to that offset.
+        size: the page size; 0 while unknown.
+        orders: the orders of ids that all pages agree with; none if the list is not read in such an order.
+        bits, agreed, is_broken: see `ListOrder`.
+        largest, first, total: see `Totals`; `total` is the last one.
+        moved: whether the list was seen to change.
         nulls: the number of entries that were null.
-        changed: whether the list was seen to change.
-        is_whole: whether no gap was left, and nothing was concluded without proof.
-        cut, leaves_out, found_again: see `Doubts`.
+        reason: why the sweep is no proof, if that is known already.
+        appeared, shrunk: whether records moved towards the end of the list, or its beginning, and no total says why.
+        left_out: whether a page was shorter than others, and more records followed.
+        is_cut: whether the last page was shorter than others, though its total says that more records follow.
     """
 
-    end: int = -1
-    page_size: int = 0
-    largest_page: int = 0
+    number: int = 1
+    last: int = -1
+    tail: Sequence[str] = ()
+    size: int = 0
+    orders: Sequence[str] | None = None
+    bits: float = 0.0
+    agreed: float = 0.0
+    is_broken: bool = False
+    largest: int | None = None
+    first: int | None = None
     total: int | None = None
-    first_total: int | None = None
-    largest_total: int | None = None
+    moved: bool = False
     nulls: int = 0
-    changed: bool = False
-    is_whole: bool = True
-    cut: int = 0
-    leaves_out: bool = False
-    found_again: int = 0
-
-
-@frozen(kw_only=True)
-class Neighbours:
-    """The neighbours in all pages of a list that is read with a memory of its ids, all passes together.
-
-    Attributes:
-        pairs: their number.
-        inversions: the number of these that have another order than when they were first seen.
-        repeated_pairs: the number of neighbours that had both been seen before.
-        repeated_inversions: the number of these that have another order.
-    """
-
-    pairs: int = 0
-    inversions: int = 0
-    repeated_pairs: int = 0
-    repeated_inversions: int = 0
+    reason: str = ""
+    appeared: bool = False
+    shrunk: bool = False
+    left_out: bool = False
+    is_cut: bool = False
 
 
 @frozen(kw_only=True)
 class Checkpoint:
-    """The state of an export after a commit.
+    """The state of a reading after a commit.
 
     Attributes:
-        strategy: the way the list is read.
-        position: the position of the pass.
-        count: the page size that was requested; 0 if it was found.
+        sweep: how far the sweep is.
         by_text: whether records are identified by their whole text, because their ids are not unique.
-        orders: the orders of ids that all pages agreed with, by name; `None` before the first page.
-        last_id: the furthest id, for the ordered strategy.
-        recent_ids: the ids last accepted, in the order of the list.
-        step: the last step in which seen ids were added.
-        known: the number of seen ids.
-        neighbours: what the pages showed of their order.
         counts: the counts so far.
         complete: whether everything was read.
+        known, shown: see `Seen`.
     """
 
-    strategy: Strategy = Strategy.ORDERED
-    position: Position = field(factory=Position)
-    count: int = 0
+    sweep: SweepState = field(factory=SweepState)
     by_text: bool = False
-    orders: list[str] | None = None
-    last_id: str | None = None
-    recent_ids: list[str] = field(factory=list)
-    step: int = 0
-    known: int = 0
-    neighbours: Neighbours = field(factory=Neighbours)
     counts: Counts = field(factory=Counts)
     complete: bool = False
+    known: int = 0
+    shown: int = 0

@@ -22,7 +22,6 @@ from typing import Any, BinaryIO, cast
 from carecloud_async._base.runtime.cooperation import ThreadYielder
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import Layout
-from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.target import Target
 
 __all__ = ["DirectFile", "FileStoppedError", "StoppableFile"]
@@ -72,7 +71,7 @@ class DirectFile:
         """Make the method that blocks raise `FileStoppedError`."""
         self._file.stop()
 
-    def commit(self, lines: Sequence[bytes], _: Checkpoint) -> None:
+    def commit(self, lines: Sequence[bytes]) -> None:
         """Write records.
 
         Raises:

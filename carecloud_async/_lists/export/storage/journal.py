@@ -1,18 +1,20 @@
 """The records on disk: appended commit by commit, each durable before the checkpoint that includes it.
 
-Order of a commit: write the records, sync them, then one transaction of the run file with the checkpoint, the ids seen
-and the part of the file that counts. If the process is killed in between, the file is longer than that part; the excess
-is cut on resume.
+Order of a commit: write the records that were not shown before, sync them, then commit the transaction of the run file
+with the ids shown, the checkpoint and the part of the file that counts. If the process is killed in between, the file
+is longer than that part; the excess is cut on resume.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from carecloud_async._base.runs import AppendFile, FileChangedError, Mark
 from carecloud_async._base.runtime.cooperation import ThreadYielder
-from carecloud_async._lists.export.reading.seen_ids import SeenIds
+from carecloud_async._base.runtime.threads import run_with
+from carecloud_async._lists.export.reading.seen import Rows, Seen
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.workspace import Workspace
 from carecloud_async.errors import ExportError
@@ -31,6 +33,9 @@ class Journal:
     Args:
         workspace: the folder of the files.
         encode: turns the records of a commit into bytes, a piece at a time.
+
+    Attributes:
+        seen: the ids of the records that were committed.
     """
 
     def __init__(self, workspace: Workspace, *, encode: Callable[[Sequence[bytes]], Iterable[bytes]]) -> None:
@@ -39,7 +44,7 @@ class Journal:
         self._yielder = ThreadYielder()
         self._file: AppendFile | None = None
         self._is_empty = True
-        self._seen: SeenIds | None = None
+        self.seen: Seen = Seen()
 
     def restore(self) -> Checkpoint | None:
         """Continue after the checkpoint of an earlier run, if this run resumes it.
@@ -59,12 +64,14 @@ class Journal:
         except FileChangedError as error:
             raise ExportError(f"cannot resume: {error}", fix=RESTART) from None
         self._is_empty = not mark.size
+        self.seen = Seen(
+            run.db,
+            known=checkpoint.known,
+            written=checkpoint.counts.records,
+            sweep=checkpoint.sweep.number,
+            shown=checkpoint.shown,
+        )
         return checkpoint
-
-    def open_seen(self, continued: bool) -> SeenIds:
-        """Open the memory of ids, which is stored with each commit: that of the earlier run, or an empty one."""
-        self._seen = SeenIds(self._workspace.run.db if continued else None)
-        return self._seen
 
     def begin(self) -> AppendFile:
         """Begin the file, unless it is open; what an earlier run has left is dropped.
@@ -79,33 +86,48 @@ class Journal:
             self._workspace.run.begin()
             self._workspace.clear()
             self._file = AppendFile.create(self._workspace.records)
-            self._is_empty = True
+            self._is_empty, self.seen = True, Seen(self._workspace.run.db)
         return self._file
 
-    def commit(self, lines: Sequence[bytes], checkpoint: Checkpoint) -> None:
-        """Append records and store the checkpoint that includes them.
+    def commit(
+        self,
+        pages: Sequence[Rows],
+        checkpoint: Checkpoint,
+        *,
+        beside: Callable[[Sequence[bytes]], None] | None = None,
+    ) -> None:
+        """Append the records that were not shown before, and store the checkpoint that includes them.
+
+        Args:
+            pages: what the pages show.
+            checkpoint: the checkpoint.
+            beside: takes the new records in another thread, because this one mostly waits for the disk.
 
         Raises:
             ExportError: the disk refuses; the last checkpoint still holds.
             OSError: as above.
         """
         file, run = self.begin(), self._workspace.run
-        if lines or (checkpoint.complete and self._is_empty):  # without any record the file must still be valid
+        with run.transaction():
+            lines = self.seen.select_lines(pages, sweep=checkpoint.sweep)
+            append = partial(self._append, file, lines, is_last=checkpoint.complete)
+            if beside is None:
+                append()
+            else:
+                run_with(append, partial(beside, lines))
+            run.set(_CHECKPOINT, self.seen.count(checkpoint))
+            run.set(_RECORDS, file.sync())
+
+    def _append(self, file: AppendFile, lines: Sequence[bytes], *, is_last: bool) -> None:
+        if lines or (is_last and self._is_empty):  # without any record the file must still be valid
             for data in self._encode(lines):
                 file.write(data)
                 self._is_empty = False
                 self._yielder.rest()
-        mark = file.sync()
-        with run.transaction() as db:
-            run.set(_CHECKPOINT, checkpoint)
-            run.set(_RECORDS, mark)
-            if self._seen is not None:
-                self._seen.store(db, through=checkpoint.step)
 
     def restart(self) -> None:
         """Drop all records: the list must be read with another strategy."""
         self.close()
-        self._seen = None
         self.begin()
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from attrs import frozen
 
 from carecloud_async._base.runs import Publication, RunFile, RunKind, WorkFolder, publish, reason_of
 from carecloud_async._base.runtime.durable_files import PRIVATE
-from carecloud_async._lists.export.reading.seen_ids import SEEN_TABLE
+from carecloud_async._lists.export.reading.seen import SEEN_TABLES
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.storage.target import Target
 from carecloud_async.errors import ExportError
@@ -33,8 +33,8 @@ _KIND: Final = RunKind(
     file="a run file of an export",
     each="list",
     own="a target",
-    version=1,
-    tables=(SEEN_TABLE,),
+    version=2,
+    tables=SEEN_TABLES,
     error=ExportError,
     begin_again=RESTART,
     work="export to this target",

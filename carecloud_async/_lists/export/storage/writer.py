@@ -11,6 +11,7 @@ import anyio
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread_regardless, run_in_thread_until_stopped
+from carecloud_async._lists.export.reading.seen import Rows
 from carecloud_async.errors import ExportError
 
 __all__ = ["RecordWriter", "Writer"]
@@ -27,9 +28,9 @@ INTERVAL = 0.05
 
 
 class RecordWriter(Protocol[State_contra]):
-    """Takes the records of a scan in their order."""
+    """Takes what the pages of a scan show, in their order."""
 
-    async def put(self, lines: list[bytes], state: State_contra, /) -> None:
+    async def put(self, rows: Rows, state: State_contra, /) -> None:
         """Take a page; waits while the consumer is slower."""
         ...
 
@@ -42,7 +43,7 @@ class Writer(Generic[State]):
     """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
     Args:
-        commit: writes records and the state that includes them; blocks.
+        commit: writes what pages show, and the state that includes it; blocks.
         tasks: where the work runs.
         clock: measures the interval.
         interval: the least seconds between the beginnings of two commits, while only a few pages wait.
@@ -52,7 +53,7 @@ class Writer(Generic[State]):
 
     def __init__(
         self,
-        commit: Callable[[list[bytes], State], None],
+        commit: Callable[[list[Rows], State], None],
         *,
         tasks: BackgroundTasks,
         clock: Clock,
@@ -65,31 +66,29 @@ class Writer(Generic[State]):
         self._interval = interval
         self._stop = stop
         self._not_before = clock.monotonic()
-        self._lines: list[bytes] = []
+        self._pages: list[Rows] = []
         self._state: State | None = None
-        self._pages = 0
         self._busy = False
         self._draining = False
         self._error: Exception | None = None
         self._changed = anyio.Event()
 
-    async def put(self, lines: list[bytes], state: State) -> None:
+    async def put(self, rows: Rows, state: State) -> None:
         """Hand over a page; waits while the disk is slower.
 
         Args:
-            lines: its records.
+            rows: its records.
             state: the state to commit with them.
 
         Raises:
             Exception: what an earlier commit raised.
         """
-        while self._pages >= _WAITING and self._error is None:
+        while len(self._pages) >= _WAITING and self._error is None:
             await self._changed.wait()
         if self._error is not None:
             raise self._error
-        self._lines += lines
+        self._pages.append(rows)
         self._state = state
-        self._pages += 1
         self._begin_if_due()
 
     async def drain(self) -> None:
@@ -123,7 +122,7 @@ class Writer(Generic[State]):
         """Whether a commit should begin."""
         if not self._pages or self._error is not None:
             return False
-        is_enough = self._pages >= _WAITING or len(self._lines) >= _ENOUGH
+        is_enough = len(self._pages) >= _WAITING or sum(map(len, self._pages)) >= _ENOUGH
         return is_enough or self._draining or self._clock.monotonic() >= self._not_before
 
     def _begin_if_due(self) -> None:
@@ -144,9 +143,9 @@ class Writer(Generic[State]):
 
     def _next_commit(self) -> Callable[[], None]:
         """Return the commit of the waiting pages, which no longer wait."""
-        lines, state = self._lines, cast("State", self._state)
-        self._lines, self._pages = [], 0
-        return lambda: self._commit(lines, state)
+        pages, state = self._pages, cast("State", self._state)
+        self._pages = []
+        return lambda: self._commit(pages, state)
 
     async def _run(self, commit: Callable[[], None]) -> None:
         committed = False

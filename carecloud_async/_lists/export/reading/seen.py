@@ -1,0 +1,228 @@
+"""The ids of all records that a reading has shown: each record is written once.
+
+In the order of ids a record is new if its id comes after all others, so the ids are only noted, a page at a time. When
+the order breaks, or the list is read once more, they become a table, which tells for each id whether it is new.
+
+Measured for a million ids: 0.1 µs an id to note them, 2 µs to fill the table, 3 µs to look them up.
+"""
+
+from __future__ import annotations
+
+import operator
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from carecloud_async._base.runs import TEMPORARY, Database, sqlite_code
+from carecloud_async._lists.export.reading.order import comes_before
+from carecloud_async._lists.export.reading.pages import Identity
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint, SweepState
+from carecloud_async.errors import ExportError
+
+__all__ = ["SEEN_TABLES", "Rows", "Seen", "TemporarySeen"]
+
+#: The noted ids, and the table of ids with the last sweep that showed each; for the run file of an export.
+SEEN_TABLES = (
+    "CREATE TABLE noted (number INTEGER PRIMARY KEY, ids BLOB)",
+    "CREATE TABLE seen (id PRIMARY KEY, sweep INTEGER) WITHOUT ROWID",
+)
+_SHOW = "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE SET sweep = excluded.sweep WHERE sweep < excluded.sweep"
+_FILL = "INSERT OR IGNORE INTO seen VALUES (?, 1)"
+#: The most ids of one query: every build of SQLite takes a thousand variables.
+_IDS = 500
+#: Ids that are remembered at least, and the pages whose ids are: pages overlap by a part of one of them.
+_LEAST, _PAGES = 64, 4
+
+
+@frozen
+class Rows:
+    """Records that an answer showed, in its order.
+
+    Attributes:
+        ids: their identities.
+        lines: the records, one line of JSON each.
+        wanted: whether each is to be written; `None` for all.
+    """
+
+    ids: Sequence[Identity] = field(repr=False)
+    lines: Sequence[bytes] = field(repr=False)
+    wanted: Sequence[bool] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Seen:
+    """Selects the records to write. Everything blocks; used by the thread that commits, in its transaction.
+
+    Args:
+        db: the database, which has `SEEN_TABLES`; `None` before the first commit.
+        known, written, sweep, shown: see below; those of the earlier run that is continued.
+        recent: the ids that another run showed last; its others are forgotten.
+
+    Attributes:
+        known: the number of different records.
+        written: the number of those that were wanted.
+        sweep, shown: the current sweep, and the number of different records that it showed.
+        is_ordered: whether the ids came in their order so far.
+        has_forgotten: whether ids were shown that are not remembered: then nothing is new that may be one of them.
+    """
+
+    def __init__(
+        self,
+        db: Database | None = None,
+        *,
+        known: int = 0,
+        written: int = 0,
+        sweep: int = 0,
+        shown: int = 0,
+        recent: Sequence[str] = (),
+    ) -> None:
+        self._opened = db
+        self.known: int = known
+        self.written: int = written
+        self.sweep: int = sweep
+        self.shown: int = shown
+        self.is_ordered: bool = db is None or not db.execute("SELECT 1 FROM seen LIMIT 1")
+        self.has_forgotten: bool = bool(recent)
+        self._floor = recent[0] if recent else None
+        self._recent: dict[Identity, None] = dict.fromkeys(recent)  # in the order of the list
+        last = db.execute("SELECT ids FROM noted ORDER BY number DESC LIMIT ?", (_PAGES,)) if db is not None else ()
+        for (ids,) in reversed(last):
+            self._recent |= dict.fromkeys(msgspec.json.decode(ids))
+
+    @property
+    def _db(self) -> Database:
+        assert self._opened is not None  # noqa: S101  (it is there since the first commit)
+        return self._opened
+
+    def select(self, pages: Sequence[Rows], *, sweep: SweepState) -> list[Rows]:
+        """Return the wanted records of pages that were not shown before.
+
+        Args:
+            pages: what a sweep showed.
+            sweep: the state of the sweep after these pages.
+        """
+        number, orders = sweep.number, sweep.orders or ()
+        self.is_ordered = self.is_ordered and bool(orders) and number == 1
+        new = []
+        for page in pages:
+            after = self._first_after(page.ids, orders) if self.is_ordered else None
+            if after is None:
+                self._fill()
+                new.append(self._look_up(self._not_forgotten(page, orders), number))
+            else:
+                new.append(self._note(page, after, number))
+            self.written += len(new[-1])
+        return [rows for rows in new if rows.ids]
+
+    def select_lines(self, pages: Sequence[Rows], *, sweep: SweepState) -> list[bytes]:
+        """Return the lines of `select`."""
+        return [line for rows in self.select(pages, sweep=sweep) for line in rows.lines]
+
+    def count(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return a checkpoint with the numbers that only the commit knows."""
+        counts = evolve(checkpoint.counts, records=self.written)
+        return evolve(checkpoint, counts=counts, known=self.known, shown=self.shown)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._db.execute("DELETE FROM seen")
+        self._db.execute("DELETE FROM noted")
+        self._recent = {}
+        self.known = self.written = self.sweep = self.shown = 0
+        self.is_ordered = True
+
+    def _first_after(self, ids: Sequence[Identity], orders: Sequence[str]) -> int | None:
+        """Return the index of the first id after all that were noted; `None` if the order does not tell."""
+        first = next((index for index, one in enumerate(ids) if one not in self._recent), len(ids))
+        last = next(reversed(self._recent), None)
+        if first < len(ids) and last is not None and not all(comes_before(one, last, ids[first]) for one in orders):
+            return None
+        return first
+
+    def _note(self, page: Rows, first: int, sweep: int) -> Rows:
+        ids = page.ids[first:]
+        if ids:
+            self._db.execute("INSERT INTO noted (ids) VALUES (?)", (msgspec.json.encode(ids),))
+            self._recent.update(dict.fromkeys(ids))
+            most = max(_LEAST, _PAGES * len(page))
+            if len(self._recent) > 2 * most:
+                self._recent = dict.fromkeys([*self._recent][-most:])
+        self.sweep = sweep
+        self.shown += len(ids)
+        self.known += len(ids)
+        return page if not first and page.wanted is None else _pick(page, range(first, len(page)))
+
+    def _fill(self) -> None:
+        """Make a table of the noted ids, once."""
+        self.is_ordered = False
+        if self._recent:
+            self._db.execute_many(_FILL, [(one,) for one in self._recent])
+            for ids in self._notes():
+                self._db.execute_many(_FILL, [(one,) for one in ids])
+            self._db.execute("DELETE FROM noted")
+            self._recent = {}
+
+    def _notes(self) -> Iterator[list[str]]:
+        last = 0
+        while rows := self._db.execute("SELECT number, ids FROM noted WHERE number > ? LIMIT 1", (last,)):
+            last = rows[0][0]
+            yield msgspec.json.decode(rows[0][1])
+
+    def _not_forgotten(self, page: Rows, orders: Sequence[str]) -> Rows:
+        """Return the records of a page that certainly come after the forgotten ones."""
+        floor = self._floor
+        if floor is None:
+            return page
+        after = [all(comes_before(one, floor, key) for one in orders or ("",)) for key in page.ids]
+        return evolve(page, wanted=after if page.wanted is None else [*map(operator.and_, after, page.wanted)])
+
+    def _look_up(self, page: Rows, sweep: int) -> Rows:
+        if sweep != self.sweep:
+            self.sweep, self.shown = sweep, 0
+        places = {one: index for index, one in reversed([*enumerate(page.ids)])}
+        ids, known = [*places], set[Identity]()
+        for begin in range(0, len(ids), _IDS):
+            part = ids[begin : begin + _IDS]
+            query = f"SELECT id FROM seen WHERE id IN ({','.join('?' * len(part))})"  # noqa: S608  (no value)
+            known.update(key for (key,) in self._db.execute(query, part))
+        self.shown += self._db.execute_many(_SHOW, [(key, sweep) for key in ids])
+        self.known += len(ids) - len(known)
+        return _pick(page, sorted(place for one, place in places.items() if one not in known))
+
+
+def _pick(page: Rows, places: Sequence[int]) -> Rows:
+    wanted = page.wanted
+    places = [place for place in places if wanted is None or wanted[place]]
+    return Rows([page.ids[place] for place in places], [page.lines[place] for place in places])
+
+
+class TemporarySeen(Seen):
+    """The ids of one reading, in a temporary file, which `close` removes.
+
+    Args:
+        recent: see `Seen`.
+
+    Raises:
+        ExportError: it cannot be made.
+    """
+
+    def __init__(self, *, recent: Sequence[str] = (), written: int = 0) -> None:
+        self._temporary = Database(TEMPORARY, explain=_explain)
+        for table in SEEN_TABLES:
+            self._temporary.execute(table)
+        self._temporary.start()  # one transaction, which is never committed: each row would be one otherwise
+        super().__init__(self._temporary, recent=recent, written=written, known=written, shown=written)
+
+    def close(self) -> None:
+        """Close the file; waits for a thread that uses it."""
+        self._temporary.close()
+
+
+def _explain(error: sqlite3.Error) -> ExportError:
+    if sqlite_code(error) == sqlite3.SQLITE_FULL:
+        return ExportError("the temporary folder is full: free some space, or name another folder in SQLITE_TMPDIR")
+    return ExportError(f"the temporary folder: the ids of records cannot be stored there: {error}")

@@ -1,0 +1,385 @@
+"""One sweep over a list from front to back: several pages in flight, each overlapping the one before.
+
+A page is taken if it shows a record of the page before it: what lies between is known then, however the list has
+changed. If it shows none, the sweep steps back, in growing steps, to one that does. So a sweep that reaches the end has
+shown each record that was there all the time, provided that the order is stable and no answer leaves anything out.
+`Sweep.reason` says whether the answers show both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
+from carecloud_async._lists.export.reading.order import ListOrder, Totals
+from carecloud_async._lists.export.reading.pages import MAX_ASKED, Identity, RawPage, RawPageFetcher
+from carecloud_async._lists.export.reasons import InexactReason
+from carecloud_async._lists.export.storage.checkpoint import SweepState
+from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
+from carecloud_async._lists.paging.read_ahead import ListPart, ReadAhead
+from carecloud_async.errors import ExportError
+
+__all__ = ["Sweep"]
+
+#: The fewest records of a request: pages of one record could not overlap.
+_FEWEST = 2
+#: Pages share this part of their records, so that a few deletions open no gap.
+_SHARED = 200
+#: Ids that a checkpoint holds.
+_TAIL = 64
+#: How often the end is asked again while its total is doubtful, and a page in a row that its total says is not empty.
+_ENDS, _HOLLOW = 8, 1
+#: Pages in a row without a record that the page before did not show.
+_IDLE = 40
+#: The same page in a row, at growing offsets.
+_REPEATS = 8
+
+
+class Sweep:
+    """Reads a list once.
+
+    Args:
+        fetcher: fetches its pages.
+        plan: the number of requests at once, and their size.
+        params: the sort.
+        by_id: whether that is the sort by id.
+        state: where to begin.
+        record: takes each page.
+        stop: returns whether nothing behind a page is wanted.
+
+    Attributes:
+        totals, order: what the answers showed.
+        moved: whether the list was seen to change.
+        nulls: the number of entries that were null.
+    """
+
+    def __init__(
+        self,
+        fetcher: RawPageFetcher,
+        plan: PagePlan,
+        *,
+        params: Mapping[str, Any],
+        by_id: bool,
+        state: SweepState,
+        record: Callable[[RawPage], Awaitable[None]],
+        stop: Callable[[RawPage], bool] = lambda _: False,
+    ) -> None:
+        self._fetcher, self._plan, self._params, self._by_id = fetcher, plan, params, by_id
+        self._record, self._stop = record, stop
+        self._number = state.number
+        self._last = state.last if state.tail else -1
+        self._before = _page_before(state) if state.tail else None
+        self._earlier: RawPage | None = None  # the page before that
+        self._places: dict[Identity, int] = {}  # where both showed which record; made when it is needed
+        self._size = state.size
+        self._largest_page = 0
+        self._next = max(self._last, 0)
+        self._back = self._sent = self._arrived = self._ends = self._hollow = self._idle = self._repeats = 0
+        self._is_stopped, self._widened = False, 1
+        self._appeared, self._shrunk, self._left_out = state.appeared, state.shrunk, state.left_out
+        self._problem = InexactReason(state.reason) if state.reason else None
+        self.nulls: int = state.nulls
+        self.moved: bool = state.moved
+        self.totals: Totals = Totals(largest=fetcher.largest_total, first=state.first)
+        self.order: ListOrder = ListOrder(bits=state.bits, agreed=state.agreed, is_broken=state.is_broken)
+        if state.orders is not None or not by_id:
+            self.order.names = state.orders or ()
+
+    @property
+    def state(self) -> SweepState:
+        """How far it is."""
+        pages = [one for one in (self._earlier, self._before) if one is not None]
+        shown = dict.fromkeys(one for page in pages for one in page.ids[-_TAIL:])
+        tail = [one for one in [*shown][-_TAIL:] if isinstance(one, str)]
+        return SweepState(
+            number=self._number,
+            last=self._last,
+            tail=tail,
+            size=self._size,
+            orders=self.order.names,
+            bits=self.order.bits,
+            agreed=self.order.agreed,
+            is_broken=self.order.is_broken,
+            largest=self.totals.largest,
+            first=self.totals.first,
+            total=self.totals.last,
+            moved=self.has_changed,
+            nulls=self.nulls,
+            reason=self._problem or "",
+            appeared=self._appeared,
+            shrunk=self._shrunk,
+            left_out=self._left_out,
+            is_cut=self._is_cut,
+        )
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the list was seen to change."""
+        return self.moved or self.totals.has_changed
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether the order of the list is certainly stable, or one page held the whole list."""
+        page = self._before
+        is_whole = not self._is_stopped or (page is not None and page.offset == 0 and page.ends_list)
+        return self.order.is_shown or (is_whole and not self.has_changed and self._last < self._largest_page)
+
+    @property
+    def reason(self) -> InexactReason | None:
+        """Why the pages are no proof that each record was shown, whatever their number; `None` if they are one."""
+        if self._problem is not None:
+            return self._problem
+        if self.nulls:
+            return InexactReason.NULL_ENTRIES
+        if self._left_out or (self._appeared and not self._shrunk):  # deletions explain it: as many were created
+            return InexactReason.KEPT_CHANGING
+        return None
+
+    def reason_of(self, *, shown: int, has_new: bool) -> InexactReason | None:
+        """Return why the sweep is no proof that all records of the list were shown; `None` if it is one.
+
+        Args:
+            shown: the number of different records that it showed.
+            has_new: whether one of them was not shown by an earlier sweep.
+        """
+        expected, is_calm = self.totals.expected, not self.has_changed
+        if is_calm and expected == shown and not (self._problem or self.nulls):
+            return None  # counted, whatever the order
+        if self.reason is not None:
+            return self.reason
+        is_repeated = is_calm and expected is None and self._number > 1 and not has_new
+        if not (self.is_stable or is_repeated):
+            return InexactReason.NO_STABLE_ORDER
+        if expected is not None and shown < expected:
+            return InexactReason.SHORT_OF_TOTAL
+        return None
+
+    async def run(self) -> None:
+        """Read the list.
+
+        Raises:
+            ExportError: the server sends the same page again and again.
+            CareCloudError: a page could not be read.
+        """
+        async with BackgroundTasks() as tasks:
+            self._tasks = tasks
+            self._restart_ahead()
+            page = await self._fetch(max(self._last, 0))
+            while not await self._take(page):
+                page = await self._next_page()
+
+    # Requests
+
+    def _restart_ahead(self) -> None:
+        self._ahead = ReadAhead(self._fetch_part, next_part=self._next_part, tasks=self._tasks, plan=self._plan)
+
+    @property
+    def _count(self) -> int:
+        size = self._size if self._plan.is_fixed and self._size else self._plan.count
+        return max(size, _FEWEST)
+
+    @property
+    def _overlap(self) -> int:
+        return max(min(max(self._count // _SHARED, 1) * self._widened, self._count // 2), 1)
+
+    def _next_part(self) -> ListPart | None:
+        total, size = self.totals.last, self._count
+        if self._back or self._is_stopped or self._largest_page < _FEWEST:
+            return None
+        if self._next > self._last + size * self._plan.width if total is None else self._next + self._overlap >= total:
+            return None
+        part = ListPart(self._next, size, self._next + size)
+        self._next += size - self._overlap
+        return part
+
+    async def _fetch_part(self, part: ListPart) -> tuple[RawPage, ListPart | None]:
+        page = await self._fetch(part.offset, part.size)
+        at = page.end - self._overlap
+        is_end = page.ends_list or (page.total is None and page.received <= 2 * self._overlap)
+        if page.end >= part.until or is_end or at <= part.offset:
+            return page, None
+        return page, ListPart(at, min(self._count, part.until - at), part.until)
+
+    async def _fetch(self, offset: int, size: int = 0) -> RawPage:
+        self._sent += 1
+
+        async def send(count: int, fail_fast: bool) -> Fetched[RawPage]:
+            return await self._fetcher.fetch_measured(offset, max(count, _FEWEST), self._params, fail_fast=fail_fast)
+
+        plan = self._plan
+        _, page = await plan.request(max(plan.count if plan.is_fixed else size or plan.count, _FEWEST), send)
+        self._arrived += 1
+        page = evolve(page, arrived=self._arrived)
+        self.totals.observe(page.total, at_least=page.end if page.received else 0)
+        self._largest_page = max(self._largest_page, page.received)
+        if page.received >= _FEWEST and not page.ends_list:
+            self._size = page.received  # a server may cap its pages
+        return page
+
+    async def _next_page(self) -> RawPage:
+        if self._back:
+            self._restart_ahead()
+            return await self._fetch(max(self._last + 1 - self._back, 0))
+        page = await self._ahead.take()
+        if page is None:
+            is_single = self._largest_page == 1 and not self._ends
+            page = await self._fetch(max(self._last + is_single, 0))
+        return page
+
+    # Pages
+
+    async def _take(self, page: RawPage) -> bool:
+        """Take a page; return whether the list ends."""
+        self.nulls += page.received - len(page.ids)
+        longest = self.totals.length or self._last + 1
+        advance = max(min(self._count, self._size or self._count) - self._overlap, 1)
+        if self._sent > 64 + 4 * math.ceil(longest / advance):
+            return self._give_up(InexactReason.GAP)
+        if not page.ids:
+            return self._is_over_at_empty(page)
+        if self._by_id:
+            self.order.observe(page.ids)
+        is_connected = not page.offset or self._follows(page) or any(one in self._known for one in page.ids)
+        if not is_connected and self._largest_page > 1:
+            if not self.order.names:  # a part of a list in no order may never be shown again
+                await self._record(page)
+            self._step_back()
+            return False
+        if not is_connected:  # the server sends one record at a time
+            self._problem = self._problem or InexactReason.NO_STABLE_ORDER
+        self._follow(page)
+        await self._record(page)
+        return await self._is_over(page)
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether the last page was shorter than others, although its total said that more records follow."""
+        page = self._before
+        return page is not None and page.ends_early and page.received < min(page.asked, self._largest_page)
+
+    def _follows(self, page: RawPage) -> bool:
+        """Return whether a page shows the last known record where it was."""
+        place = self._last - page.offset
+        return self._before is not None and place >= 0 and page.ids[place : place + 1] == self._before.ids[-1:]
+
+    def _is_known(self, one: Identity, before: RawPage) -> bool:
+        return one in before.ids or (self._earlier is not None and one in self._earlier.ids)
+
+    @property
+    def _known(self) -> dict[Identity, int]:
+        """Where the last two pages showed their records, those of the later one last."""
+        if not self._places:
+            pages = [one for one in (self._earlier, self._before) if one is not None]
+            for page in pages:
+                for place, one in enumerate(page.ids, page.offset):
+                    self._places.pop(one, None)
+                    self._places[one] = place
+        return self._places
+
+    def _follow(self, page: RawPage) -> None:
+        """Move on to the end of a page that connects."""
+        before, moved_by = self._before, 0
+        if before is not None:
+            self._idle = self._idle + 1 if self._is_known(page.ids[-1], before) else 0
+            is_same = before.ids == page.ids and before.offset < page.offset
+            self._repeats = self._repeats + 1 if is_same else 0
+            self._hollow = self._hollow if self._idle else 0
+            moved_by = self._compare(before, page)
+        self._back = 0
+        self._left_out |= self._is_cut and not self._idle
+        if moved_by > 0 and self._idle == 1:
+            return  # an answer that is older than the one before looks the same: it is asked for once more
+        self._last = page.end - 1
+        self._earlier, self._before, self._places = before, page, {}
+        if not len(self._ahead):
+            self._next = max(self._last + 1 - self._overlap, 0)
+
+    def _compare(self, before: RawPage, page: RawPage) -> int:
+        """Compare a page with the one before it: the order of what both show, and by how many places it moved."""
+        moved_by = 0 if self._follows(page) else self._moved_by(page)
+        self.moved |= moved_by != 0
+        if not (self.order.names and self.order.is_shown):
+            both = [one for one in page.ids if one in self._known]
+            self.order.compare([*self._known], both, end=0 if moved_by else page.end)
+        if moved_by and self._by_id and page.total is not None and before.total is not None:
+            # A page that was requested ahead may be the older one.
+            sign = 1 if page.arrived > before.arrived else -1
+            moved, rise = sign * moved_by, sign * (page.total - before.total)
+            self._appeared |= moved > max(rise, 0)
+            self._shrunk |= moved < 0 <= rise
+        return moved_by
+
+    def _moved_by(self, page: RawPage) -> int:
+        """Return by how many places the last known record that a page shows has moved towards the end of the list."""
+        places = {one: place for place, one in enumerate(page.ids, page.offset)}
+        for one in reversed(self._known):
+            if one in places:
+                return places[one] - self._known[one]
+        return -1  # all of it is gone
+
+    async def _is_over(self, page: RawPage) -> bool:
+        """Return whether a page that was taken ends the list, or what is wanted of it."""
+        if self._stop(page):
+            self._is_stopped = True
+            return True
+        if self._repeats > _REPEATS:
+            raise ExportError(f"the server sends the same page again and again; the last offset was {page.offset}")
+        if self._idle > _IDLE:
+            return self._give_up(InexactReason.GAP)
+        is_short = page.received < min(page.asked, self._largest_page)
+        if not self._idle or not (is_short or page.ends_list) or len(self._ahead):
+            return False
+        if not page.ends_list:  # its total does not say so: nothing may follow it
+            return await self._take(await self._fetch(page.end))
+        return not self._doubts_end(page)
+
+    def _is_over_at_empty(self, page: RawPage) -> bool:
+        if page.received:  # nothing but nulls
+            self._last = page.end - 1
+            self._idle += 1
+            if self._idle > _IDLE:
+                raise ExportError(f"the server sends pages of nulls alone; the last offset was {page.offset}")
+            return False
+        if page.ends_early:
+            self._hollow += 1
+            if self._hollow > _HOLLOW:
+                return self._give_up(InexactReason.SHORT_OF_TOTAL)
+        elif page.offset in {0, self._last + 1}:
+            return not self._doubts_end(page)
+        if page.offset > self._last:
+            self._back = self._back or 1  # the records before it are not known yet
+        else:
+            self._step_back()
+        return False
+
+    def _doubts_end(self, page: RawPage) -> bool:
+        """Return whether to look at the end once more: too few answers gave the total that shows it."""
+        self._ends += 1
+        is_old = page.total is not None and page.total < (self.totals.last or 0)
+        return (is_old or self.totals.is_doubtful) and self._ends <= _ENDS
+
+    def _step_back(self) -> None:
+        self.moved = True
+        self._widened *= 1 if self._back else 3  # records are being deleted
+        self._back = 2 * self._back or self._count
+
+    def _give_up(self, reason: InexactReason) -> bool:
+        self._problem = self._problem or reason
+        return True
+
+
+def _page_before(state: SweepState) -> RawPage:
+    """Return the end of the page that an earlier run took last."""
+    ids: list[Identity] = [*state.tail]
+    return RawPage(
+        offset=state.last + 1 - len(ids),
+        lines=[],
+        ids=ids,
+        received=len(ids),
+        total=state.total,
+        asked=MAX_ASKED if state.is_cut else len(ids),
+    )

@@ -1,0 +1,64 @@
+"""`InexactReason`: why a reading may lack records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from carecloud_async.fixes import Fix
+
+__all__ = ["InexactReason"]
+
+
+class InexactReason(StrEnum):
+    """Why a reading may lack records."""
+
+    GAP = "gap"
+    SHORT_OF_TOTAL = "short_of_total"
+    KEPT_CHANGING = "kept_changing"
+    NO_STABLE_ORDER = "no_stable_order"
+    NULL_ENTRIES = "null_entries"
+    EMPTIED = "emptied"
+
+    @property
+    def seen(self) -> str:
+        """What was seen, in one sentence."""
+        return _TEXTS[self][0]
+
+    @property
+    def fix(self) -> Fix:
+        """What helps."""
+        return _TEXTS[self][1]
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether running again may help."""
+        return self in _PASSING
+
+
+_PASSING: Final = {InexactReason.GAP, InexactReason.SHORT_OF_TOTAL, InexactReason.KEPT_CHANGING}
+_NO_USE: Final = "running it again does not help"
+_TEXTS: Final[Mapping[InexactReason, tuple[str, Fix]]] = {
+    InexactReason.GAP: (
+        "the list changed faster than it could be read",
+        Fix("run it again when the list changes less, or with larger pages"),
+    ),
+    InexactReason.SHORT_OF_TOTAL: ("fewer records were shown than the server counts", Fix("run it again")),
+    InexactReason.KEPT_CHANGING: (
+        "records appeared that the server had counted before",
+        Fix("run it again when the list changes less"),
+    ),
+    InexactReason.NO_STABLE_ORDER: (
+        "nothing shows that the server keeps the records in one order",
+        Fix(f"{_NO_USE}: carecloud check shows what the server does"),
+    ),
+    InexactReason.NULL_ENTRIES: (
+        "entries of the list are null, and may stand for any record",
+        Fix(f"{_NO_USE}: ask the project's administrator for the records behind them"),
+    ),
+    InexactReason.EMPTIED: (
+        "the list is empty, and had records",
+        Fix("check the filters and the rights of this user; if the records were really deleted, pass {allow_shrink}"),
+    ),
+}
