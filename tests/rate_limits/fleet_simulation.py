@@ -34,7 +34,7 @@ class LateClock(LoopClock):
 
 
 class VirtualPace(SharedPace):
-    """The pace of a process; Redis gets the virtual time as a last argument, and can be slow."""
+    """The pace of a process; Redis gets the virtual time as a last argument, and can be slow, or away."""
 
     def __init__(self, redis, loop, *arguments, round_trip=ROUND_TRIP, **options):
         super().__init__(*arguments, **options)
@@ -42,6 +42,7 @@ class VirtualPace(SharedPace):
         self._loop = loop
         self.round_trip = round_trip
         self.step = 0.0
+        self.away = False
 
     def pace(self, clock):
         """See `RateLimitPolicy.pace`: it is its own setting."""
@@ -49,6 +50,8 @@ class VirtualPace(SharedPace):
 
     async def _run(self, arguments):
         await asyncio.sleep(self.round_trip / 2)
+        if self.away:
+            raise ConnectionError
         answer = self._script(self._keys, [*arguments, f"{EPOCH + self._loop.now + self.step:.6f}"])
         await asyncio.sleep(self.round_trip / 2)
         return answer

@@ -126,6 +126,19 @@ def test_clock_steps_and_flushes_stop_nothing(fleet, event, configured):
     assert outcome.pace(13, 18) >= 0.85 * 40
 
 
+@pytest.mark.parametrize("size", [4, *variants(20)])
+def test_without_redis_the_parts_of_all_processes_are_the_limit(fleet, size):
+    """Redis goes away: each process goes on with its part, not all at the same moment, and hardly a call is refused."""
+
+    def leave(_, limiters):
+        for limiter in limiters:
+            limiter.pace.away = True
+
+    outcome = fleet(Bucket(40, 10), callers=(5,) * size, requests=1e9, seconds=18, events={10: leave})
+    assert outcome.pace(10, 18) >= 0.85 * 40
+    assert sum(at >= 10 for at in outcome.refused) <= 0.05 * 8 * 40
+
+
 @pytest.mark.parametrize("kind", ["string", *variants("list")])
 def test_a_key_of_another_kind_is_replaced(fleet, kind):
     """Another program wrote under the same name."""

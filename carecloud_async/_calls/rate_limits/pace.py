@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.rate_limits.law import (
-    BACK_AFTER,
     FIRST_CALLS,
     MANY_CALLS,
     MORE_PER_ANSWER,
@@ -65,15 +64,16 @@ class Pace:
 
     Args:
         most: calls per second that are never to be exceeded; none if left out.
-        served: calls per second that are believed to be served; unknown if left out.
+        wait: seconds until the first call, if there is a most.
     """
 
-    def __init__(self, *, clock: Clock, most: float = inf, served: float = 0.0) -> None:
+    def __init__(self, *, clock: Clock, most: float = inf, wait: float = 0.0) -> None:
         self._clock = clock
-        self._next = self._last = now = clock.monotonic()
+        self._last = now = clock.monotonic()
+        self._next = now + wait
         self._room = float(FIRST_CALLS)
         self._calls = ServedCalls()
-        self.limit: Limit = Limit(most=most, served=served, began=now - BACK_AFTER)
+        self.limit: Limit = Limit(most=most, began=now)
 
     @property
     def rate(self) -> float | None:

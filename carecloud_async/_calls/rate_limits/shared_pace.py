@@ -317,7 +317,8 @@ class SharedPace:
     def _part(self) -> Pace:
         """Return a pace of this process alone: its part of the rate, and no more than that."""
         part = min(self._limit.served or math.inf, self._limit.most) / self._members
-        return Pace(clock=self._clock, most=part)
+        spread = int(self._member or "0", 16) % 1000 / 1000  # the processes do not begin at the same moment
+        return Pace(clock=self._clock, most=part, wait=spread / part)
 
 
 def _number(text: bytes) -> float:
