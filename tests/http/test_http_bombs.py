@@ -40,7 +40,6 @@ def checksum_of_zeros(megabytes):
 
 
 BOMB = zeros(1024)
-TWICE = gzip.compress(BOMB, 9)
 
 
 class chunks:  # noqa: N801  (reads as the function it stands for; a generator left half-way would warn)
@@ -150,11 +149,11 @@ async def test_a_chunked_answer_is_as_long_as_its_chunks(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "answer",
-    [packed(BOMB), packed(TWICE, b"gzip, gzip"), packed(zlib.compress(bytes(8 * MEGABYTE)), b"deflate"), endless],
-    ids=["gzip", "twice", "deflate", "endless"],
+    [packed(BOMB), packed(zlib.compress(bytes(8 * MEGABYTE)), b"deflate"), endless],
+    ids=["gzip", "deflate", "endless"],
 )
 async def test_an_answer_beyond_the_limit_is_a_response_error(kind, answer):
-    """A gigabyte of gzip, gzip in gzip, deflate and an endless body end at max_response_bytes, whatever sends."""
+    """A gigabyte of gzip, deflate and an endless body end at max_response_bytes, whatever sends."""
     error = await ask(kind, answer, max_response_bytes=4 * MEGABYTE)
     assert isinstance(error, ResponseError)
     assert str(error) == "GET /customers: the response is larger than max_response_bytes=4194304"
@@ -168,9 +167,9 @@ async def test_a_bomb_on_an_error_leaves_the_error(kind):
     assert error.status == 500
 
 
-@pytest.mark.parametrize("encoding", [b"br", b"gzip, gzip, gzip, gzip", b"zstd"])
+@pytest.mark.parametrize("encoding", [b"br", b"gzip, gzip", b"zstd"])
 async def test_a_packing_that_was_not_accepted_is_a_response_error(encoding):
-    """Only gzip and deflate are asked for, since only their output can be bounded; at most three of them are undone."""
+    """Only gzip and deflate are asked for, since only their output can be bounded; one of them is undone."""
     error = await ask("default", packed(BOMB[:1000], encoding))
     assert isinstance(error, ResponseError)
     assert "unpacked" in str(error)
@@ -231,11 +230,11 @@ async def test_little_is_unpacked_between_two_passes_of_the_loop(monkeypatch, da
 
 
 async def test_a_bomb_takes_little_memory():
-    """No layer is unpacked at once: five kilobytes of gzip in gzip never hold more than the limit and some pieces."""
+    """It is not unpacked at once: a bomb never holds more than the limit and some pieces."""
     tracemalloc.start()
     try:
         with pytest.raises(BodyTooLargeError):
-            await collect(chunks(TWICE), encoding="gzip, gzip", limit=8 * MEGABYTE)
+            await collect(chunks(BOMB), encoding="gzip", limit=8 * MEGABYTE)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -260,10 +259,9 @@ async def test_a_million_empty_members_end():
         ("X-Gzip", gzip.compress),
         ("deflate", zlib.compress),
         ("deflate", lambda data: zlib.compress(data)[2:-4]),
-        ("gzip, deflate", lambda data: zlib.compress(gzip.compress(data))),
         ("gzip", lambda data: gzip.compress(data[:1000]) + gzip.compress(data[1000:]) + bytes(9)),
     ],
-    ids=["none", "identity", "gzip", "x-gzip", "zlib", "raw", "both", "members"],
+    ids=["none", "identity", "gzip", "x-gzip", "zlib", "raw", "members"],
 )
 async def test_what_is_packed_comes_out_whole(size, encoding, pack):
     """However it is packed and cut, the body is the one that was sent."""

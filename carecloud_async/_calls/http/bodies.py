@@ -1,13 +1,13 @@
 """Bodies: responses read to their end within a largest size, unpacked in pieces between which other tasks run.
 
-The HTTP libraries unpack a whole chunk: five kilobytes of gzip in gzip become gigabytes before a caller can stop it.
-Here each layer yields its output in pieces, each layer's output counts, and a cancelled call stops at the next piece.
+The HTTP libraries unpack a whole chunk: a megabyte of gzip becomes a gigabyte before a caller can stop it. Here it is
+unpacked in pieces, all of which count, and a cancelled call stops at the next one.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
@@ -26,7 +26,6 @@ _PIECE = 64 * 1024
 #: page in flight may take that long in one pass of the loop.
 _YIELD_AFTER = 128 * 1024
 _YIELD_AFTER_STEPS = 64
-_MAX_LAYERS = 3
 #: The most chunks that a closed response may still yield from its buffer.
 _MOST_LEFT_CHUNKS = 1000
 _GZIP, _ZLIB, _RAW_DEFLATE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -45,7 +44,7 @@ class UnpackError(Exception):
 
 
 class _Counter:
-    """Counts the bytes of one layer against the limit."""
+    """Counts the bytes of a body, as it came or unpacked, against the limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -59,7 +58,7 @@ class _Counter:
 
 
 class _Inflater:
-    """One layer of gzip or deflate (RFC 1950 to 1952), in pieces of at most 64 KiB."""
+    """Gzip or deflate (RFC 1950 to 1952), unpacked in pieces of at most 64 KiB."""
 
     def __init__(self, wbits: int, limit: int) -> None:
         self._wbits = wbits
@@ -104,20 +103,14 @@ class _Inflater:
             raise UnpackError("its packed data ends early")
 
 
-def _layers(encoding: str, limit: int) -> list[_Inflater]:
-    """Return the decoders for a `Content-Encoding`, in the order of decoding (RFC 9110, 8.4)."""
-    names = [name for part in encoding.lower().split(",") if (name := part.strip()) not in {"", "identity"}]
-    if len(names) > _MAX_LAYERS or not all(name in _WBITS for name in names):
+def _inflater(encoding: str, limit: int) -> _Inflater | None:
+    """Return what unpacks a body with this `Content-Encoding`; `None` where it is not packed (RFC 9110, 8.4)."""
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
+        return None
+    if name not in _WBITS:
         raise UnpackError(f"its Content-Encoding is not one of those accepted ({ACCEPT_ENCODING})")
-    return [_Inflater(_WBITS[name], limit) for name in reversed(names)]
-
-
-def _unpack(data: bytes, layers: Sequence[_Inflater]) -> Iterator[bytes]:
-    if not layers:
-        yield data
-        return
-    for piece in layers[0].feed(data):
-        yield from _unpack(piece, layers[1:])
+    return _Inflater(_WBITS[name], limit)
 
 
 async def collect(chunks: AsyncIterable[bytes], *, encoding: str, limit: int) -> bytes:
@@ -132,23 +125,25 @@ async def collect(chunks: AsyncIterable[bytes], *, encoding: str, limit: int) ->
         BodyTooLargeError: it is larger.
         UnpackError: it cannot be unpacked.
     """
-    layers = _layers(encoding, limit)
+    inflater = _inflater(encoding, limit)
     counter = _Counter(limit)
     parts: list[bytes] = []
     received = False
     done = steps = 0
     async for chunk in chunks:
         received = received or bool(chunk)
-        for piece in _unpack(counter.count(chunk), layers):
+        if inflater is None:
+            parts.append(counter.count(chunk))
+            continue
+        for piece in inflater.feed(counter.count(chunk)):
             parts.append(piece)
             done += len(piece)
             steps += 1
-            if layers and (done >= _YIELD_AFTER or steps >= _YIELD_AFTER_STEPS):
+            if done >= _YIELD_AFTER or steps >= _YIELD_AFTER_STEPS:
                 done = steps = 0
                 await anyio.lowlevel.checkpoint()
-    if received:
-        for layer in layers:
-            layer.check_end()
+    if received and inflater is not None:
+        inflater.check_end()
     return b"".join(parts)
 
 
