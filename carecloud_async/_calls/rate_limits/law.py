@@ -90,7 +90,7 @@ class Limit:
 
     most: float = inf
     served: float = 0.0
-    began: float = 0.0
+    began: float = -inf
     refused: float = 0.0
     asked: float = 0.0
     pause: float = 0.0

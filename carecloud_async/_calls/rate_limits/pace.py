@@ -73,7 +73,7 @@ class Pace:
         self._next = now + wait
         self._room = float(FIRST_CALLS)
         self._calls = ServedCalls()
-        self.limit: Limit = Limit(most=most, began=now)
+        self.limit: Limit = Limit(most=most)
 
     @property
     def rate(self) -> float | None:
