@@ -46,8 +46,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         timezone: Time zone of the project, in which all timestamps are written without offset.
         token_lifetime: Seconds that the token of an enterprise login is valid.
         reuse_tokens: Seconds before a token's end until which another login gets the same token; `None`: never.
-        login_status: Status of a successful enterprise login, 200 or 201.
-        login_refusal: Status for a wrong password; `None`: 403 for users, 401 for customers.
         max_count: The server's own cap on `count`.
         latency: Seconds that every answer takes.
         rate_limit: Requests a second above which the answer is 429.
@@ -82,8 +80,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         timezone: str = "Europe/Prague",
         token_lifetime: float = 7 * 3600,
         reuse_tokens: float | None = None,
-        login_status: int = 200,
-        login_refusal: int | None = None,
         max_count: int | None = None,
         latency: float = 0.0,
         rate_limit: float | None = None,
@@ -98,8 +94,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         settings = Settings(ZoneInfo(timezone))
         settings.token_lifetime = token_lifetime
         settings.reuse_tokens = reuse_tokens
-        settings.login_status = login_status
-        settings.login_refusal = login_refusal
         settings.max_count = max_count
         settings.latency = latency
         settings.rate_limit = rate_limit

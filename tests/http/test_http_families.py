@@ -265,7 +265,7 @@ async def test_thirty_customers_on_one_pool_never_meet(kind):
             assert [cookie.name for cookie in jar] == ([] if http is None else ["theirs"])
         if http is not None:
             await http.aclose()
-    assert sandbox.cookies_received == []
+    assert "cookie" not in str(sandbox.violations)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=names)
@@ -285,4 +285,4 @@ async def test_cookies_of_refused_and_broken_answers_are_forgotten_too(family):
             sandbox.faults.add("GET /customers", cut="half")
             await client.ping()
         assert list(http.cookies.jar) == []
-    assert sandbox.cookies_received == []
+    assert "cookie" not in str(sandbox.violations)

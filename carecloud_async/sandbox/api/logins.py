@@ -44,8 +44,7 @@ _LIFETIME: Final = timedelta(minutes=5).total_seconds()
 
 def refused(call: Call) -> RefusalError:
     """The refusal of wrong credentials: 401 where a customer logs in on a token, otherwise 403."""
-    status = 401 if call.api.template.startswith("/tokens/") else 403
-    return refused_login(call.state.settings.login_refusal or status)
+    return refused_login(401 if call.api.template.startswith("/tokens/") else 403)
 
 
 def identifies(find: Callable[[Call], str]) -> Handler:
@@ -249,4 +248,4 @@ def _user_logged_in(call: Call, login_name: str) -> Answer:
     )
     valid_to = state.local(token.ends)
     data = {"bearer_token": token.value, "valid_to": valid_to, "user": user}
-    return json_answer({"data": data}, status=settings.login_status)
+    return json_answer({"data": data})

@@ -147,7 +147,7 @@ class Pipeline:
         present = {name.lower() for name, _ in headers}
         if settings.date_header and "date" not in present:
             headers.append(("date", self._state.clock.http_date()))
-        if settings.request_id_header and "x-request-id" not in present:
+        if "x-request-id" not in present:
             headers.append(("x-request-id", f"sandbox-{self._serial}"))
         if settings.set_cookies:
             headers.append(("set-cookie", f"sandbox_session=visitor-{self._serial}; Path=/; HttpOnly"))

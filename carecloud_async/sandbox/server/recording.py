@@ -87,7 +87,6 @@ class RequestLog:
     Attributes:
         requests: The last requests, oldest first.
         violations: Rules of the API that requests broke, as texts without secrets; empty for a correct client.
-        cookies_received: `Cookie` headers of requests; empty for a correct client.
         in_flight: Number of requests in progress.
         max_in_flight: Highest number of requests in progress at once.
         on_request: Called with each request before it is handled; may be async, which delays the request.
@@ -96,7 +95,6 @@ class RequestLog:
     def __init__(self, *, keep: int) -> None:
         self.requests: deque[RecordedRequest] = deque(maxlen=keep)
         self.violations: list[str] = []
-        self.cookies_received: list[str] = []
         self.in_flight: int = 0
         self.max_in_flight: int = 0
         self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
@@ -128,7 +126,7 @@ class RequestLog:
     def forget_requests(self) -> None:
         """Reset the counts and the recorded requests."""
         with self._log_lock:
-            for kept in (self.requests, self.violations, self.cookies_received, self._counts, self._statuses):
+            for kept in (self.requests, self.violations, self._counts, self._statuses):
                 kept.clear()
             self.max_in_flight = self.in_flight
 
@@ -139,8 +137,6 @@ class RequestLog:
             self._counts[request.name] += 1
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
-            if "cookie" in request.headers:
-                self._add(self.cookies_received, request.headers["cookie"])
 
     def end_request(self, request: RecordedRequest, *, status: int | None) -> None:
         """Record the status of an answer, `None` if there is none; the server calls it."""
@@ -153,8 +149,5 @@ class RequestLog:
     def add_violation(self, request: RecordedRequest, text: str) -> None:
         """Record that a request broke a rule of the API; the text must hold no secret. The server calls it."""
         with self._log_lock:
-            self._add(self.violations, f"{request.name}: {text}")
-
-    def _add(self, texts: list[str], text: str) -> None:
-        if len(texts) < self._keep:
-            texts.append(text)
+            if len(self.violations) < self._keep:
+                self.violations.append(f"{request.name}: {text}")

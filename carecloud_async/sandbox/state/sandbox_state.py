@@ -76,8 +76,6 @@ class Settings:
         token_lifetime: Seconds that the token of an enterprise login is valid.
         reuse_tokens: Seconds before a token's end until which a further login of the same user is handed the same token
             again; `None` makes a new token at each login.
-        login_status: Status of a successful enterprise login, 200 or 201.
-        login_refusal: Status for a wrong password; `None`: as the vendor documents, 403 for users, 401 for customers.
         unbound_status: Status for customer data asked for with a device token that no customer is logged in on.
         max_count: Most records in a page, for any `count`; `None`: no cap.
         latency: Seconds that every answer takes.
@@ -85,7 +83,6 @@ class Settings:
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
         set_cookies: Whether each answer sets a cookie.
         date_header: Whether answers carry `Date`.
-        request_id_header: Whether answers carry `X-Request-Id`.
         batch_report: Whether a batch that kept its valid rows answers 400 with the invalid rows; otherwise 204.
     """
 
@@ -93,8 +90,6 @@ class Settings:
         self.zone: ZoneInfo = zone
         self.token_lifetime: float = 7 * 3600
         self.reuse_tokens: float | None = None
-        self.login_status: int = 200
-        self.login_refusal: int | None = None
         self.unbound_status: int = 401
         self.max_count: int | None = None
         self.latency: float = 0.0
@@ -102,7 +97,6 @@ class Settings:
         self.rate_limit_retry_after: float | None = None
         self.set_cookies: bool = False
         self.date_header: bool = True
-        self.request_id_header: bool = True
         self.batch_report: bool = True
 
 
