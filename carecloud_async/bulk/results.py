@@ -33,9 +33,10 @@ __all__ = [
     "Rows",
     "RunFiles",
     "find_files",
-    "lines_in",
+    "outcome_row",
     "require_place",
     "require_writable",
+    "with_outcome",
     "write_results",
     "write_rows",
 ]
@@ -212,28 +213,26 @@ def _nobody() -> Path:
 
 
 def _rows(journal: RowJournal, *, only_refused: bool) -> Rows:
-    only = Outcome.REFUSED if only_refused else None
-    for line, source, result in journal.results(only=only):
-        outcome = {
-            LINE: line,
-            "outcome": result.outcome.value,
-            "record_id": result.record_id,
-            "changed_fields": list(result.changed_fields),
-            "reasons": list(result.reasons),
-        }
+    for line, source, result in journal.results(only=Outcome.REFUSED if only_refused else None):
+        outcome = outcome_row(line, result.outcome, result.record_id, result.changed_fields, result.reasons)
         added = {name: outcome[name] for name in _REJECT_COLUMNS} if only_refused else outcome
-        for values, of_line in lines_in(source):
-            yield {name: value for name, value in values.items() if name not in OUTCOME_COLUMNS}, {**added, **of_line}
+        yield from with_outcome(source, added)
 
 
-def lines_in(source: bytes | None) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield the lines of a row as the source has them, each with its number where there are several."""
+def outcome_row(
+    line: int | None, outcome: str, record_id: str | None, changed: Iterable[str] = (), reasons: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return what is added to the columns of a row; a record without a row has no line."""
+    values = ("" if line is None else line, str(outcome), record_id, [*changed], [*reasons])
+    return dict(zip(OUTCOME_COLUMNS, values, strict=True))
+
+
+def with_outcome(source: bytes | None, added: Mapping[str, Any]) -> Rows:
+    """Yield the lines of a row as the source has them, with what is added to each; one of several has its number."""
     found = json.loads(source) if source else {}
-    if isinstance(found, dict):
-        yield found, {}
-        return
-    for values in found:
-        yield values, {LINE: values[LINE]}
+    for values in [found] if isinstance(found, dict) else found:
+        of_line = {} if values is found else {LINE: values[LINE]}
+        yield {name: one for name, one in values.items() if name not in OUTCOME_COLUMNS}, {**added, **of_line}
 
 
 def _write_csv(stream: BinaryIO, rows: Rows, names: Sequence[str], dialect: Dialect) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownC
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
-from carecloud_async.bulk.results import lines_in, require_place, write_rows
+from carecloud_async.bulk.results import Rows, outcome_row, require_place, with_outcome, write_rows
 from carecloud_async.bulk.run import find_key
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import Dialect, RowSource, SourceRow, row_json
@@ -351,40 +351,33 @@ class _Sync:
         self._log.seek(0)
         names = [*(name for name in self._names if name not in OUTCOME_COLUMNS), *OUTCOME_COLUMNS]
 
-        def lines() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        def lines() -> Rows:
             assert self._log is not None  # noqa: S101  (as above)
             while head := self._log.readline():
                 line, key, fault = json.loads(head)
-                added = _added(line, *self._outcome(key, fault, before, after))
-                for values, of_line in lines_in(self._log.readline()):
-                    yield (
-                        {name: one for name, one in values.items() if name not in OUTCOME_COLUMNS},
-                        {**added, **of_line},
-                    )
+                yield from with_outcome(self._log.readline(), self._outcome(line, key, fault, before, after))
             for one in sorted(others):
-                yield {}, _added("", "removed", self._spelled[one])
+                yield {}, outcome_row(None, "removed", self._spelled[one])
 
         results = Path(str(self._options.results))
         with disk_errors(results):
             write_rows(results, lines(), names, dialect=dialect)
 
     def _outcome(
-        self, key: str | None, fault: str | None, before: Collection[str], after: Collection[str]
-    ) -> tuple[str, str | None, str]:
-        """Return what became of the customer of a row: the outcome, the id, and why."""
+        self, line: int, key: str | None, fault: str | None, before: Collection[str], after: Collection[str]
+    ) -> dict[str, Any]:
+        """Return what became of the customer of a row."""
         customer = "" if key is None else self._customer_of[key]
         if not customer:
-            return "unknown", None, (fault or "the row has no key") if key is None else self._why[key]
+            why = (fault or "the row has no key") if key is None else self._why[key]
+            return outcome_row(line, "unknown", None, reasons=[why])
         outcome = "added" if customer in after else "removed"
         if customer in self._refused:
             outcome = "refused"
         elif (customer in before) == (customer in after):
             outcome = "unchanged"
-        return outcome, self._spelled[customer], self._refused.get(customer, "")
-
-
-def _added(line: Any, outcome: str, customer_id: str | None, why: str = "") -> dict[str, Any]:
-    return dict(zip(OUTCOME_COLUMNS, (line, outcome, customer_id, [], [why] if why else []), strict=True))
+        reasons = [self._refused[customer]] if customer in self._refused else []
+        return outcome_row(line, outcome, self._spelled[customer], reasons=reasons)
 
 
 def _as_rows(source: Any, key: Key) -> Any:

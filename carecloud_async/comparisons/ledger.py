@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from carecloud_async._lists.listings.compare_report import Verdict
-from carecloud_async.bulk.results import lines_in
+from carecloud_async.bulk.results import Rows, outcome_row, with_outcome
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources.source import to_json
 from carecloud_async.comparisons.temporary import TemporaryDatabase, database_errors
@@ -135,7 +135,7 @@ class Ledger(TemporaryDatabase):
         counts[Verdict.MISSING_HERE] = self._db.execute("SELECT count(*) FROM strangers").fetchone()[0]
         return counts
 
-    def results(self, key_path: str) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    def results(self, key_path: str) -> Rows:
         """Yield the columns of each row and each missing record, with what is added to them.
 
         Args:
@@ -148,20 +148,7 @@ class Ledger(TemporaryDatabase):
             known = json.loads(checked) if verdict == Verdict.UNREADABLE else []
             if verdict == Verdict.TWICE:
                 known = [f"{records} records have this key" if records > 1 else "several rows have this key"]
-            added = _added(line, verdict, record_id, json.loads(fields) if verdict == Verdict.DIFFERENT else [], known)
-            for values, of_line in lines_in(source):
-                yield values, {**added, **of_line}
+            differing = json.loads(fields) if verdict == Verdict.DIFFERENT else ()
+            yield from with_outcome(source, outcome_row(line, verdict, record_id, differing, known))
         for record_id, key in self._db.execute("SELECT record_id, key FROM strangers ORDER BY rowid"):
-            yield {key_path: key}, _added(None, Verdict.MISSING_HERE.value, record_id, [], [])
-
-
-def _added(
-    line: int | None, verdict: str, record_id: str | None, fields: Sequence[str], reasons: Sequence[str]
-) -> dict[str, Any]:
-    return {
-        "line": "" if line is None else line,
-        "outcome": verdict,
-        "record_id": record_id,
-        "changed_fields": [*fields],
-        "reasons": [*reasons],
-    }
+            yield {key_path: key}, outcome_row(None, Verdict.MISSING_HERE, record_id)

@@ -26,7 +26,6 @@ KIND = RunKind(
     tables=("CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT)",),
     error=ExportError,
     begin_again=Fix("remove it to begin again"),
-    old_marks=frozenset({0x43434348}),
 )
 BINDING = {"project": "a", "filters": "b", "identity": "c"}
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")
@@ -311,20 +310,13 @@ def test_the_file_of_another_program_is_left_as_it_is(path, kind, resume):
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
-@pytest.mark.parametrize("how", ["version", "mark"])
-def test_a_run_of_another_version_says_so(path, how):
+def test_a_run_of_another_version_says_so(path):
     """A file of another version cannot be continued; a run that begins again may replace it."""
-    if how == "version":
-        later = evolve(KIND, version=2)
-        with RunFile.open(path, kind=later, binding=BINDING, resume=False) as run:
-            run.begin()
-            with run.transaction():
-                pass
-    else:
-        database = sqlite3.connect(path)
-        database.execute(f"PRAGMA application_id={0x43434348}")
-        database.close()
-        path.chmod(0o600)
+    later = evolve(KIND, version=2)
+    with RunFile.open(path, kind=later, binding=BINDING, resume=False) as run:
+        run.begin()
+        with run.transaction():
+            pass
     with pytest.raises(ExportError, match=r"another version of this package: go on with that version, or remove it"):
         open_run(path)
     with open_run(path, resume=False) as run:

@@ -110,7 +110,6 @@ class RunKind:
         unwritable: what to do where this user may not write.
         work: what may be using the file.
         if_foreign: what else to do where a file is bound to something else.
-        old_marks: the `application_id`s of its files in earlier formats.
     """
 
     name: str
@@ -125,7 +124,6 @@ class RunKind:
     unwritable: Fix = OTHER_PLACE
     work: str = "run"
     if_foreign: Fix | None = None
-    old_marks: frozenset[int] = frozenset()
 
     def in_use(self, path: Path | str) -> CareCloudError:
         """Make the error of a file that another run has open."""

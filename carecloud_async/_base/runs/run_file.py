@@ -264,9 +264,6 @@ class RunFile:
             if not self.holds_something:
                 return
             self.earlier = Earlier.UNREADABLE
-            if self._file.mark in kind.old_marks:
-                self.problem = kind.of_another_version(self._shown)
-                return
             if self._file.mark != MARK:
                 raise kind.not_ours(self._shown)
             if not self._file.is_intact:

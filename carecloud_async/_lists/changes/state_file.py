@@ -32,7 +32,6 @@ _KIND: Final = RunKind(
     error=ExportError,
     begin_again=DELETE,
     full=ROOM,
-    old_marks=frozenset({0x43434348}),
 )
 #: The name under which it stores which changes were returned and not all taken.
 UNFINISHED: Final = "pending"
