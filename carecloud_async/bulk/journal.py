@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
+import attrs
+
 from carecloud_async._base.runs import Database
 from carecloud_async.bulk.machine import TRANSITIONS, Move, State
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.rows import CheckedRow, Intent, Plan, Write, unpack
+from carecloud_async.bulk.rows import Intent, Plan, Write, unpack
 from carecloud_async.bulk.sending import Lost
 from carecloud_async.bulk.settling import has_ended
 
@@ -29,6 +31,8 @@ PROGRESS: Final = (
     "tries INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0, alone INTEGER NOT NULL DEFAULT 0, fault TEXT, "
     "most INTEGER NOT NULL DEFAULT 0"
 )
+#: What `Write` is made of, in the order of the columns.
+_FIELDS: Final = tuple(one.name for one in attrs.fields(Write) if one.name != "is_doubted")
 
 
 class Journal(ABC):
@@ -207,26 +211,9 @@ def _progress(write: Write, answer: Lost | RowResult) -> tuple[Any, ...]:
     return None, write.tries + 1, write.ended + has_ended(fault), alone, fault, max(1, size // 2)
 
 
-def _write_of(
-    number: int, row: int, kind: str, key: str | None, body: bytes, record_id: str | None, listed: bytes | None,
-    count: int, intent: str | None, lost_at: float | None, tries: int, ended: int, alone: int, fault: str | None,
-    most: int,
-) -> Write:  # fmt: skip
-    checked: CheckedRow = unpack(body)
-    return Write(
-        id=number,
-        row=row,
-        kind=kind,
-        key=key,
-        body=checked,
-        record_id=record_id,
-        listed=listed,
-        listed_count=count,
-        intent=None if intent is None else Intent.from_text(intent),
-        lost_at=lost_at,
-        tries=tries,
-        ended=ended,
-        alone=alone,
-        fault=fault,
-        most=most,
-    )
+def _write_of(*found: Any) -> Write:
+    """Return a write from the columns of a table of writes."""
+    values = dict(zip(_FIELDS, found, strict=True))
+    intent = values["intent"]
+    values |= {"body": unpack(values["body"]), "intent": None if intent is None else Intent.from_text(intent)}
+    return Write(**values)
