@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import anyio.lowlevel
 import msgspec
@@ -52,14 +52,14 @@ class CallKind(ABC):
         names_key: whether the key may be shown: an e-mail address may not.
     """
 
-    name: ClassVar[str]
-    claimed_as: ClassVar[str]
-    key: ClassVar[str]
-    method: ClassVar[Any]
-    takes_reference: ClassVar[bool] = False
-    unseen: ClassVar[tuple[str, ...]] = ()
-    id_field: ClassVar[str | None] = None
-    names_key: ClassVar[bool] = True
+    name: str
+    claimed_as: str
+    key: str
+    method: Any
+    takes_reference: bool = False
+    unseen: tuple[str, ...] = ()
+    id_field: str | None = None
+    names_key: bool = True
 
     @abstractmethod
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:

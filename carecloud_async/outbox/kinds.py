@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.compare import drop_if_equal
+from carecloud_async.bulk.compare import drop_if_equal, value_at
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder
 from carecloud_async.bulk.pages import PAGE, TakenError, read_records
@@ -21,6 +21,7 @@ from carecloud_async.outbox.family import CallKind
 from carecloud_async.resources.amounts_in_bulk import CREDITS, POINTS, Kind
 from carecloud_async.resources.bills import has_bill_id, sale_differences
 from carecloud_async.resources.customers import Customers
+from carecloud_async.resources.declare import declared
 from carecloud_async.resources.events import Events
 from carecloud_async.resources.loyalty import CreditHistory, Credits
 from carecloud_async.resources.points import PointHistory, PointReservations, Points
@@ -45,8 +46,8 @@ class Bills(CallKind):
     name = "purchases.send_purchase"
     claimed_as = "purchases"
     key = "external_purchase_id"
-    method: ClassVar[Any] = Purchases.send_purchase
-    id_field: ClassVar[str | None] = "purchase_id"
+    method = Purchases.send_purchase
+    id_field = "purchase_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -78,17 +79,29 @@ class Bills(CallKind):
 
 
 class _Amounts(CallKind):
-    """Points or credits that are given or taken, found as bulk writes find them: by a reference in the note."""
+    """Points or credits that are given or taken, found as bulk writes find them: by a reference in the note.
+
+    Args:
+        method: the declared method.
+        amounts: how they are found.
+        history: the list in which they are found.
+        sign: -1 if they are taken.
+    """
 
     key = "reference"
     takes_reference = True
-    amounts: ClassVar[Kind]
-    history: ClassVar[type[PointHistory | CreditHistory]]
-    sign: ClassVar[int] = 1
+
+    def __init__(
+        self, method: Any, amounts: Kind, history: type[PointHistory | CreditHistory], *, sign: int = 1
+    ) -> None:
+        self.method = method
+        self.name = declared(method).operation.call
+        self.claimed_as = self.name.partition(".")[0]
+        self._amounts, self._history, self._sign = amounts, history, sign
 
     def prepare(self, body: dict[str, Any], reference: str | None) -> None:
         """See `CallKind.prepare`."""
-        body["note"] = note_with_reference(body.get("note"), reference or "", takes=self.sign < 0)
+        body["note"] = note_with_reference(body.get("note"), reference or "", takes=self._sign < 0)
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:
         """See `CallKind.key_of`."""
@@ -100,56 +113,20 @@ class _Amounts(CallKind):
 
     async def find(self, caller: Caller, key: tuple[str, ...]) -> Sequence[bytes]:
         """See `CallKind.find`."""
-        found = await self.amounts.find(self.history(caller).list, [key])
+        found = await self._amounts.find(self._history(caller).list, [key])
         return [line for _, line in found]
 
     def of_call(self, found: Sequence[bytes]) -> bytes:
         """See `CallKind.of_call`: a server may note one operation in parts."""
-        return self.amounts.joined(found) or found[0]
+        return self._amounts.joined(found) or found[0]
 
     def copies(self, found: Sequence[bytes], body: JsonObject) -> Sequence[bytes]:
         """See `CallKind.copies`."""
-        return self.amounts.copies(found, self.sign * body["amount"])
+        return self._amounts.copies(found, self._sign * body["amount"])
 
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:  # noqa: ARG002
         """See `CallKind.differences`."""
-        return () if self.amounts.is_amount(found, self.sign * body["amount"]) else ("amount",)
-
-
-class AssignedPoints(_Amounts):
-    """Points that a customer gets."""
-
-    name = "points.assign_points"
-    claimed_as = "points"
-    method: ClassVar[Any] = Points.assign_points
-    amounts: ClassVar[Kind] = POINTS
-    history: ClassVar[type[PointHistory | CreditHistory]] = PointHistory
-
-
-class ReducedPoints(AssignedPoints):
-    """Points that a customer loses."""
-
-    name = "points.reduce_points"
-    method: ClassVar[Any] = Points.reduce_points
-    sign = -1
-
-
-class DepositedCredits(_Amounts):
-    """Credits that a customer gets."""
-
-    name = "credits.deposit_credits"
-    claimed_as = "credits"
-    method: ClassVar[Any] = Credits.deposit_credits
-    amounts: ClassVar[Kind] = CREDITS
-    history: ClassVar[type[PointHistory | CreditHistory]] = CreditHistory
-
-
-class ReducedCredits(DepositedCredits):
-    """Credits that a customer loses."""
-
-    name = "credits.reduce_credits"
-    method: ClassVar[Any] = Credits.reduce_credits
-    sign = -1
+        return () if self._amounts.is_amount(found, self._sign * body["amount"]) else ("amount",)
 
 
 class NewEvents(CallKind):
@@ -158,8 +135,8 @@ class NewEvents(CallKind):
     name = "events.create"
     claimed_as = "events"
     key = "external_id"
-    method: ClassVar[Any] = Events.create
-    id_field: ClassVar[str | None] = "event_id"
+    method = Events.create
+    id_field = "event_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -196,8 +173,8 @@ class NewOrders(CallKind):
     name = "orders.create"
     claimed_as = "orders"
     key = "order_number"
-    method: ClassVar[Any] = Orders.create
-    id_field: ClassVar[str | None] = "order_id"
+    method = Orders.create
+    id_field = "order_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -220,8 +197,8 @@ class ReservedPoints(CallKind):
     name = "point_reservations.reserve_points"
     claimed_as = "point_reservations"
     key = "external_id"
-    method: ClassVar[Any] = PointReservations.reserve_points
-    id_field: ClassVar[str | None] = "points_reservation_id"
+    method = PointReservations.reserve_points
+    id_field = "points_reservation_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -239,13 +216,27 @@ class ReservedPoints(CallKind):
 
 
 class _NewCustomers(CallKind):
-    """New customers, found as bulk writes find them."""
+    """New customers, found as bulk writes find them.
+
+    Args:
+        key: the key of bulk writes: an id in another system, an e-mail address or a phone number.
+    """
 
     claimed_as = "customers"
-    unseen: ClassVar[tuple[str, ...]] = ("property_records", "social_network_credentials", "autologin")
+    unseen = ("property_records", "social_network_credentials", "autologin")
     names_key = False
-    method: ClassVar[Any] = Customers.create
-    id_field: ClassVar[str | None] = "customer_id"
+    method = Customers.create
+    id_field = "customer_id"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.name = f"customers.create by {key}"
+        self._bulk_key: Key = next(one for one in Customers._bulk.keys if one.name == key)
+
+    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
+        """See `CallKind.key_of`."""
+        given = {**body["customer_source"], **body["customer"]}
+        return tuple(value_at(given, path) for path in self._bulk_key.paths)
 
     def lane(self, body: JsonObject) -> str | None:  # noqa: ARG002
         """See `CallKind.lane`."""
@@ -266,10 +257,6 @@ class _NewCustomers(CallKind):
         """See `CallKind.normal`."""
         return self._bulk_key.normal(value)
 
-    @property
-    def _bulk_key(self) -> Key:
-        return next(key for key in Customers._bulk.keys if key.name == self.key)
-
     def differences(self, caller: Caller, found: Mapping[str, Any], body: JsonObject) -> Sequence[str]:
         """See `CallKind.differences`."""
         family: Family = Customers(caller)._as_family()
@@ -279,51 +266,17 @@ class _NewCustomers(CallKind):
         return family.merge(msgspec.json.encode(found), changes).changed
 
 
-class CustomersBySource(_NewCustomers):
-    """New customers with an id in another system."""
-
-    name = "customers.create by external_id"
-    key = "external_id"
-
-    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
-        """See `CallKind.key_of`."""
-        source = body["customer_source"]
-        return (source.get("customer_source_id"), source.get("external_id"))
-
-
-class CustomersByEmail(_NewCustomers):
-    """New customers with an e-mail address."""
-
-    name = "customers.create by email"
-    key = "email"
-
-    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
-        """See `CallKind.key_of`."""
-        return ((body["customer"].get("personal_information") or {}).get("email"),)
-
-
-class CustomersByPhone(_NewCustomers):
-    """New customers with a phone number."""
-
-    name = "customers.create by phone"
-    key = "phone"
-
-    def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
-        """See `CallKind.key_of`."""
-        return ((body["customer"].get("personal_information") or {}).get("phone"),)
-
-
 #: The kinds. Of an operation with several, the first one whose key a call has.
 KINDS: Final[tuple[CallKind, ...]] = (
     Bills(),
-    AssignedPoints(),
-    ReducedPoints(),
-    DepositedCredits(),
-    ReducedCredits(),
+    _Amounts(Points.assign_points, POINTS, PointHistory),
+    _Amounts(Points.reduce_points, POINTS, PointHistory, sign=-1),
+    _Amounts(Credits.deposit_credits, CREDITS, CreditHistory),
+    _Amounts(Credits.reduce_credits, CREDITS, CreditHistory, sign=-1),
     NewEvents(),
     NewOrders(),
     ReservedPoints(),
-    CustomersBySource(),
-    CustomersByEmail(),
-    CustomersByPhone(),
+    _NewCustomers("external_id"),
+    _NewCustomers("email"),
+    _NewCustomers("phone"),
 )
