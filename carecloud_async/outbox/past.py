@@ -14,7 +14,7 @@ from attrs import frozen
 
 from carecloud_async._base.runs import Database
 
-__all__ = ["TABLES", "Dropped", "Sent", "find", "forget", "remember"]
+__all__ = ["TABLES", "Past", "find", "forget", "remember"]
 
 #: For how long they are kept (seconds).
 _KEPT: Final = 24 * 3600.0
@@ -29,36 +29,29 @@ TABLES: Final = (
 )
 
 
-@frozen(kw_only=True)
-class Sent:
-    """An entry that was sent.
+@frozen
+class Past:
+    """An entry that has left the queue.
 
     Attributes:
         id: its number.
         is_same: whether it is the call that was asked for.
+        intent: of one that was dropped: what was about to be sent.
+        tries: how often the answer of such a one was lost; 0 if it was sent.
     """
 
     id: int
     is_same: bool
-
-
-@frozen(kw_only=True)
-class Dropped:
-    """An entry that was dropped after a lost answer; see `bulk.rows.Write`."""
-
     intent: str | None
     tries: int
 
 
-def find(db: Database, once: str, *, kind: str, body: bytes, now: float) -> Sent | Dropped | None:
+def find(db: Database, once: str, *, kind: str, body: bytes, now: float) -> Past | None:
     """Return the entry that had a key within the last day."""
     forget(db, now=now)
-    query = "SELECT id, call, intent, tries FROM past WHERE once = ?"
-    for number, call, intent, tries in db.execute(query, (_digest(once),)):
-        if not tries:
-            return Sent(id=number, is_same=call == _digest(kind, body))
-        return Dropped(intent=intent, tries=tries)
-    return None
+    query = "SELECT id, call = ?, intent, tries FROM past WHERE once = ?"
+    found = db.execute(query, (_digest(kind, body), _digest(once)))
+    return Past(*found[0]) if found else None
 
 
 def remember(db: Database, number: int, *, is_sent: bool, now: float) -> None:

@@ -360,11 +360,10 @@ class OutboxQueue:
                 if state == State.ENDED:
                     self._retry([number], db)
                 return int(number), ""
-            match past.find(db, entry.once, kind=entry.kind, body=entry.body, now=self._clock.time()):
-                case past.Sent() as sent:
-                    return sent.id, "" if sent.is_same else "was sent within the last day"
-                case past.Dropped() as dropped:
-                    progress = (State.LOST, dropped.intent, self._clock.monotonic(), dropped.tries)
+            if earlier := past.find(db, entry.once, kind=entry.kind, body=entry.body, now=self._clock.time()):
+                if not earlier.tries:
+                    return earlier.id, "" if earlier.is_same else "was sent within the last day"
+                progress = (State.LOST, earlier.intent, self._clock.monotonic(), earlier.tries)
         lane = entry.lane
         for (found,) in db.execute(
             f"SELECT lane FROM entries WHERE once = ? AND state < {State.ENDED}", (entry.follows,)
