@@ -5,6 +5,7 @@ import resource
 import anyio
 import anyio.lowlevel
 import pytest
+from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, StopError, UptimeClock, connect, counts, people, stop_while_it_waits
 from disks import file_of, watch_databases
 
@@ -134,6 +135,29 @@ async def test_a_full_disk_stops_a_run_and_the_next_one_goes_on(sandbox, tmp_pat
         assert counts(report) == {"created": 400}
         total = await client.customers.list().total()
     assert total == 460
+
+
+async def test_a_run_that_is_cancelled_while_it_sends(clock, tmp_path):
+    """A row that was under way when its run was cancelled is not sent again at once: its request may act still."""
+    server, scope, cancelled_at = CustomerServer(clock), anyio.CancelScope(), 0.0
+    arguments = {"match": "email", "defaults": SOURCE, "journal": tmp_path / "journal"}
+
+    async def arrived(request):
+        nonlocal cancelled_at
+        if request.method == "POST" and request.url.path.endswith("/customers") and not cancelled_at:
+            cancelled_at = clock.monotonic()
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+        if cancelled_at and clock.monotonic() > cancelled_at + 20 and not server.customers:  # it acts
+            server.add(**people(1)[0])
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        with scope:
+            await client.customers.bulk_write(people(1), **arguments)
+        assert scope.cancelled_caught
+        assert counts(await client.customers.bulk_write(people(1), resume=True, **arguments)) == {"created": 1}
+    assert server.sent == []
 
 
 async def test_a_cancelled_run_sends_no_more_parts(sandbox, tmp_path):

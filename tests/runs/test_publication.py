@@ -97,7 +97,8 @@ def test_a_publication_tells_whether_its_file_has_its_name(partial, target, link
     publish(partial, target, overwrite=False, mode=0o640, link=link)
     assert (noted.is_waiting, noted.is_published_as(target)) == (False, True)
     assert not noted.is_published_as(target.with_name("other.csv"))
-    target.write_bytes(b"changed")
+    target.write_bytes(b"odd")  # as long, and written a second later
+    os.utime(target, ns=(noted.modified + 10**9, noted.modified + 10**9))
     assert not noted.is_published_as(target)
 
 
