@@ -254,3 +254,13 @@ async def test_a_kill_counts_as_a_lost_answer(clock, tmp_path):
         report = await client.customers.bulk_write(people(1), journal=left, resume=True, **arguments)
     assert counts(report) == {"unknown": 1}
     assert len(server.customers) == 2
+
+
+async def test_what_a_look_up_shows_after_two_losses_is_confirmed(clock):
+    """The second request has acted, and the first one acts a minute later: what is there twice is told."""
+    server = CustomerServer(clock)
+    server.writes = [120.0, "after"]
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    assert counts(report) == {"unknown": 1}
+    assert len(server.customers) == 2

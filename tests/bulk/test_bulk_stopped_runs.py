@@ -160,6 +160,55 @@ async def test_a_run_that_is_cancelled_while_it_sends(clock, tmp_path):
     assert server.sent == []
 
 
+async def test_a_key_stays_claimed_when_the_run_that_goes_on_is_stopped_too(clock, tmp_path):
+    """The run that goes on with a lost row is stopped after a look-up: a run of other rows waits for the row's key."""
+    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE}
+    server.writes = [50.0]
+    stops_at = clock.monotonic()
+
+    def stop_later(progress):
+        if progress.waits_for and clock.monotonic() >= stops_at:
+            raise StopError
+
+    async with client_of(server, clock) as client:
+        for seconds in (0, 35):
+            stops_at += seconds
+            with pytest.raises(StopError):
+                await client.customers.bulk_write(
+                    people(1), journal=tmp_path / "one", resume=True, on_progress=stop_later, **arguments
+                )
+        await client.customers.bulk_write(people(1), journal=tmp_path / "other", **arguments)
+    clock.advance(100)
+    server.work_late()
+    assert len(server.customers) == 1
+
+
+async def test_a_run_takes_no_credit_for_what_another_one_made(clock, tmp_path):
+    """A create was lost and did nothing, and another run made the record; the first one is stopped when it goes on."""
+    server, arguments = CustomerServer(clock), {"match": "email", "defaults": SOURCE}
+    server.writes = ["before"]
+    async with client_of(server, clock) as client:
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(
+                people(1), journal=tmp_path / "one", on_progress=stop_while_it_waits, **arguments
+            )
+        clock.advance(1000)
+        other = await client.customers.bulk_write(people(1), journal=tmp_path / "other", **arguments)
+        arguments |= {"journal": tmp_path / "one", "resume": True}
+        scope = anyio.CancelScope()
+
+        async def cancel(_request):
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+        server.arrived = cancel
+        with scope:
+            await client.customers.bulk_write(people(1), **arguments)
+        server.arrived = None
+        report = await client.customers.bulk_write(people(1), **arguments)
+    assert (counts(other), counts(report)) == ({"created": 1}, {"updated": 1})
+
+
 async def test_a_cancelled_run_sends_no_more_parts(sandbox, tmp_path):
     """A run that is cancelled while records are made writes no cards of them any more; the next run does."""
     source = tmp_path / "c.jsonl"
