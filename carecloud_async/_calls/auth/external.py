@@ -1,15 +1,34 @@
-"""ExternalClientAuth: an identity's tokens for a user's own HTTP client."""
+"""ExternalClientAuth: an identity's tokens for a user's own HTTP client, which may be of httpx or httpx2."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
-from carecloud_async._calls.http.any_auth import AnyAuth, authority
 from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, load
 from carecloud_async._calls.http.client import http_library_of
 from carecloud_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import httpx2
+
+    class AnyAuth(httpx.Auth, httpx2.Auth):  # type: ignore[misc]  # the flows of each name its own requests
+        """The base of our auths."""
+
+else:
+    _libraries = [import_module(name) for name in ("httpx", "httpx2") if find_spec(name) is not None]
+    AnyAuth = type("AnyAuth", tuple(library.Auth for library in _libraries), {"__doc__": "The base of our auths."})
+
+
+def authority(url: Any) -> tuple[str, str, int | None]:
+    """Return scheme, host and port of a URL, as text or as an object of httpx or httpx2."""
+    parts = httpx.URL(url) if isinstance(url, str) else url
+    return parts.scheme, parts.host, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 class ExternalClientAuth(AnyAuth):

@@ -21,7 +21,7 @@ from carecloud_async._calls.call.facts import CallFacts
 from carecloud_async._calls.call.operation import Answer, RawResponse
 from carecloud_async._calls.call.requests import RequestBuilder
 from carecloud_async._calls.call.retry import Failure, FailureKind
-from carecloud_async._calls.http.departure import Departure
+from carecloud_async._calls.http.outgoing import Departure
 from carecloud_async._calls.http.timeout import OutOfTimeError
 from carecloud_async.errors import ApiError, CareCloudError, NotFoundError, RequestTimeoutError
 

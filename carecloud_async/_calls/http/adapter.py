@@ -11,9 +11,8 @@ from typing import Any
 
 from carecloud_async._calls.http.bodies import UnpackError, read_body
 from carecloud_async._calls.http.buffered_response import new_response
-from carecloud_async._calls.http.departure import trace_departure
 from carecloud_async._calls.http.destinations import handing_over
-from carecloud_async._calls.http.outgoing import OutgoingRequest
+from carecloud_async._calls.http.outgoing import OutgoingRequest, trace_departure
 from carecloud_async._calls.http.redaction import TARGET, redacted_url, sending, true_url
 
 

@@ -19,10 +19,9 @@ from attrs import field, frozen
 from carecloud_async._base.project import Project
 from carecloud_async._calls.http.adapter import adapt_transport
 from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES, drop_stream, load
-from carecloud_async._calls.http.departure import trace_departure
 from carecloud_async._calls.http.destinations import handing_over
 from carecloud_async._calls.http.network import Verify, check_verify, checks_certificates, choose_proxy
-from carecloud_async._calls.http.outgoing import OutgoingRequest
+from carecloud_async._calls.http.outgoing import OutgoingRequest, trace_departure
 from carecloud_async._calls.http.own_client import own_client_class
 from carecloud_async._calls.http.redaction import sending
 from carecloud_async._calls.http.transport import DefaultTransport

@@ -7,13 +7,12 @@ user's transport and errors get httpx's object.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from types import ModuleType
 from typing import Any
 
 from attrs import frozen
 
-from carecloud_async._calls.http.departure import DEPARTURE, Departure
 from carecloud_async._calls.http.redaction import TARGET
 
 #: Verbs whose requests have a Content-Length even without a body (RFC 9110, 8.6).
@@ -25,6 +24,41 @@ HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 RESERVED_HEADERS = frozenset({
     "authorization", "connection", "content-length", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
+
+
+#: The request's extension under which transports find its departure.
+DEPARTURE = "carecloud_departure"
+
+#: The event of httpcore and httpcore2 that comes when a connection is there, before the first byte is written.
+_BEFORE_WRITING = ".send_request_headers.started"
+
+
+class Departure:
+    """Is called when a transport writes a request.
+
+    Args:
+        check: raises if the request is too old.
+
+    Attributes:
+        happened: whether the request may have been written.
+        is_promised: whether the transport writes nothing before it has called this.
+    """
+
+    __slots__ = ("_check", "happened", "is_promised")
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+        self.happened: bool = False
+        self.is_promised: bool = False
+
+    def __call__(self) -> None:
+        """Note that the request is written now.
+
+        Raises:
+            RequestTimeoutError: it is too old.
+        """
+        self._check()
+        self.happened = True
 
 
 class RequestHeaders(MutableMapping[str, str]):
@@ -145,3 +179,21 @@ class OutgoingRequest:
         request.url = self.url  # the library made a plain copy
         request.extensions = self.extensions
         return request
+
+
+def trace_departure(extensions: MutableMapping[str, Any]) -> None:
+    """Let the pool of httpx or httpx2 note the departure of a request: it reports its steps to the extension `trace`.
+
+    Args:
+        extensions: those of the request.
+    """
+    departure: Departure | None = extensions.pop(DEPARTURE, None)
+    if departure is None:
+        return
+
+    async def on_event(event: str, info: dict[str, Any]) -> None:
+        # A request to a proxy that opens a tunnel comes before the request itself.
+        if event.endswith(_BEFORE_WRITING) and getattr(info.get("request"), "method", b"") != b"CONNECT":
+            departure()
+
+    extensions["trace"] = on_event

@@ -22,10 +22,9 @@ from carecloud_async._base.runtime.event_loops import on_asyncio
 from carecloud_async._calls.http.adapter import adapt_transport
 from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES, UnpackError, read_chunks
 from carecloud_async._calls.http.buffered_response import BufferedResponse, new_response
-from carecloud_async._calls.http.departure import DEPARTURE, Departure
 from carecloud_async._calls.http.destinations import sending_to
 from carecloud_async._calls.http.network import Verify, choose_proxy, tls_context
-from carecloud_async._calls.http.outgoing import OutgoingRequest
+from carecloud_async._calls.http.outgoing import DEPARTURE, Departure, OutgoingRequest
 from carecloud_async._calls.http.redaction import true_url
 
 if TYPE_CHECKING:
