@@ -12,6 +12,7 @@ import textwrap
 
 import pytest
 from attrs import evolve
+from disks import full_database, watch_databases
 
 from carecloud_async._base.runs import Earlier, RunFile, RunKind
 from carecloud_async.errors import ExportError
@@ -430,6 +431,24 @@ def test_a_full_disk_is_reported_and_the_run_goes_on_afterwards(path):
             db.execute("INSERT INTO rows (text) VALUES ('two')")
     with open_run(path) as run:
         assert rows(run) == ["one", "two"]
+
+
+def test_an_empty_file_on_a_full_disk_is_begun_when_there_is_room(path, monkeypatch):
+    """The empty file of a run that was killed at once stays one of ours on a full disk."""
+    is_full = True
+
+    def refuse(_database, statement):
+        if is_full and statement.startswith("CREATE"):
+            raise full_database()
+
+    path.touch(mode=0o600)
+    watch_databases(monkeypatch, refuse)
+    with open_run(path) as run, pytest.raises(ExportError, match="the disk is full"):
+        run.begin()
+    is_full = False
+    begun(path, "one").close()
+    with open_run(path) as run:
+        assert rows(run) == ["one"]
 
 
 def test_a_full_disk_names_the_way_out(path):

@@ -117,8 +117,9 @@ class LockedFile:
         os.fsync(self._file.fileno())
 
     def seal(self) -> None:
-        """Seal the content; the database is closed."""
-        self._write_seal(self._checksum())
+        """Seal the content, if there is any; the database is closed."""
+        if not self.is_empty:  # a disk that is full may have taken none
+            self._write_seal(self._checksum())
 
     def clear(self) -> None:
         """Remove the content."""
