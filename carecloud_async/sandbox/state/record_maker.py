@@ -13,7 +13,7 @@ from carecloud_async.sandbox.state.draw import Draw, hex_id
 from carecloud_async.sandbox.state.facts import Field, fields_of, known_values
 from carecloud_async.sandbox.state.plans import TablePlan, api_plans
 from carecloud_async.sandbox.state.texts import text_of
-from carecloud_async.sandbox.state.untidy import untidied_record
+from carecloud_async.sandbox.state.untidy import rules_for, untidied
 
 _DEEPEST: Final = 2
 """Level at which objects hold no further objects; the record is level 0."""
@@ -60,7 +60,7 @@ class RecordMaker:
         made = self._object(plan.schema, source, level=0, given={**parent, **own})
         if "available_points" in made:  # a customer has at most the points that were assigned
             made["available_points"] = min(made["available_points"], made["assigned_points"])
-        return untidied_record(made, _plain_fields(plan), number=number) if self._untidy else made
+        return untidied(made, number=number, rules=rules_for(_plain_fields(plan))) if self._untidy else made
 
     def answer(self, schema: str, fields: tuple[Field, ...], *, given: JsonObject, place: str) -> JsonObject:
         """Make the data of an answer that is not a record of a table.
@@ -125,10 +125,11 @@ class RecordMaker:
 
 
 @cache
-def _plain_fields(plan: TablePlan) -> list[Field]:
+def _plain_fields(plan: TablePlan) -> tuple[Field, ...]:
     """The fields of a table's records that hold no id of another record."""
     referred = api_plans().referred
-    return [field for field in fields_of(plan.schema) if not referred(field.name, schema=plan.schema, table=plan.name)]
+    plain = (one for one in fields_of(plan.schema) if not referred(one.name, schema=plan.schema, table=plan.name))
+    return tuple(plain)
 
 
 _BY_NAME: Final[dict[str, Callable[[Draw], Any]]] = {

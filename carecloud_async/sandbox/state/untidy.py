@@ -8,8 +8,9 @@ fields of a schema.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Final, TypeAlias
 
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import Field
@@ -18,139 +19,120 @@ from carecloud_async.sandbox.state.texts import is_timestamp
 ZERO_DATE: Final = "0000-00-00"
 ZERO_TIMESTAMP: Final = "0000-00-00 00:00:00"
 AWKWARD: Final = 'He said "a, b": \\ then\n{"x": [1, 2]}], "total_items": 3} \t\u2028 \U0001f600 </script>'
+#: In place of a value: the field is left out.
+MISSING: Final = object()
 
 _UNKNOWN: Final = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
 """The value of a field that the API does not declare."""
+_VERIFIED: Final = {"system": "registry", "score": 0.1}
+_CONSENT: Final = {"consent_id": "8fd73167342d06899c4c015320", "consent_value": 8, "last_change": ZERO_TIMESTAMP}
 
-_Change = Callable[[JsonObject, JsonObject], None]
-"""Changes a record (first) or its personal information (second) in place."""
-
-
-def _person(name: str, value: Any) -> _Change:
-    return lambda _record, person: person.update({name: value})
+Rule: TypeAlias = tuple[int, int, Mapping[str, Any]]
+"""Every how many records, from which on, and the values of fields by their dotted names; see `_put`."""
 
 
-def _record(name: str, value: Any) -> _Change:
-    return lambda record, _person: record.update({name: value})
+def _of_person(*rules: Rule) -> Iterable[Rule]:
+    """Rules for fields of the personal information."""
+    for every, at, values in rules:
+        yield every, at, {f"personal_information.{name}": value for name, value in values.items()}
 
 
-def _without(*names: str) -> _Change:
-    def change(record: JsonObject, person: JsonObject) -> None:
-        for name in names:
-            record.pop(name, None)
-            person.pop(name, None)
-
-    return change
-
-
-def _numeric_phone(_record: JsonObject, person: JsonObject) -> None:
-    if person["phone"]:
-        person["phone"] = int(person["phone"])
-
-
-def _numeric_address(_record: JsonObject, person: JsonObject) -> None:
-    if isinstance(person.get("address"), dict):
-        person["address"]["zip"] = int(person["address"]["zip"])
-        person["address"]["address2"] = None
-
-
-def _unknown_fields(record: JsonObject, person: JsonObject) -> None:
-    record["loyalty_tier"] = copy.deepcopy(_UNKNOWN)
-    person["nickname"] = "Éa"
-    for name in ("address", "agreement"):
-        if isinstance(person.get(name), dict):
-            person[name]["verified_by"] = {"system": "registry", "score": 0.1}
-    for consent in person.get("consents") or ():
-        consent["channel"] = "sms"
-
-
-def _big_numbers(record: JsonObject, _person: JsonObject) -> None:
-    record["lifetime_value"] = 123456789012345678901234567890
-    record["risk"] = -1.5e-300
-
-
-def _unknown_consents(_record: JsonObject, person: JsonObject) -> None:
-    person["consents"] = [
-        {"consent_id": "8fd73167342d06899c4c015320", "consent_value": 8, "last_change": ZERO_TIMESTAMP}
-    ]
-
-
-def _null_custom_agreements(_record: JsonObject, person: JsonObject) -> None:
-    person["agreement"] = {"agreement_gtc": 1, "custom_agreements": None}
-
-
-def _only_language(record: JsonObject, person: JsonObject) -> None:
-    record["personal_information"] = {"language_id": person["language_id"]}
-    record["state"] = 2
-
-
-RULES: Final[tuple[tuple[int, int, _Change], ...]] = (
-    (7, 2, _unknown_fields),
-    (10, 1, _numeric_phone),
-    (11, 3, _person("salutation", AWKWARD)),
-    (13, 5, _person("birthdate", ZERO_DATE)),
-    (13, 8, _person("birthdate", "")),
-    (13, 9, _person("birthdate", None)),
-    (17, 4, _person("gender", None)),
-    (19, 3, _record("last_change", ZERO_TIMESTAMP)),
-    (19, 6, _record("doi_email", ZERO_TIMESTAMP)),
-    (19, 7, _record("doi_phone", None)),
-    (23, 7, _person("gender", 9)),
-    (29, 11, _record("state", 7)),
-    (29, 12, _record("last_change", None)),
-    (31, 15, _person("address", None)),
-    (31, 16, _without("address", "photo_url", "pre_nominals", "post_nominals")),
-    (31, 17, _numeric_address),
-    (37, 6, _without("agreement", "doi_email", "doi_phone")),
-    (37, 9, _null_custom_agreements),
-    (41, 12, _person("consents", None)),
-    (41, 13, _without("consents")),
-    (41, 14, _unknown_consents),
-    (43, 20, _person("email", "")),
-    (43, 21, _person("phone", "")),
-    (43, 22, _person("store_id", None)),
-    (47, 2, _big_numbers),
+RULES: Final[tuple[Rule, ...]] = (
+    (7, 2, {"loyalty_tier": _UNKNOWN}),
+    *_of_person(
+        (7, 2, {"nickname": "Éa", "address.verified_by": _VERIFIED, "agreement.verified_by": _VERIFIED}),
+        (7, 2, {"consents.channel": "sms"}),
+        (10, 1, {"phone": int}),
+        (11, 3, {"salutation": AWKWARD}),
+        (13, 5, {"birthdate": ZERO_DATE}),
+        (13, 8, {"birthdate": ""}),
+        (13, 9, {"birthdate": None}),
+        (17, 4, {"gender": None}),
+    ),
+    (19, 3, {"last_change": ZERO_TIMESTAMP}),
+    (19, 6, {"doi_email": ZERO_TIMESTAMP}),
+    (19, 7, {"doi_phone": None}),
+    *_of_person((23, 7, {"gender": 9})),
+    (29, 11, {"state": 7}),
+    (29, 12, {"last_change": None}),
+    *_of_person(
+        (31, 15, {"address": None}),
+        (31, 16, dict.fromkeys(("address", "photo_url", "pre_nominals", "post_nominals"), MISSING)),
+        (31, 17, {"address.zip": int, "address.address2": None}),
+        (37, 6, {"agreement": MISSING}),
+    ),
+    (37, 6, {"doi_email": MISSING, "doi_phone": MISSING}),
+    *_of_person(
+        (37, 9, {"agreement": {"agreement_gtc": 1, "custom_agreements": None}}),
+        (41, 12, {"consents": None}),
+        (41, 13, {"consents": MISSING}),
+        (41, 14, {"consents": [_CONSENT]}),
+        (43, 20, {"email": ""}),
+        (43, 21, {"phone": ""}),
+        (43, 22, {"store_id": None}),
+    ),
+    (47, 2, {"lifetime_value": 123456789012345678901234567890, "risk": -1.5e-300}),
     # PHP servers write an empty object and a number from a form like this.
-    (53, 30, _person("address", [])),
-    (53, 31, _person("gender", "2")),
-    (97, 60, _only_language),
+    *_of_person((53, 30, {"address": []}), (53, 31, {"gender": "2"})),
+    (97, 60, {"personal_information": lambda person: {"language_id": person["language_id"]}, "state": 2}),
 )
 
 
-def untidied(record: JsonObject, *, number: int) -> JsonObject:
-    """Apply the rules for this number to a tidy customer, in place."""
-    for every, at, change in RULES:
-        if number % every == at:
-            change(record, record["personal_information"])
-    return record
-
-
-def untidied_record(record: JsonObject, fields: Sequence[Field], *, number: int) -> JsonObject:
-    """Make a record of a table untidy, in place; ids and required fields stay as they are.
+def untidied(record: JsonObject, *, number: int, rules: Iterable[Rule] = RULES) -> JsonObject:
+    """Apply the rules for this number to a tidy record, in place.
 
     Args:
         record: A tidy record.
+        number: Its number; number 0 stays tidy.
+        rules: The rules, by default those of customers.
+    """
+    for every, at, values in rules:
+        if number % every == at:
+            for name, value in values.items():
+                _put(record, name, value)
+    return record
+
+
+def _put(record: JsonObject, name: str, value: Any) -> None:
+    """Set a field where the objects on its way exist; a function gets the value that is there, if there is one."""
+    field, _, rest = name.partition(".")
+    if rest:
+        inner = record.get(field)
+        for one in inner if isinstance(inner, list) else [inner]:
+            if isinstance(one, dict):
+                _put(one, rest, value)
+    elif value is MISSING:
+        record.pop(field, None)
+    elif not callable(value):
+        record[field] = copy.deepcopy(value)
+    elif record[field]:
+        record[field] = value(record[field])
+
+
+@cache
+def rules_for(fields: tuple[Field, ...]) -> tuple[Rule, ...]:
+    """The rules of a table; ids and required fields stay as they are.
+
+    Args:
         fields: The fields of its schema that hold no reference.
-        number: Its number in the table; number 0 stays tidy.
     """
     optional = [field for field in fields if not field.required and not field.name.endswith(("_id", "_ids"))]
     texts = [field.name for field in optional if field.type == "string" and not field.format and not field.enum]
     texts = [name for name in texts if not is_timestamp(Field(name=name, type="string"))]
-    if number % 7 == 2:
-        record["sandbox_extra"] = copy.deepcopy(_UNKNOWN)
-    if number % 10 == 1:
-        record |= {name: int(record[name]) for name in texts if str(record[name]).isascii() and record[name].isdigit()}
-    if number % 11 == 3:
-        record |= {field.name: ZERO_TIMESTAMP for field in optional[-1:] if is_timestamp(field)}
-        record |= {field.name: ZERO_TIMESTAMP for field in optional if field.name == "last_change"}
-        record |= {field.name: ZERO_DATE for field in optional if field.format == "date"}
-    if number % 13 == 5:
-        record |= dict.fromkeys(texts[-1:])
-    if number % 17 == 4:
-        for name in texts[:1]:
-            record.pop(name, None)
-    if number % 19 == 6:
-        record |= dict.fromkeys(texts[-1:], AWKWARD)
-    if number % 23 == 7:
-        record |= {field.name: 97 for field in optional if field.type == "integer" and field.name == "state"}
-    return record
+    times = [field.name for field in optional[-1:] if is_timestamp(field)]
+    times += [field.name for field in optional if field.name == "last_change"]
+    dates = [field.name for field in optional if field.format == "date"]
+    states = [field.name for field in optional if field.type == "integer" and field.name == "state"]
+    return (
+        (7, 2, {"sandbox_extra": _UNKNOWN}),
+        (10, 1, dict.fromkeys(texts, _as_number)),
+        (11, 3, {**dict.fromkeys(times, ZERO_TIMESTAMP), **dict.fromkeys(dates, ZERO_DATE)}),
+        (13, 5, dict.fromkeys(texts[-1:])),
+        (17, 4, dict.fromkeys(texts[:1], MISSING)),
+        (19, 6, dict.fromkeys(texts[-1:], AWKWARD)),
+        (23, 7, dict.fromkeys(states, 97)),
+    )
+
+
+def _as_number(text: Any) -> Any:
+    return int(text) if str(text).isascii() and str(text).isdigit() else text
