@@ -198,7 +198,7 @@ def test_a_file_is_used_by_one_run_of_a_process(path):
 
 CHILD = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from pathlib import Path
 from test_run_file import begun, open_run, rows
 from carecloud_async.errors import ExportError
@@ -208,7 +208,8 @@ path = Path(sys.argv[1])
 
 
 def child(code, *arguments):
-    source = CHILD.format(tests=os.path.dirname(__file__)) + textwrap.dedent(code)
+    here = os.path.dirname(__file__)
+    source = CHILD.format(tests=[here, os.path.dirname(here)]) + textwrap.dedent(code)
     return subprocess.Popen(
         [sys.executable, "-c", source, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
