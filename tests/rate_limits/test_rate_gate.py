@@ -220,6 +220,18 @@ async def test_a_configured_rate_is_back_within_ten_seconds_of_a_429():
     assert gate.rate == 20
 
 
+@pytest.mark.parametrize("served", [0, 1, 5])
+async def test_a_429_at_the_start_costs_a_sixth_of_a_configured_rate(served):
+    """A client that has just begun goes on at 0.85 of the rate after one of its first calls is refused."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit(requests_per_second=10), clock=clock)
+    for _ in range(served):
+        gate.on_success(await enter(gate))
+    gate.on_throttled(await enter(gate), retry_after=None)
+    gate.on_success(await enter(gate))
+    assert gate.rate == pytest.approx(8.5, rel=0.1)
+
+
 async def test_a_retry_after_pauses_all_even_if_its_call_left_before_the_last_pause():
     """A late 429 says nothing new of the limit, but what the server asks for is done."""
     clock = StillClock()

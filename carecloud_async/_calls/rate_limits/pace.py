@@ -72,7 +72,8 @@ class Pace:
         self._last = now = clock.monotonic()
         self._next = now + wait
         self._room = float(FIRST_CALLS)
-        self._calls = ServedCalls()
+        # As if it had called at that rate: a 429 at the start must not look like a limit of nothing.
+        self._calls = ServedCalls() if most == inf else ServedCalls(now=now, second=now, before=most)
         self.limit: Limit = Limit(most=most)
 
     @property
