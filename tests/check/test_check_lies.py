@@ -230,9 +230,11 @@ LIES = {
 #: Variants of others.
 VARIANTS = [
     "day first",
+    "zero dates",
     "null",
     "a second login is a page of HTML",
     "404 for an empty list",
+    "no list for an empty one",
     "an error with 200 for an empty list",
     "no Date at the login",
     "a total of half a record",
@@ -243,6 +245,7 @@ VARIANTS = [
     "deep offsets fail",
     "503 after the end",
     "another name",
+    "half of the answer",
     "an error",
     "empty lists as null",
     "lists as objects",

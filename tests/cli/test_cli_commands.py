@@ -183,6 +183,7 @@ def test_a_port_that_is_taken(carecloud, project):
     assert "--port" in refused.line
 
 
+@pytest.mark.thorough
 def test_a_closed_stderr_harms_nothing(tmp_path):
     """An export goes on if progress and summary cannot be written."""
     script = "import sys, os; os.close(2); from carecloud_async.cli import main; main()"
@@ -233,7 +234,7 @@ def test_a_terminal_that_cannot_redraw(monkeypatch):
     [
         ("typer", ["--version"], "cli"),
         ("rich", ["export", "customers", "-o", "-", "--sandbox", "3"], "cli"),
-        ("uvicorn", ["login", "--sandbox", "3"], "sandbox"),
+        *variants(("uvicorn", ["login", "--sandbox", "3"], "sandbox")),
     ],
 )
 def test_a_missing_extra_names_the_command_that_installs_it(missing, arguments, extra):

@@ -10,6 +10,7 @@ dlt = pytest.importorskip("dlt", reason="dlt is not installed")
 carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source
 
 
+@pytest.mark.thorough
 def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandbox, pipeline, night, tmp_path):
     """Two pipelines that share a folder keep their own states: neither removes or advances the other one."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
@@ -94,7 +95,7 @@ def test_a_list_under_two_names_has_two_states(sandbox, pipeline):
     assert ids(pipeline) == ids(pipeline, "others") == sorted(sandbox.customers.ids())
 
 
-@pytest.mark.parametrize("options", [{}, {"deletions": True}])
+@pytest.mark.parametrize("options", [{}, *variants({"deletions": True})])
 def test_another_table_gets_the_whole_list(sandbox, pipeline, options):
     """A resource that is led to another table by a hint knows nothing of that table, and loads everything."""
 
