@@ -118,7 +118,8 @@ class Limit:
         least = rate / 2 if calls.before < 0 and rate < inf else 0.0  # a second was not measured yet
         served = max(min(calls.per_second(), rate), least, SLOWEST)
         pause = FIRST_PAUSE if rate == inf else min(max(1 / rate, TICK), 1.0)
-        return evolve(self, served=served, refused=now + asked, asked=asked, pause=pause)
+        began = now if self.began == -inf else self.began
+        return evolve(self, served=served, began=began, refused=now + asked, asked=asked, pause=pause)
 
     def with_rest(self, seconds: float) -> Limit:
         """Return the limit after no call was made for some time, in which the rate does not grow."""
