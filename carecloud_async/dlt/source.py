@@ -14,14 +14,15 @@ deletions; deleted rows leave the table by dlt's `hard_delete` hint. The first s
 without `deletions`, reads everything and replaces the table. The state files are in `state_folder` or the
 pipeline's working folder, and are committed with dlt's own state.
 
-Each list is read to its end into a temporary file before its first row is handed to dlt: rows are exact, as those of an
-export are (`carecloud_async.export`), and no event loop is left open between them.
+Rows are handed to dlt as they are read, exact as those of an export (`carecloud_async.export`). A reading that may lack
+records, or fails, ends the run before dlt loads anything of it. Changes, with `deletions=True`, are read to their end into
+a temporary file before.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,12 +38,15 @@ from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.changes.file import CHANGE
 from carecloud_async._lists.changes.state_file import begin_generation
+from carecloud_async._lists.export.batches import BatchOptions
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async._lists.export.reading.since import has_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
+from carecloud_async._lists.export.reasons import InexactReason, inexact_error
+from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.export.source import ExportSource
-from carecloud_async._lists.listings.blocking import spool, spool_changes
+from carecloud_async._lists.listings.blocking import spool_changes, stream
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.dlt.settings import client_of_settings
@@ -165,20 +169,20 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
         fingerprints = {**source.fingerprints(), **_other_table()}
         known = state if not replaces and state.get("list") == fingerprints else {}
         since, timeless = known.get("changed_since"), TimelessRecords(known.get("timeless", ()))
-        with spool(
-            the_list.open,
+        reports: list[ExportReport] = []
+        options = BatchOptions(
             changed_since=since,
             timeless=timeless,
             expects_records=filled.get(name) == fingerprints,
             concurrency=the_list.concurrency,
-        ) as spooled:
-            report = spooled.report
-            if not report.exact:
-                _report_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
-            if not report.records and since is None:
-                yield dlt.mark.materialize_table_schema()
-            for batch in spooled.batches():
-                yield [_without_nulls(row) for row in batch.to_pylist()]
+        )
+        for batch in stream(the_list.open, options, check=reports.append):
+            yield [_without_nulls(row) for row in batch.to_pylist()]
+        (report,) = reports
+        if not report.exact:  # an error here ends the run, and dlt drops the rows that it has
+            _report_inexact(source.name, report.reasons, fails=replaces and not allow_inexact, replaces=replaces)
+        if not report.records and since is None:
+            yield dlt.mark.materialize_table_schema()
         has_records = report.records or (since if report.total is None else report.total)
         if report.exact or replaces or report.records:
             filled[name] = fingerprints if has_records else None
@@ -208,19 +212,19 @@ def _changes_resource(the_list: _List, *, full: bool, allow_inexact: bool, folde
         last, is_filled = generations.get(name), bool(filled.get(name) or state.get("list"))
         begins = is_full or last is None or state.get("compared") != fingerprints
         path, generation = begin_generation(_states(folder), name, last=last, is_empty=begins)
-        with _naming_full(), spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
-            report = spooled.report
+        with _naming_full(), spool_changes(the_list.open, path, concurrency=the_list.concurrency) as (report, batches):
             # What other runs loaded is not in a state that begins, which could not delete it. A new table is merged:
             # only then does dlt give it the columns that later merges need.
             replaces = is_full or (begins and report.exact and is_filled)
             has_records = report.total or report.created or report.updated or report.unchanged
             is_gone = replaces and not has_records and filled.get(name) == fingerprints
             if is_gone or not report.exact:
-                _report_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
+                reasons = report.reasons or (InexactReason.EMPTIED,)
+                _report_inexact(source.name, reasons, fails=replaces and not allow_inexact, replaces=replaces)
             if replaces:
                 hints = dlt.mark.make_hints(write_disposition="replace")
                 yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
-            for batch in spooled.batches():
+            for batch in batches:
                 yield [_changed_row(row) for row in batch.to_pylist()]
         generations[name] = generation
         state.update(compared=fingerprints if report.exact or not begins else None)
@@ -284,15 +288,11 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
 
 
-def _report_inexact(name: str, *, fails: bool, replaces: bool) -> None:
-    doubt = f"{name}: the reading is not exact, and records may be missing from it"
+def _report_inexact(name: str, reasons: Sequence[InexactReason], *, fails: bool, replaces: bool) -> None:
     if fails:
-        raise ExportError(
-            f"{doubt}. The table stays as it was: run again when the list is calmer, or pass allow_inexact=True"
-        )
-    dlt_log.warning(
-        f"{doubt}: {'the table is replaced nevertheless' if replaces else 'the next run repeats its changes'}"
-    )
+        raise inexact_error(name, reasons, accept="allow_inexact=True", kept="The table stays as it was")
+    then = "the table is replaced nevertheless" if replaces else "the next run repeats its changes"
+    dlt_log.warning(f"{name} was not read exactly: {'; '.join(one.seen for one in reasons)}: {then}")
 
 
 def _columns(source: ExportSource) -> Any:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anyio.from_thread import start_blocking_portal
 from attrs import frozen
 
-from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
+from carecloud_async._lists.export.batches import BatchOptions
 from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
 from carecloud_async._lists.export.reading.times import FIELD as LAST_CHANGE
+from carecloud_async._lists.export.reasons import inexact_error
 from carecloud_async._lists.export.report import ExportReport
-from carecloud_async._lists.listings.blocking import spool, stream
+from carecloud_async._lists.listings.blocking import stream
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
-from carecloud_async.errors import ExportError, ResponseError
-from carecloud_async.fixes import Fix
+from carecloud_async.errors import ResponseError
 from carecloud_async.spark.pyspark_api import StructType, to_arrow_schema  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.settings import ReadSettings
 
@@ -31,7 +31,6 @@ __all__ = ["ListReader", "Partition", "run"]
 T = TypeVar("T")
 
 _WHOLE = IdRange()
-_ACCEPT = "accept it with allow_inexact=true"
 
 
 @frozen(kw_only=True)
@@ -99,38 +98,22 @@ class ListReader:
             CareCloudError: the server cannot be read.
         """
         types = to_arrow_schema(self._schema, timezone="UTC")
-        batches = self._spool(partition) if partition.id_range.is_whole_list else self._stream(partition)
-        for batch in batches:
+        options = BatchOptions(
+            concurrency=self.settings.concurrency,
+            changed_since=partition.changed_since,
+            id_range=None if partition.id_range.is_whole_list else partition.id_range,
+            expects_records=partition.expects_records,
+        )
+        for batch in stream(self.open, options, check=self._check):
             if partition.before is not None:
                 batch = _changed_before(batch, datetime.fromisoformat(partition.before))
             if batch.num_rows:
                 yield batch.cast(types)
 
-    def _stream(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
-        options = BatchOptions(concurrency=self.settings.concurrency, id_range=partition.id_range)
-
-        @asynccontextmanager
-        async def open_batches() -> AsyncIterator[RecordBatches]:
-            async with self.open() as listing, RecordBatches(listing.export_source(), options) as batches:
-                yield batches
-
-        return stream(open_batches, check=self._check)
-
-    def _spool(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
-        with spool(
-            self.open,
-            changed_since=partition.changed_since,
-            expects_records=partition.expects_records,
-            concurrency=self.settings.concurrency,
-        ) as spooled:
-            self._check(spooled.report)
-            yield from spooled.batches()
-
     def _check(self, report: ExportReport) -> None:
         if not report.exact and not self.settings.allow_inexact:
             name = self.settings.operation.call.removesuffix(".list")
-            reason = report.reasons[0]
-            raise ExportError(f"{name} was not read exactly: {reason.seen}", fix=Fix(f"{reason.fix}, or {_ACCEPT}"))
+            raise inexact_error(name, report.reasons, accept="allow_inexact=true")
 
 
 def run(function: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -99,6 +99,20 @@ def test_a_failed_load_moves_no_mark(sandbox, pipeline, night):
     assert rows["customers"] == 1
 
 
+def test_a_run_that_fails_after_some_rows_loads_none_of_them(sandbox, pipeline, night):
+    """Rows are handed over while the list is read: if a later page fails, the table stays as it was."""
+    night("customers")
+    before = ids(pipeline)
+    sandbox.customers.delete(sandbox.customers.id_at(5))
+    sandbox.faults.add("GET /customers", status=403, after=2, times=99)
+    with pytest.raises(Exception, match="step=extract"):
+        night("customers", full=True, count=50)
+    assert ids(pipeline) == before
+    sandbox.faults.clear()
+    night("customers", full=True, count=50)
+    assert len(ids(pipeline)) == len(before) - 1
+
+
 def test_lists_without_changes_are_replaced(sandbox, pipeline, night):
     """Records that do not say when they changed are read whole each night, and the deleted go by themselves."""
     night("countries")

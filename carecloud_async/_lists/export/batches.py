@@ -37,6 +37,7 @@ from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderErro
 from carecloud_async._lists.export.reading.scan import make_report, scan
 from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
 from carecloud_async._lists.export.reading.since import parse_since, require_changes
+from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
@@ -60,6 +61,8 @@ class BatchOptions:
 
     Attributes:
         id_range: the range of ids to read instead of the whole list. Such a stream has no mark.
+        timeless: the records without a readable `last_change` that the last run handed out; gets those of this one.
+        expects_records: whether the list had records in the last run; an empty one is doubted then.
     """
 
     concurrency: int | Auto = AUTO
@@ -69,6 +72,8 @@ class BatchOptions:
     timestamps: Literal["utc", "project"] = "utc"
     on_progress: OnProgress | None = None
     id_range: IdRange | None = None
+    timeless: TimelessRecords | None = None
+    expects_records: bool = False
 
 
 class RecordBatches:
@@ -219,7 +224,8 @@ class RecordBatches:
                 on_progress=self._options.on_progress,
                 writer=writer,
                 seen=lambda: seen,
-                expects_records=sent > 0,
+                timeless=self._options.timeless,
+                expects_records=sent > 0 or self._options.expects_records,
                 restart=restart,
             )
         finally:

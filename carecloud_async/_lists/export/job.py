@@ -115,46 +115,31 @@ class WrittenExport:
                 self._remote.close()
 
 
-async def run(
-    source: ExportSource,
-    target: str | os.PathLike[str],
-    options: ExportOptions,
-    *,
-    timeless: TimelessRecords | None = None,
-    expects_records: bool = False,
-) -> ExportReport:
+async def run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
     """Export a list; see `Listing.export`.
 
     Args:
         source: the list.
         target: the destination.
         options: see `Listing.export`.
-        timeless: the records without a readable `last_change`, where the caller remembers them instead of a state file.
-        expects_records: whether the list is known to have had records; an empty one is doubted then.
 
     Raises:
         ExportError: the export cannot start or continue.
         CareCloudError: the server cannot be read.
     """
-    written = await write_export(source, target, options, timeless=timeless, expects_records=expects_records)
+    written = await write_export(source, target, options)
     await confirm(written)
     return written.report
 
 
-async def write_export(
-    source: ExportSource,
-    target: str | os.PathLike[str],
-    options: ExportOptions,
-    *,
-    timeless: TimelessRecords | None = None,
-    expects_records: bool = False,
-) -> WrittenExport:
+async def write_export(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> WrittenExport:
     """Export a list, for a caller that confirms it later; see `run`."""
     if source.offset:
         raise BadExportError("an export holds the whole list: leave offset out")
     destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
-        request = await _check(source, destination, options, timeless=timeless, expects_records=expects_records)
+        had_records = options.overwrite and await run_in_thread(destination.has_lines)
+        request = check_request(source, destination, options, expects_records=had_records)
         return WrittenExport((await _export(request)).report)
     remote = remote_state(options.state)
     if remote is None:
@@ -180,11 +165,10 @@ async def _export_since_state(
         shown = None if remote is None else remote.shown
         await run_in_thread(lambda: opened.append(open_state(state, fingerprints, shown=shown)))
         last = read_last(opened[0])
-        timeless = TimelessRecords(last.timeless)
         since = evolve(options, state=None, changed_since=last.changed_since)
-        request = await _check(
-            source, target, since, timeless=timeless, expects_records=last.has_records, moves_mark=True
-        )
+        had_records = last.has_records or (options.overwrite and await run_in_thread(target.has_lines))
+        timeless = TimelessRecords(last.timeless)
+        request = check_request(source, target, since, timeless=timeless, expects_records=had_records)
         ended = await run_in_thread(partial(_reported, request, last)) or await _export(request)
     except BaseException:
         for one in opened:
@@ -211,22 +195,6 @@ def _reported(request: ExportRequest, last: LastRun) -> _Ended | None:
     return None if found is None else _Ended(report=found.report, is_confirmed=True)
 
 
-async def _check(
-    source: ExportSource,
-    target: Target,
-    options: ExportOptions,
-    *,
-    timeless: TimelessRecords | None,
-    expects_records: bool,
-    moves_mark: bool = False,
-) -> ExportRequest:
-    if options.overwrite and not expects_records:
-        expects_records = await run_in_thread(target.has_lines)
-    return check_request(
-        source, target, options, timeless=timeless, expects_records=expects_records, moves_mark=moves_mark
-    )
-
-
 async def _export(request: ExportRequest) -> _Ended:
     target = request.target
     try:
@@ -234,7 +202,7 @@ async def _export(request: ExportRequest) -> _Ended:
             ended = await export_to_file(request)
             return _Ended(report=ended.report, timeless=ended.timeless)
         report = await export_to_stream(request)
-        return _Ended(report=report, timeless=() if request.timeless is None else request.timeless.found)
+        return _Ended(report=report, timeless=request.found_timeless)
     except OSError as error:
         if error.errno is None:  # not the system's: a user's own, or a timeout of the SDK
             raise

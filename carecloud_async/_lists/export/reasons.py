@@ -1,14 +1,15 @@
-"""`InexactReason`: why a reading may lack records."""
+"""`InexactReason`: why a reading may lack records, and the error of one that was not accepted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
+from carecloud_async.errors import ExportError
 from carecloud_async.fixes import Fix
 
-__all__ = ["InexactReason"]
+__all__ = ["InexactReason", "inexact_error"]
 
 
 class InexactReason(StrEnum):
@@ -62,3 +63,19 @@ _TEXTS: Final[Mapping[InexactReason, tuple[str, Fix]]] = {
         Fix("check the filters and the rights of this user; if the records were really deleted, pass {allow_shrink}"),
     ),
 }
+
+
+def inexact_error(name: str, reasons: Sequence[InexactReason], *, accept: str, kept: str = "") -> ExportError:
+    """Make the error of a reading that may lack records.
+
+    Args:
+        name: the list.
+        reasons: why.
+        accept: the setting that accepts it.
+        kept: a sentence on what stays as it was.
+    """
+    seen = "; ".join(one.seen for one in reasons)
+    return ExportError(
+        f"{name} was not read exactly: {seen}{kept and f'. {kept}'}",
+        fix=Fix(f"{reasons[0].fix}, or accept it with {accept}"),
+    )

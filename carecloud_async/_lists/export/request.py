@@ -114,9 +114,8 @@ class ExportRequest:
         fields: the wanted fields; empty for all.
         since: the time that changes are wanted from; `None` for everything.
         callback: the user's function for progress; also among the options.
-        timeless: the records without a readable `last_change`, where a state keeps them.
+        timeless: the records without a readable `last_change`, if a state keeps them.
         expects_records: whether the list is known to have had records.
-        moves_mark: whether a state's mark moves after the export: until then its end is kept.
     """
 
     source: ExportSource
@@ -127,7 +126,16 @@ class ExportRequest:
     callback: ProgressCallback | None
     timeless: TimelessRecords | None = None
     expects_records: bool = False
-    moves_mark: bool = False
+
+    @property
+    def moves_mark(self) -> bool:
+        """Whether a state's mark moves after the export: until then its end is kept."""
+        return self.timeless is not None
+
+    @property
+    def found_timeless(self) -> Sequence[str]:
+        """The records without a readable `last_change`, for the next run."""
+        return () if self.timeless is None else self.timeless.found
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -167,7 +175,6 @@ def check_request(
     *,
     timeless: TimelessRecords | None = None,
     expects_records: bool = False,
-    moves_mark: bool = False,
 ) -> ExportRequest:
     """Check what a user asked for.
 
@@ -177,7 +184,6 @@ def check_request(
         options: what the user gave.
         timeless: see `ExportRequest`.
         expects_records: see `ExportRequest`.
-        moves_mark: see `ExportRequest`.
 
     Raises:
         BadExportError: an option cannot work with this list or target.
@@ -202,5 +208,4 @@ def check_request(
         callback=callback,
         timeless=timeless,
         expects_records=expects_records,
-        moves_mark=moves_mark,
     )

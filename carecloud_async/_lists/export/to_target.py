@@ -167,16 +167,15 @@ class _FileExport:
 
     def _publish(self, file: Path, report: ExportReport) -> Ended:
         """Give the finished file the target's name, and clear the workspace."""
-        options, moves_mark = self.request.options, self.request.moves_mark
-        timeless = self.request.timeless if moves_mark else None
+        options = self.request.options
         ended = self.workspace.publish(
             file,
             report,
             overwrite=options.overwrite,
             mode=options.mode,
-            timeless=() if timeless is None else timeless.found,
+            timeless=self.request.found_timeless,
         )
-        self.workspace.finish(ended, resume=options.resume, keep=moves_mark)
+        self.workspace.finish(ended, resume=options.resume, keep=self.request.moves_mark)
         return ended
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._lists.export.batches import BatchOptions, RecordBatches
+from carecloud_async._lists.export.reasons import inexact_error
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.blocking import stream
 from carecloud_async.errors import ExportError
-from carecloud_async.fixes import Fix
 
 if TYPE_CHECKING:
     import pyarrow
@@ -74,18 +74,15 @@ class ArrowStream:
 
     def _batches(self) -> Iterator[pyarrow.RecordBatch]:
         try:
-            yield from stream(self._open, check=self._check)
+            yield from stream(self._open, self._options, check=self._check)
         except Exception as error:
             self._error = error
             raise
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[RecordBatches]:
-        async with (
-            self._reopened() as caller,
-            RecordBatches(self._listing._calling(caller).export_source(), self._options) as batches,
-        ):
-            yield batches
+    async def _open(self) -> AsyncIterator[Listing[Any]]:
+        async with self._reopened() as caller:
+            yield self._listing._calling(caller)
 
     def _reopened(self) -> AbstractAsyncContextManager[Caller]:
         """Return a client of its own for another event loop; refuses one that would harm the listing's."""
@@ -95,9 +92,5 @@ class ArrowStream:
 
     def _check(self, report: ExportReport) -> None:
         if not report.exact and not self._allow_inexact:
-            reason = report.reasons[0]
-            raise ExportError(
-                f"the reading is not exact, because {reason.seen}",
-                fix=Fix(f"{reason.fix}, or accept it with allow_inexact=True"),
-            )
+            raise inexact_error(self._listing.export_source().name, report.reasons, accept="allow_inexact=True")
         self._report = report
