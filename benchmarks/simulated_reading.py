@@ -17,9 +17,8 @@ from carecloud_async._lists.export.reading.scan import scan
 from carecloud_async._lists.export.reading.seen import Rows, Seen, TemporarySeen
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
-from carecloud_async._lists.paging.auto import Auto
 from carecloud_async._lists.paging.iterators import AnyPage
-from carecloud_async._lists.paging.page_plan import Fetched, PagePlan
+from carecloud_async._lists.paging.page_plan import Auto, Fetched, PagePlan
 from carecloud_async._lists.paging.prefetch import Prefetch
 from carecloud_async.resources import OPERATIONS
 

@@ -10,7 +10,7 @@ import anyio
 import typer
 
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.selection import read_fields
+from carecloud_async._lists.export.formats.schema import read_fields
 from carecloud_async._lists.export.job import WrittenExport, write_export
 from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.cli.connect import Connection, require_token

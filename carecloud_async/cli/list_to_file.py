@@ -13,7 +13,7 @@ from carecloud_async._calls.call.operation import Operation
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async._lists.paging.auto import AUTO, Auto
+from carecloud_async._lists.paging.page_plan import AUTO, Auto
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.output import FileOptions, Output

@@ -10,7 +10,7 @@ import anyio
 import typer
 
 from carecloud_async._lists.export.formats.jsonl import join_lines
-from carecloud_async._lists.export.formats.selection import Selection, read_fields
+from carecloud_async._lists.export.formats.schema import Selection, read_fields
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put, say
 from carecloud_async.cli.failures import MissingRecordError

@@ -15,8 +15,8 @@ without `deletions`, reads everything and replaces the table. The state files ar
 pipeline's working folder, and are committed with dlt's own state.
 
 Rows are handed to dlt as they are read, exact as those of an export (`carecloud_async.export`). A reading that may lack
-records, or fails, ends the run before dlt loads anything of it. Changes, with `deletions=True`, are read to their end into
-a temporary file before.
+records, or fails, ends the run before dlt loads anything of it. With `deletions=True` the changes are read to their end
+into a temporary file before.
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.spark.settings import problem_of_workers, read_options
 
 if TYPE_CHECKING:
@@ -67,7 +68,12 @@ _log = logging.getLogger("carecloud_async.spark")
 
 def __getattr__(name: str) -> Any:
     if name == "CareCloudDataSource":  # what reads its options works without Spark
-        from carecloud_async.spark.source import CareCloudDataSource
+        try:
+            from carecloud_async.spark.source import CareCloudDataSource
+        except ImportError as error:
+            raise ConfigurationError(
+                "carecloud_async.spark needs PySpark 4, which is not installed: pip install 'carecloud-async[spark]'"
+            ) from error
 
         problem = problem_of_workers(os.environ, sys.executable)
         if problem is not None:  # a cluster may set it in another way

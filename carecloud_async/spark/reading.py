@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 from attrs import frozen
+from pyspark.sql.pandas.types import to_arrow_schema  # pyright: ignore[reportMissingImports]
+from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports]
 
 from carecloud_async._lists.export.batches import BatchOptions
 from carecloud_async._lists.export.reading.ranges import IdRange, find_ranges
@@ -20,7 +22,6 @@ from carecloud_async._lists.listings.blocking import stream
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ResponseError
-from carecloud_async.spark.pyspark_api import StructType, to_arrow_schema  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.settings import ReadSettings
 
 if TYPE_CHECKING:

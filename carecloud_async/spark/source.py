@@ -8,6 +8,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql.datasource import (  # pyright: ignore[reportMissingImports]
+    DataSource,
+    DataSourceReader,
+    DataSourceStreamReader,
+    InputPartition,
+)
+from pyspark.sql.pandas.types import from_arrow_schema  # pyright: ignore[reportMissingImports]
+from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports]
+
 from carecloud_async._base.runs import IDENTITY, why_foreign
 from carecloud_async._lists.export.formats.arrow import arrow_type
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
@@ -20,14 +29,6 @@ from carecloud_async._lists.export.source import ExportSource
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import Fix
-from carecloud_async.spark.pyspark_api import (
-    DataSource,  # pyright: ignore[reportAttributeAccessIssue]
-    DataSourceReader,  # pyright: ignore[reportAttributeAccessIssue]
-    DataSourceStreamReader,  # pyright: ignore[reportAttributeAccessIssue]
-    InputPartition,  # pyright: ignore[reportAttributeAccessIssue]
-    StructType,  # pyright: ignore[reportAttributeAccessIssue]
-    from_arrow_schema,  # pyright: ignore[reportAttributeAccessIssue]
-)
 from carecloud_async.spark.reading import ListReader, Partition, run
 from carecloud_async.spark.settings import ReadSettings, connect
 

@@ -32,7 +32,7 @@ from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
 from carecloud_async._lists.export.storage.writer import Writer
-from carecloud_async._lists.paging.auto import require_int_or_auto
+from carecloud_async._lists.paging.page_plan import require_int_or_auto
 from carecloud_async.errors import ExportError
 
 __all__ = ["Changes", "has_unfinished", "open_state"]

@@ -30,8 +30,7 @@ from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_r
 from carecloud_async._lists.export.errors import BadExportError, CannotStartOverError, nesting_errors
 from carecloud_async._lists.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.schema import SchemaBuilder
-from carecloud_async._lists.export.formats.selection import field_names, read_fields
+from carecloud_async._lists.export.formats.schema import SchemaBuilder, field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import Layout
 from carecloud_async._lists.export.reading.ranges import IdRange, NotInOrderError, RangeScan
 from carecloud_async._lists.export.reading.scan import make_report, scan
@@ -41,7 +40,7 @@ from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import Counts, ExportReport, OnProgress
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
-from carecloud_async._lists.paging.auto import AUTO, Auto, require_int_or_auto
+from carecloud_async._lists.paging.page_plan import AUTO, Auto, require_int_or_auto
 from carecloud_async.errors import ExportError
 
 if TYPE_CHECKING:

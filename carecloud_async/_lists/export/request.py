@@ -16,14 +16,14 @@ from carecloud_async._base.runtime.durable_files import PRIVATE
 from carecloud_async._lists.export.errors import BadExportError
 from carecloud_async._lists.export.formats.jsonl import line_encoder
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
-from carecloud_async._lists.export.formats.selection import Selection, field_names, read_fields
+from carecloud_async._lists.export.formats.schema import Selection, field_names, read_fields
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
 from carecloud_async._lists.export.reading.times import TimelessRecords
 from carecloud_async._lists.export.report import OnProgress, ProgressCallback
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.target import Target
-from carecloud_async._lists.paging.auto import AUTO, Auto, problem_of
+from carecloud_async._lists.paging.page_plan import AUTO, Auto, problem_of
 
 __all__ = ["ExportOptions", "ExportRequest", "check_request"]
 

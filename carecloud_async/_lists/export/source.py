@@ -16,9 +16,8 @@ from carecloud_async._base.runs import IDENTITY
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import Answer, Operation
-from carecloud_async._lists.paging.auto import Auto, fixed_count
 from carecloud_async._lists.paging.fetching import PageFetcher
-from carecloud_async._lists.paging.page_plan import PagePlan
+from carecloud_async._lists.paging.page_plan import Auto, PagePlan, fixed_count
 
 __all__ = ["ExportSource"]
 

@@ -17,9 +17,9 @@ from carecloud_async._base.runtime.validators import require_int
 from carecloud_async._calls.call.call_errors import invalid_response
 from carecloud_async._lists.listings.filter_parts import FilterParts
 from carecloud_async._lists.listings.misuse import NotAList, needs_limit
-from carecloud_async._lists.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 from carecloud_async._lists.paging.fetching import PageFetcher
 from carecloud_async._lists.paging.iterators import AnyPage, ClosableIterator, Pages, PartedPages, Records
+from carecloud_async._lists.paging.page_plan import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.caller import Caller

@@ -12,23 +12,37 @@ that arrived whole.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Generic, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from carecloud_async._lists.paging.auto import AUTO, DEFAULT_COUNT, Auto
+from carecloud_async._base.runtime.validators import quoted
+from carecloud_async._calls.call.filters import Kind, check_filters
 from carecloud_async.errors import (
     ApiError,
     BadRequestError,
     CareCloudError,
+    ConfigurationError,
     RateLimitError,
     ResponseError,
     ServerError,
     TransportError,
 )
 
-__all__ = ["FIRST", "LARGEST", "PAGE_BYTES", "TOO_LONG", "Fetched", "PagePlan", "Send"]
+__all__ = [
+    "AUTO",
+    "DEFAULT_COUNT",
+    "Auto",
+    "Fetched",
+    "PagePlan",
+    "Send",
+    "check_count",
+    "fixed_count",
+    "problem_of",
+    "require_int_or_auto",
+]
+
 
 P = TypeVar("P")
 
@@ -204,3 +218,47 @@ def _may_be_too_large(error: CareCloudError) -> bool:
     if isinstance(error, ApiError):
         return isinstance(error, ServerError) or error.status == 413
     return isinstance(error, TransportError | ResponseError)
+
+
+Auto: TypeAlias = Literal["auto"]
+
+AUTO: Final[Auto] = "auto"
+
+#: The records of a page if nothing is measured; the API's own default.
+DEFAULT_COUNT = 100
+
+
+def problem_of(name: str, value: Any) -> str | None:
+    """Return what is wrong with a value that must be `"auto"` or a whole number from 1 up; `None` if nothing is."""
+    if isinstance(value, str) and value == AUTO:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return None
+    return f'{name} must be a whole number from 1 up, not {quoted(value)}; or "auto", which finds what is fastest'
+
+
+def require_int_or_auto(name: str, value: Any) -> None:
+    """Raise unless `value` is `"auto"` or a whole number from 1 up.
+
+    Raises:
+        ConfigurationError: naming the setting.
+    """
+    problem = problem_of(name, value)
+    if problem is not None:
+        raise ConfigurationError(problem)
+
+
+def check_count(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Check the query of a list as `check_filters` does, where `count` may be `"auto"` too.
+
+    Raises:
+        ConfigurationError: see `check_filters`.
+    """
+    if "count" in params:
+        require_int_or_auto("count", params["count"])
+    return check_filters({name: kind for name, kind in kinds.items() if name != "count"}, params)
+
+
+def fixed_count(count: int | Auto) -> int:
+    """Return the page size for a reading that measures nothing."""
+    return DEFAULT_COUNT if count == AUTO else count

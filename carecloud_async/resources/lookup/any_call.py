@@ -13,7 +13,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.filters import check_filters
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._lists.listings.listing import Listing, listing
-from carecloud_async._lists.paging.auto import AUTO, Auto, check_count
+from carecloud_async._lists.paging.page_plan import AUTO, Auto, check_count
 from carecloud_async.errors import ConfigurationError
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import msgspec
 from carecloud_async._base.codec.json_text import load_spelled
 from carecloud_async._lists.export.errors import nesting_errors
 from carecloud_async._lists.export.formats.compression import frame_maker
-from carecloud_async._lists.export.formats.selection import Selection
+from carecloud_async._lists.export.formats.schema import Selection
 from carecloud_async._lists.export.formats.sinks import pieces
 
 __all__ = ["join_lines", "line_encoder"]

@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from carecloud_async._lists.export.errors import BadExportError
-from carecloud_async._lists.export.formats.selection import Selection
+from carecloud_async._lists.export.formats.schema import Selection
 
 __all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory", "pieces"]
 

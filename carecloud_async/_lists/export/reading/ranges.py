@@ -27,7 +27,7 @@ from carecloud_async._lists.export.reading.sweep import Sweep
 from carecloud_async._lists.export.reasons import InexactReason
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import SweepState
-from carecloud_async._lists.paging.auto import Auto
+from carecloud_async._lists.paging.page_plan import Auto
 
 __all__ = ["IdRange", "NotInOrderError", "RangeScan", "find_ranges"]
 

@@ -20,7 +20,7 @@ from carecloud_async._lists.export.report import Counts, ExportReport, OnProgres
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint, SweepState
 from carecloud_async._lists.export.storage.writer import RecordWriter
-from carecloud_async._lists.paging.auto import Auto
+from carecloud_async._lists.paging.page_plan import Auto
 from carecloud_async.errors import BadRequestError
 
 __all__ = ["MOST_SWEEPS", "SWEEPS", "id_sort", "make_report", "scan"]

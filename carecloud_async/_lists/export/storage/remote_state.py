@@ -35,8 +35,14 @@ from typing import Any, Final
 from carecloud_async._base.runs import Database
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._lists.export.errors import missing_extra
-from carecloud_async._lists.export.storage.put_whole import put_whole, unfinished
-from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
+from carecloud_async._lists.export.storage.urls import (
+    find_secrets,
+    is_url,
+    mask_url,
+    put_whole,
+    storage_errors,
+    unfinished,
+)
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE
 

@@ -14,8 +14,14 @@ from carecloud_async._base.runtime.durable_files import is_same_file
 from carecloud_async._base.runtime.user_folders import cache_folder
 from carecloud_async._lists.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async._lists.export.formats.registry import Format, format_of
-from carecloud_async._lists.export.storage.put_whole import put_whole
-from carecloud_async._lists.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
+from carecloud_async._lists.export.storage.urls import (
+    find_secrets,
+    is_url,
+    mask_passwords,
+    mask_url,
+    put_whole,
+    storage_errors,
+)
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import unquote
 
 from carecloud_async.errors import ExportError
 
-__all__ = ["find_secrets", "is_url", "mask_passwords", "mask_url", "storage_errors"]
+__all__ = ["find_secrets", "is_url", "mask_passwords", "mask_url", "put_whole", "storage_errors", "unfinished"]
+
 
 _MASK = "***"
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(::|://)")
@@ -95,3 +98,40 @@ def _tells(error: BaseException | None, secrets: frozenset[str]) -> bool:
             return True
         waiting += [one.__cause__, one.__context__]
     return False
+
+
+#: Storage services where an object appears only when it is complete; elsewhere it is renamed.
+_OBJECT_STORES: Final = frozenset(
+    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "obs", "r2", "tos", "hf"}
+)
+
+
+def put_whole(storage: Any, file: Path, key: str) -> None:
+    """Store a file. Blocks.
+
+    Args:
+        storage: the file system of fsspec.
+        file: a finished file.
+        key: the path of the object.
+
+    Raises:
+        Exception: whatever the library of the storage raises.
+    """
+    protocols = {storage.protocol} if isinstance(storage.protocol, str) else set(storage.protocol)
+    if protocols & _OBJECT_STORES:
+        storage.put_file(str(file), key)
+        return
+    storage.put_file(str(file), unfinished(key))
+    try:
+        storage.mv(unfinished(key), key)
+    except Exception:
+        storage.invalidate_cache()
+        if not (storage.exists(unfinished(key)) and storage.exists(key)):
+            raise
+        storage.rm_file(key)  # some services rename nothing to a name that is taken
+        storage.mv(unfinished(key), key)
+
+
+def unfinished(key: str) -> str:
+    """Return the path where an object is prepared that is renamed."""
+    return f"{key}.partial"
