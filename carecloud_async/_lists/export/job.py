@@ -43,20 +43,6 @@ _KIND: Final = RunKind(
 _LAST = "last"
 
 
-@frozen(kw_only=True)
-class _Ended:
-    """The end of an export: its report, and what the state must know.
-
-    Attributes:
-        timeless: see `LastRun`.
-        is_confirmed: whether the mark has moved already.
-    """
-
-    report: ExportReport
-    timeless: Sequence[str] = ()
-    is_confirmed: bool = False
-
-
 class WrittenExport:
     """A finished export. Until it is confirmed, the state file keeps the mark of the run before.
 
@@ -140,7 +126,8 @@ async def write_export(source: ExportSource, target: str | os.PathLike[str], opt
     if options.state is None:
         had_records = options.overwrite and await run_in_thread(destination.has_lines)
         request = check_request(source, destination, options, expects_records=had_records)
-        return WrittenExport((await _export(request)).report)
+        report, _ = await _export(request)
+        return WrittenExport(report)
     remote = remote_state(options.state)
     if remote is None:
         return await _export_since_state(source, destination, options, local_state(options.state))
@@ -169,40 +156,42 @@ async def _export_since_state(
         had_records = last.has_records or (options.overwrite and await run_in_thread(target.has_lines))
         timeless = TimelessRecords(last.timeless)
         request = check_request(source, target, since, timeless=timeless, expects_records=had_records)
-        ended = await run_in_thread(partial(_reported, request, last)) or await _export(request)
+        done = await run_in_thread(partial(_find_done, request, last))
+        if done is not None:
+            return WrittenExport(done, opened[0], remote=remote)
+        report, found_timeless = await _export(request)
     except BaseException:
         for one in opened:
             await run_in_thread_regardless(one.close)
         raise
-    report, following = ended.report, None
-    mark = report.next_changed_since
-    if report.exact and mark is not None and not ended.is_confirmed:
+    following, mark = None, report.next_changed_since
+    if report.exact and mark is not None:
         has_records = bool(report.total if report.total is not None else report.records or last.has_records)
         following = LastRun(
-            changed_since=mark, timeless=ended.timeless, has_records=has_records, began_from=last.changed_since
+            changed_since=mark, timeless=found_timeless, has_records=has_records, began_from=last.changed_since
         )
     kept = None if options.resume or target.direct else Workspace(target)
     return WrittenExport(report, opened[0], following, remote, kept)
 
 
-def _reported(request: ExportRequest, last: LastRun) -> _Ended | None:
-    """Return the end of the last run if this call repeats it with `resume=True`: it was killed after the mark moved."""
+def _find_done(request: ExportRequest, last: LastRun) -> ExportReport | None:
+    """Return the report of the last run if this call repeats it: it was killed after the mark had moved."""
     options = request.options
     if not options.resume or options.overwrite or last.changed_since is None or not request.target.exists():
         return None
     before = evolve(options, changed_since=last.began_from)
     found = find_end(check_request(request.source, request.target, before))
-    return None if found is None else _Ended(report=found.report, is_confirmed=True)
+    return None if found is None else found.report
 
 
-async def _export(request: ExportRequest) -> _Ended:
+async def _export(request: ExportRequest) -> tuple[ExportReport, Sequence[str]]:
+    """Export; return the report, and the records without a readable `last_change`, for the next run."""
     target = request.target
     try:
         if not target.direct:
             ended = await export_to_file(request)
-            return _Ended(report=ended.report, timeless=ended.timeless)
-        report = await export_to_stream(request)
-        return _Ended(report=report, timeless=request.found_timeless)
+            return ended.report, ended.timeless
+        return await export_to_stream(request), request.found_timeless
     except OSError as error:
         if error.errno is None:  # not the system's: a user's own, or a timeout of the SDK
             raise
