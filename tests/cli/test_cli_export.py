@@ -11,6 +11,7 @@ from datetime import datetime
 import pytest
 from attrs import evolve
 from cli_process import wait_until
+from lying import lie
 
 from carecloud_async import fixes
 from carecloud_async.cli.failures import explain
@@ -49,7 +50,7 @@ def test_a_project_from_the_environment(carecloud, project, tmp_path):
 
 def test_an_export_that_is_not_exact_says_why_and_fails(carecloud, project, tmp_path):
     """The file is there, standard error has the reason and what helps, the report has both, and the exit code is 1."""
-    project.lie(total_items=300)
+    lie(project, total_items=300)
     done = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--report", tmp_path / "r.json")
     assert (done.code, len((tmp_path / "c.jsonl").read_bytes().splitlines())) == (1, 250)
     assert "not exact, because fewer records were shown than the server counts: run it again" in done.line
