@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.simulate.actor import Violations
 from benchmarks.simulate.kinds import OUT_OF_RANGE, Finished, Row
 from benchmarks.simulate.server import FAILS
-from benchmarks.simulate.world import Json, Version, World, at_path
+from benchmarks.simulate.world import Json, Version, World, at_path, normal
 
 __all__ = ["check_finished", "check_kept", "check_made_once", "gave_up", "may_be_unknown"]
 
@@ -179,7 +179,10 @@ def _with_key(run: Finished, row: Row, world: World) -> list[str]:
     return [
         record_id
         for record_id, versions in world.history[run.kind.family].items()
-        if any(one.values is not None and at_path(one.values, path) == run.kind.key_of(row) for one in versions)
+        if any(
+            one.values is not None and normal(at_path(one.values, path)) == normal(run.kind.key_of(row))
+            for one in versions
+        )
     ]
 
 
@@ -190,7 +193,7 @@ def _had_values(run: Finished, row: Row, record_id: str, world: World) -> bool:
         if version.values is None or end < run.began or version.at > run.ended:
             continue
         if all(
-            at_path(version.values, path) == row[column]
+            normal(at_path(version.values, path)) == normal(row[column])
             for column, path in run.kind.columns.items()
             if row.get(column) and column != run.kind.match
         ):
