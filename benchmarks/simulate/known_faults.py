@@ -327,8 +327,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="the mark of an export moves before its end is reported",
         theme="exports since",
         file="_lists/export/job.py",
-        right="    mark = report.next_changed_since\n",
-        wrong="    mark = report.next_changed_since\n"
+        right="    following, mark = None, report.next_changed_since\n",
+        wrong="    following, mark = None, report.next_changed_since\n"
         "    if report.exact and mark is not None and not report.finished_before:\n"
         "        await run_in_thread(lambda: write_last(opened[0], LastRun(changed_since=mark, has_records=True)))\n",
     ),
