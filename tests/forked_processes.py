@@ -1,4 +1,7 @@
-"""Processes of tests that have the package imported when they begin, which takes others half a second each."""
+"""Processes of tests that have the package imported when they begin, which takes others half a second each.
+
+`--durations` does not count their time: another process waits for them.
+"""
 
 import functools
 import multiprocessing
