@@ -62,6 +62,13 @@ class _Reader(Actor):
             if one.at >= since and one.path == self.path and is_own:
                 yield one
 
+    def is_exact_when_calm(self, report: Any) -> bool:
+        """Return whether a reading is exact, which it must be when nothing goes wrong and the list has records."""
+        if not report.exact and self.internet.calm and self.internet.world.records[self.family]:
+            reasons = ", ".join(report.reasons)
+            self.violations.add(f"{self.name}: a calm list was not read exactly: {reasons}", self.family)
+        return bool(report.exact)
+
     def was_misled_twice(self, since: float) -> bool:
         """Return whether two readings began with an answer that lacked records: only then a deletion may be wrong."""
         misled = (
@@ -114,7 +121,7 @@ class Night(_Reader):
         report = await self._one()
         if report is not None and report.finished_before:  # what a killed run had read before the last changes
             report = await self._one()
-        if report is None or not report.exact:
+        if report is None or not self.is_exact_when_calm(report):
             return
         records = self.internet.world.records[self.family]
         for record_id in sorted({*self.mirror, *records}):
@@ -237,6 +244,13 @@ class Export(_Reader):
             self._check(target, report, began)
             await self.pause()
 
+    async def end_calmly(self) -> None:
+        """Export once more, when nothing goes wrong."""
+        began, target = self.machine.loop.now, self.folder / f"calm.{self.suffix}"
+        report = await self.until_done(lambda process: self._export(process, target), what="a calm export")
+        if report is not None and self.is_exact_when_calm(report):
+            self._check(target, report, began)
+
     async def _export(self, process: Process, target: Path) -> Any:
         if not any(one.stat().st_size for one in self.folder.glob(f".{target.name}*/records*")):
             self._began_anew = self.machine.loop.now
@@ -346,7 +360,7 @@ class StateExport(_Reader):
         report = await self._one()
         if report is not None and report.finished_before:
             report = await self._one()
-        if report is None or not self.was_exact:
+        if report is None or not self.is_exact_when_calm(report) or not self.was_exact:
             return
         for record_id in sorted(self.internet.world.records[self.family]):
             if str(self.shown(record_id)["last_change"]).startswith("0000"):

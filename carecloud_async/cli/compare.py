@@ -12,7 +12,7 @@ import typer
 from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
-from carecloud_async.cli.failures import FAILED
+from carecloud_async.cli.failures import FAILED, inexact
 from carecloud_async.cli.import_rows import columns_of
 from carecloud_async.cli.parameters import (
     ColumnFields,
@@ -124,7 +124,7 @@ def describe(resource: str, report: CompareReport) -> str:
     requests = counted(report.requests, "request", "requests")
     words = [f"{rows} and {records} of {resource}: {', '.join(found) or 'none'} ({report.seconds:.1f} s, {requests})"]
     if not report.exact:
-        words.append("the list kept changing: records that seem to be missing may be there, compare again")
+        words.append(f"records that seem to be missing may be there: {inexact(report.reasons)}")
     if not report.all_same:
         words.append(f"see {report.results}" if report.results else "--results FILE names the rows and records")
     if report.not_compared:

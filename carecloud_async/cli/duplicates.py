@@ -9,7 +9,7 @@ import typer
 
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
-from carecloud_async.cli.failures import FAILED
+from carecloud_async.cli.failures import FAILED, inexact
 from carecloud_async.cli.parameters import Filters, Of, Rate, Report, Resource, expands_options
 from carecloud_async.cli.progress import counted
 from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
@@ -81,5 +81,5 @@ def describe(resource: str, report: DuplicatesReport) -> str:
         values = counted(report.crowded, "value", "values")
         words.append(f"{values} of too many records joined nothing (--most-shared)")
     if not report.exact:
-        words.append("the list kept changing: records may be missing, run it again")
+        words.append(inexact(report.reasons))
     return "; ".join(words)

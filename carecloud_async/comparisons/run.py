@@ -113,7 +113,7 @@ def _report(
         rows=rows,
         records=read.records,
         **{verdict.value: number for verdict, number in counts.items()},
-        exact=read.exact,
+        reasons=read.reasons,
         requests=read.requests,
         seconds=seconds,
         results=None if results is None else str(results),

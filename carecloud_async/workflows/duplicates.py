@@ -27,6 +27,7 @@ from carecloud_async.bulk.sources.source import Dialect
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.comparisons.temporary import read_list
 from carecloud_async.errors import ConfigurationError, NotFoundError, ResponseError
+from carecloud_async.export import InexactReason
 from carecloud_async.models.enums import RecordState
 from carecloud_async.models.ids import same_id
 from carecloud_async.models.loyalty import Credit, Point
@@ -59,7 +60,7 @@ class DuplicatesReport:
         groups: groups of records that share a value.
         duplicates: records in these groups.
         crowded: values that more records share than `most_shared`; they join nothing.
-        exact: whether the list was read exactly; otherwise a record may be missing, or be there no more.
+        reasons: why the list may not have been read exactly; then a record may be missing, or be there no more.
         requests: requests made.
         seconds: duration.
         file: the file of the groups.
@@ -69,10 +70,15 @@ class DuplicatesReport:
     groups: int
     duplicates: int
     crowded: int
-    exact: bool
+    reasons: Sequence[InexactReason]
     requests: int
     seconds: float
     file: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether the list was read exactly: there are no `reasons` against it."""
+        return not self.reasons
 
 
 async def find_duplicates(
@@ -147,7 +153,7 @@ async def find_duplicates(
         groups=found,
         duplicates=duplicates,
         crowded=crowded,
-        exact=read.exact,
+        reasons=read.reasons,
         requests=read.requests + requests,
         seconds=clock.monotonic() - began,
         file=str(target),

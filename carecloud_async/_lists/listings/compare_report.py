@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
 from attrs import field, frozen
+
+from carecloud_async._lists.export.reasons import InexactReason
 
 __all__ = ["CompareOptions", "CompareReport", "Verdict"]
 
@@ -57,7 +59,7 @@ class CompareReport:
         missing_here: records whose key no row has; 0 with `only_file`, which passes them over.
         twice: rows whose key several rows or several records have.
         unreadable: rows that cannot be read or have no key.
-        exact: whether the list was read exactly; otherwise records that seem to be missing may be there.
+        reasons: why the list may not have been read exactly; then records that seem to be missing may be there.
         requests: requests made.
         seconds: duration.
         results: the file with a line for each row and each missing record, if one was asked for.
@@ -73,11 +75,16 @@ class CompareReport:
     missing_here: int = 0
     twice: int = 0
     unreadable: int = 0
-    exact: bool
+    reasons: Sequence[InexactReason]
     requests: int = 0
     seconds: float = 0.0
     results: str | None = None
     not_compared: Mapping[str, str] = field(factory=dict)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the list was read exactly: there are no `reasons` against it."""
+        return not self.reasons
 
     @property
     def all_same(self) -> bool:

@@ -74,6 +74,11 @@ class Totals:
         return min(one for one in (self.largest, self.first, self._confirmed) if one is not None)
 
     @property
+    def has_shrunk(self) -> bool:
+        """Whether records were deleted: the last five totals are smaller than an earlier one."""
+        return self._confirmed is not None and self._confirmed < (self.largest or 0)
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether the last total is not the one that is believed: too few answers gave it."""
         return not self.is_contradicted and self.last != (self.largest if self._confirmed is None else self._confirmed)

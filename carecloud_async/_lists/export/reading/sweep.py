@@ -135,7 +135,8 @@ class Sweep:
             return self._problem
         if self.nulls:
             return InexactReason.NULL_ENTRIES
-        if self._left_out or (self._appeared and not self._shrunk):  # deletions explain it: as many were created
+        has_deletions = self._shrunk or self.totals.has_shrunk  # which explain it: as many records were created
+        if self._left_out or (self._appeared and not has_deletions):
             return InexactReason.KEPT_CHANGING
         return None
 
