@@ -315,6 +315,9 @@ class Export(_Reader):
                 continue
             # A run that begins again does not know what a killed one was shown.
             process, since = (None, self._began_anew) if report.resumed else (f"{self.name}.{self.attempts}", began)
+            if any(record_id in one.hidden for one in self.sights(process, since)):
+                # An answer that leaves out a record is noticed by other answers; a killed run may not have stored them.
+                process = f"{self.name}.{self.attempts}"
             if self.was_seen_whole(process, since) and self._could_know(record_id, ids, process, since):
                 self.violations.add(
                     f"{self.name}: {record_id} lived all the time and is not in the exact file", record_id
