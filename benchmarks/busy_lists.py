@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import anyio
 from attrs import frozen
-from carecloud_async._lists.paging.auto import AUTO, Auto
 
 from benchmarks.simulated import LoopClock
 from benchmarks.simulated_reading import HEADERS
@@ -31,6 +30,7 @@ from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
 from carecloud_async._lists.export.report import Counts
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.paging.page_plan import AUTO, Auto
 from carecloud_async.resources import OPERATIONS
 
 __all__ = ["CASES", "BusyList", "Result", "read_busy"]
