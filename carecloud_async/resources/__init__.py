@@ -34,7 +34,7 @@ def _load() -> Mapping[str, Operation]:
 
     for module in family_modules():
         import_module(module)
-    return dict(REGISTRY)
+    return dict(sorted(REGISTRY.items()))  # whichever family was imported first
 
 
 #: Every operation by the vendor's id.

@@ -102,5 +102,6 @@ def test_every_operation_has_its_method():
 def test_operations_are_known_by_their_own_names():
     """The key of a row is its operation id, and no two rows share a call or a verb and path."""
     assert all(key == operation.operation_id for key, operation in OPERATIONS.items())
+    assert [*OPERATIONS] == sorted(OPERATIONS)  # so that all workers of a run have the same tests
     assert len({operation.call for operation in OPERATIONS.values()}) == len(OPERATIONS)
     assert len({(operation.method, operation.path) for operation in OPERATIONS.values()}) == len(OPERATIONS)
