@@ -79,17 +79,18 @@ class Plans:
         content = self._opened(plan)
         method = getattr(getattr(self._client, content["family"]), content["method"])
         entry = await self._outbox.put(method, reference=content["reference"], **content["call"])
-        await self._outbox.flush(timeout=self._wait)
-        failed = {one.id: one for one in await self._outbox.failures()}.get(entry)
-        if failed is not None:
-            return {"entry": entry, "state": "failed", "outcome": failed.outcome, "reasons": list(failed.reasons)}
-        if not self._outbox.waiting:
-            return {"entry": entry, "state": "sent"}
+        state = await self._outbox.outcome(entry, timeout=self._wait)
+        if state == "sent":
+            return {"entry": entry, "state": state}
+        if state == "failed":
+            failed = next((one for one in await self._outbox.failures() if one.id == entry), None)
+            reasons = [] if failed is None else [failed.outcome, *failed.reasons]
+            return {"entry": entry, "state": state, "reasons": reasons}
         problem = self._outbox.problem
-        why = "its answer, or that of an entry before it, is not known yet" if problem is None else str(problem)
+        why = "its answer is not known yet" if problem is None else str(problem)
         return {
             "entry": entry,
-            "state": "waiting",
+            "state": state,
             "reason": why,
             "next": "it is stored and will be sent once; do not plan it again under another reference",
         }

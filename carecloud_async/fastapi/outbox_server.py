@@ -86,6 +86,13 @@ def outbox_app(client: CareCloud, outbox: Outbox, *, token: str, seconds: Callab
             "failures": failures,
         }
 
+    @app.get("/outbox/{entry}", dependencies=guarded)
+    async def entry(
+        entry: int, wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for its end.")] = 0
+    ) -> dict[str, Any]:
+        """Show what became of an entry: sent, waiting or failed."""
+        return {"entry": entry, "state": await outbox.outcome(entry, timeout=wait)}
+
     @app.get("/customers", dependencies=guarded)
     async def customers(
         typed: Annotated[str, Query(description="A card number, a phone number or an e-mail address.")],

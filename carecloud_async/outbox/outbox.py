@@ -9,7 +9,7 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.task_groups import DetachedTasks
@@ -34,7 +34,7 @@ _PUTTING = ThreadLimit("outbox", 40)
 _MAX_REQUESTS = 8
 #: For how long closing waits for the answers of requests under way (seconds). gunicorn and Kubernetes kill after 30.
 CLOSING_SECONDS = 5.0
-#: Seconds between two attempts to open a file that another process has open.
+#: Seconds between two attempts to open a file that another process has open, and between two looks at an entry.
 _INTERVAL = 0.25
 
 
@@ -172,6 +172,29 @@ class Outbox:
                 break
             await dispatcher.changed(left)
         return not queue.waiting and not queue.failed
+
+    async def outcome(self, number: int, *, timeout: float = 0.0) -> Literal["sent", "waiting", "failed"]:
+        """Return what became of an entry, and wait for it for some time at most.
+
+        Args:
+            number: its number, as `put` returned it.
+            timeout: the longest wait (seconds) for an entry that waits.
+
+        Returns:
+            `sent`; `failed`, and `failures` has the reasons; or `waiting`, and `problem` may have the reason.
+
+        Raises:
+            OutboxError: the outbox is not open.
+        """
+        queue, dispatcher = self._opened()
+        end = self._clock.monotonic() + timeout
+        while True:
+            outcome = await run_in_thread(partial(queue.outcome, number))
+            left = end - self._clock.monotonic()
+            if outcome != "waiting" or left <= 0:
+                return outcome
+            # The entry may have ended between the look and the wait.
+            await dispatcher.changed(min(left, _INTERVAL))
 
     @property
     def waiting(self) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from attrs import field, frozen
 
@@ -471,6 +471,11 @@ class OutboxQueue:
             FailedEntry(id=number, label=label, put_at=put_at, outcome=outcome, reasons=tuple(json.loads(reasons)))
             for number, label, put_at, outcome, reasons in found
         ]
+
+    def outcome(self, number: int) -> Literal["sent", "waiting", "failed"]:
+        """Return what became of an entry; one that is not in the file any more was sent."""
+        states = self._file.db.execute("SELECT state FROM entries WHERE id = ?", (number,))
+        return "sent" if not states else "failed" if states[0][0] == State.ENDED else "waiting"
 
     def waiting_entries(self, *, limit: int, boot: str | None = None) -> list[WaitingEntry]:
         """Return the first entries that wait, and why.

@@ -43,6 +43,8 @@ async def test_the_same_request_is_stored_once(till):
         assert (first.status_code, again.status_code) == (202, 202)
         assert first.json()["entry"] == again.json()["entry"]
         assert (await points(http, amount=7)).status_code == 409
+        ended = await http.get(f"/outbox/{first.json()['entry']}", params={"wait": 30})
+        assert ended.json()["state"] == "sent"
         assert await http.outbox.flush(timeout=30)
         customer = await http.client.customers.list().first()
         notes = [
@@ -146,6 +148,7 @@ async def test_what_waits_is_shown_with_the_reason(till):
         await http.outbox.flush(timeout=0.5)
         state = (await http.get("/outbox")).json()
         assert (state["waiting"], state["failed"]) == (1, 0)
+        assert (await http.get("/outbox/1")).json()["state"] == "waiting"
         assert (await http.get("/customers", params={"typed": "1234567"})).status_code == 502
 
 
