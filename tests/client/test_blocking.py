@@ -191,12 +191,19 @@ PROGRAM = """
 """
 
 
+def heed_ctrl_c():
+    """Let a new process heed Ctrl-C, which a shell's job in the background ignores."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="this system has no SIGINT for one process")
 def test_ctrl_c_ends_the_call(tmp_path):
     """The call is cancelled and has ended when KeyboardInterrupt is raised; a program that catches it goes on."""
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(PROGRAM), encoding="utf-8")
     command = [sys.executable, script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "preexec_fn": heed_ctrl_c}
+    with subprocess.Popen(command, **options) as process:
         assert process.stdout.readline() == "began\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "ended\n"
