@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -18,6 +18,7 @@ from carecloud_async.errors import ClientClosedError, WrongEventLoopError
 __all__ = ["BlockingClient", "blocking"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class BlockingClient:
@@ -48,27 +49,40 @@ class BlockingClient:
             CareCloudError: the error of the call.
         """
         self._check()
+        scopes: list[anyio.CancelScope] = []  # of the call, once it has begun
         ended = threading.Event()
 
-        async def run() -> T:
-            try:
-                awaitable = function(self._client)
-                if not isinstance(awaitable, Awaitable):
-                    raise TypeError(_not_awaitable(awaitable))
-                return await awaitable
-            finally:
-                ended.set()
+        async def run() -> T | None:
+            with anyio.CancelScope() as scope:
+                scopes.append(scope)
+                try:
+                    awaitable = function(self._client)
+                    if not isinstance(awaitable, Awaitable):
+                        raise TypeError(_not_awaitable(awaitable))
+                    return await awaitable
+                finally:
+                    ended.set()
+            return None  # cancelled: nobody waits for the result
+
+        async def cancel() -> None:
+            for scope in scopes:
+                scope.cancel()
 
         try:
-            future: Future[T] = self._portal.start_task_soon(run)
+            future = self._started(run)
+            return cast("T", future.result())
+        except (KeyboardInterrupt, SystemExit):  # of this thread, and perhaps before there was a future
+            with suppress(RuntimeError):  # the event loop has ended with the call
+                self._portal.call(cancel)
+                if scopes:
+                    ended.wait()
+            raise
+
+    def _started(self, run: Callable[[], Awaitable[R]]) -> Future[R]:
+        try:
+            return self._portal.start_task_soon(run)
         except RuntimeError:
             raise ClientClosedError("the `with blocking(…)` block has ended: call within it") from None
-        try:
-            return future.result()
-        except BaseException:
-            if future.cancel():  # Ctrl-C came while the call ran
-                ended.wait()
-            raise
 
     @contextmanager
     def enter(self, function: Callable[[CareCloud], AbstractAsyncContextManager[T]], /) -> Iterator[T]:
