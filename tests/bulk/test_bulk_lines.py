@@ -1,5 +1,7 @@
 """Lines: each outcome and message names the line of the file, and files of results can be given again."""
 
+import json
+
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
 
@@ -101,10 +103,12 @@ async def test_unknown_columns_of_a_file(sandbox, tmp_path, header, count, named
 
 async def test_a_refusal_that_names_no_field(sandbox, tmp_path):
     """If the server sends a number in place of a field's name, the reason says that the field is not named."""
-    # A fourth of refusals has names of other types.
-    rows, results = [{**row, "email": row["email"].replace("@", " ")} for row in people(12)], tmp_path / "r.jsonl"
+    params = [{"name": 0, "reason": "invalid_value_format"}]
+    error = {"type": "about:blank", "title": "bad_request_exception", "error_data": {"invalid_params": params}}
+    sandbox.faults.add("POST /customers", status=400, body=json.dumps({"error": error}), times=None)
+    results = tmp_path / "r.jsonl"
     async with connect(sandbox) as client:
-        await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+        await client.customers.bulk_write(people(1), match="email", defaults=SOURCE, results=results)
     reasons = {reason for row in read(results) for reason in row["reasons"]}
     assert "the server does not name the field: invalid_value_format" in reasons
     assert not any(reason.startswith("0") for reason in reasons)

@@ -42,7 +42,7 @@ class ListServer:
         self.gone = set()
         self.requests = 0
         # Fewer records than the total: the export cannot be exact.
-        self.misleads = total == "high" or (total == "low" and not self.names)
+        self.misleads = total == "high" or (total == "low" and bool(repeat_every or not self.names))
         self._order = order
         self.cap = cap
         self._total = total
