@@ -111,8 +111,7 @@ THOROUGH: Stages = [
     [[Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark)]],
     [[Step("tests", [*_PYTEST, "--thorough", *_NOT_SPARK])]],
 ]
-MORE: Stages = [
-    [[Step("spark", [*_PYTEST, "--more", "tests/spark"], _no_spark)]],
+MORE: Stages = [  # none of PySpark's tests does more
     [[Step("tests", [*_PYTEST, "--more", *_NOT_SPARK])], _PYRIGHT],
 ]
 COVERAGE: Stages = [

@@ -109,7 +109,7 @@ class RowJournal(Journal):
         self.repeats: int = 0
         self._memory: Database | None = None
         if file is not None:
-            self.path = file.path
+            self.path: Path = file.path
             return
         self._memory = Database(IN_MEMORY, explain=lambda error: BulkWriteError(str(error)))
         for table in _TABLES:

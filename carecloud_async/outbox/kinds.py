@@ -47,7 +47,7 @@ class Bills(CallKind):
     claimed_as = "purchases"
     key = "external_purchase_id"
     method = Purchases.send_purchase
-    id_field = "purchase_id"
+    id_field: str | None = "purchase_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -136,7 +136,7 @@ class NewEvents(CallKind):
     claimed_as = "events"
     key = "external_id"
     method = Events.create
-    id_field = "event_id"
+    id_field: str | None = "event_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -174,7 +174,7 @@ class NewOrders(CallKind):
     claimed_as = "orders"
     key = "order_number"
     method = Orders.create
-    id_field = "order_id"
+    id_field: str | None = "order_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -198,7 +198,7 @@ class ReservedPoints(CallKind):
     claimed_as = "point_reservations"
     key = "external_id"
     method = PointReservations.reserve_points
-    id_field = "points_reservation_id"
+    id_field: str | None = "points_reservation_id"
 
     def key_of(self, body: JsonObject, reference: str | None) -> tuple[str | None, ...]:  # noqa: ARG002
         """See `CallKind.key_of`."""
@@ -226,7 +226,7 @@ class _NewCustomers(CallKind):
     unseen = ("property_records", "social_network_credentials", "autologin")
     names_key = False
     method = Customers.create
-    id_field = "customer_id"
+    id_field: str | None = "customer_id"
 
     def __init__(self, key: str) -> None:
         self.key = key

@@ -28,7 +28,7 @@ from docs.builder.machines import repository_index
 
 DOCS = ROOT / "docs"
 #: Bytes of a page's HTML.
-LARGEST = 155_000
+LARGEST = 160_000
 REFERENCE = sorted((DOCS / "reference").glob("*.md"))
 LINKING = [
     *PAGES,
