@@ -13,6 +13,11 @@ SECRET = "a secret of the tills"
 
 
 @pytest.fixture
+def anyio_backend():
+    return "asyncio"  # uvicorn serves it on asyncio
+
+
+@pytest.fixture
 def till(make, tmp_path, monkeypatch):
     """Start the application, and give a client of it, whose clock stands still."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
