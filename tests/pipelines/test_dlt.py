@@ -54,6 +54,7 @@ def test_times_are_the_right_instants(sandbox, pipeline, night):
     assert kinds == [("TIMESTAMP WITH TIME ZONE",)]
 
 
+@pytest.mark.thorough
 def test_a_full_run_forgets_the_deleted(sandbox, pipeline, night):
     """Deletions show in no list of changes; a full run replaces the table, and the next night goes on from there."""
     night("customers")
@@ -86,6 +87,7 @@ def test_the_first_run_may_be_a_full_one(sandbox, pipeline, night, tmp_path, del
     assert len(ids(pipeline)) == 300
 
 
+@pytest.mark.thorough
 def test_a_failed_load_moves_no_mark(sandbox, pipeline, night):
     """A night that fails half-way is made good by the next one."""
     night("customers", "cards")
@@ -155,6 +157,7 @@ def test_an_empty_answer_empties_no_table(sandbox, pipeline, night, options):
     night("countries", full=True, **options)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("other", [*variants({}), {"full": True}])
 def test_deletions_follow_runs_without_them(sandbox, pipeline, night, other):
     """A comparison does not know what other runs loaded: the first one after them replaces the table."""
@@ -204,6 +207,7 @@ def test_a_failed_load_brings_its_deletions_again(sandbox, pipeline, night, tmp_
     assert len(list((tmp_path / "states").rglob("*.state"))) == 4
 
 
+@pytest.mark.thorough
 def test_a_failed_run_that_begins_again_leaves_the_state_before_it(sandbox, pipeline, night, tmp_path):
     """After a run with `full=True` that failed, the next one compares with what was loaded before."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
@@ -218,6 +222,7 @@ def test_a_failed_run_that_begins_again_leaves_the_state_before_it(sandbox, pipe
     assert gone not in ids(pipeline)
 
 
+@pytest.mark.thorough
 def test_other_filters_read_everything(sandbox, pipeline, night):
     """The mark belongs to a list and its filters: with others, records that did not change are due too."""
     name = sandbox.customers.get(sandbox.customers.id_at(0))["personal_information"]["last_name"]

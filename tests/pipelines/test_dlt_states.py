@@ -9,8 +9,9 @@ from thorough import variants
 dlt = pytest.importorskip("dlt", reason="dlt is not installed")
 carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source
 
+pytestmark = pytest.mark.thorough  # each runs pipelines of a second and more; test_dlt.py has a night of each kind
 
-@pytest.mark.thorough
+
 def test_pipelines_that_share_a_folder_of_states_bring_their_own_deletions(sandbox, pipeline, night, tmp_path):
     """Two pipelines that share a folder keep their own states: neither removes or advances the other one."""
     options = {"deletions": True, "state_folder": tmp_path / "states"}
