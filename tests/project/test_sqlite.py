@@ -10,6 +10,7 @@ PARENTHESES = re.compile(r"\([^()]*(\)|$)")
 NEWER = re.compile(
     r"\bsqlite_schema\b|\biif\s*\(|\bRETURNING\b|\bVACUUM INTO\b|\bNULLS (FIRST|LAST)\b|\bMATERIALIZED\b|\bSTRICT\b"
     r"|\bIS (NOT )?DISTINCT\b|\b(DROP|RENAME) COLUMN\b|\bFILTER\s*\(|->|\bGENERATED\b|\bunixepoch\b|\bstring_agg\b"
+    r"|\bON CONFLICT DO UPDATE\b"
 )
 UPDATE_FROM = re.compile(r"\s*UPDATE\b.*\bFROM\b", re.DOTALL)
 

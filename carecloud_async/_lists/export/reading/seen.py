@@ -28,7 +28,9 @@ SEEN_TABLES = (
     "CREATE TABLE noted (number INTEGER PRIMARY KEY, ids BLOB)",
     "CREATE TABLE seen (id PRIMARY KEY, sweep INTEGER) WITHOUT ROWID",
 )
-_SHOW = "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE SET sweep = excluded.sweep WHERE sweep < excluded.sweep"
+_SHOW = (
+    "INSERT INTO seen VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET sweep = excluded.sweep WHERE sweep < excluded.sweep"
+)
 _FILL = "INSERT OR IGNORE INTO seen VALUES (?, 1)"
 #: The most ids of one query: every build of SQLite takes a thousand variables.
 _IDS = 500
