@@ -48,8 +48,8 @@ NO_EVIDENCE = {
     "a 401": says(401, ERROR),
 }
 
-#: A 429 with a long wait is not waited for.
-PASSING = [one for one in NO_EVIDENCE if "429" not in one]
+#: What the client repeats: it neither waits long after a 429 nor repeats a redirect.
+PASSING = [name for name in NO_EVIDENCE if name not in {"429 with a long wait", "a redirect"}]
 
 #: The API's own refusals, and success statuses without a list.
 REFUSALS = {
@@ -78,7 +78,7 @@ QUESTIONS = {
     "a page after the end": (from_offset(61), {"end"}),
 }
 
-#: Without the large page: one that fails where a smaller one comes is evidence, see `test_check_page_lies.py`.
+#: Without the large page: one that fails where a smaller one comes is evidence, see `test_check_lies.py`.
 SINGLE = [one for one in QUESTIONS if one != "a large page"]
 
 #: Findings about the way to the server, which each failure may have.
@@ -134,6 +134,6 @@ async def test_a_server_that_stops_in_the_middle_accuses_nothing(answer):
 
 @every("answer", some(PASSING, quick=3))
 async def test_one_failed_reply_is_asked_for_again(answer):
-    """A failure that passes costs one request, and leaves no finding but on the way to the server."""
+    """A request that the client repeats with success leaves no finding but on the way to the server."""
     found = await said(once(of("cards"), NO_EVIDENCE[answer]))
     assert {one.partition(" ")[2] for one in found} <= ABOUT_THE_WAY
