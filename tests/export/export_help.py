@@ -41,8 +41,8 @@ class ListServer:
         self.names = list(names)
         self.gone = set()
         self.requests = 0
-        # Fewer records than the total: the export cannot be exact.
-        self.misleads = total == "high" or (total == "low" and bool(repeat_every or not self.names))
+        # Fewer records than the total, or the answer before again and again: the export need not be exact.
+        self.misleads = total == "high" or bool(repeat_every) or (total == "low" and not self.names)
         self._order = order
         self.cap = cap
         self._total = total

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from carecloud_async._lists.export.reading.pages import Identity
@@ -74,9 +75,9 @@ class Totals:
         return min(one for one in (self.largest, self.first, self._confirmed) if one is not None)
 
     @property
-    def has_shrunk(self) -> bool:
-        """Whether records were deleted: the last five totals are smaller than an earlier one."""
-        return self._confirmed is not None and self._confirmed < (self.largest or 0)
+    def has_fallen(self) -> bool:
+        """Whether records were deleted lately: one of the last five totals is smaller than the one before it."""
+        return any(later < earlier for earlier, later in pairwise(self.recent))
 
     @property
     def is_doubtful(self) -> bool:

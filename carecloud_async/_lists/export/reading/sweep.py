@@ -135,8 +135,7 @@ class Sweep:
             return self._problem
         if self.nulls:
             return InexactReason.NULL_ENTRIES
-        has_deletions = self._shrunk or self.totals.has_shrunk  # which explain it: as many records were created
-        if self._left_out or (self._appeared and not has_deletions):
+        if self._left_out or (self._appeared and not self._shrunk):  # deletions explain it: as many were created
             return InexactReason.KEPT_CHANGING
         return None
 
@@ -310,17 +309,17 @@ class Sweep:
             # A page that was requested ahead may be the older one.
             sign = 1 if page.arrived > before.arrived else -1
             moved, rise = sign * moved_by, sign * (page.total - before.total)
-            self._appeared |= moved > max(rise, 0)
+            self._appeared |= moved > max(rise, 0) and not self.totals.has_fallen
             self._shrunk |= moved < 0 <= rise
-        return moved_by
+        return moved_by or 0
 
-    def _moved_by(self, page: RawPage) -> int:
-        """Return by how many places the last known record that a page shows has moved towards the end of the list."""
+    def _moved_by(self, page: RawPage) -> int | None:
+        """Return by how many places the last known record of a page has moved to the end; `None` if it shows none."""
         places = {one: place for place, one in enumerate(page.ids, page.offset)}
         for one in reversed(self._known):
             if one in places:
                 return places[one] - self._known[one]
-        return -1  # all of it is gone
+        return None
 
     async def _is_over(self, page: RawPage) -> bool:
         """Return whether a page that was taken ends the list, or what is wanted of it."""
