@@ -304,7 +304,7 @@ class Sweep:
         self.moved |= moved_by != 0
         if not (self.order.names and self.order.is_shown):
             both = [one for one in page.ids if one in self._known]
-            self.order.compare([*self._known], both, end=0 if moved_by else page.end)
+            self.order.compare([*self._known], both, end=page.end if moved_by == 0 else 0)
         if moved_by and self._by_id and page.total is not None and before.total is not None:
             # A page that was requested ahead may be the older one.
             sign = 1 if page.arrived > before.arrived else -1
