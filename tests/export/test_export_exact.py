@@ -167,13 +167,14 @@ async def test_an_order_by_number_needs_no_second_reading(tmp_path):
 
 
 async def test_shuffled_ties_are_found_in_the_end(tmp_path):
-    """If the server shuffles ties for each page, the list is read until the count is met."""
+    """If the server shuffles ties for each page, the list is read until the count is met, ten times at most."""
     names = hexes(300)
     server = ListServer([f"{index:x}" for index, _ in enumerate(names)], order="ties")
     async with server.client() as client:
         report = await client.customers.list(count=30, sort_field="state").export(tmp_path / "c.jsonl")
-    assert len(set(ids(tmp_path / "c.jsonl"))) == report.records == 300
-    assert report.passes > 1
+    assert len(set(ids(tmp_path / "c.jsonl"))) == report.records
+    assert report.records == 300 or not report.exact
+    assert 1 < report.passes <= 10
 
 
 async def test_endless_change_ends_and_says_so(tmp_path):
