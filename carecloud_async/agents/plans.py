@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
     from carecloud_async.outbox import Outbox
 
-__all__ = ["Plans"]
+__all__ = ["Plans", "balance"]
 
 #: Records of points or credits of one customer that are added up at most.
 _MOST: Final = 1000
@@ -55,7 +55,7 @@ class Plans:
         if not amount:
             raise ConfigurationError("amount is 0: give the number to add, or below zero the number to take away")
         await self._client.customers.get(customer_id)  # a wrong id is an error now, not a failed entry later
-        now = await self._balance(family, customer_id)
+        now = await balance(self._client, family, customer_id)
         method = _METHODS[family][amount < 0]
         call = {"customer_id": customer_id, "amount": abs(amount)}
         call |= {name: value for name, value in options.items() if value is not None}
@@ -95,11 +95,6 @@ class Plans:
             "next": "it is stored and will be sent once; do not plan it again under another reference",
         }
 
-    async def _balance(self, family: str, customer_id: str) -> float:
-        records = await getattr(self._client, family).list(customer_id=customer_id).collect(limit=_MOST)
-        amounts = (getattr(record, f"available_{family}") for record in records if record.state in (None, 1))
-        return sum(amount or 0 for amount in amounts)
-
     def _seal(self, content: bytes) -> bytes:
         return hmac.digest(self._secret, content, "sha256")
 
@@ -115,3 +110,14 @@ class Plans:
             )
         content: JsonObject = msgspec.json.decode(raw[32:])
         return content
+
+
+async def balance(client: CareCloud, family: str, customer_id: str) -> float:
+    """Return the points or credits that a customer can spend: what is left of the active records.
+
+    Raises:
+        CareCloudError: they cannot be read.
+    """
+    records = await getattr(client, family).list(customer_id=customer_id).collect(limit=_MOST)
+    amounts = (getattr(record, f"available_{family}") for record in records if record.state in (None, 1))
+    return sum(amount or 0 for amount in amounts)

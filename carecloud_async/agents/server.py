@@ -18,11 +18,19 @@ from mcp.types import ToolAnnotations
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._version import __version__
 from carecloud_async.agents.masking import masked
-from carecloud_async.agents.plans import Plans
+from carecloud_async.agents.plans import Plans, balance
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import CareCloudError, ConfigurationError, NotFoundError
 from carecloud_async.outbox import Outbox
-from carecloud_async.resources.lookup.by_name import find_list, list_model, listable, open_list, plain_name
+from carecloud_async.resources.lookup.by_name import (
+    all_families,
+    bind,
+    find_list,
+    list_model,
+    listable,
+    open_list,
+    plain_name,
+)
 from carecloud_async.workflows import find_at_point_of_sale
 
 __all__ = ["make_server"]
@@ -166,14 +174,11 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
     async def describe(list: str) -> JsonObject:  # noqa: A002
         """Describe a list: the fields of its records and the filters it takes."""
         operation = find_list(plain_name(list))
-        model = list_model(operation)
-        return {"fields": _fields(model), "filters": sorted(operation.parameters), "total": await _total(list)}
-
-    async def _total(name: str) -> int | None:
         try:
-            return await open_list(session.client, find_list(plain_name(name))).total()
+            total = await open_list(session.client, operation).total()
         except CareCloudError:
-            return None  # it needs a filter, or shows no total
+            total = None  # it needs a filter, or shows no total
+        return {"fields": _fields(list_model(operation)), "filters": sorted(operation.parameters), "total": total}
 
     async def find(list: str, filters: dict[str, Any] | None = None, limit: int = 5) -> JsonObject:  # noqa: A002
         """Read the first records of a list, at most 20, and how many there are."""
@@ -187,10 +192,11 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
 
     async def get(list: str, id: str) -> JsonObject:  # noqa: A002
         """Read one record of a list by its id."""
-        family = getattr(session.client, find_list(plain_name(list)).call.removesuffix(".list"))
-        if not hasattr(family, "get"):
+        find_list(name := plain_name(list))
+        if not any(one.call == f"{name}.get" for one in all_families().get(name, ())):
             raise ConfigurationError(f"records of {list} cannot be read by id: use find() with a filter")
-        return {"notice": _NOTICE, "record": masked(await family.get(id), show=session.show)}
+        record = await bind(session.client, name.split("."), []).get(id)
+        return {"notice": _NOTICE, "record": masked(record, show=session.show)}
 
     async def customer(typed: str) -> JsonObject:
         """Find a customer by card number, phone, e-mail or id: state, points, cards and vouchers."""
@@ -205,13 +211,12 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
         except NotFoundError:
             raise ConfigurationError("no customer has this card number, phone, e-mail or id") from None
         customer_id = record.customer_id
-        points = await client.points.list(customer_id=customer_id).collect(limit=1000)
         cards = await client.customers.cards(customer_id).list().page()
         vouchers = await client.customers.vouchers(customer_id).list().page()
         return {
             "notice": _NOTICE,
             "customer": masked(record, show=session.show),
-            "points": sum(one.available_points or 0 for one in points if one.state in (None, 1)),
+            "points": await balance(client, "points", customer_id),
             "cards": [masked(one, show=session.show) for one in cards.items[:_MOST]],
             "vouchers": [masked(one, show=session.show) for one in vouchers.items[:_MOST]],
         }
@@ -221,7 +226,8 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
         target = _target(session.folder, file)
         listing = open_list(session.client, find_list(plain_name(list)), **(filters or {}))
         report = await listing.export(target)
-        return {"file": file, "records": report.records, "exact": report.exact}
+        reasons = [reason.seen for reason in report.reasons]
+        return {"file": file, "records": report.records, "exact": report.exact, "reasons": reasons}
 
     async def check() -> JsonObject:
         """Check how the project behaves: logins, clocks, rights, lists."""
@@ -276,12 +282,7 @@ def _target(folder: Path | None, file: str) -> Path:
     if folder is None:
         raise ConfigurationError("this server has no folder for files: start it with --folder DIR")
     name = Path(file)
-    if (
-        name.name != file
-        or file in {"", ".", ".."}
-        or "\\" in file
-        or name.suffix not in {".jsonl", ".csv", ".parquet"}
-    ):
+    if name.name != file or "\\" in file or name.suffix not in {".jsonl", ".csv", ".parquet"}:
         raise ConfigurationError("file is a name without folders that ends in .jsonl, .csv or .parquet")
     target = folder / name
     if target.exists() or target.is_symlink():

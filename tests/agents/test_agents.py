@@ -110,7 +110,7 @@ async def test_no_answer_holds_personal_data(session, sandbox):
     assert "***" in text
     assert answers[2]["total"] == 30
     assert answers[5]["customer"]["customer_id"] == first.customer_id
-    assert (answers[7]["records"], answers[7]["exact"]) == (30, True)
+    assert (answers[7]["records"], answers[7]["exact"], answers[7]["reasons"]) == (30, True, [])
     assert len((call.folder / "customers.jsonl").read_text().splitlines()) == 30
 
 
@@ -129,6 +129,7 @@ async def test_a_field_that_is_shown(session, sandbox):
         ("find", {"list": "customers", "filters": {"lastname": "Smith"}}, "did you mean last_name"),
         ("find", {"list": "customers", "limit": 50}, "export()"),
         ("get", {"list": "customers", "id": "nobody"}, "404"),
+        ("get", {"list": "products.tags", "id": "1"}, "cannot be read by id"),
         ("customer", {"typed": "nobody"}, "no customer has"),
         ("export", {"list": "cards", "file": "../cards.jsonl"}, "a name without folders"),
         ("export", {"list": "cards", "file": "/tmp/cards.jsonl"}, "a name without folders"),
