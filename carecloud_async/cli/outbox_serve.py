@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -50,6 +49,7 @@ def serve(
         import uvicorn
 
         from carecloud_async.fastapi.outbox_server import outbox_app
+        from carecloud_async.sandbox.server.serving import listening, url_of
     except ModuleNotFoundError:
         extras = "pip install 'carecloud-async[cli,fastapi,sandbox]'"
         raise MissingExtraError(f"serve needs FastAPI and uvicorn: {extras}") from None
@@ -60,11 +60,14 @@ def serve(
             connection.open(rate=rate) as client,
             client.outbox(path, wait=_WAIT, settle=settle) as outbox,
         ):
-            listener = _listen(host, port)
+            try:
+                listener = listening(host, port)
+            except OSError as error:
+                raise UsageError(f"--host {host} --port {port}: {error.strerror}") from None
             app = outbox_app(client, outbox, token=token, seconds=time.monotonic)
             server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
-            bound = listener.getsockname()[1]
-            say(f"{path}: tills send to http://{host}:{bound}/outbox/…, see http://{host}:{bound}/docs; Ctrl-C ends it")
+            url = url_of(listener)
+            say(f"{path}: tills send to {url}/outbox/…, see {url}/docs; Ctrl-C ends it")
             if not is_loopback(host):
                 say("other machines can reach it, and the secret travels in the clear: put a TLS proxy in front of it")
             with listener:
@@ -75,14 +78,6 @@ def serve(
     except KeyboardInterrupt:
         say(f"stopped; what waits stays in {path}")
     return INTERRUPTED
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UsageError(f"--host {host} --port {port}: {error.strerror}") from None
 
 
 def _token(file: Path) -> str:
