@@ -363,7 +363,7 @@ class Look:
 
     @contextmanager
     def again(self) -> Iterator[None]:
-        """Ask anew inside for pages that came before."""
+        """Request pages again in the block, in place of the answers that are known."""
         self._known, self._later = self._later, self._known
         try:
             yield

@@ -26,7 +26,7 @@ _SENDING: Final = 300.0
 
 @asynccontextmanager
 async def outbox_of_folder(client: CareCloud, folder: Path, *, settle: float | None) -> AsyncIterator[Outbox]:
-    """Hold an outbox of the folder open that no other process has, and send what the files hold that nobody has.
+    """Open an outbox of the folder that no other process has open, and send the entries of unused files.
 
     Args:
         client: the client.

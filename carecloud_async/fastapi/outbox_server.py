@@ -180,7 +180,7 @@ def _guard(token: str) -> Callable[..., Awaitable[None]]:
 def _limited(
     seconds: Callable[[], float],
 ) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
-    """Return a middleware that answers 429 beyond so many requests in a second."""
+    """Return a middleware that answers 429 when a second has more requests than `MAX_RATE`."""
     second, count = 0, 0
 
     async def limited(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -229,7 +229,7 @@ def _status_page(outbox: Outbox) -> str:
     """Return a page for who owns the shop: counts and what to do, and nothing of a customer."""
     if outbox.failed:
         colour, head = "#b3261e", f"{outbox.failed:,} could not be sent and need someone who looks at them"
-        text = "Ask whoever looks after the till: carecloud outbox FILE list, after this program was stopped."
+        text = "Ask the person who maintains the till to stop this program and run: carecloud outbox FILE list"
     elif outbox.waiting and outbox.problem is not None:
         colour, head = "#8a5300", f"{outbox.waiting:,} wait for the network or for CareCloud"
         text = "Nothing is lost. They are sent as soon as CareCloud can be reached; keep this computer running."

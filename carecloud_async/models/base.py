@@ -39,8 +39,8 @@ LocalDatetime = Annotated[datetime, Meta(tz=False)]
 #: Metadata of a field that the server alone writes.
 READ_ONLY: Final[dict[str, Any]] = {"read_only": True}
 
-#: Metadata of fields that may tell who a person is, or that are worth money to whoever knows them; assistants get
-#: stars.
+#: Metadata of fields that may identify a person, or that are worth money, such as the code of a voucher. Assistants see
+#: stars in their place.
 PERSONAL: Final[dict[str, Any]] = {"personal": True}
 
 #: Metadata of a field whose value must not be shown.

@@ -243,13 +243,6 @@ def _parse(text: str) -> datetime | None:
         return None
 
 
-@frozen
-class NoToken:
-    """There is no token; `rejected` is the value that the server refused last, if any."""
-
-    rejected: str | None = None
-
-
 @frozen(kw_only=True)
 class Ended:
     """The identity's session has ended until the next `log_in`.

@@ -27,7 +27,7 @@ from carecloud_async.errors import CareCloudError
 
 
 class CallFacts:
-    """What is known of one call. Observers are told of each step, and get one record at the end.
+    """Collects the facts of one call, notifies its observers, and makes its record.
 
     Args:
         context: state that all views share.

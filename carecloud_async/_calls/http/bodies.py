@@ -1,7 +1,7 @@
 """Bodies: responses read to their end within a largest size, unpacked in pieces between which other tasks run.
 
 The HTTP libraries unpack a whole chunk: a megabyte of gzip becomes a gigabyte before a caller can stop it. Here it is
-unpacked in pieces, all of which count, and a cancelled call stops at the next one.
+unpacked in pieces. Each piece counts towards the largest size, and a cancelled call stops before the next piece.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class HttpClient:
         return self._send_through_users(request.to_httpx())
 
     def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any] | None:
-        """Send a request, as `send`, where our own pool does it and nobody watches: it bounds the time by itself.
+        """Send a request with a time limit in the connection itself, if our own pool sends it and no hook observes it.
 
         Args:
             request: the request.

@@ -85,7 +85,7 @@ def own_client_class(http_library: ModuleType) -> Any:
             return response
 
         def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any] | None:
-            """Send a request by a pool that bounds its time; `None` if there is none, or somebody watches."""
+            """Send a request by our own pool with a time limit; `None` if it is not ours, or is observed."""
             send = getattr(self._own_transport, "send_in_time", None)
             if send is None or self._is_watched():
                 return None

@@ -286,7 +286,7 @@ def read_times(array: Any, kind: Any, zone: tzinfo | None) -> Any:
 
 
 def _read(texts: Any, kind: Any, zone: tzinfo | None) -> Any:
-    """Read texts of which some are not null as dates or timestamps."""
+    """Read texts as dates or timestamps; at least one of them is not null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -49,7 +49,7 @@ class Sweep:
         by_id: whether that is the sort by id.
         state: where to begin.
         record: takes each page.
-        stop: returns whether nothing behind a page is wanted.
+        stop: returns whether the sweep may end after a page.
 
     Attributes:
         totals, order: what the answers showed.
