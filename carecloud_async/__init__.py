@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async._calls.auth.stores.memory import *
     from carecloud_async._calls.auth.stores.redis import *
     from carecloud_async._calls.auth.token import *
+    from carecloud_async._calls.call.cache import *
     from carecloud_async._calls.call.events import *
-    from carecloud_async._calls.call.response_cache import *
     from carecloud_async._calls.call.retry import *
     from carecloud_async._calls.http.timeout import *
     from carecloud_async._calls.rate_limits.rate_limit import *
@@ -70,7 +70,7 @@ _NAMES: Final = {
     "bulk.errors": "BulkWriteError",
     "bulk.report": "BulkWriteReport",
     "_calls.call.events": "CallRecord",
-    "_calls.call.response_cache": "ResponseCache",
+    "_calls.call.cache": "ResponseCache",
     "_calls.call.retry": "RetryPolicy",
     "_lists.changes.values": "Change ChangesReport",
     "check.report": "CheckFinding CheckStatus ProjectCheck",

@@ -22,14 +22,14 @@ from carecloud_async._calls.auth.registry import MAX_SESSIONS, IdentityHandle, I
 from carecloud_async._calls.auth.stores.base import TokenStore
 from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
 from carecloud_async._calls.auth.token import LoggedIn, RenewalWindows, logged_in
+from carecloud_async._calls.call.cache import AnswerStore, ResponseCache
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
 from carecloud_async._calls.call.login import tokens_maker
-from carecloud_async._calls.call.response_cache import AnswerStore, ResponseCache
 from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy
-from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES
 from carecloud_async._calls.http.client import build_http_client
+from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
 from carecloud_async.check.checks import Checks

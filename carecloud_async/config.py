@@ -16,10 +16,10 @@ from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.stores.base import TokenStore
 from carecloud_async._calls.auth.token import RenewalWindows
+from carecloud_async._calls.call.cache import ResponseCache
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ViewOptions
 from carecloud_async._calls.call.events import OnCall, Telemetry
-from carecloud_async._calls.call.response_cache import ResponseCache
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import RateLimitPolicy

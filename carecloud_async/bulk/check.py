@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from carecloud_async._calls.call.request_line import quoted_length
+from carecloud_async._calls.call.request import quoted_length
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.dates import YEARS_AHEAD, ZERO_DATE

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from carecloud_async._calls.call.request_line import NotAnIdError
+from carecloud_async._calls.call.request import NotAnIdError
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.errors import (
     AuthenticationError,

@@ -23,7 +23,7 @@ from carecloud_async import (
     RateLimit,
     RetryPolicy,
 )
-from carecloud_async._calls.call import facts
+from carecloud_async._calls.call import call as calls_module
 from carecloud_async._calls.call.events import CallObserver
 from carecloud_async.sandbox import Sandbox
 
@@ -148,7 +148,7 @@ async def test_unobserved_call_makes_no_record(sandbox, monkeypatch, caplog):
     caplog.set_level(logging.WARNING, "carecloud_async")
     async with connect(sandbox) as client:
         await client.login()
-        monkeypatch.setattr(facts, "CallRecord", None)
+        monkeypatch.setattr(calls_module, "CallRecord", None)
         assert await client.customers.list().total() == 20
 
 
@@ -317,7 +317,7 @@ async def test_at_most_four_frames_stand_between_the_user_and_httpx(own):
             stacks.clear()
             await client.customers.get("1")
     (stack,) = stacks
-    door = "httpx/_client" if own else "carecloud_async/_calls/http/adapter"
+    door = "httpx/_client" if own else "carecloud_async/_calls/http/transport"
     start = len(stack) - 1 - stack[::-1].index(next(name for name in reversed(stack) if door in name))
     above = stack[:start]
     while door in above[-1]:

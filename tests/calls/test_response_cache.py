@@ -20,7 +20,7 @@ from carecloud_async import (
     RetryPolicy,
     SessionExpiredError,
 )
-from carecloud_async._calls.call.response_cache import LOST_WRITE_SECONDS, REFERENCE, is_reference, seconds_to_keep
+from carecloud_async._calls.call.cache import LOST_WRITE_SECONDS, REFERENCE, is_reference, seconds_to_keep
 from carecloud_async.resources import OPERATIONS
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from carecloud_async import errors
 from carecloud_async._calls.call.call_errors import parse_error, request_id, retry_after
-from carecloud_async._calls.http.buffered_response import new_response
+from carecloud_async._calls.http.responses import new_response
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,

@@ -7,7 +7,7 @@ import pytest
 
 from carecloud_async import ConfigurationError
 from carecloud_async._base.project import Project
-from carecloud_async._calls.call.request_line import encode_query, expand_path
+from carecloud_async._calls.call.request import encode_query, expand_path
 
 PROJECT = Project.parse("x.example.com", timezone="Europe/Prague", language="cs")
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import PlainTextResponse
 
 from carecloud_async import Customer, CustomerInput, CustomerSourceInput, PersonalInformationInput, errors
-from carecloud_async._calls.call.request_line import NotAnIdError
+from carecloud_async._calls.call.request import NotAnIdError
 from carecloud_async.bulk import errors as bulk_errors
 from carecloud_async.fastapi import (
     CareCloudDep,

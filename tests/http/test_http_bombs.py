@@ -13,7 +13,7 @@ import pytest
 from kit import login_body
 
 from carecloud_async import CareCloud, ConfigurationError, RequestTimeoutError, ResponseError, RetryPolicy, ServerError
-from carecloud_async._calls.http.bodies import BodyTooLargeError, UnpackError, collect
+from carecloud_async._calls.http.responses import BodyTooLargeError, UnpackError, read_chunks
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -188,12 +188,12 @@ async def test_unpacking_counts_against_the_deadline_and_lets_others_run():
     async with anyio.create_task_group() as group:
         group.start_soon(other)
         with pytest.raises(BodyTooLargeError):
-            await collect(chunks(BOMB), encoding="gzip", limit=64 * MEGABYTE)
+            await read_chunks(chunks(BOMB), status=200, encoding="gzip", limit=64 * MEGABYTE)
         assert turns > 100
         group.cancel_scope.cancel()
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await collect(chunks(BOMB), encoding="gzip", limit=2**40)
+        await read_chunks(chunks(BOMB), status=200, encoding="gzip", limit=2**40)
         raise AssertionError("it was unpacked to its end")
     assert scope.cancelled_caught
 
@@ -224,7 +224,7 @@ async def test_little_is_unpacked_between_two_passes_of_the_loop(monkeypatch, da
     monkeypatch.setattr(anyio.lowlevel, "checkpoint", noted)
     packed = gzip.compress(data)
     parts = [packed[start : start + piece] for start in range(0, len(packed), piece)]
-    assert await collect(chunks(*parts), encoding="gzip", limit=8 * MEGABYTE) == data
+    assert await read_chunks(chunks(*parts), status=200, encoding="gzip", limit=8 * MEGABYTE) == data
     assert max(passes) < 192 * 1024
     assert sum(passes) == len(data)
 
@@ -234,7 +234,7 @@ async def test_a_bomb_takes_little_memory():
     tracemalloc.start()
     try:
         with pytest.raises(BodyTooLargeError):
-            await collect(chunks(BOMB), encoding="gzip", limit=8 * MEGABYTE)
+            await read_chunks(chunks(BOMB), status=200, encoding="gzip", limit=8 * MEGABYTE)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -245,7 +245,7 @@ async def test_a_million_empty_members_end():
     """Gzip members that hold nothing are counted as steps, so that a call can be cancelled between them."""
     empty = gzip.compress(b"")
     with anyio.move_on_after(0.3) as scope:
-        await collect(chunks(*itertools.repeat(empty * 3000, 1000)), encoding="gzip", limit=2**40)
+        await read_chunks(chunks(*itertools.repeat(empty * 3000, 1000)), status=200, encoding="gzip", limit=2**40)
     assert scope.cancelled_caught
 
 
@@ -268,7 +268,7 @@ async def test_what_is_packed_comes_out_whole(size, encoding, pack):
     data = b"".join(b"%d," % number for number in range(40_000 if size > 7 else 400))
     body = pack(data)
     parts = [body[start : start + size] for start in range(0, len(body), size)]
-    assert await collect(chunks(*parts), encoding=encoding, limit=MEGABYTE) == data
+    assert await read_chunks(chunks(*parts), status=200, encoding=encoding, limit=MEGABYTE) == data
 
 
 @pytest.mark.parametrize(
@@ -279,19 +279,19 @@ async def test_what_is_packed_comes_out_whole(size, encoding, pack):
 async def test_what_is_not_packed_as_said_is_refused(encoding, body):
     """Plain text under gzip, a truncated stream and damaged deflate cannot be unpacked."""
     with pytest.raises(UnpackError):
-        await collect(chunks(body), encoding=encoding, limit=MEGABYTE)
+        await read_chunks(chunks(body), status=200, encoding=encoding, limit=MEGABYTE)
 
 
 async def test_an_empty_body_needs_no_unpacking():
     """A 204 with a Content-Encoding has nothing in it."""
-    assert await collect(chunks(), encoding="gzip", limit=1) == b""
+    assert await read_chunks(chunks(), status=200, encoding="gzip", limit=1) == b""
 
 
 async def test_the_limit_itself_is_let_by():
     """A body of exactly the limit passes, one byte more does not."""
-    assert len(await collect(chunks(bytes(10)), encoding="", limit=10)) == 10
+    assert len(await read_chunks(chunks(bytes(10)), status=200, encoding="", limit=10)) == 10
     with pytest.raises(BodyTooLargeError):
-        await collect(chunks(bytes(11)), encoding="", limit=10)
+        await read_chunks(chunks(bytes(11)), status=200, encoding="", limit=10)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -253,8 +253,8 @@ async def test_what_instrumentation_sees_of_an_error_shows_neither_query_nor_tok
             monkeypatch.setattr(client.http, "send", watched)
             with pytest.raises(CareCloudError):
                 await client.customers.list(email="jane@example.com").total()
-    assert caught
-    shown = ""
+    assert [error.request.url.path for error in caught] == ["/webservice/rest-api/enterprise-interface/v1.0/customers"]
+    shown = str([error.request for error in caught])
     while caught:
         link = caught.pop()
         shown += f"{link} {link!r} {link.args!r}"

@@ -1,13 +1,11 @@
 """Requests on the wire are the same with a hook, whose request httpx's client sends, and without one."""
 
-import httpx
 import pytest
 from exchange_server import BODY, answer, new_client, outcome, serving
 
 from carecloud_async import CustomerInput, CustomerSourceInput
 from carecloud_async import PersonalInformationInput as Person
 from carecloud_async._calls.call.events import CallObserver
-from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults, RequestHeaders
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS
 
 pytestmark = pytest.mark.anyio
@@ -112,16 +110,3 @@ async def test_a_header_with_a_line_break_is_not_sent():
         kind, *_ = await outcome(client.customers.get("8ea6"))
     assert kind != "Customer"
     assert server.requests == []
-
-
-async def test_an_error_names_a_request_that_shows_no_token():
-    """The exception of httpx is about the family's request, which prints as the path template."""
-    async with serving(b"") as server, new_client(server.url) as client:
-        headers = RequestHeaders([("Host", "h")])
-        form = RequestDefaults(http_library=httpx, origin=server.url, headers=headers, phases={})
-        request = OutgoingRequest(form, "GET", httpx.URL("http://h/shown"), "/true", None)
-        request.set_bearer("secret")
-        with pytest.raises(httpx.RemoteProtocolError) as caught:
-            await client.http.send_buffered(request)
-    assert caught.value.request.headers["Authorization"] == "Bearer secret"
-    assert repr(caught.value.request) == "<Request('GET', 'http://h/shown')>"

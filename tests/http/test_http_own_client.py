@@ -9,8 +9,7 @@ import pytest
 from kit import login_answer
 
 from carecloud_async import CareCloud
-from carecloud_async._calls.http.buffered_response import new_response
-from carecloud_async._calls.http.outgoing import OutgoingRequest, RequestDefaults, RequestHeaders
+from carecloud_async._calls.http.responses import new_response
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -106,20 +105,6 @@ async def test_a_transport_in_the_place_of_ours_is_read_to_its_end():
     async with CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=Sandbox(1).transport()) as client:
         client.http._transport = httpx.MockTransport(handle)
         assert (await client.customers.get("8ea6")).customer_id == "8ea6"
-
-
-async def test_an_error_of_the_transport_names_its_request(sandbox):
-    """As httpx does, so that `error.request` of a cause can be read; it prints as the path template."""
-
-    def handle(request):
-        raise httpx.ReadError("gone")
-
-    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=httpx.MockTransport(handle)) as client:
-        form = RequestDefaults(http_library=httpx, origin="https://x.example.com", headers=RequestHeaders(), phases={})
-        request = OutgoingRequest(form, "GET", httpx.URL("https://x.example.com/"), "/", None)
-        with pytest.raises(httpx.ReadError) as caught:
-            await client.http.send_buffered(request)
-    assert caught.value.request.url == request.url
 
 
 @FAMILIES

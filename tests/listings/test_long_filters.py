@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kit import connect, cut, served
 
 from carecloud_async import ConfigurationError
-from carecloud_async._calls.call.request_line import RequestSize
+from carecloud_async._calls.call.request import RequestSize
 from carecloud_async._lists.listings.filter_parts import FilterParts
 from carecloud_async._lists.paging.fetching import PageFetcher
 from carecloud_async.sandbox import Sandbox

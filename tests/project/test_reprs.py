@@ -16,7 +16,7 @@ HOLDS = ("str", "bytes", "Mapping", "Any", "Secret", "T |")
 #: Fields that hold neither, and those whose values print as stars.
 ALLOWED = {
     "bulk/family.py Items.key",  # a field's name
-    "_calls/call/transport_failure.py TransportFailure.text",
+    "_calls/call/failure.py TransportFailure.text",
     "_lists/export/source.py ExportSource.params",
 }
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from carecloud_async._base import codec
 from carecloud_async._base.project import Project
-from carecloud_async._calls.call.request_line import RequestSize
+from carecloud_async._calls.call.request import RequestSize
 
 
 class Wire:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
-from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, load
 from carecloud_async._calls.http.client import http_library_of
+from carecloud_async._calls.http.responses import MAX_ERROR_BYTES, load
 from carecloud_async.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -1,29 +1,50 @@
-"""Call: one call, from its request to its answer or error. Each wait gets the rest of the call's time."""
+"""Call: one call, from its request to its answer or error, and its record. Each wait gets the rest of the time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import refusal
+from carecloud_async._base.codec.json_text import load
 from carecloud_async._base.runtime.event_loops import cancellation_requested
+from carecloud_async._calls.auth.secret import secrets_of
 from carecloud_async._calls.auth.token import Token
-from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
+from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens, sent_logins
 from carecloud_async._calls.call import failure
-from carecloud_async._calls.call.cached_calls import CacheUse
-from carecloud_async._calls.call.call_errors import limiter_timeout, transport_error, with_unknown_outcome
-from carecloud_async._calls.call.context import Waiting, at_limiter
-from carecloud_async._calls.call.facts import CallFacts
-from carecloud_async._calls.call.operation import Answer, RawResponse
-from carecloud_async._calls.call.requests import RequestBuilder
+from carecloud_async._calls.call.call_errors import (
+    Hiding,
+    limiter_timeout,
+    request_id,
+    texts_under_names,
+    transport_error,
+    with_unknown_outcome,
+)
+from carecloud_async._calls.call.context import ClientContext, ViewOptions, at_limiter
+from carecloud_async._calls.call.events import (
+    AnswerHeaders,
+    CallObserver,
+    CallRecord,
+    CallStart,
+    error_name,
+    is_logged,
+    log_call,
+    notify,
+    observers_now,
+)
+from carecloud_async._calls.call.operation import Answer, CallRequest, Operation, RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
 from carecloud_async._calls.http.outgoing import Departure
-from carecloud_async._calls.http.timeout import OutOfTimeError
+from carecloud_async._calls.http.timeout import OutOfTimeError, Waiting
 from carecloud_async.errors import ApiError, CareCloudError, NotFoundError, RequestTimeoutError
+
+if TYPE_CHECKING:
+    from carecloud_async._calls.call.cache import CacheUse
+    from carecloud_async._calls.call.request import RequestBuilder
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -37,24 +58,76 @@ HUGE_BODY = 256 * 1024
 FIRST_CONTACT_SECONDS = 3.0
 
 
-class Call(CallFacts, Generic[T]):
-    """One call.
+class Call(Generic[T]):
+    """One call, which collects the facts of itself.
+
+    Args:
+        context: state that all views share.
+        options: the view's own settings.
+        request: the call's arguments, which were checked.
+        target: the path and query below the version.
+        body: the encoded body, if any.
+        tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
 
     Attributes:
         answer: the result and its response; `None` until it is there.
+        started: when the call began, on the monotonic clock.
+        latest: when a request becomes too old to be written.
+        correlation_id: as on the record and on errors.
+        statuses: the status of each attempt; `None` for one without an answer.
+        began: when the last attempt began, on the monotonic clock.
+        sent: whether the last attempt may have had an effect: true from the moment of sending, false again after a
+            refusal that is due to the token.
+        handed_over: whether the HTTP library has the request, and has not answered it yet.
+        replays: how often the last attempt was sent with another token after a 401.
+        sent_tokens: the tokens that the call was sent with.
+        headers: those of the last answer.
+        cached: the cached answer of another call, if this call returns it.
+        limiter_seconds: the time that the call has waited for the rate limiter.
     """
 
+    # What most calls never change is read from the class: setting it would take time in each call.
     answer: Answer[T] | None = None
+    began: float = 0.0
+    sent: bool = False
+    handed_over: bool = False
+    replays: int = 0
+    headers: Mapping[str, str] | None = None
+    cached: RawResponse | None = None
+    limiter_seconds: float = 0.0
+    _start: CallStart | None = None
     _failure: Failure | None = None  # the last failed attempt that is followed by another
-    _refusal: CareCloudError | None = None  # the error of the last attempt, if the answer was a 429
-    _ticket: int | None = None  # of the rate limiter
+    _slot: int | None = None  # of the rate limiter
     _unreported: float = 0.0  # the time at the limiter since the last event
     _under_way: bool = False  # whether an attempt is
     _may_have_happened: bool = False
     _at_limiter: bool = False  # whether the call waits there, or was interrupted while it waited
-    _gave_up: bool = False  # because its turn did not come in time
+    _gave_up: bool = False  # because its slot did not come in time
     _has_left: bool = False
-    _has_permit: bool = False
+
+    def __init__(
+        self,
+        context: ClientContext,
+        options: ViewOptions,
+        request: CallRequest[T],
+        *,
+        target: str,
+        body: bytes | None,
+        tokens: Tokens | None,
+    ) -> None:
+        self.context = context
+        self.options = options
+        self.request = request
+        self.operation: Operation = request.operation
+        self.target = target
+        self.body = body
+        self.tokens = tokens
+        self.started: float = context.clock.monotonic()
+        self.latest: float = self.started + request.within
+        self.correlation_id: str = f"{context.random.getrandbits(64):016x}"
+        self.statuses: list[int | None] = []
+        self.sent_tokens: list[str] = []
+        self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
 
     async def run(self, builder: RequestBuilder, cache: CacheUse | None) -> T:
         """Make the call and return its result. One record describes it, however it ends.
@@ -69,7 +142,7 @@ class Call(CallFacts, Generic[T]):
         context = self.context
         error: CareCloudError | None = None
         answer: Answer[T] | None = None
-        self.begin()
+        self._begin()
         context.running.begin()
         try:
             if cache is not None:
@@ -143,24 +216,21 @@ class Call(CallFacts, Generic[T]):
                     self.sent_tokens.append(token.value)
                 departure = request.departure = Departure(self._check_age)
                 self.handed_over = True
+                permits = None if self.request.login else http.permits
+                if permits is not None:
+                    await self._take_permit(permits)
                 try:
-                    await self._leave(http.permits)
+                    await self._take_slot()
                     left = self.require_time()
                     self.sent = True  # from here on, no response may mean that a write succeeded
-                    sending = http.send_in_time(request, left)
-                    if sending is None:
-                        with Waiting(self.context.running, left):
-                            response = await http.send(request)
-                    else:
-                        response = await sending
+                    response = await http.send(request, left)
                 except BaseException:
                     if departure.is_promised and not departure.happened:
                         self.sent = False  # there was no connection yet
                     raise
                 finally:
-                    if self._has_permit and http.permits is not None:
-                        self._has_permit = False
-                        http.permits.release()
+                    if permits is not None:
+                        permits.release()
                 self.handed_over = False
                 if tokens is None:
                     break
@@ -198,34 +268,40 @@ class Call(CallFacts, Generic[T]):
         self.replays += another is not None
         return another
 
-    async def _leave(self, permits: anyio.Semaphore | None) -> None:
-        """Take a permit for a connection, then a slot: within the transport, a request waits for nothing.
+    async def _take_permit(self, permits: anyio.Semaphore) -> None:
+        """Take a permit for a connection: within the transport, a request waits for nothing.
 
-        A login needs no permit, because other calls wait for it: it has a connection as soon as any is free.
+        A login needs none, because other calls wait for it: it has a connection as soon as any is free.
+
+        Raises:
+            RateLimitError: the wait would be longer than the time that is left.
+        """
+        limiter = self.context.rate_limiter
+        try:
+            permits.acquire_nowait()
+        except anyio.WouldBlock:
+            if not limiter.is_holding:
+                await self._within(permits.acquire())
+            elif limiter.delay() > self.limiter_left:  # those that have the permits wait for their slots
+                raise self._limiter_error() from None
+            else:
+                await self._wait_at_limiter(lambda _: permits.acquire())
+
+    async def _take_slot(self) -> None:
+        """Take a slot of the rate limiter: the request leaves next.
 
         Raises:
             RateLimitError: the wait would be longer than the time that is left.
             RequestTimeoutError: it is too late to send the request.
         """
-        limiter, is_login = self.context.rate_limiter, self.request.login
-        if permits is not None and not is_login:
-            try:
-                permits.acquire_nowait()
-            except anyio.WouldBlock:
-                if not limiter.is_holding:
-                    await self._within(permits.acquire())
-                elif limiter.delay() > self.limiter_left:  # those that have the permits wait for their slots
-                    raise self._limiter_error() from None
-                else:
-                    await self._wait_at_limiter(lambda _: permits.acquire())
-            self._has_permit = True
         self._check_age()
-        if self._ticket is not None:
-            limiter.on_success(self._ticket)  # a 401 came, which another token may cure
-        self._ticket = limiter.try_acquire()
-        if self._ticket is None:
-            self._ticket = await self._wait_at_limiter(lambda seconds: limiter.acquire(ahead=is_login, seconds=seconds))
-            if self._ticket is None:
+        limiter, is_login = self.context.rate_limiter, self.request.login
+        if self._slot is not None:
+            limiter.on_success(self._slot)  # a 401 came, which another token may cure
+        self._slot = limiter.try_acquire()
+        if self._slot is None:
+            self._slot = await self._wait_at_limiter(lambda seconds: limiter.acquire(ahead=is_login, seconds=seconds))
+            if self._slot is None:
                 raise self._limiter_error()
         self._has_left = True
         self._report_limiter()
@@ -237,7 +313,7 @@ class Call(CallFacts, Generic[T]):
             raise transport_error(RequestTimeoutError, self.operation, problem)
 
     async def _wait_at_limiter(self, wait: Callable[[float], Coroutine[Any, Any, S]]) -> S:
-        """Wait for a turn: that counts against `Timeout.limiter`, and not against the call's total time."""
+        """Wait for a slot: that counts against `Timeout.limiter`, and not against the call's total time."""
         before = self.context.clock.monotonic()
         self._at_limiter = True
         try:
@@ -259,8 +335,8 @@ class Call(CallFacts, Generic[T]):
     def _limiter_error(self) -> CareCloudError:
         """Return the error of a call that cannot wait for its turn: the server's own, if it refused the call before."""
         self._gave_up = True
-        if self._refusal is not None:
-            return self._refusal
+        if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
+            return self._failure.error
         return limiter_timeout(self.operation, seconds=self.context.rate_limiter.delay(), again=self._has_left)
 
     async def _within(self, waiting: Coroutine[Any, Any, S], *, seconds: float | None = None) -> S:
@@ -294,12 +370,11 @@ class Call(CallFacts, Generic[T]):
         status = outcome.response.status if isinstance(outcome, Answer) else getattr(outcome.error, "status", None)
         self.statuses[-1] = status
         throttled = failed if failed is not None and failed.kind is FailureKind.THROTTLED else None
-        self._refusal = None if throttled is None else throttled.error
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None and throttled is not None:
-            limiter.on_throttled(ticket, retry_after=throttled.retry_after)
-        elif ticket is not None and status is not None:
-            limiter.on_success(ticket)
+        slot, self._slot = self._slot, None
+        if slot is not None and throttled is not None:
+            limiter.on_throttled(slot, retry_after=throttled.retry_after)
+        elif slot is not None and status is not None:
+            limiter.on_success(slot)
         self.notify("attempt_ended", len(self.statuses), status, None if failed is None else failed.error)
         if throttled is not None:
             self.notify("throttled", throttled.retry_after, limiter.rate)
@@ -365,4 +440,111 @@ class Call(CallFacts, Generic[T]):
             # The server may still carry out an attempt whose outcome is unknown.
             cache.end(self, outcome, lost=self._may_have_happened or None in self.statuses)
         self.sent &= self._under_way
-        self.end(outcome if isinstance(outcome, BaseException) else None)
+        self._report(outcome if isinstance(outcome, BaseException) else None)
+
+    @property
+    def is_login(self) -> bool:
+        """Whether any refusal is about credentials."""
+        return self.request.login and not self.operation.path.endswith("/logout")
+
+    @property
+    def offset(self) -> int | None:
+        """The first record of the requested page of a list."""
+        return _number(self.request.params, "offset")
+
+    @property
+    def count(self) -> int | None:
+        """The size of the requested page of a list."""
+        return _number(self.request.params, "count")
+
+    @property
+    def page(self) -> str:
+        """The requested page for error messages; empty for other calls."""
+        return "" if self.count is None else f", offset {self.offset or 0}, count {self.count}"
+
+    def secrets(self) -> frozenset[str]:
+        """Return what no error and no record shows of the answers: what arguments, tokens and identity hold."""
+        request = self.request
+        secrets = [*self.sent_tokens, *texts_under_names(request.path_params), *texts_under_names(request.params)]
+        if request.bearer is not None:
+            secrets.append(request.bearer)
+        if self.body:
+            secrets += texts_under_names(load(self.body))
+        if self.tokens is not None:
+            secrets += secrets_of(self.tokens.provider)
+        return frozenset(filter(None, secrets))
+
+    @property
+    def limiter_left(self) -> float:
+        """The time that the call may still wait at the limiter."""
+        return min(self.options.timeout.limiter_seconds - self.limiter_seconds, self.fresh_seconds)
+
+    @property
+    def fresh_seconds(self) -> float:
+        """The time after which a request is too old to be written."""
+        return self.latest - self.context.clock.monotonic()
+
+    def time_left(self, total: float | None = None) -> float:
+        """Return the rest of `Timeout.total`, or of `total`; waits for the rate limiter have a bound of their own."""
+        spent = self.context.clock.monotonic() - self.started - self.limiter_seconds
+        return (self.options.timeout.total if total is None else total) - spent
+
+    def require_time(self) -> float:
+        """Return the rest of the time; raise if there is none."""
+        left = self.time_left()
+        if left <= 0:
+            raise OutOfTimeError
+        return left
+
+    def _begin(self) -> None:
+        if self._observers:
+            login = self.request.login
+            self._start = CallStart(operation=self.operation, correlation_id=self.correlation_id, login=login)
+            if login:
+                sent_logins.add(self._start)
+            self.notify("call_started")
+
+    def notify(self, event: str, *args: Any) -> None:
+        """Call a method of each observer, if there are any; see `events.notify`."""
+        if self._start is not None:
+            notify(self._observers, event, self._start, *args)
+
+    def _report(self, error: BaseException | None) -> None:
+        """Hand out the record of the call, with its error if it failed."""
+        if isinstance(error, CareCloudError):
+            # A failed login is logged already; its error keeps the id of that log line.
+            error.correlation_id = error.correlation_id or self.correlation_id
+        name = None if error is None else error_name(error)
+        logged = is_logged(name)
+        if not self._observers and not logged:
+            return
+        record = self._record(name)
+        if logged:
+            log_call(record, sent=self.sent)
+        self.notify("call_ended", record)
+
+    def _record(self, error: str | None) -> CallRecord:
+        operation, headers, statuses = self.operation, self.headers, self.statuses
+        status = self.cached.status if self.cached is not None else statuses[-1] if statuses else None
+        return CallRecord(
+            method=operation.method,
+            path=operation.path,
+            status=status,
+            seconds=self.context.clock.monotonic() - self.started,
+            attempts=len(statuses),
+            correlation_id=self.correlation_id,
+            error=error,
+            operation=operation.call if operation.operation_id else "",
+            headers={} if headers is None else AnswerHeaders(headers),
+            request_id=None if headers is None else request_id(headers, lambda text: Hiding(self.secrets())(text)),
+            limiter_seconds=self.limiter_seconds,
+            attempt_statuses=tuple(statuses),
+            offset=self.offset,
+            count=self.count,
+            cached=self.cached is not None,
+        )
+
+
+def _number(params: Mapping[str, Any] | None, name: str) -> int | None:
+    value = None if params is None else params.get(name)
+    return value if type(value) is int else None

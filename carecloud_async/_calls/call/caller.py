@@ -12,18 +12,19 @@ from carecloud_async._base import codec
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
 from carecloud_async._calls.auth.tokens import Tokens
-from carecloud_async._calls.call.cached_calls import CachedCalls
+from carecloud_async._calls.call.cache import CachedCalls
 from carecloud_async._calls.call.call import Call
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation
-from carecloud_async._calls.call.request_line import (
+from carecloud_async._calls.call.request import (
+    RequestBuilder,
     RequestSize,
+    check_headers,
     check_request_line,
     encode_query,
     expand_path,
     request_size,
 )
-from carecloud_async._calls.call.requests import RequestBuilder, check_headers
 from carecloud_async.errors import InterfaceError, ReadOnlyError
 
 T = TypeVar("T")
@@ -140,7 +141,7 @@ class Caller:
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]
     ) -> RequestSize:
-        """Return the size of a request before it is made; see `request_line.request_size`."""
+        """Return the size of a request before it is made; see `request.request_size`."""
         return request_size(
             operation,
             base_path=self._base_path,

@@ -1,4 +1,4 @@
-"""State that all views of one client share, its calls under way, and the options that a view may have of its own."""
+"""State that all views of one client share, and the options that a view may have of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from random import Random
-from types import TracebackType
 from typing import Any
 
 import anyio
@@ -16,103 +15,17 @@ from attrs import field, frozen
 from carecloud_async._base.project import Project, check_language
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.cooperation import CooperativeScheduler
-from carecloud_async._base.runtime.event_loops import LoopGuard, loop_time
+from carecloud_async._base.runtime.event_loops import LoopGuard
 from carecloud_async._base.runtime.keyed_lock import KeyedLock
 from carecloud_async._base.runtime.validators import require_bool
 from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.call.cache import AnswerStore
 from carecloud_async._calls.call.events import CallObserver
-from carecloud_async._calls.call.response_cache import AnswerStore
 from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy, check_policy
 from carecloud_async._calls.http.client import HttpClient
-from carecloud_async._calls.http.timeout import OutOfTimeError, Timeout
+from carecloud_async._calls.http.timeout import OutOfTimeError, RunningCalls, Timeout, Waiting
 from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
-
-
-class Waiting:
-    """A wait that ends with its time, and with the client: as a block, which then raises an `OutOfTimeError`.
-
-    Args:
-        running: the calls under way.
-        seconds: its time, from now.
-    """
-
-    __slots__ = ("_running", "_scope")
-
-    def __init__(self, running: RunningCalls, seconds: float) -> None:
-        self._running = running
-        self._scope = anyio.CancelScope(deadline=loop_time() + seconds)
-
-    def __enter__(self) -> anyio.CancelScope:
-        self._running.add(self._scope)
-        return self._scope.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        self._running.remove(self._scope)
-        swallowed = self._scope.__exit__(kind, error, traceback)
-        if self._scope.cancelled_caught:
-            raise OutOfTimeError
-        return swallowed
-
-
-class RunningCalls:
-    """The calls under way and their waits, all in one event loop, so that the closing of the client can end them."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._scopes: set[anyio.CancelScope] = set()
-        self._ended: anyio.Event | None = None  # while the client is closed: set when anything ends
-
-    def begin(self) -> None:
-        """Count a call that begins."""
-        self._count += 1
-
-    def end(self) -> None:
-        """Count a call that has ended."""
-        self._count -= 1
-        if self._ended is not None:
-            self._ended.set()
-
-    def add(self, scope: anyio.CancelScope) -> None:
-        """Take note of a wait that begins."""
-        self._scopes.add(scope)
-        if self._ended is not None:
-            scope.cancel()
-
-    def remove(self, scope: anyio.CancelScope) -> None:
-        """Forget a wait that has ended."""
-        self._scopes.discard(scope)
-        if self._ended is not None:
-            self._ended.set()
-
-    async def cancel(self, *, seconds: float) -> None:
-        """End all waits under way, and those that begin from now on.
-
-        Args:
-            seconds: how long to wait for their end.
-        """
-        self._ended = anyio.Event()
-        for scope in list(self._scopes):
-            scope.cancel()
-        await self._until(lambda: not self._scopes, seconds)
-
-    async def wait(self, *, seconds: float) -> None:
-        """Wait until the calls have ended.
-
-        Args:
-            seconds: the longest wait.
-        """
-        await self._until(lambda: not self._count, seconds)
-
-    async def _until(self, is_over: Callable[[], bool], seconds: float) -> None:
-        # Shielded: the caller may itself be inside a call that was just ended.
-        with anyio.move_on_after(seconds, shield=True):
-            while not is_over():
-                self._ended = anyio.Event()
-                await self._ended.wait()
-
 
 #: How long closing waits for the calls under way, in seconds; they are cancelled at once.
 CLOSING_SECONDS = 2.0
@@ -217,7 +130,7 @@ class ClientContext:
         self.answers = answers
         self.twin = twin
         self.urls: dict[str, Any] = {}
-        self.running: RunningCalls = RunningCalls()
+        self.running: RunningCalls = http.running
         self.computing: CooperativeScheduler = CooperativeScheduler()
         self.writes: KeyedLock = KeyedLock()
         self.answered: bool = False

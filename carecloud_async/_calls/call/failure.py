@@ -1,32 +1,46 @@
 """The failures of an attempt: from an answer, an exception or a lack of time to the error of the call.
 
 An answer that CareCloud did not write (a proxy, a firewall, a login page or another server answered in its place) says
-nothing about a record, a login, a session or a right. It is described without secrets and personal data: words of the
-request, and what does not look like a plain word, are left out.
+nothing about a record, a login, a session or a right.
+
+The HTTP libraries nest their exceptions: httpx's own wraps httpcore's, which wraps the socket's, and httpx-aiohttp
+reports nearly everything as a connect timeout. The whole chain is therefore read, and the exception closest to the
+socket decides.
 """
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
+from carecloud_async import fixes
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import has_data, refusal, success_refusal
-from carecloud_async._base.codec.json_text import BrokenJson, Malformed, load
+from carecloud_async._base.codec.json_text import BrokenJson, load
 from carecloud_async._calls.auth.login_backoff import refuses_login
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED
-from carecloud_async._calls.call.call_errors import Hiding, invalid_response, parse_error, retry_after, transport_error
-from carecloud_async._calls.call.facts import CallFacts
+from carecloud_async._calls.call.call_errors import (
+    Hiding,
+    describe_foreign,
+    invalid_response,
+    parse_error,
+    retry_after,
+    transport_error,
+    words_of,
+)
 from carecloud_async._calls.call.operation import RawResponse
 from carecloud_async._calls.call.retry import Failure, FailureKind
-from carecloud_async._calls.call.transport_failure import TransportFailure, classify, is_library_error
-from carecloud_async._calls.http.bodies import BodyTooLargeError
 from carecloud_async._calls.http.client import HttpClient
+from carecloud_async._calls.http.network import NETWORK_PACKAGES
+from carecloud_async._calls.http.responses import BodyTooLargeError
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -49,6 +63,9 @@ from carecloud_async.fixes import (
     Fix,
 )
 
+if TYPE_CHECKING:
+    from carecloud_async._calls.call.call import Call
+
 #: The message of a call that timed out before anything was sent.
 _NO_CONNECTION = "no connection in time"
 #: The message of a call that timed out while it waited for its token.
@@ -66,19 +83,21 @@ _IN_FRONT = "something in front of CareCloud answered"
 #: They say nothing but that, and long filters and large pages are divided after them.
 SELF_EXPLANATORY = frozenset({413, 414, 431})
 
-_TITLE = re.compile(rb"<title[^>]{0,200}>(.{0,400}?)</title", re.IGNORECASE | re.DOTALL)
-#: How far into a page to search for its title.
-_HEAD = 16 * 1024
-_PRODUCT = re.compile(r"\(?([A-Za-z][A-Za-z._-]{0,30})(?:/[0-9]{1,3}(?:\.[0-9]{1,3}){0,3})?\)?")
-_WORD = re.compile(r"\W{0,3}[^\W\d_]{1,20}(?:[-'\u2019][^\W\d_]{1,20})?\W{0,3}")
-_PARTS = re.compile(r"\w+")
-_LEFT_OUT = "…"
-_MOST_WORDS = 12
-#: Longer texts of a request are notes and files, and not searched for words.
-_LONG_TEXT = 2000
-
 _TOO_MANY = 429
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {_TOO_MANY: FailureKind.THROTTLED}
+
+_NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
+_UNSENDABLE = {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}
+_AIOHTTP_NOT_SENT = {
+    "ClientConnectorError", "ConnectionTimeoutError", "ClientHttpProxyError", "ServerFingerprintMismatch",
+}  # fmt: skip
+
+#: TLS failures that mean a closed connection, not a permanent incompatibility.
+_TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+#: Remedies by OpenSSL's codes: not yet valid and expired; made for another name and another IP address.
+_CERTIFICATE_FIXES = {9: fixes.DATES, 10: fixes.DATES, 62: fixes.PROJECT_URL, 64: fixes.PROJECT_URL}
+#: The most links of a chain of exceptions that are read.
+_CHAIN = 8
 
 
 def body_of(response: Any, http_library: ModuleType) -> bytes | None:
@@ -95,7 +114,7 @@ def body_of(response: Any, http_library: ModuleType) -> bytes | None:
     return content
 
 
-def of_response(call: CallFacts, response: Any, http_library: ModuleType) -> RawResponse | Failure:
+def of_response(call: Call[Any], response: Any, http_library: ModuleType) -> RawResponse | Failure:
     """Return a response as its bytes, or the failure that it stands for."""
     call.headers = response.headers
     body, status = body_of(response, http_library), response.status_code
@@ -111,7 +130,7 @@ def of_response(call: CallFacts, response: Any, http_library: ModuleType) -> Raw
     return RawResponse(status, response.headers, body, call.began, len(call.statuses))
 
 
-def of_exception(call: CallFacts, error: Exception, http: HttpClient) -> Failure:
+def of_exception(call: Call[Any], error: Exception, http: HttpClient) -> Failure:
     """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
     if isinstance(error, BodyTooLargeError):
         call.headers = None
@@ -135,14 +154,14 @@ def of_exception(call: CallFacts, error: Exception, http: HttpClient) -> Failure
     return _no_response(call, cause)
 
 
-def of_closed_pool(call: CallFacts) -> Failure:
+def of_closed_pool(call: Call[Any]) -> Failure:
     """Return the failure of an attempt whose connections the user has closed."""
     call.headers = None
     cause = TransportFailure(kind=FailureKind.PERMANENT, sent=call.sent, text="the connection pool was closed")
     return _no_response(call, cause)
 
 
-def of_unreadable(call: CallFacts, error: codec.Malformed, response: RawResponse) -> Failure:
+def of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse) -> Failure:
     """Return the failure of a successful response that cannot be decoded."""
     # A 204 has no body, so none was lost: a retry would get the same answer.
     kind = FailureKind.PERMANENT
@@ -159,7 +178,7 @@ def of_unreadable(call: CallFacts, error: codec.Malformed, response: RawResponse
     return Failure(kind=kind, error=failed, may_have_happened=True)
 
 
-def timed_out(call: CallFacts) -> CareCloudError:
+def timed_out(call: Call[Any]) -> CareCloudError:
     """Return the error of an attempt that used up the time of its call."""
     if not call.sent:
         problem = f"{_NO_CONNECTION if call.handed_over else _NO_LOGIN} (total{call.page})"
@@ -167,11 +186,11 @@ def timed_out(call: CallFacts) -> CareCloudError:
     return _transport_error(call, TransportFailure(kind=FailureKind.PERMANENT, sent=True, timeout=True, text="total"))
 
 
-def _no_response(call: CallFacts, cause: TransportFailure) -> Failure:
+def _no_response(call: Call[Any], cause: TransportFailure) -> Failure:
     return Failure(kind=cause.kind, error=_transport_error(call, cause), may_have_happened=cause.sent)
 
 
-def _transport_error(call: CallFacts, cause: TransportFailure) -> TransportError:
+def _transport_error(call: Call[Any], cause: TransportFailure) -> TransportError:
     operation = call.operation
     text = cause.text + call.page
     if cause.sent and not operation.safe_to_repeat:
@@ -193,14 +212,14 @@ def _transport_error(call: CallFacts, cause: TransportFailure) -> TransportError
     return error
 
 
-def _invalid(call: CallFacts, problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
+def _invalid(call: Call[Any], problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
     """Return the failure of an unexpected answer; of redirects, only a 303 may follow a write that happened."""
     may_have_happened = status is None or status == HTTPStatus.SEE_OTHER
     error = invalid_response(call.operation, problem, status=status, fix=fix)
     return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=may_have_happened)
 
 
-def _unsuccessful(call: CallFacts, response: Any, body: bytes) -> Failure:
+def _unsuccessful(call: Call[Any], response: Any, body: bytes) -> Failure:
     status, own = response.status_code, refusal(body)
     explains_itself = status >= 500 or status == _TOO_MANY or status in SELF_EXPLANATORY
     if own is None and not explains_itself:
@@ -213,7 +232,7 @@ def _unsuccessful(call: CallFacts, response: Any, body: bytes) -> Failure:
     return Failure(kind=kind, error=error, may_have_happened=may_have_happened, retry_after=error.retry_after)
 
 
-def _foreign(call: CallFacts, response: Any, body: bytes) -> Failure:
+def _foreign(call: Call[Any], response: Any, body: bytes) -> Failure:
     """Return the failure of an answer that CareCloud did not write; what it did, if anything, is not known."""
     status = response.status_code
     problem = f"{_IN_FRONT} with {status} ({_described(call, response, body)})"
@@ -225,13 +244,13 @@ def _foreign(call: CallFacts, response: Any, body: bytes) -> Failure:
     return Failure(kind=FailureKind.FOREIGN, error=error, may_have_happened=True, retry_after=wait)
 
 
-def _described(call: CallFacts, response: Any, body: bytes) -> str:
+def _described(call: Call[Any], response: Any, body: bytes) -> str:
     request, sent = call.request, load(call.body) if call.body else None
     hidden = words_of(request.path_params, request.params, sent, call.secrets())
     return describe_foreign(response.status_code, response.headers, body, hidden=hidden)
 
 
-def _refused_token(call: CallFacts) -> str:
+def _refused_token(call: Call[Any]) -> str:
     """Return the message for a 401."""
     if call.operation.takes_credentials:
         return "the credentials in the call were refused"
@@ -242,7 +261,7 @@ def _refused_token(call: CallFacts) -> str:
     return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
 
-def _api_error(call: CallFacts, response: Any, body: bytes, *, is_own: bool) -> ApiError:
+def _api_error(call: Call[Any], response: Any, body: bytes, *, is_own: bool) -> ApiError:
     """Return the error of an answer; `is_own` says whether CareCloud wrote it."""
     operation, status = call.operation, response.status_code
     refused_login = is_own and call.is_login and refuses_login(status)
@@ -274,69 +293,149 @@ def _api_error(call: CallFacts, response: Any, body: bytes, *, is_own: bool) -> 
     )
 
 
-def _now(call: CallFacts) -> datetime:
+def _now(call: Call[Any]) -> datetime:
     return datetime.fromtimestamp(call.context.clock.time(), UTC)
 
 
-def describe_foreign(status: int, headers: Mapping[str, str], body: bytes, *, hidden: frozenset[str]) -> str:
-    """Return what can be said of such an answer: `server nginx, a page titled "404 Not Found"`.
+@frozen(kw_only=True)
+class TransportFailure:
+    """Meaning of an exception of the HTTP library.
+
+    Attributes:
+        kind: whether the request may have been sent, and whether a retry can help.
+        sent: whether the request may have been sent.
+        timeout: whether it was a timeout.
+        cannot_unpack: whether the answer's body cannot be decompressed.
+        malformed: whether the answer is not valid HTTP.
+        text: the part of the message that may be shown.
+        fix: the remedy, if it is known.
+    """
+
+    kind: FailureKind
+    sent: bool
+    timeout: bool = False
+    cannot_unpack: bool = False
+    malformed: bool = False
+    text: str
+    fix: Fix | None = None
+
+
+def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> TransportFailure | None:
+    """Return the meaning of an exception that the client raised.
 
     Args:
-        status: the HTTP status of the answer.
-        headers: the headers of the answer.
-        body: the bytes of the answer, unpacked.
-        hidden: words that must not be shown, in lower case; see `words_of`.
+        http_library: the HTTP library, httpx or httpx2.
+        sent: whether the request was about to be sent.
+
+    Returns:
+        Its meaning, or `None` if the exception is not the HTTP library's: a user's own code raised it.
     """
-    server = " ".join(_products(headers.get("server") or "", hidden))
-    return f"server {server}, {_kind(status, body, hidden)}" if server else _kind(status, body, hidden)
+    if isinstance(error, CareCloudError) or not is_library_error(error, http_library=http_library, sent=sent):
+        return None
+    chain = list(_chain(error))
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if "DecodingError" in names:
+        return TransportFailure(kind=FailureKind.PERMANENT, sent=True, cannot_unpack=True, text=type(error).__name__)
+    # Over HTTP/2, a `LocalProtocolError` may also mean that the answer breaks the rules: the request has been sent.
+    is_http2 = sent and any(_root(type(link)) == "h2" for link in chain)
+    if not is_http2 and (names & _UNSENDABLE or isinstance(error, ValueError | TypeError)):
+        return TransportFailure(
+            kind=FailureKind.PERMANENT, sent=False, text=f"it cannot be sent: {type(error).__name__}"
+        )
+    # aiohttp's own exception, where there is one, says more than those around it.
+    origin = next((link for link in chain if _root(type(link)) == "aiohttp"), None)
+    if origin is None:
+        sent = sent and names.isdisjoint(_NOT_SENT)
+        timeout = "TimeoutException" in names
+    else:
+        sent = sent and _AIOHTTP_NOT_SENT.isdisjoint(cls.__name__ for cls in type(origin).__mro__)
+        timeout = isinstance(origin, TimeoutError)
+    cause = None if sent else _permanent_cause(chain)
+    if cause is not None:
+        text, fix = cause
+        return TransportFailure(kind=FailureKind.PERMANENT, sent=False, text=text, fix=fix)
+    return TransportFailure(
+        kind=FailureKind.NO_RESPONSE if sent else FailureKind.NOT_SENT,
+        sent=sent,
+        timeout=timeout,
+        malformed=sent and any(_is_not_http(link) for link in chain),
+        text=_text(origin or error, chain),
+    )
 
 
-def _products(text: str, hidden: frozenset[str]) -> Iterator[str]:
-    for word in text.split()[:4]:
-        found = _PRODUCT.fullmatch(word)
-        if found and hidden.isdisjoint(_PARTS.findall(found[1].casefold())):
-            yield word
-
-
-def _kind(status: int, body: bytes, hidden: frozenset[str]) -> str:
-    """Name the kind of a body, and the title of a page."""
-    try:
-        load(body)
-    except BrokenJson:
-        return "a text" if body.strip() else "no body"
-    except Malformed:
-        title = _title(status, body, hidden)
-        return f'a page titled "{title}"' if title else "a page"
-    return "JSON that is not the API's"
-
-
-def _title(status: int, body: bytes, hidden: frozenset[str]) -> str:
-    found = _TITLE.search(body[:_HEAD])
-    text = "" if found is None else html.unescape(found[1].decode("utf-8", "replace"))
-    shown: list[str] = []
-    for word in text.split()[:_MOST_WORDS]:
-        keeps = word == str(status) or _is_plain(word, hidden)
-        if keeps or shown[-1:] != [_LEFT_OUT]:
-            shown.append(word if keeps else _LEFT_OUT)
-    return " ".join(shown) if any(map(str.isalnum, "".join(shown))) else ""
-
-
-def _is_plain(word: str, hidden: frozenset[str]) -> bool:
-    if len(word) == 1 and not word.isalnum():  # a dash or a bar between two words
+def is_library_error(error: Exception, *, http_library: ModuleType, sent: bool) -> bool:
+    """Return whether an exception comes from an HTTP library, and not from a user's own code."""
+    if isinstance(error, (http_library.HTTPError, http_library.StreamError, http_library.InvalidURL)):
         return True
-    return _WORD.fullmatch(word) is not None and hidden.isdisjoint(_PARTS.findall(word.casefold()))
+    if _raised_in(error) in NETWORK_PACKAGES:
+        return True
+    return sent and (_root(type(error)) in NETWORK_PACKAGES or isinstance(error, OSError))
 
 
-def words_of(*values: Any) -> frozenset[str]:
-    """Return the words of all texts and numbers in plain values, in lower case."""
-    return frozenset(_words(values))
+def _root(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
 
 
-def _words(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, Sequence | frozenset | set) and not isinstance(value, str | bytes):
-        for member in value:
-            yield from _words(member)
-    elif value is not None and len(text := str(value)) <= _LONG_TEXT:
-        yield from _PARTS.findall(text.casefold())
+def _raised_in(error: Exception) -> str:
+    """Return the package that raised: closed pools and invalid headers raise plain RuntimeErrors and ValueErrors."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return "" if traceback is None else str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    for _ in range(_CHAIN):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _permanent_cause(chain: list[BaseException]) -> tuple[str, Fix] | None:
+    """Return why connecting again cannot help, with the remedy; `None` if it can."""
+    for link in chain:
+        status = _proxy_status(link)
+        if status is not None and 400 <= status < 500:
+            return f"the proxy refuses with {status}", fixes.PROXY
+        if _root(type(link)) == "aiohttp":
+            continue  # its TLS errors are only wrappers, and look like ssl's own
+        if isinstance(link, ssl.SSLCertVerificationError):
+            reason = link.verify_message or "no trust"
+            fix = _CERTIFICATE_FIXES.get(link.verify_code, fixes.PRIVATE_CA)
+            return f"its certificate cannot be verified, {reason.rstrip('.')}", fix
+        if isinstance(link, ssl.SSLError) and not isinstance(link, _TRANSIENT_TLS):
+            return f"TLS failed, {link.reason or type(link).__name__}", fixes.TLS
+        if isinstance(link, socket.gaierror) and link.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
+            return "there is no such host", fixes.NO_HOST
+    return None
+
+
+def _is_not_http(link: BaseException) -> bool:
+    """Return whether a library could not parse the answer; a truncated answer does not count."""
+    name = type(link).__name__
+    match _root(type(link)):
+        case "aiohttp":
+            return name in {"ClientResponseError", "HttpProcessingError"}
+        case "h11":
+            return name == "RemoteProtocolError" and not str(link).startswith("peer closed connection")
+        case "h2" | "httptools":
+            return True
+    return name == "InvalidURL"  # of a redirect
+
+
+def _proxy_status(link: BaseException) -> int | None:
+    name = type(link).__name__
+    if name == "ClientHttpProxyError":
+        status = getattr(link, "status", None)
+        return status if isinstance(status, int) else None
+    if name == "ProxyError" and str(link)[:3].isdigit():
+        return int(str(link)[:3])
+    return None
+
+
+def _text(shown: BaseException, chain: list[BaseException]) -> str:
+    code = next((link.errno for link in chain if isinstance(link, OSError) and link.errno in errno.errorcode), None)
+    name = type(shown).__name__
+    return name if code is None else f"{name}, {errno.errorcode[code]}"

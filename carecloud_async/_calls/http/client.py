@@ -1,15 +1,22 @@
-"""HttpClient: the one place that calls httpx and httpx2.
+"""HttpClient: the one place that calls httpx and httpx2; the SDK's own client, or the user's.
 
 Everything here binds to the library of the object it is given, never to what happens to be installed.
+
+httpx's `send` looks for redirects, cookies, hooks and a stream to close, and logs. This costs about 10 % of a small
+call, and none of it applies to our transports: they return whole responses, and no redirect is followed. Where the
+difference could be observed (a hook, a log, a patched function), httpx sends the request.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from functools import lru_cache
 from importlib import import_module
-from types import ModuleType
+from operator import attrgetter
+from types import FunctionType, ModuleType
 from typing import Any
 
 import anyio
@@ -17,14 +24,12 @@ import httpx
 from attrs import field, frozen
 
 from carecloud_async._base.project import Project
-from carecloud_async._calls.http.adapter import adapt_transport
-from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES, drop_stream, load
-from carecloud_async._calls.http.destinations import handing_over
-from carecloud_async._calls.http.network import Verify, check_verify, checks_certificates, choose_proxy
+from carecloud_async._calls.http.network import Verify, check_verify, checks_certificates, choose_proxy, handing_over
 from carecloud_async._calls.http.outgoing import OutgoingRequest, trace_departure
-from carecloud_async._calls.http.own_client import own_client_class
 from carecloud_async._calls.http.redaction import sending
-from carecloud_async._calls.http.transport import DefaultTransport
+from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES, drop_stream, load
+from carecloud_async._calls.http.timeout import RunningCalls, Waiting
+from carecloud_async._calls.http.transport import DefaultTransport, adapt_transport
 from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
 
@@ -32,6 +37,9 @@ HTTP_LIBRARIES = ("httpx", "httpx2")
 USER_AGENT = f"carecloud-async/{__version__} python/{sys.version_info.major}.{sys.version_info.minor}"
 #: A product with or without its version (RFC 9110, 5.6.2 and 10.1.5).
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80}(/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80})?")
+#: The functions of httpx's client that send a request have one of these in their names. Tracers and test tools patch
+#: such functions, and a patched one must be called.
+_IN_THEIR_NAMES = ("send", "transport")
 
 
 @frozen(eq=False)
@@ -49,6 +57,7 @@ class HttpClient:
         verified: whether certificates are checked; `None` as above.
         permits: for calls under way, one for each connection of our pool; `None` where the transport or client is the
             user's, with a pool of unknown size.
+        running: the calls under way.
     """
 
     client: Any
@@ -60,36 +69,28 @@ class HttpClient:
     proxy: bool | None = None
     verified: bool | None = None
     permits: anyio.Semaphore | None = field(default=None, repr=False)
+    running: RunningCalls = field(factory=RunningCalls, init=False, repr=False)
 
-    def send(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
+    def send(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any]:
         """Send a request and return the response, read to its end (unless a user's hook closed it before).
-
-        Raises:
-            BodyTooLargeError: it is larger than `max_response_bytes`.
-        """
-        if self.owned:
-            response: Coroutine[Any, Any, Any] = self.client.send_buffered(request)
-            return response
-        return self._send_through_users(request.to_httpx())
-
-    def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, Any] | None:
-        """Send a request with a time limit in the connection itself, if our own pool sends it and no hook observes it.
 
         Args:
             request: the request.
-            seconds: the time, after which it raises an `OutOfTimeError`.
+            seconds: the longest time.
 
-        Returns:
-            What is to be awaited, or `None` if the request has to be sent in another way.
+        Raises:
+            OutOfTimeError: it took longer, or the client was closed.
+            BodyTooLargeError: it is larger than `max_response_bytes`.
         """
-        if not self.owned:
-            return None
-        sending: Coroutine[Any, Any, Any] | None = self.client.send_in_time(request, seconds)
-        return sending
+        waiting = Waiting(self.running, seconds)
+        if self.owned:
+            response: Coroutine[Any, Any, Any] = self.client.send_outgoing(request, waiting)
+            return response
+        return self._send_through_users(request.to_httpx(), waiting)
 
-    async def _send_through_users(self, request: Any) -> Any:
-        handing_over(f"//{request.url.netloc.decode()}")
-        with sending():
+    async def _send_through_users(self, request: Any, waiting: Waiting) -> Any:
+        with waiting, sending():
+            handing_over(f"//{request.url.netloc.decode()}")
             trace_departure(request.extensions)
             try:
                 response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)
@@ -157,7 +158,7 @@ def build_http_client(
             proxy=proxy,
             max_response_bytes=max_response_bytes,
         )
-    client = own_client_class(http_library)(inner)
+    client = _own_client_class(http_library)(inner)
     return HttpClient(
         client, http_library, True, user_agent, max_response_bytes, max_connections, through_proxy, verified, permits
     )
@@ -189,3 +190,99 @@ def http_library_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
         raise ConfigurationError(f"{need}, not the class {thing.__name__}: make one, {thing.__name__}(…)")
     got = f"{type(thing).__module__.partition('.')[0]}.{type(thing).__name__}"
     raise ConfigurationError(f"{need}, not {got}: only async httpx and httpx2 clients are supported")
+
+
+class _SendingFunctions:
+    """The functions of a client's class that send a request. Notices if a tracer or a test tool has patched one.
+
+    Args:
+        owner: the class.
+        names: the names of the functions. With fewer than two, the library's release is an unknown one, and they count
+            as patched.
+    """
+
+    def __init__(self, owner: type[Any], names: Iterable[str]) -> None:
+        names = tuple(names)
+        self._owner = owner
+        self._read = attrgetter(*names)
+        own = vars(owner)
+        # A wrapper may copy a function's name, but its code object keeps a name of its own.
+        are_own = len(names) > 1 and all(
+            type(own.get(name)) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
+            for name in names
+        )
+        self._original: Any = self._read(owner) if are_own else None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether all of them are the library's own, now and when this object was made."""
+        return self._original is not None and bool(self._read(self._owner) == self._original)
+
+
+@lru_cache(maxsize=2)
+def _own_client_class(http_library: ModuleType) -> Any:
+    """Return the library's client without cookies: one pool serves many customers.
+
+    An empty cookie jar would do, but httpx translates every response for it, which costs about 10 % of a small call.
+    """
+    log = logging.getLogger(http_library.__name__)
+    names = _sending_names(http_library.AsyncClient)
+    functions = _SendingFunctions(http_library.AsyncClient, names)
+
+    class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
+        def extract_cookies(self, response: Any) -> None:
+            """Keep no cookie."""
+
+    class OwnClient(http_library.AsyncClient):  # type: ignore[name-defined,misc]
+        def __init__(self, transport: Any) -> None:
+            super().__init__(transport=transport, trust_env=False)
+            # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
+            self._transport_attribute = next((name for name, value in vars(self).items() if value is transport), "")
+            self._own_transport = transport
+
+        @property
+        def cookies(self) -> Any:
+            """A new empty jar each time: nothing is kept."""
+            return NoCookies()
+
+        def send_outgoing(self, request: OutgoingRequest, waiting: Waiting) -> Coroutine[Any, Any, Any]:
+            """Send a request and return its response, read to its end; see `DefaultTransport.send_outgoing`."""
+            if self._is_watched():
+                return self._send_watched(request.to_httpx(), waiting)
+            response: Coroutine[Any, Any, Any] = self._own_transport.send_outgoing(request, waiting)
+            return response
+
+        async def _send_watched(self, request: Any, waiting: Waiting) -> Any:
+            with waiting, sending():
+                response = await self.send(request, auth=None, follow_redirects=False)
+            drop_stream(response, http_library)
+            return response
+
+        def _is_watched(self) -> bool:
+            """Return whether a hook, a log or a patch could notice how a request is sent."""
+            hooks, own = self.event_hooks, vars(self)
+            return bool(
+                hooks["request"]
+                or hooks["response"]
+                or self.is_closed  # httpx raises the error
+                or log.isEnabledFor(logging.INFO)
+                or self._is_replaced()
+                or not functions.unchanged
+                or not names.isdisjoint(own)  # patched on this client alone
+            )
+
+        def _is_replaced(self) -> bool:
+            """Return whether the transport was replaced or patched."""
+            replaced = vars(self).get(self._transport_attribute) is not self._own_transport
+            return replaced or "handle_async_request" in vars(self._own_transport)
+
+    return OwnClient
+
+
+def _sending_names(client_class: Any) -> frozenset[str]:
+    """Return the names of the functions that send a request, in any release of httpx."""
+    return frozenset(
+        name
+        for name, value in vars(client_class).items()
+        if callable(value) and any(part in name for part in _IN_THEIR_NAMES)
+    )

@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import anyio
 import httpx
 from aiohappyeyeballs import start_connection
 
@@ -53,8 +54,8 @@ class Pool:
         self._limit = max_response_bytes
         self._tls = tls
         self._most = max_connections
-        self._permits = asyncio.Semaphore(max_connections)  # one for each connection that is in use or being opened
-        self._in_use = 0
+        #: One for each connection that is in use or being opened.
+        self._permits = anyio.Semaphore(max_connections, fast_acquire=True)
         self._at_rest: dict[Origin, list[Connection]] = {}
         self._closed = False
         self._looking_up = asyncio.Lock()
@@ -78,25 +79,23 @@ class Pool:
         Raises:
             httpx.TransportError: there is none, and nothing was sent.
         """
-        if wait is None or not self._permits.locked():
-            await self._permits.acquire()
-        else:
-            await self._acquire_in_time(wait)
-        self._in_use += 1
         try:
-            return self._take(origin) or await self._open_in_time(origin, connect)
+            async with asyncio.timeout(wait):
+                await self._permits.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("no free connection in time") from None
+        try:
+            return self._at_rest_for(origin) or await self._open_in_time(origin, connect)
         except BaseException:
-            self._return_permit()
+            self._permits.release()
             raise
 
-    def take_ready(self, origin: Origin) -> Connection | None:
-        """Return a connection at rest, for which `hold` is to be awaited at once; `None` if there is none."""
-        return None if self._closed or self._permits.locked() else self._take(origin)
-
-    async def hold(self) -> None:
-        """Take the permit of the connection that `take_ready` returned: it does not wait, because one is free."""
-        await self._permits.acquire()
-        self._in_use += 1
+    def take(self, origin: Origin) -> Connection | None:
+        """Return a connection at rest, which is to be given back; `None` if there is none."""
+        connection = None if self._closed or not self._permits.value else self._at_rest_for(origin)
+        if connection is not None:
+            self._permits.acquire_nowait()
+        return connection
 
     def give_back(self, connection: Connection) -> None:
         """Take a connection back: it rests, or is closed if it cannot be used again."""
@@ -105,7 +104,7 @@ class Pool:
             self._at_rest.setdefault(connection.origin, []).append(connection)
         else:
             connection.abort()
-        self._return_permit()
+        self._permits.release()
 
     async def aclose(self) -> None:
         """Close all connections, those in use too, and wait until their sockets are closed."""
@@ -117,18 +116,7 @@ class Pool:
         if lost:
             await asyncio.wait(lost, timeout=_MOST_CLOSING)
 
-    async def _acquire_in_time(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._permits.acquire()
-        except TimeoutError:
-            raise httpx.PoolTimeout("no free connection in time") from None
-
-    def _return_permit(self) -> None:
-        self._in_use -= 1
-        self._permits.release()
-
-    def _take(self, origin: Origin) -> Connection | None:
+    def _at_rest_for(self, origin: Origin) -> Connection | None:
         """Return the connection that came to rest last, if there is a good one."""
         if self._closed:
             raise httpx.ConnectError("the connection pool is closed")
@@ -157,7 +145,7 @@ class Pool:
     def _close_surplus(self) -> None:
         """Close the connection that rests longest, of another origin, if one more would be too many."""
         resting = [connection for connections in self._at_rest.values() for connection in connections]
-        if resting and self._in_use + len(resting) > self._most:
+        if resting and len(resting) > self._permits.value:
             oldest = resting[0]
             self._at_rest[oldest.origin].remove(oldest)
             oldest.abort()

@@ -1,10 +1,15 @@
-"""Timeout: bounds on the time of a call and its phases."""
+"""Timeout: bounds on the time of a call and its phases; the waits that end with them, or with the client."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import TracebackType
+
+import anyio
 from attrs import field, frozen
 from attrs.validators import optional
 
+from carecloud_async._base.runtime.event_loops import loop_time
 from carecloud_async._base.runtime.validators import number, require_number
 from carecloud_async.errors import ConfigurationError
 
@@ -49,3 +54,92 @@ class Timeout:
             )
         require_number("Timeout: total", value)
         return cls(connect=min(5.0, value), read=min(30.0, value), total=float(value))
+
+
+class Waiting:
+    """A wait that ends with its time, and with the client: as a block, which then raises an `OutOfTimeError`.
+
+    Args:
+        running: the calls under way.
+        seconds: its time, from now.
+
+    Attributes:
+        deadline: its end, by the clock of the event loop.
+    """
+
+    __slots__ = ("_running", "_scope", "deadline")
+
+    def __init__(self, running: RunningCalls, seconds: float) -> None:
+        self._running = running
+        self.deadline: float = loop_time() + seconds
+
+    def __enter__(self) -> anyio.CancelScope:
+        self._scope = anyio.CancelScope(deadline=self.deadline)
+        self._running.add(self._scope)
+        return self._scope.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        self._running.remove(self._scope)
+        swallowed = self._scope.__exit__(kind, error, traceback)
+        if self._scope.cancelled_caught:
+            raise OutOfTimeError
+        return swallowed
+
+
+class RunningCalls:
+    """The calls under way and their waits, all in one event loop, so that the closing of the client can end them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._scopes: set[anyio.CancelScope] = set()
+        self._ended: anyio.Event | None = None  # while the client is closed: set when anything ends
+
+    def begin(self) -> None:
+        """Count a call that begins."""
+        self._count += 1
+
+    def end(self) -> None:
+        """Count a call that has ended."""
+        self._count -= 1
+        if self._ended is not None:
+            self._ended.set()
+
+    def add(self, scope: anyio.CancelScope) -> None:
+        """Take note of a wait that begins."""
+        self._scopes.add(scope)
+        if self._ended is not None:
+            scope.cancel()
+
+    def remove(self, scope: anyio.CancelScope) -> None:
+        """Forget a wait that has ended."""
+        self._scopes.discard(scope)
+        if self._ended is not None:
+            self._ended.set()
+
+    async def cancel(self, *, seconds: float) -> None:
+        """End all waits under way, and those that begin from now on.
+
+        Args:
+            seconds: how long to wait for their end.
+        """
+        self._ended = anyio.Event()
+        for scope in list(self._scopes):
+            scope.cancel()
+        await self._until(lambda: not self._scopes, seconds)
+
+    async def wait(self, *, seconds: float) -> None:
+        """Wait until the calls have ended.
+
+        Args:
+            seconds: the longest wait.
+        """
+        await self._until(lambda: not self._count, seconds)
+
+    async def _until(self, is_over: Callable[[], bool], seconds: float) -> None:
+        # Shielded: the caller may itself be inside a call that was just ended.
+        with anyio.move_on_after(seconds, shield=True):
+            while not is_over():
+                self._ended = anyio.Event()
+                await self._ended.wait()

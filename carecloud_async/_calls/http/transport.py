@@ -1,4 +1,4 @@
-"""The default transport: a pool of our own on asyncio, httpx2's on trio, else httpx's.
+"""The transports: our own pool on asyncio, httpx2's on trio (else httpx's), and an adapter for one that is given.
 
 httpx's own pool loses connections when calls are cancelled, and a small call takes twice the time. Every failure is
 raised as the httpx exception that says whether the request may have been sent.
@@ -7,28 +7,34 @@ raised as the httpx exception that says whether the request may have been sent.
 from __future__ import annotations
 
 import math
-import ssl
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
-from types import CoroutineType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from carecloud_async._base.runtime.event_loops import on_asyncio
-from carecloud_async._calls.http.adapter import adapt_transport
-from carecloud_async._calls.http.bodies import MAX_RESPONSE_BYTES, UnpackError, read_chunks
-from carecloud_async._calls.http.buffered_response import BufferedResponse, new_response
-from carecloud_async._calls.http.destinations import sending_to
-from carecloud_async._calls.http.network import Verify, choose_proxy, tls_context
-from carecloud_async._calls.http.outgoing import DEPARTURE, Departure, OutgoingRequest
-from carecloud_async._calls.http.redaction import true_url
+from carecloud_async._calls.http.network import Verify, choose_proxy, handing_over, sending_to, tls_context
+from carecloud_async._calls.http.outgoing import DEPARTURE, Departure, OutgoingRequest, trace_departure
+from carecloud_async._calls.http.redaction import TARGET, redacted_url, sending, true_url
+from carecloud_async._calls.http.responses import (
+    MAX_RESPONSE_BYTES,
+    BufferedResponse,
+    UnpackError,
+    new_response,
+    read_body,
+    read_chunks,
+)
+from carecloud_async._calls.http.timeout import Waiting
 
 if TYPE_CHECKING:
-    from carecloud_async._calls.http.wire import Connection, Reply
+    from carecloud_async._calls.http.pool import Pool
+    from carecloud_async._calls.http.wire import Origin, Reply
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -44,72 +50,138 @@ class DefaultTransport(httpx.AsyncBaseTransport):
     def __init__(
         self, *, max_connections: int, verify: Verify | None, proxy: str | None, max_response_bytes: int
     ) -> None:
-        self._max_response_bytes = max_response_bytes
+        self._limit = max_response_bytes
         self._max_connections = max_connections
         self._verify = verify
         self._proxy = proxy
-        self._inner: Any = None
+        self._pool: Pool | None = None  # on asyncio
+        self._other: Any = None  # on trio
         self._closed = False
 
-    def handle_async_request(self, request: httpx.Request) -> CoroutineType[Any, Any, httpx.Response]:
-        """Send one request; see `httpx.AsyncBaseTransport`."""
-        sending_to(true_url(request), proxy=self._proxy)
-        sending: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
-        return sending
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and read its response to the end, so that the connection is free again."""
+        pool = self._pool_for(request)
+        if pool is None:
+            answered: httpx.Response = await self._other.handle_async_request(request)
+            return answered
+        began = time.perf_counter()
+        content = await request.aread()
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        if "transfer-encoding" in request.headers:  # its content was a stream, which has been read
+            headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
+            headers.append(("Content-Length", str(len(content))))
+        reply, body = await self._exchange(pool, request, headers, "latin-1", content, None)
+        made: httpx.Response = new_response(
+            httpx,
+            reply.status,
+            headers=reply.headers,
+            body=body,
+            extensions={"reason_phrase": reply.reason},
+            seconds=time.perf_counter() - began,
+        )
+        return made
 
-    def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
-        """Send a request of the SDK without observers, and read its answer to the end."""
-        sending_to(true_url(request), proxy=self._proxy)
-        transport = self._inner or self._opened()
-        sending: Coroutine[Any, Any, httpx.Response | BufferedResponse] = transport.send_outgoing(request)
-        return sending
+    def send_outgoing(self, request: OutgoingRequest, waiting: Waiting) -> Coroutine[Any, Any, Any]:
+        """Send a request of the SDK without observers, and read its response to the end.
 
-    def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, BufferedResponse] | None:
-        """Send a request, as `send_outgoing`, by a connection at rest of our own pool, within some seconds.
-
-        Returns:
-            What is to be awaited at once, or `None` if there is no such connection.
+        Args:
+            request: the request.
+            waiting: ends the wait for the response with an `OutOfTimeError`.
         """
-        if not isinstance(self._inner, AsyncioTransport):
-            return None
-        sending_to(true_url(request), proxy=self._proxy)
-        return self._inner.send_in_time(request, seconds)
+        pool = self._pool_for(request)
+        if pool is None:
+            sent: Coroutine[Any, Any, httpx.Response] = self._other.send_outgoing(request, waiting)
+            return sent
+        return self._send(pool, request, waiting)
 
     async def aclose(self) -> None:
         """Close the pool."""
         self._closed = True
-        inner, self._inner = self._inner, None
+        inner, self._pool, self._other = self._pool or self._other, None, None
         if inner is not None:
             await inner.aclose()
 
-    def _opened(self) -> Any:
-        if self._closed:
-            raise httpx.ConnectError("the connection pool is closed")
-        self._inner = self._open()
-        return self._inner
+    async def _send(self, pool: Pool, request: OutgoingRequest, waiting: Waiting) -> BufferedResponse:
+        headers = request.headers.pairs()
+        reply, body = await self._exchange(pool, request, headers, "utf-8", request.content, waiting)
+        return BufferedResponse(httpx, reply.status, headers=reply.headers, content=body)
 
-    def _open(self) -> httpx.AsyncBaseTransport:
-        context = None if self._verify is None else tls_context(self._verify)
-        if on_asyncio():
-            return AsyncioTransport(
-                max_connections=self._max_connections,
-                tls=context,
-                proxy=self._proxy,
-                max_response_bytes=self._max_response_bytes,
+    async def _exchange(
+        self,
+        pool: Pool,
+        request: httpx.Request | OutgoingRequest,
+        headers: Iterable[tuple[str, str]],
+        encoding: str,
+        content: bytes,
+        waiting: Waiting | None,
+    ) -> tuple[Reply, bytes]:
+        address, target = _split(true_url(request))
+        origin = _origin_of(address)
+        lines = [f"{name}: {value}" for name, value in headers]
+        if pool.is_forwarding and origin[0] == "http":
+            target = f"http://{address[len('http://') :].rpartition('@')[2]}{target}"
+            lines += pool.credentials
+        head = _head(request.method, target, lines).encode(encoding)
+        timeout = request.extensions.get("timeout") or {}
+        departure: Departure | None = request.extensions.get(DEPARTURE)
+        if departure is not None:
+            departure.is_promised = True
+        connection = pool.take(origin)
+        if connection is None:
+            with waiting or nullcontext():
+                connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
+        try:
+            if departure is not None:
+                departure()
+            reply = await connection.exchange(
+                head + content,
+                without_body=request.method == "HEAD",
+                read=timeout.get("read"),
+                until=math.inf if waiting is None else waiting.deadline,
             )
-        most, proxy = self._max_connections, self._proxy
-        http_library = _trio_library()
-        if proxy is not None and proxy.startswith("https://"):
-            proxy = http_library.Proxy(proxy, ssl_context=context)
+        finally:
+            pool.give_back(connection)
+        return reply, await self._body(reply)
+
+    async def _body(self, reply: Reply) -> bytes:
+        packing = reply.header(b"content-encoding")
+        if packing is None:
+            return reply.body[0] if len(reply.body) == 1 else b"".join(reply.body)
+        try:
+            encoding = packing.decode("latin-1")
+            return await read_chunks(_each(reply.body), status=reply.status, encoding=encoding, limit=self._limit)
+        except UnpackError as error:
+            raise httpx.DecodingError(str(error)) from error
+
+    def _pool_for(self, request: httpx.Request | OutgoingRequest) -> Pool | None:
+        """Return the pool, which is opened if need be; `None` on trio.
+
+        Raises:
+            httpx.ConnectError: the transport was closed.
+        """
+        sending_to(true_url(request), proxy=self._proxy)
+        if self._pool is None and self._other is None:
+            if self._closed:
+                raise httpx.ConnectError("the connection pool is closed")
+            self._open()
+        return self._pool
+
+    def _open(self) -> None:
+        context = None if self._verify is None else tls_context(self._verify)
+        most, proxy, limit = self._max_connections, self._proxy, self._limit
+        if on_asyncio():
+            from carecloud_async._calls.http.pool import Pool
+
+            self._pool = Pool(max_connections=most, max_response_bytes=limit, tls=context, proxy=proxy)
+            return
+        # httpx's pool loses connections when calls are cancelled.
+        http_library = import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
         own = http_library.AsyncHTTPTransport(
             verify=context or False,
             limits=http_library.Limits(max_connections=most, max_keepalive_connections=most),
-            proxy=proxy,
+            proxy=http_library.Proxy(proxy, ssl_context=context) if (proxy or "").startswith("https://") else proxy,
         )
-        transport: httpx.AsyncBaseTransport = adapt_transport(
-            httpx, own, max_response_bytes=self._max_response_bytes, inner_library=http_library
-        )
-        return transport
+        self._other = adapt_transport(httpx, own, max_response_bytes=limit, inner_library=http_library)
 
 
 class UnpooledTransport(httpx.AsyncBaseTransport):
@@ -127,131 +199,91 @@ class UnpooledTransport(httpx.AsyncBaseTransport):
             return await transport.handle_async_request(request)
 
 
-def _trio_library() -> Any:
-    """Return httpx2 if it is installed: httpx's pool loses connections when calls are cancelled."""
-    return import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
+def adapt_transport(
+    http_library: ModuleType, inner: Any, *, max_response_bytes: int, inner_library: ModuleType | None = None
+) -> Any:
+    """Return a transport of an HTTP library that sends through another transport.
 
-
-class AsyncioTransport(httpx.AsyncBaseTransport):
-    """A pool of the running asyncio loop as an httpx transport.
+    It passes it the unredacted URL, and reads its response within the bound.
 
     Args:
-        max_connections: the size of the pool.
-        tls: the context for `https`; `None` where nothing goes over TLS.
-        proxy: the proxy's URL, or `None`.
+        http_library: httpx or httpx2, as the client is.
+        inner: the transport that sends.
         max_response_bytes: the largest response, unpacked.
+        inner_library: its library, where that is another one.
     """
+    return _adapter_class(http_library, inner_library or http_library)(inner, max_response_bytes)
 
-    def __init__(
-        self, *, max_connections: int, tls: ssl.SSLContext | None, proxy: str | None, max_response_bytes: int
-    ) -> None:
-        from carecloud_async._calls.http.pool import Pool, origin_of
 
-        self._limit = max_response_bytes
-        self._pool = Pool(max_connections=max_connections, max_response_bytes=max_response_bytes, tls=tls, proxy=proxy)
-        self._origin_of = lru_cache(maxsize=64)(origin_of)
+@lru_cache(maxsize=4)
+def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
+    class AdaptedTransport(http_library.AsyncBaseTransport):  # type: ignore[name-defined,misc]
+        """Sends through another transport, and reads what it returns."""
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and read its response to the end, so that the connection is free again."""
-        began = time.perf_counter()
-        content = await request.aread()
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-        if "transfer-encoding" in request.headers:  # its content was a stream, which has been read
-            headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
-            headers.append(("Content-Length", str(len(content))))
-        try:
-            reply, body = await self._exchange(request, headers, "latin-1", content)
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            error.request = request
+        def __init__(self, inner: Any, max_response_bytes: int) -> None:
+            self._inner = inner
+            self._limit = max_response_bytes
+            # Tracers that patch this class print the URL. A transport of the user's may send to what `str` shows.
+            self._is_library_own = type(inner) is inner_library.AsyncHTTPTransport
+
+        async def send_outgoing(self, request: OutgoingRequest, waiting: Waiting) -> Any:
+            """See `DefaultTransport.send_outgoing`."""
+            with waiting:
+                return await self.handle_async_request(request.to_httpx())
+
+        async def handle_async_request(self, request: Any) -> Any:
+            began = time.perf_counter()
+            handing_over(true_url(request))
+            with sending(), _translated_errors(http_library, inner_library):
+                plain = inner_library.Request(
+                    request.method,
+                    true_url(request),
+                    headers=request.headers.raw,
+                    stream=inner_library.ByteStream(await request.aread()),
+                    extensions={name: value for name, value in request.extensions.items() if name != TARGET},
+                )
+                await plain.aread()
+                if self._is_library_own:
+                    plain.url = redacted_url(inner_library)(true_url(request))
+                    plain.url.shown = str(request.url)
+                trace_departure(plain.extensions)
+                response = await self._inner.handle_async_request(plain)
+                body = await read_body(response, limit=self._limit)
+            return new_response(
+                http_library,
+                response.status_code,
+                headers=response.headers.raw,
+                body=body,
+                extensions=response.extensions,
+                seconds=time.perf_counter() - began,
+            )
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+    return AdaptedTransport
+
+
+@contextmanager
+def _translated_errors(http_library: ModuleType, inner_library: ModuleType) -> Iterator[None]:
+    """Raise the library's exception of the same name for one of the inner library."""
+    try:
+        yield
+    except UnpackError as error:
+        raise http_library.DecodingError(str(error)) from error
+    except inner_library.TransportError as error:
+        if http_library is inner_library:
             raise
-        made: httpx.Response = new_response(
-            httpx,
-            reply.status,
-            headers=reply.headers,
-            body=body,
-            extensions={"reason_phrase": reply.reason},
-            seconds=time.perf_counter() - began,
-        )
-        return made
+        kinds = (getattr(http_library, cls.__name__, None) for cls in type(error).__mro__)
+        same = next(kind for kind in kinds if kind is not None)
+        raise same(str(error)) from error
 
-    def send_in_time(self, request: OutgoingRequest, seconds: float) -> Coroutine[Any, Any, BufferedResponse] | None:
-        """Send a request by a connection at rest, within some seconds; `None` if there is none."""
-        connection = self._pool.take_ready(self._origin_of(_split(true_url(request))[0]))
-        return None if connection is None else self.send_outgoing(request, connection=connection, seconds=seconds)
 
-    async def send_outgoing(
-        self, request: OutgoingRequest, *, connection: Connection | None = None, seconds: float = math.inf
-    ) -> BufferedResponse:
-        """Send a request of the SDK without observers, and read its response to the end.
+@lru_cache(maxsize=64)
+def _origin_of(address: str) -> Origin:
+    from carecloud_async._calls.http.pool import origin_of  # loaded already
 
-        Args:
-            request: the request.
-            connection: one that `take_ready` has returned.
-            seconds: how long its response may take, after which an `OutOfTimeError` is raised.
-        """
-        try:
-            reply, body = await self._exchange(
-                request, request.headers.pairs(), "utf-8", request.content, connection=connection, seconds=seconds
-            )
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            error.request = request.to_httpx()
-            raise
-        return BufferedResponse(httpx, reply.status, headers=reply.headers, content=body)
-
-    async def aclose(self) -> None:
-        """Close the pool."""
-        await self._pool.aclose()
-
-    async def _exchange(
-        self,
-        request: httpx.Request | OutgoingRequest,
-        headers: Iterable[tuple[str, str]],
-        encoding: str,
-        content: bytes,
-        *,
-        connection: Connection | None = None,
-        seconds: float = math.inf,
-    ) -> tuple[Reply, bytes]:
-        pool = self._pool
-        address, target = _split(true_url(request))
-        origin = self._origin_of(address)
-        lines = [f"{name}: {value}" for name, value in headers]
-        if pool.is_forwarding and origin[0] == "http":
-            target = f"http://{address[len('http://') :].rpartition('@')[2]}{target}"
-            lines += pool.credentials
-        head = _head(request.method, target, lines).encode(encoding)
-        timeout = request.extensions.get("timeout") or {}
-        departure: Departure | None = request.extensions.get(DEPARTURE)
-        if departure is not None:
-            departure.is_promised = True
-        if connection is None:
-            connection = await pool.get(origin, connect=timeout.get("connect"), wait=timeout.get("pool"))
-        else:
-            await pool.hold()
-        try:
-            if departure is not None:
-                departure()
-            reply = await connection.exchange(
-                head + content, without_body=request.method == "HEAD", read=timeout.get("read"), seconds=seconds
-            )
-        finally:
-            pool.give_back(connection)
-        return reply, await self._body(reply)
-
-    async def _body(self, reply: Reply) -> bytes:
-        packing = reply.header(b"content-encoding")
-        if packing is None:
-            return reply.body[0] if len(reply.body) == 1 else b"".join(reply.body)
-        try:
-            return await read_chunks(
-                _each(reply.body),
-                status=reply.status,
-                length=None,
-                encoding=packing.decode("latin-1"),
-                limit=self._limit,
-            )
-        except UnpackError as error:
-            raise httpx.DecodingError(str(error)) from error
+    return origin_of(address)
 
 
 def _split(url: str) -> tuple[str, str]:

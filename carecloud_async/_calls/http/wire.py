@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 import httpx
 
-from carecloud_async._calls.http.bodies import MAX_ERROR_BYTES, BodyTooLargeError
+from carecloud_async._calls.http.responses import MAX_ERROR_BYTES, BodyTooLargeError
 from carecloud_async._calls.http.timeout import OutOfTimeError
 
 #: Scheme, host and port.
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._call_at(self._resting_since + MOST_REST)
 
     async def exchange(
-        self, request: bytes, *, without_body: bool = False, read: float | None, seconds: float = math.inf
+        self, request: bytes, *, without_body: bool = False, read: float | None, until: float = math.inf
     ) -> Reply:
         """Write a request, and return its response, read to the end. Where none comes, the connection is closed.
 
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
             request: its bytes.
             without_body: whether the response has no body, whatever its head says (HEAD, CONNECT).
             read: the longest time without a byte of the response, in seconds; `None` for no limit.
-            seconds: the longest time until the response is complete.
+            until: when the response is to be complete, by the clock of the loop.
 
         Raises:
             OutOfTimeError: the response was not complete in time.
@@ -149,9 +149,8 @@ class Connection(asyncio.Protocol):
         self._waiter = waiter
         self._reply, self._without_body = Reply(), without_body
         self._silence = math.inf if read is None else read
-        now = self._loop.time()
-        self._until = now + seconds
-        self._deadline = min(now + self._silence, self._until)
+        self._until = until
+        self._deadline = min(self._loop.time() + self._silence, until)
         self._call_at(self._deadline)
         try:
             self.transport.write(request)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from carecloud_async._base.runtime.secret_text import conceal
-from carecloud_async._calls.call.request_line import MAX_REQUEST_LINE, MAX_VARIABLES, RequestSize
+from carecloud_async._calls.call.request import MAX_REQUEST_LINE, MAX_VARIABLES, RequestSize
 from carecloud_async._lists.paging.fetching import PageFetcher
 from carecloud_async.errors import ConfigurationError
 

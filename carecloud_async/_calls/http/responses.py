@@ -1,4 +1,4 @@
-"""Bodies: responses read to their end within a largest size, unpacked in pieces between which other tasks run.
+"""Responses: read to their end within a largest size, unpacked in pieces between which other tasks run.
 
 The HTTP libraries unpack a whole chunk: a megabyte of gzip becomes a gigabyte before a caller can stop it. Here it is
 unpacked in pieces. Each piece counts towards the largest size, and a cancelled call stops before the next piece.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -113,11 +115,14 @@ def _inflater(encoding: str, limit: int) -> _Inflater | None:
     return _Inflater(_WBITS[name], limit)
 
 
-async def collect(chunks: AsyncIterable[bytes], *, encoding: str, limit: int) -> bytes:
+async def read_chunks(chunks: AsyncIterable[bytes], *, status: int, encoding: str, limit: int) -> bytes:
     """Read a body to its end and unpack it.
+
+    The body of an error response that is too long is dropped: the API's own errors are shorter.
 
     Args:
         chunks: the body as it comes over the wire.
+        status: the HTTP status.
         encoding: the `Content-Encoding`, empty if there is none.
         limit: the largest size in bytes, packed and unpacked.
 
@@ -125,54 +130,31 @@ async def collect(chunks: AsyncIterable[bytes], *, encoding: str, limit: int) ->
         BodyTooLargeError: it is larger.
         UnpackError: it cannot be unpacked.
     """
-    inflater = _inflater(encoding, limit)
-    counter = _Counter(limit)
-    parts: list[bytes] = []
+    most = limit if status < 400 else min(limit, MAX_ERROR_BYTES)
+    inflater, counter = _inflater(encoding, most), _Counter(most)
+    pieces: list[bytes] = []
     received = False
     done = steps = 0
-    async for chunk in chunks:
-        received = received or bool(chunk)
-        if inflater is None:
-            parts.append(counter.count(chunk))
-            continue
-        for piece in inflater.feed(counter.count(chunk)):
-            parts.append(piece)
-            done += len(piece)
-            steps += 1
-            if done >= _YIELD_AFTER or steps >= _YIELD_AFTER_STEPS:
-                done = steps = 0
-                await anyio.lowlevel.checkpoint()
-    if received and inflater is not None:
-        inflater.check_end()
-    return b"".join(parts)
-
-
-async def read_chunks(
-    chunks: AsyncIterable[bytes], *, status: int, length: int | None, encoding: str, limit: int
-) -> bytes:
-    """Read a response's body within the limit for its status.
-
-    The body of an error response that is too long is dropped: the API's own errors are shorter.
-
-    Args:
-        chunks: the body as it comes over the wire.
-        length: the `Content-Length`, if any.
-        encoding: the `Content-Encoding`, empty if there is none.
-        limit: the largest size in bytes.
-
-    Raises:
-        BodyTooLargeError, UnpackError: see `collect`.
-    """
-    failed = status >= 400
-    most = min(limit, MAX_ERROR_BYTES) if failed else limit
-    if length is not None and length > most and not failed:
-        raise BodyTooLargeError(limit)
     try:
-        return await collect(chunks, encoding=encoding, limit=most)
+        async for chunk in chunks:
+            received = received or bool(chunk)
+            if inflater is None:
+                pieces.append(counter.count(chunk))
+                continue
+            for piece in inflater.feed(counter.count(chunk)):
+                pieces.append(piece)
+                done += len(piece)
+                steps += 1
+                if done >= _YIELD_AFTER or steps >= _YIELD_AFTER_STEPS:
+                    done = steps = 0
+                    await anyio.lowlevel.checkpoint()
+        if received and inflater is not None:
+            inflater.check_end()
     except BodyTooLargeError:
-        if failed:
-            return b""
-        raise
+        if status < 400:
+            raise
+        return b""
+    return b"".join(pieces)
 
 
 async def read_body(response: Any, *, limit: int) -> bytes:
@@ -182,16 +164,13 @@ async def read_body(response: Any, *, limit: int) -> bytes:
     """
     if response.is_closed:  # a transport or a hook has read it
         return _Counter(limit).count(response.content)
-    length = response.headers.get("content-length", "")
+    length, status = _length(response.headers), response.status_code
     chunks = response.aiter_raw()
     try:
-        return await read_chunks(
-            chunks,
-            status=response.status_code,
-            length=int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None,
-            encoding=response.headers.get("content-encoding", ""),
-            limit=limit,
-        )
+        if length is not None and length > limit and status < 400:
+            raise BodyTooLargeError(limit)
+        encoding = response.headers.get("content-encoding", "")
+        return await read_chunks(chunks, status=status, encoding=encoding, limit=limit)
     finally:
         await response.aclose()
         await _exhaust(chunks)
@@ -204,23 +183,24 @@ async def _exhaust(chunks: AsyncGenerator[bytes, None]) -> None:
             await anext(chunks)
 
 
-def _ends_within(limit: int, headers: Any) -> bool:
-    """Return whether a body is as short as its Content-Length says, and not packed (RFC 9112, 6.3)."""
-    length = headers.get("content-length", "")
-    is_short = length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= limit
-    return is_short and "content-encoding" not in headers and "transfer-encoding" not in headers
+def _length(headers: Any) -> int | None:
+    """Return the `Content-Length`, if it is a number (RFC 9112, 6.3)."""
+    text = headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 async def load(response: Any, http_library: ModuleType, *, limit: int) -> None:
     """Read a response of the user's own client, within the limit; then `response.content` has its body.
 
     Raises:
-        BodyTooLargeError: see `collect`.
+        BodyTooLargeError: see `read_chunks`.
         Exception: the library's `DecodingError` where it cannot be unpacked.
     """
     if response.is_closed:
         return
-    if _ends_within(min(limit, MAX_ERROR_BYTES), response.headers):
+    length, headers = _length(response.headers), response.headers
+    is_short = length is not None and length <= min(limit, MAX_ERROR_BYTES)
+    if is_short and "content-encoding" not in headers and "transfer-encoding" not in headers:
         await response.aread()  # as below, and 20 µs of a small call faster
         return
     try:
@@ -239,3 +219,75 @@ def drop_stream(response: Any, http_library: ModuleType) -> None:
     In httpx, response and stream refer to each other: every body would stay in memory until a full garbage collection.
     """
     response.stream = http_library.ByteStream(b"")
+
+
+def new_response(
+    http_library: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
+) -> Any:
+    """Return a response of an HTTP library with a body that was read and unpacked.
+
+    Args:
+        http_library: httpx or httpx2.
+        status: the HTTP status.
+        headers: the headers as they came.
+        body: the unpacked body.
+        extensions: the library's extensions.
+        seconds: how long it took.
+    """
+    response = http_library.Response(status, content=body, extensions=extensions)
+    # Set afterwards: the library would unpack a body whose headers have a `Content-Encoding`.
+    response.headers = _lazy_headers_class(http_library)(headers)
+    response.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes
+    return response
+
+
+class BufferedResponse:
+    """The parts of a response that the SDK uses, for requests without observers.
+
+    Args:
+        http_library: httpx or httpx2.
+        status_code: the HTTP status.
+        headers: the headers as they came.
+        content: the unpacked body.
+    """
+
+    __slots__ = ("content", "headers", "status_code")
+
+    def __init__(self, http_library: ModuleType, status_code: int, *, headers: Any, content: bytes) -> None:
+        self.status_code: int = status_code
+        self.headers: Any = _lazy_headers_class(http_library)(headers)
+        self.content: bytes = content
+
+
+@lru_cache(maxsize=2)
+def _lazy_headers_class(http_library: ModuleType) -> Any:
+    class LazyHeaders(http_library.Headers):  # type: ignore[name-defined,misc]
+        """Headers that the library parses on first access: those of most responses are never read."""
+
+        def __init__(self, raw: Any) -> None:
+            self._raw = raw
+
+        def __getattr__(self, name: str) -> Any:
+            # Python asks here for what the library's own `__init__` has not set yet.
+            raw = self.__dict__.pop("_raw", None)
+            if raw is None:
+                raise AttributeError(name)
+            super().__init__(raw)
+            return getattr(self, name)
+
+        def get(self, key: str, default: Any = None) -> Any:
+            """Return a header's value; one in ASCII is found without looking through the others."""
+            raw = self.__dict__.get("_raw")
+            if raw is None or not key.isascii():
+                return super().get(key, default)
+            wanted = key.lower().encode()
+            values = [value for name, value in raw if name.lower() == wanted]
+            if not values:
+                return default
+            joined = b", ".join(values)
+            return joined.decode() if joined.isascii() else super().get(key, default)
+
+        def __reduce__(self) -> Any:
+            return http_library.Headers, (self.raw,)
+
+    return LazyHeaders
