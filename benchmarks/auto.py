@@ -65,7 +65,7 @@ class Line:
             f"{self.grid[self.best]:.2f} s ({width} {TIMES} {count})",
             f"{self.auto:.2f} s",
             f"{self.share:.2f}",
-            *(f"{self.grid[one] / self.auto:.2f}" for one in DEFAULTS),
+            *(f"{self.grid[setting] / self.auto:.2f}" for setting in DEFAULTS),
         )
 
 

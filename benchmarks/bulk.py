@@ -41,11 +41,11 @@ def serving(*, customers: int = 0, rate: float = 0.0) -> Iterator[str]:
 
 def rows(number: int, kind: str) -> Iterator[dict[str, object]]:
     """Yield the rows of a work."""
-    for one in range(number):
+    for index in range(number):
         if kind == "cards":
-            yield {"card_number": f"99{one:010}", "card_type_id": "8ae51e48dfe94b6575f2f7d9df", "state": 1}
+            yield {"card_number": f"99{index:010}", "card_type_id": "8ae51e48dfe94b6575f2f7d9df", "state": 1}
         else:
-            yield person(one)
+            yield person(index)
 
 
 async def by_script(url: str, number: int) -> None:
@@ -57,8 +57,8 @@ async def by_script(url: str, number: int) -> None:
 
         async def work() -> None:
             for row in waiting:
-                found = (await client.get("/customers", params={"email": row["email"]})).json()["data"]
-                if not found["total_items"]:
+                answer = (await client.get("/customers", params={"email": row["email"]})).json()["data"]
+                if not answer["total_items"]:
                     body = {"customer": {"personal_information": row}, "customer_source": SOURCE}
                     (await client.post("/customers", json=body)).raise_for_status()
 

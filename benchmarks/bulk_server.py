@@ -60,7 +60,7 @@ class Project:
         if path == "/requests":
             return 200, self.requests
         if path == "/served":
-            return 200, {"refused": self.refused, "seconds": [self.served[one] for one in sorted(self.served)]}
+            return 200, {"refused": self.refused, "seconds": [self.served[key] for key in sorted(self.served)]}
         self.requests[f"{verb} {path}"] += 1
         if not self._admits():
             self.refused += 1
@@ -80,21 +80,21 @@ class Project:
         if path == "/customers":
             emails = wanted.get("email_list[]") or wanted.get("email")
             if emails is not None:
-                found = [one for one in map(self._by_email, emails) if one is not None]
-                return 200, {"customers": found[offset : offset + count], "total_items": len(found)}
+                records = [record for record in map(self._by_email, emails) if record is not None]
+                return 200, {"customers": records[offset : offset + count], "total_items": len(records)}
             total = self._known + len(self._emails)
             page = [self._record_at(place) for place in range(offset, min(offset + count, total))]
             return 200, {"customers": page, "total_items": total}
         if path == "/cards":
             numbers = wanted.get("card_number_list[]", self._cards)
-            cards = [self._cards[one] for one in numbers if one in self._cards]
+            cards = [self._cards[key] for key in numbers if key in self._cards]
             return 200, {"cards": cards[offset : offset + count], "total_items": len(cards)}
         return 404, None
 
     def _by_email(self, email: str) -> dict[str, object] | None:
-        found = _KNOWN.fullmatch(email)
-        if found is not None and int(found[1]) < self._known:
-            return self._record_at(int(found[1]))
+        match = _KNOWN.fullmatch(email)
+        if match is not None and int(match[1]) < self._known:
+            return self._record_at(int(match[1]))
         return self._customers.get(email)
 
     def _record_at(self, place: int) -> dict[str, object]:

@@ -98,26 +98,26 @@ CASES: Final[Mapping[str, BusyList]] = {
 
 
 class _Server:
-    def __init__(self, one: BusyList, dice: Random) -> None:
-        self._list, self._dice = one, dice
-        ids = sorted(f"{dice.getrandbits(104):026x}" for _ in range(one.records))
+    def __init__(self, busy: BusyList, dice: Random) -> None:
+        self._list, self._dice = busy, dice
+        ids = sorted(f"{dice.getrandbits(104):026x}" for _ in range(busy.records))
         self.began, self.gone = frozenset(ids), set[str]()
-        self._listed = ids if one.is_sorted else dice.sample(ids, len(ids))
+        self._listed = ids if busy.is_sorted else dice.sample(ids, len(ids))
         self._replica = [*self._listed]
         self._late: list[tuple[float, str, bool]] = []
 
     async def live(self) -> None:
         """Change the list."""
-        one, dice = self._list, self._dice
-        changes = one.creates + one.deletes
+        busy, dice = self._list, self._dice
+        changes = busy.creates + busy.deletes
         while changes:
             await anyio.sleep(dice.expovariate(changes))
-            is_new = dice.random() * changes < one.creates
+            is_new = dice.random() * changes < busy.creates
             if not is_new and not self._listed:
                 continue
             key = f"{dice.getrandbits(104):026x}" if is_new else dice.choice(self._listed)
             self._change(self._listed, key, is_new=is_new)
-            self._late.append((anyio.current_time() + one.lag, key, is_new))
+            self._late.append((anyio.current_time() + busy.lag, key, is_new))
             if not is_new:
                 self.gone.add(key)
 
@@ -138,7 +138,7 @@ class _Server:
             _, key, is_new = self._late.pop(0)
             self._change(self._replica, key, is_new=is_new)
         rows = self._replica if self._list.lag and dice.random() < 0.5 else self._listed
-        items = [b'{"customer_id":"%s"}' % one.encode() for one in rows[params["offset"] : params["offset"] + count]]
+        items = [b'{"customer_id":"%s"}' % key.encode() for key in rows[params["offset"] : params["offset"] + count]]
         total = len(rows)
         await anyio.sleep(dice.uniform(0.005, 0.05))
         page = Page(items=items, total_items=total, received=len(items))
@@ -158,14 +158,14 @@ class _Writer:
         pass
 
 
-async def _read(one: BusyList, seed: int) -> tuple[Counts, int, int]:
-    server, seen = _Server(one, Random(seed)), TemporarySeen()
+async def _read(busy: BusyList, seed: int) -> tuple[Counts, int, int]:
+    server, seen = _Server(busy, Random(seed)), TemporarySeen()
     writer = _Writer(seen)
     source = ExportSource(
         operation=OPERATIONS["getCustomers"],
         into=dict,  # without times of change, which are read in another thread
         params={},
-        count=one.count,
+        count=busy.count,
         offset=0,
         scope={},
         fetch=server.fetch,
@@ -182,7 +182,7 @@ async def _read(one: BusyList, seed: int) -> tuple[Counts, int, int]:
             source,
             Checkpoint(),
             since=None,
-            concurrency=one.width,
+            concurrency=busy.width,
             on_progress=None,
             writer=writer,
             seen=lambda: seen,
@@ -193,9 +193,9 @@ async def _read(one: BusyList, seed: int) -> tuple[Counts, int, int]:
     return counts, len(server.began - server.gone - {*writer.ids}), len(writer.ids) - len({*writer.ids})
 
 
-def read_busy(one: BusyList, seed: int) -> Result:
+def read_busy(busy: BusyList, seed: int) -> Result:
     """Read a busy list as an export does."""
-    (counts, lost, twice), seconds = run_virtually(_read(one, seed))
+    (counts, lost, twice), seconds = run_virtually(_read(busy, seed))
     return Result(counts=counts, lost=lost, twice=twice, seconds=seconds)
 
 
@@ -206,15 +206,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="the cases whose names contain this")
     options = parser.parse_args()
     print("| case | exact | wrong | requests | sweeps | seconds |\n| --- | --- | --- | --- | --- | --- |")
-    for name, one in CASES.items():
+    for name, busy in CASES.items():
         if options.only not in name:
             continue
-        found = [read_busy(one, seed) for seed in range(options.seeds)]
-        exact = [result for result in found if not result.counts.reasons]
+        results = [read_busy(busy, seed) for seed in range(options.seeds)]
+        exact = [result for result in results if not result.counts.reasons]
         wrong = sum(result.lost > 0 or result.twice > 0 for result in exact)
-        mean = [math.fsum(column) / len(found) for column in zip(*map(_figures, found), strict=True)]
-        shown = " | ".join(f"{one:.1f}" for one in mean)
-        print(f"| {name} | {len(exact)}/{len(found)} | {wrong} | {shown} |", flush=True)
+        mean = [math.fsum(column) / len(results) for column in zip(*map(_figures, results), strict=True)]
+        shown = " | ".join(f"{number:.1f}" for number in mean)
+        print(f"| {name} | {len(exact)}/{len(results)} | {wrong} | {shown} |", flush=True)
 
 
 def _figures(result: Result) -> tuple[float, float, float]:

@@ -47,8 +47,8 @@ async def play(seconds: float, number: int, settle: float) -> bool:
                 sys.executable, "-m", "benchmarks.held_child", *given, stdout=pipe, env=environment
             )
             said, _ = await child.communicate()
-            found: dict[str, Any] = json.loads(said)
-            return found
+            told: dict[str, Any] = json.loads(said)
+            return told
 
         outbox, bulk = await asyncio.gather(run("outbox"), run("bulk"))
         made = await asyncio.to_thread(_made, port)
@@ -60,7 +60,7 @@ async def play(seconds: float, number: int, settle: float) -> bool:
         print(f"  {name}: done {after:.0f} s after the lock; it says {json.dumps(program['told'])}")
     holds = True
     for kind, (field, call) in KINDS.items():
-        counts = Counter(_key_of(one, field) for one in made["records"].get(kind, []))
+        counts = Counter(_key_of(record, field) for record in made["records"].get(kind, []))
         for letter in "or":
             twice = [key for key, times in counts.items() if times > 1 and letter in key[:6]]
             missing = number - sum(letter in key[:6] for key in counts)
@@ -77,8 +77,8 @@ async def play(seconds: float, number: int, settle: float) -> bool:
 
 def _made(port: int) -> dict[str, Any]:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/made") as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
+        told: dict[str, Any] = json.load(answer)
+    return told
 
 
 def _key_of(record: dict[str, Any], field: str) -> str:

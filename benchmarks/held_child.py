@@ -38,9 +38,9 @@ def client_of(port: int) -> CareCloud:
 async def by_outbox(client: CareCloud, number: int, folder: Path, settle: float) -> dict[str, Any]:
     """Put the writes, and wait until nothing waits."""
     async with client.outbox(folder / "outbox.db", settle=settle) as outbox:
-        for one in range(number):
-            person = PersonalInformationInput(email=f"o{one}@example.com", language_id="en")
-            source, customer = CustomerSourceInput(**SOURCE), f"o{one}"
+        for index in range(number):
+            person = PersonalInformationInput(email=f"o{index}@example.com", language_id="en")
+            source, customer = CustomerSourceInput(**SOURCE), f"o{index}"
             await outbox.put(
                 client.customers.create, CustomerInput(personal_information=person), customer_source=source
             )
@@ -53,42 +53,46 @@ async def by_outbox(client: CareCloud, number: int, folder: Path, settle: float)
             await outbox.put(client.events.create, event)
         is_sent = await outbox.flush()
         failures = await outbox.failures()
-        told = Counter(f"{one.label.split()[0]} {one.outcome}" for one in failures)
-        return {"flush": is_sent, "failed": told, "reasons": [*{one.reasons[0].partition(":")[0] for one in failures}]}
+        told = Counter(f"{entry.label.split()[0]} {entry.outcome}" for entry in failures)
+        return {
+            "flush": is_sent,
+            "failed": told,
+            "reasons": [*{entry.reasons[0].partition(":")[0] for entry in failures}],
+        }
 
 
 async def in_bulk(client: CareCloud, number: int, settle: float) -> dict[str, Any]:
     """Write the rows of all kinds at the same time."""
-    names = [f"r{one}" for one in range(number)]
+    names = [f"r{index}" for index in range(number)]
     works: dict[str, tuple[Any, str, list[dict[str, Any]]]] = {
         "customers": (
             client.customers,
             "email",
-            [{"email": f"{one}@example.com", "language_id": "en"} for one in names],
+            [{"email": f"{name}@example.com", "language_id": "en"} for name in names],
         ),
         "points": (
             client.points,
             "reference",
-            [{"customer_id": f"p{one}", "reference": one, "amount": 5} for one in names],
+            [{"customer_id": f"p{name}", "reference": name, "amount": 5} for name in names],
         ),
         "credits": (
             client.credits,
             "reference",
-            [{"customer_id": f"c{one}", "reference": one, "amount": 5, "partner_id": "p"} for one in names],
+            [{"customer_id": f"c{name}", "reference": name, "amount": 5, "partner_id": "p"} for name in names],
         ),
         "purchases": (
             client.purchases,
             "external_purchase_id",
-            [{**_BILL, "external_purchase_id": one} for one in names],
+            [{**_BILL, "external_purchase_id": name} for name in names],
         ),
-        "events": (client.events, "external_id", [{"event_type_id": "t", "external_id": one} for one in names]),
+        "events": (client.events, "external_id", [{"event_type_id": "t", "external_id": name} for name in names]),
     }
 
     async def write(family: Any, match: str, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         report = await family.bulk_write(rows, match=match, settle=settle, **more)
         counted = ("created", "updated", "unchanged", "refused", "conflict", "unknown")
-        found = {name: getattr(report, name) for name in counted if getattr(report, name)}
-        return {**found, **({"reasons": [*report.reasons]} if report.reasons else {})}
+        counts = {name: getattr(report, name) for name in counted if getattr(report, name)}
+        return {**counts, **({"reasons": [*report.reasons]} if report.reasons else {})}
 
     reports = await asyncio.gather(
         *(

@@ -46,8 +46,8 @@ class HeldServer:
             return _json({"bearer_token": "token", "valid_to": "2099-01-01 00:00:00", "user": {"user_id": "u"}})
         if request.method == "GET":
             name = path.strip("/").replace("-", "_")
-            found = [one for one in self._records[name] if _is_wanted(one, request)]
-            return _json({name: found, "total_items": len(found)})
+            records = [record for record in self._records[name] if _is_wanted(record, request)]
+            return _json({name: records, "total_items": len(records)})
         # A task of its own: it goes on when its client has gone.
         task = asyncio.create_task(self._write(path, await request.json()))
         self._tasks.add(task)
@@ -83,7 +83,7 @@ def _record(path: str, body: dict[str, Any]) -> dict[str, Any]:
 def _is_wanted(record: dict[str, Any], request: web.Request) -> bool:
     """Return whether a record has what the filters of a list ask for."""
     query = request.query
-    emails = {one.lower() for one in query.getall("email_list[]", [])}
+    emails = {email.lower() for email in query.getall("email_list[]", [])}
     if emails and record["personal_information"]["email"].lower() not in emails:
         return False
     for name, value in query.items():

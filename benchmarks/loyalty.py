@@ -38,17 +38,17 @@ def bill(number: int) -> dict[str, object]:
     """Return a row of a bill with three items."""
     items = [
         {
-            "plu_ids": [{"list_code": "GLOBAL", "code": f"e{one}"}],
-            "plu_name": f"Thing {one}",
+            "plu_ids": [{"list_code": "GLOBAL", "code": f"e{item}"}],
+            "plu_name": f"Thing {item}",
             "vat_rate": 21,
             "quantity": 1,
             "paid_amount": 50,
             "price": 50,
-            "bill_item_id": str(one),
+            "bill_item_id": str(item),
             "loyalty_off": False,
             "purchase_item_type_id": TYPE,
         }
-        for one in range(ITEMS)
+        for item in range(ITEMS)
     ]
     paid = {"payment_time": "2026-03-08 10:00:00", "total_price": 50 * ITEMS}
     return {"external_purchase_id": f"B{number}", "customer_id": customer(number), **paid, "bill_items": items}
@@ -84,18 +84,20 @@ class Loyalty:
             return 200, {"bearer_token": "token", "valid_to": f"{end:%Y-%m-%d %H:%M:%S}", "user": {"user_id": "u"}}
         if path == "/purchases":
             purchase = self._purchases.get(wanted.get("external_purchase_id", ""))
-            found = [] if purchase is None else [purchase]
-            return 200, {"purchases": found, "total_items": len(found)}
+            records = [] if purchase is None else [purchase]
+            return 200, {"purchases": records, "total_items": len(records)}
         if path == "/point-history":
             history = self._points.get(wanted["customer_id"], [])
-            found = [one for one in history if wanted["point_operation_note"] in str(one["point_operation_note"])]
-            return 200, {"point_history": found, "total_items": len(found)}
+            records = [
+                record for record in history if wanted["point_operation_note"] in str(record["point_operation_note"])
+            ]
+            return 200, {"point_history": records, "total_items": len(records)}
         sent = json.loads(body)
         if path == "/purchases/actions/send-purchase":
-            number, one = len(self._purchases), sent["bill"]
-            shown = {name: one[name] for name in ("payment_time", "total_price", "currency_id")}
-            made = {"purchase_id": f"{number:026x}", "external_purchase_id": one["bill_id"], **shown}
-            self._purchases[one["bill_id"]] = {**made, "customer_id": sent["customer_id"], **STORE}
+            number, record = len(self._purchases), sent["bill"]
+            shown = {name: record[name] for name in ("payment_time", "total_price", "currency_id")}
+            made = {"purchase_id": f"{number:026x}", "external_purchase_id": record["bill_id"], **shown}
+            self._purchases[record["bill_id"]] = {**made, "customer_id": sent["customer_id"], **STORE}
             return 201, {"purchase_id": made["purchase_id"]}
         note = {"point_amount": sent["amount"], "point_operation_note": sent["note"]}
         self._points.setdefault(sent["customer_id"], []).append({"customer_id": sent["customer_id"], **note})
@@ -144,8 +146,8 @@ async def by_script(url: str, number: int, kind: str) -> dict[str, object]:
                 (await client.post("/points/actions/assign-points", json=body)).raise_for_status()
 
         async def work() -> None:
-            for one in waiting:
-                await (send_bill(bill(one)) if kind == "bills" else send_points(points(one)))
+            for number in waiting:
+                await (send_bill(bill(number)) if kind == "bills" else send_points(points(number)))
 
         began = time.monotonic()
         await asyncio.gather(*(work() for _ in range(WORKERS)))
@@ -158,7 +160,7 @@ async def by_sdk(url: str, number: int, kind: str) -> dict[str, object]:
         family, make = (client.purchases, bill) if kind == "bills" else (client.points, points)
         match, defaults = ("external_purchase_id", {**STORE, **FIXED}) if kind == "bills" else ("reference", {})
         began = time.monotonic()
-        report = await family.bulk_write((make(one) for one in range(number)), match=match, defaults=defaults)
+        report = await family.bulk_write((make(index) for index in range(number)), match=match, defaults=defaults)
         seconds = time.monotonic() - began
     assert report.created + report.unchanged == number, report
     return {**_figures(seconds, number, report.requests), "created": report.created}
@@ -172,7 +174,7 @@ async def compare(url: str, number: int, kind: str) -> dict[str, object]:
             with source.open("w", newline="") as file:
                 writer = csv.DictWriter(file, [*person(0)])
                 writer.writeheader()
-                writer.writerows(person(one) for one in range(number))
+                writer.writerows(person(index) for index in range(number))
         async with _client(url) as client:
             began = time.monotonic()
             if kind == "export":

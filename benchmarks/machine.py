@@ -18,13 +18,13 @@ def machine() -> str:
 
 def versions() -> str:
     """Name Python, this SDK and the libraries with their versions."""
-    found = [f"Python {platform.python_version()}", f"carecloud-async {__version__}"]
+    libraries = [f"Python {platform.python_version()}", f"carecloud-async {__version__}"]
     for library in _LIBRARIES:
         try:
-            found.append(f"{library} {version(library)}")
+            libraries.append(f"{library} {version(library)}")
         except PackageNotFoundError:
-            found.append(f"{library} (not installed)")
-    return ", ".join(found)
+            libraries.append(f"{library} (not installed)")
+    return ", ".join(libraries)
 
 
 def command() -> str:

@@ -26,8 +26,8 @@ class Spread:
     @classmethod
     def of(cls, values: Iterable[float]) -> "Spread":
         """Sum values up."""
-        found = sorted(values)
-        return cls(middle=median(found), low=found[0], high=found[-1])
+        ordered = sorted(values)
+        return cls(middle=median(ordered), low=ordered[0], high=ordered[-1])
 
 
 def measured(result: Result, label: str) -> list[Measured]:
@@ -73,15 +73,15 @@ def delay(result: Result, label: str) -> float:
     return median(required_delay(outcome.delay_ms) for outcome in measured(result, label))
 
 
-def required_delay(found: float | None) -> float:
+def required_delay(delay: float | None) -> float:
     """Return a delay that must have been measured.
 
     Raises:
         ValueError: it was not.
     """
-    if found is None:
+    if delay is None:
         raise ValueError("a delay is compared that was not measured: the task needs neighbour=True")
-    return found
+    return delay
 
 
 def verdict(comparison: Comparison, spread: Spread) -> str:

@@ -112,19 +112,19 @@ def table(findings: Sequence[Finding]) -> str:
     """Return the findings as a table in Markdown: of each state and server the worst shares."""
     titles = [f"{begin} to {end} s" for begin, end in WINDOWS]
     lines = [f"| state | server | {' | '.join(titles)} |", "| --- " * (len(titles) + 2) + "|"]
-    for state, server in dict.fromkeys((found.case.state, found.case.server) for found in findings):
-        group = [found for found in findings if (found.case.state, found.case.server) == (state, server)]
+    for state, server in dict.fromkeys((finding.case.state, finding.case.server) for finding in findings):
+        group = [finding for finding in findings if (finding.case.state, finding.case.server) == (state, server)]
         cells = [
-            f"{min(found.served[window] for found in group):.2f}, {max(found.refused[window] for found in group):.1%}"
+            f"{min(each.served[window] for each in group):.2f}, {max(each.refused[window] for each in group):.1%}"
             for window in range(len(WINDOWS))
         ]
         lines.append(f"| {state} | {server} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def is_missed(found: Finding) -> bool:
+def is_missed(finding: Finding) -> bool:
     """Return whether a case serves too little, or refuses too much, from the tenth second on."""
-    return found.case.server != SPACED and (found.served[-1] < LEAST_SERVED or found.refused[-1] > MOST_REFUSED)
+    return finding.case.server != SPACED and (finding.served[-1] < LEAST_SERVED or finding.refused[-1] > MOST_REFUSED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,11 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = list(cases(states=options.state) if options.state else cases())
         findings = list(pool.map(find, chosen, chunksize=8))
     print(table(findings))
-    missed = [found for found in findings if is_missed(found)]
-    lost = sum(found.lost for found in findings)
+    missed = [finding for finding in findings if is_missed(finding)]
+    lost = sum(finding.lost for finding in findings)
     print(f"\n{len(findings)} cases, {len(missed)} outside the bounds, {lost} calls lost")
-    for found in missed:
-        print(found)
+    for finding in missed:
+        print(finding)
     return 1 if missed else 0
 
 

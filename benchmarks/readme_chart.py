@@ -53,10 +53,10 @@ def draw(page: str) -> str:
     Args:
         page: the text of docs/speed.md.
     """
-    found = [(bar, _figure(page, bar)) for bar in BARS]
-    height = _TOP + _ROW * len(found) + _BOTTOM
-    scale = (_WIDTH - 2 * _MARGIN - 52) / max(figure for _, figure in found)
-    one = _MARGIN + scale
+    bars = [(bar, _figure(page, bar)) for bar in BARS]
+    height = _TOP + _ROW * len(bars) + _BOTTOM
+    scale = (_WIDTH - 2 * _MARGIN - 52) / max(figure for _, figure in bars)
+    script = _MARGIN + scale
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="480" '
         f'font-family="system-ui, sans-serif" font-size="13" fill="{_INK}" role="img">',
@@ -64,8 +64,8 @@ def draw(page: str) -> str:
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{_MARGIN}" y="24" font-size="16" font-weight="bold">How many times as fast</text>',
         f'<text x="{_MARGIN}" y="43">as a hand-written script of httpx and json</text>',
-        *(_row(bar, figure, _TOP + _ROW * number, scale) for number, (bar, figure) in enumerate(found)),
-        f'<text x="{one - 8:.1f}" y="{height - _BOTTOM + 14}">1{TIMES}: the script</text>',
+        *(_row(bar, figure, _TOP + _ROW * number, scale) for number, (bar, figure) in enumerate(bars)),
+        f'<text x="{script - 8:.1f}" y="{height - _BOTTOM + 14}">1{TIMES}: the script</text>',
         f'<text x="{_MARGIN}" y="{height - 10}">Blue: carecloud-async. Grey: without this SDK.</text>',
         "</svg>",
     ]
@@ -74,11 +74,11 @@ def draw(page: str) -> str:
 
 def _row(bar: Bar, figure: float, top: float, scale: float) -> str:
     colour = _OURS if bar.who.startswith("carecloud-async") else _OTHERS
-    length, one = figure * scale, _MARGIN + scale
+    length, script = figure * scale, _MARGIN + scale
     return (
         f'<text x="{_MARGIN}" y="{top + 14}">{escape(bar.label)}</text>\n'
         f'<rect x="{_MARGIN}" y="{top + 20}" width="{length:.1f}" height="16" rx="2" fill="{colour}"/>\n'
-        f'<path d="M{one:.1f} {top + 17} v22" stroke="{_INK}" stroke-width="1.5"/>\n'
+        f'<path d="M{script:.1f} {top + 17} v22" stroke="{_INK}" stroke-width="1.5"/>\n'
         f'<text x="{_MARGIN + length + 6:.1f}" y="{top + 33}" font-weight="bold">{figure:.2f}{TIMES}</text>'
     )
 
@@ -90,9 +90,9 @@ def _figure(page: str, bar: Bar) -> float:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         work = cells[0] or work
         if len(cells) > 4 and (work, cells[1], cells[3]) == (bar.work, bar.who, "httpx + json"):
-            found = re.fullmatch(rf"([\d.]+){TIMES}", cells[4])
-            if found:
-                return float(found[1])
+            times = re.fullmatch(rf"([\d.]+){TIMES}", cells[4])
+            if times:
+                return float(times[1])
     raise SystemExit(f"docs/speed.md has no figure of {bar.who} for {bar.work!r}")
 
 

@@ -114,8 +114,8 @@ def _target(comparison: Comparison) -> str:
 
 def _ceilings(results: Iterable[Result]) -> str:
     """Say how fast the server is by itself, and that against the fastest contestant."""
-    found = [line for result in results if (line := _ceiling(result))]
-    return "The server by itself, asked by a bare socket: " + "; ".join(found) + "." if found else ""
+    ceilings = [line for result in results if (line := _ceiling(result))]
+    return "The server by itself, asked by a bare socket: " + "; ".join(ceilings) + "." if ceilings else ""
 
 
 def _ceiling(result: Result) -> str | None:

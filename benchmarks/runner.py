@@ -106,5 +106,5 @@ def _outcome(run: subprocess.CompletedProcess[str]) -> Outcome:
     if run.returncode or not lines:
         errors = run.stderr.strip().splitlines()
         return Failed(errors[-1] if errors else f"exit code {run.returncode}")
-    found = json.loads(lines[-1])
-    return Failed(found["reason"]) if "reason" in found else Measured(**found)
+    outcome = json.loads(lines[-1])
+    return Failed(outcome["reason"]) if "reason" in outcome else Measured(**outcome)

@@ -27,20 +27,22 @@ class SavedRun:
 
     def result(self, work: Work) -> Result | None:
         """Return what a work brought then; `None` if it was not run, or with other contestants."""
-        found = self.outcomes.get(work.name)
-        if found is None or set(found) != set(work.contestants):
+        outcomes = self.outcomes.get(work.name)
+        if outcomes is None or set(outcomes) != set(work.contestants):
             return None
-        return Result(work=work, outcomes={label: list(rounds) for label, rounds in found.items()}, ceiling=None)
+        return Result(work=work, outcomes={label: list(rounds) for label, rounds in outcomes.items()}, ceiling=None)
 
 
 def save(results: Sequence[Result], path: Path) -> None:
     """Write every single outcome of a run to a file."""
-    found = {
-        result.work.name: {label: [asdict(one) for one in outcomes] for label, outcomes in result.outcomes.items()}
+    works = {
+        result.work.name: {
+            label: [asdict(outcome) for outcome in outcomes] for label, outcomes in result.outcomes.items()
+        }
         for result in results
     }
     about = {"python": platform.python_version(), "machine": machine.machine(), "versions": machine.versions()}
-    path.write_text(json.dumps({**about, "works": found}, indent=1))
+    path.write_text(json.dumps({**about, "works": works}, indent=1))
 
 
 def read(path: Path) -> SavedRun:
@@ -50,15 +52,15 @@ def read(path: Path) -> SavedRun:
         ValueError: the file holds something else.
     """
     try:
-        found = json.loads(path.read_text())
+        saved = json.loads(path.read_text())
         outcomes = {
-            name: {label: [_outcome(one) for one in rounds] for label, rounds in labels.items()}
-            for name, labels in found["works"].items()
+            name: {label: [_outcome(outcome) for outcome in rounds] for label, rounds in labels.items()}
+            for name, labels in saved["works"].items()
         }
-        return SavedRun(python=found["python"], outcomes=outcomes)
+        return SavedRun(python=saved["python"], outcomes=outcomes)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path} holds no outcomes: give a file that --json wrote") from None
 
 
-def _outcome(found: Mapping[str, Any]) -> Outcome:
-    return Failed(**found) if "reason" in found else Measured(**found)
+def _outcome(outcome: Mapping[str, Any]) -> Outcome:
+    return Failed(**outcome) if "reason" in outcome else Measured(**outcome)

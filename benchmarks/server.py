@@ -41,8 +41,8 @@ class Answers:
 
     def get(self, target: bytes) -> bytes:
         """Return the answer to a GET."""
-        found = self._by_target.get(target)
-        return self._render(target) if found is None else found
+        answer = self._by_target.get(target)
+        return self._render(target) if answer is None else answer
 
     def login(self) -> bytes:
         """Return the answer to a login."""

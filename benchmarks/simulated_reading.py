@@ -41,14 +41,14 @@ async def prefetch(simulation: Simulation, width: int | Auto, count: int | Auto)
     total = simulation.server.records
 
     async def fetch(offset: int, count: int, _: bool) -> Fetched[Any]:
-        found = await simulation.ask(offset, count)
-        items = list(range(offset, offset + found.received))
+        answer = await simulation.ask(offset, count)
+        items = list(range(offset, offset + answer.received))
         return Fetched(
-            page=Page(items=items, offset=offset, total_items=total, received=found.received),
-            received=found.received,
-            at_end=offset + found.received == total,
-            size=found.received * RECORD_BYTES,
-            sent_at=found.sent_at,
+            page=Page(items=items, offset=offset, total_items=total, received=answer.received),
+            received=answer.received,
+            at_end=offset + answer.received == total,
+            size=answer.received * RECORD_BYTES,
+            sent_at=answer.sent_at,
         )
 
     plan = PagePlan(
@@ -77,10 +77,10 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
     server = simulation.server
 
     async def fetch(params: Mapping[str, Any]) -> Answer[Page[bytes]]:
-        found = await simulation.ask(params["offset"], params["count"])
-        items = list(map(_record, range(found.first, found.first + found.received)))
-        page = Page(items=items, total_items=server.records, received=found.received)
-        return Answer(page, RawResponse(200, HEADERS, bytes(found.received * RECORD_BYTES), found.sent_at))
+        answer = await simulation.ask(params["offset"], params["count"])
+        items = list(map(_record, range(answer.first, answer.first + answer.received)))
+        page = Page(items=items, total_items=server.records, received=answer.received)
+        return Answer(page, RawResponse(200, HEADERS, bytes(answer.received * RECORD_BYTES), answer.sent_at))
 
     source = ExportSource(
         operation=OPERATIONS["getCustomers"],
@@ -132,9 +132,9 @@ def seconds(server: Server, reading: Reading, width: int | Auto, count: int | Au
     async def work() -> int:
         return await reading(Simulation(server), width, count)
 
-    found, taken = run_virtually(work())
-    if found != server.records:
-        raise ValueError(f"{found} of {server.records} records came")
+    records, taken = run_virtually(work())
+    if records != server.records:
+        raise ValueError(f"{records} of {server.records} records came")
     return taken
 
 

@@ -139,9 +139,9 @@ class Soak:
             await troubles.next()
             await asyncio.sleep(min(draw.uniform(0.4, 1.6) * self._pause, max(0.0, end - time.monotonic())))
             self._problems += [
-                f"service {number} ended with {one.returncode}"
-                for number, one in enumerate(self._services)
-                if one.returncode is not None
+                f"service {number} ended with {service.returncode}"
+                for number, service in enumerate(self._services)
+                if service.returncode is not None
             ]
 
     async def _order(self, number: int, **order: Any) -> None:
@@ -166,14 +166,14 @@ class Soak:
 
     def _account(self, held: dict[str, Any], troubles: Troubles, seconds: float) -> Account:
         folders = [self._folder / f"service-{number}" for number in range(SERVICES)]
-        found = compare(entries(folder / "ledger.jsonl" for folder in folders), held)
-        found.wrong += self._problems
+        findings = compare(entries(folder / "ledger.jsonl" for folder in folders), held)
+        findings.wrong += self._problems
         samples = [path for folder in folders if (path := folder / "samples.json").exists()]
         return Account(
             seconds=seconds,
             seed=self._seed,
             where=f"{machine()}; {versions()}",
-            findings=found,
+            findings=findings,
             server=held,
             troubles=troubles.names,
             samples=[json.loads(path.read_text(encoding="utf-8")) for path in samples],

@@ -186,8 +186,8 @@ class Writes:
         self._number += 1
         email = f"{parts.name}-{self._number}@example.com"
         record = CustomerInput(personal_information=PersonalInformationInput(**person(email, "created")))
-        outcome, found, error = await made(parts.client.customers.create(record, customer_source=SOURCE))
-        parts.ledger.write("create", key=email, outcome=outcome, id=found, error=error)
+        outcome, record_id, error = await made(parts.client.customers.create(record, customer_source=SOURCE))
+        parts.ledger.write("create", key=email, outcome=outcome, id=record_id, error=error)
 
     async def comment(self) -> None:
         """Write a comment once: the server takes the same one twice."""
@@ -196,8 +196,8 @@ class Writes:
         self._number += 1
         text = f"{parts.name}-{self._number}"
         comments = parts.client.tasks.task_comments(self._task_id)
-        outcome, found, error = await made(comments.create(TaskCommentInput(text=text)))
-        parts.ledger.write("comment", key=text, outcome=outcome, id=found, error=error)
+        outcome, record_id, error = await made(comments.create(TaskCommentInput(text=text)))
+        parts.ledger.write("comment", key=text, outcome=outcome, id=record_id, error=error)
 
     async def update(self) -> None:
         """Change a customer of this service, and read it again."""

@@ -76,7 +76,7 @@ def compare(ledger: Iterable[Mapping[str, Any]], server: Mapping[str, Any]) -> F
         ledger: the entries of all services.
         server: the reply to the order `dump`.
     """
-    found = Findings()
+    findings = Findings()
     emails = Counter(email for _, email, _ in server["customers"] if email)
     by_email = {email: (customer_id, name) for customer_id, email, name in server["customers"] if email}
     names = {customer_id: name for customer_id, _, name in server["customers"]}
@@ -84,44 +84,44 @@ def compare(ledger: Iterable[Mapping[str, Any]], server: Mapping[str, Any]) -> F
     for entry in ledger:
         match entry["what"]:
             case "lost" | "doubled" | "wrong" as kind:
-                getattr(found, kind).append(entry["text"])
+                getattr(findings, kind).append(entry["text"])
             case "counts":
-                found.counts.update(entry["counts"])
+                findings.counts.update(entry["counts"])
             case "create":
-                _judge_create(entry, emails[entry["key"]], found, by_email.get(entry["key"], ("", ""))[0])
+                _judge_create(entry, emails[entry["key"]], findings, by_email.get(entry["key"], ("", ""))[0])
             case "comment":
-                _judge_create(entry, server["comments"].get(entry["key"], 0), found, None)
+                _judge_create(entry, server["comments"].get(entry["key"], 0), findings, None)
             case "update":
                 updates[entry["id"]].append(entry)
     for customer_id, versions in updates.items():
-        _judge_updates(customer_id, versions, names.get(customer_id), found)
-    found.wrong += [f"rule of the API broken: {text}" for text in server["violations"]]
-    return found
+        _judge_updates(customer_id, versions, names.get(customer_id), findings)
+    findings.wrong += [f"rule of the API broken: {text}" for text in server["violations"]]
+    return findings
 
 
-def _judge_create(entry: Mapping[str, Any], there: int, found: Findings, holder: str | None) -> None:
+def _judge_create(entry: Mapping[str, Any], there: int, findings: Findings, holder: str | None) -> None:
     what, key, outcome = entry["what"], entry["key"], entry["outcome"]
-    found.counts[f"{what} {outcome}"] += 1
+    findings.counts[f"{what} {outcome}"] += 1
     if there > 1:
-        found.doubled.append(f"{what} {key} ({outcome}) is there {there} times")
+        findings.doubled.append(f"{what} {key} ({outcome}) is there {there} times")
     elif outcome == "done" and not there:
-        found.lost.append(f"{what} {key} was reported done and is not there")
+        findings.lost.append(f"{what} {key} was reported done and is not there")
     elif outcome == "failed" and there:
-        found.wrong.append(f"{what} {key} was reported failed ({entry.get('error')}) and is there")
+        findings.wrong.append(f"{what} {key} was reported failed ({entry.get('error')}) and is there")
     elif outcome == "done" and holder is not None and holder != entry["id"]:
-        found.wrong.append(f"{what} {key} was reported with another id than it has")
+        findings.wrong.append(f"{what} {key} was reported with another id than it has")
 
 
-def _judge_updates(customer_id: str, versions: list[Mapping[str, Any]], name: str | None, found: Findings) -> None:
-    found.counts.update(f"update {one['outcome']}" for one in versions)
-    done = [index for index, one in enumerate(versions) if one["outcome"] == "done"]
+def _judge_updates(customer_id: str, versions: list[Mapping[str, Any]], name: str | None, findings: Findings) -> None:
+    findings.counts.update(f"update {update['outcome']}" for update in versions)
+    done = [index for index, update in enumerate(versions) if update["outcome"] == "done"]
     last = done[-1] if done else -1
-    allowed = {one["version"] for one in versions[last + 1 :] if one["outcome"] == "unknown"}
+    allowed = {update["version"] for update in versions[last + 1 :] if update["outcome"] == "unknown"}
     if last >= 0:
         allowed.add(versions[last]["version"])
-    if name in allowed or (not done and name not in {one["version"] for one in versions}):
+    if name in allowed or (not done and name not in {update["version"] for update in versions}):
         return
-    if name in {one["version"] for one in versions[last + 1 :]}:
-        found.wrong.append(f"an update of {customer_id} was reported failed and is there: {name}")
+    if name in {update["version"] for update in versions[last + 1 :]}:
+        findings.wrong.append(f"an update of {customer_id} was reported failed and is there: {name}")
     else:
-        found.lost.append(f"the update of {customer_id} to {versions[last]['version']} is gone: it holds {name}")
+        findings.lost.append(f"the update of {customer_id} to {versions[last]['version']} is gone: it holds {name}")

@@ -53,17 +53,17 @@ class Lists:
             self._unfinished[target] = before
             return
         after = await ask(parts.control, "ids")
-        found = _ids(target)
-        if len(found) != len(set(found)):
-            parts.ledger.write("doubled", text=f"an export holds {len(found) - len(set(found))} customers twice")
+        exported = _ids(target)
+        if len(exported) != len(set(exported)):
+            parts.ledger.write("doubled", text=f"an export holds {len(exported) - len(set(exported))} customers twice")
         if not report.exact:
             parts.ledger.counts["exports not exact"] += 1
-        elif missing := (before & set(after["live"])) - set(found):
+        elif missing := (before & set(after["live"])) - set(exported):
             parts.ledger.write("lost", text=f"an export lacks {len(missing)} customers")
-        if set(found) - set(after["live"]) - set(after["deleted"]):
+        if set(exported) - set(after["live"]) - set(after["deleted"]):
             parts.ledger.wrong("an export holds customers that never were")
         parts.ledger.counts["exports"] += 1
-        parts.ledger.counts["exported records"] += len(found)
+        parts.ledger.counts["exported records"] += len(exported)
 
     async def changes(self) -> None:
         """Follow the changes of the list; the mirror that they make is what the server holds."""
@@ -115,10 +115,10 @@ class Lists:
         else:
             self._note_unfinished(new)
             return
-        found = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-        if report.rows != len(rows) or len(found) != len(rows):
-            parts.ledger.wrong(f"a bulk write of {len(rows)} rows has {len(found)} outcomes")
-        for row, expected in zip(found, self._expected(new, changed), strict=False):
+        outcomes = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+        if report.rows != len(rows) or len(outcomes) != len(rows):
+            parts.ledger.wrong(f"a bulk write of {len(rows)} rows has {len(outcomes)} outcomes")
+        for row, expected in zip(outcomes, self._expected(new, changed), strict=False):
             self._judge(row, expected, version)
         parts.ledger.counts["bulk writes"] += 1
         self._known = [*self._known, *new][-500:]

@@ -79,13 +79,13 @@ def _tasks() -> int:
 
 
 def _open_files() -> list[str]:
-    found = []
+    targets = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            found.append(os.readlink(f"/proc/self/fd/{name}"))
+            targets.append(os.readlink(f"/proc/self/fd/{name}"))
         except OSError:  # the one that lists the folder
             continue
-    return found
+    return targets
 
 
 @frozen(kw_only=True)
@@ -115,10 +115,10 @@ def growth(samples: Sequence[dict[str, float]]) -> list[Growth]:
         return []
     size = len(samples) // PARTS
     first, last = samples[size : 2 * size], samples[len(samples) - size :]
-    found = []
+    growths = []
     for name, (absolute, part) in _SLACK.items():
-        begin, end = [one[name] for one in first or samples], [one[name] for one in last or samples]
+        begin, end = [sample[name] for sample in first or samples], [sample[name] for sample in last or samples]
         limit = max(begin) * (1 + part) + absolute
         leaks = min(end) > limit if size >= ENOUGH else None
-        found.append(Growth(name=name, first=median(begin), last=median(end), leaks=leaks))
-    return found
+        growths.append(Growth(name=name, first=median(begin), last=median(end), leaks=leaks))
+    return growths

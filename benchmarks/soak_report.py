@@ -42,21 +42,21 @@ class Account:
     @property
     def leaks(self) -> list[str]:
         """What was held more and more, or after the end."""
-        found = []
-        for number, one in enumerate(self.samples):
-            found += [f"service {number}: {what.name}" for what in growth(one["samples"]) if what.leaks]
-            found += [
-                f"service {number}: {one['after'][name] - one['before'][name]} {name} left after closing"
+        leaks = []
+        for number, service in enumerate(self.samples):
+            leaks += [f"service {number}: {what.name}" for what in growth(service["samples"]) if what.leaks]
+            leaks += [
+                f"service {number}: {service['after'][name] - service['before'][name]} {name} left after closing"
                 for name, most in LEFT.items()
-                if one["after"][name] - one["before"][name] > most
+                if service["after"][name] - service["before"][name] > most
             ]
-        return found
+        return leaks
 
     @property
     def good(self) -> bool:
         """Whether nothing was lost, doubled, wrongly reported or leaked."""
-        found = self.findings
-        return not (found.lost or found.doubled or found.wrong or self.leaks)
+        findings = self.findings
+        return not (findings.lost or findings.doubled or findings.wrong or self.leaks)
 
 
 def text(account: Account) -> str:
@@ -65,29 +65,29 @@ def text(account: Account) -> str:
 
 
 def _lines(account: Account) -> Iterator[str]:
-    server, found = account.server, account.findings
+    server, findings = account.server, account.findings
     yield f"soak of {account.seconds / 3600:.2f} hours, seed {account.seed}; {account.where}"
     yield f"server: {server['requests']:,} requests, {server['logins']:,} logins, {server['opened']:,} connections"
     yield f"answers: {_counts(server['statuses'])}"
     yield f"troubles: {_counts(Counter(account.troubles))}"
     yield "done:"
-    yield from (f"  {number:>9,}  {name}" for name, number in sorted(found.counts.items()))
+    yield from (f"  {number:>9,}  {name}" for name, number in sorted(findings.counts.items()))
     yield from _growths(account.samples)
     for name, what in (
-        ("lost", found.lost),
-        ("doubled", found.doubled),
-        ("wrongly reported", found.wrong),
+        ("lost", findings.lost),
+        ("doubled", findings.doubled),
+        ("wrongly reported", findings.wrong),
         ("leaked", account.leaks),
     ):
         yield f"{name}: {len(what)}"
-        yield from (f"  {one}" for one in what[:SHOWN])
+        yield from (f"  {text}" for text in what[:SHOWN])
 
 
 def _growths(samples: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"{'held at quiet points (medians)':34}{'second part':>12}{'last part':>12}{'closed':>12}"
-    for number, one in enumerate(samples):
-        for what in growth(one["samples"]):
-            after = one["after"][what.name]
+    for number, service in enumerate(samples):
+        for what in growth(service["samples"]):
+            after = service["after"][what.name]
             figures = "".join(f"{figure:>12,.4g}" for figure in (what.first, what.last, after))
             yield f"  service {number}, {what.name:22}{figures}{_mark(what)}"
 

@@ -132,8 +132,8 @@ class SoakServer:
         for _ in range(number):
             self._made.append(customers.insert())
         seeded = customers.ids()[kept : customers.seeded]
-        for one in self._random.sample(seeded, min(number, len(seeded))):
-            customers.update(one, {"personal_information": {"first_name": f"F{self._random.random()}"}})
+        for customer_id in self._random.sample(seeded, min(number, len(seeded))):
+            customers.update(customer_id, {"personal_information": {"first_name": f"F{self._random.random()}"}})
         while len(self._made) > 5 * number:
             gone = self._made.pop(self._random.randrange(len(self._made)))
             customers.delete(gone)
@@ -154,11 +154,13 @@ class SoakServer:
     def dump(self) -> dict[str, Any]:
         """Return everything that the ledgers are compared with."""
         sandbox = self._sandbox
-        people = [(one["customer_id"], one.get("personal_information") or {}) for one in sandbox.customers]
+        people = [(record["customer_id"], record.get("personal_information") or {}) for record in sandbox.customers]
         return {
-            "customers": [[customer_id, one.get("email"), one.get("last_name")] for customer_id, one in people],
+            "customers": [
+                [customer_id, record.get("email"), record.get("last_name")] for customer_id, record in people
+            ],
             "comments": Counter(
-                str(one.get("text")) for one in sandbox.records("tasks/task-comments", of=self._task_id)
+                str(record.get("text")) for record in sandbox.records("tasks/task-comments", of=self._task_id)
             ),
             "violations": sandbox.violations,
             "statuses": sandbox.statuses,

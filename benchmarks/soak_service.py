@@ -237,9 +237,9 @@ class Service:
         while threading.active_count() > self._before.threads and time.monotonic() < deadline:
             time.sleep(0.05)
         after = evolve(self._after, threads=threading.active_count())
-        found: dict[str, Any] = {"before": self._before.to_dict(), "after": after.to_dict()}
-        found["samples"] = [one.to_dict() for one in self._samples]
-        (self._folder / "samples.json").write_text(json.dumps(found), encoding="utf-8")
+        measures: dict[str, Any] = {"before": self._before.to_dict(), "after": after.to_dict()}
+        measures["samples"] = [sample.to_dict() for sample in self._samples]
+        (self._folder / "samples.json").write_text(json.dumps(measures), encoding="utf-8")
         self._ledger.close()
 
     def _count_call(self, call: CallRecord) -> None:

@@ -169,8 +169,8 @@ def report(tills: list[Till], ledger: list[list[str]], *, began: float, stretche
         memory = f"{till.memory[0]:.0f} MB at first, {till.memory[-1]:.0f} at the end, {max(till.memory):.0f} at most"
         at_99 = times[len(times) * 99 // 100]
         print(f"{till.name}: put {statistics.median(times):.1f} ms, 99 % {at_99:.1f} ms; {memory}")
-        print("  ", [one for one in till.said if "ends" in one or "failures" in one])
-    ends = [one["ends"] for till in tills for one in till.said if "ends" in one]
+        print("  ", [entry for entry in till.said if "ends" in entry or "failures" in entry])
+    ends = [entry["ends"] for till in tills for entry in till.said if "ends" in entry]
     return not lost and not doubled and not overtaken and ends == [True] * len(tills)
 
 
@@ -185,13 +185,13 @@ async def measure(folder: Path, *, backlog: int, puts: int) -> None:
     told = False
     while not listening.done():
         await asyncio.sleep(0.1)
-        if not told and any("wants" in one for one in till.said):
+        if not told and any("wants" in entry for entry in till.said):
             told = True
             await server.order("back")
             till.tell()
     await server.stop()
-    for one in till.said:
-        print(one)
+    for entry in till.said:
+        print(entry)
 
 
 def main() -> int:

@@ -68,7 +68,7 @@ async def sell(port: int, path: str, till: str, rate: float) -> None:
             await asyncio.sleep(dice.uniform(0, 2 / rate))
         is_sent = await outbox.flush(timeout=900)
         say(ends=is_sent, waiting=outbox.waiting, failed=outbox.failed, rss=rss())
-        say(failures=[one.reasons for one in await outbox.failures()])
+        say(failures=[entry.reasons for entry in await outbox.failures()])
 
 
 async def measure_backlog(port: int, path: str, backlog: int, puts: int) -> None:

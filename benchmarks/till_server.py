@@ -73,12 +73,12 @@ class TillServer:
 
     def _read(self, path: str, query: Any) -> dict[str, Any]:
         if path == "/purchases":
-            found = self._bills.get(query["external_purchase_id"], [])
-            return {"purchases": found, "total_items": len(found)}
+            records = self._bills.get(query["external_purchase_id"], [])
+            return {"purchases": records, "total_items": len(records)}
         wanted = query["point_operation_note"]
         history = self._history.get(query["customer_id"], [])
-        found = [one for one in history if wanted in one["point_operation_note"]]
-        return {"point_history": found, "total_items": len(found)}
+        records = [record for record in history if wanted in record["point_operation_note"]]
+        return {"point_history": records, "total_items": len(records)}
 
     def _write(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if path.endswith("send-purchase"):

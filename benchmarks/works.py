@@ -215,18 +215,18 @@ def _auto(records: int) -> Work:
 
 
 def _latency(records: int) -> Work:
-    one, many, script = f"{SDK}, one by one", f"{SDK}, prefetch(16)", f"{HTTPX}, 16 in flight"
+    single, many, script = f"{SDK}, one by one", f"{SDK}, prefetch(16)", f"{HTTPX}, 16 in flight"
     return Work(
         name="latency",
         title="pages of 100 at 50 ms latency",
         unit="customers",
         host=Host(records=records, latency=0.05),
         contestants={
-            one: Task(peer="carecloud", kind="pages_one_by_one", done=records, count=100, in_flight=1),
+            single: Task(peer="carecloud", kind="pages_one_by_one", done=records, count=100, in_flight=1),
             many: Task(peer="carecloud", kind="pages", done=records, count=100, in_flight=16),
             script: Task(peer="httpx_script", kind="pages", done=records, count=100, in_flight=16),
         },
-        comparisons=(Comparison(who=many, against=one), Comparison(who=many, against=script)),
+        comparisons=(Comparison(who=many, against=single), Comparison(who=many, against=script)),
     )
 
 

@@ -30,5 +30,5 @@ class Peer(Protocol):
 
 def peer_class(name: str) -> type[Any]:
     """Return a contender's class by its module's name."""
-    found: type[Any] = import_module(f"benchmarks.peers.{name}").Contender
-    return found
+    contender: type[Any] = import_module(f"benchmarks.peers.{name}").Contender
+    return contender

@@ -115,8 +115,8 @@ class Script:
     async def _get_page(self, offset: int, count: int) -> list[Any]:
         response = await self.client.get("/customers", params={"count": count, "offset": offset})
         response.raise_for_status()
-        found: list[Any] = response.json()["data"]["customers"]
-        return found
+        records: list[Any] = response.json()["data"]["customers"]
+        return records
 
 
 def _flatten(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -42,7 +42,7 @@ def build(docs: Path, site: Path) -> None:
             path = stage / "pages" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(page, encoding="utf-8")
-        for asset in (one for pattern in _ASSETS for one in docs.glob(pattern)):
+        for asset in (path for pattern in _ASSETS for path in docs.glob(pattern)):
             shutil.copy(asset, stage / "pages")
         command = [sys.executable, "-m", "zensical", "build", "-f", str(settings), "--strict"]
         done = subprocess.run(command, check=False)

@@ -73,35 +73,35 @@ class Catalogue:
     def get(self, path: str) -> Any:
         """Return the object with a dotted path, or with the address at which users import it."""
         name = path.removeprefix(f"{PACKAGE}.")
-        found = self.package[f"{self.homes[name]}.{name}" if name in self.homes else name]
-        return self.get(found.target_path) if found.is_alias and found.target_path.startswith(PACKAGE) else found
+        obj = self.package[f"{self.homes[name]}.{name}" if name in self.homes else name]
+        return self.get(obj.target_path) if obj.is_alias and obj.target_path.startswith(PACKAGE) else obj
 
-    def anchor(self, one: Any) -> str:
+    def anchor(self, obj: Any) -> str:
         """Return the anchor of an object: `Card`, or `customers.cards` for a class of operations."""
-        call = self.calls.get(one.path)
-        return re.sub(r"\(\w+\)", "", call).removeprefix("client.") if call else one.name
+        call = self.calls.get(obj.path)
+        return re.sub(r"\(\w+\)", "", call).removeprefix("client.") if call else obj.name
 
     def link(self, name: str, *, page: str) -> str | None:
         """Return the link from a page to an object, by its path or name."""
         place = self.places.get(name)
         return place.removeprefix(page) if place and place.startswith(f"{page}#") else place
 
-    def place(self, one: Any, page: str) -> None:
+    def place(self, obj: Any, page: str) -> None:
         """Remember where an object stands."""
-        self.places[one.path] = f"{page}#{self.anchor(one)}"
-        if one.path not in self.calls:
-            self.places[one.name] = self.places[one.path]
+        self.places[obj.path] = f"{page}#{self.anchor(obj)}"
+        if obj.path not in self.calls:
+            self.places[obj.name] = self.places[obj.path]
 
     def inventory(self) -> Iterator[tuple[str, str, str]]:
         """Return path, kind and place of each object, and of the methods of classes."""
         for path, place in self.places.items():
             if not path.startswith(f"{PACKAGE}."):
                 continue
-            one = self.get(path)
+            obj = self.get(path)
             address = self.addresses.get(path, path)
-            yield address, "class" if one.is_class else "function" if one.is_function else "data", place
-            names = [method.name for method in self.methods(one)] if one.is_class else []
-            if path in self.calls and self.inherits_update(one):
+            yield address, "class" if obj.is_class else "function" if obj.is_function else "data", place
+            names = [method.name for method in self.methods(obj)] if obj.is_class else []
+            if path in self.calls and self.inherits_update(obj):
                 names.append("update")
             for name in names:
                 yield f"{address}.{name}", "method", f"{place}.{name}"
@@ -120,23 +120,23 @@ class Catalogue:
             generic = getattr(base, "left", base)
             path = getattr(generic, "canonical_path", "")
             if path.startswith(f"{PACKAGE}.") and path.rpartition(".")[2] not in _DOCUMENTED_BASES:
-                found = self.get(path)
-                if not found.is_alias and (whole or path not in self.places):  # an alias leads to another library
-                    yield found
-                    yield from self.bases(found)
+                obj = self.get(path)
+                if not obj.is_alias and (whole or path not in self.places):  # an alias leads to another library
+                    yield obj
+                    yield from self.bases(obj)
 
     def members(self, cls: Any) -> dict[str, Any]:
         """Return the public members of a class, its own first."""
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for owner in (cls, *self.bases(cls)):
-            for name, one in owner.members.items():
-                if not one.is_alias and not name.startswith("_") and f"{owner.name}.{name}" not in _INTERNAL:
-                    found.setdefault(name, one)
-        return found
+            for name, obj in owner.members.items():
+                if not obj.is_alias and not name.startswith("_") and f"{owner.name}.{name}" not in _INTERNAL:
+                    members.setdefault(name, obj)
+        return members
 
     def methods(self, cls: Any) -> list[Any]:
         """Return the public methods of a class."""
-        return [one for one in self.members(cls).values() if one.is_function]
+        return [obj for obj in self.members(cls).values() if obj.is_function]
 
 
 def read(root: Path, pages: list[Path]) -> Catalogue:
@@ -154,33 +154,33 @@ def read(root: Path, pages: list[Path]) -> Catalogue:
     )
     for page in pages:
         for line in page.read_text(encoding="utf-8").splitlines():
-            if found := SOURCE_LINE.match(line):
-                named = catalogue.get(found[1])
-                catalogue.addresses[named.path] = found[1]
-                for one in shown(named):
-                    catalogue.place(one, page.name)
+            if source := SOURCE_LINE.match(line):
+                named = catalogue.get(source[1])
+                catalogue.addresses[named.path] = source[1]
+                for obj in shown(named):
+                    catalogue.place(obj, page.name)
     return catalogue
 
 
 def _resolve_defaults(package: Any) -> None:
     """Put values in the places of constants that are defaults."""
-    for one in _every(package):
+    for obj in _every(package):
         for owner, attribute in (
-            [(one, "value")] if one.is_attribute else [(each, "default") for each in one.parameters]
+            [(obj, "value")] if obj.is_attribute else [(each, "default") for each in obj.parameters]
         ):
             name = str(getattr(owner, attribute))
-            if _CONSTANT.fullmatch(name) and one.parent is not package:
-                value = getattr(_module(one.module.path), name, None)
+            if _CONSTANT.fullmatch(name) and obj.parent is not package:
+                value = getattr(_module(obj.module.path), name, None)
                 if isinstance(value, int | float | str):
                     setattr(owner, attribute, repr(value))
 
 
-def _every(one: Any) -> Iterator[Any]:
+def _every(obj: Any) -> Iterator[Any]:
     """Return the functions of a package, and the attributes of its classes."""
-    for member in one.members.values():
+    for member in obj.members.values():
         if member.is_alias:
             continue
-        if member.is_function or (member.is_attribute and one.is_class):
+        if member.is_function or (member.is_attribute and obj.is_class):
             yield member
         elif member.is_module or member.is_class:
             yield from _every(member)
@@ -193,23 +193,23 @@ def _module(path: str) -> Any:
         return None
 
 
-def shown(found: Any) -> list[Any]:
+def shown(named: Any) -> list[Any]:
     """Return what an entry of a page shows: the object itself, or what is public and defined in the module."""
-    if not found.is_module:
-        return [found]
+    if not named.is_module:
+        return [named]
     return [
-        one
-        for one in found.members.values()
-        if not one.is_alias
-        and not one.is_module
-        and not one.name.startswith("_")
-        and (one.is_class or one.is_function or one.docstring)
+        obj
+        for obj in named.members.values()
+        if not obj.is_alias
+        and not obj.is_module
+        and not obj.name.startswith("_")
+        and (obj.is_class or obj.is_function or obj.docstring)
     ]
 
 
-def is_enum(one: Any) -> bool:
+def is_enum(obj: Any) -> bool:
     """Say whether an object is an enumeration."""
-    return one.is_class and bool({str(base) for base in one.bases} & {"Enum", "IntEnum", "StrEnum"})
+    return obj.is_class and bool({str(base) for base in obj.bases} & {"Enum", "IntEnum", "StrEnum"})
 
 
 def _calls() -> dict[str, str]:
@@ -226,9 +226,11 @@ def _identities() -> dict[str, str]:
     """Return for each operation which identities may call it."""
     from carecloud_async.resources import OPERATIONS
 
-    found = {one.call: _identity(one) for one in OPERATIONS.values()}
-    updates = {f"{name.rpartition('.')[0]}.update": who for name, who in found.items() if name.endswith(".replace")}
-    return {"customers.me": "a customer", "segments.sync": found["segments.get"], **updates, **found}
+    identities = {operation.call: _identity(operation) for operation in OPERATIONS.values()}
+    updates = {
+        f"{name.rpartition('.')[0]}.update": who for name, who in identities.items() if name.endswith(".replace")
+    }
+    return {"customers.me": "a customer", "segments.sync": identities["segments.get"], **updates, **identities}
 
 
 def _identity(operation: Any) -> str:
@@ -238,14 +240,14 @@ def _identity(operation: Any) -> str:
 
 
 def _below(cls: Any) -> Iterator[Any]:
-    for one in cls.__subclasses__():
-        yield one
-        yield from _below(one)
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _below(subclass)
 
 
 def _call(cls: Any) -> str:
     operation = cls._operations[0]
     family, *parts = operation.call.split(".")[:-1]
     ids = re.findall(r"\{(\w+)\}", operation.path)[: len(parts)]
-    parts = [f"{part}({one})" if one else part for part, one in zip_longest(parts, ids)]
+    parts = [f"{part}({name})" if name else part for part, name in zip_longest(parts, ids)]
     return ".".join(["client", family, *parts])

@@ -75,15 +75,15 @@ def name_search_results(site: Path) -> None:
         site: the folder of the site.
     """
     index = site / "search.json"
-    found = json.loads(index.read_text(encoding="utf-8"))
-    for entry in found["items"]:
+    search = json.loads(index.read_text(encoding="utf-8"))
+    for entry in search["items"]:
         name = re.fullmatch(r"<code>(\w+)</code>", entry["title"])
         if name is None or not entry["path"] or entry["path"][0] != "Families":
             continue
         is_record = name[1][0].isupper()
         whole = f"models.{name[1]}" if is_record else entry["location"].partition("#")[2]
         entry["title"] = f"<code>{whole}</code>"
-    index.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    index.write_text(json.dumps(search, ensure_ascii=False), encoding="utf-8")
 
 
 def sections(nav: list[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:

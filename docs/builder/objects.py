@@ -35,11 +35,11 @@ class Writer:
         details = [self._family(cls, level) for cls in classes]
         return "\n\n".join([*overview, *details])
 
-    def entry(self, one: Any, level: int) -> str:
+    def entry(self, obj: Any, level: int) -> str:
         """Return the section of one class, function or constant."""
-        if one.is_function:
-            return self._function(one, level, anchor=one.name)
-        return self._class(one, level) if one.is_class else self._constant(one, level)
+        if obj.is_function:
+            return self._function(obj, level, anchor=obj.name)
+        return self._class(obj, level) if obj.is_class else self._constant(obj, level)
 
     def linked(self, text: str) -> str:
         """Return Markdown whose names of classes are links, except in headings and blocks of code."""
@@ -54,14 +54,14 @@ class Writer:
         target = self.link(name[1])
         return f"[{name[0]}]({target})" if target else name[0]
 
-    def overview(self, found: list[Any]) -> str:
+    def overview(self, objects: list[Any]) -> str:
         """Return a line for each object."""
-        return table(["Name", "Meaning"], [(f"[`{one.name}`]({self.link(one.path)})", summary(one)) for one in found])
+        return table(["Name", "Meaning"], [(f"[`{obj.name}`]({self.link(obj.path)})", summary(obj)) for obj in objects])
 
     def _methods_of_family(self, cls: Any) -> str:
         call = self.catalogue.calls[cls.path]
         anchor = self.catalogue.anchor(cls)
-        rows = [(f"[`{one.name}`](#{anchor}.{one.name})", summary(one)) for one in self.catalogue.methods(cls)]
+        rows = [(f"[`{obj.name}`](#{anchor}.{obj.name})", summary(obj)) for obj in self.catalogue.methods(cls)]
         if update := self._update(cls):
             rows.append((f"[`update`](#{anchor}.update)", summary(update)))
         if "_bulk" in cls.members:
@@ -74,8 +74,8 @@ class Writer:
         label = f'{anchor} data-toc-label="{short}"'
         parts = [_heading(level, f"`{call}`", label), sections(cls, self.link)]
         parts += [
-            self._operation(one, level + 1, anchor=f"{anchor}.{one.name}", before=f"{call}.")
-            for one in self.catalogue.methods(cls)
+            self._operation(obj, level + 1, anchor=f"{anchor}.{obj.name}", before=f"{call}.")
+            for obj in self.catalogue.methods(cls)
         ]
         if update := self._update(cls):
             parts.append(self._updated(cls, update, level + 1))
@@ -97,9 +97,9 @@ class Writer:
         parts = [_heading(level, "`update`", f"{anchor}.update"), _code(text), f"{summary(update)} {more}"]
         return "\n\n".join([*parts, *self._callers(f"{anchor}.update")])
 
-    def _operation(self, one: Any, level: int, *, anchor: str, before: str) -> str:
+    def _operation(self, obj: Any, level: int, *, anchor: str, before: str) -> str:
         """Return a method that is an operation: who may call it, and a call with its answer."""
-        parts = [self._function(one, level, anchor=anchor, before=before)]
+        parts = [self._function(obj, level, anchor=anchor, before=before)]
         parts += self._callers(anchor)
         if sample := self.catalogue.samples.get(anchor):
             parts.append(_details("A call and its answer", _code(sample.call), _answer(sample.answer)))
@@ -109,10 +109,10 @@ class Writer:
         identity = self.catalogue.identities.get(anchor)
         return [f"May be called by {identity}."] if identity else []
 
-    def _function(self, one: Any, level: int, *, anchor: str, before: str = "") -> str:
-        shown = [signature(each, before=before) for each in one.overloads or [one]]
-        parts = [_heading(level, f"`{one.name}`", anchor), *map(_code, shown), sections(one, self.link)]
-        if linked := types(one, self.link):
+    def _function(self, obj: Any, level: int, *, anchor: str, before: str = "") -> str:
+        shown = [signature(each, before=before) for each in obj.overloads or [obj]]
+        parts = [_heading(level, f"`{obj.name}`", anchor), *map(_code, shown), sections(obj, self.link)]
+        if linked := types(obj, self.link):
             parts.append(f"Types: {', '.join(linked)}.")
         return "\n\n".join(part for part in parts if part)
 
@@ -121,39 +121,39 @@ class Writer:
         methods = self.catalogue.methods(cls)
         parts = [_heading(level, f"`{name}`", name), self._text_of_class(cls)]
         if len(methods) > 1:
-            rows = [(f"[`{one.name}`](#{name}.{one.name})", summary(one)) for one in methods]
+            rows = [(f"[`{obj.name}`](#{name}.{obj.name})", summary(obj)) for obj in methods]
             parts.append(table(["Method", "What it does"], rows))
         hidden = ["parameters"] if name in MADE_BY_METHODS else []
         parts += [sections(cls, self.link, without=["attributes", "text", *hidden]), self._fields(cls)]
         parts += [
-            self._function(one, level + 1, anchor=f"{name}.{one.name}", before=_owner(cls, one)) for one in methods
+            self._function(obj, level + 1, anchor=f"{name}.{obj.name}", before=_owner(cls, obj)) for obj in methods
         ]
         return "\n\n".join(part for part in parts if part)
 
     def _text_of_class(self, cls: Any) -> str:
-        bases = [base for one in cls.bases if (base := type_text(str(one), self.link)) and "](" in base]
+        bases = [text for base in cls.bases if (text := type_text(str(base), self.link)) and "](" in text]
         inherits = [base for base in bases if "Model" not in base and "Input`" not in base]
         note = f"Inherits from {', '.join(inherits)}." if inherits else ""
         text = sections(cls, self.link, without=["attributes", "parameters", "raises"])
         return "\n\n".join(part for part in (text, note) if part)
 
     def _fields(self, cls: Any) -> str:
-        members = {name: one for name, one in self.catalogue.members(cls).items() if one.is_attribute}
+        members = {name: obj for name, obj in self.catalogue.members(cls).items() if obj.is_attribute}
         if is_enum(cls):
-            rows = [(f"`{name}`", f"`{one.value}`", explanation(one)) for name, one in members.items()]
+            rows = [(f"`{name}`", f"`{obj.value}`", explanation(obj)) for name, obj in members.items()]
             return table(["Name", "Value", "Meaning"], rows)
         if inputs := self._same_as_input(cls, members):
             return f"Its keys are the fields of [`{inputs}`]({self.link(inputs)}), each of them optional."
         documented = self._documented(cls)
         rows = []
-        for name, one in members.items():
-            if str(one.annotation).startswith("Family["):
-                rows.append(self._family_attribute(name, str(one.annotation)[7:-1]))
+        for name, obj in members.items():
+            if str(obj.annotation).startswith("Family["):
+                rows.append(self._family_attribute(name, str(obj.annotation)[7:-1]))
                 continue
-            meaning = sentence(documented.get(name) or explanation(one))
+            meaning = sentence(documented.get(name) or explanation(obj))
             if meaning or self._is_record(cls):
-                default = "" if self._is_record(cls) else default_text(one.value)
-                rows.append((f"`{name}`", type_text(one.annotation, self.link), default, _marked(cls, one, meaning)))
+                default = "" if self._is_record(cls) else default_text(obj.value)
+                rows.append((f"`{name}`", type_text(obj.annotation, self.link), default, _marked(cls, obj, meaning)))
         rows += [(f"`{name}`", "", "", sentence(text)) for name, text in documented.items() if name not in members]
         headers = ["Field" if self._is_record(cls) else "Attribute", "Type", "Default", "Meaning"]
         return table(headers, rows) if rows else ""
@@ -165,34 +165,34 @@ class Writer:
 
     def _documented(self, cls: Any) -> dict[str, str]:
         """Return the meaning of attributes from the class's docstring, and of an input's from what it reads."""
-        found = {}
+        meanings = {}
         for owner in (*self.catalogue.bases(cls), cls):
             for section in owner.docstring.parsed if owner.docstring else ():
                 if section.kind.value == "attributes":
-                    found |= {one.name: one.description for one in section.value}
+                    meanings |= {obj.name: obj.description for obj in section.value}
         if reads := cls.keywords.get("reads"):
             model = self.catalogue.members(self._record(str(reads), cls))
-            found |= {name: explanation(one) for name, one in model.items() if one.is_attribute}
-        return found
+            meanings |= {name: explanation(obj) for name, obj in model.items() if obj.is_attribute}
+        return meanings
 
     def _record(self, name: str, cls: Any) -> Any:
-        found = cls.module.members.get(name)
-        return self.catalogue.get(found.target_path) if found.is_alias else found
+        record = cls.module.members.get(name)
+        return self.catalogue.get(record.target_path) if record.is_alias else record
 
     def _same_as_input(self, cls: Any, members: dict[str, Any]) -> str | None:
         name = cls.name.removesuffix("Changes") + "Input"
         other = cls.module.members.get(name)
         if not cls.name.endswith("Changes") or other is None or other.is_alias:
             return None
-        fields = {one for one, found in self.catalogue.members(other).items() if found.is_attribute}
+        fields = {field for field, obj in self.catalogue.members(other).items() if obj.is_attribute}
         return name if fields == set(members) else None
 
     def _is_record(self, cls: Any) -> bool:
         return cls.path.startswith("carecloud_async.models.") or any("TypedDict" in str(base) for base in cls.bases)
 
-    def _constant(self, one: Any, level: int) -> str:
-        value = f"```python\n{one.name} = {one.value}\n```" if one.value is not None else ""
-        return "\n\n".join([_heading(level, f"`{one.name}`", one.name), value, sections(one, self.link)])
+    def _constant(self, obj: Any, level: int) -> str:
+        value = f"```python\n{obj.name} = {obj.value}\n```" if obj.value is not None else ""
+        return "\n\n".join([_heading(level, f"`{obj.name}`", obj.name), value, sections(obj, self.link)])
 
 
 def _heading(level: int, text: str, anchor: str) -> str:
@@ -222,9 +222,9 @@ def _owner(cls: Any, method: Any) -> str:
     return f"{cls.name}." if {"classmethod", "staticmethod"} & method.labels else ""
 
 
-def _marked(cls: Any, one: Any, meaning: str) -> str:
+def _marked(cls: Any, obj: Any, meaning: str) -> str:
     """Say what only the server writes, and what an input needs."""
-    if "READ_ONLY" in str(one.value):
+    if "READ_ONLY" in str(obj.value):
         return f"{meaning} Read-only."
-    required = cls.name.endswith("Input") and one.value is None
+    required = cls.name.endswith("Input") and obj.value is None
     return f"{meaning} Required." if required else meaning

@@ -55,8 +55,8 @@ def reference(text: str, writer: Writer) -> str:
     names: list[str] = []
     level = 2
     for line in [*text.replace(_BEFORE_SOURCES, "\n\n").splitlines(), ""]:
-        if found := SOURCE_LINE.match(line):
-            names.append(found[1])
+        if source := SOURCE_LINE.match(line):
+            names.append(source[1])
             continue
         if names:
             parts += [writer.linked(_entries(names, writer, level)), ""]
@@ -69,44 +69,46 @@ def reference(text: str, writer: Writer) -> str:
 
 def _entries(names: list[str], writer: Writer, level: int) -> str:
     modules = [writer.catalogue.get(name) for name in names]
-    found = [one for module in modules for one in shown(module)]
-    inherited = {str(base) for one in found if one.is_class for base in one.bases}
-    operations = [one for one in found if one.path in writer.catalogue.calls and one.name not in inherited]
+    objects = [obj for module in modules for obj in shown(module)]
+    inherited = {str(base) for obj in objects if obj.is_class for base in obj.bases}
+    operations = [obj for obj in objects if obj.path in writer.catalogue.calls and obj.name not in inherited]
     families = _parents_first(operations, writer.catalogue.calls)
-    others = _in_order([one for one in found if one.path not in writer.catalogue.calls])
+    others = _in_order([obj for obj in objects if obj.path not in writer.catalogue.calls])
     parts = [writer.families(families, level)] if families else []
     parts += [_explanation(module) for module in modules if _speaks(module)]
     if len(others) > _LONG:
         parts.append(writer.overview(others))
-    return "\n\n".join([*parts, *(writer.entry(one, level) for one in others)])
+    return "\n\n".join([*parts, *(writer.entry(obj, level) for obj in others)])
 
 
 def _parents_first(operations: list[Any], calls: Mapping[str, str]) -> list[Any]:
     """Return classes of operations with each family before the parts of its records, which come first in the source."""
-    roots = [calls[one.path].split(".")[1] for one in operations]
-    return sorted(operations, key=lambda one: (roots.index(calls[one.path].split(".")[1]), calls[one.path].count(".")))
+    roots = [calls[family.path].split(".")[1] for family in operations]
+    return sorted(
+        operations, key=lambda family: (roots.index(calls[family.path].split(".")[1]), calls[family.path].count("."))
+    )
 
 
-def _in_order(found: list[Any]) -> list[Any]:
+def _in_order(objects: list[Any]) -> list[Any]:
     """Return objects with what belongs to a record after the record, inputs and changes after what is read."""
     used = {
-        one.name: set(re.findall(r"[A-Z]\w+", " ".join(str(member.annotation) for member in one.attributes.values())))
-        for one in found
-        if one.is_class
+        obj.name: set(re.findall(r"[A-Z]\w+", " ".join(str(member.annotation) for member in obj.attributes.values())))
+        for obj in objects
+        if obj.is_class
     }
 
-    def rank(one: Any) -> tuple[int, bool]:
-        is_part = any(one.name in names for name, names in used.items() if name != one.name)
-        kinds = ["Input" in one.name, one.name.endswith("Changes"), is_enum(one)]
+    def rank(obj: Any) -> tuple[int, bool]:
+        is_part = any(obj.name in names for name, names in used.items() if name != obj.name)
+        kinds = ["Input" in obj.name, obj.name.endswith("Changes"), is_enum(obj)]
         return 1 + max((number for number, holds in enumerate(kinds) if holds), default=-1), is_part
 
-    return sorted(found, key=rank) if all(one.path.startswith(_RECORDS) for one in found) else found
+    return sorted(objects, key=rank) if all(obj.path.startswith(_RECORDS) for obj in objects) else objects
 
 
 def _explanation(module: Any) -> str:
     """Return a module's docstring without the paragraphs that are for its authors."""
     paragraphs = module.docstring.value.split("\n\n")
-    return "\n\n".join(one for one in paragraphs if not one.startswith(_FOR_AUTHORS))
+    return "\n\n".join(paragraph for paragraph in paragraphs if not paragraph.startswith(_FOR_AUTHORS))
 
 
 def _speaks(module: Any) -> bool:

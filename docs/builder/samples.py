@@ -72,13 +72,13 @@ def samples() -> dict[str, Sample]:
 
 
 async def _samples() -> dict[str, Sample]:
-    facts = {one.operation_id: one for one in api_facts().operations}
-    found: dict[str, Sample] = {}
+    facts = {operation.operation_id: operation for operation in api_facts().operations}
+    made: dict[str, Sample] = {}
     for operation in OPERATIONS.values():
         sample = await _sample(operation.call, facts[operation.operation_id])
         if sample is not None:
-            found[operation.call] = sample
-    return found
+            made[operation.call] = sample
+    return made
 
 
 async def _sample(name: str, api: ApiOperation) -> Sample | None:
@@ -122,7 +122,7 @@ class _Arguments:
     @property
     def written(self) -> list[str]:
         """The arguments as they are written in Python."""
-        return [*map(_written, self.positional), *(f"{name}={_written(one)}" for name, one in self.named.items())]
+        return [*map(_written, self.positional), *(f"{name}={_written(value)}" for name, value in self.named.items())]
 
 
 class _Values:
@@ -137,7 +137,7 @@ class _Values:
     def arguments(self, declared: Declared) -> _Arguments:
         """Return the arguments that a method needs; its parents' ids are bound already."""
         signature = declared.signature
-        fields = {one.name: one for one in (*self._api.body, *self._api.query)}
+        fields = {field.name: field for field in (*self._api.body, *self._api.query)}
         positional, named = [], {}
         for argument in signature.required:
             if argument in signature.in_path:
@@ -168,12 +168,14 @@ class _Values:
     def _record(self, schema: str) -> dict[str, Any]:
         """Return a record as the sandbox would make it, with the fields alone that must be sent."""
         made = self._maker.record(TablePlan(name="/samples", schema=schema, id_field=None), 1, record_id="", parent={})
-        fields = [one for one in fields_of(schema) if one.required and not one.read_only and "." not in one.name]
-        found = {}
-        for one in fields:
-            is_plain = not fields_of(one.item) and one.name not in _KNOWN and made.get(one.name) is not None
-            found[one.name] = made[one.name] if is_plain else self._value(one)
-        return found
+        fields = [
+            field for field in fields_of(schema) if field.required and not field.read_only and "." not in field.name
+        ]
+        record = {}
+        for field in fields:
+            is_plain = not fields_of(field.item) and field.name not in _KNOWN and made.get(field.name) is not None
+            record[field.name] = made[field.name] if is_plain else self._value(field)
+        return record
 
     def _path_ids(self) -> dict[str, str]:
         ids: dict[str, str] = {}
@@ -221,9 +223,9 @@ def _built(value: Any, hint: Any) -> Any:
     """Return JSON as what an argument takes: inputs where these are due."""
     options = [hint, *get_args(hint)]
     if isinstance(value, list):
-        inner = next((one for option in options for one in get_args(option)), None)
-        return [_built(one, inner) for one in value]
-    cls = next((one for one in options if isinstance(one, type) and issubclass(one, Input)), None)
+        inner = next((argument for option in options for argument in get_args(option)), None)
+        return [_built(item, inner) for item in value]
+    cls = next((option for option in options if isinstance(option, type) and issubclass(option, Input)), None)
     if cls is None or not isinstance(value, dict):
         return value
     types = core_types(cls)
@@ -232,13 +234,13 @@ def _built(value: Any, hint: Any) -> Any:
 
 def _written(value: Any) -> str:
     if isinstance(value, Input):
-        fields = [(one.alias, getattr(value, one.name)) for one in attrs.fields(type(value))]  # type: ignore[arg-type]
-        given = ", ".join(f"{name}={_written(one)}" for name, one in fields if one is not UNSET)
-        return f"{type(value).__name__}({given})"
+        fields = [(field.alias, getattr(value, field.name)) for field in attrs.fields(type(value))]  # type: ignore[arg-type]
+        arguments = ", ".join(f"{name}={_written(given)}" for name, given in fields if given is not UNSET)
+        return f"{type(value).__name__}({arguments})"
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_written(key)}: {_written(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{_written(key)}: {_written(item)}" for key, item in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
@@ -247,7 +249,7 @@ def _call(head: str, arguments: list[str], tail: str) -> str:
     line = f"{head}({', '.join(arguments)}){tail}"
     if len(line) <= _WIDTH:
         return line
-    return "\n".join([f"{head}(", *(f"    {_lines(one, 4)}," for one in arguments), f"){tail}"])
+    return "\n".join([f"{head}(", *(f"    {_lines(argument, 4)}," for argument in arguments), f"){tail}"])
 
 
 def _lines(code: str, indent: int) -> str:
@@ -256,7 +258,7 @@ def _lines(code: str, indent: int) -> str:
     if indent + len(code) < _WIDTH or opened is None:
         return code
     start, end = opened[0], code[-1]
-    items = [f"{' ' * (indent + 4)}{_lines(one, indent + 4)}," for one in _items(code[len(start) : -1])]
+    items = [f"{' ' * (indent + 4)}{_lines(item, indent + 4)}," for item in _items(code[len(start) : -1])]
     return "\n".join([start, *items, f"{' ' * indent}{end}"])
 
 

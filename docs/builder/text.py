@@ -12,16 +12,16 @@ Link = Callable[[str], str | None]
 _EVERYWHERE = {"Listing", "Paging", "UnsortedPaging", "CareCloud"}
 
 
-def summary(one: Any) -> str:
+def summary(obj: Any) -> str:
     """Return the first sentence of an object's docstring, without the operation's path."""
-    paragraph = " ".join(one.docstring.value.split("\n\n")[0].split()) if one.docstring else ""
+    paragraph = " ".join(obj.docstring.value.split("\n\n")[0].split()) if obj.docstring else ""
     return re.sub(r" \((?:`[A-Z]+ /[^`]*`|`GET`, then [^)]*)\)", "", first_sentence(paragraph))
 
 
 def first_sentence(paragraph: str) -> str:
     """Return the first sentence of a paragraph; one that announces what follows ends there."""
-    found = re.match(r".+?[.!?](?=\s|$)", paragraph)
-    return found[0] if found else re.sub(":$", ".", paragraph)
+    whole = re.match(r".+?[.!?](?=\s|$)", paragraph)
+    return whole[0] if whole else re.sub(":$", ".", paragraph)
 
 
 def sentence(text: str) -> str:
@@ -29,9 +29,9 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def explanation(one: Any) -> str:
+def explanation(obj: Any) -> str:
     """Return a docstring without its sections, as one paragraph."""
-    parts = [section.value for section in one.docstring.parsed if section.kind.value == "text"] if one.docstring else []
+    parts = [section.value for section in obj.docstring.parsed if section.kind.value == "text"] if obj.docstring else []
     return " ".join(" ".join(parts).split())
 
 
@@ -70,16 +70,16 @@ def signature(function: Any, *, before: str = "", result: Any = None) -> str:
     return "\n".join([f"{head}(", *(f"    {word}," for word in words), f"){tail}"])
 
 
-def sections(one: Any, link: Link, *, without: Sequence[str] = ()) -> str:
+def sections(obj: Any, link: Link, *, without: Sequence[str] = ()) -> str:
     """Return a docstring: its text, its arguments as a table, what it returns and what it raises.
 
     Args:
-        one: the documented object.
-        link: finds what is documented.
+        obj: the documented object.
+        link: finds what is obj.
         without: kinds of sections to leave out.
     """
     parts: list[str] = []
-    for section in one.docstring.parsed if one.docstring else ():
+    for section in obj.docstring.parsed if obj.docstring else ():
         kind = section.kind.value
         if kind not in without:
             parts.append(_SECTIONS[kind](section.value, link))
@@ -89,18 +89,18 @@ def sections(one: Any, link: Link, *, without: Sequence[str] = ()) -> str:
 
 def types(function: Any, link: Link) -> list[str]:
     """Return links to the types of a signature, without those that its table of arguments has."""
-    found = {}
-    documented = {one.name for one in _section(function, "parameters")}
-    notes = [one.annotation for one in function.parameters if one.name not in documented]
+    links = {}
+    documented = {parameter.name for parameter in _section(function, "parameters")}
+    notes = [parameter.annotation for parameter in function.parameters if parameter.name not in documented]
     for name in re.findall(r"[A-Za-z_]\w*", " ".join(map(str, [*notes, function.returns]))):
         if name not in _EVERYWHERE and (target := link(name)):
-            found[name] = f"[`{name}`]({target})"
-    return list(found.values())
+            links[name] = f"[`{name}`]({target})"
+    return list(links.values())
 
 
-def _section(one: Any, kind: str) -> list[Any]:
-    found = [section.value for section in one.docstring.parsed if section.kind.value == kind] if one.docstring else []
-    return found[0] if found else []
+def _section(obj: Any, kind: str) -> list[Any]:
+    parts = obj.docstring.parsed if obj.docstring else ()
+    return next((part.value for part in parts if part.kind.value == kind), [])
 
 
 def _cell(text: str) -> str:
@@ -131,17 +131,17 @@ def _linked(text: str, link: Link) -> str:
 
 def _arguments(function: Any) -> list[str]:
     words, keyword_only = [], False
-    for one in function.parameters:
-        if one.name in {"self", "cls"}:
+    for parameter in function.parameters:
+        if parameter.name in {"self", "cls"}:
             continue
-        kind = one.kind.value
+        kind = parameter.kind.value
         if kind == "keyword-only" and not keyword_only:
             words.append("*")
         keyword_only = keyword_only or kind in {"keyword-only", "variadic positional"}
         stars = {"variadic positional": "*", "variadic keyword": "**"}.get(kind, "")
-        default = "" if one.default is None or stars else str(one.default)
-        note = f": {str(one.annotation).strip(chr(39))}" if one.annotation is not None else ""
-        words.append(f"{stars}{one.name}{note}{(' = ' if note else '=') + default if default else ''}")
+        default = "" if parameter.default is None or stars else str(parameter.default)
+        note = f": {str(parameter.annotation).strip(chr(39))}" if parameter.annotation is not None else ""
+        words.append(f"{stars}{parameter.name}{note}{(' = ' if note else '=') + default if default else ''}")
     return words
 
 
@@ -149,8 +149,8 @@ def default_text(value: Any) -> str:
     """Return the default of an argument or attribute as code; empty if it has none."""
     text = re.sub(r"\s+", " ", str(value)) if value is not None else ""
     if re.match(r"(attrs\.)?field\(", text):
-        found = re.search(r"\bdefault=([^,()]+(?:\([^()]*\))?)", text)
-        text = found[1].strip() if found else ""
+        default = re.search(r"\bdefault=([^,()]+(?:\([^()]*\))?)", text)
+        text = default[1].strip() if default else ""
     return f"`{text}`" if text else ""
 
 
@@ -160,19 +160,24 @@ def _default_of(argument: Any) -> str:
 
 def _arguments_table(values: Any, link: Link) -> str:
     rows = [
-        (f"`{one.name}`", type_text(one.annotation, link), _default_of(one), sentence(one.description))
-        for one in values
+        (
+            f"`{argument.name}`",
+            type_text(argument.annotation, link),
+            _default_of(argument),
+            sentence(argument.description),
+        )
+        for argument in values
     ]
     return table(["Argument", "Type", "Default", "Meaning"], rows)
 
 
 def _raised(values: Any, link: Link) -> str:
-    lines = [f"- {type_text(one.annotation, link)}: {' '.join(one.description.split())}" for one in values]
+    lines = [f"- {type_text(error.annotation, link)}: {' '.join(error.description.split())}" for error in values]
     return "Raises:\n\n" + "\n".join(lines)
 
 
 def _returned(values: Any, link: Link) -> str:
-    return "\n\n".join(f"Returns {type_text(one.annotation, link)}: {one.description}" for one in values)
+    return "\n\n".join(f"Returns {type_text(value.annotation, link)}: {value.description}" for value in values)
 
 
 _SECTIONS: dict[str, Callable[[Any, Link], str]] = {
@@ -187,8 +192,8 @@ _SECTIONS: dict[str, Callable[[Any, Link], str]] = {
 
 def title(text: str) -> str:
     """Return the title of a page."""
-    found = re.search(r"^# (.+)$", text, re.MULTILINE)
-    return found[1] if found else ""
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return heading[1] if heading else ""
 
 
 def opening(text: str) -> str:

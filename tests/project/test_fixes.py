@@ -18,9 +18,9 @@ def test_a_fix_names_its_settings():
 def test_an_error_ends_with_its_fix():
     """`str` ends with the fix of this error; `problem` leaves it out; both survive pickling and `fresh()`."""
     error = errors.ExportError("c.csv exists already", fix=fixes.OVERWRITE)
-    for one in (error, error.fresh(), pickle.loads(pickle.dumps(error))):
-        assert str(one) == "c.csv exists already: pass overwrite=True to replace it"
-        assert (one.problem, one.fix) == ("c.csv exists already", fixes.OVERWRITE)
+    for copy in (error, error.fresh(), pickle.loads(pickle.dumps(error))):
+        assert str(copy) == "c.csv exists already: pass overwrite=True to replace it"
+        assert (copy.problem, copy.fix) == ("c.csv exists already", fixes.OVERWRITE)
 
 
 @pytest.mark.parametrize(

@@ -67,14 +67,14 @@ def test_an_import_that_fails_names_its_cause(library, name, tmp_path):
 
 def test_help_names_no_file_of_the_repository(package):
     """A docstring names no page by its path, which is not installed with the package."""
-    found = {
+    naming = {
         name
         for name, tree in package.items()
         for node in ast.walk(tree)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
         and "docs/" in (ast.get_docstring(node) or "")
     }
-    assert found == set()
+    assert naming == set()
 
 
 def test_every_error_is_public():

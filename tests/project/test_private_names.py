@@ -1,8 +1,8 @@
-"""Private names of other libraries: no file uses one."""
+"""No file of the package uses a private name of another library."""
 
 import ast
+import functools
 
-import pytest
 from project_files import PACKAGE, nodes_of, python_files
 
 #: Private names of the package's own objects that other files than their own read.
@@ -19,7 +19,7 @@ def is_private(name):
 
 
 def is_own(node):
-    return isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
+    return isinstance(node, ast.Name) and node.id in {"self", "cls"}
 
 
 def bound_names(nodes):
@@ -29,98 +29,66 @@ def bound_names(nodes):
             yield node.name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_own(node):
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_own(node.value):
             yield node.attr
 
 
 def read_names(nodes):
-    """The private names that some code reads off an object, also by a string."""
+    """The private names that some code reads off an object, also by a string, or imports."""
     for node in nodes:
-        if isinstance(node, ast.Attribute) and is_private(node.attr):
-            yield node.attr
+        names = []
+        if isinstance(node, ast.Attribute):
+            names = [node.attr]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "hasattr", "setattr", "delattr"}:
-            yield from (a.value for a in node.args if isinstance(a, ast.Constant) and is_private(str(a.value)))
+            names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [f"{getattr(node, 'module', None) or ''}.{alias.name}" for alias in node.names]
+            names = [
+                part for name in names if not name.strip(".").startswith("carecloud_async") for part in name.split(".")
+            ]
+        yield from (name for name in map(str, names) if is_private(name))
 
 
-def module_names(node):
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and not node.level:
-        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [ast.unparse(node)] if isinstance(node, ast.Attribute) else []
+def bases_of(nodes):
+    """The bases of the classes in some code, by name."""
+    bases = [base for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases]
+    return [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in bases]
 
 
-def own_names():
-    """For each class of the package, the private names that it gives to its own; by the class's name."""
-    classes = {}
-    for path in python_files("carecloud_async"):
-        for node in nodes_of(path):
-            if isinstance(node, ast.ClassDef):
-                bases = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases}
-                names, all_bases = classes.setdefault(node.name, (set(), set()))
-                names |= set(bound_names(ast.walk(node)))
-                all_bases |= bases
-    return classes
-
-
-def names_of_class(name, classes, seen):
-    if name in seen or name not in classes:
-        return set()
-    seen.add(name)
-    own, bases = classes[name]
-    return own.union(*(names_of_class(base, classes, seen) for base in bases))
-
-
-def private_reads(path, classes):
-    """The private names in a file that nothing of the package's own has."""
-    bound = set(bound_names(nodes_of(path))) | OWN | DOCUMENTED
-    found = {name for name in read_names(nodes_of(path)) if name not in bound}
-    inherited = set()
-    for node in nodes_of(path):
-        if isinstance(node, ast.ClassDef):
-            known = names_of_class(node.name, classes, set()) | OWN | DOCUMENTED
-            inherited |= known
-            read = {
-                inner.attr
-                for inner in ast.walk(node)
-                if isinstance(inner, ast.Attribute) and is_private(inner.attr) and is_own(inner)
-            }
-            found |= read - known
-    return found - (inherited - bound) if found else found
-
-
-@pytest.fixture(scope="module")
+@functools.cache
 def classes():
-    return own_names()
+    """The package's classes by name, each as the nodes in it."""
+    files = python_files("carecloud_async")
+    nodes = [node for path in files for node in nodes_of(path) if isinstance(node, ast.ClassDef)]
+    return {node.name: list(ast.walk(node)) for node in nodes}
 
 
-def test_no_private_name_of_another_library_is_used(classes):
-    """No file reads an attribute with an underscore that the package itself did not define."""
-    found = {str(path.relative_to(PACKAGE)): private_reads(path, classes) for path in python_files("carecloud_async")}
-    assert {file: names for file, names in found.items() if names} == {}
+def private_reads(nodes):
+    """The private names in some code that neither it nor a base of the package's own binds."""
+    bound, bases, seen = set(bound_names(nodes)), bases_of(nodes), set()
+    while bases:
+        base = bases.pop()
+        if base in classes() and base not in seen:
+            seen.add(base)
+            bound |= set(bound_names(classes()[base]))
+            bases += bases_of(classes()[base])
+    return set(read_names(nodes)) - bound - OWN - DOCUMENTED
 
 
-def test_no_private_module_of_another_library_is_imported():
-    """Modules that begin with an underscore are imported nowhere."""
-    for path in python_files("carecloud_async"):
-        imported = [
-            name
-            for node in nodes_of(path)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for name in module_names(node)
-            if not name.startswith(("carecloud_async", "__future__"))
-        ]
-        assert not [name for name in imported if any(is_private(part) for part in name.split("."))], path
+def test_no_private_name_of_another_library_is_used():
+    """No file reads or imports a name with an underscore that the package itself did not define."""
+    reads = {str(path.relative_to(PACKAGE)): private_reads(nodes_of(path)) for path in python_files("carecloud_async")}
+    assert {file: names for file, names in reads.items() if names} == {}
 
 
-def test_a_private_name_of_another_library_is_found(classes, tmp_path):
-    """The rule sees a read off an object, a string given to `getattr`, and what a subclass takes from its base."""
-    path = tmp_path / "sample.py"
-    path.write_text(
-        "class Sub(httpx.AsyncClient):\n"
-        "    def __init__(self):\n"
-        "        self._own = 1\n"
-        "    def a(self):\n"
-        "        return self._own, self._transport, scope._deadline, getattr(session, '_retry')\n"
-    )
-    assert private_reads(path, {**classes, "Sub": ({"_own"}, {"AsyncClient"})}) == {"_transport", "_deadline", "_retry"}
+def test_a_private_name_of_another_library_is_noticed():
+    """The rule sees imports, reads off an object, strings given to `getattr`, and what is taken from a base."""
+    code = """
+from httpx._models import Response
+class Sub(httpx.AsyncClient):
+    def __init__(self):
+        self._own = 1
+    def a(self):
+        return self._own, self._transport, scope._deadline, getattr(session, '_retry')
+"""
+    assert private_reads(list(ast.walk(ast.parse(code)))) == {"_models", "_transport", "_deadline", "_retry"}

@@ -3,8 +3,8 @@
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from doc_samples import blocks, prose
@@ -26,17 +26,18 @@ def test_the_first_two_commands_are_one_line_each():
     assert SHELL[1].rstrip().endswith(".venv/bin/python -m tests")
 
 
-def test_the_first_command_exports_what_it_says(tmp_path):
+def test_the_first_command_exports_what_it_says(monkeypatch, tmp_path, capfd):
     """The README's first command, writes ten thousand records and says so, also where it has run before."""
     pytest.importorskip("typer", reason="the cli extra is not installed")
+    from carecloud_async.cli.app import run
+
+    monkeypatch.chdir(tmp_path)
     command = SHELL[0].rpartition("&&")[2].split()
     assert command[0] == ".venv/bin/carecloud"
-    program = [sys.executable, "-c", "from carecloud_async.cli import main; main()", *command[1:]]
-    (tmp_path / "customers.jsonl").write_text("what an earlier run has left\n")
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "10,000 customers in customers.jsonl" in done.stderr
-    assert len((tmp_path / "customers.jsonl").read_bytes().splitlines()) == 10_000
+    Path("customers.jsonl").write_text("what an earlier run has left\n")
+    assert run(command[1:]) == 0
+    assert "10,000 customers in customers.jsonl" in capfd.readouterr().err
+    assert len(Path("customers.jsonl").read_bytes().splitlines()) == 10_000
 
 
 def test_the_picture_shows_the_command_above_it():
@@ -54,17 +55,16 @@ def test_ci_runs_the_second_command():
         pytest.skip("awk is not installed")
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
     program = re.search(r"awk '(.*?)' README\.md", script)[1]
-    found = subprocess.run(["awk", program, "README.md"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout == SHELL[1]
+    taken = subprocess.run(["awk", program, "README.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert taken.stdout == SHELL[1]
 
 
 def test_names_in_the_text_exist():
     """Every file named in the text is there, and every public class is spelled as it is."""
     text = prose(PATH)
     for path in re.findall(r"^\| `([^|]+)` \|", text, re.MULTILINE):
-        for one in path.split("`, `"):
-            if one.endswith((".py", "/")):
-                assert (PACKAGE / one).exists(), one
+        for file in path.split("`, `"):
+            assert not file.endswith((".py", "/")) or (PACKAGE / file).exists(), file
     for name in set(re.findall(r"`(?:carecloud_async\.)?([A-Z][a-z]+[A-Za-z]*[A-Z]\w+)(?:\(\))?`", text)):
         assert name in carecloud_async.__all__, name
 

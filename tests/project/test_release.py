@@ -51,7 +51,7 @@ def test_each_python_that_is_named_is_tested():
 
 def test_the_next_httpx_is_not_taken():
     """Version 1.0 has another API, and its pre-releases are published."""
-    (httpx,) = (one for one in map(Requirement, PROJECT["dependencies"]) if one.name == "httpx")
+    (httpx,) = (library for library in map(Requirement, PROJECT["dependencies"]) if library.name == "httpx")
     assert not httpx.specifier.contains("1.0.dev3", prereleases=True)
 
 
@@ -59,10 +59,8 @@ def test_files_of_the_forge_are_yaml():
     """Dependabot and the issue forms can be read."""
     for path in (ROOT / ".github").rglob("*.yml"):
         assert load(path), path
-    assert {one["package-ecosystem"] for one in load(ROOT / ".github/dependabot.yml")["updates"]} == {
-        "pip",
-        "github-actions",
-    }
+    updates = load(ROOT / ".github/dependabot.yml")["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions"}
 
 
 def test_the_changelog_begins_with_this_version():

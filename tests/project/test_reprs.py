@@ -28,20 +28,20 @@ def test_private_fields_are_in_no_repr():
         place = path.relative_to(ROOT / "carecloud_async").as_posix()
         if not place.startswith(("sandbox/", "cli/", "pytest_plugin/")):
             classes = [node for node in nodes_of(path) if isinstance(node, ast.ClassDef) and prints(node)]
-            shown |= {f"{place} {one.name}.{name}" for one in classes for name in shown_fields(one)}
+            shown |= {f"{place} {cls.name}.{name}" for cls in classes for name in shown_fields(cls)}
     assert sorted(shown - ALLOWED) == []
 
 
 def prints(node):
     """Whether attrs makes the repr of a class."""
-    calls = [ast.unparse(one) for one in node.decorator_list]
-    own = any(isinstance(one, ast.FunctionDef) and one.name == "__repr__" for one in node.body)
-    return not own and any(one.startswith(("frozen", "define", "attrs.")) and "repr=False" not in one for one in calls)
+    calls = [ast.unparse(decorator) for decorator in node.decorator_list]
+    own = any(isinstance(member, ast.FunctionDef) and member.name == "__repr__" for member in node.body)
+    return not own and any(call.startswith(("frozen", "attrs.")) and "repr=False" not in call for call in calls)
 
 
 def shown_fields(node):
-    for one in node.body:
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and one.target.id in PRIVATE:
-            hidden = one.value is not None and "repr=" in ast.unparse(one.value)
-            if not hidden and any(kind in ast.unparse(one.annotation) for kind in HOLDS):
-                yield one.target.id
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id in PRIVATE:
+            hidden = field.value is not None and "repr=" in ast.unparse(field.value)
+            if not hidden and any(kind in ast.unparse(field.annotation) for kind in HOLDS):
+                yield field.target.id

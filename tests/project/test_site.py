@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 from doc_samples import PAGES, prose
+from every import every
 from project_files import PACKAGE, ROOT, text_of, tree_of
 
 from carecloud_async import __version__
@@ -30,26 +31,18 @@ DOCS = ROOT / "docs"
 #: Bytes of a page's HTML.
 LARGEST = 160_000
 REFERENCE = sorted((DOCS / "reference").glob("*.md"))
-LINKING = [
-    *PAGES,
-    *REFERENCE,
-    ROOT / "AGENTS.md",
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "SECURITY.md",
-    ROOT / "CHANGELOG.md",
-]
-
-
-def name(path):
-    return str(path.relative_to(ROOT))
+LINKING = [*PAGES, *REFERENCE]
+LINKING += [ROOT / f"{name}.md" for name in ("AGENTS", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
+#: A link within the project: the file, and the place in it.
+LINK = re.compile(r"\]\((?!https?://)([^)\s#]*)#?([^)\s]*)\)")
 
 
 def navigation(part):
     """The files below a part of `nav`."""
     if isinstance(part, str):
         return [part]
-    values = part.values() if isinstance(part, dict) else part
-    return [one for value in values for one in navigation(value)]
+    parts = part.values() if isinstance(part, dict) else part
+    return [file for inner in parts for file in navigation(inner)]
 
 
 def settings():
@@ -64,29 +57,20 @@ def slugs(path):
 
 def test_every_page_is_in_the_navigation_once():
     """Pages and navigation are the same files."""
-    found = navigation(settings()["nav"])
-    assert len(found) == len(set(found))
-    pages = [path for path in DOCS.rglob("*.md") if "site" not in path.relative_to(DOCS).parts]
-    assert set(found) == {path.relative_to(DOCS).as_posix() for path in pages}
+    pages = [path.relative_to(DOCS) for path in DOCS.rglob("*.md")]
+    assert sorted(navigation(settings()["nav"])) == sorted(path.as_posix() for path in pages if path.parts[0] != "site")
 
 
-@pytest.mark.parametrize("path", LINKING, ids=name)
+@every("path", LINKING)
 def test_no_link_is_dead(path):
-    """Each link within the project leads to a file, and to a heading where it names one."""
-    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", prose(path)):
-        file, _, anchor = link.partition("#")
+    """A link leads to a file, and to a heading where it names one; from a page of the site to one of the site."""
+    for file, anchor in LINK.findall(prose(path)):
         target = (path.parent / file).resolve() if file else path
-        assert target.exists(), link
-        assert not anchor or anchor in slugs(target), link
-
-
-@pytest.mark.parametrize("path", [page for page in PAGES if page.is_relative_to(DOCS)], ids=name)
-def test_pages_of_the_site_link_to_pages_of_the_site(path):
-    """A page names no folder and nothing outside `docs/`, which the built site does not have."""
-    for link in re.findall(r"\]\((?!https?://)([^)#\s]+)[^)]*\)", prose(path)):
-        target = (path.parent / link).resolve()
-        assert target.is_relative_to(DOCS) or path.name == "changelog.md", link
-        assert target.is_file(), link
+        assert target.exists(), file
+        assert not anchor or anchor in slugs(target), (file, anchor)
+        if path in PAGES and path.is_relative_to(DOCS) and path.name != "changelog.md":
+            assert target.is_relative_to(DOCS), file
+            assert target.is_file(), file
 
 
 def names_bound_in(source):
@@ -98,7 +82,7 @@ def names_bound_in(source):
     return named | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
-@pytest.mark.parametrize("path", REFERENCE, ids=name)
+@every("path", REFERENCE)
 def test_pages_of_the_reference_can_be_read_in_the_repository(path):
     """A page begins with sentences, and each object that it names is a link to the source that describes it."""
     text = path.read_text(encoding="utf-8")
@@ -129,47 +113,38 @@ def test_every_family_and_model_is_in_the_reference():
 def missing_in(inventory):
     """Public names and methods of families that no page of the reference shows."""
     header = re.match(rb"(?:#.*\n){4}", inventory.read_bytes())
-    lines = zlib.decompress(inventory.read_bytes()[header.end() :]).decode().splitlines()
-    shown = {line.split(" ")[0] for line in lines}
-    for line in lines:
-        page, _, anchor = line.split(" ")[3].partition("#")
-        assert f'id="{anchor}"' in text_of(inventory.parent / page), line
+    lines = [line.split(" ") for line in zlib.decompress(inventory.read_bytes()[header.end() :]).decode().splitlines()]
+    for _, _, _, place, _ in lines:
+        page, _, anchor = place.partition("#")
+        assert f'id="{anchor}"' in text_of(inventory.parent / page), place
+    shown = {line[0] for line in lines}
     # Helpers of models, and aliases, which do not know their module.
-    left_out = {
-        "__version__",
-        "CareCloudDep",
-        "OutboxDep",
-        "LocalDatetime",
-        "merge_changes",
-        "read_only_names",
-        "read_only_paths",
-    }
+    left_out = {"__version__", "CareCloudDep", "OutboxDep", "LocalDatetime"}
+    left_out |= {"merge_changes", "read_only_names", "read_only_paths"}
     wanted = set()
     for place in ("", ".models", ".workflows", ".fastapi", ".otel", ".dlt"):
-        try:
-            module = import_module(f"carecloud_async{place}")
-        except ImportError:
+        if place == ".dlt" and find_spec("dlt") is None:
             continue
-        for one in set(module.__all__) - left_out:
-            home = f"{getattr(getattr(module, one), '__module__', module.__name__)}.{one}"
-            wanted |= (
-                {home} if {home, f"{module.__name__}.{one}", f"carecloud_async.{one}"}.isdisjoint(shown) else set()
-            )
+        module = import_module(f"carecloud_async{place}")
+        for name in set(module.__all__) - left_out:
+            home = f"{getattr(getattr(module, name), '__module__', module.__name__)}.{name}"
+            if {home, f"{module.__name__}.{name}", f"carecloud_async.{name}"}.isdisjoint(shown):
+                wanted.add(home)
     for family in families(Resource):
-        names = {name for name, value in vars(family).items() if hasattr(value, "declared")}
+        names = {name for name, method in vars(family).items() if hasattr(method, "declared")}
         names |= {"update"} if issubclass(family, Updating) and family is not Updating else set()
-        wanted |= {f"{family.__module__}.{family.__qualname__}.{one}" for one in names}
-    return sorted(one for one in wanted - shown if one.startswith("carecloud_async."))
+        wanted |= {f"{family.__module__}.{family.__qualname__}.{name}" for name in names}
+    return sorted(name for name in wanted - shown if name.startswith("carecloud_async."))
 
 
 def families(cls):
     """Every class of operations in the package."""
     for module in family_modules():
         import_module(module)
-    for one in cls.__subclasses__():
-        if one.__module__.startswith("carecloud_async."):
-            yield one
-            yield from families(one)
+    for family in cls.__subclasses__():
+        if family.__module__.startswith("carecloud_async."):
+            yield family
+            yield from families(family)
 
 
 def dead_links(site):
@@ -203,15 +178,15 @@ def built(tmp_path_factory):
 
 def built_pages(site):
     """Name and HTML of each page."""
-    return {one.relative_to(site).as_posix(): one.read_text(encoding="utf-8") for one in site.rglob("*.html")}
+    return {path.relative_to(site).as_posix(): path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
 
 
 @pytest.mark.thorough
 def test_the_site_builds_without_a_warning(built):
     """Every page and the search are there; no link is dead, and nothing loads from elsewhere."""
     pages = built_pages(built)
-    names = [one.replace("README.md", "index.md").removesuffix(".md") for one in navigation(settings()["nav"])]
-    assert {f"{one}.html" for one in names} <= set(pages)
+    names = [file.replace("README.md", "index.md").removesuffix(".md") for file in navigation(settings()["nav"])]
+    assert {f"{name}.html" for name in names} <= set(pages)
     for page, html in pages.items():
         assert re.findall(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//[^"]+', html) == []
         assert re.findall(r'<link[^>]+rel="(?:stylesheet|preconnect)"[^>]+href="(?:https?:)?//[^"]+', html) == []
@@ -220,10 +195,9 @@ def test_the_site_builds_without_a_warning(built):
         assert 'class="mermaid"' not in html  # its script would come from elsewhere
     assert sorted(dead_links(built)) == []
     search = (built / "search.json").read_text(encoding="utf-8")
-    for word in ("EnterpriseCredentials", "product_reservations", "OutcomeUnknownError", "max_response_bytes"):
-        assert word in search
-    for word in ("cp1250", "Jupyter", "synchronous", "deleted records", "segment", "voucher"):  # what people type
-        assert word in search
+    names = ["EnterpriseCredentials", "product_reservations", "OutcomeUnknownError", "max_response_bytes"]
+    typed = ["cp1250", "Jupyter", "synchronous", "deleted records", "segment", "voucher"]
+    assert [word for word in names + typed if word not in search] == []
 
 
 @pytest.mark.thorough
@@ -271,17 +245,13 @@ def test_a_method_shows_who_may_call_it_and_a_call_with_its_answer(built):
     assert '"card_number": "' in entry
     assert "May be called by an API user." in text.partition("#### `create` {#cards.create}")[2].partition("#### ")[0]
     assert '<details class="example" open="open">' in (built / "reference/cards.html").read_text(encoding="utf-8")
+    assert sum(html.count("A call and its answer") for html in built_pages(built).values()) >= 295  # not logins, say
     for page in (built / "reference").glob("*.md"):
         entries = re.split(r"^#{3,4} ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        operations = [one for one in entries if re.search(r"^```python\n(await )?client\.\w+[.(]", one, re.MULTILINE)]
-        assert [one.splitlines()[0] for one in operations if "May be called by" not in one] == [], page.name
-
-
-@pytest.mark.thorough
-def test_nearly_every_operation_has_a_sample(built):
-    """Only logins, operations of the Customer API, and calls that need what another call made are without one."""
-    shown = [html.count("A call and its answer") for html in built_pages(built).values()]
-    assert sum(shown) >= 295
+        operations = [
+            text for text in entries if re.search(r"^```python\n(await )?client\.\w+[.(]", text, re.MULTILINE)
+        ]
+        assert [text.splitlines()[0] for text in operations if "May be called by" not in text] == [], page.name
 
 
 @pytest.mark.thorough
@@ -298,7 +268,7 @@ def test_methods_and_defaults_are_where_readers_look(built):
 def test_the_search_knows_methods_by_their_whole_names(built):
     """A method of a family is found as `vouchers.list`, a record as `models.Voucher`, a guide by its title."""
     items = json.loads((built / "search.json").read_text(encoding="utf-8"))["items"]
-    titles = {one["location"]: re.sub("<[^>]+>", "", one["title"]) for one in items}
+    titles = {item["location"]: re.sub("<[^>]+>", "", item["title"]) for item in items}
     assert titles["reference/vouchers.html#vouchers.list"] == "vouchers.list"
     assert titles["reference/vouchers.html#Voucher"] == "models.Voucher"
     assert titles["changes.html"] == "Changes and deleted records of any list"
@@ -332,31 +302,26 @@ def test_the_reference_shows_no_internals(built):
 @pytest.mark.thorough
 def test_samples_fit_the_page(built):
     """No line of a sample's call is wider than the page at 1,400 pixels."""
-    for path in (built / "reference").glob("*.md"):
-        samples = re.findall(
-            r'example "A call and its answer"\n\n    ```python\n(.*?)```', path.read_text("utf-8"), re.DOTALL
-        )
-        lines = [line for sample in samples for line in sample.splitlines()]
-        assert max(map(len, lines), default=0) <= 110, path.name
+    sample = re.compile(r'example "A call and its answer"\n\n    ```python\n(.*?)```', re.DOTALL)
+    calls = [call for path in (built / "reference").glob("*.md") for call in sample.findall(text_of(path))]
+    assert max(len(line) for call in calls for line in call.splitlines()) <= 110
 
 
 @pytest.mark.thorough
 def test_each_page_is_markdown_beside_its_html(built):
     """`page.md` is beside `page.html`, which names it; its links lead to Markdown, and no link is dead."""
-    pages = {one.relative_to(built).as_posix(): one.read_text(encoding="utf-8") for one in built.rglob("*.md")}
+    pages = {path.relative_to(built).as_posix(): path.read_text(encoding="utf-8") for path in built.rglob("*.md")}
     html = {page: text for page, text in built_pages(built).items() if page != "404.html"}
     assert set(pages) == {page.replace(".html", ".md") for page in html}
     for page, text in html.items():
         name = page.rpartition("/")[2].replace(".html", ".md")
         assert f'<link rel="alternate" type="text/markdown" href="./{name}">' in text
     for page, text in pages.items():
-        for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
-            file, _, anchor = link.partition("#")
+        for file, anchor in LINK.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
             target = (built / page).parent / file if file else built / page
-            assert target.is_file(), (page, link)
-            found = target.read_text(encoding="utf-8")
-            known = set(re.findall(r"\{#([\w.]+)[ }]", found)) | slugs(target)
-            assert not anchor or anchor in known, (page, link)
+            assert target.is_file(), (page, file)
+            known = set(re.findall(r"\{#([\w.]+)[ }]", text_of(target))) | slugs(target)
+            assert not anchor or anchor in known, (page, file, anchor)
 
 
 @pytest.mark.thorough
@@ -365,7 +330,7 @@ def test_the_index_for_machines_is_complete(built):
     index = (built / "llms.txt").read_text(encoding="utf-8")
     whole = (built / "llms-full.txt").read_text(encoding="utf-8")
     links = re.findall(r"^- \[[^\]]+\]\((\S+)\): \S.*[.:]$", index, re.MULTILINE)
-    assert links == [one.replace("README.md", "index.md") for one in navigation(settings()["nav"])]
+    assert links == [file.replace("README.md", "index.md") for file in navigation(settings()["nav"])]
     assert len(links) == index.count("\n- ")
     assert index.startswith("# carecloud-async\n\n> ")
     for link in links:

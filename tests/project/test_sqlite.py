@@ -29,7 +29,7 @@ def is_newer(statement):
 
 def test_no_statement_needs_a_newer_sqlite():
     """SQLite 3.26 knows every construct of the statements."""
-    found = [
+    statements = [
         (path.relative_to(PACKAGE).as_posix(), statement.strip())
         for path in python_files("carecloud_async")
         if "sqlite" in text_of(path).lower() or "execute" in text_of(path)
@@ -37,5 +37,5 @@ def test_no_statement_needs_a_newer_sqlite():
         if STATEMENT.match(text)
         for statement in text.split(";")
     ]
-    assert len(found) > 80
-    assert [one for one in found if is_newer(one[1])] == []
+    assert len(statements) > 80
+    assert [(file, statement) for file, statement in statements if is_newer(statement)] == []

@@ -1,12 +1,16 @@
-"""The page of troubles by their texts: each mistake is made, and its text is as on the page."""
+"""Mistakes and the texts that name their fix: those of the page on troubleshooting, and others."""
 
 import asyncio
+import gc
 import inspect
 import json
 import re
+import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
+import httpx
 import kit
 import pytest
 from every import every
@@ -15,7 +19,19 @@ from fastapi.testclient import TestClient
 from project_files import ROOT
 
 import carecloud_async
-from carecloud_async import CareCloud, CustomerInput, CustomerSourceInput, PersonalInformationInput, RetryPolicy
+from carecloud_async import (
+    CareCloud,
+    CustomerInput,
+    CustomerSession,
+    CustomerSourceInput,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    EnterpriseCredentials,
+    FileTokenStore,
+    PersonalInformationInput,
+    RetryPolicy,
+)
 from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
 
@@ -131,6 +147,29 @@ def without_its_lifespan(_):
     TestClient(app).get("/")
 
 
+def session(device, login_type="email"):
+    return CustomerSession(device, login_type=login_type, login_value="x@example.com", password="p")
+
+
+def one_device_for_two_identities(here):
+    device = here.sandbox.device()
+    return here.connect(auth=device).acting_as(session(device)).login()
+
+
+async def iterated_prefetch(here):
+    async for _ in here.client.customers.list().prefetch(2):
+        pass
+
+
+def device_in_place_of_its_token():
+    return session(Device(device_id="1", device_system="OSX", device_name="Test", device_type="iPhone"))
+
+
+def device_as_text():
+    setup = DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False)
+    return DeviceToken(external_application_id="81", device="123456", setup=setup)
+
+
 #: How each text of the page comes about.
 MISTAKES = {
     "set CARECLOUD_… in the environment": without_settings,
@@ -197,16 +236,69 @@ MISTAKES = {
 }
 
 
+#: How other texts come about: each is the whole text, or the part of it that names the fix.
+FIXES = {
+    "not the class EnterpriseCredentials: make one, EnterpriseCredentials(…)": lambda here: here.connect(
+        auth=EnterpriseCredentials
+    ),
+    "auth must be an AuthProvider object such as EnterpriseCredentials(…)": lambda here: here.connect(
+        auth=("fabulous_user", "password_example")
+    ),
+    "write `async with CareCloud(…) as client`": lambda here: here.client.__enter__(),
+    "write `async for record in listing`": lambda here: list(here.client.customers.list()),
+    "await listing.page(), .first(), .total() or .collect(limit=…)": lambda here: (
+        here.client.customers.list().__await__()
+    ),
+    "await listing.first()": lambda here: here.client.customers.list()[0],
+    "the client was closed: make a new one": after_its_end,
+    "make one CareCloud per event loop, thread and process": in_another_loop,
+    "async with listing.prefetch(8) as records": iterated_prefetch,
+    "…async with listing.prefetch(8) as records": lambda here: here.client.customers.list().prefetch(2).__enter__(),
+    'write Device(device_id="…", device_system="…", device_name="…", device_type="…")': lambda _: device_as_text(),
+    "device must be a DeviceToken object, not Device: write DeviceToken(": lambda _: device_in_place_of_its_token(),
+    "login_type must be one of email, phone, card": lambda here: session(here.sandbox.device(), "mail"),
+    "Device(device_id=None, …) makes a random one": one_device_for_two_identities,
+    "give seconds, such as timeout=600": lambda here: here.connect(timeout=None),
+    "Timeout: total must be a number greater than 0": lambda here: here.connect(timeout=httpx.Timeout(3)),
+    "retry must be a RetryPolicy such as RetryPolicy(attempts=5), not 3": lambda here: here.connect(retry=3),
+    "rate_limit must be RateLimit(requests_per_second=20)": lambda here: here.connect(rate_limit=20),
+    "give an IANA name such as 'Europe/Prague'": lambda here: here.connect(timezone="Prague"),
+    "token_store must be a TokenStore object such as FileTokenStore(path)": lambda here: here.connect(
+        token_store="tokens.json"
+    ),
+    "not the class FileTokenStore: make one": lambda here: here.connect(token_store=FileTokenStore),
+    "http_client must be an httpx.AsyncClient or httpx2.AsyncClient object": lambda here: here.connect(
+        http_client=object()
+    ),
+    "give the domain alone": lambda here: here.connect(host="sandbox.crmcarecloud.com/webservice"),
+    "use https://": lambda here: here.connect(host="http://sandbox.crmcarecloud.com"),
+    "set CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID, CARECLOUD_LOGIN, CARECLOUD_PASSWORD": (
+        without_settings
+    ),
+    "last_name takes one text that is not empty, not several": lambda here: here.client.customers.list(
+        last_name=["Smith"]
+    ),
+    "customer_ids is empty, which the API would read as no filter at all: leave it out": lambda here: (
+        here.client.customers.list(customer_ids=[])
+    ),
+    "Did you mean 'last_name'?": lambda here: here.client.customers.list(lastname="Smith"),
+    "count must be a whole number from 1 up, not 0": lambda here: here.client.customers.list(count=0),
+    "email is not a field of this record: did you mean personal_information.email?": lambda here: (
+        here.client.customers.update(FIRST_CUSTOMER_ID, {"email": "x@example.com"})
+    ),
+    "use .jsonl, .ndjson, .csv, .parquet": lambda here: here.client.cards.list().export(here.folder / "cards.xlsx"),
+}
+
+
 def test_every_heading_of_the_page_is_tried():
-    """The page and the mistakes below are the same texts, and each is there once."""
-    assert sorted(HEADINGS) == sorted(MISTAKES)
-    assert HEADINGS
+    """The page and the mistakes above are the same texts, and each is there once."""
+    assert sorted(HEADINGS) == sorted(MISTAKES) != []
 
 
 @pytest.mark.asyncio
-@every("heading", HEADINGS)
-async def test_a_mistake_has_the_text_of_the_page(heading, monkeypatch, tmp_path_factory):
-    """Whoever makes the mistake reads the text that the page has as its heading."""
+@every("text, mistake", [*MISTAKES.items(), *FIXES.items()])
+async def test_a_mistake_is_answered_with_its_fix(text, mistake, monkeypatch, tmp_path_factory):
+    """Whoever makes a mistake reads the text that the page has as its heading, or one that names the fix."""
     sandbox = Sandbox(customers=3, records=3, users=3)
     folder = tmp_path_factory.mktemp("troubles")
     file = folder / "cards.jsonl"
@@ -228,10 +320,10 @@ async def test_a_mistake_has_the_text_of_the_page(heading, monkeypatch, tmp_path
                 unawaited=unawaited,
                 john=await client.customers.get(FIRST_CUSTOMER_ID),
             )
-            text = await seen(MISTAKES[heading], here)
+            shown = await seen(mistake, here)
             unawaited.close()
-    pattern = ".*".join(re.escape(part) for part in heading.split("…"))
-    assert re.search(pattern, text, re.DOTALL), text
+    pattern = ".*".join(re.escape(part) for part in text.split("…"))
+    assert re.search(pattern, shown, re.DOTALL), shown
 
 
 async def seen(mistake, here):
@@ -241,3 +333,58 @@ async def seen(mistake, here):
         return str(await made if inspect.isawaitable(made) else made)
     except Exception as error:  # noqa: BLE001  (whatever it is, its text counts)
         return str(error)
+
+
+def test_a_forgotten_await_is_warned_of():
+    """Of a call that is not awaited, Python says by its name that it was never awaited."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kit.connect(Sandbox(customers=1)).customers.get(FIRST_CUSTOMER_ID)
+        gc.collect()
+    assert any("Customers.get' was never awaited" in str(warning.message) for warning in caught)
+
+
+def test_a_client_that_is_never_closed():
+    """The warning about open connections names `async with` and `aclose`."""
+    source = (
+        "import asyncio, gc, sys\n"
+        "from carecloud_async import CareCloud\n"
+        "from carecloud_async.sandbox import Sandbox\n"
+        "async def main(url):\n"
+        "    await CareCloud(url, auth=sandbox.credentials()).ping()\n"
+        "sandbox = Sandbox(customers=1)\n"
+        "with sandbox.running() as url:\n"
+        "    asyncio.run(main(url))\n"
+        "    gc.collect()\n"
+    )
+    done = subprocess.run([sys.executable, "-Wdefault", "-c", source], capture_output=True, text=True, check=True)
+    assert "use `async with CareCloud(…) as client`, or await its aclose()" in done.stderr
+
+
+#: What needs an extra: the library that is missing, the use, the extra.
+EXTRAS = [
+    ("redis", "from carecloud_async import RedisTokenStore; RedisTokenStore('redis://localhost')", "redis"),
+    ("starlette", "import carecloud_async.sandbox", "sandbox"),
+    ("uvicorn", "import carecloud_async.sandbox", "sandbox"),
+    ("fastapi", "import carecloud_async.fastapi", "fastapi"),
+    ("typer", "from carecloud_async.cli import main; main()", "cli"),
+]
+
+
+def test_an_extra_that_is_missing():
+    """Whatever needs an extra that is not installed names the command that installs it."""
+    source = (
+        "import sys\n"
+        f"for library, use, _ in {EXTRAS!r}:\n"
+        "    sys.modules[library] = None\n"
+        "    try:\n"
+        "        exec(use)\n"
+        "    except Exception as error:\n"
+        "        print(error, file=sys.stderr)\n"
+        "    except SystemExit:\n"
+        "        pass  # the command has printed it\n"
+        "    del sys.modules[library]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    shown = re.findall(r"pip install 'carecloud-async\[(\w+)\]'", done.stderr)
+    assert shown == [extra for _, _, extra in EXTRAS], done.stderr

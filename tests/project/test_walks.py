@@ -10,7 +10,7 @@ TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 WALKS = dict(re.findall(r"^## (The way of [^\n]+)\n(.*?)(?=^## )", TEXT, re.DOTALL | re.MULTILINE))
 
 
-def found(name):
+def named(name):
     """Find an object by its dotted name, without the package's own."""
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
@@ -41,7 +41,7 @@ def test_a_walk_names_functions_that_exist(walk):
     assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
     assert 5 <= len(steps) <= 10
     for _, name in steps:
-        thing = found(name)
+        thing = named(name)
         assert callable(thing) or callable(getattr(thing, "func", None)), name
 
 
@@ -51,5 +51,5 @@ def test_a_walk_uses_no_name_that_is_gone(walk):
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "carecloud_async").rglob("*.py"))
     known = set(re.findall(r"\w+", code))
     quoted = re.findall(r"`([A-Za-z_][\w.]*)(?:\(\))?`", WALKS[walk])
-    folders = {one.name for one in (ROOT / "carecloud_async").rglob("*")}
+    folders = {path.name for path in (ROOT / "carecloud_async").rglob("*")}
     assert [name for name in quoted if not {*name.split(".")} <= known | folders] == []

@@ -85,5 +85,5 @@ def test_the_tests_of_the_source_distribution_find_their_files(tmp_path):
     for folder in ("carecloud_async", "tests", "benchmarks", "docs", ".github"):
         for suffix in (".py", ".md", ".svg", ".yml"):
             files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob(f"*{suffix}")}
-            assert {one for one in files if not one.startswith(("docs/site/", "docs/.cache/"))} <= names
+            assert {file for file in files if not file.startswith(("docs/site/", "docs/.cache/"))} <= names
     assert {".pre-commit-config.yaml", ".ci/run", "pyproject.toml", "CHANGELOG.md"} <= names
