@@ -239,10 +239,7 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
     async def outbox() -> JsonObject:
         """Show what waits in the outbox and what failed."""
         box = session.outbox
-        failed = [
-            {"entry": one.id, "call": one.label, "outcome": one.outcome, "reasons": list(one.reasons)}
-            for one in await box.failures()
-        ]
+        failed = [entry.to_dict() for entry in await box.failures()]
         problem = None if box.problem is None else str(box.problem)
         return {"waiting": box.waiting, "problem": problem, "failed": failed[:_MOST]}
 

@@ -57,7 +57,8 @@ def outbox_lifespan(
 
     Raises:
         ConfigurationError: neither a file nor a folder was given, or both.
-        OutboxError: when the application starts: another process still has the file open; or see `client.outbox`.
+        OutboxInUseError: when the application starts: another process still has the file open.
+        OutboxError: when the application starts; see `client.outbox`.
     """
     if (path is None) == (folder is None):
         raise ConfigurationError('give outbox_lifespan one of the two: a file ("shop.db"), or folder="boxes"')

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async.errors import CareCloudError
-from carecloud_async.outbox import Outbox, OutboxError
-from carecloud_async.outbox.outbox import is_in_use
+from carecloud_async.outbox import Outbox, OutboxError, OutboxInUseError
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -48,11 +47,12 @@ async def _take(stack: AsyncExitStack, client: CareCloud, folder: Path, *, settl
         for file in [*files, new]:
             try:
                 return file, await stack.enter_async_context(client.outbox(file, settle=settle))
+            except OutboxInUseError:
+                continue
             except OutboxError as error:
-                if not is_in_use(error, file):
-                    if file == new:
-                        raise
-                    _logger.warning("an outbox of the folder is left alone: %s", error)
+                if file == new:
+                    raise
+                _logger.warning("an outbox of the folder is left alone: %s", error)
 
 
 async def _send_for_others(client: CareCloud, own: Path, settle: float | None) -> None:
@@ -65,9 +65,10 @@ async def _send_for_others(client: CareCloud, own: Path, settle: float | None) -
             try:
                 async with client.outbox(file, settle=settle) as outbox:
                     await outbox.flush(timeout=_SENDING)
+            except OutboxInUseError:
+                continue
             except CareCloudError as error:
-                if not is_in_use(error, file):
-                    _logger.warning("an outbox of the folder is not sent: %s", error)
+                _logger.warning("an outbox of the folder is not sent: %s", error)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -76,15 +76,11 @@ def outbox_app(client: CareCloud, outbox: Outbox, *, token: str, seconds: Callab
     @app.get("/outbox", dependencies=guarded)
     async def state() -> dict[str, Any]:
         """Show what waits and why, and what failed."""
-        failures = [
-            {"entry": one.id, "call": one.label, "outcome": one.outcome, "reasons": one.reasons}
-            for one in await outbox.failures()
-        ]
         return {
             "waiting": outbox.waiting,
             "failed": outbox.failed,
             "problem": None if outbox.problem is None else str(outbox.problem),
-            "failures": failures,
+            "failures": [failed.to_dict() for failed in await outbox.failures()],
         }
 
     @app.get("/outbox/{entry}", dependencies=guarded)

@@ -15,8 +15,8 @@ moment may both send it. A change that another program makes within the ten seco
 writing is overwritten.
 """
 
-from carecloud_async.outbox.errors import KeyInUseError, NotForOutboxError, OutboxError
+from carecloud_async.outbox.errors import KeyInUseError, NotForOutboxError, OutboxError, OutboxInUseError
 from carecloud_async.outbox.outbox import Outbox
 from carecloud_async.outbox.queue import FailedEntry
 
-__all__ = ["FailedEntry", "KeyInUseError", "NotForOutboxError", "Outbox", "OutboxError"]
+__all__ = ["FailedEntry", "KeyInUseError", "NotForOutboxError", "Outbox", "OutboxError", "OutboxInUseError"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from carecloud_async.errors import CareCloudError, ConfigurationError
 
-__all__ = ["KeyInUseError", "NotForOutboxError", "OutboxError"]
+__all__ = ["KeyInUseError", "NotForOutboxError", "OutboxError", "OutboxInUseError"]
 
 
 class OutboxError(CareCloudError):
     """An outbox cannot be used: it is in use, damaged or of another project, or the disk is full. Nothing is lost."""
+
+
+class OutboxInUseError(OutboxError):
+    """Another process has the file of the outbox open."""
 
 
 class NotForOutboxError(OutboxError, ConfigurationError):

@@ -18,15 +18,14 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.family import settle_times
 from carecloud_async.bulk.settling import check_settle
-from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
-from carecloud_async.outbox.errors import KeyInUseError, OutboxError
+from carecloud_async.outbox.errors import KeyInUseError, OutboxError, OutboxInUseError
 from carecloud_async.outbox.family import Grace, scope_of
-from carecloud_async.outbox.queue import KIND, FailedEntry, OutboxQueue
+from carecloud_async.outbox.queue import FailedEntry, OutboxQueue
 from carecloud_async.outbox.sending import Dispatcher
 
-__all__ = ["Outbox", "is_in_use"]
+__all__ = ["Outbox"]
 
 #: Threads that put entries: they must not wait for those that send.
 _PUTTING = ThreadLimit("outbox", 40)
@@ -36,11 +35,6 @@ _MAX_REQUESTS = 8
 CLOSING_SECONDS = 5.0
 #: Seconds between two attempts to open a file that another process has open, and between two looks at an entry.
 _INTERVAL = 0.25
-
-
-def is_in_use(error: CareCloudError, path: Path) -> bool:
-    """Return whether the error of opening an outbox says that another process has the file open."""
-    return error.problem == KIND.in_use(path).problem
 
 
 class Outbox:
@@ -59,8 +53,9 @@ class Outbox:
         wait, settle: see `client.outbox`.
 
     Raises:
-        OutboxError: when it is entered: the file is in use, damaged, no outbox, or belongs to another project or
-            identity; or the disk refuses.
+        OutboxInUseError: when it is entered: another process has the file open.
+        OutboxError: when it is entered: the file is damaged, no outbox, or belongs to another project or identity; or
+            the disk refuses.
         BulkWriteError: when it is entered: the claims of this user's programs cannot be used.
     """
 
@@ -266,8 +261,8 @@ class Outbox:
         while True:
             try:
                 return await run_in_thread(self._open)
-            except OutboxError as error:
-                if not is_in_use(error, self._path) or self._clock.monotonic() >= until:
+            except OutboxInUseError:
+                if self._clock.monotonic() >= until:
                     raise
             await self._clock.sleep(_INTERVAL)
 

@@ -31,7 +31,7 @@ from carecloud_async.bulk.settling import wait_after
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, OUTBOX_MOVED, Fix
 from carecloud_async.outbox import past
-from carecloud_async.outbox.errors import OutboxError
+from carecloud_async.outbox.errors import OutboxError, OutboxInUseError
 
 __all__ = ["KIND", "FailedEntry", "NewEntry", "OutboxQueue", "QueuedEntry", "WaitingEntry", "problem_words"]
 
@@ -76,6 +76,7 @@ KIND: Final = RunKind(
     version=4,
     tables=_TABLES,
     error=OutboxError,
+    in_use_error=OutboxInUseError,
     begin_again=OUTBOX_DAMAGED,
     full=OUTBOX_FULL,
     work="program",
@@ -137,6 +138,10 @@ class FailedEntry:
     put_at: float
     outcome: str
     reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a program without this package reads, as JSON values."""
+        return {"entry": self.id, "call": self.label, "outcome": self.outcome, "reasons": list(self.reasons)}
 
 
 @frozen(kw_only=True)

@@ -18,7 +18,7 @@ from carecloud_async.fastapi import (
     outbox_lifespan,
     problem_of,
 )
-from carecloud_async.outbox import KeyInUseError, NotForOutboxError, OutboxError
+from carecloud_async.outbox import KeyInUseError, NotForOutboxError, OutboxError, OutboxInUseError
 from carecloud_async.outbox import errors as outbox_errors
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
@@ -62,6 +62,7 @@ CASES = [
     (KeyInUseError("secret"), 409, "key_in_use"),
     (NotForOutboxError("secret"), 500, "internal_error"),
     (OutboxError("secret"), 500, "internal_error"),
+    (OutboxInUseError("secret"), 500, "internal_error"),
     (bulk_errors.BulkWriteError("secret"), 500, "internal_error"),
     (bulk_errors.BadSourceError("secret"), 500, "internal_error"),
     (bulk_errors.UnknownColumnError("secret"), 500, "internal_error"),

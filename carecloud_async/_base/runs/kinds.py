@@ -105,6 +105,7 @@ class RunKind:
         version: the version of the tables.
         tables: the statements that make them.
         error: makes the errors.
+        in_use_error: makes the error of a file that another run has open, where that is one of its own.
         begin_again: how to drop an earlier run.
         full: what to do when the disk is full.
         unwritable: what to do where this user may not write.
@@ -119,6 +120,7 @@ class RunKind:
     version: int
     tables: tuple[str, ...]
     error: MakeError
+    in_use_error: MakeError | None = None
     begin_again: Fix
     full: Fix = RESUME
     unwritable: Fix = OTHER_PLACE
@@ -127,7 +129,8 @@ class RunKind:
 
     def in_use(self, path: Path | str) -> CareCloudError:
         """Make the error of a file that another run has open."""
-        return self.error(f"{path}: another {self.work} is using it: wait for its end")
+        make = self.in_use_error or self.error
+        return make(f"{path}: another {self.work} is using it: wait for its end")
 
     def not_ours(self, path: Path | str) -> CareCloudError:
         """Make the error of a file that no run of this kind made."""
