@@ -3,46 +3,38 @@
 from __future__ import annotations
 
 import os
-import ssl
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from random import Random, SystemRandom
+from random import SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from attrs import evolve, frozen
 
 from carecloud_async._base.project import Interface, Project
-from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._base.runtime.event_loops import LoopGuard
-from carecloud_async._base.runtime.validators import require_int
 from carecloud_async._calls.auth.provider import AuthProvider
-from carecloud_async._calls.auth.registry import MAX_SESSIONS, IdentityHandle, IdentityRegistry
-from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
-from carecloud_async._calls.auth.token import LoggedIn, RenewalWindows, logged_in
-from carecloud_async._calls.call.cache import AnswerStore, ResponseCache
+from carecloud_async._calls.auth.token import LoggedIn, logged_in
+from carecloud_async._calls.call.cache import AnswerStore
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
-from carecloud_async._calls.call.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
+from carecloud_async._calls.call.events import CallRecord, observer_of, record_calls
 from carecloud_async._calls.call.login import tokens_maker
 from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy
 from carecloud_async._calls.http.client import build_http_client
-from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES
 from carecloud_async._calls.http.timeout import Timeout
-from carecloud_async._calls.rate_limits.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
+from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async.check.checks import Checks
 from carecloud_async.config import (
-    DEFAULT_CONNECTIONS,
     ClientSettings,
-    check_cache,
-    check_combination,
+    EnvironmentSettings,
     check_provider,
-    check_store,
-    check_telemetry,
     from_environment,
     open_twin,
+    takes,
 )
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.families import Families
@@ -122,84 +114,50 @@ class CareCloud(Families, AnyCall, Checks):
         ConfigurationError: a setting cannot work; the message says why.
     """
 
-    def __init__(
-        self,
-        project_url: str,
-        *,
-        auth: AuthProvider,
-        timezone: str | ZoneInfo = "Europe/Prague",
-        language: str = "cs, en-gb;q=0.8",
-        token_store: TokenStore | None = None,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  (a frozen value)
-        rate_limit: RateLimitPolicy | None = RateLimit.adaptive(),  # noqa: B008  (a frozen value)
-        timeout: Timeout | float = Timeout(),  # noqa: B008  (a frozen value)
-        max_connections: int = DEFAULT_CONNECTIONS,
-        proxy: str | None = None,
-        verify: ssl.SSLContext | str | bool = True,
-        transport: Any | None = None,
-        http_client: Any | None = None,
-        max_response_bytes: int = MAX_RESPONSE_BYTES,
-        max_sessions: int = MAX_SESSIONS,
-        app_name: str | None = None,
-        allow_http: bool = False,
-        windows: RenewalWindows = RenewalWindows(),  # noqa: B008  (a frozen value)
-        cache: ResponseCache | None = None,
-        read_only: bool = False,
-        telemetry: Telemetry | None = None,
-        on_call: OnCall | None = None,
-        clock: Clock | None = None,
-        random: Random | None = None,
-    ) -> None:
-        settings = {name: value for name, value in locals().items() if name != "self"}
-        check_combination(
-            http_client,
-            transport=transport is not None,
-            timeout=timeout != Timeout(),
-            proxy=proxy is not None,
-            verify=verify is not True,
-            max_connections=max_connections != DEFAULT_CONNECTIONS,
+    @takes(ClientSettings)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        settings = ClientSettings(*args, **kwargs)
+        clock = settings.clock or SystemClock()
+        project = Project.parse(
+            settings.project_url,
+            timezone=settings.timezone,
+            language=settings.language,
+            allow_http=settings.allow_http,
         )
-        require_int("max_connections", max_connections, least=1)
-        require_int("max_response_bytes", max_response_bytes, least=1)
-        require_int("max_sessions", max_sessions, least=1)
-        check_provider(auth)
-        check_cache(cache)
-        check_telemetry(telemetry)
-        clock = clock or SystemClock()
-        random = random or SystemRandom()  # without a state that forked workers would share
-        project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
-        limiter = RateLimiter(rate_limit, origin=project.origin, clock=clock)
+        limiter = RateLimiter(settings.rate_limit, origin=project.origin, clock=clock)
+        telemetry, cache = settings.telemetry, settings.cache
         watching = () if telemetry is None else (telemetry.observer(project, lambda: limiter.rate),)
         context = ClientContext(
             project=project,
             http=build_http_client(
                 project,
-                transport=transport,
-                http_client=http_client,
-                max_connections=max_connections,
-                proxy=proxy,
-                verify=verify,
-                max_response_bytes=max_response_bytes,
-                app_name=app_name,
+                transport=settings.transport,
+                http_client=settings.http_client,
+                max_connections=settings.max_connections,
+                proxy=settings.proxy,
+                verify=settings.verify,
+                max_response_bytes=settings.max_response_bytes,
+                app_name=settings.app_name,
             ),
             rate_limiter=limiter,
-            budget=RetryBudget(retry, clock=clock),
+            budget=RetryBudget(settings.retry, clock=clock),
             clock=clock,
-            random=random,
+            random=settings.random or SystemRandom(),  # without a state that forked workers would share
             guard=LoopGuard(),
-            observers=(*observer_of(on_call), *watching),
+            observers=(*observer_of(settings.on_call), *watching),
             answers=None if cache is None else AnswerStore(cache, clock=clock),
             twin=partial(open_twin, CareCloud, settings),
         )
-        options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry, read_only=read_only)
-        store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
-        make_tokens = tokens_maker(context, options=options, store=store, windows=windows)
-        identities = IdentityRegistry(make_tokens, max_sessions=max_sessions)
-        own = identities.acquire(auth)
+        options = ViewOptions(**settings.call_options())
+        store = settings.token_store or MemoryTokenStore(clock=clock)
+        make_tokens = tokens_maker(context, options=options, store=store, windows=settings.windows)
+        identities = IdentityRegistry(make_tokens, max_sessions=settings.max_sessions)
+        own = identities.acquire(settings.auth)
         self._parts = _Parts(context=context, identities=identities, own=own, handle=own, options=options)
 
     @classmethod
-    def from_env(cls, **settings: Unpack[ClientSettings]) -> CareCloud:
+    @takes(EnvironmentSettings)
+    def from_env(cls, **settings: Any) -> CareCloud:
         """Make a client for an enterprise user from `CARECLOUD_*` variables.
 
         `CARECLOUD_PROJECT_URL`, `CARECLOUD_EXTERNAL_APPLICATION_ID`, `CARECLOUD_LOGIN` and `CARECLOUD_PASSWORD` are
@@ -303,13 +261,8 @@ class CareCloud(Families, AnyCall, Checks):
         now = self._parts.options
         if now.read_only and read_only is False:
             raise ConfigurationError("read_only: this client is read-only, and so are all its views")
-        options = evolve(
-            now,
-            language=now.language if language is None else language,
-            timeout=now.timeout if timeout is None else Timeout.of(timeout),
-            retry=now.retry if retry is None else retry,
-            read_only=now.read_only if read_only is None else read_only,
-        )
+        given: dict[str, Any] = {"language": language, "timeout": timeout, "retry": retry, "read_only": read_only}
+        options = evolve(now, **{name: value for name, value in given.items() if value is not None})
         return _View(evolve(self._parts, options=options))
 
     def fresh(self) -> CareCloud:
@@ -375,7 +328,8 @@ class CareCloud(Families, AnyCall, Checks):
             settle: seconds after which a write whose answer was lost may be sent again; by default 60.
 
         Raises:
-            OutboxError: when it is entered: the file is in use, damaged, or belongs to another project or identity.
+            OutboxInUseError: when it is entered: another process has the file open.
+        OutboxError: when it is entered: the file is damaged, or belongs to another project or identity.
             BulkWriteError: when it is entered: the claims of this user's programs cannot be used.
         """
         from carecloud_async.outbox import Outbox  # few programs have one

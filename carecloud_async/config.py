@@ -1,70 +1,160 @@
-"""Settings of a client: their types, those that the environment gives, and which cannot work."""
+"""Settings of a client: their types, defaults and checks, those that the environment gives, and those of a twin."""
 
 from __future__ import annotations
 
+import inspect
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
-from typing import Any, TypedDict, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
+
+from attrs import Attribute, asdict, field, fields, frozen
 
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.clock import Clock
-from carecloud_async._base.runtime.validators import expected
+from carecloud_async._base.runtime.validators import expected, require_int
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.auth.registry import MAX_SESSIONS
 from carecloud_async._calls.auth.stores.base import TokenStore
 from carecloud_async._calls.auth.token import RenewalWindows
 from carecloud_async._calls.call.cache import ResponseCache
 from carecloud_async._calls.call.caller import Caller
-from carecloud_async._calls.call.context import ViewOptions
+from carecloud_async._calls.call.context import CallOptions
 from carecloud_async._calls.call.events import OnCall, Telemetry
-from carecloud_async._calls.call.retry import RetryPolicy
-from carecloud_async._calls.http.timeout import Timeout
-from carecloud_async._calls.rate_limits.rate_limit import RateLimitPolicy
+from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES
+from carecloud_async._calls.rate_limits.rate_limit import RateLimit, RateLimitPolicy
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
 
-DEFAULT_CONNECTIONS = 20
-
 _STORE_METHODS = ("load", "save", "discard", "lock", "aclose")
+#: Settings that an `http_client` has of its own.
+_OF_HTTP_CLIENT = ("transport", "timeout", "proxy", "verify", "max_connections")
 
 
-class ClientSettings(TypedDict, total=False):
-    """The arguments of `CareCloud`, as `from_env` takes them."""
+def _whole(_: object, attribute: Attribute[int], value: Any) -> None:
+    require_int(attribute.name, value, least=1)
+
+
+def check_provider(auth: Any) -> None:
+    """Raise unless `auth` is an AuthProvider.
+
+    Raises:
+        ConfigurationError: it is not, or its interface is unknown; the message says what to write.
+    """
+    if not isinstance(auth, AuthProvider):
+        raise ConfigurationError(
+            "auth must be an AuthProvider object such as EnterpriseCredentials(…), DeviceToken(…) or "
+            f"CustomerSession(…), not {_kind_of(auth)}"
+        )
+    try:
+        Interface(auth.interface)
+    except ValueError:
+        raise ConfigurationError(f'{type(auth).__name__}.interface must be "enterprise" or "customer"') from None
+
+
+def _check_store(_: object, __: object, store: Any) -> None:
+    if store is None:
+        return
+    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
+        raise ConfigurationError(
+            f"token_store must be a TokenStore object such as FileTokenStore(path), not {_kind_of(store)}"
+        )
+
+
+def _check_cache(_: object, __: object, cache: Any) -> None:
+    if cache is not None and not isinstance(cache, ResponseCache):
+        raise ConfigurationError(
+            f"cache: {expected('a ResponseCache object such as ResponseCache(max_entries=1000)', cache)}"
+        )
+
+
+def _check_telemetry(_: object, __: object, telemetry: Any) -> None:
+    if telemetry is not None and (isinstance(telemetry, type) or not callable(getattr(telemetry, "observer", None))):
+        raise ConfigurationError(f"telemetry: {expected('OpenTelemetry() from carecloud_async.otel', telemetry)}")
+
+
+def _check_alone(settings: Any, _: object, http_client: Any) -> None:
+    defaults = fields(type(settings))
+    given = [name for name in _OF_HTTP_CLIENT if getattr(settings, name) != getattr(defaults, name).default]
+    if http_client is not None and given:
+        raise ConfigurationError(f"http_client brings its own {', '.join(given)}: set that on the client you pass in")
+
+
+def _kind_of(value: Any) -> str:
+    """Name what was given in place of an object: its class, or the class itself, whose call was forgotten."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: make one, {value.__name__}(…)"
+    return type(value).__name__
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class OptionalSettings(CallOptions):
+    """The settings of a client that have a default. `CareCloud` says what each means."""
+
+    timezone: str | ZoneInfo = "Europe/Prague"
+    token_store: TokenStore | None = field(default=None, validator=_check_store)
+    rate_limit: RateLimitPolicy | None = field(default=RateLimit.adaptive())
+    max_connections: int = field(default=20, validator=_whole)
+    proxy: str | None = None
+    verify: ssl.SSLContext | str | bool = True
+    transport: Any | None = None
+    http_client: Any | None = field(default=None, validator=_check_alone)
+    max_response_bytes: int = field(default=MAX_RESPONSE_BYTES, validator=_whole)
+    max_sessions: int = field(default=MAX_SESSIONS, validator=_whole)
+    app_name: str | None = None
+    allow_http: bool = False
+    windows: RenewalWindows = field(default=RenewalWindows())
+    cache: ResponseCache | None = field(default=None, validator=_check_cache)
+    telemetry: Telemetry | None = field(default=None, validator=_check_telemetry)
+    on_call: OnCall | None = None
+    clock: Clock | None = None
+    random: Random | None = None
+
+
+@frozen(repr=False, eq=False)
+class ClientSettings(OptionalSettings):
+    """The arguments of `CareCloud`.
+
+    Raises:
+        ConfigurationError: one of them cannot work; the message says what to write.
+    """
 
     project_url: str
-    auth: AuthProvider
-    timezone: str | ZoneInfo
-    language: str
-    token_store: TokenStore | None
-    retry: RetryPolicy
-    rate_limit: RateLimitPolicy | None
-    timeout: Timeout | float
-    max_connections: int
-    proxy: str | None
-    verify: ssl.SSLContext | str | bool
-    transport: Any | None
-    http_client: Any | None
-    max_response_bytes: int
-    max_sessions: int
-    app_name: str | None
-    allow_http: bool
-    windows: RenewalWindows
-    cache: ResponseCache | None
-    read_only: bool
-    telemetry: Telemetry | None
-    on_call: OnCall | None
-    clock: Clock | None
-    random: Random | None
+    auth: AuthProvider = field(kw_only=True, validator=lambda _, __, value: check_provider(value))
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class EnvironmentSettings(OptionalSettings):
+    """The arguments of `CareCloud.from_env`, for type checkers: the environment may give all of them."""
+
+    project_url: str = ""
+    auth: AuthProvider | None = None
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def takes(settings: Callable[P, object]) -> Callable[[Callable[..., R]], Callable[Concatenate[Any, P], R]]:
+    """Return a decorator that gives a method the arguments of a class of settings, for type checkers and `help`."""
+
+    def with_signature(method: Callable[..., R]) -> Callable[Concatenate[Any, P], R]:
+        first = next(iter(inspect.signature(method).parameters.values()))
+        arguments = inspect.signature(settings).parameters.values()
+        method.__signature__ = inspect.Signature([first, *arguments])  # type: ignore[attr-defined]
+        return method
+
+    return with_signature
 
 
 _CREDENTIALS = ("external_application_id", "login", "password")
 _OPTIONAL = ("timezone", "language")
 
 
-def from_environment(given: ClientSettings, *, environment: Environment | None = None) -> dict[str, Any]:
+def from_environment(given: Mapping[str, Any], *, environment: Environment | None = None) -> dict[str, Any]:
     """Return a client's arguments from the `CARECLOUD_*` variables and the profile that they name; what is given wins.
 
     A password in a file is read at each login, so that a rotated one needs no restart.
@@ -100,9 +190,9 @@ def read_credentials(environment: Environment) -> dict[str, Any]:
 
 
 def open_twin(
-    make_client: Callable[..., Any], settings: Mapping[str, Any], auth: AuthProvider, options: ViewOptions
+    make_client: Callable[..., Any], settings: ClientSettings, auth: AuthProvider, options: CallOptions
 ) -> AbstractAsyncContextManager[Caller]:
-    """Return a second client for another event loop, as a context that opens and closes it.
+    """Return a second client with the same identity for another event loop, as a context that opens and closes it.
 
     Args:
         make_client: makes a client.
@@ -113,114 +203,28 @@ def open_twin(
     Raises:
         ConfigurationError: a second client would end the first one's session, or cannot use its connections.
     """
-    own = _twin_settings(settings, auth)
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Caller]:
-        async with make_client(**own) as client:
-            view = client.with_options(
-                language=options.language, timeout=options.timeout, retry=options.retry, read_only=options.read_only
-            )
-            yield view._caller
-
-    return opened()
-
-
-def _twin_settings(settings: Mapping[str, Any], auth: AuthProvider) -> dict[str, Any]:
-    """Return the settings of a second client with the same identity, for another event loop.
-
-    Raises:
-        ConfigurationError: a second client would end the first one's session, or cannot use its connections.
-    """
     if auth.device_key is not None:
         raise ConfigurationError(
             "a stream for code without async logs in for itself, which would end this device's token: use "
             "`async with listing.arrow() as batches`"
         )
-    kinds = {cls.__name__ for cls in type(settings["transport"]).__mro__}
+    kinds = {cls.__name__ for cls in type(settings.transport).__mro__}
     given = "transport" if "AsyncHTTPTransport" in kinds else "http_client"
-    if settings[given] is not None:
+    if getattr(settings, given) is not None:
         raise ConfigurationError(
             f"{given} belongs to one event loop, and a stream for code without async needs another: leave {given} out, "
             "or use `async with listing.arrow() as batches`"
         )
     from carecloud_async._calls.auth.stores.file import FileTokenStore  # few programs stream
 
-    store = settings["token_store"]
     # A store in memory, in Redis or of a user's own may belong to the first client's event loop.
-    shared = store if isinstance(store, FileTokenStore) else None
-    return {**settings, "auth": auth, "token_store": shared, "cache": None}
+    store = settings.token_store if isinstance(settings.token_store, FileTokenStore) else None
+    arguments = asdict(settings, recurse=False) | options.call_options()
+    arguments |= {"auth": auth, "token_store": store, "cache": None}
 
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Caller]:
+        async with make_client(**arguments) as client:
+            yield client._caller
 
-def check_combination(http_client: Any | None, **is_given: bool) -> None:
-    """Raise if settings are given together with an HTTP client that has its own.
-
-    Args:
-        http_client: that client, if any.
-        **is_given: for each of the settings, whether it was given.
-
-    Raises:
-        ConfigurationError: both are given.
-    """
-    given = [name for name, value in is_given.items() if value]
-    if http_client is not None and given:
-        raise ConfigurationError(f"http_client brings its own {', '.join(given)}: set that on the client you pass in")
-
-
-def check_provider(auth: Any) -> None:
-    """Raise unless `auth` is an AuthProvider.
-
-    Raises:
-        ConfigurationError: it is not, or its interface is unknown; the message says what to write.
-    """
-    if not isinstance(auth, AuthProvider):
-        raise ConfigurationError(
-            "auth must be an AuthProvider object such as EnterpriseCredentials(…), DeviceToken(…) or "
-            f"CustomerSession(…), not {_kind_of(auth)}"
-        )
-    try:
-        Interface(auth.interface)
-    except ValueError:
-        raise ConfigurationError(f'{type(auth).__name__}.interface must be "enterprise" or "customer"') from None
-
-
-def check_cache(cache: Any) -> None:
-    """Raise unless `cache` is a `ResponseCache` or `None`.
-
-    Raises:
-        ConfigurationError: it is not.
-    """
-    if cache is not None and not isinstance(cache, ResponseCache):
-        raise ConfigurationError(
-            f"cache: {expected('a ResponseCache object such as ResponseCache(max_entries=1000)', cache)}"
-        )
-
-
-def check_telemetry(telemetry: Any) -> None:
-    """Raise unless `telemetry` makes observers, or is `None`.
-
-    Raises:
-        ConfigurationError: it does not.
-    """
-    if telemetry is not None and (isinstance(telemetry, type) or not callable(getattr(telemetry, "observer", None))):
-        raise ConfigurationError(f"telemetry: {expected('OpenTelemetry() from carecloud_async.otel', telemetry)}")
-
-
-def check_store(store: Any) -> TokenStore:
-    """Raise unless `store` is a token store: an object with its methods.
-
-    Raises:
-        ConfigurationError: it is not.
-    """
-    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
-        raise ConfigurationError(
-            f"token_store must be a TokenStore object such as FileTokenStore(path), not {_kind_of(store)}"
-        )
-    return cast("TokenStore", store)
-
-
-def _kind_of(value: Any) -> str:
-    """Name what was given in place of an object: its class, or the class itself, whose call was forgotten."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}: make one, {value.__name__}(…)"
-    return type(value).__name__
+    return opened()

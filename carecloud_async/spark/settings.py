@@ -19,7 +19,6 @@ from carecloud_async._calls.call.operation import PAGING, Operation
 from carecloud_async._calls.rate_limits.rate_limit import RateLimit
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.client import CareCloud
-from carecloud_async.config import ClientSettings
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.lookup.by_name import find_list, open_list
@@ -119,7 +118,7 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
     Raises:
         ConfigurationError: a setting is missing or cannot work.
     """
-    settings: ClientSettings = {}
+    settings: dict[str, Any] = {}
     for name in ("project_url", "timezone", "language"):
         if options.get(name):
             settings[name] = options[name]

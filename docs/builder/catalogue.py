@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -148,6 +149,7 @@ def read(root: Path, pages: list[Path]) -> Catalogue:
     """
     logging.getLogger("griffe").setLevel(logging.ERROR)  # a type that is on the class is no fault of its docstring
     package = griffe.load(PACKAGE, search_paths=[root], docstring_parser=griffe.Parser.google, resolve_aliases=False)
+    _take_settings(package["client.CareCloud.__init__"], package["config.ClientSettings"])
     _resolve_defaults(package)
     catalogue = Catalogue(
         package=package, calls=_calls(), homes=dict(HOMES), samples=samples(), identities=_identities()
@@ -160,6 +162,22 @@ def read(root: Path, pages: list[Path]) -> Catalogue:
                 for obj in shown(named):
                     catalogue.place(obj, page.name)
     return catalogue
+
+
+def _take_settings(constructor: Any, settings: Any) -> None:
+    """Give a constructor that `takes` the fields of a class of settings these as its parameters."""
+    values = inspect.signature(_module(settings.module.path).__dict__[settings.name]).parameters
+    classes = [settings]
+    while classes[-1].bases:
+        classes.append(settings.package[classes[-1].bases[0].canonical_path.removeprefix(f"{PACKAGE}.")])
+    parameters = []
+    for name, one in ((name, one) for cls in classes for name, one in cls.members.items() if name in values):
+        default = values[name].default
+        text = repr(default) if default is None or isinstance(default, int | str) else one.value
+        parameters.append(
+            griffe.Parameter(name, annotation=one.annotation, default=text, kind=griffe.ParameterKind.keyword_only)
+        )
+    constructor.parameters = griffe.Parameters(*parameters)
 
 
 def _resolve_defaults(package: Any) -> None:

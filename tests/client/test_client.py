@@ -228,6 +228,11 @@ async def test_autologin_needs_a_view_of_its_own(sandbox):
         {"token_store": MemoryTokenStore},
         {"timeout": 0},
         {"timeout": "soon"},
+        {"timeout": None},
+        {"read_only": "no"},
+        {"language": "č"},
+        {"cache": True},
+        {"telemetry": object()},
         {"max_connections": 0},
         {"max_connections": 2.5},
         {"max_sessions": 0},
@@ -269,12 +274,20 @@ def test_the_signature_is_the_promised_one():
     assert {*promised.split(), "http_client", "allow_http"} <= {p.name for p in parameters}
 
 
-def test_timeouts_are_seconds_or_a_timeout():
-    """A number is the total; the parts never exceed it."""
-    assert Timeout.of(3) == Timeout(connect=3, read=3, total=3)
-    assert Timeout.of(60).connect == 5
-    with pytest.raises(ConfigurationError):
-        Timeout(read=-1)
+@pytest.mark.anyio
+async def test_a_timeout_of_seconds_bounds_the_phases_too(sandbox):
+    """A number is the total; connecting and reading never take longer than that, or than by default."""
+    seen, answers = [], sandbox.transport()
+
+    class Noting(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            seen.append([request.extensions["timeout"][phase] for phase in ("connect", "read")])
+            return await answers.handle_async_request(request)
+
+    async with connect(sandbox, transport=Noting(), timeout=3) as client:
+        await client.login()
+        await client.with_options(timeout=60).ping()
+    assert seen == [[3, 3], [5, 30]]
 
 
 class Vault(AuthProvider):

@@ -130,6 +130,20 @@ def settings() -> None:
     assert_type(CareCloud.from_env(), CareCloud)
     CareCloud.from_env(timezone="Asia/Kolkata", timeout=5)
     CareCloud.from_env(time_zone="UTC")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    CareCloud.from_env(project_url="acme.crmcarecloud.com", auth=sandbox.device(), read_only=True)
+    CareCloud.from_env(max_connections="20")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CareCloud("acme.crmcarecloud.com")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    CareCloud(
+        "acme.crmcarecloud.com",
+        auth=sandbox.credentials(),
+        time_zone="UTC",  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    )
+    CareCloud(
+        "acme.crmcarecloud.com",
+        auth=sandbox.credentials(),
+        timeout="5",  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        retry=RetryPolicy(attempts=2),
+    )
 
 
 async def records_of_calls(client: CareCloud) -> None:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import anyio
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from carecloud_async._base.project import Project, check_language
 from carecloud_async._base.runtime.clock import Clock
@@ -23,7 +23,7 @@ from carecloud_async._calls.call.cache import AnswerStore
 from carecloud_async._calls.call.events import CallObserver
 from carecloud_async._calls.call.retry import RetryBudget, RetryPolicy, check_policy
 from carecloud_async._calls.http.client import HttpClient
-from carecloud_async._calls.http.timeout import OutOfTimeError, RunningCalls, Timeout, Waiting
+from carecloud_async._calls.http.timeout import OutOfTimeError, RunningCalls, Timeout, Waiting, to_timeout
 from carecloud_async._calls.rate_limits.rate_limit import RateLimiter
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 
@@ -208,20 +208,33 @@ class ClientContext:
                 await self.rate_limiter.aclose()
 
 
-@frozen(kw_only=True)
-class ViewOptions:
-    """Options that a view may have of its own.
+@frozen(kw_only=True, repr=False, eq=False)
+class CallOptions:
+    """Settings of a client that a view may have otherwise.
 
     Attributes:
         language: the `Accept-Language`.
         timeout: the bounds on the time of a call.
         retry: how failed calls are repeated.
-        reuses: whether a cached answer will do, of the client's cache or of one in front of the API.
         read_only: whether calls that may change something are refused.
     """
 
-    language: str = field(validator=lambda _, __, value: check_language(value))
-    timeout: Timeout
-    retry: RetryPolicy = field(validator=lambda _, __, value: check_policy(value))
-    reuses: bool = True
+    language: str = field(default="cs, en-gb;q=0.8", validator=lambda _, __, value: check_language(value))
+    timeout: Timeout = field(default=Timeout(), converter=to_timeout)
+    retry: RetryPolicy = field(default=RetryPolicy(), validator=lambda _, __, value: check_policy(value))
     read_only: bool = field(default=False, validator=lambda _, __, value: require_bool("read_only", value))
+
+    def call_options(self) -> dict[str, Any]:
+        """Return these settings alone, by name."""
+        return {attribute.name: getattr(self, attribute.name) for attribute in fields(CallOptions)}
+
+
+@frozen(kw_only=True)
+class ViewOptions(CallOptions):
+    """Options of a view.
+
+    Attributes:
+        reuses: whether a cached answer will do, of the client's cache or of one in front of the API.
+    """
+
+    reuses: bool = True

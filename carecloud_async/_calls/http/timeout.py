@@ -42,18 +42,18 @@ class Timeout:
         """The longest wait at the rate limiter."""
         return self.total if self.limiter is None else self.limiter
 
-    @classmethod
-    def of(cls, value: Timeout | float) -> Timeout:
-        """Take a `Timeout`, or a number of seconds as the total."""
-        if isinstance(value, Timeout):
-            return value
-        if value is None:
-            raise ConfigurationError(
-                "timeout cannot be None: a call without an end is not supported; give seconds, such as timeout=600, or "
-                "Timeout(connect=…, read=…, total=…)"
-            )
-        require_number("Timeout: total", value)
-        return cls(connect=min(5.0, value), read=min(30.0, value), total=float(value))
+
+def to_timeout(value: Timeout | float) -> Timeout:
+    """Return a `Timeout` as it is, and a number of seconds as the total of one."""
+    if isinstance(value, Timeout):
+        return value
+    if value is None:
+        raise ConfigurationError(
+            "timeout cannot be None: a call without an end is not supported; give seconds, such as timeout=600, or "
+            "Timeout(connect=…, read=…, total=…)"
+        )
+    require_number("Timeout: total", value)
+    return Timeout(connect=min(5.0, value), read=min(30.0, value), total=float(value))
 
 
 class Waiting:
