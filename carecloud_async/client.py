@@ -329,7 +329,7 @@ class CareCloud(Families, AnyCall, Checks):
 
         Raises:
             OutboxInUseError: when it is entered: another process has the file open.
-        OutboxError: when it is entered: the file is damaged, or belongs to another project or identity.
+            OutboxError: when it is entered: the file is damaged, or belongs to another project or identity.
             BulkWriteError: when it is entered: the claims of this user's programs cannot be used.
         """
         from carecloud_async.outbox import Outbox  # few programs have one
