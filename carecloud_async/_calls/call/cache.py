@@ -42,7 +42,6 @@ from carecloud_async.errors import (
 
 if TYPE_CHECKING:
     from carecloud_async._calls.call.call import Call
-    from carecloud_async._calls.call.context import ClientContext
 
 __all__ = ["ResponseCache"]
 
@@ -301,76 +300,120 @@ def is_cacheable(request: CallRequest[Any]) -> bool:
     return plain and known_read and operation.authorized
 
 
-class CachedCalls:
-    """The calls of one identity on a client with a cache.
+class CacheUse:
+    """How one call uses the cache: a write removes what it can change, a read looks for an answer and keeps its own.
+
+    Other calls may wait for the answer of a read. One that is not to reuse replaces the cached answer, so that later
+    reads do not get an older one. Both methods are called once, the second one however the call ends.
 
     Args:
-        context: state that all views share.
+        call: the call, of an identity with tokens.
         store: the client's answers.
         tokens: the identity's tokens.
-        scope: the interface and language of the calls.
-        reuses: whether cached answers may be used; writes always remove what they change.
+        scope: the interface and language of the call.
+        reuses: whether a cached answer will do.
     """
 
     def __init__(
-        self,
-        context: ClientContext,
-        store: AnswerStore,
-        *,
-        tokens: Tokens,
-        scope: tuple[str, str],
-        reuses: bool,
+        self, call: Call[Any], store: AnswerStore, *, tokens: Tokens, scope: tuple[str, str], reuses: bool
     ) -> None:
-        self._context = context
-        self.store: AnswerStore = store
-        self.tokens: Tokens = tokens
+        self._call = call
+        self._store = store
+        self._tokens = tokens
         self._reuses = reuses
         self._scope = scope
         application = tokens.provider.application_id
-        #: The part of the keys that identities of one application share; `None` without an application.
+        #: The part of the key that identities of one application share; `None` without an application.
         self._application = None if application == _NO_APPLICATION else (application, *scope)
+        self._part = part_of(call.operation.path)
+        self._keeps = False
+        self._token: str | None = None
+        self._generation = 0
+        self._flight: Flight | None = None
 
-    def use(self, request: CallRequest[Any]) -> CacheUse | None:
-        """Return how a call uses the cache; `None` for a call that is neither looked up nor changes anything."""
-        if request.operation.clears_cache or is_cacheable(request):
-            return CacheUse(self, reuses=self._reuses)
-        return None
+    async def find(self, *, seconds: float) -> RawResponse | None:
+        """Begin; return a cached answer or that of a read under way, or `None` if this call has to be sent.
 
-    def key(self, call: Call[Any]) -> Hashable:
-        """Return the key under which a call's answer is looked up.
-
-        Reference data is shared by the application's identities, other answers belong to one identity. An identity
-        without a token has not proved itself yet, and gets no answer that another one requested.
-        """
-        shares = self._application is not None and self.tokens.has_token and is_reference(call.operation.path)
-        return (self._application, call.target) if shares else self._own_key(call, self.tokens.token_digest)
-
-    def _own_key(self, call: Call[Any], token: str | None) -> Hashable:
-        """Return the key of an answer that belongs to this identity alone.
-
-        It includes the token: a device token may serve another customer later, who must not find these answers.
-        """
-        return (self.store.identity(self.tokens), token, *self._scope, call.target)
-
-    async def find(self, call: Call[Any], *, seconds: float) -> RawResponse | None:
-        """Return a cached answer or that of a read under way; `None` if this call has to be made.
+        Args:
+            seconds: the call's time.
 
         Raises:
             CareCloudError: the read under way failed as this one would or took too long, or the client was closed.
         """
-        for _ in range(_MOST_WAITS):
-            key = self.key(call)
-            response = self._stored(call, key)
+        call, store = self._call, self._store
+        if call.operation.clears_cache:
+            store.begin_write(call.operation)
+            return None
+        if self._reuses:
+            if self._tokens.ended:
+                return None  # sending it says so
+            # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
+            await anyio.lowlevel.checkpoint()
+            response = await self._look_up(seconds)
             if response is not None:
                 return response
-            flight = self.store.flight(key)
+            call.notify("cache_missed")
+            key = self._key()
+            if store.flight(key) is not None:  # another call's read failed, and a third one has begun
+                return None
+            self._flight = store.begin_read(key, self._tokens, part=self._part)
+        self._keeps, self._token = True, self._tokens.token_digest
+        self._generation = store.generation(self._part)
+        return None
+
+    def end(self, outcome: RawResponse | BaseException, *, lost: bool) -> None:
+        """End with the response of the result, or the error.
+
+        Args:
+            outcome: the response or the error.
+            lost: whether an answer is missing, so that the server may carry the call out later.
+        """
+        operation, store = self._call.operation, self._store
+        if operation.clears_cache:
+            store.end_write(operation, lost=lost)
+        if self._flight is not None:
+            if isinstance(outcome, RawResponse):
+                self._flight.response = outcome
+            elif isinstance(outcome, Exception):
+                self._flight.error = outcome
+            store.end_read(self._flight)
+        if self._keeps and isinstance(outcome, RawResponse):
+            self._keep(outcome)
+
+    def _key(self) -> Hashable:
+        """Return the key under which the call's answer is looked up.
+
+        Reference data is shared by the application's identities, other answers belong to one identity. An identity
+        without a token has not proved itself yet, and gets no answer that another one requested.
+        """
+        call, tokens = self._call, self._tokens
+        shares = self._application is not None and tokens.has_token and is_reference(call.operation.path)
+        return (self._application, call.target) if shares else self._own_key(tokens.token_digest)
+
+    def _own_key(self, token: str | None) -> Hashable:
+        """Return the key of an answer that belongs to this identity alone.
+
+        It includes the token: a device token may serve another customer later, who must not find these answers.
+        """
+        return (self._store.identity(self._tokens), token, *self._scope, self._call.target)
+
+    async def _look_up(self, seconds: float) -> RawResponse | None:
+        call, store, tokens = self._call, self._store, self._tokens
+        for _ in range(_MOST_WAITS):
+            key = self._key()
+            if tokens.has_token:  # otherwise the identity has to prove itself first
+                response = store.get(key) or store.get(self._own_key(tokens.token_digest))
+                if response is not None:
+                    return response
+            flight = store.flight(key)
             if flight is None:
                 return None
-            seconds = await self._wait(call, flight, seconds)
-            if self._context.closed:
-                raise self._context.closed_error(under_way=f"while {call.operation.title} was under way")
+            seconds = await self._wait(flight, seconds)
+            if call.context.closed:
+                raise call.context.closed_error(under_way=f"while {call.operation.title} was under way")
             if flight.response is not None:
-                return flight.response if self._may_share(flight, flight.response) else None
+                may_share = flight.tokens is tokens or not is_private(flight.response.headers)
+                return flight.response if may_share else None
             if isinstance(flight.error, _SHARED_ERRORS):
                 error = flight.error.fresh()
                 error.correlation_id = None  # this call has one of its own
@@ -379,106 +422,22 @@ class CachedCalls:
                 return None
         return None
 
-    def _stored(self, call: Call[Any], key: Hashable) -> RawResponse | None:
-        if not self.tokens.has_token:
-            return None  # the identity has to prove itself first
-        return self.store.get(key) or self.store.get(self._own_key(call, self.tokens.token_digest))
-
-    async def _wait(self, call: Call[Any], flight: Flight, seconds: float) -> float:
+    async def _wait(self, flight: Flight, seconds: float) -> float:
         """Wait for the end of another call's read; return the rest of the time."""
-        began = self._context.clock.monotonic()
+        call = self._call
+        began = call.context.clock.monotonic()
         with anyio.move_on_after(max(seconds, 0.0)) as scope:
             await flight.done.wait()
         if scope.cancelled_caught:
             problem = f"no answer in time (total); an identical read was under way{call.page}"
             raise transport_error(RequestTimeoutError, call.operation, problem)
-        return seconds - (self._context.clock.monotonic() - began)
+        return seconds - (call.context.clock.monotonic() - began)
 
-    def _may_share(self, flight: Flight, response: RawResponse) -> bool:
-        return flight.tokens is self.tokens or not is_private(response.headers)
-
-    def put(self, call: Call[Any], response: RawResponse, *, generation: int, token: str | None) -> None:
-        """Cache an answer.
-
-        Args:
-            call: what was read.
-            generation: the number of writes before the request that could change the answer.
-            token: the digest of the token at the time of the request; `None` if there was none.
-        """
-        now = self.tokens.token_digest
-        if now is None or token not in {None, now}:
+    def _keep(self, response: RawResponse) -> None:
+        call, token = self._call, self._tokens.token_digest
+        if token is None or self._token not in {None, token}:
             return  # the token changed meanwhile: it is unknown which one the request was sent with
         reference = is_reference(call.operation.path)
         shares = reference and self._application is not None and not is_private(response.headers)
-        key = (self._application, call.target) if shares else self._own_key(call, now)
-        self.store.put(key, response, part=part_of(call.operation.path), generation=generation)
-
-
-class CacheUse:
-    """How one call uses the cache: a write removes what it can change, a read looks for an answer and keeps its own.
-
-    Other calls may wait for the answer of a read. One that is not to reuse replaces the cached answer, so that later
-    reads do not get an older one. Both methods are called once, the second one however the call ends.
-
-    Args:
-        cached: the calls of the identity.
-        reuses: whether a cached answer will do.
-    """
-
-    def __init__(self, cached: CachedCalls, *, reuses: bool) -> None:
-        self._cached = cached
-        self._reuses = reuses
-        self._keeps = False
-        self._token: str | None = None
-        self._generation = 0
-        self._flight: Flight | None = None
-
-    async def find(self, call: Call[Any], *, seconds: float) -> RawResponse | None:
-        """Begin; return the answer of an earlier call, or `None` if this one has to be sent.
-
-        Args:
-            call: the call.
-            seconds: its time.
-
-        Raises:
-            CareCloudError: see `CachedCalls.find`.
-        """
-        cached, store = self._cached, self._cached.store
-        if call.operation.clears_cache:
-            store.begin_write(call.operation)
-            return None
-        if self._reuses:
-            if cached.tokens.ended:
-                return None  # sending it says so
-            # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
-            await anyio.lowlevel.checkpoint()
-            response = await cached.find(call, seconds=seconds)
-            if response is not None:
-                return response
-            call.notify("cache_missed")
-            key = cached.key(call)
-            if store.flight(key) is not None:  # another call's read failed, and a third one has begun
-                return None
-            self._flight = store.begin_read(key, cached.tokens, part=part_of(call.operation.path))
-        self._keeps, self._token = True, cached.tokens.token_digest
-        self._generation = store.generation(part_of(call.operation.path))
-        return None
-
-    def end(self, call: Call[Any], outcome: RawResponse | BaseException, *, lost: bool) -> None:
-        """End with the response of the result, or the error.
-
-        Args:
-            call: the call.
-            outcome: the response or the error.
-            lost: whether an answer is missing, so that the server may carry the call out later.
-        """
-        if call.operation.clears_cache:
-            self._cached.store.end_write(call.operation, lost=lost)
-        if self._flight is not None:
-            if isinstance(outcome, RawResponse):
-                self._flight.response = outcome
-            elif isinstance(outcome, Exception):
-                self._flight.error = outcome
-            self._cached.store.end_read(self._flight)
-        if self._keeps and isinstance(outcome, RawResponse):
-            self._cached.put(call, outcome, generation=self._generation, token=self._token)
+        key = (self._application, call.target) if shares else self._own_key(token)
+        self._store.put(key, response, part=self._part, generation=self._generation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -184,7 +185,7 @@ class Call(Generic[T]):
         Raises:
             ResponseError: this call's decoder cannot read the answer of another call.
         """
-        response = await cache.find(self, seconds=self.time_left() + self.limiter_left)
+        response = await cache.find(seconds=self.time_left() + self.limiter_left)
         if response is None:
             return None
         self.cached, self.headers = response, response.headers
@@ -307,7 +308,7 @@ class Call(Generic[T]):
         self._report_limiter()
 
     def _check_age(self) -> None:
-        if self.context.clock.monotonic() > self.latest:
+        if self.latest < math.inf and self.context.clock.monotonic() > self.latest:
             self._gave_up = True
             problem = "not sent: its connection or its token came too late"
             raise transport_error(RequestTimeoutError, self.operation, problem)
@@ -438,7 +439,7 @@ class Call(Generic[T]):
             self.statuses.pop()  # this attempt never left
         if cache is not None:
             # The server may still carry out an attempt whose outcome is unknown.
-            cache.end(self, outcome, lost=self._may_have_happened or None in self.statuses)
+            cache.end(outcome, lost=self._may_have_happened or None in self.statuses)
         self.sent &= self._under_way
         self._report(outcome if isinstance(outcome, BaseException) else None)
 

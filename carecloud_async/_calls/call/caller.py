@@ -12,7 +12,7 @@ from carecloud_async._base import codec
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
 from carecloud_async._calls.auth.tokens import Tokens
-from carecloud_async._calls.call.cache import CachedCalls
+from carecloud_async._calls.call.cache import CacheUse, is_cacheable
 from carecloud_async._calls.call.call import Call
 from carecloud_async._calls.call.context import ClientContext, ViewOptions
 from carecloud_async._calls.call.operation import Answer, CallRequest, Operation
@@ -54,10 +54,6 @@ class Caller:
         self.tokens = tokens
         self._builder = RequestBuilder(context, interface, options)
         self._base_path = context.project.base_path(interface)
-        self._cached: CachedCalls | None = None
-        if context.answers is not None and tokens is not None:
-            scope = (interface, options.language)
-            self._cached = CachedCalls(context, context.answers, tokens=tokens, scope=scope, reuses=options.reuses)
 
     @cached_property
     def fresh(self) -> Caller:
@@ -81,8 +77,11 @@ class Caller:
             CareCloudError: see `carecloud_async.errors`.
         """
         # A plain function: one stack frame less between the user's line and the HTTP library.
-        cache = None if self._cached is None else self._cached.use(request)
-        return self._prepare(request).run(self._builder, cache)
+        call, store, tokens, cache = self._prepare(request), self.context.answers, self.tokens, None
+        if store is not None and tokens is not None and (request.operation.clears_cache or is_cacheable(request)):
+            scope = (self.interface, self.options.language)
+            cache = CacheUse(call, store, tokens=tokens, scope=scope, reuses=self.options.reuses)
+        return call.run(self._builder, cache)
 
     async def execute(self, request: CallRequest[T]) -> Answer[T]:
         """Make a call, bypassing the cache, and return its decoded answer with the response; see `call`.

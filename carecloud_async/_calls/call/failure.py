@@ -19,8 +19,6 @@ from http import HTTPStatus
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from carecloud_async import fixes
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import has_data, refusal, success_refusal
@@ -145,20 +143,17 @@ def of_exception(call: Call[Any], error: Exception, http: HttpClient) -> Failure
         failed = transport_error(TransportError, call.operation, problem)
         failed.__cause__ = error
         return Failure(kind=FailureKind.PERMANENT, error=failed)
-    cause = classify(error, http_library=http.http_library, sent=call.sent)
-    if cause is None:
+    failure = _of_library(call, error, http.http_library)
+    if failure is None:
         raise error
     call.headers = None
-    if cause.cannot_unpack:
-        return _invalid(call, f"the answer cannot be unpacked ({cause.text})")
-    return _no_response(call, cause)
+    return failure
 
 
 def of_closed_pool(call: Call[Any]) -> Failure:
     """Return the failure of an attempt whose connections the user has closed."""
     call.headers = None
-    cause = TransportFailure(kind=FailureKind.PERMANENT, sent=call.sent, text="the connection pool was closed")
-    return _no_response(call, cause)
+    return _no_response(call, "the connection pool was closed", sent=call.sent, kind=FailureKind.PERMANENT)
 
 
 def of_unreadable(call: Call[Any], error: codec.Malformed, response: RawResponse) -> Failure:
@@ -183,33 +178,46 @@ def timed_out(call: Call[Any]) -> CareCloudError:
     if not call.sent:
         problem = f"{_NO_CONNECTION if call.handed_over else _NO_LOGIN} (total{call.page})"
         return transport_error(RequestTimeoutError, call.operation, problem, fix=NOTHING_ANSWERS)
-    return _transport_error(call, TransportFailure(kind=FailureKind.PERMANENT, sent=True, timeout=True, text="total"))
+    return _no_response(call, "total", sent=True, kind=FailureKind.PERMANENT, timeout=True).error
 
 
-def _no_response(call: Call[Any], cause: TransportFailure) -> Failure:
-    return Failure(kind=cause.kind, error=_transport_error(call, cause), may_have_happened=cause.sent)
+def _no_response(
+    call: Call[Any],
+    text: str,
+    *,
+    sent: bool,
+    kind: FailureKind | None = None,
+    timeout: bool = False,
+    malformed: bool = False,
+    fix: Fix | None = None,
+) -> Failure:
+    """Return the failure of an attempt without an answer that could be read.
 
-
-def _transport_error(call: Call[Any], cause: TransportFailure) -> TransportError:
-    operation = call.operation
-    text = cause.text + call.page
-    if cause.sent and not operation.safe_to_repeat:
-        answer = f"is {_NOT_HTTP}" if cause.malformed else "was lost"
-        return transport_error(
-            OutcomeUnknownError, operation, f"sent, and the answer {answer} ({text})", fix=LOOK_FIRST
-        )
-    if cause.timeout:
-        what = "no answer in time" if cause.sent else _NO_CONNECTION
-        fix = None if cause.sent else NOTHING_ANSWERS
-        return transport_error(RequestTimeoutError, operation, f"{what} ({text})", fix=fix)
-    if cause.malformed:
-        what = f"the answer is {_NOT_HTTP}"
+    Args:
+        call: the call.
+        text: the cause, as it may be shown.
+        sent: whether the request may have been sent.
+        kind: the kind of the failure; by `sent` if left out.
+        timeout: whether it was a timeout.
+        malformed: whether the answer is not valid HTTP.
+        fix: the remedy, if it is known.
+    """
+    operation, text = call.operation, text + call.page
+    kind = kind or (FailureKind.NO_RESPONSE if sent else FailureKind.NOT_SENT)
+    error: TransportError
+    if sent and not operation.safe_to_repeat:
+        problem = f"sent, and the answer {f'is {_NOT_HTTP}' if malformed else 'was lost'} ({text})"
+        error = transport_error(OutcomeUnknownError, operation, problem, fix=LOOK_FIRST)
+    elif timeout:
+        problem = f"{'no answer in time' if sent else _NO_CONNECTION} ({text})"
+        error = transport_error(RequestTimeoutError, operation, problem, fix=None if sent else NOTHING_ANSWERS)
     else:
-        what = "the server hung up" if cause.sent else "the server was not reached"
-    fix = NO_HOST if cause.malformed else cause.fix
-    error = transport_error(ConnectionFailedError, operation, f"{what} ({text})", fix=fix)
-    error.is_retryable = cause.kind is not FailureKind.PERMANENT
-    return error
+        problem = "the server hung up" if sent else "the server was not reached"
+        if malformed:
+            problem, fix = f"the answer is {_NOT_HTTP}", NO_HOST
+        error = transport_error(ConnectionFailedError, operation, f"{problem} ({text})", fix=fix)
+        error.is_retryable = kind is not FailureKind.PERMANENT
+    return Failure(kind=kind, error=error, may_have_happened=sent)
 
 
 def _invalid(call: Call[Any], problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
@@ -297,51 +305,20 @@ def _now(call: Call[Any]) -> datetime:
     return datetime.fromtimestamp(call.context.clock.time(), UTC)
 
 
-@frozen(kw_only=True)
-class TransportFailure:
-    """Meaning of an exception of the HTTP library.
-
-    Attributes:
-        kind: whether the request may have been sent, and whether a retry can help.
-        sent: whether the request may have been sent.
-        timeout: whether it was a timeout.
-        cannot_unpack: whether the answer's body cannot be decompressed.
-        malformed: whether the answer is not valid HTTP.
-        text: the part of the message that may be shown.
-        fix: the remedy, if it is known.
-    """
-
-    kind: FailureKind
-    sent: bool
-    timeout: bool = False
-    cannot_unpack: bool = False
-    malformed: bool = False
-    text: str
-    fix: Fix | None = None
-
-
-def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> TransportFailure | None:
-    """Return the meaning of an exception that the client raised.
-
-    Args:
-        http_library: the HTTP library, httpx or httpx2.
-        sent: whether the request was about to be sent.
-
-    Returns:
-        Its meaning, or `None` if the exception is not the HTTP library's: a user's own code raised it.
-    """
+def _of_library(call: Call[Any], error: Exception, http_library: ModuleType) -> Failure | None:
+    """Return the failure that an exception stands for; `None` if it is not the HTTP library's, but a user's own."""
+    sent = call.sent
     if isinstance(error, CareCloudError) or not is_library_error(error, http_library=http_library, sent=sent):
         return None
     chain = list(_chain(error))
     names = {cls.__name__ for cls in type(error).__mro__}
     if "DecodingError" in names:
-        return TransportFailure(kind=FailureKind.PERMANENT, sent=True, cannot_unpack=True, text=type(error).__name__)
+        return _invalid(call, f"the answer cannot be unpacked ({type(error).__name__})")
     # Over HTTP/2, a `LocalProtocolError` may also mean that the answer breaks the rules: the request has been sent.
     is_http2 = sent and any(_root(type(link)) == "h2" for link in chain)
     if not is_http2 and (names & _UNSENDABLE or isinstance(error, ValueError | TypeError)):
-        return TransportFailure(
-            kind=FailureKind.PERMANENT, sent=False, text=f"it cannot be sent: {type(error).__name__}"
-        )
+        text = f"it cannot be sent: {type(error).__name__}"
+        return _no_response(call, text, sent=False, kind=FailureKind.PERMANENT)
     # aiohttp's own exception, where there is one, says more than those around it.
     origin = next((link for link in chain if _root(type(link)) == "aiohttp"), None)
     if origin is None:
@@ -352,15 +329,9 @@ def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> Trans
         timeout = isinstance(origin, TimeoutError)
     cause = None if sent else _permanent_cause(chain)
     if cause is not None:
-        text, fix = cause
-        return TransportFailure(kind=FailureKind.PERMANENT, sent=False, text=text, fix=fix)
-    return TransportFailure(
-        kind=FailureKind.NO_RESPONSE if sent else FailureKind.NOT_SENT,
-        sent=sent,
-        timeout=timeout,
-        malformed=sent and any(_is_not_http(link) for link in chain),
-        text=_text(origin or error, chain),
-    )
+        return _no_response(call, cause[0], sent=False, kind=FailureKind.PERMANENT, fix=cause[1])
+    malformed = sent and any(_is_not_http(link) for link in chain)
+    return _no_response(call, _text(origin or error, chain), sent=sent, timeout=timeout, malformed=malformed)
 
 
 def is_library_error(error: Exception, *, http_library: ModuleType, sent: bool) -> bool:

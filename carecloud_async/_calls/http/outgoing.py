@@ -11,10 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from types import ModuleType
 from typing import Any
 
-from attrs import frozen
-
-from carecloud_async._calls.http.redaction import TARGET
-
 #: Verbs whose requests have a Content-Length even without a body (RFC 9110, 8.6).
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 #: A header's name and value that can be sent as they are (RFC 9110, 5.1 and 5.5).
@@ -104,54 +100,44 @@ class RequestHeaders(MutableMapping[str, str]):
         return made
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class RequestDefaults:
-    """The parts that all requests of one view share.
-
-    Attributes:
-        http_library: httpx or httpx2.
-        origin: scheme, host and port; `None` for a user's client, whose requests have their true URL.
-        headers: the headers that each request is sent with.
-        phases: the library's timeouts of connecting, reading, writing and waiting for a connection.
-    """
-
-    http_library: ModuleType
-    origin: str | None
-    headers: RequestHeaders
-    phases: dict[str, float | None]
-
-
 class OutgoingRequest:
     """One request of the SDK; it can be sent again with another token.
 
     Its attributes have the names of those of the library's `Request`.
 
     Args:
-        defaults: what it shares with others.
+        http_library: httpx or httpx2.
+        method: the verb.
         url: the library's URL, which prints as the path template.
-        target: the true path and query.
-        body: the body, if any.
+        headers: those of all requests of the view.
+        content: the body, if any.
+        extensions: what the library's object has too.
 
     Attributes:
         headers: its headers, in any case.
         content: the body; empty if there is none.
-        extensions: what the library's object has too.
     """
 
     __slots__ = ("_http_library", "content", "extensions", "headers", "method", "url")
 
-    def __init__(self, defaults: RequestDefaults, method: str, url: Any, target: str, body: bytes | None) -> None:
+    def __init__(
+        self,
+        http_library: ModuleType,
+        method: str,
+        url: Any,
+        *,
+        headers: RequestHeaders,
+        content: bytes | None,
+        extensions: dict[str, Any],
+    ) -> None:
+        self._http_library = http_library
         self.method: str = method
         self.url: Any = url
-        self.headers: RequestHeaders = defaults.headers.copy()
-        self.content: bytes = body or b""
-        self.extensions: dict[str, Any] = {"timeout": defaults.phases}
-        if defaults.origin is not None:
-            # Our own transports read the true URL there; parsing one for each call would take 10 % of a small call.
-            self.extensions[TARGET] = defaults.origin + target
-        if body is not None or method in _WITH_BODY:
+        self.headers: RequestHeaders = headers.copy()
+        self.content: bytes = content or b""
+        self.extensions: dict[str, Any] = extensions
+        if content is not None or method in _WITH_BODY:
             self.headers["Content-Length"] = str(len(self.content))
-        self._http_library = defaults.http_library
 
     def set_bearer(self, token: str) -> None:
         """Set the token, in the place of an earlier one."""

@@ -107,6 +107,7 @@ class Connection(asyncio.Protocol):
         self._deadline = math.inf
         self._until = math.inf  # when the response is to be complete
         self._unwritten = 0
+        self._poll: Any = None
 
     @property
     def is_ready(self) -> bool:
@@ -117,7 +118,7 @@ class Connection(asyncio.Protocol):
         """
         is_open = self.is_usable and not self.transport.is_closing()
         is_fresh = self._loop.time() - self._resting_since < MOST_REST
-        return is_open and is_fresh and not has_input(self.transport.get_extra_info("socket"))
+        return is_open and is_fresh and not self._has_input()
 
     def rest(self) -> None:
         """Begin to rest: after a while without a request, the connection closes itself."""
@@ -167,6 +168,15 @@ class Connection(asyncio.Protocol):
         self.is_usable = False
         if self.transport is not None:
             self.transport.abort()
+
+    def _has_input(self) -> bool:
+        """Return whether bytes, or the end of the connection, wait to be read from the socket."""
+        connected = self.transport.get_extra_info("socket")
+        if connected.fileno() < 0:
+            return True  # closed, and the connection is told next
+        if self._poll is None:  # Windows; elsewhere `select` takes no descriptor above 1023
+            return bool(select.select([connected], [], [], 0)[0])
+        return bool(self._poll.poll(0))
 
     def _call_at(self, when: float) -> None:
         """Let the timer fire at a time, unless it fires before: then it is set to that time."""
@@ -224,6 +234,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Take note of the transport."""
         self.transport = transport
+        if hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes of the response."""
@@ -332,14 +345,3 @@ class Connection(asyncio.Protocol):
             return
         self.is_usable &= reply.status != _SWITCHING and self._parser.should_keep_alive()
         self._finish(reply)
-
-
-def has_input(connected: Any) -> bool:
-    """Return whether bytes, or the end of the connection, wait to be read from a socket."""
-    if connected.fileno() < 0:
-        return True  # closed, and the connection is told next
-    if not hasattr(select, "poll"):  # Windows; elsewhere `select` takes no descriptor above 1023
-        return bool(select.select([connected], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return bool(poll.poll(0))
