@@ -8,7 +8,7 @@ from typing import Final
 
 import anyio
 
-from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.clock import Clock, doubled
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.sending import Answer, Lost, Plans, requests_of
 
@@ -96,7 +96,7 @@ class Gate:
             self.is_narrow, self._lost, self._written_at = False, 0, now
         elif any(isinstance(one, Lost) for one in answers) and self._written_at <= began:
             self._lost = self._lost + 1 if self.is_narrow else 0
-            self.is_narrow, self._tried_at = True, now + min(2.0**self._lost - 1, _LONGEST)
+            self.is_narrow, self._tried_at = True, now + doubled(1.0, self._lost, longest=_LONGEST + 1) - 1
         if was_narrow:  # otherwise none waits
             self._changed.set()
             self._changed = anyio.Event()

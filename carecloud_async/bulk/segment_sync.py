@@ -7,6 +7,7 @@ afterwards show what it did, and what is missing is sent again.
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections import Counter
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO, Final, Literal
 import msgspec
 from attrs import field, frozen
 
+from carecloud_async._base.runtime.clock import doubled
 from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.errors import disk_errors
@@ -296,7 +298,7 @@ class _Sync:
 
     async def _write(self, wanted: set[str], add: set[str], remove: set[str]) -> tuple[set[str], bool]:
         """Add and remove customers until the members that are read show it; return the members then."""
-        pauses = [_PAUSE * 2**number for number in range(_PASSES - 1)]
+        pauses = [doubled(_PAUSE, number, longest=math.inf) for number in range(_PASSES - 1)]
         is_removal, too_many, refused = self._options.mode == "remove", remove, None
         while True:
             await self._send(add, self._segment.add)

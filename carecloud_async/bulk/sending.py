@@ -18,7 +18,7 @@ import attrs
 from attrs import frozen
 
 from carecloud_async._base.codec.json_text import JsonObject
-from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.clock import Clock, doubled
 from carecloud_async.bulk.family import MAX_BATCH, Family
 from carecloud_async.bulk.machine import TryLimits, after_a_loss
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -270,7 +270,7 @@ def _stale(late: _TooLateError) -> Stale:
 def _pause_after(error: CareCloudError, failures: int) -> float:
     """Return how long to wait after a failure (seconds): longer after each, and as long as the server asks for."""
     asked = error.retry_after if isinstance(error, ApiError) else None
-    return min(max(2.0 ** min(failures, 5), asked or 0.0), LONGEST_WAIT)
+    return min(max(doubled(1.0, failures, longest=LONGEST_WAIT), asked or 0.0), LONGEST_WAIT)
 
 
 def _passes(error: CareCloudError) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.clock import Clock, doubled
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.engine import Engine
@@ -352,4 +352,4 @@ def _pause_after(error: Exception, failures: int) -> float:
     """Return how long to wait after a failure (seconds): longer after each, and as long as the server asks for."""
     longest = _AWAY if not isinstance(error, CareCloudError) or error.is_retryable else _REFUSED
     asked = error.retry_after if isinstance(error, ApiError) else None
-    return max(min(2.0 ** min(failures, 16), longest), asked or 0.0)
+    return max(doubled(1.0, failures, longest=longest), asked or 0.0)

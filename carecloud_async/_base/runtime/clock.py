@@ -1,4 +1,7 @@
-"""The clock for all times and sleeps, so that a test of hours takes milliseconds; the boot that its times are of."""
+"""The clock for all times and sleeps, so that a test of hours takes milliseconds; the boot that its times are of.
+
+`doubled` is how the wait between two attempts grows, everywhere.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,11 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
         await anyio.sleep(seconds)
+
+
+def doubled(first: float, times: int, *, longest: float) -> float:
+    """Return `first`, doubled so many times, or `longest` if that is less."""
+    return min(first * 2.0 ** min(times, 64), longest)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from carecloud_async._base.runtime.clock import Clock
+from carecloud_async._base.runtime.clock import Clock, doubled
 from carecloud_async._base.runtime.validators import number, quoted, whole_number
 from carecloud_async.errors import CareCloudError, ConfigurationError
 
@@ -99,7 +99,7 @@ class RetryPolicy:
         """
         if attempt >= self.attempts or not _may_repeat(failure.kind, safe_to_repeat=safe_to_repeat):
             return None
-        wait = random() * min(self.base * 2.0 ** min(attempt - 1, 32), self.max_wait)
+        wait = random() * doubled(self.base, attempt - 1, longest=self.max_wait)
         if failure.retry_after is None:
             return wait
         return None if failure.retry_after > self.max_wait else max(failure.retry_after, wait)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from itertools import count
 
 from attrs import field, frozen
 from attrs.converters import optional
 
+from carecloud_async._base.runtime.clock import doubled
 from carecloud_async._base.runtime.secret_text import plain_text
 
 __all__ = ["StoredToken", "TokenStore"]
@@ -86,7 +88,5 @@ def backoff_delays(*, first: float, longest: float, jitter: Callable[[], float])
         longest: seconds that no wait exceeds.
         jitter: a source of numbers in [0, 1).
     """
-    wait = first
-    while True:
-        yield wait * (0.5 + jitter() / 2)
-        wait = min(wait * 2, longest)
+    for times in count():
+        yield doubled(first, times, longest=longest) * (0.5 + jitter() / 2)
