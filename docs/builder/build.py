@@ -14,8 +14,8 @@ from docs.builder import machines
 from docs.builder.catalogue import Catalogue, read
 from docs.builder.pages import built_name, built_page, code
 
-#: Names of the repository's address in the package's metadata, the best first; without one, the package's own page.
-_REPOSITORY = ("Source", "Repository", "Homepage")
+#: Names of the repository's address in the package's metadata, the best first.
+_REPOSITORY = ("Source", "Repository")
 #: What pages show or load.
 _ASSETS = ("*.css", "*.svg")
 
@@ -51,18 +51,22 @@ def build(docs: Path, site: Path) -> None:
         shutil.rmtree(site, ignore_errors=True)
         shutil.copytree(stage / "site", site)
     project = tomllib.loads(text)["project"]
+    (site / "sitemap.xml").unlink()  # it is empty: the address of the site is not known
     machines.write(site, pages, settings=project)
     machines.name_search_results(site)
     machines.write_inventory(site, catalogue.inventory(), project=project["site_name"])
 
 
 def settings_text(docs: Path) -> str:
-    """Return the settings of Zensical, with the version of the package and the address of its repository."""
+    """Return the settings of Zensical, with the version of the package and the address of its repository.
+
+    While there is no repository that everybody can open, the version leads to the changelog.
+    """
     text = (docs / "zensical.toml").read_text(encoding="utf-8").replace("README.md", "index.md")
     project = tomllib.loads((docs.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     urls = project["urls"]
-    address = next(urls[name] for name in _REPOSITORY if name in urls)
-    shown = f'<a href="{address}">{project["name"]} {__version__}</a>'
+    address = next((urls[name] for name in _REPOSITORY if name in urls), "changelog.html")
+    shown = f"{project['name']} {__version__}"
     text = text.replace('copyright = "', f"copyright = '{shown}. ", 1).replace('CareCloud."', "CareCloud.'", 1)
     own = [f'repo_url = "{address}"', f'repo_name = "{project["name"]}"', f'extra.release = "v{__version__}"']
     return text.replace("[project]\n", "\n".join(["[project]", *own, ""]), 1)

@@ -78,7 +78,7 @@ def name_search_results(site: Path) -> None:
     search = json.loads(index.read_text(encoding="utf-8"))
     for entry in search["items"]:
         name = re.fullmatch(r"<code>(\w+)</code>", entry["title"])
-        if name is None or not entry["path"] or entry["path"][0] != "Families":
+        if name is None or not entry["path"] or entry["path"][0] != "API methods":
             continue
         is_record = name[1][0].isupper()
         whole = f"models.{name[1]}" if is_record else entry["location"].partition("#")[2]
