@@ -145,10 +145,10 @@ class Finder:
         parts = [in_groups] if self._reads_list else [*self._parts(in_groups)]
         await run_all([partial(look, part) for part in parts], width=self._concurrency)
         self._failed |= failures.keys()
-        for error in failures.values():
-            if not await self._is_there(keys[0], in_doubt=len(wanted) > 1):
-                raise error
-            break
+        # A list that changes while it is read was answered.
+        error = next((one for one in failures.values() if isinstance(one, _FAILURES)), None)
+        if error is not None and not await self._is_there(keys[0], in_doubt=len(wanted) > 1):
+            raise error
         return FoundByKey(records=found, refusals=refusals, failures=failures, read_at=read_at)
 
     async def _look_up(
@@ -172,6 +172,9 @@ class Finder:
         except InterfaceError:
             raise
         except (ConfigurationError, ExportError) as error:
+            if error.is_retryable and is_alone:
+                failures.update({self.key.text(one): error for one in values})
+                return ()
             reasons = (f"{self.key.paths[-1]}: {error.problem}",)
         except _FAILURES as error:
             self._witness.failures += not is_alone

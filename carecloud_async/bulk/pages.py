@@ -89,7 +89,9 @@ async def read_all(listing: Listing[Any], path: Path) -> None:
     if not report.exact:
         await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
         reason = report.reasons[0]
-        raise ExportError(f"the list cannot be read exactly: {reason.seen}", fix=reason.fix)
+        error = ExportError(f"the list cannot be read exactly: {reason.seen}", fix=reason.fix)
+        error.is_retryable = reason.may_pass
+        raise error
 
 
 def lines_of(path: Path) -> Iterator[bytes]:

@@ -1,7 +1,9 @@
 """The reading of the whole list in place of look-ups, while the list changes."""
 
+import json
 import re
 
+import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, emails, long, people
@@ -134,3 +136,29 @@ async def test_a_list_that_cannot_be_read():
         report = await client.customers.bulk_write(rows_of(24), match="email", defaults=SOURCE)
     assert counts(report) == {"created": 12, "updated": 12}
     assert set(server.emails().values()) == {1}
+
+
+async def test_a_lost_row_whose_list_changes_while_it_is_read(sandbox, clock):
+    """A brand whose answer was lost is looked up again when its list could not be read exactly: it is not unknown."""
+    inner, lost_at = sandbox.transport(), []
+
+    class Changing(httpx.AsyncBaseTransport):
+        """The sandbox, whose list of brands counts more than it shows, until 70 seconds after the loss."""
+
+        more = 0
+
+        async def handle_async_request(self, request):
+            answer = await inner.handle_async_request(request)
+            if request.method == "POST" and request.url.path.endswith("/batch"):
+                lost_at.append(clock.monotonic())
+            elif lost_at and request.url.path.endswith("/product-brands") and clock.monotonic() < lost_at[0] + 70:
+                data = json.loads(await answer.aread())["data"]
+                self.more += "sort_field" not in request.url.params
+                return httpx.Response(200, json={"data": {**data, "total_items": data["total_items"] + self.more}})
+            return answer
+
+    async with connect(sandbox, clock=clock, transport=Changing()) as client:
+        sandbox.faults.add("POST /product-brands/batch", status=504, worked=True)
+        rows = [{"external_id": f"b{one}", "name": f"No {one}"} for one in range(3)]
+        report = await client.product_brands.bulk_write(rows, match="external_id")
+    assert counts(report) == {"created": 3}
