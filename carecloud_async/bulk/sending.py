@@ -244,11 +244,8 @@ class Sender:
                     break
                 self._on_retry()
                 await family.clock.sleep(pause)
-            left = latest - family.clock.monotonic()
-            if left < 0:
-                break
             try:
-                return await request(left)
+                return await request(latest - family.clock.monotonic())
             except CareCloudError as error:
                 if not _passes(error):
                     raise

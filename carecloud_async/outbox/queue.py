@@ -49,6 +49,7 @@ _READY_KINDS: Final = """
 
 _SELECT_READY: Final = "SELECT id, kind, body, intent, due, state FROM entries WHERE ready = 1"
 _LOSE: Final = f"UPDATE entries SET state = {State.LOST}, tries = tries + 1, lost_at = ?"
+_MAY_ACT: Final = f"state IN ({State.INTENDED}, {State.LOST})"
 _IS_ALONE: Final = f"NOT EXISTS (SELECT 1 FROM entries WHERE lane = ? AND state < {State.ENDED})"
 
 
@@ -303,7 +304,7 @@ class OutboxQueue:
         Returns:
             the numbers of the earlier runs, which stay named beside this one until `forget_earlier_owners`.
         """
-        unsettled = f"SELECT 1 FROM entries WHERE state IN ({State.INTENDED}, {State.LOST}) LIMIT 1"
+        unsettled = f"SELECT 1 FROM entries WHERE {_MAY_ACT} LIMIT 1"
         longest = max(self.settle_seconds or 0.0, settle_seconds)
         now = self._clock.monotonic()
 
@@ -315,7 +316,6 @@ class OutboxQueue:
             self._file.set("problems", None)
             db.execute("UPDATE entries SET lost_at = ? WHERE lost_at > ? OR ?", (now, now, self._is_of_another(boot)))
             self._file.set("boot", boot)
-            db.execute(f"{_LOSE} WHERE state = {State.INTENDED}", (now,))
             past.forget(db, now=self._clock.time())
             return earlier, settle
 
@@ -340,8 +340,8 @@ class OutboxQueue:
             self.commit(lambda _: self._file.set("problems", words))
 
     def lost_keys(self) -> list[tuple[str, str]]:
-        """Return kind and key of the entries whose answer was lost."""
-        return self._file.db.execute(f"SELECT kind, key FROM entries WHERE state = {State.LOST}")
+        """Return kind and key of the entries whose answer was lost, or which an earlier process may have sent."""
+        return self._file.db.execute(f"SELECT kind, key FROM entries WHERE {_MAY_ACT}")
 
     # putting
 

@@ -6,9 +6,10 @@ import anyio
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, connect, counts, people, read
+from bulk_tools import SOURCE, StopError, connect, counts, people, read, stop_while_it_waits
 
 from carecloud_async import CareCloudError
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -160,6 +161,25 @@ async def test_a_later_row_of_a_record_does_not_overtake_an_earlier_one(sandbox)
         found = await client.customers.list(email=row["email"]).first()
     assert counts(report) == {"updated": 2}
     assert found.personal_information.last_name == "Second"
+
+
+async def test_a_later_row_waits_for_a_record_that_a_stopped_run_may_still_write(clock, tmp_path):
+    """A run that goes on leaves a record alone for its later rows while a lost PUT of an earlier row may act on it."""
+    sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
+    rows = [{"card_number": "771", "last_name": "First"}, {"card_number": "772", "first_name": "Second"}]
+    options = {"match": "card_number", "journal": tmp_path / "j.db", "resume": True}
+    async with connect(sandbox, clock=clock) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        (row,) = people(1)
+        for number in ("771", "772"):
+            await client.customers.bulk_write([{**row, "card_number": number, "card_type_id": card_type}], **BY_EMAIL)
+        sandbox.faults.add("PUT /customers/{customer_id}", status=504, late=20.0)
+        with pytest.raises(StopError):
+            await client.customers.bulk_write(rows, on_progress=stop_while_it_waits, **options)
+        assert counts(await client.customers.bulk_write(rows, **options)) == {"updated": 2}
+        clock.advance(100)
+        found = (await client.customers.list(email=row["email"]).first()).personal_information
+    assert (found.last_name, found.first_name) == ("First", "Second")
 
 
 @pytest.mark.parametrize(("most", "known"), [(1, 2), (2, 3), (40, 41), (40, 150)])

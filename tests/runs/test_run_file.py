@@ -1,5 +1,6 @@
 """Run files: exclusive, bound, durable, and never another program's."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -29,6 +30,9 @@ KIND = RunKind(
     begin_again=Fix("remove it to begin again"),
 )
 BINDING = {"project": "a", "filters": "b", "identity": "c"}
+with contextlib.suppress(ImportError):  # Windows
+    import fcntl
+
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")
 
 
@@ -243,6 +247,26 @@ def test_a_killed_run_keeps_what_was_committed(path):
     other.communicate()
     with open_run(path) as run:
         assert (run.continues, rows(run)) == (True, ["one"])
+
+
+@posix
+def test_a_file_that_its_last_run_removes_while_this_one_opens_it(path, monkeypatch):
+    """A run that locks a file which has just been removed makes another one, which has its name and is its own."""
+    lock = fcntl.fcntl
+
+    def remove_first(*arguments):
+        monkeypatch.undo()
+        path.unlink()
+        return lock(*arguments)
+
+    path.touch(mode=0o600)
+    monkeypatch.setattr("fcntl.fcntl", remove_first)
+    with begun(path, "one") as run:
+        assert run.has_its_name()
+        with pytest.raises(ExportError, match="another run is using it"):
+            open_run(path)
+    with open_run(path) as run:
+        assert rows(run) == ["one"]
 
 
 @pytest.mark.thorough
