@@ -22,8 +22,16 @@ and `claims` hold their keys, `records` and `parts` look them up (`finding`) and
 `results` writes the files. `writer` does the same for single rows. `family` says what all of this needs of a family.
 """
 
-from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.report import BulkProgress, BulkWriteReport
 
-__all__ = ["BulkProgress", "BulkWriteError", "BulkWriteReport", "Outcome", "RowResult"]
+__all__ = [
+    "BadSourceError",
+    "BulkProgress",
+    "BulkWriteError",
+    "BulkWriteReport",
+    "Outcome",
+    "RowResult",
+    "TooManyRefusedError",
+]

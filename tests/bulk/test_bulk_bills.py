@@ -7,8 +7,7 @@ from bulk_server import client_of
 from bulk_tools import counts, read
 from loyalty_server import BILL_DEFAULTS, ITEM, OTHER_STORE, STORE, LoyaltyServer, bill
 
-from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk import BadSourceError, BulkWriteError
 from carecloud_async.models import BillItemInput, FinalBillInput
 
 pytestmark = pytest.mark.anyio

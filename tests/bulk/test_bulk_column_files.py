@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from bulk_tools import SOURCE, connect, counts, write_csv
 
+from carecloud_async.bulk import BadSourceError
 from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.convert import Converter
-from carecloud_async.bulk.errors import BadSourceError
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,7 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, long, outcomes, people, read
 
 from carecloud_async import CareCloudError
-from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk import BadSourceError, BulkWriteError
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 from bulk_tools import SOURCE, connect, counts, emails, outcomes, people, read
 
 from carecloud_async import ConfigurationError
-from carecloud_async.bulk.errors import TooManyRefusedError
+from carecloud_async.bulk import TooManyRefusedError
 
 pytestmark = pytest.mark.asyncio
 

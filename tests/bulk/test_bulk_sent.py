@@ -9,8 +9,8 @@ from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, counts, people
 from kit import login_answer_at
 
+from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.row_journal import RowJournal
 
 pytestmark = pytest.mark.anyio

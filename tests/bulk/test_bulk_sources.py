@@ -14,8 +14,7 @@ from bulk_tools import SOURCE, counts, outcomes, people, read
 from carecloud_async import ConfigurationError
 from carecloud_async._lists.export.formats.csv import FORMULA_STARTS, join_columns
 from carecloud_async._lists.export.formats.sinks import CsvOptions
-from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk import BadSourceError, BulkWriteError
 from carecloud_async.bulk.family import normal_phone
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.arrow_source import ArrowSource

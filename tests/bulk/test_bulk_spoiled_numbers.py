@@ -3,7 +3,7 @@
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, write_csv
 
-from carecloud_async.bulk.errors import BadSourceError, TooManyRefusedError
+from carecloud_async.bulk import BadSourceError, TooManyRefusedError
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from kit import connect
 from thorough import variants
 
 from carecloud_async import ConfigurationError
-from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk import BulkWriteError
 from carecloud_async.sandbox import Sandbox
 
 dlt = pytest.importorskip("dlt", reason="dlt is not installed")
