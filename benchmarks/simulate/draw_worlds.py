@@ -21,7 +21,6 @@ from benchmarks.simulate.network import Internet
 from benchmarks.simulate.segments import SEGMENTS
 from benchmarks.simulate.server import FAILS, HABITS
 from benchmarks.simulate.troubles import Troubles
-from benchmarks.simulate.writers import QueueWriter
 
 __all__ = ["CALM", "HELD", "LATE", "REPLICAS", "THOUSANDS", "UNTIDY", "WORLDS", "Draw", "draw_thousands", "draw_world"]
 
@@ -109,13 +108,11 @@ def _let_wait(drawn: Drawn, dice: Random, *, settle: float | None) -> None:
 
 
 def _let_reads_be_old(drawn: Drawn, dice: Random) -> None:
-    # What one run has just written, the next one and the next message of its key cannot see.
-    del drawn.actors[1:]
     for actor in drawn.actors:
+        if isinstance(actor, Import) and actor.kind.family == "product_brands":
+            del drawn.actors[1:]  # the keys of a list that is read whole are held together
         if isinstance(actor, Import | LoyaltyImport):
-            actor.times = 1
-        if isinstance(actor, QueueWriter):
-            actor.messages = [*{one["email"]: one for one in actor.messages}.values()]
+            actor.times = 1  # what the run of the day before has written, the next one may not see
     part = dice.choice([0.0, 0.1, 0.3])
     drawn.internet.troubles = Troubles(writes=part, behind=dice.choice([1.0, 5.0, 20.0]))
 

@@ -33,6 +33,7 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.durable_files import claim_folder
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.settling import SETTLE_SECONDS
 
 __all__ = ["Claimed", "Claims"]
 
@@ -40,16 +41,17 @@ __all__ = ["Claimed", "Claims"]
 _FILE: Final = "claims-2.db"
 #: For how long a claim that was left behind is kept (seconds): longer than any settle time.
 _KEPT: Final = 24 * 3600.0
-#: How long the time at which a record was let go is kept (seconds): longer than a base may wait to be written.
-_REMEMBERED: Final = 60.0
+#: How long the time is kept at which what was written was let go (seconds): longer than a base may wait to be written,
+#: and as long as a look-up may not show a new record.
+_REMEMBERED: Final = SETTLE_SECONDS
 #: The owner of claims that no run will continue.
 _NOBODY: Final = 0
 #: How long to wait for another process that claims or releases (seconds).
 _BUSY: Final = 120.0
 
 #: `claims.left_at` is when the outcome of a write was given up, and `settle` for how long its request may take effect;
-#: `left_at` is null while a run works on it, and `doubted` is 1 if an earlier run left it behind. A record that was let
-#: go has a `settle` of 0. `owners` has the latest run of each lock file, and `boots` the boot that times are of.
+#: `left_at` is null while a run works on it, and `doubted` is 1 if an earlier run left it behind. What was written and
+#: let go has a `settle` of 0. `owners` has the latest run of each lock file, and `boots` the boot that times are of.
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS claims (
         key BLOB PRIMARY KEY, owner INTEGER NOT NULL, settle REAL NOT NULL, left_at REAL,
@@ -165,20 +167,20 @@ class Claims:
         find = "SELECT 1 FROM claims WHERE key = ? AND owner = ? AND left_at IS NULL"
         return frozenset(key for key in keys if self._db.execute(find, (self._digest(key), self.owner)))
 
-    def release(self, keys: Iterable[str], *, records: Iterable[str] = ()) -> None:
+    def release(self, keys: Iterable[str], *, written: Iterable[str] = ()) -> None:
         """Release keys whose writes have their outcome, or were not sent.
 
         Args:
-            records: records of such writes; the time at which they were let go is kept.
+            written: keys of records that were made, and records that were changed; the time is kept.
         """
         now = self._clock.monotonic()
-        of_records = [(now, self._digest(record), self.owner) for record in records]
+        let_go = [(now, self._digest(one), self.owner) for one in written]
         of_keys = [(self._digest(key), self.owner) for key in keys]
         with self._db.transaction():
             self._db.execute_many("DELETE FROM claims WHERE key = ? AND owner = ?", of_keys)
-            if of_records:
-                let_go = "UPDATE claims SET settle = 0, left_at = ? WHERE key = ? AND owner = ?"
-                self._db.execute_many(let_go, of_records)
+            if let_go:
+                update = "UPDATE claims SET settle = 0, left_at = ?, doubted = 0 WHERE key = ? AND owner = ?"
+                self._db.execute_many(update, let_go)
                 self._db.execute("DELETE FROM claims WHERE settle = 0 AND left_at < ?", (now - _REMEMBERED,))
 
     def leave(self, keys: Iterable[str]) -> None:

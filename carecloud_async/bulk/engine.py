@@ -69,13 +69,12 @@ class _Turn:
     """Writes of one kind that have their turn.
 
     Attributes:
-        previous: of new rows: set when the rows before these are decided. A record that they write is not written by
-            these at the same time.
-        decided: set when these are.
+        are_new: whether they are new rows, which follow one another in their order.
+        decided: set when it is decided what they do.
     """
 
     writes: Sequence[Write]
-    previous: anyio.Event | None = None
+    are_new: bool
     decided: anyio.Event = field(factory=anyio.Event)
 
 
@@ -236,7 +235,7 @@ class Engine:
             take = partial(self._journal.take_turn, now=now, after=after, limit=self._size, only_lost=is_closed)
             writes, are_new = await self._db(take)
             if writes:
-                turn = _Turn(writes=writes, previous=self._before if are_new else None)
+                turn = _Turn(writes=writes, are_new=are_new)
                 if are_new:
                     self._last, self._before = writes[-1].id, turn.decided
                 self._working += 1
@@ -275,8 +274,6 @@ class Engine:
         if self._options.dry_run:
             await self._end([(write, one.result if isinstance(one, Plan) else one) for write, one in decided])
             return
-        if turn.previous is not None:
-            await turn.previous.wait()
         decided, others = await self._held.claim_records(decided, let_go=let_go)
         self._let_next_begin(turn)
         await self._postpone(others, until=self._clock.monotonic() + BUSY_SECONDS)
@@ -317,7 +314,7 @@ class Engine:
         """Claim the keys of writes; those whose keys are held have another turn, in order with all that follow."""
         until = self._clock.monotonic() + BUSY_SECONDS
         ready, busy = await self._held.claim(turn.writes)
-        if not busy or not self._in_order or turn.previous is None:
+        if not busy or not self._in_order or not turn.are_new:
             await self._postpone(busy, until=until)
             return ready
         first = min(write.id for write in busy)
@@ -458,7 +455,7 @@ class Engine:
         await self._held.abandon_rows([write for write, one in results if self._records.may_be_hidden(write, one)])
         ended = await self._db(partial(self._journal.end, results, parts_of=split, now=now))
         try:
-            await self._held.end([write for write, _ in results], rows=[row for row, _ in ended])
+            await self._held.end(results, rows=[row for row, _ in ended])
         finally:
             self._metrics.add_results(ended)
 

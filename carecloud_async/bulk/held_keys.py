@@ -17,7 +17,7 @@ import attrs
 
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claimed, Claims
-from carecloud_async.bulk.outcome import RowResult
+from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 
 __all__ = ["HeldKeys"]
@@ -35,6 +35,8 @@ class Hold:
         changed_by: the write whose record it is.
         is_claimed: whether it is in the claims; if not, only other rows of this process leave it alone.
         is_doubted: whether another run had left it behind when it was claimed.
+        made_at: when another write that had made the record of this key let go of it, on the monotonic clock.
+        is_made: whether a write of this run has made the record of this key.
     """
 
     def __init__(self, row: int | None, *, is_claimed: bool = True) -> None:
@@ -43,6 +45,13 @@ class Hold:
         self.changed_by: int | None = None
         self.is_claimed: bool = is_claimed
         self.is_doubted: bool = False
+        self.made_at: float | None = None
+        self.is_made: bool = False
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the time at which it is let go is to be kept."""
+        return self.is_made or self.made_at is not None or self.changed_by is not None
 
     def is_free_without(self, ended: Collection[int]) -> bool:
         """Return whether nothing holds it any more when these writes have ended."""
@@ -54,7 +63,7 @@ class HeldKeys:
 
     Args:
         claims: the keys and records that runs on this machine are writing; `None` in a dry run, which holds none.
-        keys_of: returns the keys of a write.
+        keys_of: returns the keys of a write: its own, then those of its parts.
         claim_of: returns the claim of a record that a write changes, by its id. It may be the key of a row that names
             the record by its id.
         taken: what rows hold or are claiming, of all engines that share the claims: key or claim of a record → row.
@@ -125,6 +134,8 @@ class HeldKeys:
         for key in wanted.keys() - claimed.busy:
             hold = self._holds.setdefault(key, Hold(wanted[key]))
             hold.is_claimed, hold.is_doubted = True, hold.is_doubted or key in claimed.doubted
+            if key not in claimed.doubted:
+                hold.made_at = claimed.free_since.get(key)
         ready, others = [], []
         for write in writes:
             keys = asked.get(write.id, [])
@@ -133,10 +144,13 @@ class HeldKeys:
                 continue
             if not claimed.new.isdisjoint(keys):
                 write = _let_go(write)
-            is_doubted = any(self._holds[key].is_doubted for key in keys)
-            ready.append(attrs.evolve(write, is_doubted=True) if is_doubted else write)
-            for key in keys:
-                self._holds[key].writes.add(write.id)
+            holds = [self._holds[key] for key in keys]
+            made_at = max((one.made_at for one in holds if one.made_at is not None), default=None)
+            if made_at is not None or any(one.is_doubted for one in holds):
+                write = attrs.evolve(write, is_doubted=any(one.is_doubted for one in holds), made_at=made_at)
+            ready.append(write)
+            for hold in holds:
+                hold.writes.add(write.id)
         self._free(claimed.busy)
         await self._give_back([key for key in wanted if key not in claimed.busy and not self._is_key(key)])
         if left := [claim for claim in map(self._claim_left, others) if claim is not None]:
@@ -235,14 +249,20 @@ class HeldKeys:
         for write in writes:
             self._in_doubt.pop(write.id, None)
 
-    async def end(self, writes: Collection[Write], *, rows: Collection[int]) -> None:
+    async def end(self, results: Collection[tuple[Write, RowResult]], *, rows: Collection[int]) -> None:
         """Let go of the keys and records of writes that have their outcome.
 
         Args:
-            writes: records, which let go of the record, and parts, which let go of their keys and of what they change.
+            results: records, which let go of the record, and parts, which let go of their keys and of what they change.
             rows: the rows that have their outcome, and let go of all their keys.
         """
+        writes = [write for write, _ in results]
         self.trust(writes)
+        for write, result in results:
+            if result.outcome is Outcome.CREATED and (write.key is not None or write.kind != RECORD):
+                made = self._keys_of(write)[0]  # the others are those of its parts
+                if made in self._holds:
+                    self._holds[made].is_made = True
         for write in writes:
             if write.changed_id is not None:  # an earlier run may have claimed it, and lost its answer
                 hold = self._holds.setdefault(self._claim_of(write, write.changed_id), Hold(write.row))
@@ -295,20 +315,20 @@ class HeldKeys:
             await self._release(others)
 
     async def _release(self, names: Collection[str]) -> None:
-        records = self._records_of(names)
-        keys = set(names).difference(records)
-        await self._leave(names, lambda claims: claims.release(keys, records=records))
+        written = self._written_of(names)
+        keys = set(names).difference(written)
+        await self._leave(names, lambda claims: claims.release(keys, written=written))
 
     async def _leave(self, names: Collection[str], leave: Callable[[Claims], None]) -> None:
         """Let go of keys and records in the claims, and then among the engines that share them."""
-        records = self._records_of(names)
+        written = self._written_of(names)
         for name in names:
             del self._holds[name]
         try:
             if self._claims is not None and names:
                 await run_in_thread(partial(leave, self._claims))
         finally:  # not before: the claim tells other engines that share it, too, when the record was let go
-            for record in records:
+            for record in written:
                 self.let_go += 1
                 self._let_go.pop(record, None)
                 self._let_go[record] = self.let_go
@@ -316,8 +336,8 @@ class HeldKeys:
                     del self._let_go[next(iter(self._let_go))]
             self._free(names)
 
-    def _records_of(self, names: Iterable[str]) -> list[str]:
-        return [name for name in names if self._holds[name].changed_by is not None]
+    def _written_of(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if self._holds[name].is_written]
 
     def _free(self, names: Iterable[str]) -> None:
         for name in names:

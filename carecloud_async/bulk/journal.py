@@ -32,7 +32,7 @@ PROGRESS: Final = (
     "most INTEGER NOT NULL DEFAULT 0"
 )
 #: What `Write` is made of, in the order of the columns.
-_FIELDS: Final = tuple(one.name for one in attrs.fields(Write) if one.name != "is_doubted")
+_FIELDS: Final = tuple(one.name for one in attrs.fields(Write) if one.name not in {"is_doubted", "made_at"})
 
 
 class Journal(ABC):

@@ -73,7 +73,7 @@ import attrs
 
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan, Write
-from carecloud_async.bulk.settling import SettleTimes, may_act
+from carecloud_async.bulk.settling import SETTLE_SECONDS, SettleTimes, may_act
 
 __all__ = [
     "TRANSITIONS",
@@ -90,6 +90,8 @@ __all__ = [
 
 #: A proxy answers with these while the server behind it is away, so the write is probably not the cause.
 _OF_PROXIES: Final = ("502", "503", "504")
+#: Seconds until a record is looked up again that another write has just made.
+_LOOK_AGAIN: Final = 5.0
 _UNKNOWN: Final = "the answer was lost, and the record does not show what became of the row"
 _CHANGED: Final = "another program has changed it since the row was sent, and the answer was lost"
 _REFUSED_LATER: Final = "an earlier answer was lost, and the record may have been made then"
@@ -155,7 +157,7 @@ TRANSITIONS: Final[Mapping[Move, tuple[frozenset[State], State]]] = {
 
 @attrs.frozen(kw_only=True)
 class Later:
-    """A lost write stays lost, and has another turn.
+    """A write keeps its state, and has another turn.
 
     Attributes:
         until: when.
@@ -218,7 +220,8 @@ def when_settled(
 ) -> RowResult | Plan | Later:
     """Return what a write does now: before its time, a lost one ends only if a look-up shows that it was done.
 
-    Until it ends it keeps its claims, so that a late request overwrites nothing of ours.
+    Until it ends it keeps its claims, so that a late request overwrites nothing of ours. Nor is a record made whose key
+    another write has just made, and a look-up does not show: replicas may show it late.
 
     Args:
         write: the write.
@@ -226,6 +229,10 @@ def when_settled(
         now: the time.
         times: how long lost requests may act.
     """
+    if write.made_at is not None and isinstance(decided, Plan) and decided.is_new:
+        shown = write.made_at + SETTLE_SECONDS
+        if now < shown:
+            return Later(until=min(shown, now + _LOOK_AGAIN))
     intent = write.intent
     if write.lost_at is None or intent is None:
         return decided

@@ -158,6 +158,7 @@ class Write:
         fault: the server's answer the last time, if it was one.
         most: the largest number of rows of the batch that it may be sent in; 0 for any.
         is_doubted: whether another run was stopped while it held the key, so that it may have sent this write.
+        made_at: when another write that made a record with its key ended, on the monotonic clock, if one did.
     """
 
     id: int
@@ -176,6 +177,7 @@ class Write:
     fault: str | None = None
     most: int = 0
     is_doubted: bool = False
+    made_at: float | None = None
 
     @property
     def changed_id(self) -> str | None:

@@ -93,7 +93,7 @@ async def test_a_key_that_was_left_stays_left_until_its_row_has_its_outcome(cloc
     with claims_of(clock) as claims:
         held = held_by(claims, "a")
         await held.claim([write])
-        await held.end([write], rows=[1])
+        await held.end([(write, RowResult(outcome=Outcome.UPDATED))], rows=[1])
         ((ready,), _others) = await held.claim([write])
         assert not ready.is_doubted
 
@@ -173,7 +173,7 @@ async def test_a_lost_write_that_took_effect_lets_go_of_its_record(clock):
         done = RowResult(outcome=Outcome.UPDATED, record_id="7")
         decided, _others = await held.claim_records([(one, done) for one in ready], let_go=held.let_go)
         assert other.claim(["record 7"]).busy
-        await held.end([one for one, _ in decided], rows=[1])
+        await held.end(decided, rows=[1])
         assert not other.claim(["a", "record 7"]).busy
 
 

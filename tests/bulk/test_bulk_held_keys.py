@@ -9,11 +9,13 @@ import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import claims_of, held_by
 
+from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import CheckedRow, Intent, Plan, Write
+
+UPDATED = RowResult(outcome=Outcome.UPDATED)
 
 
 @pytest.mark.anyio
@@ -26,9 +28,9 @@ async def test_parts_of_one_row_that_have_one_busy_key(clock):
         assert await held.claim(writes) == ([], writes)
         first.release(["a"])
         assert await held.claim(writes) == (writes, [])
-        await held.end(writes[:1], rows=[])
+        await held.end([(one, UPDATED) for one in writes[:1]], rows=[])
         assert first.claim(["a"]).busy == {"a"}
-        await held.end(writes[1:], rows=[1])
+        await held.end([(one, UPDATED) for one in writes[1:]], rows=[1])
         assert first.claim(["a"]).busy == set()
 
 
@@ -55,10 +57,10 @@ async def test_a_record_that_another_run_has_written_is_read_again(clock, read_a
         assert await theirs.claim_records(decided, let_go=0) == (decided, [])
         assert await ours.claim_records(decided, let_go=0) == ([], [write])
         clock.advance(0.5)
-        await theirs.end([write], rows=[1])
+        await theirs.end([(write, UPDATED)], rows=[1])
         clock.advance(1)
         assert await ours.claim_records(decided, let_go=0) == ((decided, []) if is_ready else ([], [write]))
-        await ours.end([write], rows=[1])
+        await ours.end([(write, UPDATED)], rows=[1])
 
 
 @pytest.mark.anyio
@@ -70,7 +72,7 @@ async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_
     held = held_by(None, "a")
     assert await held.claim_records([(first, plan)], let_go=0) == ([(first, plan)], [])
     before = held.let_go
-    await held.end([first], rows=[1])
+    await held.end([(first, UPDATED)], rows=[1])
     assert await held.claim_records([unchanged], let_go=before) == ([], [second])
     assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
 
@@ -84,7 +86,7 @@ async def test_rows_that_wait_for_one_record_keep_their_order(end):
     unchanged = (third, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
     held = held_by(None, "a")
     assert await held.claim_records(plans, let_go=0) == (plans[:1], [second, third])
-    await held.end([first], rows=[1])
+    await held.end([(first, UPDATED)], rows=[1])
     assert await held.claim_records([unchanged], let_go=held.let_go) == ([], [third])
     if end == "written":
         assert await held.claim_records(plans[1:2], let_go=held.let_go) == (plans[1:2], [])
@@ -92,7 +94,7 @@ async def test_rows_that_wait_for_one_record_keep_their_order(end):
     else:
         refused = (second, RowResult(outcome=Outcome.REFUSED))
         assert await held.claim_records([refused], let_go=held.let_go) == ([refused], [])
-    await held.end([second], rows=[2])
+    await held.end([(second, UPDATED)], rows=[2])
     assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
 
 
@@ -177,16 +179,16 @@ async def test_a_record_is_held_until_the_claims_know_that_it_was_let_go(clock):
     plan = Plan(kind="update", body={}, record_id="7", is_new=False, read_at=clock.monotonic())
 
     class Slow(Claims):
-        def release(self, keys, *, records=()):
+        def release(self, keys, *, written=()):
             if not found:
                 found.append(anyio.from_thread.run(partial(ours.claim_records, [(second, plan)], let_go=0)))
-            super().release(keys, records=records)
+            super().release(keys, written=written)
 
     with Slow(project="p", clock=clock, settle_seconds=35.0) as claims:
         theirs, ours = held_by(claims, "a", taken=taken), held_by(claims, "b", taken=taken)
         await theirs.claim_records([(first, plan)], let_go=0)
         clock.advance(1)
-        await theirs.end([first], rows=[1])
+        await theirs.end([(first, UPDATED)], rows=[1])
         assert found == [([], [second])]
         assert await ours.claim_records([(second, plan)], let_go=0) == ([], [second])
 

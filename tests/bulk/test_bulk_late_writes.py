@@ -1,5 +1,7 @@
 """Writes that come late: the settle time begins when the request was lost, not when it was intended."""
 
+import copy
+
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
@@ -191,3 +193,48 @@ async def test_a_server_that_takes_no_writes_at_all(clock):
         with pytest.raises(RateLimitError):
             await client.customers.bulk_write(people(500), match="email", defaults=SOURCE)
     assert 300 <= clock.monotonic() - began < 400
+
+
+class Replica(httpx.AsyncBaseTransport):
+    """A server whose lists show what was there some seconds ago."""
+
+    def __init__(self, server, clock, *, seconds):
+        self.server, self.clock, self.seconds, self.states = server, clock, seconds, [(0.0, {})]
+
+    async def handle_async_request(self, request):
+        now, customers = self.clock.monotonic(), self.server.customers
+        if request.method != "GET":
+            answer = await self.server.handle_async_request(request)
+            self.states.append((now, copy.deepcopy(customers)))
+            return answer
+        self.server.customers = next(state for at, state in reversed(self.states) if at <= now - self.seconds)
+        try:
+            return await self.server.handle_async_request(request)
+        finally:
+            self.server.customers = customers
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+async def test_a_record_that_was_just_made_is_not_made_again(clock, runs):
+    """A row whose key was made a moment ago, by this writer or another run, waits for a replica to show it."""
+    server = CustomerServer(clock)
+    async with client_of(Replica(server, clock, seconds=20.0), clock) as client:
+        options = {"match": "email", "defaults": SOURCE}
+        if runs == 1:
+            async with client.customers.bulk_writer(**options) as writer:
+                found = [(await writer.write(people(1, last_name=name)[0])).outcome for name in "ab"]
+        else:
+            found = [[*counts(await client.customers.bulk_write(people(1, last_name=name), **options))] for name in "ab"]
+    assert [*map(str, found)] in (["created", "updated"], ["['created']", "['updated']"])
+    assert [one["personal_information"]["last_name"] for one in server.customers.values()] == ["b"]
+
+
+async def test_a_record_that_was_made_and_deleted_is_made_again(clock):
+    """A row whose key was made a moment ago, and is not shown for a minute, makes a record."""
+    server = CustomerServer(clock)
+    async with client_of(server, clock) as client:
+        for _ in range(2):
+            server.customers.clear()
+            report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+            assert counts(report) == {"created": 1}
+    assert 55 <= report.waited <= 60
