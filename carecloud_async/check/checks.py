@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import data
 from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._base.runtime.validators import require_number
 from carecloud_async._calls.call.operation import CallRequest
@@ -68,7 +68,7 @@ class Checks:
                 bearer = secret_text((await tokens.get()).value)
         operation = declared(Customers.list).operation
         try:
-            await caller.fresh.call(CallRequest(operation, decode=codec.data, params={"count": 1}, bearer=bearer))
+            await caller.fresh.call(CallRequest(operation, decode=data, params={"count": 1}, bearer=bearer))
         except (AuthenticationError, PermissionDeniedError, NotFoundError):
             if bearer is None:
                 raise

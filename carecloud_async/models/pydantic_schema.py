@@ -14,7 +14,7 @@ from typing import Any, Literal
 import attrs
 from pydantic_core import core_schema
 
-from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import structure
 from carecloud_async._base.codec.fields import UNSET, Unset, api_names, field_types
 from carecloud_async.models.field_docs import RecordDoc
 from carecloud_async.models.input_fields import UPLOADS
@@ -36,7 +36,7 @@ def model_schema(cls: type[Any], source: Any, handler: Any) -> Any:
             return value
         if not isinstance(value, Mapping):
             raise ValueError(f"not a {cls.__name__} and not an object")  # noqa: TRY004  (pydantic's protocol)
-        return codec.structure(value, source)
+        return structure(value, source)
 
     fields = _field_schemas(source, handler)
     return core_schema.no_info_plain_validator_function(

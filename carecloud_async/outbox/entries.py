@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from carecloud_async._base import codec
 from carecloud_async._base.codec.fields import core_type, is_model
 from carecloud_async._base.codec.json_text import JsonObject
+from carecloud_async._base.codec.write import unstructure
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
@@ -201,7 +201,7 @@ class Entries:
         """
         zone = self._caller.context.project.timezone
         converter = _ExactConverter(timezone=zone, textual=False)
-        plain: dict[str, Any] = codec.unstructure(given, zone=zone)
+        plain: dict[str, Any] = unstructure(given, zone=zone)
         made: dict[str, Any] = {}
         missing: list[str] = []
         for argument, place in one.signature.outside_path.items():

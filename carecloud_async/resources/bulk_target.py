@@ -9,9 +9,9 @@ import attrs
 import msgspec
 
 from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import raw_data
 from carecloud_async._base.codec.fields import UNSET, api_names, element_type
-from carecloud_async._base.codec.json_text import JsonObject
-from carecloud_async._base.codec.raw_json import RawJson
+from carecloud_async._base.codec.json_text import JsonObject, RawJson
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest
 from carecloud_async._calls.call.retry import RetryPolicy
@@ -181,7 +181,7 @@ def _fixed(create: Declared) -> JsonObject:
 
 def _strict_data(body: bytes) -> bytes:
     """Return the record in an answer; what msgspec cannot read, such as `NaN`, cannot be compared with a row."""
-    record = codec.raw_data(body)
+    record = raw_data(body)
     try:
         msgspec.json.decode(record)
     except msgspec.DecodeError:

@@ -22,7 +22,7 @@ from carecloud_async._base.codec.fields import (
     is_model,
     typed_cache,
 )
-from carecloud_async._base.codec.raw_json import NULL, RawJson, elements, exact, members
+from carecloud_async._base.codec.json_text import NULL, RawJson, elements, exact, members
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.changes import merge_changes
@@ -110,7 +110,7 @@ def merge(
     number that the server wrote for a known text is sent as text.
 
     Args:
-        record: the record, as from `codec.raw_data` or `listing.raw()`: `RawJson(line)`.
+        record: the record, as from `raw_data` or `listing.raw()`: `RawJson(line)`.
         changes: the new values by the API's names; objects merge deeply, lists are replaced whole, `None` is null.
         rules: of the family: `type(client.customers)._merge_rules()`.
         ids: the ids in the path of the PUT, by its names.

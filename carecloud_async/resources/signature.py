@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import member, require_no_error
 from carecloud_async._base.codec.fields import core_type
 from carecloud_async._base.runtime.suggestions import nearest
 from carecloud_async._base.runtime.validators import expected
@@ -213,7 +214,7 @@ def decoder_of(result: Any, unwrap: str | None) -> Callable[[bytes], Any]:
         keeps_source = isinstance(result, type) and issubclass(result, Updatable)
         return partial(_updatable if keeps_source else codec.record, into=result)
     core = core_type(result)
-    return partial(codec.member, name=unwrap, into=core, required=not _may_be_missing(result))
+    return partial(member, name=unwrap, into=core, required=not _may_be_missing(result))
 
 
 def no_content(body: bytes) -> None:
@@ -223,7 +224,7 @@ def no_content(body: bytes) -> None:
         Malformed: it is something else, such as an error or a maintenance page that comes with status 200.
     """
     if body:
-        codec.require_no_error(body)
+        require_no_error(body)
 
 
 def _updatable(body: bytes, into: type[R]) -> R:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import evolve, frozen
 
-from carecloud_async._base.codec.raw_json import RawJson
+from carecloud_async._base.codec.json_text import RawJson
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._calls.call.retry import Failure, FailureKind

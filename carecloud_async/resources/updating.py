@@ -7,10 +7,9 @@ from typing import Any, ClassVar, Final, Generic, TypedDict, TypeVar, Unpack
 
 import attrs
 
-from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import raw_data, structure
 from carecloud_async._base.codec.fields import api_names
-from carecloud_async._base.codec.json_text import load
-from carecloud_async._base.codec.raw_json import NULL, RawJson, members
+from carecloud_async._base.codec.json_text import NULL, RawJson, load, members
 from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async.errors import ConfigurationError, ConflictError, NotFoundError
@@ -147,7 +146,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         if id_field is not None:
             return await self._find(record_id, id_field)
         operation = _method(self, "get").operation
-        return await self._caller.fresh.call(CallRequest(operation, decode=codec.raw_data, path_params=ids))
+        return await self._caller.fresh.call(CallRequest(operation, decode=raw_data, path_params=ids))
 
     async def _find(self, record_id: str, id_field: str) -> RawJson | None:
         async for line in self.list().fresh().raw():  # type: ignore[attr-defined]
@@ -190,11 +189,11 @@ def _require_unchanged(record: RawJson, before: Model, operation: Operation, rul
     source = source_of(before)
     if source is None:
         compared = {*api_names(rules.model).values(), *_SHOW_CHANGES}
-        found = _model_differences(codec.structure(conceal(load(record)), type(before)), before)
+        found = _model_differences(structure(conceal(load(record)), type(before)), before)
         fields = tuple(name for name in found if name.partition(".")[0] in compared)
     else:
         model = type(before)
-        fields = tuple(differences(tree_of(record, model), tree_of(codec.raw_data(source), model)))
+        fields = tuple(differences(tree_of(record, model), tree_of(raw_data(source), model)))
     if fields:
         raise ConflictError(
             f"{operation.title}: the record changed since it was read ({', '.join(fields)}); nothing was sent. "

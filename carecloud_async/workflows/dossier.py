@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import raw_data
 from carecloud_async._base.codec.fields import is_model
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.operation import CallRequest, Operation
@@ -131,7 +132,7 @@ async def _read_customer(client: CareCloud, customer_id: str) -> DossierPart:
 def _on_one_line(body: bytes) -> bytes:
     """Return the record in an answer as the server wrote it, without line ends."""
     try:
-        return msgspec.json.format(codec.raw_data(body), indent=-1)
+        return msgspec.json.format(raw_data(body), indent=-1)
     except msgspec.DecodeError:
         raise codec.Malformed("the answer has no data") from None
 

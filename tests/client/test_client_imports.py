@@ -20,7 +20,6 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async.models.user",
     "carecloud_async._lists.paging.prefetch",
     "carecloud_async.resources.customers",
-    "cattrs",
     "filelock",
     "httptools",
     "pyarrow",
@@ -36,7 +35,6 @@ NOT_WITH_A_CALL = {
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async._lists.paging.prefetch",
-    "cattrs",
     "pydantic",
 }
 

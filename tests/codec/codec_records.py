@@ -1,13 +1,16 @@
-"""Records to decode: the quickstart's own, and strategies for exact ones, ones with misfits and future ones."""
+"""Records to read: the quickstart's own, and strategies for exact ones, ones with misfits and future ones."""
 
 import copy
 import json
 from datetime import date, datetime, time
 
+import anyio
 import attrs
+import httpx
 from hypothesis import strategies as st
+from kit import KnownUser, served
 
-from carecloud_async import models
+from carecloud_async import RetryPolicy, models
 from carecloud_async._base.codec.fields import core_type, core_types, element_type, field_types, is_model, is_read_model
 
 QUICKSTART_CUSTOMER = {
@@ -76,6 +79,28 @@ def answer(data, **how):
 def page_of(records, *, key="customers", total_items=None, **how):
     """Write a page of records as the server does."""
     return answer({key: records, "total_items": len(records) if total_items is None else total_items}, **how)
+
+
+def reply(body, ask):
+    """Return what `ask(client)` gives where the server answers with one body; a list ends after its first page."""
+    requests = []
+
+    def respond(request):
+        requests.append(request)
+        is_later = len(requests) > 1 and request.url.params.get("offset", "0") != "0"
+        return httpx.Response(200, content=b'{"data":[]}' if is_later else body)
+
+    async def work():
+        async with served(respond, auth=KnownUser(), retry=RetryPolicy(attempts=1)) as client:
+            return await ask(client)
+
+    return anyio.run(work)
+
+
+def read(records, into):
+    """Read records into a type, as the list of an answer."""
+    body = json.dumps({"data": {"records": records}}).encode()
+    return reply(body, lambda client: client.request("GET", "records", into=list[into]))
 
 
 _numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from carecloud_async import CareCloud
-from carecloud_async._base.codec import field_warnings
+from carecloud_async._base.codec import fields
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ class Damaged(httpx.AsyncBaseTransport):
 
 async def test_broken_text_is_said(tmp_path, monkeypatch, caplog):
     """U+FFFD stands in the file, the records are complete, and one warning says so without the text."""
-    monkeypatch.setattr(field_warnings, "_reported", set())
+    monkeypatch.setattr(fields, "_reported", set())
     sandbox = Sandbox(customers=30)
     sandbox.customers.update(sandbox.customers.id_at(3), {"personal_information": {"first_name": "Jan"}})
     target = tmp_path / "customers.jsonl"

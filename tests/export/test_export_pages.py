@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carecloud_async._base.codec.lists import key_decoder
+from carecloud_async._base.codec.pages import key_decoder
 from carecloud_async._lists.export.reading.order import _casefold
 from carecloud_async._lists.export.reading.pages import _identity, _leading_ids
 

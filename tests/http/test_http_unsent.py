@@ -6,7 +6,7 @@ from exchange_server import BODY, answer, serving
 from kit import KnownUser
 
 from carecloud_async import CareCloud, RateLimit, RequestTimeoutError, Timeout
-from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import data
 from carecloud_async._calls.call.operation import CallRequest, Operation
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ async def test_a_write_whose_connection_came_too_late_was_not_sent():
     ):
         tasks.start_soon(client.ping)
         await server.asked.wait()
-        request = CallRequest(CREATE, decode=codec.data, json={"a": 1}, within=0.1)
+        request = CallRequest(CREATE, decode=data, json={"a": 1}, within=0.1)
         with pytest.raises(RequestTimeoutError, match="not sent: its connection or its token came too late") as caught:
             await client._caller.call(request)
     assert not caught.value.may_have_happened

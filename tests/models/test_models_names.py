@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from carecloud_async import Customer, PersonalInformation
 from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import structure
 from carecloud_async._base.codec.write import unstructure
 from carecloud_async._lists.export.formats.schema import shape_of
 from carecloud_async.models import UNSET, Unset, merge_changes, read_only_paths
@@ -48,7 +49,7 @@ def test_field_is_read_under_the_apis_name():
     """In a record, a page and a plain value, at any depth, the field is read under the API's name."""
     assert codec.record(BODY, Shop).hours[0].from_ == EIGHT
     assert codec.page(PAGE, key="shops", into=Shop).items[0].hours[0].from_ == EIGHT
-    assert codec.structure({"from": "08:00", "to": "8 o'clock"}, Interval) == Interval(from_=EIGHT)
+    assert structure({"from": "08:00", "to": "8 o'clock"}, Interval) == Interval(from_=EIGHT)
     assert codec.record(b'{"data": {"from": " ", "to": "08:00:00"}}', Interval) == Interval(to=EIGHT)
 
 
@@ -96,5 +97,5 @@ def test_a_record_becomes_plain_json():
     assert plain["last_change"] == "2026-01-02 03:04:05"
     assert plain["personal_information"]["birthdate"] == "1985-02-12"
     assert plain["personal_information"]["consents"] == []
-    assert codec.structure(plain, Customer) == codec.record(body, Customer)
+    assert structure(plain, Customer) == codec.record(body, Customer)
     assert PersonalInformation().to_dict()["email"] is None

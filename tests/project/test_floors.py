@@ -189,7 +189,7 @@ SATELLITES = {"check", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbo
 #: The private modules that they may import from.
 GIVEN = {
     "": "_base _version",
-    "_base.codec": "fields",
+    "_base.codec": "answers fields",
     "_base": "project runs runtime",
     "_base.runtime": "clock durable_files secret_text suggestions task_groups threads user_folders validators",
     "_calls.auth": "customer device enterprise provider secret token",

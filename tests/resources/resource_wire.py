@@ -1,44 +1,42 @@
-"""A caller that notes calls and answers with what it was given."""
+"""A client whose server notes calls and gives the answers that it was given."""
 
 from json import dumps, loads
-from types import SimpleNamespace
 
-from carecloud_async._base import codec
-from carecloud_async._base.project import Project
-from carecloud_async._calls.call.request import RequestSize
+import httpx
+from kit import KnownUser, served
+
+from carecloud_async import RetryPolicy
 
 
 class Wire:
-    """Stands for a caller: notes the calls and answers with the bodies that it was given."""
+    """A server: notes the calls, and answers with these bodies in turn, then with nothing.
 
-    manager = None
-    #: What a listing asks for where records have no id, and an update for its time.
-    context = SimpleNamespace(
-        project=Project.parse("sandbox.example", timezone="Europe/Prague", language="en"),
-        clock=SimpleNamespace(monotonic=lambda: 0.0),
-    )
+    Attributes:
+        client: a client of it.
+        calls: for each request its verb, its path, its query as pairs, and its body.
+        body: the bytes of the last request's body.
+    """
 
     def __init__(self, *answers):
-        self.answers = list(answers)
-        self.calls = []
+        self.answers, self.calls = list(answers), []
+        self.client = served(self._answer, auth=KnownUser(), retry=RetryPolicy(attempts=1))
+
+    def _answer(self, request):
+        path, self.body = request.url.path.partition("/v1.0")[2], request.content
+        sent = loads(request.content.decode(errors="replace")) if request.content else None
+        self.calls.append((request.method, path, request.url.params.multi_items(), sent))
+        body = self.answers.pop(0) if self.answers else b""
+        return httpx.Response(200 if body else 204, content=body)
 
     @property
-    def fresh(self):
-        """The same: nothing is kept here."""
-        return self
+    def sent(self):
+        """The body of the last request."""
+        return self.calls[-1][3]
 
-    def require(self, operation):
-        """Everything may be called here."""
-
-    def request_size(self, operation, *, path_params, params):
-        """Everything fits one request here."""
-        return RequestSize(0, 0)
-
-    async def call(self, request):
-        assert request.bearer is None
-        sent = None if request.json is None else loads(codec.encode(request.json, zone=self.context.project.timezone))
-        self.calls.append((request.operation.title, request.path_params, request.params or None, sent))
-        return request.decode(self.answers.pop(0) if self.answers else b"")
+    @property
+    def titles(self):
+        """The verb and path of each request."""
+        return [f"{method} {path}" for method, path, _, _ in self.calls]
 
 
 def answer(data):

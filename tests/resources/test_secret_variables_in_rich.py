@@ -5,7 +5,7 @@ from kit import connect
 from rich.pretty import pretty_repr
 
 from carecloud_async import BadRequestError, EnterpriseCredentials
-from carecloud_async._base.codec.raw_json import RawJson
+from carecloud_async._base.codec.json_text import RawJson
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText
 from carecloud_async.models import Customer, CustomerInput, PersonalInformation, PersonalInformationInput, UserLogin
 from carecloud_async.sandbox import Sandbox

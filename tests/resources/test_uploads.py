@@ -10,10 +10,7 @@ import pytest
 from resource_wire import Wire
 
 from carecloud_async import ConfigurationError
-from carecloud_async._base.codec.write import unstructure
 from carecloud_async.models import AttachmentInput, MessageInput, UploadMethod
-from carecloud_async.resources.customers import Customers
-from carecloud_async.resources.messages import Messages
 
 pytestmark = pytest.mark.anyio
 
@@ -55,11 +52,10 @@ class Endless:
 async def sent(data):
     """The base64 text that a photo is sent as."""
     wire = Wire()
-    await Customers(wire).upload_customer_photo(customer_id="c", data=data)
-    title, _, _, body = wire.calls[0]
-    assert title == "POST /customers/actions/upload-customer-photo"
-    assert body["customer_id"] == "c"
-    return body["data"]
+    await wire.client.customers.upload_customer_photo(customer_id="c", data=data)
+    assert wire.titles == ["POST /customers/actions/upload-customer-photo"]
+    assert wire.sent["customer_id"] == "c"
+    return wire.sent["data"]
 
 
 def forms(path):
@@ -115,11 +111,11 @@ async def test_a_photo_has_two_megabytes_at_most(tmp_path, size, form):
     }
     wire = Wire()
     if size <= 2 * MB:
-        await Customers(wire).upload_customer_photo(customer_id="c", data=given[form])
+        await wire.client.customers.upload_customer_photo(customer_id="c", data=given[form])
         assert len(wire.calls) == 1
         return
     with pytest.raises(ConfigurationError, match=r"^data is larger than the 2 MB"):
-        await Customers(wire).upload_customer_photo(customer_id="c", data=given[form])
+        await wire.client.customers.upload_customer_photo(customer_id="c", data=given[form])
     assert not wire.calls
 
 
@@ -157,7 +153,7 @@ async def test_upload_that_is_no_photo_is_refused(data, words):
     """Empty files, paths as text, text files and other objects are refused with the fix."""
     wire = Wire()
     with pytest.raises(ConfigurationError, match=words):
-        await Customers(wire).upload_customer_photo(customer_id="c", data=data)
+        await wire.client.customers.upload_customer_photo(customer_id="c", data=data)
     assert not wire.calls
 
 
@@ -173,11 +169,11 @@ async def test_a_path_that_cannot_be_read_shows_no_name(tmp_path):
 async def test_a_missing_argument_is_pythons_error():
     """The signature is that of the method, not of what prepares it."""
     with pytest.raises(TypeError, match="data"):
-        await Customers(Wire()).upload_customer_photo(customer_id="c")
+        await Wire().client.customers.upload_customer_photo(customer_id="c")
     with pytest.raises(TypeError, match="photo"):
-        await Customers(Wire()).upload_customer_photo(customer_id="c", photo=PHOTO)
+        await Wire().client.customers.upload_customer_photo(customer_id="c", photo=PHOTO)
     with pytest.raises(TypeError, match="positional"):
-        await Messages(Wire()).send_message(1, 2)
+        await Wire().client.messages.send_message(1, 2)
 
 
 def message(*attachments):
@@ -198,8 +194,8 @@ async def test_attachments_are_encoded(tmp_path, by_name):
         AttachmentInput(upload_method=UploadMethod.URL, file_data="https://shop.example.com/a.pdf"),
     )
     wire = Wire()
-    await (Messages(wire).send_message(message=given) if by_name else Messages(wire).send_message(given))
-    files = unstructure(wire.calls[0][3])["message"]["attachments"]
+    await (wire.client.messages.send_message(message=given) if by_name else wire.client.messages.send_message(given))
+    files = wire.calls[0][3]["message"]["attachments"]
     assert [base64.b64decode(one["file_data"]) for one in files[:3]] == [b"%PDF-1.7", PHOTO, b"pdf"]
     assert (files[0]["cache_for"], files[3]["file_data"]) == (5, "https://shop.example.com/a.pdf")
     assert given.attachments[0].file_data == path
@@ -209,10 +205,10 @@ async def test_an_attachment_has_one_megabyte_at_most():
     """The error names which attachment is too large; nothing is sent."""
     wire = Wire()
     good = AttachmentInput(upload_method="base64", file_data=bytes(MB))
-    await Messages(wire).send_message(message(good))
+    await wire.client.messages.send_message(message(good))
     large = AttachmentInput(upload_method="base64", file_data=bytes(MB + 1))
     with pytest.raises(ConfigurationError, match=r"^attachments\[1\]\.file_data is larger than the 1 MB"):
-        await Messages(wire).send_message(message(good, large))
+        await wire.client.messages.send_message(message(good, large))
     assert len(wire.calls) == 1
 
 
@@ -220,7 +216,7 @@ async def test_a_file_is_no_address():
     """A file with the method for addresses is refused, with the method that it needs."""
     wire = Wire()
     with pytest.raises(ConfigurationError, match=r"UploadMethod\.BASE64"):
-        await Messages(wire).send_message(message(AttachmentInput(upload_method="url", file_data=PHOTO)))
+        await wire.client.messages.send_message(message(AttachmentInput(upload_method="url", file_data=PHOTO)))
     assert not wire.calls
 
 
@@ -228,7 +224,7 @@ async def test_a_message_without_attachments_is_sent_as_it_is():
     """Nothing is read, and the error of a mistake stays the same."""
     wire = Wire()
     given = message()
-    await Messages(wire).send_message(given)
-    assert unstructure(wire.calls[0][3])["message"]["attachments"] == []
+    await wire.client.messages.send_message(given)
+    assert wire.calls[0][3]["message"]["attachments"] == []
     with pytest.raises(ConfigurationError, match="MessageInput"):
-        await Messages(wire).send_message({"customer_id": "c"})
+        await wire.client.messages.send_message({"customer_id": "c"})

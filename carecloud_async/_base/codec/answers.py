@@ -1,4 +1,4 @@
-"""One answer: its data as plain values or in a type, and the refusals that CareCloud itself wrote.
+"""One answer: its data as plain values, as a record or as a list, and the refusals that CareCloud itself wrote.
 
 msgspec decodes the whole body straight into the models. What it refuses is read by `misfits`, with the same result;
 broken JSON is repaired first.
@@ -11,17 +11,20 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from carecloud_async._base.codec.fields import element_type, has_renamed_fields, is_model, typed_cache
-from carecloud_async._base.codec.json_text import Malformed, json_kind, load
+from carecloud_async._base.codec.fields import has_renamed_fields, is_model, typed_cache
+from carecloud_async._base.codec.json_text import REFUSED, Malformed, RawJson, json_kind, load, members
 
 __all__ = [
     "NO_SUCH_INTERFACE",
-    "REFUSED",
-    "convert",
     "data",
     "data_of",
     "has_data",
+    "list_of",
     "member",
+    "mend",
+    "only_list",
+    "parse_total",
+    "raw_data",
     "record",
     "refusal",
     "require_no_error",
@@ -31,9 +34,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-#: What a msgspec decoder raises: its own errors and UnicodeDecodeError are ValueErrors.
-REFUSED = (ValueError, RecursionError)
 
 #: The code of the refusal of an identity of the other interface, as `type` or `exception`.
 NO_SUCH_INTERFACE = "interface_not_allowed_exception"
@@ -63,27 +63,13 @@ def _record_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
     return msgspec.json.Decoder(msgspec.defstruct("RecordEnvelope", [("data", into)], gc=False))
 
 
-@typed_cache
-def _untyped_decoder() -> msgspec.json.Decoder[Any]:
-    """Return the decoder of `{"data": anything}`; `UNSET` of msgspec where there is no `data`."""
-    fields: list[Any] = [("data", Any, msgspec.UNSET)]
-    return msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, gc=False))
-
-
 def data(body: bytes) -> Any:
-    """Return the value of `data`, as plain dicts, lists and scalars.
-
-    Args:
-        body: the whole body of an answer.
+    """Return the value of `data` in a body, as plain dicts, lists and scalars.
 
     Raises:
         Malformed: the body is no JSON object, or has no `data`.
     """
-    try:
-        found = _untyped_decoder().decode(body).data
-    except REFUSED:
-        found = msgspec.UNSET
-    return data_of(load(body)) if found is msgspec.UNSET else found
+    return data_of(load(body))
 
 
 def data_of(answer: Any) -> Any:
@@ -106,6 +92,17 @@ def has_data(body: bytes) -> bool:
     except Malformed:
         return False
     return True
+
+
+def raw_data(body: bytes) -> RawJson:
+    """Return the object under `data` as the server wrote it.
+
+    Raises:
+        Malformed: the body is no JSON object, or has no object under `data`.
+    """
+    if not isinstance(data(body), dict):  # which also distinguishes the kinds of broken bodies
+        raise Malformed("data is not an object")
+    return members(body.removeprefix(b"\xef\xbb\xbf"))["data"]
 
 
 def require_no_error(body: bytes) -> None:
@@ -149,10 +146,9 @@ def record(body: bytes, into: type[T]) -> T:
         else:
             return found
     value = data(body)
-    if not isinstance(value, list if element_type(into) is not None else dict):
-        wanted = "an object" if element_type(into) is None else "a list"
-        raise Malformed(f"`data` is {json_kind(value)}, not {wanted}")
-    return structure(value, into)
+    if not isinstance(value, dict):
+        raise Malformed(f"`data` is {json_kind(value)}, not an object")
+    return mend(value, into)
 
 
 def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
@@ -170,21 +166,21 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
     found = data(body)
     value = found.get(name) if isinstance(found, dict) else None
     is_missing = value is None or (value == "" and name.endswith("_id"))
-    made = None if is_missing else convert(value, into)
+    made = None if is_missing else structure(value, into)
     if made is None and required:
         raise Malformed(f"the answer holds no {name}")
     return made
 
 
-def convert(value: Any, into: type[T]) -> T:
-    """Build a model from plain values as `structure` does, by msgspec if they fit exactly.
+def structure(value: Any, into: type[T]) -> T:
+    """Build a model from plain values: by msgspec if they fit exactly, else by the tolerant rules, as `misfits` does.
 
     Args:
-        value: what JSON gave: dicts, lists, scalars.
-        into: as for `structure`.
+        value: what JSON gave: dicts, lists, scalars. Nested instances of the right class are taken as they are.
+        into: a model class, `list[Model]`, `tuple[Model, ...]` or a scalar type.
 
     Raises:
-        Malformed: as from `structure`.
+        Malformed: a value does not fit; the SDK's own read models never raise it.
     """
     if type(value) is into:
         return value
@@ -193,27 +189,89 @@ def convert(value: Any, into: type[T]) -> T:
             return msgspec.convert(value, into)
         except REFUSED:
             pass
-    return structure(value, into)
+    return mend(value, into)
 
 
-def structure(value: Any, into: type[T]) -> T:
-    """Build a model from plain values by the tolerant rules; an object always succeeds for the SDK's models.
-
-    Args:
-        value: what JSON gave: dicts, lists, scalars. Nested instances of the right class are taken as they are.
-        into: the model class, or `list[Model]` or `tuple[Model, ...]`.
-
-    Raises:
-        Malformed: a field that has no default is missing; the SDK's own read models never raise it.
-    """
-    return cast("T", _tolerant_structure()(value, into))
+def mend(value: Any, into: type[T]) -> T:
+    """Build a model from plain values of which some do not fit; see `structure`."""
+    return cast("T", _mending()(value, into))
 
 
 @typed_cache
-def _tolerant_structure() -> Callable[[Any, Any], Any]:
+def _mending() -> Callable[[Any, Any], Any]:
     from carecloud_async._base.codec import misfits  # a start has nothing to mend: imported on first use
 
     return misfits.structure
+
+
+def list_of(value: Any, key: str, *, offset: int = 0) -> list[Any]:
+    """Return the entries of the list in `data`.
+
+    A page may leave its list out if it is empty. `"data": []` says so itself: it is how PHP writes an empty object.
+    Elsewhere `total_items` must say that no record comes at this offset; without a readable total nothing distinguishes
+    an empty list from an answer to another question.
+
+    Args:
+        value: the value of `data`.
+        key: the name of the list; empty for the one list of an answer that has none.
+        offset: where the page begins.
+
+    Raises:
+        Malformed: there is no list, or it is of another kind.
+    """
+    if value == [] and isinstance(value, list):
+        return []
+    if not isinstance(value, dict):
+        raise Malformed(f"`data` is {json_kind(value)}, not an object")
+    if key in value:
+        return _entries(value[key], key)
+    total = parse_total(value.get("total_items"))
+    holds_more = any(isinstance(member, dict | list) and member for member in value.values())
+    if holds_more or total is None or total > offset:
+        missing = f"no `{key}`" if key else "no list"
+        raise Malformed(f"`data` has {missing}" + ("" if total is None else f", though total_items is {total}"))
+    return []
+
+
+def only_list(value: Any) -> str:
+    """Return the name of the one list under `data`; empty if there is none, which `list_of` judges.
+
+    Raises:
+        Malformed: there are several, which the message names, or `data` can hold none.
+    """
+    if value == [] and isinstance(value, list):
+        return ""
+    if not isinstance(value, dict):
+        raise Malformed(f"`data` is {json_kind(value)}, not an object")
+    names: list[str] = [name for name, member in value.items() if isinstance(member, list)]
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise Malformed(
+            f"`data` has several lists ({', '.join(sorted(names)[:10])}): name one with client.listing(…, list_key=…)"
+        )
+    return ""
+
+
+def parse_total(value: Any) -> int | None:
+    """Read `total_items`: a whole number, also as text; anything else is `None`."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else None
+    elif isinstance(value, (float, msgspec.Raw)):
+        number = float(bytes(value)) if isinstance(value, msgspec.Raw) else value
+        value = int(number) if number.is_integer() else None
+    return value if type(value) is int and value >= 0 else None
+
+
+def _entries(value: Any, key: str) -> list[Any]:
+    if value is None or value == "":
+        return []
+    if isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()):
+        return list(value.values())
+    if isinstance(value, list):
+        return value
+    raise Malformed(f"`{key}` is {json_kind(value)}, not a list")
 
 
 def refusal(body: bytes) -> Mapping[str, Any] | None:

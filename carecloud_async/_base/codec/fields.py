@@ -1,12 +1,14 @@
 """The structure of types: the fields of attrs classes, with `Annotated`, `None` and `Unset` removed from types.
 
-`UNSET` is the value of an input field that was not given, as opposed to one that was set to null.
+`UNSET` is the value of an input field that was not given, as opposed to one that was set to null. `FieldWarning` is the
+one warning about a field whose values could not be read exactly.
 """
 
 from __future__ import annotations
 
 import enum
 import functools
+import logging
 import types
 import typing
 from collections.abc import Callable
@@ -21,6 +23,7 @@ __all__ = [
     "API_NAME",
     "TOLERANT_IDS",
     "UNSET",
+    "FieldWarning",
     "Unset",
     "api_names",
     "core_type",
@@ -37,6 +40,9 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_logger = logging.getLogger("carecloud_async.codec")
+_reported: set[tuple[str, str]] = set()
 
 #: The metadata of a field with another name in the API, such as `from` for `from_`.
 API_NAME = "api_name"
@@ -62,6 +68,36 @@ class Unset(enum.Enum):
 
 UNSET: Final = Unset.UNSET
 """Not given: the field is left out of the request. `None` sends null, `""` sends an empty string."""
+
+
+class FieldWarning:
+    """The field of a value: it warns once per process.
+
+    Args:
+        model: the name of the model class.
+        field: the name of the field.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, model: str, field: str) -> None:
+        self._key = (model, field)
+
+    def note(self, problem: str) -> None:
+        """Log the kind of problem, once per field and process; never the value.
+
+        Args:
+            problem: the misfit and how it was read, in a few words.
+        """
+        if self._key not in _reported:
+            _reported.add(self._key)
+            _logger.warning("%s.%s: %s (reported once)", *self._key, problem)
+
+    def lost(self, problem: str) -> Any:
+        """Note that the value could not be read; return `None`, which replaces it."""
+        if self._key not in _reported:
+            self.note(f"{problem}, read as None")
+        return None
 
 
 def typed_cache(function: Callable[P, R]) -> Callable[P, R]:

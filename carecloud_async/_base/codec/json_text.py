@@ -1,7 +1,10 @@
-"""JSON text as it comes, broken JSON too: bad UTF-8, lone surrogates, NaN, numbers out of range, a BOM.
+"""JSON text as it comes: broken text is repaired, and values that are sent back are cut out without being read.
 
-msgspec refuses broken JSON; the standard library reads it when its text is repaired. What cannot be
-read is `Malformed`; the reason never quotes the body.
+msgspec refuses bad UTF-8, lone surrogates, NaN, numbers out of range and a BOM; the standard library reads such JSON
+when its text is repaired. What cannot be read is `Malformed`; the reason never quotes the body.
+
+A number that is read into a float and written again may change (`0.12345678901234567890`, `1e400`), and a text that is
+not Unicode cannot be written at all. What is sent back to the server is therefore its own JSON, as `RawJson`.
 """
 
 from __future__ import annotations
@@ -9,24 +12,37 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, Final, TypeAlias, get_origin
 
 import msgspec
 
-from carecloud_async._base.codec.field_warnings import note_broken_text
+from carecloud_async._base.codec.fields import FieldWarning
+from carecloud_async._base.runtime.secret_text import SecretBytes
+from carecloud_async.errors import ConfigurationError
 
 __all__ = [
     "HTML",
+    "NULL",
+    "REFUSED",
     "BrokenJson",
     "JsonObject",
     "JsonValue",
     "Malformed",
+    "RawJson",
+    "body_then_sound",
+    "elements",
+    "exact",
+    "fit",
     "json_kind",
     "load",
     "load_spelled",
+    "members",
     "read_spelled",
     "sound_text",
+    "type_name",
+    "unusable",
 ]
 
 JsonValue: TypeAlias = Any
@@ -36,6 +52,9 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 """A JSON object, as plain Python values."""
 
 HTML = "the body looks like HTML, not JSON"
+
+#: What a msgspec decoder raises: its own errors and UnicodeDecodeError are ValueErrors.
+REFUSED = (ValueError, RecursionError)
 
 
 class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; users of the SDK get a ResponseError)
@@ -64,6 +83,8 @@ def json_kind(value: object) -> str:
     return "a number" if isinstance(value, (int, float, msgspec.Raw)) else "of an unknown kind"
 
 
+_NOT_JSON, _TOO_DEEP = "the body is not JSON", "the body is nested too deeply"
+_broken_text = FieldWarning("answers", "text")
 _untyped = msgspec.json.Decoder()
 
 _BOM = b"\xef\xbb\xbf"
@@ -78,22 +99,12 @@ _MAX_DIGITS = 400
 
 
 def load(body: bytes | msgspec.Raw) -> Any:
-    """Read JSON into plain Python values, even if it is broken.
-
-    Args:
-        body: the bytes of one JSON document.
-
-    Returns:
-        dicts, lists and scalars.
+    """Read JSON into dicts, lists and scalars, even if it is broken.
 
     Raises:
         Malformed: it is not JSON at all, or is nested too deeply.
     """
-    try:
-        return _untyped.decode(body)
-    except (ValueError, RecursionError):
-        pass  # raised below, outside this block: the error's context would keep the whole body
-    return _load_broken(bytes(body))
+    return _load(body, _untyped, _float)
 
 
 def read_spelled(digits: str) -> msgspec.Raw:
@@ -105,22 +116,27 @@ _spelled = msgspec.json.Decoder(float_hook=read_spelled)
 
 
 def load_spelled(body: bytes | msgspec.Raw) -> Any:
-    """Read JSON as `load` does, but keep the spelling of numbers, for values that are written as JSON again.
-
-    Args:
-        body: the bytes of one JSON document.
-
-    Returns:
-        dicts, lists and scalars; a number with a fraction or an exponent is a `msgspec.Raw`.
+    """Read JSON as `load` does, but keep numbers as `read_spelled` does, for values that are written as JSON again.
 
     Raises:
-        Malformed: it is not JSON at all, or is nested too deeply.
+        Malformed: as from `load`.
     """
+    return _load(body, _spelled, read_spelled)
+
+
+def _load(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Any], parse_float: Callable[[str], Any]) -> Any:
     try:
-        return _spelled.decode(body)
-    except (ValueError, RecursionError):
-        pass  # as in `load`
-    return _load_broken(bytes(body), parse_float=read_spelled)
+        return decoder.decode(body)
+    except REFUSED:
+        pass  # raised below, outside this block: the error's context would keep the whole body
+    text = sound_text(bytes(body)).decode()
+    try:
+        return json.loads(text, parse_int=_int, parse_float=parse_float, parse_constant=_nothing, strict=False)
+    except RecursionError:
+        reason = _TOO_DEEP
+    except ValueError:
+        reason = _why_not_json(text)
+    raise Malformed(reason) if reason in {HTML, _TOO_DEEP} else BrokenJson(reason)
 
 
 def sound_text(body: bytes) -> bytes:
@@ -136,36 +152,16 @@ def sound_text(body: bytes) -> bytes:
     text = given.decode("utf-8", "replace")
     mended = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text).encode()
     if mended != given:
-        note_broken_text()
+        _broken_text.note("bytes that are not UTF-8, or half a character, are read as U+FFFD")
     return body if mended == body else mended
 
 
-def _load_broken(body: bytes, *, parse_float: Callable[[str], Any] | None = None) -> Any:
-    """Read broken JSON with the standard library; invalid parts become U+FFFD or null.
-
-    Args:
-        body: the bytes of one JSON document.
-        parse_float: reads a number with a fraction or an exponent; as a float if omitted, or null out of its range.
-
-    Returns:
-        dicts, lists and scalars that encode to valid JSON again.
-
-    Raises:
-        Malformed: it is no JSON at all, or is nested too deeply.
-    """
-    text = sound_text(body).decode()
-    try:
-        return json.loads(
-            text, parse_int=_int, parse_float=parse_float or _float, parse_constant=_nothing, strict=False
-        )
-    except RecursionError:
-        too_deep = True
-    except ValueError:
-        too_deep = False
-    if too_deep:
-        raise Malformed("the body is nested too deeply")
-    reason = _why_not_json(body)
-    raise Malformed(reason) if reason == HTML else BrokenJson(reason)
+def body_then_sound(body: bytes) -> Iterator[bytes]:
+    """Yield a body, and then, if it has broken text, the body with that text replaced."""
+    yield body
+    mended = sound_text(body)
+    if mended is not body:
+        yield mended
 
 
 def _int(digits: str) -> int | None:
@@ -181,11 +177,144 @@ def _nothing(_constant: str) -> None:
     return None
 
 
-def _why_not_json(body: bytes) -> str:
-    """Describe a body that is not JSON."""
-    start = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+def _why_not_json(text: str) -> str:
+    start = text.lstrip()
     if not start:
         return "the body is empty"
-    if start.startswith(b"<"):
-        return HTML
-    return "the body is not JSON"
+    return HTML if start.startswith("<") else _NOT_JSON
+
+
+#: A number with a larger exponent than this stays a number: no field of the API is such a text.
+_MOST_DIGITS = 40
+
+
+class RawJson(SecretBytes):
+    """One JSON value as the server wrote it; the encoder copies it. Its `repr` shows stars."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "RawJson('***')"
+
+    @property
+    def is_object(self) -> bool:
+        """Whether it is an object."""
+        return self.startswith(b"{")
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return self.startswith(b"[")
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number."""
+        return self[0] in b"-0123456789"
+
+    def as_text(self) -> RawJson:
+        """Return a number as text with all its digits, as models read it; one with a huge exponent stays a number."""
+        if self.removeprefix(b"-").isdigit():
+            return RawJson(b'"%b"' % self)
+        try:
+            number = Decimal(self.decode())
+        except ArithmeticError:  # an exponent of twenty digits
+            return self
+        if abs(number.adjusted()) > _MOST_DIGITS:
+            return self
+        digits = str(int(number)) if number == int(number) else format(number, "f")
+        return RawJson(b'"%b"' % digits.encode())
+
+
+NULL: Final = RawJson(b"null")
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def members(raw: bytes) -> dict[str, RawJson]:
+    """Split an object into its members; if a name occurs twice, the last one counts.
+
+    Raises:
+        Malformed: it is no JSON object.
+    """
+    found: dict[str, msgspec.Raw] = _cut(raw, _members)
+    return {name: RawJson(value) for name, value in found.items()}
+
+
+def elements(raw: bytes) -> list[RawJson]:
+    """Split a list into its elements.
+
+    Raises:
+        Malformed: it is no JSON list.
+    """
+    return [RawJson(value) for value in _cut(raw, _elements)]
+
+
+def _cut(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    try:
+        return decoder.decode(raw)
+    except RecursionError:
+        reason = _TOO_DEEP
+    except ValueError:
+        reason = _NOT_JSON
+    raise Malformed(reason)  # raised outside the except block: the error's context would keep the whole text
+
+
+def exact(raw: bytes) -> Any:
+    """Read a value for exact comparison: equal only if both mean the same, to the last digit.
+
+    Args:
+        raw: JSON, with numbers of any precision.
+    """
+    text = raw.decode("utf-8", "surrogateescape")
+    return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number, strict=False)
+
+
+def _number(digits: str) -> tuple[Any]:
+    # A tuple, which no other value becomes: as a plain number, 1 would be equal to true.
+    try:
+        return (Decimal(digits),)
+    except ArithmeticError:
+        return (digits,)
+
+
+#: Messages of msgspec that name fields and kinds, and never quote a value.
+_QUOTES_NOTHING = ("Expected `", "Object missing required field `")
+
+
+def fit(value: Any, into: Any, *, strict: bool = True) -> Any:
+    """Build a type from values that fit it, by msgspec.
+
+    Args:
+        value: dicts by the names of fields, lists, scalars.
+        into: the type.
+        strict: as for `msgspec.convert`.
+
+    Raises:
+        Malformed: a value does not fit; the message quotes none.
+        ConfigurationError: nothing can be read into the type.
+    """
+    text = ""
+    try:
+        return msgspec.convert(value, into, strict=strict)
+    except REFUSED as error:
+        text = str(error)
+    except TypeError as error:
+        raise unusable(into) from error
+    known = text.startswith(_QUOTES_NOTHING)
+    where = text.rpartition(" - at ")[2] if " - at " in text else "$"
+    raise Malformed(f"`data` does not fit {type_name(into)}: {text if known else f'at {where}'}")
+
+
+def unusable(into: Any) -> ConfigurationError:
+    """Return the error of a type that nothing can be read into."""
+    return ConfigurationError(
+        f"into cannot be {type_name(into)}: give an attrs class, a dataclass, a msgspec struct, a TypedDict, a "
+        "pydantic model or a list[…] of one, whose fields are all such types too"
+    )
+
+
+def type_name(into: Any) -> str:
+    """Name a type for an error."""
+    if isinstance(into, type) and get_origin(into) is None:
+        return into.__name__
+    return str(into) if get_origin(into) is not None else f"a {type(into).__name__}"

@@ -1,20 +1,23 @@
-"""Reads any record by the tolerant rules: values that do not fit are mended, and msgspec builds the model of them.
+"""The tolerant rules: values that do not fit are mended, and msgspec builds the model of them.
 
-The rules are here and in `scalars`, never on the models, so that the exact readers do not pay for them. What msgspec
-refuses even then, such as a class with types that it does not know, is built by `tolerant`, with the same result.
+A value that was not meant as it stands becomes what was meant, or `None` with one warning. The rules are here, never on
+the models, so that the exact readers do not pay for them.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
 
-from carecloud_async._base.codec.field_warnings import FieldWarning
 from carecloud_async._base.codec.fields import (
+    FieldWarning,
     api_names,
     core_type,
     element_type,
@@ -23,14 +26,162 @@ from carecloud_async._base.codec.fields import (
     is_read_model,
     typed_cache,
 )
-from carecloud_async._base.codec.scalars import SCALARS, Reader, read_any
+from carecloud_async._base.codec.json_text import fit
 
-__all__ = ["mend", "structure"]
+__all__ = ["SCALARS", "Reader", "structure"]
+
+Reader = Callable[[Any, FieldWarning], Any]
+T = TypeVar("T")
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+#: Zero dates as MySQL writes them.
+_ZERO_DATE = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
+
+_BOOLEANS: dict[str, bool] = {"true": True, "false": False, "1": True, "0": False}
+#: The lengths of a day and of a timestamp as the API writes them.
+_DAY, _MOMENT = len("YYYY-MM-DD"), len("YYYY-MM-DD HH:MM:SS")
+#: What completes a timestamp of that length.
+_REST = {_DAY: " 00:00:00", len("YYYY-MM-DD HH"): ":00:00", len("YYYY-MM-DD HH:MM"): ":00"}
+
+
+def _reader(parse: Callable[[Any], Any], problem: str) -> Reader:
+    """Make the reader of a type: null and blank text are `None`, and so is what `parse` does not know, with a warning.
+
+    Args:
+        parse: returns the intended value, or `None`; text comes without the blanks around it.
+        problem: the warning.
+    """
+
+    def read(value: Any, warning: FieldWarning) -> Any:
+        if isinstance(value, str):
+            value = value.strip() or None
+        found = None if value is None else parse(value)
+        return warning.lost(problem) if found is None and value is not None else found
+
+    return read
+
+
+def read_str(value: Any, warning: FieldWarning) -> Any:
+    """Keep text unchanged; write a number in digits, a boolean as `true` or `false`."""
+    if value is None or isinstance(value, str):
+        return value if value is None else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
+    return warning.lost("not a text")
+
+
+def _int(value: Any) -> int | None:
+    """Accept whole numbers, also as text or as a float without fraction."""
+    if isinstance(value, str):
+        return int(value.partition(".")[0]) if _INTEGER.fullmatch(value) else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if is_number and value == value // 1 else None
+
+
+def _float(value: Any) -> float | None:
+    """Accept finite numbers, also as text."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    try:
+        number = float(value) if is_number or (isinstance(value, str) and _NUMBER.fullmatch(value)) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _bool(value: Any) -> bool | None:
+    """Accept booleans, 0 and 1, also as text; no other value is True."""
+    if isinstance(value, str):
+        return _BOOLEANS.get(value.lower())
+    return bool(value) if isinstance(value, (int, float)) and value in {0, 1} else None
+
+
+def _date(value: Any) -> date | None:
+    """Accept `YYYY-MM-DD`; a time after it is dropped."""
+    if isinstance(value, str):
+        value = _converted(value, date) if len(value) == _DAY else _datetime(value)
+    return value.date() if isinstance(value, datetime) else value if isinstance(value, date) else None
+
+
+def _datetime(value: Any) -> datetime | None:
+    """Accept `YYYY-MM-DD HH:MM:SS`; a date alone means midnight."""
+    if isinstance(value, str):
+        return _converted(value + _REST.get(len(value), ""), datetime)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001  (project-local, as the API is)
+    return value if isinstance(value, datetime) else None
+
+
+def _time(value: Any) -> time | None:
+    """Accept `HH:MM:SS`, also without seconds."""
+    if isinstance(value, str):
+        return _converted(f"{value}:00" if len(value) == len("HH:MM") else value, time)
+    return value if isinstance(value, time) else None
+
+
+def _converted(text: str, kind: type[T]) -> T | None:
+    try:
+        return msgspec.convert(text, kind)
+    except msgspec.ValidationError:
+        return None
+
+
+_read_date, _read_datetime = _reader(_date, "not a date"), _reader(_datetime, "not a date with time")
+
+
+def read_date(value: Any, warning: FieldWarning) -> Any:
+    """Read a date; one of zeros is lost."""
+    if type(value) is str and len(value) == _DAY and value[0] != "0" and value[7] == "-":
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    return warning.lost("zero date") if _is_zero_date(value) else _read_date(value, warning)
+
+
+def read_datetime(value: Any, warning: FieldWarning) -> Any:
+    """Read a timestamp; one of zeros is lost, an offset is dropped and the local time kept."""
+    if type(value) is str and len(value) == _MOMENT and value[0] != "0" and value[7:17:3] == "- ::":
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    found = warning.lost("zero date") if _is_zero_date(value) else _read_datetime(value, warning)
+    if found is None or found.tzinfo is None:
+        return found
+    warning.note("a timestamp with an offset, which is dropped: project-local times have none")
+    return found.replace(tzinfo=None)
+
+
+def _is_zero_date(value: Any) -> bool:
+    return isinstance(value, str) and _ZERO_DATE.fullmatch(value.strip()) is not None
+
+
+def read_any(value: Any, _warning: FieldWarning) -> Any:
+    """Return the value unchanged."""
+    return value
+
+
+#: The reader of each scalar type a model field may have.
+SCALARS: dict[Any, Reader] = {
+    str: read_str,
+    int: _reader(_int, "not a whole number"),
+    float: _reader(_float, "not a number"),
+    bool: _reader(_bool, "not a boolean"),
+    date: read_date,
+    datetime: read_datetime,
+    time: _reader(_time, "not a time of day"),
+    Any: read_any,
+    object: read_any,
+}
+
 
 #: Types whose values no rule changes.
 _EXACT = frozenset({str, int, float, bool})
-#: The length of an exact text.
-_TEXT_LENGTHS = {date: len("YYYY-MM-DD"), datetime: len("YYYY-MM-DD HH:MM:SS")}
 
 
 def structure(value: Any, into: Any) -> Any:
@@ -46,35 +197,19 @@ def structure(value: Any, into: Any) -> Any:
     Raises:
         Malformed: a field without a default is missing.
     """
-    mended = mend(value, into)
-    if core_type(into) in SCALARS:
-        return mended
-    try:
-        return msgspec.convert(mended, into)
-    except (TypeError, ValueError, RecursionError):  # a TypeError for a type that msgspec does not know
-        pass
-    from carecloud_async._base.codec import tolerant  # cattrs takes 14 ms to import: imported on first use
-
-    return tolerant.build(mended, into)
+    mended = _mended(value, into)
+    return mended if core_type(into) in SCALARS else fit(mended, into)
 
 
-def mend(value: Any, into: Any) -> Any:
-    """Apply the tolerant rules to plain values, which stay as they are.
-
-    Args:
-        value: see `structure`.
-        into: see `structure`.
-
-    Returns:
-        plain values; a model is a dict by the names of its fields.
-    """
+def _mended(value: Any, into: Any) -> Any:
+    """Return plain values that fit, a model as a dict by the names of its fields; the given ones stay as they are."""
     if type(value) is dict and is_model(into):
         return _mender(into)(value)
-    return _reader(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
+    return _reader_of(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
 
 
 @typed_cache
-def _reader(hint: Any) -> Reader:
+def _reader_of(hint: Any) -> Reader:
     core = core_type(hint)
     if core in SCALARS:
         return SCALARS[core]
@@ -131,23 +266,11 @@ def _mender(into: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def _rule(cls: Any, field: attrs.Attribute[Any], hint: Any) -> tuple[tuple[type, ...], Reader, FieldWarning, bool]:
     """Return the types of values that fit, what reads the others for which field, and whether null means a default."""
-    core, default, read = core_type(hint), field.default, _reader(hint)
-    if core in _TEXT_LENGTHS:
-        read = _unless_exact(read, _TEXT_LENGTHS[core])
-    elif default is attrs.NOTHING and hint is str and is_read_model(cls):
+    core, default, read = core_type(hint), field.default, _reader_of(hint)
+    if default is attrs.NOTHING and hint is str and is_read_model(cls):
         read = _read_id
     fitting = (*([core] if core in _EXACT else []), *([type(None)] if default is None else []))
     return fitting, read, FieldWarning(cls.__name__, field.name), default is not None and default is not attrs.NOTHING
-
-
-def _unless_exact(read: Reader, length: int) -> Reader:
-    """Leave texts of that length to msgspec, but years that begin with a zero, as zero dates do."""
-
-    def read_others(value: Any, warning: FieldWarning) -> Any:
-        is_exact = type(value) is str and len(value) == length and value[0] != "0"
-        return value if is_exact else read(value, warning)
-
-    return read_others
 
 
 def _read_id(value: Any, warning: FieldWarning) -> str:
@@ -172,7 +295,7 @@ def _list_reader(element: Any) -> Reader:
 
 
 def _element_reader(element: Any) -> Reader:
-    read = _reader(element)
+    read = _reader_of(element)
     if not is_model(core_type(element)):
         return read
 

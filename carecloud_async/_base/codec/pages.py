@@ -2,31 +2,45 @@
 
 A record is read by its type: a read model by msgspec, and by `misfits` what msgspec refuses; a type of the user's by
 `targets`, exactly; `bytes` are the server's own JSON in one compact line of UTF-8, with nothing parsed or lost. A page
-that is cut stays the server's JSON, which takes a third of the memory, until its records are needed.
+that is split stays the server's JSON, which takes a third of the memory, until its records are needed.
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Generator, Iterator, Sequence
+import functools
+import gc
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 from attrs import frozen
 
-from carecloud_async._base.codec.answers import REFUSED, structure, value_decoder
-from carecloud_async._base.codec.field_warnings import FieldWarning
-from carecloud_async._base.codec.fields import is_read_model, typed_cache
-from carecloud_async._base.codec.gc_pause import gc_paused
-from carecloud_async._base.codec.json_text import load, load_spelled, sound_text
-from carecloud_async._base.codec.lists import body_then_sound, key_decoder, list_name, parse_total, split_page
+from carecloud_async._base.codec.answers import data_of, list_of, mend, only_list, parse_total, value_decoder
+from carecloud_async._base.codec.fields import FieldWarning, is_read_model, typed_cache
+from carecloud_async._base.codec.json_text import REFUSED, body_then_sound, load, load_spelled, sound_text
 from carecloud_async._base.codec.targets import read_raws, value_reader
 
-__all__ = ["BATCH", "Page", "UnreadPage", "page", "page_slices", "read_records", "unread_page"]
+__all__ = [
+    "BATCH",
+    "AnyPage",
+    "Page",
+    "UnreadPage",
+    "key_decoder",
+    "page",
+    "page_slices",
+    "read_records",
+    "split_page",
+    "unread_page",
+]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
+#: The JSON of each record of a page.
+Raws: TypeAlias = Sequence[bytes | msgspec.Raw]
 
 #: The largest page of models (bytes) that `page_slices` decodes in one step, which takes 2 to 3 ms: slices would take a
 #: sixth longer.
@@ -38,7 +52,7 @@ BATCH = 250
 #: The bytes of the records that are read at a time: some 400 objects. The garbage collector runs after 700; records
 #: that the caller does not keep are freed before that, and a listing takes a fifth less time.
 SLICE = 40 * 1024
-#: How much of raw records is copied at a time, or checked for bad UTF-8: half a millisecond.
+#: How much of raw records is copied at a time: half a millisecond.
 _RAW_SLICE = 2 << 20
 #: How much of a body is checked for bad UTF-8 in one go: a piece that fits the processor's cache takes half the time.
 _PIECE = 32 * 1024
@@ -78,22 +92,43 @@ class Page(Generic[T]):
         return (self.items[start : start + BATCH] for start in range(0, len(self.items), BATCH))
 
 
-class ReadHistory:
-    """The history of the last records of a type.
+#: The types whose last page held records with misfits; the next page then most likely does.
+_untidy: set[Any] = set()
+#: Whether a thread is decoding with the collector paused; a child forked at that moment must enable it again.
+_paused = False
 
-    Attributes:
-        has_misfits: whether the last page held a record with misfits; the next one then most likely does.
+
+def _gc_paused(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a short function that only builds values, with the collector paused; a disabled collector stays disabled.
+
+    A page of a thousand customers is six thousand new objects. Python's collector would interrupt their decoding eight
+    times to search for reference cycles, find none, and promote the decoded ones to an older generation, so that its
+    slow full runs come ten times as often. That was a third of the time of a listing.
     """
 
-    def __init__(self) -> None:
-        self.has_misfits = False
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not gc.isenabled():
+            return function(*args, **kwargs)
+        global _paused
+        gc.disable()
+        _paused = True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _paused = False
+            gc.enable()
+
+    return run
 
 
-@typed_cache
-def history_of(into: Any) -> ReadHistory:
-    """Return the history of a type."""
-    del into  # each has its own
-    return ReadHistory()
+def _resume_in_child() -> None:
+    if _paused:
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_resume_in_child)
 
 
 class UnreadPage(Generic[T]):
@@ -105,7 +140,6 @@ class UnreadPage(Generic[T]):
         size: the bytes of the page.
         offset: see `Page`.
         total_items: see `Page`.
-        slice_size: the bytes of the records of a model that `read` takes at a time.
 
     Attributes:
         offset, total_items, received: see `Page`.
@@ -114,37 +148,24 @@ class UnreadPage(Generic[T]):
         ConfigurationError: nothing can be read into the type.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_history",
-        "_into",
-        "_misfits",
-        "_position",
-        "_raws",
-        "_step",
-        "offset",
-        "received",
-        "total_items",
-    )
+    __slots__ = ("_ahead", "_into", "_misfits", "_position", "_raws", "_step", "offset", "received", "total_items")
 
     def __init__(
         self,
-        raws: Sequence[bytes | msgspec.Raw],
+        raws: Raws,
         into: type[T],
         *,
         size: int,
         offset: int = 0,
         total_items: int | None = None,
-        slice_size: int = SLICE,
     ) -> None:
         self.offset: int = offset
         self.total_items: int | None = total_items
         self.received: int = len(raws)
         self._into: type[T] = into
         record_size = size // max(len(raws), 1) + 1  # the mean, in bytes
-        self._step = (_RAW_SLICE if into is bytes else slice_size) // record_size + 1
+        self._step = (_RAW_SLICE if into is bytes else SLICE) // record_size + 1
         self._raws = raws if into is bytes else _without_nulls(raws, into)
-        self._history = history_of(into)
         self._position = 0
         self._misfits = 0
         self._ahead: list[T] = []
@@ -167,7 +188,7 @@ class UnreadPage(Generic[T]):
         del self._ahead[:BATCH]
         return batch
 
-    @gc_paused
+    @_gc_paused
     def read(self) -> list[T]:
         """Read the next records, a slice or less; none if all are read. An error does not consume them.
 
@@ -179,7 +200,7 @@ class UnreadPage(Generic[T]):
         self._position += len(items)
         self._misfits += misfits
         if self._position == len(self._raws):
-            self._history.has_misfits = self._misfits > 0
+            (_untidy.add if self._misfits else _untidy.discard)(self._into)
         return items
 
     def keys(self, name: str | None) -> Iterator[Any]:
@@ -200,7 +221,11 @@ class UnreadPage(Generic[T]):
             yield bytes(raw) if key is None or key == "" else str(key)
 
 
-@gc_paused
+#: A page whose records were read when it arrived, or are read when they are returned.
+AnyPage: TypeAlias = Page[T] | UnreadPage[T]
+
+
+@_gc_paused
 def page(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> Page[T]:
     """Decode one page of a list at once, as `page_slices` does."""
     slices = page_slices(body, key=key, into=into, offset=offset)
@@ -212,16 +237,28 @@ def page(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> Pag
             return result
 
 
-def page_slices(
-    body: bytes,
-    *,
-    key: str | None,
-    into: type[T],
-    offset: int = 0,
-    whole_page: int = WHOLE_PAGE,
-    slice_size: int = SLICE,
-) -> Generator[None, None, Page[T]]:
+def page_slices(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> Generator[None, None, Page[T]]:
     """Decode one page of a list, in slices of a millisecond or two; `CooperativeScheduler` runs tasks in between.
+
+    The arguments and errors are those of `unread_page`.
+
+    Yields:
+        None: at the end of each slice but the last.
+    """
+    found = unread_page(body, key=key, into=into, offset=offset, at_once=WHOLE_PAGE)
+    if isinstance(found, Page):
+        return found
+    items = found.read()
+    while len(found):
+        yield
+        items += found.read()
+    return Page(items=items, offset=offset, total_items=found.total_items, received=found.received)
+
+
+def unread_page(
+    body: bytes, *, key: str | None, into: type[T], offset: int = 0, at_once: int = SMALL_PAGE
+) -> AnyPage[T]:
+    """Split one page of a list, whose records are decoded later; decode a small page of exact models at once.
 
     Args:
         body: the whole body of an answer.
@@ -230,57 +267,22 @@ def page_slices(
             fields, the order of fields and the spelling of numbers; bad UTF-8 and lone surrogates become U+FFFD, and a
             page with NaN and the like is read and written again, with the same numbers.
         offset: where the page begins; see `list_of`.
-        whole_page: the largest page of models (bytes) that is decoded in one step.
-        slice_size: see `UnreadPage`.
-
-    Yields:
-        None: at the end of each slice but the last.
+        at_once: the largest page of models (bytes) that is decoded in one step.
 
     Raises:
         Malformed: the body is no JSON object, has no `data`, the list is missing, or a record does not fit.
         ConfigurationError: nothing can be read into the type.
     """
     if into is bytes:
-        body = yield from _compact(body.strip())
+        body = _compact(body.strip())
     elif not is_read_model(into):
         value_reader(into)  # refuses a type that nothing can be read into, before the body is judged
-    elif key is not None and len(body) <= whole_page and not history_of(into).has_misfits:
-        found = _whole(body, key, into, offset)
-        if found is not None:
-            return found
-        yield
-    unread = _cut(body, key, into, offset, slice_size)
-    items = unread.read()
-    while len(unread):
-        yield
-        items += unread.read()
-    return Page(items=items, offset=offset, total_items=unread.total_items, received=unread.received)
-
-
-def unread_page(
-    body: bytes,
-    *,
-    key: str,
-    into: type[T],
-    offset: int = 0,
-    small_page: int = SMALL_PAGE,
-    slice_size: int = SLICE,
-) -> Page[T] | UnreadPage[T]:
-    """Decode one page of models; the records of a large page, or one with misfits, are decoded later.
-
-    Args:
-        body: the whole body of an answer.
-        key: the name of the list under `data`.
-        into: the read model of a record.
-        offset: where the page begins; see `list_of`.
-        small_page: the largest page (bytes) that is decoded in one step.
-        slice_size: see `UnreadPage`.
-
-    Raises:
-        Malformed: as `page_slices` does; the body is then valid JSON.
-    """
-    found = _whole(body, key, into, offset) if len(body) <= small_page and not history_of(into).has_misfits else None
-    return _cut(body, key, into, offset, slice_size) if found is None else found
+    elif key is not None and len(body) <= at_once and into not in _untidy:
+        whole = _whole(body, key, into, offset)
+        if whole is not None:
+            return whole
+    raws, total = split_page(body, key, offset=offset)
+    return UnreadPage(raws, into, size=len(body), offset=offset, total_items=total)
 
 
 def read_records(lines: Sequence[bytes], into: type[T]) -> list[T]:
@@ -297,42 +299,69 @@ def read_records(lines: Sequence[bytes], into: type[T]) -> list[T]:
     return list(chain.from_iterable(iter(unread.read, [])))
 
 
-def _cut(body: bytes, key: str | None, into: type[T], offset: int, slice_size: int) -> UnreadPage[T]:
-    """Split a page into its records."""
-    found = split_page(body, list_name(body) if key is None else key, offset=offset)
-    total = parse_total(found.total)
-    return UnreadPage(found.records, into, size=len(body), offset=offset, total_items=total, slice_size=slice_size)
+def split_page(body: bytes, key: str | None, *, offset: int = 0) -> tuple[Raws, int | None]:
+    """Split a page into its records without parsing them, and return these with the total; see `unread_page`.
+
+    Raises:
+        Malformed: the body is no JSON object, has no `data`, or the list is missing.
+    """
+    for sound in body_then_sound(body):
+        try:
+            name = _only_list_name(sound) if key is None else key
+            found = None if name is None else _page_decoder(name, msgspec.Raw).decode(sound).data
+        except REFUSED:
+            continue
+        if found is not None:
+            return found.items, parse_total(found.total_items)
+        break
+    value = data_of(load_spelled(body))
+    entries = list_of(value, only_list(value) if key is None else key, offset=offset)
+    total = value.get("total_items") if isinstance(value, dict) else None
+    return [msgspec.json.encode(item) for item in entries], parse_total(total)
 
 
-@gc_paused
+def _only_list_name(body: bytes) -> str | None:
+    members: dict[str, msgspec.Raw] = _members_decoder().decode(body).data
+    lists = [name for name, raw in members.items() if bytes(memoryview(raw)[:1]) == b"["]
+    return lists[0] if len(lists) == 1 else None
+
+
+@typed_cache
+def _members_decoder() -> msgspec.json.Decoder[Any]:
+    """Return the decoder of `{"data": {name: anything, …}}` that returns each value as unparsed JSON."""
+    envelope = msgspec.defstruct("MembersEnvelope", [("data", dict[str, msgspec.Raw])], gc=False)
+    return msgspec.json.Decoder(envelope)
+
+
+@typed_cache
+def key_decoder(name: str) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of an object's text or number of that name, as `key`; `None` if it is missing."""
+    fields: list[Any] = [("key", str | int | None, None)]
+    return msgspec.json.Decoder(msgspec.defstruct("Keyed", fields, rename={"key": name}, gc=False))
+
+
+@typed_cache
+def _page_decoder(key: str, into: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of `{"data": {key: [into, …], "total_items": …}}`."""
+    fields: list[Any] = [("items", list[into]), ("total_items", Any, None)]
+    listing = msgspec.defstruct("PageData", fields, rename={"items": key}, gc=False)
+    return msgspec.json.Decoder(msgspec.defstruct("PageEnvelope", [("data", listing)], gc=False))
+
+
+@_gc_paused
 def _whole(body: bytes, key: str, into: type[T], offset: int) -> Page[T] | None:
     """Decode a page at once; `None` if msgspec refuses it."""
-    decoder = _page_decoder(into, key)
-    if decoder is None:
+    if value_decoder(into) is None:
         return None
     try:
-        found = decoder.decode(body).data
+        found = _page_decoder(key, into).decode(body).data
     except REFUSED:
         return None
     items, total = found.items, parse_total(found.total_items)
     return Page(items=items, offset=offset, total_items=total, received=len(items))
 
 
-@typed_cache
-def _page_decoder(into: Any, key: str) -> msgspec.json.Decoder[Any] | None:
-    """Return the decoder of `{"data": {key: [into, …], "total_items": …}}`, or `None` for a type unknown to msgspec."""
-    if value_decoder(into) is None:
-        return None
-    listing = msgspec.defstruct(
-        "PageData",
-        [("items", list[into]), ("total_items", Any, None)],
-        rename={"items": key},
-        gc=False,
-    )
-    return msgspec.json.Decoder(msgspec.defstruct("PageEnvelope", [("data", listing)], gc=False))
-
-
-def _read(raws: Sequence[bytes | msgspec.Raw], into: type[T]) -> tuple[list[T], int]:
+def _read(raws: Raws, into: type[T]) -> tuple[list[T], int]:
     """Read records, fewer if some have misfits; return these and the number of misfits."""
     if into is bytes:
         lines: list[Any] = [bytes(raw) for raw in raws]
@@ -346,7 +375,7 @@ def _read(raws: Sequence[bytes | msgspec.Raw], into: type[T]) -> tuple[list[T], 
     misfits = 0
     while len(items) < len(raws) - misfits * _MISFIT_COST:
         if not _extend(items, reading):
-            items.append(structure(load(raws[len(items)]), into))
+            items.append(mend(load(raws[len(items)]), into))
             misfits += 1
     return items, misfits
 
@@ -365,7 +394,7 @@ def _refuse(_raw: bytes | msgspec.Raw) -> Any:
     raise ValueError
 
 
-def _without_nulls(raws: Sequence[bytes | msgspec.Raw], into: type[Any]) -> Sequence[bytes | msgspec.Raw]:
+def _without_nulls(raws: Raws, into: type[Any]) -> Raws:
     if not raws:
         return raws
     null = type(raws[0])(b"null")
@@ -375,26 +404,21 @@ def _without_nulls(raws: Sequence[bytes | msgspec.Raw], into: type[Any]) -> Sequ
     return [raw for raw in raws if raw != null]
 
 
-def _compact(body: bytes) -> Generator[None, None, bytes]:
+def _compact(body: bytes) -> bytes:
     """Return a body whose text is valid and has no blanks between its tokens."""
-    is_utf8 = yield from _check_utf8(body)
-    if not is_utf8:
+    if not _is_utf8(body):
         body = sound_text(body)
     return _without_blanks(body) if _has_blanks(body) else body
 
 
-def _check_utf8(body: bytes) -> Generator[None, None, bool]:
+def _is_utf8(body: bytes) -> bool:
     if body.isascii():
         return True
     view, size, at = memoryview(body), len(body), 0
     try:
         while at < size:
-            end = min(at + _RAW_SLICE, size)
-            while at < end:
-                # A character that is split between two pieces is left to the next one.
-                at += codecs.utf_8_decode(view[at : at + _PIECE], "strict", at + _PIECE >= size)[1]
-            if size > _RAW_SLICE:
-                yield
+            # A character that is split between two pieces is left to the next one.
+            at += codecs.utf_8_decode(view[at : at + _PIECE], "strict", at + _PIECE >= size)[1]
     except UnicodeDecodeError:
         return False
     return True

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from carecloud_async._base.codec.fields import UNSET, api_names, typed_cache
-from carecloud_async._base.codec.raw_json import RawJson
+from carecloud_async._base.codec.json_text import RawJson
 from carecloud_async.errors import ConfigurationError
 
 __all__ = ["encode", "plain_number", "unstructure"]

@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from carecloud_async._base.codec import Malformed, list_of
+from carecloud_async._base.codec import Malformed
+from carecloud_async._base.codec.answers import list_of
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._calls.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken
@@ -256,7 +257,7 @@ async def customer_served(send: Send, token: Token) -> str | None:
             return None
         raise
     try:
-        customers, _ = list_of(data or [], "customers")
+        customers = list_of(data or [], "customers")
     except Malformed as error:
         raise ResponseError(f"GET /customers: {error}") from None
     return read_text(customers[0], "customer_id", where="the answer to GET /customers") if customers else None

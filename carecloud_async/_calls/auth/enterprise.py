@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import Factory, field, frozen
 
-from carecloud_async._base.codec import convert
+from carecloud_async._base.codec.answers import structure
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import secret_text
 from carecloud_async._calls.auth.provider import AuthProvider, Send, digest
@@ -150,5 +150,5 @@ def user_token(data: dict[str, Any]) -> Token:
     return Token(
         value,
         valid_to=valid_to if isinstance(valid_to, str) else "",
-        user=convert(user, User) if isinstance(user, dict) else None,
+        user=structure(user, User) if isinstance(user, dict) else None,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import data
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretDict, conceal, conceal_body
 from carecloud_async._calls.auth.provider import AuthProvider
@@ -92,10 +93,10 @@ def _data_if_any(body: bytes) -> dict[str, Any]:
 
 
 def _data(body: bytes) -> dict[str, Any]:
-    data = codec.data(body) or {}  # `[]` is how PHP writes an empty object
-    if not isinstance(data, dict):
+    answer = data(body) or {}  # `[]` is how PHP writes an empty object
+    if not isinstance(answer, dict):
         raise codec.Malformed("data is not an object")
-    return SecretDict(data)
+    return SecretDict(answer)
 
 
 def tokens_maker(

@@ -11,6 +11,7 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async._base import codec
+from carecloud_async._base.codec.write import unstructure
 from carecloud_async._base.project import Project
 from carecloud_async._base.runs import IDENTITY
 from carecloud_async._base.runtime.clock import Clock
@@ -72,7 +73,7 @@ class ExportSource:
             return await caller.execute(fetcher.request(params, bytes))
 
         context = caller.context
-        body = {} if fetcher.json is None else {"body": codec.unstructure(fetcher.json, zone=context.project.timezone)}
+        body = {} if fetcher.json is None else {"body": unstructure(fetcher.json, zone=context.project.timezone)}
         return cls(
             operation=operation,
             into=fetcher.into,

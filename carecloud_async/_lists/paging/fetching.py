@@ -10,9 +10,9 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async._base import codec
-from carecloud_async._base.codec.answers import REFUSED
 from carecloud_async._base.codec.fields import is_read_model
-from carecloud_async._base.codec.lists import key_decoder
+from carecloud_async._base.codec.json_text import REFUSED
+from carecloud_async._base.codec.pages import UnreadPage, key_decoder, page_slices, unread_page
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async._calls.call.operation import CallRequest, Operation
 from carecloud_async._lists.paging.iterators import AnyPage
@@ -93,7 +93,7 @@ class PageFetcher(Generic[T]):
         return CallRequest(
             self.operation,
             decode=partial(codec.page, **target),
-            slices=partial(codec.page_slices, **target),
+            slices=partial(page_slices, **target),
             path_params=self.path_params,
             params=query,
             json=self.json,
@@ -103,7 +103,7 @@ class PageFetcher(Generic[T]):
         query, key = self._query(offset, count), self.operation.result_key
         if key is None or not is_read_model(self.into):
             return self.request(query, self.into)
-        decode = partial(codec.unread_page, key=key, into=self.into, offset=offset)
+        decode = partial(unread_page, key=key, into=self.into, offset=offset)
         return CallRequest(self.operation, decode=decode, path_params=self.path_params, params=query, json=self.json)
 
     def _query(self, offset: int, count: int) -> Mapping[str, Any]:
@@ -112,7 +112,7 @@ class PageFetcher(Generic[T]):
     def keys(self, page: AnyPage[Any]) -> Iterator[Any]:
         """Return the identities of a page's records: their ids, or else their whole content."""
         name = self.operation.id_field
-        if isinstance(page, codec.UnreadPage):
+        if isinstance(page, UnreadPage):
             return page.keys(name)
         return ((name and _field(item, name)) or self._content(item) for item in page)
 

@@ -20,7 +20,8 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from carecloud_async._base.codec import Malformed, Page, UnreadPage
+from carecloud_async._base.codec import Malformed, Page
+from carecloud_async._base.codec.pages import AnyPage
 from carecloud_async._calls.call.call_errors import invalid_response
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async.errors import ResponseError
@@ -41,9 +42,6 @@ __all__ = [
 
 T = TypeVar("T")
 P = TypeVar("P")
-
-#: A page whose records were read when it arrived, or are read when they are returned.
-AnyPage: TypeAlias = Page[T] | UnreadPage[T]
 
 #: Returns the identities of a page's records.
 Keys: TypeAlias = Callable[[P], Iterable[Any]]

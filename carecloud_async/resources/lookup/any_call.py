@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from carecloud_async._base import codec
+from carecloud_async._base.codec.answers import data
 from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.codec.targets import target_reader
 from carecloud_async._base.runtime.secret_text import conceal, conceal_body, secret_text
@@ -184,4 +184,4 @@ class AnyCall:
 
 def _json_or_nothing(body: bytes) -> Any:
     """Return the JSON under `data`; nothing for an answer without a body, as a 204 is."""
-    return codec.data(body) if body else {}
+    return data(body) if body else {}

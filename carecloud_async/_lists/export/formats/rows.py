@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async._base.codec.field_warnings import FieldWarning
-from carecloud_async._base.codec.scalars import SCALARS
+from carecloud_async._base.codec.fields import FieldWarning
 from carecloud_async._lists.export.formats.schema import Shape, as_text
 
 __all__ = ["UNKNOWN_FIELDS", "LostValues", "is_blank", "row_reader", "unknown_part"]
@@ -98,8 +97,14 @@ def is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def _tolerant(kind: type) -> Any:
+    from carecloud_async._base.codec.misfits import SCALARS  # every program loads this module
+
+    return SCALARS[kind]
+
+
 def _scalar_reader(kind: type, lost: LostValues) -> Reader:
-    read = SCALARS[kind]
+    read = _tolerant(kind)
     plain = kind if kind in {str, bool} else None
 
     def read_scalar(value: Any) -> Any:
@@ -118,7 +123,7 @@ def _plain(value: Any) -> Any:
 
 
 def _moment_reader(zone: tzinfo | None, lost: LostValues) -> Reader:
-    read = SCALARS[datetime]
+    read = _tolerant(datetime)
 
     def read_moment(value: Any) -> Any:
         found = read(_plain(value), lost)

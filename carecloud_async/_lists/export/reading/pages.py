@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async._base.codec.lists import key_decoder
+from carecloud_async._base.codec.pages import key_decoder
 from carecloud_async._calls.call.call_errors import server_date
 from carecloud_async._lists.export.reading.since import has_changes
 from carecloud_async._lists.export.reading.times import ChangeTimes, possible_lag

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from zoneinfo import ZoneInfo
 
-from carecloud_async._base.codec.lists import key_decoder
+from carecloud_async._base.codec.pages import key_decoder
 from carecloud_async._base.runtime.threads import run_in_thread
 
 __all__ = [
