@@ -11,13 +11,11 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async._base.codec.pages import Page as Page
     from carecloud_async._base.project import *
     from carecloud_async._calls.auth.customer import *
-    from carecloud_async._calls.auth.device import *
     from carecloud_async._calls.auth.enterprise import *
+    from carecloud_async._calls.auth.file_store import *
     from carecloud_async._calls.auth.provider import *
-    from carecloud_async._calls.auth.stores.base import *
-    from carecloud_async._calls.auth.stores.file import *
-    from carecloud_async._calls.auth.stores.memory import *
-    from carecloud_async._calls.auth.stores.redis import *
+    from carecloud_async._calls.auth.redis_store import *
+    from carecloud_async._calls.auth.stores import *
     from carecloud_async._calls.auth.token import *
     from carecloud_async._calls.call.cache import *
     from carecloud_async._calls.call.events import *
@@ -58,14 +56,13 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
 #: The names that users import, by the module that each lives in. It loads on first use: `import carecloud_async` costs
 #: nothing, and tools that only look the package up (pytest for its plugin, the command for its help) need no client.
 _NAMES: Final = {
-    "_calls.auth.customer": "AuthenticationTokenSession CustomerSession ResumedSession SocialNetworkSession",
-    "_calls.auth.device": "Device DeviceSetup DeviceToken",
+    "_calls.auth.customer": "AuthenticationTokenSession CustomerSession Device DeviceSetup DeviceToken ResumedSession "
+    "SocialNetworkSession",
     "_calls.auth.enterprise": "EnterpriseCredentials SsoCredentials",
     "_calls.auth.provider": "AuthProvider Send digest",
-    "_calls.auth.stores.base": "StoredToken TokenStore",
-    "_calls.auth.stores.file": "FileTokenStore",
-    "_calls.auth.stores.memory": "MemoryTokenStore",
-    "_calls.auth.stores.redis": "RedisTokenStore",
+    "_calls.auth.stores": "MemoryTokenStore StoredToken TokenStore",
+    "_calls.auth.file_store": "FileTokenStore",
+    "_calls.auth.redis_store": "RedisTokenStore",
     "_calls.auth.token": "LoggedIn RenewalWindows Token",
     "bulk.errors": "BulkWriteError",
     "bulk.report": "BulkWriteReport",

@@ -18,7 +18,7 @@ from carecloud_async._base.runtime.validators import expected, require_int
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.registry import MAX_SESSIONS
-from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.stores import TokenStore
 from carecloud_async._calls.auth.token import RenewalWindows
 from carecloud_async._calls.call.cache import ResponseCache
 from carecloud_async._calls.call.caller import Caller
@@ -215,7 +215,7 @@ def open_twin(
             f"{given} belongs to one event loop, and a stream for code without async needs another: leave {given} out, "
             "or use `async with listing.arrow() as batches`"
         )
-    from carecloud_async._calls.auth.stores.file import FileTokenStore  # few programs stream
+    from carecloud_async._calls.auth.file_store import FileTokenStore  # few programs stream
 
     # A store in memory, in Redis or of a user's own may belong to the first client's event loop.
     store = settings.token_store if isinstance(settings.token_store, FileTokenStore) else None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.auth.external import AnyAuth
 from carecloud_async._calls.auth.provider import AuthProvider
-from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.stores import TokenStore
 from carecloud_async._calls.http.transport import UnpooledTransport
 from carecloud_async.client import CareCloud
 

@@ -13,7 +13,7 @@ from benchmarks.simulate.machine import Ending, Machine, Process
 from benchmarks.simulate.network import READ_TIMEOUT, Internet, Wire
 from benchmarks.simulate.story import Story
 from carecloud_async import CareCloud, EnterpriseCredentials, RateLimit, RetryPolicy, Timeout
-from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.stores import TokenStore
 
 __all__ = ["Actor", "Violations"]
 

@@ -58,7 +58,7 @@ class Checks:
         Raises:
             CareCloudError: it does not.
         """
-        from carecloud_async._calls.auth.device import DeviceToken  # most clients have none
+        from carecloud_async._calls.auth.customer import DeviceToken  # most clients have none
         from carecloud_async.resources.customers import Customers  # a server may never ask for it
 
         caller, tokens, bearer = self._caller, self._caller.tokens, None

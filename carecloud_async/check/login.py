@@ -7,7 +7,7 @@ from typing import Final
 from attrs import frozen
 
 from carecloud_async._base.project import Interface
-from carecloud_async._calls.auth.device import DeviceToken
+from carecloud_async._calls.auth.customer import DeviceToken
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
 from carecloud_async._calls.auth.provider import AuthProvider, Send
 from carecloud_async._calls.auth.token import MAX_LIFETIME, Token

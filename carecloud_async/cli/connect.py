@@ -16,7 +16,7 @@ from attrs import frozen
 from carecloud_async._base.project import is_loopback
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
-from carecloud_async._calls.auth.stores.file import FileTokenStore
+from carecloud_async._calls.auth.file_store import FileTokenStore
 from carecloud_async._calls.call.events import CallRecord
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout

@@ -24,7 +24,7 @@ from dlt.common.json import json as typed_json
 
 from carecloud_async._base.runtime.durable_files import replace_file, sync_folder
 from carecloud_async._base.runtime.user_folders import state_folder
-from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
+from carecloud_async._calls.auth.stores import MemoryTokenStore
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.sources.files import open_file
 from carecloud_async.client import CareCloud

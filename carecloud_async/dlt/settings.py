@@ -18,7 +18,7 @@ from typing import Final
 import dlt
 from attrs import evolve
 
-from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.stores import TokenStore
 from carecloud_async.client import CareCloud
 from carecloud_async.config import from_environment
 from carecloud_async.environment import Environment, variable_of

@@ -34,7 +34,7 @@ from dlt.common import logger as dlt_log  # which dlt shows; ours is silent wher
 from dlt.sources import DltResource, DltSource
 
 from carecloud_async._base.runtime.validators import require_int
-from carecloud_async._calls.auth.stores.memory import MemoryTokenStore
+from carecloud_async._calls.auth.stores import MemoryTokenStore
 from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.changes.file import CHANGE
 from carecloud_async._lists.changes.state_file import begin_generation

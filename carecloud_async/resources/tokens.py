@@ -19,7 +19,7 @@ from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
 
 if TYPE_CHECKING:
-    from carecloud_async._calls.auth.device import Device, DeviceSetup
+    from carecloud_async._calls.auth.customer import Device, DeviceSetup
     from carecloud_async.models import AuthenticationToken, SocialNetworkCredentialsInput
 
 T = TypeVar("T")

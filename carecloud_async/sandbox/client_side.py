@@ -14,8 +14,7 @@ from carecloud_async.sandbox.constants import (
 
 # Imported when they are called for: a sandbox that serves other clients does not load this one.
 if TYPE_CHECKING:
-    from carecloud_async._calls.auth.customer import CustomerSession, SocialNetworkSession
-    from carecloud_async._calls.auth.device import DeviceToken
+    from carecloud_async._calls.auth.customer import CustomerSession, DeviceToken, SocialNetworkSession
     from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
     from carecloud_async.sandbox.state.customer_store import CustomerStore
 
@@ -49,7 +48,7 @@ class ClientIdentities:
         Args:
             device_id: As the application calls it; `None` makes a random one.
         """
-        from carecloud_async._calls.auth.device import Device, DeviceSetup, DeviceToken
+        from carecloud_async._calls.auth.customer import Device, DeviceSetup, DeviceToken
 
         return DeviceToken(
             external_application_id=CUSTOMER_APPLICATION_ID,

@@ -134,7 +134,7 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
     async with AsyncExitStack() as stack:
         url = Environment.read().text("redis_url")
         if url is not None:
-            from carecloud_async._calls.auth.stores.redis import RedisTokenStore  # an extra
+            from carecloud_async._calls.auth.redis_store import RedisTokenStore  # an extra
             from carecloud_async._calls.rate_limits.shared_pace import RedisRateLimit
 
             settings["rate_limit"] = RedisRateLimit(url, requests_per_second=configured)

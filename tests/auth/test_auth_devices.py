@@ -167,20 +167,6 @@ async def test_a_device_token_that_was_only_revoked_is_not_said_to_have_another_
             await touch(client)
 
 
-async def test_a_random_device_is_not_said_to_have_another_holder():
-    """If a random device's token is revoked twice in a minute, the error says that no other process knows it."""
-    sandbox = make_sandbox()
-    async with connect(sandbox, auth=sandbox.device()) as client:
-        await touch(client)
-        sandbox.revoke_all()
-        await touch(client)
-        sandbox.revoke_all()
-        with pytest.raises(DeviceTokenConflictError, match="administrator") as caught:
-            await touch(client)
-    assert "token store" not in str(caught.value)
-    assert "own device_id" not in str(caught.value)
-
-
 async def test_two_clients_with_one_store_never_fight(tmp_path):
     """Sharing a store they use one token, also after it dies."""
     sandbox = make_sandbox()
@@ -274,36 +260,6 @@ async def test_a_wrong_password_kills_no_session_of_another_process():
             await client.login()
         await me(client)
     assert sandbox.count(CREATE) == 1
-
-
-async def test_a_device_token_revoked_before_its_first_login_is_no_wrong_password():
-    """It is made again, once, and the customer is in; a wrong password is tried once, and makes one token."""
-    sandbox = make_sandbox()
-    revocations = [1]
-
-    async def revoke(request):
-        if request.name == LOGIN and revocations:
-            revocations.pop()
-            sandbox.revoke_all()
-
-    sandbox.on_request = revoke
-    session = sandbox.customer_session(0)
-    async with connect(sandbox, auth=session) as client:
-        assert await me(client)
-    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 2
-    revocations[:] = [1, 1]
-    async with connect(sandbox, auth=session) as client:
-        with pytest.raises(AuthenticationError):
-            await me(client)
-    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 4
-    async with connect(sandbox, auth=evolve(session, password="wrong")) as client:
-        with pytest.raises(AuthenticationError) as caught:
-            await me(client)
-    assert (caught.value.path, sandbox.count(CREATE), sandbox.count(LOGIN)) == (
-        "/tokens/{token_id}/actions/login",
-        5,
-        5,
-    )
 
 
 async def test_the_device_rule_holds_through_logout_and_login():

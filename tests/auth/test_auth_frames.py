@@ -16,6 +16,7 @@ from carecloud_async import (
     MemoryTokenStore,
     RedisTokenStore,
     ResponseError,
+    StoredToken,
     TokenStoreError,
 )
 
@@ -54,7 +55,7 @@ async def frames_of(work, kind=CareCloudError):
         frames = [frame for frame in whole.stack if "carecloud_async" in frame.filename]
         shown += "".join(f"{frame.name} {frame.locals}\n" for frame in frames)
         whole = whole.__cause__ or whole.__context__
-    assert len(shown) > 1000
+    assert len(shown) > 500
     return shown
 
 
@@ -123,15 +124,11 @@ async def test_a_device_whose_token_is_refused():
 async def test_a_redis_that_cannot_be_written(own_redis_server):  # noqa: F811
     """Nothing of its record, which holds a valid token, is in a frame."""
     redis = pytest.importorskip("redis", reason="redis-py is not installed")
-    sandbox = make_sandbox()
     store = RedisTokenStore(own_redis_server.url)
     try:
-        async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=store) as client:
-            token = (await client.login()).token_id
-        async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=store) as client:
-            with redis.Redis(unix_socket_path=own_redis_server.socket) as server:
-                server.execute_command("ACL", "SETUSER", "default", "-eval")
-            shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
+        with redis.Redis(unix_socket_path=own_redis_server.socket) as server:
+            server.execute_command("ACL", "SETUSER", "default", "-set")
+        shown = await frames_of(lambda: store.save("key", StoredToken(value=ODD_TOKEN)), TokenStoreError)
     finally:
         await store.aclose()
-    assert token not in shown
+    assert ODD_TOKEN not in shown

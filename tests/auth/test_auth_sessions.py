@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from attrs import evolve
-from auth_tools import connect, failures, in_parallel, make_sandbox, once
+from auth_tools import connect, failures, in_parallel, make_sandbox
 
 from carecloud_async import (
     AuthenticationError,
@@ -197,21 +197,6 @@ async def test_a_logout_that_failed_can_be_repeated():
             await me(client)
         await client.logout()
         assert sandbox.device_tokens.find(state.token_id).customer_id is None
-
-
-async def test_a_token_that_cannot_be_logged_out_keeps_no_later_one_open():
-    """The newest token is logged out first, and an older one after it."""
-    sandbox = make_sandbox()
-    async with connect(sandbox, retry=once()) as client:
-        tokens = [(await client.login()).token_id]
-        sandbox.faults.add(LOGOUT, status=500, times=1)
-        with pytest.raises(ServerError):
-            await client.logout()
-        tokens.append((await client.login()).token_id)
-        sandbox.faults.add(LOGOUT, status=500, times=1, after=1)
-        with pytest.raises(ServerError):
-            await client.logout()
-    assert logged_out(sandbox) == [tokens[0], tokens[1], tokens[0]]
 
 
 async def test_a_refused_logout_is_not_repeated():

@@ -10,9 +10,8 @@ NOT_WITH_THE_NAMES = {
     "aiohappyeyeballs",
     "asyncio",
     "carecloud_async._calls.auth.customer",
-    "carecloud_async._calls.auth.device",
-    "carecloud_async._calls.auth.stores.file",
-    "carecloud_async._calls.auth.stores.redis",
+    "carecloud_async._calls.auth.file_store",
+    "carecloud_async._calls.auth.redis_store",
     "carecloud_async._calls.rate_limits.shared_pace",
     "carecloud_async._base.codec.misfits",
     "carecloud_async.export",
@@ -30,7 +29,6 @@ NOT_WITH_THE_NAMES = {
 #: Nor does the first call of a program need these, its login included.
 NOT_WITH_A_CALL = {
     "carecloud_async._calls.auth.customer",
-    "carecloud_async._calls.auth.device",
     "carecloud_async._base.codec.misfits",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",

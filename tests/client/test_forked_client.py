@@ -3,11 +3,10 @@
 import asyncio
 import os
 
-import kit
 import pytest
 from redis_servers import redis_server  # noqa: F401  (a fixture)
 
-from carecloud_async import CareCloud, DeviceTokenConflictError, RedisRateLimit
+from carecloud_async import CareCloud, RedisRateLimit
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = [
@@ -76,25 +75,3 @@ def test_forked_workers_are_counted_each(redis_server, request):  # noqa: F811
 
     assert fork(work) == ["served"] * 3
     assert asyncio.run(members()) == 3
-
-
-def test_a_random_device_that_was_made_before_the_fork_is_said_to_be_shared():
-    """Workers that end each other's tokens learn why: all of them have the id that was drawn before the fork."""
-    sandbox = Sandbox(customers=3, seed=1)
-    device = sandbox.device()
-
-    async def revoked_twice():
-        async with kit.connect(sandbox, auth=device) as client:
-            for _ in range(3):
-                await client.tokens.send_password_setup_email(email="x@example.com")
-                sandbox.revoke_all()
-
-    def work():
-        try:
-            asyncio.run(revoked_twice())
-        except DeviceTokenConflictError as error:
-            return str(error)
-
-    (answer,) = fork(work, children=1)
-    assert "make the Device after the fork" in answer
-    assert "no other process knows" in work()

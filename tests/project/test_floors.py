@@ -192,8 +192,7 @@ GIVEN = {
     "_base.codec": "answers fields",
     "_base": "project runs runtime",
     "_base.runtime": "clock durable_files secret_text suggestions task_groups threads user_folders validators",
-    "_calls.auth": "customer device enterprise provider secret token",
-    "_calls.auth.stores": "base file memory redis",
+    "_calls.auth": "customer enterprise file_store provider redis_store secret stores token",
     "_calls.call": "call_errors caller context events filters operation request retry",
     "_calls.http": "network timeout",
     "_calls.rate_limits": "rate_limit shared_pace",
@@ -223,7 +222,7 @@ def test_satellites_take_from_the_storeys_what_they_are_given(package):
 def test_importing_the_package_imports_nothing_heavy(package):
     """The packages of extras and default transports are imported when they are used, and not before."""
     for name, tree in package.items():
-        if package_of(name) in INTEGRATIONS or name == "_calls.auth.stores.redis":
+        if package_of(name) in INTEGRATIONS or name == "_calls.auth.redis_store":
             continue
         for node in at_import(tree.body):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

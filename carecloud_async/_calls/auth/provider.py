@@ -131,11 +131,6 @@ class AuthProvider(ABC):
         return None
 
     @property
-    def device_is_shared(self) -> bool:
-        """Whether another process can know the device and take over its token."""
-        return True
-
-    @property
     def secret(self) -> Secret | None:
         """The secret that a caller must know to get the token of an equal identity, or the callable that fetches it.
 

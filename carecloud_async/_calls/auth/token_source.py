@@ -18,7 +18,7 @@ from carecloud_async._base.runtime.event_loops import await_uninterrupted
 from carecloud_async._base.runtime.secret_text import plain_text
 from carecloud_async._calls.auth.provider import AuthProvider, Login
 from carecloud_async._calls.auth.secret import Secret, digest, hash_secret, resolve_secret, verify_secret
-from carecloud_async._calls.auth.stores.base import StoredToken, TokenStore
+from carecloud_async._calls.auth.stores import StoredToken, TokenStore
 from carecloud_async._calls.auth.token import (
     ActiveToken,
     RenewalWindows,
@@ -45,8 +45,9 @@ SAVE_SECONDS = 5.0
 #: token. A client that is in use renews that time.
 SESSION_KEEP_SECONDS = 30 * 24 * 3600.0
 DEVICE_KEEP_SECONDS = 365 * 24 * 3600.0
-#: After this part of that time a client in use renews it.
+#: After this part of that time a client in use saves the record again, and after a tenth a client that loads it.
 KEEP_ALIVE_PART = 0.25
+SAVED_AGAIN_PART = 0.1
 #: The number of tokens whose keys one client remembers; the records of older ones end with their time to live.
 MAX_INDEXED_TOKENS = 16_384
 #: A device token that had to be recreated twice within this many seconds is probably also used elsewhere.
@@ -57,13 +58,7 @@ _CONFLICT = (
     "device_id and application, or the token was logged out or revoked. In the first case share one token store "
     "(FileTokenStore, RedisTokenStore) between the processes, or give each its own device_id (all workers have the "
     "random one of a Device that was made before the fork: make the Device after the fork); otherwise try again in a "
-    "minute"
-)
-#: The message for a random device, whose id no other process can know.
-_REVOKED = (
-    "the server refused this device's token twice within a minute, although no other process knows its random "
-    "device_id: an administrator or the application's settings revoke its tokens. Try again in a minute; if it lasts, "
-    "ask the CareCloud administrator whether the external application may create tokens"
+    "minute, and if it lasts, ask the CareCloud administrator whether the application may create tokens"
 )
 
 
@@ -155,7 +150,7 @@ class TokenSource:
                 if current is not None and not current.ends and (stored is None or stored.value == current.value):
                     return await self._keep(current, stored)
                 if stored is not None and await self._is_usable(stored, current=current):
-                    return self._take(stored)
+                    return await self._take(stored)
             if current is None and stored is not None:
                 current = Token(stored.value, customer_id=stored.customer_id)
             if current is None and forced and not self.provider.renewable:
@@ -193,17 +188,25 @@ class TokenSource:
         await await_uninterrupted(discard, seconds=SAVE_SECONDS)
         self._store_failed = False
 
-    def _take(self, stored: StoredToken) -> ActiveToken:
+    async def _take(self, stored: StoredToken) -> ActiveToken:
+        start = self._clock.monotonic()
         token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
-        self._index.add(token.value, self._key)
-        active = self._activate(token, seconds=stored.expires_in, start=self._clock.monotonic())
-        return evolve(active, from_store=True)
+        await self._keep_record(stored)
+        return evolve(self._activate(token, seconds=stored.expires_in, start=start), from_store=True)
 
     async def _keep(self, current: Token, stored: StoredToken | None) -> ActiveToken:
-        # Loading has renewed the record's time to live already.
         if stored is None:
             await self._save(current, None)
+        else:
+            await self._keep_record(stored)
         return self._activate(current, seconds=None, start=self._clock.monotonic())
+
+    async def _keep_record(self, stored: StoredToken) -> None:
+        """Save a record again whose time to live has begun to run out."""
+        if stored.keep_for is None or stored.keep_for > self._keep_seconds * (1 - SAVED_AGAIN_PART):
+            self._index.add(stored.value, self._key)
+        else:
+            await self._write(evolve(stored, keep_for=self._keep_seconds))
 
     def _activate(self, token: Token, *, seconds: float | None, start: float) -> ActiveToken:
         active = activate(token, seconds=seconds, start=start, windows=self._windows)
@@ -214,7 +217,7 @@ class TokenSource:
     async def _log_in(self, previous: Token | None, *, recreates: bool, patient: bool) -> ActiveToken:
         recreates &= self._of_device
         if recreates and self._clock.monotonic() - self._recreated_at < CONFLICT_SECONDS:
-            raise DeviceTokenConflictError(_CONFLICT if self.provider.device_is_shared else _REVOKED)
+            raise DeviceTokenConflictError(_CONFLICT)
         login = self._begin_login(patient)
         token = await self._ask_provider(login, previous)
         if recreates:
@@ -299,7 +302,7 @@ class TokenSource:
             _log.warning("token store unusable, logging in without it: %s", error)
 
     async def _load(self) -> StoredToken | None:
-        """Return the record, which renews its time to live; `None` if there is none that can be used."""
+        """Return the record; `None` if there is none that can be used."""
         stored = None
         if self.provider.stored and not self._store_failed:
             with self._store_failures():
@@ -345,7 +348,10 @@ class TokenSource:
             secret_hash=secret_hash,
             keep_for=self._keep_seconds if seconds is None else None,
         )
-        self._index.add(token.value, self._key)
+        await self._write(record)
+
+    async def _write(self, record: StoredToken) -> None:
+        self._index.add(record.value, self._key)
         if self._store_failed:
             return
         try:

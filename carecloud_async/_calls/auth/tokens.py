@@ -23,16 +23,15 @@ from attrs import field, frozen
 from carecloud_async._base.codec.answers import refusal
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.collector import Collector
-from carecloud_async._calls.auth.login_backoff import LoginBackoff, is_refusal
 from carecloud_async._calls.auth.provider import AuthProvider, session_lost, session_over
 from carecloud_async._calls.auth.secret import digest, fetched_digests
 from carecloud_async._calls.auth.token import ActiveToken, Token
 from carecloud_async._calls.auth.token_source import CONFLICT_SECONDS, TokenSource
 from carecloud_async.errors import (
     ApiError,
-    AuthenticationError,
     CareCloudError,
     RequestTimeoutError,
+    ResponseError,
     SessionExpiredError,
 )
 
@@ -55,6 +54,15 @@ RENEWAL_PAUSE = 30.0
 REFUSED_DELAYS = (5.0, 900.0)
 #: The number of operations whose refusals one identity remembers.
 _MOST_REFUSALS = 256
+#: After a refused login: seconds until the next one, and where the doubling ends.
+LOGIN_REFUSED_DELAYS = (30.0, 900.0)
+#: The same after a login whose success or redirect brought no token, such as a page with 200.
+UNUSABLE_DELAYS = (1.0, 30.0)
+#: How long a provider may take to return its `credentials_fingerprint` (seconds).
+FINGERPRINT_SECONDS = 5.0
+
+#: Statuses of a server that is busy, wants the request later, or finds it too long or too large.
+_NOT_ABOUT_CREDENTIALS = {408, 413, 414, 425, 429, 431}
 
 
 @frozen
@@ -110,8 +118,8 @@ class Tokens:
         self._no_renewal_until = -math.inf
         #: By operation (for a device: by token, because each new one would end that of concurrent calls).
         self._refusals: dict[str, _RefusedToken] = {}
-        #: Tokens whose logout has not been answered yet, oldest first.
-        self._to_log_out: list[Token] = []
+        #: The token whose logout has not been answered yet.
+        self._leaving: Token | None = None
 
     @property
     def provider(self) -> AuthProvider:
@@ -250,44 +258,32 @@ class Tokens:
     async def log_out(self) -> None:
         """Log out at the server and forget the token; a session then stays ended until `log_in`.
 
-        A token whose logout failed, because the server did not answer, is logged out by the next `log_out`; one whose
-        logout was refused is not.
+        If the server does not answer, the next `log_out` tries again; a refusal is final.
         """
         while self._renewal is not None:
             await self._renewal.done.wait()
         active, self._active = self._active, None
         if self.provider.requires_relogin:
             self._over = session_over("the session was logged out: call login() to open it again")
-        token = active.token if active is not None else await self._source.find()
-        if token is not None and token not in self._to_log_out:
-            self._to_log_out.append(token)
-        failed: CareCloudError | None = None
-        # The newest first: an older one on which the server fails again must not leave this one open.
-        for each in reversed(self._to_log_out.copy()):
-            try:
-                await self._log_out_token(each)
-            except CareCloudError as error:
-                failed = failed or error
-                if not is_refusal(error):
-                    break
-            if each in self._to_log_out:  # another `log_out` may have removed it meanwhile
-                self._to_log_out.remove(each)
-        if failed is not None:
-            raise failed
+        token = active.token if active is not None else self._leaving or await self._source.find()
+        if token is None:
+            return
+        self._leaving = token
+        try:
+            await self._source.log_out(token)
+        except ApiError as error:
+            if is_refusal(error):
+                self._leaving = None
+            if error.status != UNAUTHORIZED:
+                raise
+        else:
+            self._leaving = None
+            if self.ended and self._of_device:
+                self._device_token = Token(token.value)
 
     async def forget(self, token: Token) -> None:
         """Discard the stored records of a token that was logged out by other means."""
         await self._source.forget(token)
-
-    async def _log_out_token(self, token: Token) -> None:
-        try:
-            await self._source.log_out(token)
-        except AuthenticationError as error:
-            if error.status != UNAUTHORIZED:
-                raise
-        else:
-            if self.ended and self._of_device:
-                self._device_token = Token(token.value)
 
     def _valid(self) -> ActiveToken | None:
         active = self._active
@@ -382,3 +378,89 @@ def _copy(error: Exception) -> Exception:
     copy = error.fresh()
     copy.__cause__ = error.__cause__
     return copy
+
+
+def refuses_login(status: int) -> bool:
+    """Return whether a login with an error of CareCloud says by its status that the credentials are wrong.
+
+    A success status does, too: PHP services write errors under a 200.
+    """
+    return 200 <= status < 300 or (400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS)
+
+
+def is_refusal(error: CareCloudError) -> bool:
+    """Return whether a failed login means wrong credentials, and not a failing server or a proxy's answer."""
+    return isinstance(error, ApiError) and refuses_login(error.status)
+
+
+@frozen
+class _Refusal:
+    error: CareCloudError
+    fingerprint: str | None
+    seconds: float
+    until: float
+
+
+class LoginBackoff:
+    """The last refused login: wrong credentials must neither load the server nor lock the user's account.
+
+    Each refusal in a row doubles the delay; at its end one caller tries again. A login without a usable answer is
+    remembered too, for a shorter time: the server may carry out every one of these logins.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._refusal: _Refusal | None = None
+
+    @property
+    def until(self) -> float:
+        """The end of the delay on the monotonic clock; 0 if no login was refused."""
+        return 0.0 if self._refusal is None else self._refusal.until
+
+    async def check(self, provider: AuthProvider) -> None:
+        """Raise the remembered refusal while its delay lasts, unless the credentials have changed."""
+        refusal = self._refusal
+        if refusal is not None and self._clock.monotonic() < refusal.until:
+            fingerprint = await _fingerprint(provider)
+            if fingerprint is None or fingerprint == refusal.fingerprint:
+                raise refusal.error.fresh()
+
+    async def on_failed(self, error: Exception, provider: AuthProvider, digests: list[str]) -> None:
+        """Take note of a login that failed.
+
+        Args:
+            error: its error; one that says nothing of the credentials delays nothing.
+            provider: the identity.
+            digests: those of the secrets that the login fetched.
+        """
+        if isinstance(error, CareCloudError) and is_refusal(error):
+            first, most = LOGIN_REFUSED_DELAYS
+        elif isinstance(error, ResponseError) and not error.is_retryable:
+            first, most = UNUSABLE_DELAYS
+        else:
+            return
+        fingerprint, last = digests[-1] if digests else await _fingerprint(provider), self._refusal
+        repeated = last is not None and last.fingerprint == fingerprint
+        seconds = min(max(last.seconds * 2, first), most) if last is not None and repeated else first
+        # A copy: the raised error keeps every frame of its call alive, with all their variables.
+        self._refusal = _Refusal(error.fresh(), fingerprint, seconds, self._clock.monotonic() + seconds)
+
+    def on_new_settings(self) -> None:
+        """Forget a refusal without a fingerprint: the identity was given to the client again."""
+        if self._refusal is not None and self._refusal.fingerprint is None:
+            self._refusal = None
+
+    def clear(self) -> None:
+        """Forget the refusal: a login has succeeded."""
+        self._refusal = None
+
+
+async def _fingerprint(provider: AuthProvider) -> str | None:
+    with anyio.move_on_after(FINGERPRINT_SECONDS):
+        try:
+            return await provider.credentials_fingerprint()
+        except Exception as error:  # noqa: BLE001  (the user's code; the refusal stands)
+            _log.warning(
+                "credentials_fingerprint() failed (%s); taking the credentials as unchanged", type(error).__name__
+            )
+    return None

@@ -23,8 +23,7 @@ from carecloud_async import fixes
 from carecloud_async._base import codec
 from carecloud_async._base.codec.answers import has_data, refusal, success_refusal
 from carecloud_async._base.codec.json_text import BrokenJson, load
-from carecloud_async._calls.auth.login_backoff import refuses_login
-from carecloud_async._calls.auth.tokens import UNAUTHORIZED
+from carecloud_async._calls.auth.tokens import UNAUTHORIZED, refuses_login
 from carecloud_async._calls.call.call_errors import (
     Hiding,
     describe_foreign,

@@ -15,7 +15,7 @@ from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime.secret_text import SecretDict, conceal, conceal_body
 from carecloud_async._calls.auth.provider import AuthProvider
 from carecloud_async._calls.auth.secret import digest
-from carecloud_async._calls.auth.stores.base import TokenStore
+from carecloud_async._calls.auth.stores import TokenStore
 from carecloud_async._calls.auth.token import RenewalWindows
 from carecloud_async._calls.auth.token_source import StoredTokenIndex, TokenSource
 from carecloud_async._calls.auth.tokens import Tokens

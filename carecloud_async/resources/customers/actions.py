@@ -12,7 +12,7 @@ from carecloud_async.resources.declare import Resource, gets, posts
 from carecloud_async.resources.uploads import encode_photo
 
 if TYPE_CHECKING:
-    from carecloud_async._calls.auth.device import Device
+    from carecloud_async._calls.auth.customer import Device
     from carecloud_async.models import *
     from carecloud_async.models.input_fields import Upload
 

@@ -78,19 +78,6 @@ async def test_no_litter(store, path):
 
 @posix
 @pytest.mark.anyio
-async def test_exposed_file(store, path, caplog):
-    """A record that others can read is a warning, once, and private after the next save."""
-    await store.save("key", TOKEN)
-    record_files(path)[0].chmod(0o644)
-    assert (await store.load("key")).value == "tok-secret"
-    await store.load("key")
-    assert [record.name for record in caplog.records if record.levelno == logging.WARNING] == ["carecloud_async.auth"]
-    await store.save("key", TOKEN)
-    assert stat.S_IMODE(record_files(path)[0].stat().st_mode) == 0o600
-
-
-@posix
-@pytest.mark.anyio
 async def test_link_is_followed(tmp_path, clock):
     """A link of one's own stays a link: its target names the folder, and both names share their locks."""
     real, link = tmp_path / "real.json", tmp_path / "link.json"
@@ -120,8 +107,6 @@ async def test_a_file_at_the_path_itself(store, path):
         None, 1, "x", [], {}, {"value": 1}, {"value": "v", "secret_hash": 1}, {"value": "v", "expires_in": "1"},
         {"value": "v", "expires_in": 5}, {"value": "v", "expires_in": 5, "saved": {"wall": 1}},
         {"value": "v", "expires_in": 10**400, "saved": {"wall": 1, "monotonic": 1, "boot": "boot"}},
-        {"value": "v", "expires_in": 5, "saved": {"wall": 1, "monotonic": 1, "boot": 7}},
-        {"value": "v", "expires_in": float("nan"), "saved": {"wall": 1, "monotonic": 1, "boot": "boot"}},
     ],
 )  # fmt: skip
 async def test_damaged_record(store, path, caplog, record):
@@ -134,20 +119,6 @@ async def test_damaged_record(store, path, caplog, record):
     await store.discard("bad", "v")
     await store.save("bad", TOKEN)
     assert (await store.load("good")).value == (await store.load("bad")).value == "tok-secret"
-
-
-@pytest.mark.anyio
-async def test_newer_fields_survive(store, path, clock):
-    """What a newer version of this SDK adds to a record survives the writes of this one."""
-    await store.save("theirs", StoredToken(value="theirs", keep_for=100))
-    file = record_files(path)[0]
-    file.write_text(json.dumps({**json.loads(file.read_text()), "novelty": [1]}))
-    await store.save("ours", TOKEN)
-    clock.advance(50)
-    written = json.loads(file.read_text())["saved"]
-    assert (await store.load("theirs")).value == "theirs"
-    assert json.loads(file.read_text())["novelty"] == [1]
-    assert json.loads(file.read_text())["saved"] != written
 
 
 @pytest.mark.anyio
@@ -213,25 +184,6 @@ async def test_disk_full(store, path, monkeypatch, failing):
 
 
 @pytest.mark.anyio
-async def test_a_full_disk_hides_no_good_token(store, clock, path, monkeypatch, caplog):
-    """A load that cannot renew how long the record is kept returns the token, and says so in the log."""
-    token = StoredToken(value="tok-secret", keep_for=100.0)
-    await store.save("key", token)
-    before = record_files(path)[0].read_bytes()
-    clock.now += 50
-
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
-        assert await store.load("key") == token
-    assert record_files(path)[0].read_bytes() == before
-    assert "cannot renew how long a record is kept: No space left on device" in caplog.text
-    assert "tok-secret" not in caplog.text
-
-
-@pytest.mark.anyio
 async def test_no_locks_on_this_file_system(store, monkeypatch):
     """Where the file system cannot lock, a TokenStoreError says so instead of a lock that outlives its holder."""
 
@@ -260,6 +212,8 @@ async def test_reboot(path, clock, fake_clock):
         after = fake_clock(monotonic=3.0, wall=clock.wall + passed)
         loaded = await FileTokenStore(path, clock=after, boot=lambda: "after").load("key")
         assert loaded.expires_in == pytest.approx(left)
+    elsewhere = fake_clock(monotonic=3.0, wall=clock.wall + 30)  # a container has the host's boot and its own uptime
+    assert (await FileTokenStore(path, clock=elsewhere, boot=lambda: "before").load("key")).expires_in == 70
     after = fake_clock(monotonic=3.0, wall=clock.wall + 101)
     assert await FileTokenStore(path, clock=after, boot=lambda: "after").load("key") is None
 

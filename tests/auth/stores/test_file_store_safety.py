@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from carecloud_async import FileTokenStore, StoredToken
-from carecloud_async._calls.auth.stores.record_folder import SWEPT_PER_SAVE
+from carecloud_async._calls.auth.file_store import SWEPT_PER_SAVE
 from carecloud_async.errors import TokenStoreError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")]

@@ -14,13 +14,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
-from attrs import evolve
 
 from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_or_given, redis_library
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText, secret_text
-from carecloud_async._calls.auth.stores.base import StoredToken, TokenStore, backoff_delays
-from carecloud_async._calls.auth.stores.records import from_record, seconds_to_live, to_record
+from carecloud_async._calls.auth.stores import StoredToken, TokenStore, backoff_delays, from_record, to_record
 from carecloud_async.errors import TokenStoreError
 
 if TYPE_CHECKING:
@@ -166,11 +164,6 @@ _NAME = "RedisTokenStore"
 #: Deletes a record if it is unchanged: KEYS[1] the key, ARGV[1] the record that was read.
 _DELETE_IF_SAME = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
-#: Renews a record's time to live if it is unchanged: KEYS and ARGV as above, ARGV[2] the milliseconds.
-_EXPIRE_IF_SAME = (
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
-)
-
 #: The longest lifetime (30 years): Redis refuses larger numbers that overflow.
 _LONGEST_LIFETIME = 1e9
 
@@ -230,21 +223,20 @@ class RedisTokenStore(TokenStore):
         if raw is None:
             return None
         raw = _concealed(raw)
-        # -1: no end. The response may have been delayed: subtract the whole time since the request.
-        left = None if milliseconds == -1 else milliseconds / 1000 - (self._clock.monotonic() - asked)
-        token = from_record(_parse(raw), expires_in=left)
+        token = from_record(_parse(raw))
         if token is None:
             _log.warning("a record in Redis (%s) cannot be read: going on without it", self._clients.label)
             return None
-        if token.keep_for is not None:
-            await self._keep(name, raw, token.keep_for)
-            return evolve(token, expires_in=None)
-        return token if left is None or left > 0 else None
+        if milliseconds == -1:  # no end
+            return token
+        # The response may have been delayed: subtract the whole time since the request.
+        left = milliseconds / 1000 - (self._clock.monotonic() - asked)
+        return token.with_seconds_left(left) if left > 0 else None
 
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
         name = self._prefix + key
-        seconds = seconds_to_live(token)
+        seconds = token.seconds_to_live
         milliseconds = None if seconds is None else _milliseconds(seconds)
         if milliseconds == 0:
             await self._ask(lambda client: client.delete(name))
@@ -260,7 +252,7 @@ class RedisTokenStore(TokenStore):
         if raw is None:
             return
         raw = _concealed(raw)
-        token = from_record(_parse(raw), expires_in=None)
+        token = from_record(_parse(raw))
         if token is not None and token.value == value:
             await self._ask(lambda client: client.eval(_DELETE_IF_SAME, 1, name, raw))
 
@@ -272,9 +264,6 @@ class RedisTokenStore(TokenStore):
     async def aclose(self) -> None:
         """Close the connections that this store opened in the running event loop; the records stay."""
         await self._clients.aclose()
-
-    async def _keep(self, name: str, raw: str | bytes, seconds: float) -> None:
-        await self._ask(lambda client: client.eval(_EXPIRE_IF_SAME, 1, name, raw, _milliseconds(seconds)))
 
     async def _ask(self, work: Callable[[Any], Awaitable[T]]) -> T:
         client = self._clients.client()
