@@ -7,10 +7,13 @@
 
 **How it works.** The list is read by the same scan as exports (`carecloud_async.export`) and compared with a state
 file, an SQLite database that keeps the id and two digests of each record in some 60 bytes. What differs is collected in
-a file next to it while the list is read, and returned after the last page. A run that fails or is killed before that
-leaves the state unchanged. A run that fails or is killed later has recorded these changes: the next run returns the
-same changes again, and then what changed since. So a copy stays correct even if a record was created, returned and
-deleted in between.
+a table of it while the list is read, and returned after the last page. A run that fails or is killed before that leaves
+the state unchanged. A run that fails or is killed later has recorded these changes: the next run returns the same
+changes again, and then what changed since. So a copy stays correct even if a record was created, returned and deleted
+in between.
+
+`await changes.to_file("changes.jsonl")` writes them to a file instead, as `carecloud changes` does: it appears whole,
+and the state moves together with it.
 
 **When a deletion is certain.** A record is deleted if the state knows it and an exact reading of the whole list
 (`report.exact`) did not find it. If the reading is not exact, creations and updates are returned, and deletions wait

@@ -292,8 +292,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="the state moves without a note of the file",
         theme="changes as files",
         file="_lists/changes/file.py",
-        right="changes.commit(**{PUBLICATION: noted})",
-        wrong="changes.commit()",
+        right="self._opened.set(PUBLICATION, noted)\n        self._opened.commit(taken=True, store=False)",
+        wrong="self._opened.commit(taken=True, store=False)",
     ),
     Fault(
         name="deletions are reported of a list that was not read exactly",
@@ -313,7 +313,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="deletions are reported after one reading",
         theme="changes",
         file="_lists/changes/reader.py",
-        right="if since is not None or not comparison.unseen:",
+        right="if not await self._check_shrink(comparison, counts) or counts.reasons:",
         wrong="if counts:",
     ),
     Fault(

@@ -154,21 +154,15 @@ class Night(_Reader):
             return changes.report
 
     async def _take_file(self, process: Process) -> Any:
-        from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-        from carecloud_async._lists.changes.values import ChangesOptions
-
         self._load(process.name)
         if self.may_clash and self.dice.random() < 0.4 and not self.internet.calm:
             process.plans[process.steps + self.dice.randint(1, 60)] = self._put_foreign_file
         async with self.client(process, sees_hidden=True) as client:
             try:
-                report = await write_changes(
-                    self.listing(client).export_source(),
-                    self.target,
-                    self.state,
-                    ChangesOptions(allow_shrink=True, concurrency=self.concurrency),
-                    ChangesFileOptions(),
+                changes = self.listing(client).changes(
+                    state=self.state, allow_shrink=True, concurrency=self.concurrency
                 )
+                report = await changes.to_file(self.target)
             except ExportError:
                 self._step_aside()
                 raise

@@ -15,8 +15,6 @@ import anyio
 
 from carecloud_async import CareCloud, ExportError
 from carecloud_async._base.runs import partial_path
-from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
 #: What the process does with the disk until the step at which it dies, in order; it does other things in between.
@@ -84,10 +82,10 @@ async def main(url, target, state, step):
         Disk(target, str(partial_path(Path(target), owner=Path(state))), list(STEPS[step]))
     ends = []
     async with CareCloud(url, auth=Sandbox(customers=0).credentials(), rate_limit=None) as client:
-        source = client.customers.list().export_source()
+        changes = client.customers.list().changes(state=state)
         while ends.count("done") < (int(times) if rest == "times" else 1):
             try:
-                await write_changes(source, target, state, ChangesOptions(), ChangesFileOptions(overwrite=True))
+                await changes.to_file(target, overwrite=True)
                 ends.append("done")
             except ExportError as error:
                 ends.append(str(error))

@@ -1,10 +1,13 @@
-"""What the tests of states in storage services share."""
+"""What the tests of changes share."""
 
+import random
 import tempfile
 
 import pytest
+from changes_help import ListMachine
 
 from carecloud_async._base.runs import Database
+from carecloud_async.sandbox import Sandbox
 
 
 @pytest.fixture
@@ -39,3 +42,18 @@ class Waits:
 
     def __call__(self, seconds):
         self.seconds += seconds
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=60, seed=1, records=40)
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "list.state"
+
+
+@pytest.fixture
+def machine():
+    return ListMachine(records=[(f"{index:04}", index) for index in range(300)], dice=random.Random(1))

@@ -17,8 +17,6 @@ import anyio
 
 from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, RetryPolicy
 from carecloud_async._calls.http import pool  # noqa: F401  (imported once, before nights are forked)
-from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.resources import customers  # noqa: F401  (as above)
 
 AUTH = EnterpriseCredentials(external_application_id="b" * 24, login="a@example.com", password="secret")
@@ -48,21 +46,16 @@ async def read(url, folder, *, as_file, page, concurrency):
     mirror, target, state = folder / "mirror", folder / "changes.jsonl", folder / "state"
     async with CareCloud(url, auth=AUTH, retry=RETRY, rate_limit=None) as client:
         listing = client.customers.list(count=page)
+        changes = listing.changes(state=state, allow_shrink=True, concurrency=concurrency)
         if as_file:
             load(target, mirror)  # an earlier night may have been killed before it was loaded
-            report = await write_changes(
-                listing.export_source(),
-                target,
-                state,
-                ChangesOptions(allow_shrink=True, concurrency=concurrency),
-                ChangesFileOptions(overwrite=True),
-            )
+            report = await changes.to_file(target, overwrite=True)
             if not report.finished_before:
                 log(mirror, "night", "-", 0)
             load(target, mirror)
             return report.exact and not report.finished_before
         log(mirror, "night", "-", 0)
-        async with listing.changes(state=state, allow_shrink=True, concurrency=concurrency) as changes:
+        async with changes:
             async for one in changes:
                 log(mirror, one.kind, one.id, one.raw and json.loads(one.raw)["n"])
         return changes.report.exact

@@ -1,88 +1,62 @@
 """Changes of any list: what was created, updated and deleted since the last run."""
 
+import asyncio
+import errno
+import json
 import sqlite3
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 from datetime import timedelta
 
 import anyio
+import attrs
 import pytest
-from attrs import evolve
+from changes_help import serve, take
+from clocks import SlowClock, WrongClock
 from disks import file_of, watch_databases
 from kit import connect
-from lying import lie
 
-from carecloud_async import ConfigurationError, EnterpriseCredentials, ExportError
-from carecloud_async._lists.changes.reader import Changes, open_state
-from carecloud_async._lists.changes.state_file import NewRecord, StateFile
-from carecloud_async._lists.changes.values import ChangesOptions
-from carecloud_async.sandbox import Sandbox
+from carecloud_async import ConfigurationError, EnterpriseCredentials, ExportError, ResponseError
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-def sandbox():
-    return Sandbox(customers=300, seed=1, records=40)
-
-
-@pytest.fixture
-def state(tmp_path):
-    return tmp_path / "list.state"
-
-
-async def take(listing, state, **options):
-    async with listing.changes(state=state, **options) as changes:
-        found = [change async for change in changes]
-    return found, changes.report
-
-
-async def test_a_state_is_where_the_run_began(sandbox, tmp_path, monkeypatch):
-    """A relative path of a state means the folder in which the run began, also if the process moves to another one."""
-    folders = tmp_path / "first", tmp_path / "second"
-    for folder in folders:
-        folder.mkdir()
-        (folder / "list.state-pending").write_bytes(b"of another run")
-    async with connect(sandbox) as client:
-        monkeypatch.chdir(folders[0])
-        async with client.customers.list(count=100).changes(state="list.state") as changes:
-            assert [change async for change in changes]
-            monkeypatch.chdir(folders[1])
-    assert [one.name for one in folders[0].iterdir()] == ["list.state"]
-    assert [one.name for one in folders[1].iterdir()] == ["list.state-pending"]
+WEEK = timedelta(days=7)
 
 
 async def test_a_run_brings_what_was_created_updated_and_deleted(sandbox, state):
     """The first run creates everything, a calm one brings nothing, a later one each change once."""
     async with connect(sandbox) as client:
-        listing = client.customers.list(count=100)
+        listing = client.customers.list(count=20)
         first, report = await take(listing, state)
         assert {change.kind for change in first} == {"created"}
-        assert (len(first), report.created, report.exact) == (300, 300, True)
+        assert (len(first), report.created, report.exact) == (60, 60, True)
         assert (await take(listing, state))[0] == []
         updated, deleted = (sandbox.customers.id_at(index) for index in (3, 7))
         sandbox.customers.update(updated, {"personal_information": {"first_name": "New"}})
         sandbox.customers.delete(deleted)
         created = sandbox.customers.insert()
         found, report = await take(listing, state)
-    assert {(change.kind, change.id) for change in found} == {
-        ("created", created),
-        ("updated", updated),
-        ("deleted", deleted),
-    }
     by_kind = {change.kind: change for change in found}
+    assert {kind: change.id for kind, change in by_kind.items()} == {
+        "created": created,
+        "updated": updated,
+        "deleted": deleted,
+    }
     assert by_kind["updated"].record.personal_information.first_name == "New"
     assert by_kind["deleted"].record is None
-    assert report.counts == {"created": 1, "updated": 1, "deleted": 1}
-    assert report.unchanged == 298
+    assert (report.counts, report.unchanged) == ({"created": 1, "updated": 1, "deleted": 1}, 58)
+    assert [one.name for one in state.parent.iterdir()] == ["list.state"]
+    assert state.stat().st_mode & 0o777 == 0o600
 
 
-async def test_lists_without_last_change_are_compared_too(sandbox, state):
-    """Countries say nothing of when they changed."""
+async def test_lists_without_times_or_pages_are_compared_too(sandbox, state, tmp_path):
+    """Countries say nothing of when they changed, and languages come in one answer."""
     async with connect(sandbox) as client:
+        found, report = await take(client.languages.list(), tmp_path / "languages.state")
+        assert (len(found), report.exact) == (report.created, True)
         await take(client.countries.list(), state)
-        countries = sandbox.records("countries")
-        gone = countries.ids()[0]
-        countries.delete(gone)
+        gone = sandbox.records("countries").ids()[0]
+        sandbox.records("countries").delete(gone)
         found, _ = await take(client.countries.list(), state)
     assert [(change.kind, change.id) for change in found] == [("deleted", gone)]
 
@@ -93,171 +67,27 @@ async def test_changed_fields_are_named_where_records_are_kept(sandbox, state):
         listing = client.customers.list()
         for keep, fields in (("digests", ()), ("records", ("last_change", "personal_information.first_name"))):
             await take(listing, state, keep=keep)
-            one = sandbox.customers.id_at(5)
+            changed = sandbox.customers.id_at(5)
             sandbox.advance(60)
-            sandbox.customers.update(one, {"personal_information": {"first_name": keep}})
+            sandbox.customers.update(changed, {"personal_information": {"first_name": keep}})
             found, _ = await take(listing, state, keep=keep)
-            assert [(change.id, tuple(sorted(change.fields))) for change in found] == [(one, fields)]
+            assert [(change.id, tuple(sorted(change.fields))) for change in found] == [(changed, fields)]
 
 
-async def test_the_state_moves_when_the_block_ends(sandbox, state):
-    """After an error in the block, and after one that was left early, the next run returns the same changes."""
-    async with connect(sandbox) as client:
-        listing = client.customers.list()
-        with pytest.raises(LookupError):
-            async with listing.changes(state=state) as changes:
-                async for _ in changes:
-                    raise LookupError
-        async with listing.changes(state=state) as changes:
-            async for _ in changes:
-                break
-        assert len((await take(listing, state))[0]) == 300
-        assert (await take(listing, state))[0] == []
-
-
-async def test_a_list_that_is_half_gone_is_refused(sandbox, state):
-    """More than half of the records gone is an error that leaves the state; `allow_shrink=True` takes it."""
-    async with connect(sandbox) as client:
-        listing = client.customers.list()
-        await take(listing, state)
-        before = state.read_bytes()
-        for one in list(sandbox.customers.ids())[:151]:
-            sandbox.customers.delete(one)
-        with pytest.raises(ExportError, match="allow_shrink"):
-            await take(listing, state)
-        assert state.read_bytes() == before
-        found, report = await take(listing, state, allow_shrink=True)
-    assert report.deleted == len(found) == 151
-
-
-async def test_the_state_belongs_to_a_list_its_filters_and_an_identity(sandbox, state):
-    """Another list, filter or identity is refused before anything is sent, and the state stays."""
-    other = EnterpriseCredentials(external_application_id="b" * 24, login="other@example.com", password="secret")
-    async with connect(sandbox) as client:
-        await take(client.customers.list(), state)
-        sandbox.forget_requests()
-        for listing in (
-            client.cards.list(),
-            client.customers.list(last_name="Smith"),
-            client.acting_as(other).customers.list(),
-        ):
-            with pytest.raises(ExportError, match="belongs to another") as caught:
-                await take(listing, state)
-            assert "other@example.com" not in str(caught.value)
-        assert sandbox.count() == 0
-        assert (await take(client.customers.list(), state))[0] == []
-
-
-async def test_order_of_fields_and_whitespace_are_no_change(sandbox, state):
-    """A record whose JSON is written in another way is unchanged."""
-    lie(sandbox)
-    async with connect(sandbox) as client:
-        await take(client.customers.list(), state)
-        lie(sandbox, pretty=True)
-        found, report = await take(client.customers.list(), state)
-    assert found == []
-    assert report.unchanged == 300
-
-
-async def test_between_two_comparisons_only_changes_are_read(sandbox, state):
-    """`compare_every`: six days ask for what changed and find no deletion; the seventh compares the whole list."""
-    now = [0.0]
-    async with connect(sandbox) as client:
-        listing = client.customers.list(count=50)
-        client_clock = listing.export_source().clock
-
-        class Clock(type(client_clock)):
-            def time(self):
-                return super().time() + now[0]
-
-        source = evolve(listing.export_source(), clock=Clock())
-
-        async def day():
-            now[0] += 86_400
-            sandbox.advance(86_400)
-            sandbox.forget_requests()
-            options = ChangesOptions(compare_every=timedelta(days=7))
-            async with Changes(source, state, options) as changes:
-                found = [(change.kind, change.id) async for change in changes]
-            return found, changes.report.compared, sandbox.count("GET /customers")
-
-        assert len((await day())[0]) == 300
-        gone, changed = sandbox.customers.id_at(0), sandbox.customers.id_at(9)
-        sandbox.customers.delete(gone)
-        found, compared, requests = await day()
-        assert (found, compared) == ([], False)
-        assert requests <= 5
-        sandbox.customers.update(changed, {"state": 0})
-        found, compared, requests = await day()
-        assert (found, compared) == ([("updated", changed)], False)
-        assert requests <= 5
-        for _ in range(4):
-            assert not (await day())[1]
-        assert (await day())[:2] == ([("deleted", gone)], True)
-
-
-async def test_a_list_that_does_not_say_when_it_changed_is_compared_each_time(sandbox, state):
-    """`compare_every` needs `last_change`: without it the option is refused before anything is sent."""
-    async with connect(sandbox) as client:
-        with pytest.raises(ExportError, match="last_change"):
-            client.countries.list().changes(state=state, compare_every=timedelta(days=7))
-    assert sandbox.count() == 0
-
-
-async def test_two_runs_with_one_state_are_refused(sandbox, state):
-    """The second fails, because another run uses the file; the first continues."""
-    async with connect(sandbox) as client:
-        listing = client.customers.list()
-        async with listing.changes(state=state) as changes:
-            with pytest.raises(ExportError, match="another run"):
-                await take(listing, state)
-            assert len([change async for change in changes]) == 300
-
-
-@pytest.mark.parametrize("kind", ["text", "other database", "damaged"])
-async def test_a_file_that_is_no_state_is_refused_and_left_alone(sandbox, state, kind):
-    """A text, another program's database and a damaged state are errors that name the file."""
-    async with connect(sandbox) as client:
-        if kind == "text":
-            state.write_text("my notes" * 1000)
-            state.chmod(0o600)
-        elif kind == "other database":
-            with closing(sqlite3.connect(state)) as database:
-                database.execute("CREATE TABLE mine (id)")
-            state.chmod(0o600)
-        else:
-            await take(client.customers.list(), state)
-            data = bytearray(state.read_bytes())
-            data[4096:] = b"x" * (len(data) - 4096)
-            state.write_bytes(data)
-        before = state.read_bytes()
-        with pytest.raises(ExportError, match=r"list\.state"):
-            await take(client.customers.list(), state)
-    assert state.read_bytes() == before
-
-
-async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state, monkeypatch):
-    """If the disk is full, it is an error, the state is unchanged, and the next run returns the same changes."""
-    async with connect(sandbox) as client:
-        listing = client.customers.list()
-        await take(listing, state)
-        before = state.read_bytes()
-        for _ in range(300):
-            sandbox.customers.insert()
-        connect_to = sqlite3.connect
-
-        def connect_to_full(*args, **more):
-            db = connect_to(*args, **more)
-            db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
-            return db
-
-        with monkeypatch.context() as patch:
-            patch.setattr(sqlite3, "connect", connect_to_full)
-            with pytest.raises(ExportError, match="disk is full"):
-                await take(listing, state)
-        assert state.read_bytes() == before
-        found, _ = await take(listing, state)
-    assert len(found) == 300
+async def test_the_last_digit_of_a_number_is_a_change(state):
+    """Numbers that are the same float are different; the same number in another order of fields is no change."""
+    first, second = "0.12345678901234567890", "0.12345678901234567891"
+    for record, kinds, fields in (
+        (f'{{"customer_id":"a","x":{first},"y":1.5}}', ["created"], []),
+        (f'{{"customer_id":"a","y":1.50,"x":{first}}}', [], []),
+        (f'{{"customer_id":"a","y":1.5,"x":{second}}}', ["updated"], [("x",)]),
+        (f'{{"customer_id":"a","y":1e{"9" * 20},"x":{second}}}', ["updated"], [("y",)]),
+    ):
+        async with serve([record]) as client:
+            found, report = await take(client.customers.list(), state, keep="records")
+        assert [change.kind for change in found] == kinds
+        assert [change.fields for change in found if change.kind == "updated"] == fields
+        assert report.unchanged == (not kinds)
 
 
 async def test_a_calm_run_reads_the_state_by_ranges_and_writes_no_record(sandbox, state, monkeypatch):
@@ -269,47 +99,295 @@ async def test_a_calm_run_reads_the_state_by_ranges_and_writes_no_record(sandbox
             statements.append(statement)
 
     async with connect(sandbox) as client:
-        listing = client.customers.list(count=100)
+        listing = client.customers.list(count=20)
         await take(listing, state)
         watch_databases(monkeypatch, watch)
         found, report = await take(listing, state)
-    assert (found, report.unchanged) == ([], 300)
-    assert 3 <= len(statements) < 30
+    assert (found, report.unchanged) == ([], 60)
+    assert 3 <= len(statements) < 20
     assert all(one.startswith("SELECT") and " IN " not in one for one in statements), statements
 
 
-async def test_numbers_of_deleted_records_do_not_add_up(sandbox, state):
-    """A state that is used for years takes memory for the records there are, not for those there were."""
-    numbers = []
+async def test_the_state_is_as_small_as_before_its_first_run(state):
+    """The changes of a first run, which are in the state until they are taken, leave no room in it."""
+    async with serve([f'{{"customer_id":"{number:03}","note":"{"x" * 20_000}"}}' for number in range(400)]) as client:
+        await take(client.customers.list(), state)
+    assert state.stat().st_size < 100_000
+
+
+async def test_the_state_moves_when_the_block_ends(sandbox, state, caplog):
+    """After an error in a block, and after one that was left early, the next run returns the same changes."""
+    async with connect(sandbox) as client:
+        changes = client.customers.list().changes(state=state)
+        with pytest.raises(LookupError):
+            async with changes:
+                async for _ in changes:
+                    raise LookupError
+        async with changes:
+            async for _ in changes:
+                break
+        assert "not all changes were taken: the next run returns them again" in caplog.text
+        with pytest.raises(ExportError, match="use changes in a block"):
+            await anext(changes)
+        async with changes:
+            assert len([change async for change in changes]) == changes.report.created == 60
+        async with changes:
+            assert [change async for change in changes] == []
+
+
+async def mirror_changes(machine, state, mirror, *, fails=False):
+    """Apply the changes to a mirror; fail when all were applied."""
+    async with machine.client() as client, client.customers.list(count=20).changes(state=state) as changes:
+        async for change in changes:
+            if change.kind == "deleted":
+                mirror.pop(change.id, None)
+            else:
+                mirror[change.id] = json.loads(change.raw)["n"]
+        if fails:
+            raise LookupError
+    return changes.report
+
+
+async def test_what_was_taken_back_meanwhile_leaves_the_copy(machine, state):
+    """If a run fails after its changes were applied, and the server then undoes them, the copy still ends up right."""
+    del machine.records[30:]
+    mirror = {}
+    await mirror_changes(machine, state, mirror)
+    calm = list(machine.records)
+    machine.records += [("0030", 30)]
+    machine.records[3] = ("0003", 99)
+    del machine.records[7]
+    with pytest.raises(LookupError):
+        await mirror_changes(machine, state, mirror, fails=True)
+    assert mirror == dict(machine.records)
+    machine.records = [*calm, ("0031", 31)]
+    with pytest.raises(LookupError):
+        await mirror_changes(machine, state, mirror, fails=True)
+    machine.records = []
+    with pytest.raises(ExportError, match="allow_shrink"):  # a run that fails loses nothing of the earlier ones
+        await mirror_changes(machine, state, mirror)
+    machine.records = calm
+    report = await mirror_changes(machine, state, mirror)
+    assert mirror == dict(calm)
+    assert report.counts == {"created": 3, "updated": 2, "deleted": 3}
+    assert (await mirror_changes(machine, state, mirror)).counts == {"created": 0, "updated": 0, "deleted": 0}
+
+
+async def test_a_file_does_not_take_over_what_a_program_left(sandbox, state, tmp_path):
+    """A file has one line for a record at most: unfinished changes are left to the program that took them."""
+    async with connect(sandbox) as client:
+        changes = client.customers.list().changes(state=state)
+        with pytest.raises(LookupError):
+            async with changes:
+                async for _ in changes:
+                    raise LookupError
+        with pytest.raises(ExportError, match="run that program again"):
+            await changes.to_file(tmp_path / "c.jsonl")
+        async with changes:
+            assert len([change async for change in changes]) == 60
+        assert (await changes.to_file(tmp_path / "c.jsonl")).unchanged == 60
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(state, monkeypatch, anyio_backend):
+    """A wait for the next change that is cancelled while a thread reads it loses none: the next wait gets it."""
+    began, may_end = threading.Event(), threading.Event()
+
+    def wait(database, statement):
+        if "FROM pending WHERE" in statement:
+            began.set()
+            may_end.wait(60)
+
+    async with serve([f'{{"customer_id":"{number:03}"}}' for number in range(60)]) as client:
+        changes = client.customers.list().changes(state=state)
+        watch_databases(monkeypatch, lambda *arguments: is_open and wait(*arguments))
+        is_open = False
+        async with changes:
+            is_open = True
+            waiting = asyncio.create_task(anext(changes))
+            await asyncio.to_thread(began.wait, 60)
+            waiting.cancel()
+            may_end.set()
+            with suppress(asyncio.CancelledError):
+                await waiting
+            assert waiting.cancelled()
+            assert len([change async for change in changes]) == 60
+
+
+async def test_a_comparison_can_be_cancelled_at_any_time(sandbox, state):
+    """After any kind of cancellation, the state is unchanged and the next run works."""
+
+    async def cancel(steps, scope):
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        scope.cancel()
+
+    async with connect(sandbox) as client:
+        listing = client.customers.list(count=20)
+        for steps in range(0, 60, 6):
+            async with anyio.create_task_group() as group:
+                group.start_soon(cancel, steps, group.cancel_scope)
+                with suppress(LookupError):
+                    async with listing.changes(state=state) as changes:
+                        async for _ in changes:
+                            pass
+                        raise LookupError  # as if it had failed
+        assert len((await take(listing, state))[0]) == 60
+
+
+@attrs.frozen
+class Strict:
+    customer_id: str
+    shoe_size: int
+
+
+async def test_a_record_that_does_not_fit_a_class_is_an_error(state):
+    """As in the list itself; it is never `None`, and the state does not move."""
+    async with serve(['{"customer_id":"a","shoe_size":43}', '{"customer_id":"b"}']) as client:
+        listing = client.listing("customers", into=Strict, id_field="customer_id")
+        async with listing.changes(state=state) as changes:
+            for _ in range(2):
+                with pytest.raises(ResponseError, match=r"GET /customers.*does not fit Strict.*shoe_size"):
+                    await anext(changes)
+        found, _ = await take(client.listing("customers", id_field="customer_id"), state)
+        assert len(found) == 2
+
+
+async def test_a_record_that_is_no_object_is_read_as_the_list_reads_it(state):
+    """PHP writes an empty record as `[]`: changes bring it as `list` does."""
+    async with serve(['{"customer_id":"a"}', "[]"]) as client:
+        listing = client.customers.list()
+        found, _ = await take(listing, state)
+        assert [change.record for change in found] == [record async for record in listing]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "mine"), sqlite3.DatabaseError("mine")])
+async def test_an_error_of_the_programs_own_is_not_blamed_on_the_state(state, error):
+    """An exception of `on_progress` or of the block is raised unchanged, and is not taken for an error of the disk."""
+
+    def fail(*_):
+        raise error
+
+    async with serve(['{"customer_id":"a"}'], clock=SlowClock(0.2)) as client:
+        listing = client.customers.list()
+        with pytest.raises(type(error), match="mine"):
+            async with listing.changes(state=state, on_progress=fail):
+                pass
+        with pytest.raises(type(error), match="mine"):
+            async with listing.changes(state=state) as changes:
+                async for _ in changes:
+                    fail()
+
+
+async def test_between_two_comparisons_only_changes_are_read(sandbox, state):
+    """`compare_every`: six days ask for what changed and find no deletion; the seventh compares the whole list."""
+    days, quiet = 0, sandbox.customers.id_at(3)
+    sandbox.customers.update(quiet, {"last_change": None})
+    clock = WrongClock(lambda: 1_800_000_000 + 86_400 * days)
+    async with connect(sandbox, clock=clock) as client:
+        listing = client.customers.list(count=5)
+        gone, changed = sandbox.customers.id_at(0), sandbox.customers.id_at(9)
+        for days in range(8):
+            sandbox.forget_requests()
+            found, report = await take(listing, state, compare_every=WEEK, concurrency=2)
+            assert report.compared == (days in {0, 7})
+            if 0 < days < 7:
+                assert sandbox.count("GET /customers") <= 6
+                # A record that does not say when it changed is compared every time.
+                assert {(one.kind, one.id) for one in found} == {("updated", changed), ("updated", quiet)}
+            if not days:
+                sandbox.customers.delete(gone)
+            sandbox.advance(86_400)
+            sandbox.customers.update(changed, {"language_id": f"{days}"})
+            sandbox.customers.update(quiet, {"language_id": f"{days}", "last_change": None})
+    assert {(one.kind, one.id) for one in found} == {("updated", changed), ("updated", quiet), ("deleted", gone)}
+
+
+async def test_the_state_belongs_to_a_list_its_filters_and_an_identity(sandbox, state):
+    """Another list, filter, identity or project is refused before anything is sent, and the state stays."""
+    other = EnterpriseCredentials(external_application_id="b" * 24, login="other@example.com", password="secret")
+    async with connect(sandbox) as client, connect(sandbox, host="other.crmcarecloud.com") as stranger:
+        await take(client.customers.list(), state)
+        sandbox.forget_requests()
+        for listing in (
+            client.cards.list(),
+            client.customers.list(last_name="Smith"),
+            client.acting_as(other).customers.list(),
+            stranger.customers.list(),
+        ):
+            with pytest.raises(ExportError, match="belongs to another") as caught:
+                await take(listing, state)
+            assert "other@example.com" not in str(caught.value)
+        assert sandbox.count() == 0
+        assert (await take(client.customers.list(), state))[0] == []
+
+
+async def test_two_runs_with_one_state_are_refused(sandbox, state):
+    """The second fails, because another run uses the file; the first continues."""
     async with connect(sandbox) as client:
         listing = client.customers.list()
-        for night in range(8):
-            if night:
-                with closing(open_state(state, listing.export_source(), remote=None)) as opened:
-                    opened.set("next_number", opened.next_number + 40_000)  # as after so many new records
-                    opened.commit()
-            found, report = await take(listing, state)
-            assert (len(found), report.unchanged) == ((300, 0) if not numbers else (200, 200))
+        async with listing.changes(state=state) as changes:
+            with pytest.raises(ExportError, match="another run"):
+                await take(listing, state)
+            assert len([change async for change in changes]) == 60
+
+
+async def test_a_state_is_where_the_run_began(sandbox, tmp_path, monkeypatch):
+    """A relative path of a state means the folder in which the run began, also if the process moves to another one."""
+    folders = tmp_path / "first", tmp_path / "second"
+    for folder in folders:
+        folder.mkdir()
+    async with connect(sandbox) as client:
+        monkeypatch.chdir(folders[0])
+        async with client.customers.list(count=20).changes(state="list.state") as changes:
+            assert [change async for change in changes]
+            monkeypatch.chdir(folders[1])
+    assert [[one.name for one in folder.iterdir()] for folder in folders] == [["list.state"], []]
+
+
+@pytest.mark.parametrize("kind", ["text", "other database", "damaged", "truncated"])
+async def test_a_file_that_is_no_state_is_refused_and_left_alone(sandbox, state, kind):
+    """A text, another program's database, a damaged and a truncated state are errors that name the file."""
+    async with connect(sandbox) as client:
+        if kind == "text":
+            state.write_text("my notes" * 1000)
+            state.chmod(0o600)
+        elif kind == "other database":
             with closing(sqlite3.connect(state)) as database:
-                numbers.append(
-                    database.execute("SELECT max(number) + 1, count(DISTINCT number) FROM records").fetchone()
-                )
-            for one in sandbox.customers.ids()[:100]:
-                sandbox.customers.delete(one)
-                sandbox.customers.insert()
-    assert all(count == 300 for _, count in numbers)
-    assert 80_000 < max(last for last, _ in numbers) <= 2 * 300 + 100_000 + 100
-    assert min(last for last, _ in numbers[1:]) < 1000  # the records have new numbers
+                database.execute("CREATE TABLE mine (id)")
+            state.chmod(0o600)
+        else:
+            await take(client.customers.list(), state)
+            data = state.read_bytes()
+            state.write_bytes(data[:8292] if kind == "truncated" else data[:4096] + b"x" * (len(data) - 4096))
+        before = state.read_bytes()
+        with pytest.raises(ExportError, match=r"list\.state"):
+            await take(client.customers.list(), state)
+    assert state.read_bytes() == before
 
 
-def test_new_numbers_are_counted_through_a_long_state(state):
-    """More records than are numbered at a time get numbers of their own, without a gap."""
-    with closing(StateFile(state, {})) as opened:
-        records = [NewRecord(f"{one:05}", 3 * one, b"t", b"v", None) for one in range(12_001)]
-        opened.put(records)
-        opened.renumber()
-        numbers = [number for rows in opened.numbers() for _, number in rows]
-        assert (numbers, opened.next_number) == ([*range(12_001)], 12_001)
+async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state, monkeypatch):
+    """If the disk is full, it is an error, the state is unchanged, and the next run returns the same changes."""
+    connect_to = sqlite3.connect
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        await take(listing, state)
+        before = state.read_bytes()
+        for _ in range(300):
+            sandbox.customers.insert()
+
+        def connect_to_full(*args, **more):
+            db = connect_to(*args, **more)
+            db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
+            return db
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "connect", connect_to_full)
+            with pytest.raises(ExportError, match=r"disk is full: free some space and run it again$"):
+                await take(listing, state)
+        assert state.read_bytes() == before
+        found, _ = await take(listing, state)
+    assert len(found) == 300
 
 
 @pytest.mark.parametrize(
@@ -320,35 +398,7 @@ async def test_options_that_cannot_work_are_refused(sandbox, state, options):
     async with connect(sandbox) as client:
         with pytest.raises(ConfigurationError):
             client.customers.list().changes(state=state, **options)
+        with pytest.raises(ExportError, match="last_change"):
+            client.countries.list().changes(state=state, compare_every=WEEK)
     assert sandbox.count() == 0
     assert not state.exists()
-
-
-async def test_a_list_that_is_not_paged_is_compared(sandbox, state):
-    """Languages come in one answer."""
-    async with connect(sandbox) as client:
-        found, report = await take(client.languages.list(), state)
-    assert len(found) == report.created > 0
-    assert report.exact
-
-
-async def test_a_comparison_can_be_cancelled_at_any_time(sandbox, state):
-    """After any kind of cancellation, the state is unchanged and the next run works."""
-    async with connect(sandbox) as client:
-        listing = client.customers.list(count=20)
-        for steps in range(0, 60, 3):
-            with anyio.CancelScope() as scope:
-                async with anyio.create_task_group() as group:
-
-                    async def cancel(steps, scope):
-                        for _ in range(steps):
-                            await anyio.lowlevel.checkpoint()
-                        scope.cancel()
-
-                    group.start_soon(cancel, steps, scope)
-                    async with listing.changes(state=state) as changes:
-                        async for _ in changes:
-                            pass
-                        raise LookupError  # as if it had failed
-                    group.cancel_scope.cancel()
-        assert len((await take(listing, state))[0]) == 300

@@ -15,8 +15,6 @@ from kit import connect
 from thorough import variants
 
 from carecloud_async import CareCloud, ExportError
-from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -30,9 +28,7 @@ def sandbox():
 
 
 def write(client, path, state, **options):
-    return write_changes(
-        client.customers.list().export_source(), path, state, ChangesOptions(), ChangesFileOptions(**options)
-    )
+    return client.customers.list().changes(state=state).to_file(path, **options)
 
 
 def change(sandbox):

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from carecloud_async import ExportError, ServerError
-from carecloud_async._lists.changes.reader import Changes
-from carecloud_async._lists.changes.values import ChangesOptions
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 from list_machine import ListMachine
@@ -53,10 +51,9 @@ class Nights:
         machine.churn = change
 
         async def run():
-            source = machine.source(count=count)
-            options = ChangesOptions(concurrency=concurrency, allow_shrink=True)
+            options = {"state": self.state, "concurrency": concurrency, "allow_shrink": True}
             found = []
-            async with Changes(source, self.state, options) as changes:
+            async with machine.client() as client, client.customers.list(count=count).changes(**options) as changes:
                 async for one in changes:
                     found.append(one)
                     if fails and self.dice.random() < 0.05:

@@ -16,8 +16,6 @@ from kit import connect
 from thorough import variants
 
 from carecloud_async import CareCloud, ExportError
-from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = [
@@ -35,9 +33,7 @@ def sandbox():
 
 async def write(sandbox, path, state, **options):
     async with connect(sandbox) as client:
-        return await write_changes(
-            client.customers.list().export_source(), path, state, ChangesOptions(), ChangesFileOptions(**options)
-        )
+        return await client.customers.list().changes(state=state).to_file(path, **options)
 
 
 def kinds(path):
@@ -168,9 +164,7 @@ def killed(sandbox, url, target, state, step):
 def run_against(url, sandbox, target, state, **options):
     async def run():
         async with CareCloud(url, auth=sandbox.credentials()) as client:
-            return await write_changes(
-                client.customers.list().export_source(), target, state, ChangesOptions(), ChangesFileOptions(**options)
-            )
+            return await client.customers.list().changes(state=state).to_file(target, **options)
 
     return anyio.run(run)
 

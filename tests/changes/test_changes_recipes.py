@@ -15,8 +15,6 @@ import pytest
 from postgres_server import serve_postgres
 
 from carecloud_async import CareCloud
-from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -41,9 +39,8 @@ async def test_the_mirror_in_duckdb_is_the_list(tmp_path, monkeypatch):
         "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
     ) as client:
         for _ in range(3):
-            source = client.cards.list().export_source()
-            options = ChangesFileOptions(overwrite=True)
-            await write_changes(source, "changes.parquet", "cards.state", ChangesOptions(), options)
+            changes = client.cards.list().changes(state="cards.state")
+            await changes.to_file("changes.parquet", overwrite=True)
             database.execute(script)
             found = [row[0] for row in database.execute("SELECT card_id FROM cards ORDER BY card_id").fetchall()]
             assert found == sorted(cards.ids())
@@ -88,13 +85,8 @@ async def test_the_mirror_in_postgresql_is_the_list(tmp_path, monkeypatch):
             for night in range(3):
                 name = f'a "quoted" name, with a \\ and a \t and {night}'
                 sandbox.customers.update(sandbox.customers.id_at(5), {"personal_information": {"first_name": name}})
-                await write_changes(
-                    client.customers.list().export_source(),
-                    "changes.jsonl",
-                    "customers.state",
-                    ChangesOptions(),
-                    ChangesFileOptions(overwrite=True),
-                )
+                changes = client.customers.list().changes(state="customers.state")
+                await changes.to_file("changes.jsonl", overwrite=True)
                 run = partial(psql, cwd=tmp_path)
                 await anyio.to_thread.run_sync(run, script.replace("cards", "customers"))
                 found = await anyio.to_thread.run_sync(run, 'SELECT record FROM customers ORDER BY id COLLATE "C";')

@@ -11,8 +11,6 @@ import pytest
 from kit import connect
 
 from carecloud_async import ExportError
-from carecloud_async._lists.changes.file import ChangesFileOptions, publish_changes, write_changes
-from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async._lists.export.storage.remote_state import RemoteState
 from carecloud_async._lists.export.storage.urls import storage_errors
 from carecloud_async.sandbox import Sandbox
@@ -72,10 +70,9 @@ def rename(sandbox, number):
     return updated
 
 
-def write(client, path, state):
+def write(client, path, state, **options):
     """Write a night of changes to a file."""
-    source = client.customers.list().export_source()
-    return write_changes(source, path, state, ChangesOptions(), ChangesFileOptions())
+    return client.customers.list().changes(state=state, **options).to_file(path)
 
 
 def exists(url):
@@ -112,14 +109,20 @@ async def test_nights_of_changes(sandbox, state, temporary, tmp_path):
     assert list(temporary.iterdir()) == []
 
 
-async def test_a_run_that_is_killed_before_the_state_is_stored(sandbox, state, tmp_path):
+async def test_a_run_that_is_killed_before_the_state_is_stored(sandbox, state, tmp_path, monkeypatch):
     """The file is there and the state is the old one: the next run brings the same changes again."""
     async with connect(sandbox) as client:
         await write(client, tmp_path / "1.jsonl", state)
         updated = rename(sandbox, 3)
-        source = client.customers.list().export_source()
-        written = await publish_changes(source, tmp_path / "2.jsonl", state, ChangesOptions(), ChangesFileOptions())
-        written.close()  # without `confirm`, as a kill
+        link = os.link
+
+        def die(path, name):
+            link(path, name)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(os, "link", die)
+            await write(client, tmp_path / "2.jsonl", state)
         assert json.loads((tmp_path / "2.jsonl").read_text())["id"] == updated
         report = await write(client, tmp_path / "3.jsonl", state)
     assert report.counts["updated"] == 1
@@ -149,30 +152,33 @@ async def test_two_runs_at_once(sandbox, state, tmp_path):
     async with connect(sandbox) as client:
         await write(client, tmp_path / "1.jsonl", state)
         updated = rename(sandbox, 3)
-        source = client.customers.list().export_source()
-        slow = await publish_changes(source, tmp_path / "2.jsonl", state, ChangesOptions(), ChangesFileOptions())
-        rename(sandbox, 4)
-        assert (await write(client, tmp_path / "3.jsonl", state)).counts["updated"] == 2
+        nights = []
+
+        async def run_another(_):
+            if not nights:
+                nights.append(await write(client, tmp_path / "3.jsonl", state))
+
         with pytest.raises(ExportError, match="another run has stored this state meanwhile"):
-            slow.confirm()
-        slow.close()
+            await write(client, tmp_path / "2.jsonl", state, on_progress=run_another)
+        assert nights[0].counts["updated"] == 1
         assert sum((await write(client, tmp_path / "4.jsonl", state)).counts.values()) == 0
         with pytest.raises(ExportError, match="another run has stored this state meanwhile"):
             async with client.customers.list().changes(state=state) as changes:
                 assert [change async for change in changes] == []
                 await write(client, tmp_path / "5.jsonl", state)
-    assert json.loads((tmp_path / "2.jsonl").read_text())["id"] == updated
+    assert json.loads((tmp_path / "3.jsonl").read_text())["id"] == updated
 
 
 async def test_two_first_runs_at_once(sandbox, state, tmp_path):
     """Two runs that found no state: one stores it, the other fails and exports again the next time."""
     async with connect(sandbox) as client:
-        source = client.customers.list().export_source()
-        slow = await publish_changes(source, tmp_path / "1.jsonl", state, ChangesOptions(), ChangesFileOptions())
-        await write(client, tmp_path / "2.jsonl", state)
+
+        async def run_another(_):
+            if not (tmp_path / "2.jsonl").exists():
+                await write(client, tmp_path / "2.jsonl", state)
+
         with pytest.raises(ExportError, match="another run has stored this state meanwhile"):
-            slow.confirm()
-        slow.close()
+            await write(client, tmp_path / "1.jsonl", state, on_progress=run_another)
 
 
 async def test_a_state_of_another_list_or_none_at_all(sandbox, state, temporary, tmp_path):

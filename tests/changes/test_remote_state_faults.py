@@ -13,8 +13,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 from kit import connect
 
 from carecloud_async import ExportError
-from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes
-from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async._lists.export.storage.remote_state import RemoteState
 from carecloud_async.sandbox import Sandbox
 
@@ -95,8 +93,7 @@ async def test_a_slow_storage_holds_up_no_event_loop(url, storage, tmp_path):
 
     storage.on_put(put)
     async with connect(Sandbox(customers=5, seed=1, untidy=False)) as client:
-        source = client.customers.list().export_source()
-        await write_changes(source, tmp_path / "1.jsonl", url, ChangesOptions(), ChangesFileOptions())
+        await client.customers.list().changes(state=url).to_file(tmp_path / "1.jsonl")
         await client.customers.list().export(tmp_path / "2.jsonl", state=f"{url}-of-export")
     assert len(threads) == 2
     assert loop not in threads
@@ -113,8 +110,7 @@ async def test_a_night_whose_put_has_no_answer(temporary, url, storage, tmp_path
     async with connect(sandbox) as client:
 
         async def night(path):
-            source = client.customers.list().export_source()
-            return (await write_changes(source, path, url, ChangesOptions(), ChangesFileOptions())).counts
+            return (await client.customers.list().changes(state=url).to_file(path)).counts
 
         await night(tmp_path / "1.jsonl")
         changed = sandbox.customers.id_at(3)

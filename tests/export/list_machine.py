@@ -4,7 +4,9 @@ import json
 import random
 
 import anyio
+import httpx
 from attrs import define, field, frozen
+from kit import served
 
 from carecloud_async._base import codec
 from carecloud_async._base.project import Project
@@ -71,6 +73,17 @@ class ListMachine:
     requests: int = 0
     gone: set = field(factory=set)
     version: dict = field(factory=dict)
+
+    def client(self):
+        """Return a client of its server."""
+        return served(self.answer, rate_limit=None)
+
+    async def answer(self, request):
+        for _ in range(self.dice.randrange(3)):
+            await anyio.lowlevel.checkpoint()
+        query = request.url.params
+        body = {"data": self.page(int(query["offset"]), int(query["count"]))}
+        return httpx.Response(200, json=body, headers={"date": "Tue, 24 Nov 2026 12:00:00 GMT"})
 
     def source(self, *, count, plan=None):
         async def fetch(params):

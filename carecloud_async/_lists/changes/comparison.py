@@ -1,228 +1,192 @@
-"""Comparing the records of a reading with a state."""
+"""The difference between the records of a reading and those of a state, as sets in SQLite."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import zlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from carecloud_async._lists.changes.pending import PendingChanges
-from carecloud_async._lists.changes.state_file import KnownRecord, NewRecord, StateFile
-from carecloud_async._lists.export.reading.pages import Identity
-from carecloud_async.errors import ExportError
-from carecloud_async.fixes import Fix
+from carecloud_async._lists.changes.state_file import PendingChange, StateFile
+from carecloud_async._lists.changes.values import Kind
+from carecloud_async._lists.export.reading.pages import Identity, text_digest
+from carecloud_async._lists.export.reading.seen import Rows, Seen
 
 __all__ = ["Comparison"]
 
-#: Bytes of a digest: with eight, a changed record has the digest of one of a thousand neighbours once in 10 ** 16.
-_DIGEST = 8
-
-#: Each number takes a byte. Records are renumbered when the next number is greater than twice their count and this.
-_SPARE_NUMBERS = 100_000
-
-#: Stands between an id that several records have and the digest of the text of one of them.
-_TWIN = "\0"
+#: The most values of a query: every build of SQLite takes a thousand variables.
+_VALUES = 500
+_RANGE = "SELECT text FROM records WHERE id BETWEEN ? AND ? AND record IS {} LIMIT ?"
+_FIND = "SELECT id, twin, text, value, record IS NOT NULL FROM records WHERE id IN ({})"
+_PUT = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
+#: A record is identified by its text where several have its id: `seen` holds the digests of texts then.
+_FIND_GONE = """INSERT INTO gone SELECT id, twin FROM records
+WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.id = records.id)
+AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.id = records.text)"""
+_REMOVE_GONE = "DELETE FROM records WHERE (id, twin) IN (SELECT id, twin FROM gone)"
+#: Users know a record by its id: it is deleted when no other record has that id.
+_DELETED = "SELECT DISTINCT id FROM gone WHERE NOT EXISTS (SELECT 1 FROM records WHERE records.id = gone.id)"
+_UNSEEN = """SELECT count(*) FROM gone WHERE NOT EXISTS (SELECT 1 FROM records AS other WHERE other.id = gone.id
+AND NOT EXISTS (SELECT 1 FROM gone AS also WHERE also.id = other.id AND also.twin = other.twin))"""
 
 Identify: TypeAlias = Callable[[list[bytes]], list[Identity]]
 
 
+class _Known(NamedTuple):
+    """A record as the state knows it; `value` is a digest too, the same for any order of its fields."""
+
+    id: Identity
+    twin: int
+    text: bytes
+    value: bytes
+    is_kept: bool
+
+
 class Comparison:
-    """Takes the records of one reading, and collects what differs. Everything blocks; one thread at a time.
+    """Compares the records of one reading with a state. Everything blocks; one thread at a time.
 
     Args:
         state: what is known; changed as records are taken.
-        pending: takes the changes.
         keep: whether the state keeps records or their digests alone.
+        identify: returns the ids of records.
 
     Attributes:
+        seen: the ids that the reading showed.
         known: the number of records that the state knew at first.
-        created, updated, deleted, unchanged: the numbers so far.
+        counts: the number of changes of each kind, and of unchanged records.
+        earlier: the number of changes of each kind of an earlier run, which were not taken.
     """
 
-    def __init__(self, state: StateFile, pending: PendingChanges, *, keep: Literal["digests", "records"]) -> None:
-        self._state = state
-        self._pending = pending
-        self._keeps = keep == "records"
-        self.known: int = len(state)
-        self._begin()
+    def __init__(self, state: StateFile, *, keep: Literal["digests", "records"], identify: Identify) -> None:
+        self._state, self._db, self._keeps, self._identify = state, state.db, keep == "records", identify
+        self.seen: Seen = Seen(state.db)
+        self.known: int = self._count("SELECT count(*) FROM records")
+        self.counts: Counter[str] = Counter()
+        self.earlier: Counter[str] = Counter(one.kind for changes in state.pending() for one in changes)
 
-    def _begin(self) -> None:
-        if self._state.next_number > 2 * self.known + _SPARE_NUMBERS:
-            self._state.renumber()
-        self._next = self._first_new = self._state.next_number
-        # A byte for each known record: a run without changes writes nothing.
-        self._seen = bytearray(self._next)
-        self.created: int = 0
-        self.updated: int = 0
-        self.deleted: int = 0
-        self.unchanged: int = 0
+    def _count(self, query: str) -> int:
+        return int(self._db.execute(query)[0][0])
 
     def restart(self) -> None:
         """Drop everything that was taken: the list is read with another strategy."""
         self._state.restart()
-        self._pending.clear()
-        self._begin()
+        self.seen.clear()
+        self.counts.clear()
 
-    def take(self, lines: list[bytes], identify: Identify, *, by_text: bool = False) -> None:
-        """Take records.
+    def take(self, pages: Sequence[Rows], *, by_text: bool) -> None:
+        """Take records, each of them once.
 
         Args:
-            lines: the records.
-            identify: returns their ids.
-            by_text: whether some records have the same id: all but the first of them are identified by their text.
+            pages: the records.
+            by_text: whether several records have one id: their identities are digests of their texts.
         """
-        texts = list(map(_digest, lines))
+        lines = [line for page in pages for line in page.lines]
+        ids = [one for page in pages for one in page.ids]
+        texts = [*map(text_digest, lines)]
+        if by_text:
+            ids = self._identify(lines)
         # The text of most records is unchanged. Where a page is a range of ids, the digests of that range show it
-        # without a look at each id, which is a part of the text.
-        ends = identify([lines[0], lines[-1]])
-        known = self._state.find_texts(min(ends, key=_order), max(ends, key=_order), len(lines), kept=self._keeps)
-        others: list[int] = []
-        seen, first_new = self._seen, self._first_new
-        for index, text in enumerate(texts):
-            number = known.get(text)
-            if number is None or number >= first_new:
-                others.append(index)
-            else:
-                seen[number] = 1
-        self.unchanged += len(lines) - len(others)
+        # without a look at each id.
+        known = self._texts(ids) if self.known else set()
+        others = [] if known.issuperset(texts) else [index for index, text in enumerate(texts) if text not in known]
+        self.counts["unchanged"] += len(lines) - len(others)
         if others:
-            rest = [lines[index] for index in others]
-            rest_texts, keys = [texts[index] for index in others], identify(rest)
-            self._take_each(rest, rest_texts, self._tell_twins_apart(keys, rest_texts) if by_text else keys)
+            keys, rest = [ids[index] for index in others], [lines[index] for index in others]
+            self._take_each(keys, rest, [texts[index] for index in others], by_text=by_text)
 
-    def _tell_twins_apart(self, keys: Sequence[Identity], texts: Sequence[bytes]) -> list[Identity]:
-        """Return the keys of records. If several records have one id, all keys but the first include the text."""
-        twins = [key if isinstance(key, bytes) else _twin(key, text) for key, text in zip(keys, texts, strict=True)]
-        known = self._state.find([*keys, *twins])
-        taken: set[Identity] = set()
-        found: list[Identity] = []
-        for key, twin, text in zip(keys, twins, texts, strict=True):
-            before = known.get(key)
-            is_taken = before is not None and (before.number >= self._first_new or bool(self._seen[before.number]))
-            is_other = key in taken or (is_taken and before is not None and before.text != text)
-            if twin in known or is_other:
-                found.append(twin)
-            else:
-                found.append(key)
-                taken.add(key)
-        return found
-
-    def _take_each(self, lines: Sequence[bytes], texts: Sequence[bytes], keys: Sequence[Identity]) -> None:
-        known = self._state.find(keys)
-        changed: list[NewRecord] = []
-        for key, line, text in zip(keys, lines, texts, strict=True):
-            before = known.get(key)
-            if before is None:
-                changed.append(self._create(key, line, text))
+    def _take_each(
+        self, ids: Sequence[Identity], lines: Sequence[bytes], texts: Sequence[bytes], *, by_text: bool
+    ) -> None:
+        known = self._find(ids) if self.known or by_text else {}
+        changes: list[PendingChange] = []
+        records: list[tuple[Identity, int, bytes, bytes, bytes | None]] = []
+        for key, line, text in zip(ids, lines, texts, strict=True):
+            twins = known.get(key, [])
+            same = self._same(twins, text, by_text=by_text) if twins else None
+            if same is not None and same.text == text and same.is_kept == self._keeps:
+                self.counts["unchanged"] += 1
                 continue
-            if before.number < self._first_new:
-                self._seen[before.number] = 1
-            if before.text == text and before.is_kept == self._keeps:
-                self.unchanged += 1
-            else:
-                changed.append(self._compare(line, text, before))
-        if changed:
-            self._state.put(changed)
+            value = text_digest(_canonical(line))
+            kind: Kind | None = "created" if same is None else "updated" if same.value != value else None
+            self.counts[kind or "unchanged"] += 1
+            if kind is not None:
+                fields = self._differing(same, line) if same is not None and same.is_kept else ()
+                changes.append(PendingChange(kind, _shown(key), fields, line))
+            twin = same.twin if same is not None else max((one.twin for one in twins), default=-1) + 1
+            records.append((key, twin, text, value, zlib.compress(line, 6) if self._keeps else None))
+            if by_text:
+                put = _Known(key, twin, text, value, self._keeps)
+                known[key] = [*(one for one in twins if one.twin != twin), put]
+        self._db.execute_many(_PUT, records)
+        self._state.note(changes)
 
-    def _create(self, key: Identity, line: bytes, text: bytes) -> NewRecord:
-        number, self._next = self._next, self._next + 1
-        self.created += 1
-        self._pending.add("created", _shown(key), line)
-        return NewRecord(key, number, text, _digest(_canonical(line)), self._kept(line))
+    def _texts(self, ids: Sequence[Identity]) -> set[bytes]:
+        low, high = sorted((ids[0], ids[-1]), key=_order)
+        query = _RANGE.format("NOT NULL" if self._keeps else "NULL")
+        return {text for (text,) in self._db.execute(query, (low, high, len(ids) + _VALUES))}
 
-    def _compare(self, line: bytes, text: bytes, before: KnownRecord) -> NewRecord:
-        key, value = before.key, _digest(_canonical(line))
-        if value == before.value:
-            self.unchanged += 1
-        else:
-            self.updated += 1
-            record = self._state.record(key) if before.is_kept else None
-            self._pending.add("updated", _shown(key), line, () if record is None else tuple(_differing(record, line)))
-        return NewRecord(key, before.number, text, value, self._kept(line))
+    def _find(self, ids: Sequence[Identity]) -> dict[Identity, list[_Known]]:
+        known: dict[Identity, list[_Known]] = defaultdict(list)
+        for begin in range(0, len(ids), _VALUES):
+            part = ids[begin : begin + _VALUES]
+            for row in self._db.execute(_FIND.format(",".join("?" * len(part))), part):
+                known[row[0]].append(_Known(*row))
+        return known
 
-    def _kept(self, line: bytes) -> bytes | None:
-        return zlib.compress(line, 6) if self._keeps else None
+    def _same(self, twins: Sequence[_Known], text: bytes, *, by_text: bool) -> _Known | None:
+        """Return what is known of a record; of several with its id, the one with its text, or one that is not shown."""
+        same = next((one for one in twins if one.text == text), None)
+        if same is None and by_text:
+            return next((one for one in twins if not self._was_shown(one.text)), None)
+        return same or (twins[0] if twins else None)
 
-    def recognize(self, lines: list[bytes], identify: Identify) -> None:
-        """Note that known records are there, without comparing them: for the reading that confirms deletions."""
-        keys = identify(lines)
-        twins = [_twin(key, _digest(line)) for key, line in zip(keys, lines, strict=True) if isinstance(key, str)]
-        before = self._seen.count(1)
-        for record in self._state.find([*keys, *twins]).values():
-            if record.number < self._first_new:
-                self._seen[record.number] = 1
-        self.unchanged += self._seen.count(1) - before
+    def _was_shown(self, text: bytes) -> bool:
+        return bool(self._db.execute("SELECT 1 FROM seen WHERE id = ?", (text,)))
+
+    def _differing(self, known: _Known, line: bytes) -> tuple[str, ...]:
+        found = self._db.execute("SELECT record FROM records WHERE id = ? AND twin = ?", (known.id, known.twin))
+        return tuple(_differing(found[0][0], line))
+
+    def find_gone(self) -> None:
+        """Find the known records that a reading of the whole list did not show."""
+        if self.known > self.counts["unchanged"] + self.counts["updated"]:
+            self.seen.fill()
+            self._db.execute(_FIND_GONE)
+        self.seen.clear()
 
     @property
     def unseen(self) -> int:
-        """The number of known records that were not found."""
-        return self.known - self._seen.count(1)
+        """The number of known records that no reading of the whole list showed."""
+        return self._count(_UNSEEN)
 
-    def check_shrink(self, *, name: str, left: int | None) -> None:
-        """Raise if more than half of the list is gone.
+    def recognize(self, pages: Sequence[Rows], *, by_text: bool) -> None:
+        """Note that known records are there, without comparing them: for the reading that confirms deletions."""
+        ids = [one for page in pages for one in page.ids]
+        if by_text:
+            ids = self._identify([line for page in pages for line in page.lines])
+        self.counts["unchanged"] += self._db.execute_many("DELETE FROM gone WHERE id = ?", [(one,) for one in ids])
 
-        Args:
-            name: the list's name.
-            left: the current length of a list that changed while it was read, as the server reports it; `None` for
-                other lists. A right that is taken away meanwhile hides only the end of the list.
-
-        Raises:
-            ExportError: more than half of it is gone.
-        """
-        unseen = self.unseen
-        gone = unseen if left is None else max(unseen, self.known - left)
-        if unseen and 2 * gone > self.known:
-            raise ExportError(
-                f"{name}: {gone:,} of {self.known:,} records are gone, more than half; a filter, a right of this user "
-                "or the server may be at fault, so the state is unchanged",
-                fix=Fix("if they were really deleted, pass {allow_shrink}"),
-            )
-
-    def find_deleted(self) -> None:
-        """Collect the records that exact readings of the whole list did not find."""
-        seen = self._seen + b"\1" * (self._next - self._first_new)
-        for rows in self._state.numbers() if self.unseen else ():
-            keys = [key for key, number in rows if not seen[number]]
-            # Users know a record by its id: it is deleted when no other record has that id.
-            ids = {_shown(key): None for key in keys if not self._has_twin(key, seen)}
-            for one in ids:
-                self._pending.add("deleted", one, None)
-            self._state.remove(keys)
-            self.deleted += len(ids)
-
-    def _has_twin(self, key: Identity, seen: bytearray) -> bool:
-        """Return whether another record with the same id was found."""
-        if isinstance(key, bytes):
-            return False
-        first = key.partition(_TWIN)[0]
-        twins = self._state.find_texts(first, first + chr(ord(_TWIN) + 1), 1, kept=self._keeps)
-        return any(seen[number] for number in twins.values())
-
-    def finish(self) -> None:
-        """Store the next free number in the state."""
-        self._state.set("next_number", self._next)
-
-
-def _twin(key: str, text: bytes) -> str:
-    return f"{key}{_TWIN}{text.hex()}"
+    def delete_gone(self) -> None:
+        """Note the records that exact readings of the whole list did not show as deleted."""
+        if not self._db.execute("SELECT 1 FROM gone LIMIT 1"):
+            return
+        self._db.execute(_REMOVE_GONE)
+        deleted = [PendingChange("deleted", _shown(one), (), None) for (one,) in self._db.execute(_DELETED)]
+        self._state.note(deleted)
+        self.counts["deleted"] = len(deleted)
 
 
 def _shown(key: Identity) -> str:
-    return key.hex() if isinstance(key, bytes) else key.partition(_TWIN)[0]
+    return key.hex() if isinstance(key, bytes) else key
 
 
 def _order(key: Identity) -> tuple[bool, bytes]:
     """Return what SQLite sorts by: texts before blobs, texts by their UTF-8."""
     return (True, key) if isinstance(key, bytes) else (False, key.encode())
-
-
-def _digest(text: bytes) -> bytes:
-    return hashlib.sha256(text).digest()[:_DIGEST]
 
 
 def _exact_float(digits: str) -> Any:

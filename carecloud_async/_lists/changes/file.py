@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from functools import partial
 from io import BufferedRandom
 from pathlib import Path
@@ -26,9 +25,8 @@ from carecloud_async._base.codec.fields import API_NAME, api_names, field_types,
 from carecloud_async._base.runs import Publication, partial_path, publish
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
-from carecloud_async._lists.changes.reader import Changes, has_unfinished, open_state
-from carecloud_async._lists.changes.state_file import PUBLICATION, StateFile
+from carecloud_async._lists.changes.reader import Changes, open_state
+from carecloud_async._lists.changes.state_file import PUBLICATION, PendingChange, StateFile
 from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
 from carecloud_async._lists.export.confirming import confirm
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
@@ -194,24 +192,25 @@ class _ChangesFile:
         self._require_free()
         try:
             async with Changes[Any](self._source, self._state, options, opened=self._opened) as changes:
-                await changes.hand_over(self._write)
-                await run_in_thread_regardless(lambda: self._publish(changes))
+                await run_in_thread(self._write)
+                await run_in_thread_regardless(lambda: self._publish(changes.report))
         finally:
             if not self._is_noted:
                 await run_in_thread_regardless(lambda: self._partial.unlink(missing_ok=True))
         return changes.report
 
-    def _publish(self, changes: Changes[Any]) -> None:
+    def _publish(self, report: ChangesReport) -> None:
         self._require_free()
         self._opened.require_unchanged()
         with disk_errors(self._target.path):
-            noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(changes.report))
-        changes.commit(**{PUBLICATION: noted})
+            noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(report))
+        self._opened.set(PUBLICATION, noted)
+        self._opened.commit(taken=True, store=False)
         self._is_noted = True
         self._give_name(noted, overwrite=self._overwrite)
 
     def _finish_earlier(self) -> ChangesReport | None:
-        if has_unfinished(self._opened):
+        if self._opened.has_pending:
             raise ExportError(
                 f"{self._state} has changes that a program took and did not finish: run that program again, or give "
                 "this file a state of its own"
@@ -256,24 +255,24 @@ class _ChangesFile:
     def _form(self) -> str:
         return self._target.format.suffix + self._target.format.compression
 
-    def _write(self, pending: PendingChanges) -> None:
+    def _write(self) -> None:
         """Write it next to the target."""
         with disk_errors(self._target.path), create_private(self._partial) as file:
             if self._target.format.sink is None:
                 stream = compressing(file, self._target.format.compression)
-                for rows in _batches(pending):
+                for rows in self._opened.pending():
                     stream.write(b"".join(map(_line, rows)))
                 stream.close()
             else:
-                self._write_table(file, pending)
+                self._write_table(file)
             file.flush()
             os.fsync(file.fileno())
 
-    def _write_table(self, file: BufferedRandom, pending: PendingChanges) -> None:
+    def _write_table(self, file: BufferedRandom) -> None:
         sink = SinkStream(file, self._target.format, self._layout)
-        for rows in _batches(pending):
+        for rows in self._opened.pending():
             sink.infer_schema([self._row(row) for row in rows])
-        for rows in _batches(pending):
+        for rows in self._opened.pending():
             sink.write([self._row(row) for row in rows])
         sink.finish()
 
@@ -290,12 +289,6 @@ def _report_of(noted: Publication) -> ChangesReport:
 
 def _exists(name: str) -> ExportError:
     return ExportError(f"{name} exists already", fix=OVERWRITE)
-
-
-def _batches(pending: PendingChanges) -> Iterator[list[PendingChange]]:
-    pending.rewind()
-    while rows := pending.read():
-        yield rows
 
 
 def _line(change: PendingChange) -> bytes:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from carecloud_async._base.codec import Malformed
 from carecloud_async._base.codec.pages import read_records
-from carecloud_async._base.runs import Mark, Publication
+from carecloud_async._base.runs import Publication
 from carecloud_async._base.runtime.task_groups import BackgroundTasks
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.call_errors import invalid_response
 from carecloud_async._lists.changes.comparison import Comparison
-from carecloud_async._lists.changes.pending import PendingChange, PendingChanges
-from carecloud_async._lists.changes.state_file import PUBLICATION, UNFINISHED, StateFile, pending_path
+from carecloud_async._lists.changes.state_file import PUBLICATION, PendingChange, StateFile
 from carecloud_async._lists.changes.values import Change, ChangesOptions, ChangesReport
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.reading.pages import RawPageFetcher
 from carecloud_async._lists.export.reading.scan import make_report, scan
-from carecloud_async._lists.export.reading.seen import Rows, TemporarySeen
+from carecloud_async._lists.export.reading.seen import Rows
 from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
 from carecloud_async._lists.export.report import Counts
 from carecloud_async._lists.export.source import ExportSource
@@ -34,40 +34,23 @@ from carecloud_async._lists.export.storage.remote_state import RemoteState, loca
 from carecloud_async._lists.export.storage.writer import Writer
 from carecloud_async._lists.paging.page_plan import require_int_or_auto
 from carecloud_async.errors import ExportError
+from carecloud_async.fixes import Fix
 
-__all__ = ["Changes", "has_unfinished", "open_state"]
+if TYPE_CHECKING:
+    from carecloud_async._lists.export.formats.sinks import CsvOptions
+
+__all__ = ["Changes", "open_state"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.changes")
 
 
-@frozen(kw_only=True)
-class _Unfinished:
-    """Changes that an earlier run returned, and that were not all taken.
-
-    Attributes:
-        mark: the part of the file of pending changes that holds them; `None` if there are none.
-        counts: their numbers, by kind.
-    """
-
-    mark: Mark | None = None
-    counts: Mapping[str, int] = field(factory=lambda: {"created": 0, "updated": 0, "deleted": 0})
-
-
-@frozen(repr=False)
-class _Files:
-    """The open files of a run."""
-
-    state: StateFile
-    pending: PendingChanges
-
-
 class Changes(Generic[T]):
     """The changes of a list; use it in `async with`, then iterate.
 
     The list is read and compared when the block begins. If the block ends with an error, or before all changes were
-    taken, the next run returns them again, and then what changed since; see `pending`.
+    taken, the next run returns them again, and then what changed since. `to_file` writes them to a file instead.
 
     Args:
         source: the list.
@@ -92,12 +75,12 @@ class Changes(Generic[T]):
             raise BadExportError("changes are those of the whole list: leave offset out")
         if options.compare_every is not None:
             require_changes(source)
-        self._source = source
+        self._source, self._state_place = source, state
         self._remote = None if opened is not None else remote_state(state)
         self._path = local_state(state) if self._remote is None else self._remote.path
         self._options = options
         self._lent = opened
-        self._opened: _Files | None = None
+        self._opened: StateFile | None = None
         self._report: ChangesReport | None = None
         self._forget()
 
@@ -105,10 +88,8 @@ class Changes(Generic[T]):
         """Begin without anything of an earlier block."""
         self._batch: list[Change[T]] = []
         self._rows: list[PendingChange] = []  # read, and not yet in the batch
-        self._earlier = _Unfinished()
-        self._recorded = False
-        self._secured = False
-        self._taken = False
+        self._pending: Iterator[list[PendingChange]] | None = None
+        self._is_taken = False
 
     @property
     def report(self) -> ChangesReport:
@@ -135,30 +116,48 @@ class Changes(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._opened is not None:
-                if self._taken:
-                    await run_in_thread(self.commit)
+            if kind is None and self._opened is not None and self._lent is None:
+                if self._is_taken:
+                    await run_in_thread(lambda: self._state.commit(taken=True))
                 else:
                     _log.warning("%s: not all changes were taken: the next run returns them again", self._source.name)
         finally:
             await run_in_thread_regardless(self._close)
 
-    async def hand_over(self, take: Callable[[PendingChanges], None]) -> None:
-        """Pass all changes to a function in a worker thread, instead of iterating."""
-        await run_in_thread(lambda: take(self._files.pending))
-        self._taken = True
+    async def to_file(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        format: str | None = None,  # noqa: A002  (as users call it)
+        columns: Literal["model", "found"] = "model",
+        timestamps: Literal["utc", "project"] = "utc",
+        csv: CsvOptions | None = None,
+    ) -> ChangesReport:
+        """Write the changes to a file, which appears whole; the state moves together with it. It needs no block.
 
-    def commit(self, **notes: Any) -> None:
-        """Commit the state: all changes are taken. Blocks.
+        Lines of JSON have `change`, `id` and `record`; tables have a first column `_change`. After a run that was
+        killed, the next one returns the report of its file, and reads nothing: no change is lost or written twice.
 
         Args:
-            **notes: values that the state keeps under these names, from the same moment on.
+            target: a path whose suffix names the format: `.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …
+            overwrite: replace the target if it exists.
+            format: as for `Listing.export`.
+            columns: as for `Listing.export`.
+            timestamps: as for `Listing.export`.
+            csv: as for `Listing.export`.
+
+        Raises:
+            ExportError: it cannot start or continue; the state and the target are unchanged.
+            CareCloudError: the server cannot be read.
         """
-        state = self._files.state
-        for name, value in {UNFINISHED: None, **notes}.items():
-            state.set(name, value)
-        state.commit(store=self._lent is None)
-        self._recorded = False
+        from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes  # few programs write files
+        from carecloud_async._lists.export.formats.sinks import CsvOptions
+
+        options = ChangesFileOptions(
+            overwrite=overwrite, format=format, columns=columns, timestamps=timestamps, csv=csv or CsvOptions()
+        )
+        return await write_changes(self._source, target, self._state_place, self._options, options)
 
     def __aiter__(self) -> AsyncIterator[Change[T]]:
         return self
@@ -173,7 +172,7 @@ class Changes(Generic[T]):
             await run_in_thread(self._read_rows)
         rows = self._rows
         if not rows:
-            self._taken = True
+            self._is_taken = True
             raise StopAsyncIteration
         records = iter(self._records([one.line for one in rows if one.line is not None]))
         self._batch = [
@@ -197,37 +196,24 @@ class Changes(Generic[T]):
         raise invalid_response(self._source.operation, problem)
 
     def _read_rows(self) -> None:
+        state = self._state
+        if self._pending is None:
+            if any(self.report.counts.values()):
+                state.commit()
+            self._pending = state.pending()
         # Stored here, not returned: if the task that waits is cancelled, the next one finds them.
-        state, pending = self._files.state, self._files.pending
-        if not self._secured and any(self.report.counts.values()):
-            with disk_errors(self._path):
-                state.set(UNFINISHED, _Unfinished(mark=pending.secure(), counts=self.report.counts))
-            state.commit()
-            self._recorded = True
-        self._secured = True
-        self._rows = pending.read()
+        self._rows = next(self._pending, [])
 
     @property
-    def _files(self) -> _Files:
+    def _state(self) -> StateFile:
         if self._opened is None:
             raise ExportError("use changes in a block: async with listing.changes(…) as changes")
         return self._opened
 
     def _open(self) -> None:
-        lent = self._lent
-        state = open_state(self._path, self._source, remote=self._remote) if lent is None else lent
-        try:
-            if lent is None:
-                self._require_no_file(state)
-            self._earlier = state.get(UNFINISHED, _Unfinished) or _Unfinished()
-            self._recorded = self._earlier.mark is not None
-            with disk_errors(self._path):
-                pending = PendingChanges(pending_path(self._path), earlier=self._earlier.mark)
-        except BaseException:
-            if lent is None:
-                state.close()
-            raise
-        self._opened = _Files(state, pending)
+        self._opened = self._lent or open_state(self._path, self._source, remote=self._remote)
+        if self._lent is None:
+            self._require_no_file(self._opened)
 
     def _require_no_file(self, state: StateFile) -> None:
         noted = state.get(PUBLICATION, Publication)
@@ -240,29 +226,25 @@ class Changes(Generic[T]):
     def _close(self) -> None:
         opened, self._opened = self._opened, None
         self._batch, self._rows = [], []
-        if opened is not None:
-            try:
-                # Before the state, whose lock keeps other runs from it.
-                opened.pending.close(keep=self._recorded)
-            finally:
-                if self._lent is None:
-                    opened.state.close()
+        if opened is not None and self._lent is None:
+            opened.close()
         if self._remote is not None:
             self._remote.close()
 
     async def _compare(self) -> None:
-        source, state, pending = self._source, self._files.state, self._files.pending
+        source, state = self._source, self._state
+        identify = RawPageFetcher(source).identify
         since = await run_in_thread(lambda: self._since(state))
-        comparison = await run_in_thread(lambda: Comparison(state, pending, keep=self._options.keep))
+        comparison = await run_in_thread(lambda: Comparison(state, keep=self._options.keep, identify=identify))
         counts = await self._read(comparison, since)
         read = make_report(source, counts, target="changes", resumed=False)
         await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
-        earlier = self._earlier.counts
+        changed = comparison.earlier + comparison.counts
         self._report = ChangesReport(
-            created=earlier["created"] + comparison.created,
-            updated=earlier["updated"] + comparison.updated,
-            deleted=earlier["deleted"] + comparison.deleted,
-            unchanged=comparison.unchanged,
+            created=changed["created"],
+            updated=changed["updated"],
+            deleted=changed["deleted"],
+            unchanged=changed["unchanged"],
             reasons=read.reasons,
             compared=since is None,
             requests=read.requests,
@@ -276,10 +258,11 @@ class Changes(Generic[T]):
     async def _read(self, comparison: Comparison, since: Since | None) -> Counts:
         """Read the list; if known records are not in it, read it once more before they count as deleted."""
         counts = await self._scan(comparison, since)
-        if since is not None or not comparison.unseen:
+        if since is not None:
             return counts
-        self._check_shrink(comparison, counts)
-        if counts.reasons:
+        with disk_errors(self._path):
+            await run_in_thread(comparison.find_gone)
+        if not await self._check_shrink(comparison, counts) or counts.reasons:
             return counts
         again = await self._scan(comparison, None, again=True)
         counts = evolve(
@@ -292,14 +275,26 @@ class Changes(Generic[T]):
             is_total_wrong=counts.is_total_wrong or again.is_total_wrong,
             began=counts.began,
         )
-        self._check_shrink(comparison, counts)
+        await self._check_shrink(comparison, counts)
         return counts
 
-    def _check_shrink(self, comparison: Comparison, counts: Counts) -> None:
+    async def _check_shrink(self, comparison: Comparison, counts: Counts) -> int:
+        """Return how many known records were not shown; raise if they are more than half of the list."""
+        unseen = await run_in_thread(lambda: comparison.unseen)
         is_believed = not counts.reasons or counts.total == 0  # a list that became empty is not exact
-        left = counts.total if counts.list_changed and not counts.is_total_wrong else None
-        if is_believed and not self._options.allow_shrink:
-            comparison.check_shrink(name=self._source.name, left=left)
+        if not unseen or not is_believed or self._options.allow_shrink:
+            return unseen
+        known = comparison.known
+        # A right that is taken away while the list is read hides only its end: its total shows that.
+        has_left = counts.list_changed and not counts.is_total_wrong and counts.total is not None
+        gone = max(unseen, known - (counts.total or 0)) if has_left else unseen
+        if 2 * gone > known:
+            raise ExportError(
+                f"{self._source.name}: {gone:,} of {known:,} records are gone, more than half; a filter, a right of "
+                "this user or the server may be at fault, so the state is unchanged",
+                fix=Fix("if they were really deleted, pass {allow_shrink}"),
+            )
+        return unseen
 
     def _since(self, state: StateFile) -> Since | None:
         """Return the time that changes are wanted from; `None` to compare the whole list."""
@@ -319,34 +314,14 @@ class Changes(Generic[T]):
             since: the time that changes are wanted from; `None` for everything.
             again: whether known records are recognized, and nothing else is taken.
         """
-        identify = RawPageFetcher(self._source).identify
-
-        seen = await run_in_thread(TemporarySeen)
+        source, options, seen = self._source, self._options, comparison.seen
+        take = comparison.recognize if again else comparison.take
 
         def commit(pages: list[Rows], state: Checkpoint) -> None:
-            lines = seen.select_lines(pages, sweep=state.sweep)
             with disk_errors(self._path):
-                if again:
-                    comparison.recognize(lines, identify)
-                elif lines:
-                    comparison.take(lines, identify, by_text=state.by_text)
+                if rows := seen.select(pages, sweep=state.sweep):
+                    take(rows, by_text=state.by_text)
 
-        def start_over() -> None:
-            seen.clear()
-            with disk_errors(self._path):
-                if not again:
-                    comparison.restart()
-
-        async def restart() -> None:
-            await run_in_thread(start_over)
-
-        try:
-            return await self._scan_into(commit, restart, seen, since, comparison)
-        finally:
-            await run_in_thread_regardless(seen.close)
-
-    async def _scan_into(self, commit: Any, restart: Any, seen: TemporarySeen, since: Any, comparison: Any) -> Counts:
-        source, options = self._source, self._options
         async with BackgroundTasks() as tasks:
             return await scan(
                 source,
@@ -354,23 +329,21 @@ class Changes(Generic[T]):
                 since=since,
                 concurrency=options.concurrency,
                 on_progress=options.on_progress,
-                # A comparison of the whole list has its own bound (`check_shrink`).
+                # A comparison of the whole list has its own bound (`_check_shrink`).
                 expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
                 writer=Writer(commit, tasks=tasks, clock=source.clock),
                 seen=lambda: seen,
-                restart=restart,
+                restart=partial(run_in_thread, seen.clear if again else comparison.restart),
             )
 
     def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
-        state = self._files.state
+        state = self._state
         with disk_errors(self._path):
             if not counts.reasons and since is None:
-                comparison.find_deleted()
+                comparison.delete_gone()
                 state.set("compared_at", self._source.clock.time())
             if not counts.reasons:
                 state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
-            comparison.finish()
-            self._files.pending.rewind()
 
 
 def open_state(path: Path, source: ExportSource, *, remote: RemoteState | None) -> StateFile:
@@ -383,8 +356,3 @@ def open_state(path: Path, source: ExportSource, *, remote: RemoteState | None) 
         with disk_errors(path):
             remote.fetch()
     return StateFile(path, source.fingerprints(), remote=remote)
-
-
-def has_unfinished(state: StateFile) -> bool:
-    """Return whether a state has changes that were returned and not all taken."""
-    return state.get(UNFINISHED, _Unfinished) is not None

@@ -1,24 +1,32 @@
 """The state of a comparison: a run file with the id and two digests of each record, which lives on from run to run.
 
-A run is one transaction, which SQLite rolls back if the process is killed or the disk is full.
+A run is one transaction, which SQLite rolls back if the process is killed or the disk is full. It also adds what differs
+to the table `pending`, and is committed before the first change is returned; the end of the run empties the table. So a
+run that is killed after the user took a change returns that change again, even if the server has undone it: otherwise a
+record that was created and deleted meanwhile would stay in the user's copy forever.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from carecloud_async._base.runs import RunFile, RunKind
+import msgspec
+
+from carecloud_async._base.runs import Database, RunFile, RunKind
 from carecloud_async._base.runtime.durable_files import copy_private, sync_folder
+from carecloud_async._lists.changes.values import Kind
 from carecloud_async._lists.export.errors import disk_error
+from carecloud_async._lists.export.reading.seen import SEEN_TABLES
 from carecloud_async._lists.export.storage.remote_state import RemoteState
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import DELETE, ROOM
 
-__all__ = ["PUBLICATION", "UNFINISHED", "KnownRecord", "NewRecord", "StateFile", "begin_generation", "pending_path"]
+__all__ = ["PUBLICATION", "PendingChange", "StateFile", "begin_generation"]
 
 T = TypeVar("T")
 
@@ -27,50 +35,44 @@ _KIND: Final = RunKind(
     file="a state file of changes",
     each="list",
     own="a state file",
-    version=1,
-    tables=("CREATE TABLE records (id PRIMARY KEY, number INTEGER, text BLOB, value BLOB, record BLOB) WITHOUT ROWID",),
+    version=2,
+    tables=(
+        # Several records may have one id: `twin` numbers them.
+        "CREATE TABLE records (id, twin INTEGER, text BLOB, value BLOB, record BLOB, PRIMARY KEY (id, twin)) "
+        "WITHOUT ROWID",
+        # Some changes in each row: a row of each change takes three times as long.
+        "CREATE TABLE pending (number INTEGER PRIMARY KEY, changes BLOB)",
+    ),
     error=ExportError,
     begin_again=DELETE,
     full=ROOM,
 )
-#: The name under which it stores which changes were returned and not all taken.
-UNFINISHED: Final = "pending"
+#: What one reading shows, and the known records that it did not show.
+_TEMPORARY: Final = (*SEEN_TABLES, "CREATE TABLE gone (id, twin INTEGER, PRIMARY KEY (id, twin)) WITHOUT ROWID")
 #: The name under which it stores the note of a file whose report may not have been received.
 PUBLICATION: Final = "publication"
-_FIND = "SELECT id, number, text, value, record IS NOT NULL FROM records"
-_KEPT = ("NULL", "NOT NULL")
-_ADD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
-
-#: The most rows of one query: every build of SQLite takes a thousand variables.
-_ROWS = 500
+#: The most changes of a row.
+_BATCH: Final = 500
+#: Free pages of a file from which it is worth to be written anew.
+_MOST_FREE: Final = 1000
 
 
-class KnownRecord(NamedTuple):
-    """A record as the state knows it.
+class PendingChange(NamedTuple):
+    """A change that was not taken yet: see `Change`.
 
     Attributes:
-        key: its id; a digest of its text if it has none.
-        number: a number that no other record had.
-        text: the digest of its text.
-        value: the digest of its value: the same for any order of its fields.
-        is_kept: whether the state stores the record itself.
+        kind, id, fields: as there.
+        line: the record as one line of JSON; `None` of a deleted one.
     """
 
-    key: str | bytes
-    number: int
-    text: bytes
-    value: bytes
-    is_kept: bool
+    kind: Kind
+    id: str
+    fields: tuple[str, ...]
+    line: bytes | None
 
 
-class NewRecord(NamedTuple):
-    """A record that is added, or replaces what was known of it: see `KnownRecord`; `record` is compressed."""
-
-    key: str | bytes
-    number: int
-    text: bytes
-    value: bytes
-    record: bytes | None
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[PendingChange]).decode
 
 
 class StateFile:
@@ -93,24 +95,22 @@ class StateFile:
         try:
             if not self._run.continues:
                 self._run.begin()
-            self._db = self._run.db
-            self._db.execute("PRAGMA cache_size=-16000")
+            self.db.execute("PRAGMA cache_size=-16000")
+            for table in _TEMPORARY:
+                self.db.execute(table.replace("CREATE", "CREATE TEMP"))
             self._start()
         except BaseException:
             self.close()
             raise
 
-    def _start(self) -> None:
-        self._db.start()
-        self._db.execute("SAVEPOINT run")
-
-    def __len__(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM records")[0][0])
-
     @property
-    def next_number(self) -> int:
-        """A number that no record had."""
-        return self.get("next_number", int) or 0
+    def db(self) -> Database:
+        """Its database: `records` and `pending`, and the tables of one reading: `SEEN_TABLES` and `gone`."""
+        return self._run.db
+
+    def _start(self) -> None:
+        self.db.start()
+        self.db.execute("SAVEPOINT run")
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """Return the value of a type that is stored under a name; `None` if there is none."""
@@ -120,77 +120,45 @@ class StateFile:
         """Store a value under a name; `None` removes it."""
         self._run.set(name, value)
 
-    def find_texts(self, low: str | bytes, high: str | bytes, count: int, *, kept: bool) -> dict[bytes, int]:
-        """Return the numbers of the records in a range of ids, by the digests of their texts.
+    def note(self, changes: Sequence[PendingChange]) -> None:
+        """Add changes to those that were not taken."""
+        batches = [changes[begin : begin + _BATCH] for begin in range(0, len(changes), _BATCH)]
+        self.db.execute_many("INSERT INTO pending (changes) VALUES (?)", [(_encode(batch),) for batch in batches])
 
-        Args:
-            low: the smallest id.
-            high: the largest id.
-            count: about the number of records; of many more, only the first are returned.
-            kept: whether to look at the records that are stored, or at those with digests alone.
-        """
-        query = f"SELECT text, number FROM records WHERE id BETWEEN ? AND ? AND record IS {_KEPT[kept]} LIMIT ?"  # noqa: S608  (no value)
-        return dict(self._db.execute(query, (low, high, count + _ROWS)))
+    @property
+    def has_pending(self) -> bool:
+        """Whether changes were not taken."""
+        return bool(self.db.execute("SELECT 1 FROM pending LIMIT 1"))
 
-    def find(self, keys: Sequence[str | bytes]) -> dict[str | bytes, KnownRecord]:
-        """Return the records that are known of some ids."""
-        found: dict[str | bytes, KnownRecord] = {}
-        for begin in range(0, len(keys), _ROWS):
-            part = keys[begin : begin + _ROWS]
-            rows = self._db.execute(f"{_FIND} WHERE id IN ({','.join('?' * len(part))})", part)
-            found.update((row[0], KnownRecord(*row)) for row in rows)
-        return found
-
-    def record(self, key: str | bytes) -> bytes | None:
-        """Return the stored record of an id, compressed."""
-        found = self._db.execute("SELECT record FROM records WHERE id = ?", (key,))
-        return found[0][0] if found else None
-
-    def put(self, records: Sequence[NewRecord]) -> None:
-        """Add records, or replace what was known of them."""
-        self._db.execute_many(_ADD, records)
-
-    def numbers(self) -> Iterator[list[tuple[str | bytes, int]]]:
-        """Yield the ids and numbers of all records in batches; the records of a batch may be removed."""
-        last: list[Any] = []
-        while True:
-            after = "WHERE id > ?" if last else ""
-            rows = self._db.execute(f"SELECT id, number FROM records {after} ORDER BY id LIMIT 5000", last)  # noqa: S608  (as above)
-            if not rows:
-                return
-            yield [(key, number) for key, number in rows]
-            last = [rows[-1][0]]
-
-    def renumber(self) -> None:
-        """Give the records new numbers, without gaps."""
-        number = 0
-        for rows in self.numbers():
-            numbered = [(new, key) for new, (key, _) in enumerate(rows, number)]
-            number += len(rows)
-            self._db.execute_many("UPDATE records SET number = ? WHERE id = ?", numbered)
-        self.set("next_number", number)
-
-    def remove(self, keys: Sequence[str | bytes]) -> None:
-        """Remove records."""
-        self._db.execute_many("DELETE FROM records WHERE id = ?", [(key,) for key in keys])
+    def pending(self) -> Iterator[list[PendingChange]]:
+        """Yield the changes that were not taken, some at a time."""
+        last = 0
+        while rows := self.db.execute("SELECT * FROM pending WHERE number > ? ORDER BY number LIMIT 1", (last,)):
+            last = rows[0][0]
+            yield _decode(rows[0][1])
 
     def restart(self) -> None:
         """Undo what this run did: the list must be read with another strategy."""
-        self._db.execute("ROLLBACK TO run")
+        self.db.execute("ROLLBACK TO run")
 
-    def commit(self, *, store: bool = True) -> None:
+    def commit(self, *, taken: bool = False, store: bool = True) -> None:
         """Commit what this run did; the file stays locked, and another transaction begins.
 
         Args:
-            store: whether a remote state is stored too, with its pending changes.
+            taken: whether all changes were taken.
+            store: whether a remote state is stored too.
 
         Raises:
             ExportError: the disk or the storage refuses; the state is unchanged.
         """
+        if taken:
+            self.db.execute("DELETE FROM pending")
         self._run.commit()
+        if taken and self.db.execute("PRAGMA freelist_count")[0][0] > _MOST_FREE:
+            with contextlib.suppress(ExportError):  # it is only larger
+                self.db.execute("VACUUM")
         if store and self._remote is not None:
-            has_pending = self._run.get(UNFINISHED) is not None
-            self._remote.store(self._db, beside=[pending_path(self.path)] if has_pending else ())
+            self._remote.store(self.db)
         self._start()
 
     def require_unchanged(self) -> None:
@@ -205,22 +173,6 @@ class StateFile:
     def close(self) -> None:
         """Close the file; what was not committed is rolled back."""
         self._run.close()
-
-
-def pending_path(state: Path) -> Path:
-    """Return the path of the changes that a run has returned and that were not all taken."""
-    path = state.absolute()  # it is removed at the end, when the process may be in another folder
-    return path.with_name(f"{path.name}-pending")
-
-
-def _remove(path: Path) -> None:
-    """Remove a state and its pending changes.
-
-    Raises:
-        ExportError: a run is using it, or it is no state.
-    """
-    pending_path(path).unlink(missing_ok=True)
-    RunFile.discard(path, kind=_KIND)
 
 
 def begin_generation(folder: Path, name: str, *, last: int | str | None, is_empty: bool) -> tuple[Path, str]:
@@ -245,7 +197,7 @@ def begin_generation(folder: Path, name: str, *, last: int | str | None, is_empt
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in folder.glob(f"{name}.*.state"):
             if other != old:
-                _remove(other)
+                RunFile.discard(other, kind=_KIND)
         if last is not None and not is_empty:
             copy_private(old, new)
             sync_folder(folder)

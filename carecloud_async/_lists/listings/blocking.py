@@ -54,16 +54,12 @@ def spool_changes(
     """
     import pyarrow.parquet  # an extra
 
-    from carecloud_async._lists.changes.file import ChangesFileOptions, write_changes  # few programs compare
-    from carecloud_async._lists.changes.values import ChangesOptions
-
     with tempfile.TemporaryDirectory(prefix="carecloud-", ignore_cleanup_errors=True) as folder:
         path = Path(folder, "records.parquet")
 
         async def compare() -> ChangesReport:
-            options = ChangesOptions(concurrency=concurrency)
             async with open_listing() as listing:
-                return await write_changes(listing.export_source(), path, state, options, ChangesFileOptions())
+                return await listing.changes(state=state, concurrency=concurrency).to_file(path)
 
         with start_blocking_portal() as portal:
             report = portal.call(compare)

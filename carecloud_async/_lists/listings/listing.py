@@ -280,6 +280,7 @@ class Listing(NotAList, Generic[T]):
             async with listing.changes(state="cards.state") as changes:
                 async for change in changes: ...
             changes.report
+            await listing.changes(state="cards.state").to_file("changes.jsonl", overwrite=True)
 
         How it works, and when a deletion is certain: `carecloud_async.changes`.
 

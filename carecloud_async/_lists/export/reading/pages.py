@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 import msgspec
@@ -18,7 +18,7 @@ from carecloud_async._lists.export.reading.times import ChangeTimes, possible_la
 from carecloud_async._lists.export.source import ExportSource
 from carecloud_async._lists.paging.page_plan import Fetched
 
-__all__ = ["Identity", "RawPage", "RawPageFetcher"]
+__all__ = ["Identity", "RawPage", "RawPageFetcher", "text_digest"]
 
 #: The identity of a record: the text of its id, which the server may send as a number too; without one, a digest of its
 #: whole text.
@@ -178,7 +178,7 @@ class RawPageFetcher:
         """Return the identities of records."""
         name = self._id_field
         if name is None or self.by_text:
-            return [_digest(line) for line in lines]
+            return [*map(text_digest, lines)]
         leading = _leading_ids(lines, name)
         if leading is not None:
             return leading
@@ -211,7 +211,7 @@ def _identity(decoder: msgspec.json.Decoder[Any], line: bytes, name: str) -> Ide
         found: str | int | None = decoder.decode(line).key
     except (ValueError, RecursionError):
         found = None
-    return _decimal(line, name) or _digest(line) if found is None else str(found)
+    return _decimal(line, name) or text_digest(line) if found is None else str(found)
 
 
 def _decimal(line: bytes, name: str) -> str | None:
@@ -223,5 +223,6 @@ def _decimal(line: bytes, name: str) -> str | None:
         return None
 
 
-def _digest(line: bytes) -> bytes:
-    return hashlib.blake2b(line, digest_size=16).digest()
+def text_digest(line: bytes) -> bytes:
+    """Return what identifies a record by its whole text."""
+    return sha256(line).digest()[:16]

@@ -113,7 +113,7 @@ class Seen:
         for page in pages:
             after = self._first_after(page.ids, orders) if self.is_ordered else None
             if after is None:
-                self._fill()
+                self.fill()
                 new.append(self._look_up(self._not_forgotten(page, orders), number))
             else:
                 new.append(self._note(page, after, number))
@@ -158,8 +158,8 @@ class Seen:
         self.known += len(ids)
         return page if not first and page.wanted is None else _pick(page, range(first, len(page)))
 
-    def _fill(self) -> None:
-        """Make a table of the noted ids, once."""
+    def fill(self) -> None:
+        """Make the table `seen` of the noted ids, once."""
         self.is_ordered = False
         if self._recent:
             self._db.execute_many(_FILL, [(one,) for one in self._recent])

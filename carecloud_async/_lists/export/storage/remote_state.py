@@ -1,7 +1,7 @@
 """`RemoteState`: a state file that lives in a storage service: fetched when a run begins, stored when it is complete.
 
     fetch      a copy into a private folder of this machine, and the version of the object
-    store      the state and what belongs to it as one object, only if the object is still that version
+    store      the state as one object, only if the object is still that version
 
 A run that is killed between leaves the object as it was: the next run begins from the last complete one, and brings its
 records again. Two runs at once, of two machines, cannot both store: the later one fails and has changed nothing.
@@ -25,7 +25,7 @@ import secrets
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -94,7 +94,7 @@ class RemoteState:
         self._key = ""
 
     def fetch(self) -> None:
-        """Fetch the object with what belongs to it; nothing if there is none.
+        """Fetch the object; nothing if there is none.
 
         Raises:
             ExportError: the storage refuses, or the object is no state.
@@ -137,11 +137,10 @@ class RemoteState:
 
     def _unpack(self, packed: Path) -> None:
         with zipfile.ZipFile(packed) as archive:
-            for name in archive.namelist():
-                # Names of ours alone: an archive may hold any path.
-                if name.startswith(self.path.name) and name == os.path.basename(name):
-                    with archive.open(name) as source, create_private(self._folder / name) as file:
-                        copyfileobj(source, file)
+            if self.path.name not in archive.namelist():
+                return
+            with archive.open(self.path.name) as source, create_private(self.path) as file:
+                copyfileobj(source, file)
 
     def require_unchanged(self) -> None:
         """Check that no other run has stored the state since it was fetched.
@@ -153,12 +152,11 @@ class RemoteState:
             if self._read_version() != self._version:
                 raise self._changed()
 
-    def store(self, database: Database, *, beside: Sequence[Path] = ()) -> None:
+    def store(self, database: Database) -> None:
         """Replace the object, if it is still the one that was fetched.
 
         Args:
             database: the open state, without a transaction.
-            beside: files that belong to it, whose names begin with that of the state.
 
         Raises:
             ExportError: another run has stored the state meanwhile, or the storage refuses; the object is unchanged,
@@ -171,8 +169,6 @@ class RemoteState:
         database.copy_to(copy)
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.write(copy, self.path.name)
-            for file in beside:
-                archive.write(file, file.name)
         copy.unlink()
         with self._errors():
             self._version = self._replace(packed)

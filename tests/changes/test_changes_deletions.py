@@ -1,0 +1,213 @@
+"""Rights, filters, totals and ids that changed look like deletions: none of them is taken for one."""
+
+import json
+import random
+
+import pytest
+from changes_help import LIES, ListMachine, LyingList, hexes, read, take
+from kit import connect
+from lying import lie
+from thorough import examples
+
+from carecloud_async import ExportError, PermissionDeniedError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("left", [0, 100])
+@pytest.mark.parametrize("after", [2, 4, 6])
+async def test_a_right_that_is_taken_away_while_a_list_is_read_deletes_nothing(machine, state, after, left):
+    """The rest of the list is hidden from some page on: the run is refused, and the next one finds nothing changed."""
+    await read(machine, state)
+    before, records = state.read_bytes(), list(machine.records)
+
+    def hide(machine):
+        if machine.requests == after:
+            del machine.records[left:]
+
+    machine.requests, machine.churn = 0, hide
+    with pytest.raises(ExportError, match="allow_shrink"):
+        await read(machine, state)
+    assert state.read_bytes() == before
+    machine.records, machine.churn = records, None
+    assert (await read(machine, state))[0] == []
+
+
+async def test_a_list_that_is_half_gone_is_refused(machine, state):
+    """More than half of the records gone is an error that leaves the state, each night; `allow_shrink` accepts it."""
+    await read(machine, state)
+    before = state.read_bytes()
+    hidden = machine.records[100:]
+    del machine.records[100:]
+    for _ in range(2):
+        with pytest.raises(ExportError, match=r"200 of 300 records are gone.*allow_shrink"):
+            await read(machine, state)
+        assert state.read_bytes() == before
+    machine.records += hidden[:-60]
+    found, _ = await read(machine, state)
+    assert sorted(found) == [("deleted", record_id) for record_id, _ in hidden[-60:]]
+    del machine.records[100:]
+    found, report = await read(machine, state, allow_shrink=True)
+    assert report.deleted == len(found) == 140
+
+
+async def test_a_deletion_is_reported_after_two_readings(machine, state):
+    """Records that the first reading lacks and the second one shows are unchanged; what both lack is deleted."""
+    await read(machine, state)
+    hidden, deleted = machine.records[200:220], machine.records[50]
+    machine.records = [one for one in machine.records if one not in hidden and one != deleted]
+    _, calm = await read(ListMachine(records=list(machine.records)), state.with_name("another"))
+
+    def show(machine):
+        if machine.requests == calm.requests:  # the last one of the first reading
+            machine.records = machine.records + hidden
+
+    machine.requests, machine.churn = 0, show
+    found, report = await read(machine, state)
+    assert found == [("deleted", deleted[0])]
+    assert (report.exact, report.passes, report.unchanged) == (True, 2, 299)
+    machine.churn = None
+    assert (await read(machine, state))[0] == []
+
+
+async def test_a_second_reading_that_is_not_exact_leaves_deletions_to_the_next_run(machine, state):
+    """A record that the first reading lacks is not deleted while the second reading disagrees with its totals."""
+    await read(machine, state)
+    deleted = machine.records.pop(50)
+    _, calm = await read(ListMachine(records=list(machine.records)), state.with_name("another"))
+
+    def lie(machine):
+        if machine.requests == calm.requests:
+            machine.total = "high"
+
+    machine.requests, machine.churn = 0, lie
+    found, report = await read(machine, state)
+    assert (found, report.exact) == ([], False)
+    machine.total, machine.churn = "true", None
+    assert (await read(machine, state))[0] == [("deleted", deleted[0])]
+
+
+async def test_a_page_that_is_forbidden_ends_the_run(sandbox, state):
+    """403 from the third page on: the error is raised, and the state is unchanged."""
+    async with connect(sandbox) as client:
+        listing = client.customers.list(count=10)
+        await take(listing, state)
+        before = state.read_bytes()
+        sandbox.faults.add("GET /customers", status=403, after=2, times=99)
+        with pytest.raises(PermissionDeniedError):
+            await take(listing, state)
+    assert state.read_bytes() == before
+
+
+async def test_a_filter_that_the_server_drops_deletes_nothing(sandbox, state):
+    """Without its filter the list is longer: records are created. With it again more than half is gone: refused."""
+    names = [sandbox.customers.get(one)["personal_information"]["last_name"] for one in sandbox.customers.ids()]
+    lie(sandbox)
+    async with connect(sandbox) as client:
+        listing = client.customers.list(last_name=max(names, key=names.count))
+        first, _ = await take(listing, state)
+        lie(sandbox, filters=False)
+        found, _ = await take(listing, state)
+        assert {change.kind for change in found} == {"created"}
+        assert len(first) + len(found) == 60
+        lie(sandbox)
+        with pytest.raises(ExportError, match="allow_shrink"):
+            await take(listing, state)
+
+
+class StrangeList(ListMachine):
+    """A list whose server answers with a null for one record, or with a total that is wrong."""
+
+    null = lies = None
+
+    def page(self, offset, count):
+        data = super().page(offset, count)
+        rows = data["customers"]
+        if self.lies is not None:
+            data["total_items"] = 0 if self.lies == "zero" else len(rows) // 2 + self.requests % 2
+        return {**data, "customers": [None if one["customer_id"] == self.null else one for one in rows]}
+
+
+async def test_a_record_that_is_null_for_a_night_is_not_deleted(state, caplog):
+    """A null in a list may stand for any record: such a night deletes nothing, and is not exact."""
+    machine = StrangeList(records=[(f"{index:03}", index) for index in range(40)])
+    for null in (None, "011", None):
+        machine.null = null
+        found, report = await read(machine, state)
+        assert report.exact == (null is None)
+        assert "deleted" not in dict(found)
+    assert found == []
+    assert "null" in caplog.text
+
+
+@pytest.mark.parametrize("lies", ["zero", "half"])
+async def test_a_total_that_lies_does_not_look_like_an_empty_list(state, lies):
+    """While a list changes, a total below the records of its pages says nothing about how many are gone."""
+    machine = StrangeList(records=[(f"{index:03}", index) for index in range(300)], dice=random.Random(1))
+    machine.lies = lies
+    await read(machine, state)
+    machine.requests = 0
+    machine.churn = lambda one: one.requests in {3, 4} and one.delete(250)
+    found, report = await read(machine, state)
+    assert report.exact
+    assert [kind for kind, _ in found] == ["deleted"] * 2
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_list_that_hides_records_deletes_none_of_them(tmp_path, lie):
+    """Nothing is deleted in the nights of an unchanged list whose answers lack records."""
+    # One record that an answer hides, and leaves out of its total too, cannot always be distinguished from a deletion.
+    blocks = [50] if lie == "hides with total" else [1, 5, 50]
+    for seed in range(examples(3)):
+        machine = LyingList(
+            records=[(one, index) for index, one in enumerate(hexes(300, seed))],
+            lie="none",
+            share=0.004 if lie == "drops" else 1 / 7,
+            block=random.Random(seed).choice(blocks),
+            lies=random.Random(seed),
+        )
+        await read(machine, tmp_path / str(seed))
+        machine.lie = lie
+        for _ in range(2):
+            assert (await read(machine, tmp_path / str(seed)))[0] == []
+
+
+@pytest.mark.parametrize("ids", ["twice", "none"])
+async def test_records_without_an_id_of_their_own_are_deleted_and_created(state, ids):
+    """A changed record without an id is deleted and created; if several have one id, one of them is updated."""
+    names = [None] * 20 if ids == "none" else [f"{index // 2:02}" for index in range(20)]
+    machine = ListMachine(records=[(one, index) for index, one in enumerate(names)], order=("shuffled",))
+    assert len((await read(machine, state))[0]) == 20
+    assert (await read(machine, state))[0] == []
+    machine.records[4] = (machine.records[4][0], 99)
+    async with machine.client() as client:
+        found, report = await take(client.customers.list(), state)
+    assert sorted(change.kind for change in found) == (["created", "deleted"] if ids == "none" else ["updated"])
+    assert [json.loads(change.raw)["n"] for change in found if change.raw] == [99]
+    assert report.unchanged == 19
+
+
+async def test_a_record_whose_twin_stays_is_not_deleted(state):
+    """Of two records with one id, one goes, and then the other: the id is deleted once none of them is left."""
+    records = [(f"{index:03}", index) for index in range(10)]
+    machine = ListMachine(records=[*records, ("007", 99)], order=("shuffled",))
+    await read(machine, state)
+    for gone in (("007", 7), ("007", 99)):
+        machine.records.remove(gone)
+        found, report = await read(machine, state)
+        assert report.exact
+        assert (("deleted", "007") in found) == (gone[1] == 99)
+    assert (await read(machine, state))[0] == []
+
+
+@pytest.mark.parametrize("keep", ["digests", "records"])
+async def test_ids_that_become_numbers_name_the_same_records(state, keep):
+    """Ids that are sent as numbers from now on, or as texts again, are updated, and deleted only if they are gone."""
+    machine = ListMachine(records=[(str(1000 + index), index) for index in range(100)])
+    texts, numbers = machine.records, [(1000 + index, index) for index in range(100)]
+    for records, kind in ((texts, "created"), (numbers, "updated"), (numbers, None), (texts, "updated")):
+        machine.records = list(records)
+        found, _ = await read(machine, state, keep=keep)
+        assert sorted(found) == sorted((kind, str(number)) for number, _ in records if kind)
+    del machine.records[7]
+    assert (await read(machine, state, keep=keep))[0] == [("deleted", "1007")]
