@@ -298,7 +298,7 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="deletions are reported of a list that was not read exactly",
         theme="changes",
-        file="_lists/changes/reader.py",
+        file="_lists/changes/run.py",
         right="if not counts.reasons and since is None:",
         wrong="if since is None:",
     ),
@@ -312,7 +312,7 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="deletions are reported after one reading",
         theme="changes",
-        file="_lists/changes/reader.py",
+        file="_lists/changes/run.py",
         right="if not await self._check_shrink(comparison, counts) or counts.reasons:",
         wrong="if counts:",
     ),

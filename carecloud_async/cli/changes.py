@@ -10,6 +10,7 @@ import anyio
 import typer
 
 from carecloud_async._lists.changes.file import ChangesFileOptions, WrittenChanges, publish_changes
+from carecloud_async._lists.changes.run import ChangesRun
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.changes import ChangesReport
 from carecloud_async.cli.connect import Connection, require_token
@@ -83,21 +84,16 @@ def changes(
         async with source.open(connection, operation) as (client, listing):
             await require_token(client)
             with show_progress(resource) as on_progress:
-                written.append(
-                    await publish_changes(
-                        listing.export_source(),
-                        target.name,
-                        state,
-                        ChangesOptions(
-                            keep="records" if keep_records else "digests",
-                            compare_every=None if compare_every is None else timedelta(days=compare_every),
-                            allow_shrink=allow_shrink,
-                            concurrency=source.width,
-                            on_progress=on_progress,
-                        ),
-                        ChangesFileOptions(overwrite=source.overwrite, **arguments),
-                    )
+                options = ChangesOptions(
+                    keep="records" if keep_records else "digests",
+                    compare_every=None if compare_every is None else timedelta(days=compare_every),
+                    allow_shrink=allow_shrink,
+                    concurrency=source.width,
+                    on_progress=on_progress,
                 )
+                run = ChangesRun(listing.export_source(), state, options)
+                file_options = ChangesFileOptions(overwrite=source.overwrite, **arguments)
+                written.append(await publish_changes(run, target.name, file_options))
 
     with ExitStack() as stack:
         try:

@@ -196,7 +196,7 @@ GIVEN = {
     "_calls.call": "call_errors caller context events filters operation request retry",
     "_calls.http": "network timeout",
     "_calls.rate_limits": "rate_limit shared_pace",
-    "_lists.changes": "file state_file values",
+    "_lists.changes": "file run state_file values",
     "_lists.export": "batches job reasons report request source",
     "_lists.export.formats": "arrow jsonl rows schema",
     "_lists.export.reading": "changed pages ranges since times",

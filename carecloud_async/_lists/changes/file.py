@@ -25,16 +25,14 @@ from carecloud_async._base.codec.fields import API_NAME, api_names, field_types,
 from carecloud_async._base.runs import Publication, partial_path, publish
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async._lists.changes.reader import Changes, open_state
-from carecloud_async._lists.changes.state_file import PUBLICATION, PendingChange, StateFile
-from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
+from carecloud_async._lists.changes.run import ChangesRun
+from carecloud_async._lists.changes.state_file import PUBLICATION, PendingChange
+from carecloud_async._lists.changes.values import ChangesReport
 from carecloud_async._lists.export.confirming import confirm
 from carecloud_async._lists.export.errors import BadExportError, disk_errors
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.formats.registry import SinkStream
 from carecloud_async._lists.export.formats.sinks import CsvOptions, Layout
-from carecloud_async._lists.export.source import ExportSource
-from carecloud_async._lists.export.storage.remote_state import RemoteState, local_state, remote_state
 from carecloud_async._lists.export.storage.target import Target, read_target
 from carecloud_async.errors import ExportError
 from carecloud_async.fixes import OVERWRITE
@@ -58,27 +56,19 @@ class ChangesFileOptions:
     csv: CsvOptions = field(factory=CsvOptions)
 
 
-async def write_changes(
-    source: ExportSource,
-    target: str | os.PathLike[str],
-    state: str | os.PathLike[str],
-    options: ChangesOptions,
-    file_options: ChangesFileOptions,
-) -> ChangesReport:
+async def write_changes(run: ChangesRun, target: str | os.PathLike[str], options: ChangesFileOptions) -> ChangesReport:
     """Write the changes of a list to a file.
 
     Args:
-        source: the list.
+        run: compares the list.
         target: the file; its suffix is the format.
-        state: the state file.
-        options: how the list is read and compared.
-        file_options: the file's format and layout.
+        options: the file's format and layout.
 
     Raises:
         ExportError: it cannot start or continue; the state and the target are unchanged.
         CareCloudError: the server cannot be read.
     """
-    written = await publish_changes(source, target, state, options, file_options)
+    written = await publish_changes(run, target, options)
     await confirm(written)
     return written.report
 
@@ -88,22 +78,20 @@ class WrittenChanges:
 
     Args:
         report: what the file holds.
-        state: the open state file, which remembers the unconfirmed file.
-        remote: the place of the state in a storage service.
+        run: has the open state, which remembers the unconfirmed file.
 
     Attributes:
         report: see above.
     """
 
-    def __init__(self, report: ChangesReport, state: StateFile, remote: RemoteState | None) -> None:
+    def __init__(self, report: ChangesReport, run: ChangesRun) -> None:
         self.report: ChangesReport = report
-        self._state = state
-        self._remote = remote
+        self._run = run
 
     @property
     def is_remote(self) -> bool:
         """Whether the state lives in a storage service."""
-        return self._remote is not None
+        return self._run.is_remote
 
     def confirm(self) -> None:
         """Note that the report was received: the next run brings what changed since.
@@ -113,20 +101,16 @@ class WrittenChanges:
         Raises:
             ExportError: the disk or the storage refuses.
         """
-        self._state.set(PUBLICATION, None)
-        self._state.commit()
+        self._run.state.set(PUBLICATION, None)
+        self._run.state.commit()
 
     def close(self) -> None:
         """Close the state."""
-        _close(self._state, self._remote)
+        self._run.close()
 
 
 async def publish_changes(
-    source: ExportSource,
-    target: str | os.PathLike[str],
-    state: str | os.PathLike[str],
-    options: ChangesOptions,
-    file_options: ChangesFileOptions,
+    run: ChangesRun, target: str | os.PathLike[str], options: ChangesFileOptions
 ) -> WrittenChanges:
     """Write the changes of a list to a file, for a caller that confirms it later; see `write_changes`.
 
@@ -134,50 +118,38 @@ async def publish_changes(
         ExportError: it cannot start or continue.
         CareCloudError: the server cannot be read.
     """
-    destination = await run_in_thread(partial(read_target, target, format=file_options.format))
+    source = run.source
+    destination = await run_in_thread(partial(read_target, target, format=options.format))
     if destination.direct or destination.url is not None:
         raise BadExportError(
             f"{destination.shown}: changes must be written to a local file, because file and state move together"
         )
     if source.operation.id_field is None and destination.format.sink is not None:
         raise BadExportError(f"{source.name} has no id field, so a table cannot identify deleted records: write .jsonl")
-    Changes(source, state, options)  # checks them
-    remote = remote_state(state)
-    path = local_state(state) if remote is None else remote.path
-    opened: list[StateFile] = []  # where a cancelled wait finds it
     try:
-        await run_in_thread(lambda: opened.append(open_state(path, source, remote=remote)))
-        file = _ChangesFile(source, destination, file_options, opened[0], state=path)
-        return WrittenChanges(await file.finish_earlier() or await file.make(options), opened[0], remote)
+        await run_in_thread(run.open)
+        file = _ChangesFile(run, destination, options)
+        return WrittenChanges(await file.finish_earlier() or await file.make(), run)
     except BaseException:
-        await run_in_thread_regardless(lambda: _close(*opened, remote))
+        await run_in_thread_regardless(run.close)
         raise
-
-
-def _close(*closed: StateFile | RemoteState | None) -> None:
-    for one in closed:
-        if one is not None:
-            one.close()
 
 
 class _ChangesFile:
     """One file of changes, with the open state that is committed with it."""
 
-    def __init__(
-        self, source: ExportSource, target: Target, options: ChangesFileOptions, opened: StateFile, *, state: Path
-    ) -> None:
-        self._source = source
-        self._id_field = source.operation.id_field or "id"
+    def __init__(self, run: ChangesRun, target: Target, options: ChangesFileOptions) -> None:
+        self._run, self._source = run, run.source
+        self._id_field = run.source.operation.id_field or "id"
         self._target = target
         self._overwrite = options.overwrite
-        self._opened = opened
-        self._state = state
-        self._partial = partial_path(target.path, owner=state)
+        self._opened = run.state
+        self._partial = partial_path(target.path, owner=run.path)
         self._is_noted = False
         self._layout = Layout(
-            into=_with_change(source.into),
+            into=_with_change(run.source.into),
             fields={},
-            timezone=source.project.timezone,
+            timezone=run.source.project.timezone,
             columns=options.columns,
             timestamps=options.timestamps,
             csv=options.csv,
@@ -187,23 +159,23 @@ class _ChangesFile:
         """Publish the file of a run that was killed; return its report if it is what this run would write."""
         return await run_in_thread(self._finish_earlier)
 
-    async def make(self, options: ChangesOptions) -> ChangesReport:
+    async def make(self) -> ChangesReport:
         """Write what changed to the file, and publish it."""
         self._require_free()
         try:
-            async with Changes[Any](self._source, self._state, options, opened=self._opened) as changes:
-                await run_in_thread(self._write)
-                await run_in_thread_regardless(lambda: self._publish(changes.report))
+            await self._run.compare()
+            await run_in_thread(self._write)
+            await run_in_thread_regardless(self._publish)
         finally:
             if not self._is_noted:
                 await run_in_thread_regardless(lambda: self._partial.unlink(missing_ok=True))
-        return changes.report
+        return self._run.report
 
-    def _publish(self, report: ChangesReport) -> None:
+    def _publish(self) -> None:
         self._require_free()
         self._opened.require_unchanged()
         with disk_errors(self._target.path):
-            noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(report))
+            noted = Publication.of(self._partial, self._target.path, form=self._form, report=asdict(self._run.report))
         self._opened.set(PUBLICATION, noted)
         self._opened.commit(taken=True, store=False)
         self._is_noted = True
@@ -212,7 +184,7 @@ class _ChangesFile:
     def _finish_earlier(self) -> ChangesReport | None:
         if self._opened.has_pending:
             raise ExportError(
-                f"{self._state} has changes that a program took and did not finish: run that program again, or give "
+                f"{self._run.path} has changes that a program took and did not finish: run that program again, or give "
                 "this file a state of its own"
             )
         noted = self._opened.get(PUBLICATION, Publication)
@@ -227,7 +199,7 @@ class _ChangesFile:
                     "it, delete %s and load the whole list again",
                     self._source.name,
                     noted.target,
-                    self._state,
+                    self._run.path,
                 )
             return None
         if noted.form != self._form:

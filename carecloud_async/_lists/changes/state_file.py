@@ -1,7 +1,7 @@
 """The state of a comparison: a run file with the id and two digests of each record, which lives on from run to run.
 
-A run is one transaction, which SQLite rolls back if the process is killed or the disk is full. It also adds what differs
-to the table `pending`, and is committed before the first change is returned; the end of the run empties the table. So a
+A run is one transaction, which SQLite rolls back if the process is killed or the disk is full. It adds what differs to
+the table `pending`, and is committed before the first change is returned; the end of the run empties the table. So a
 run that is killed after the user took a change returns that change again, even if the server has undone it: otherwise a
 record that was created and deleted meanwhile would stay in the user's copy forever.
 """

@@ -300,6 +300,7 @@ class Listing(NotAList, Generic[T]):
             CareCloudError: the server cannot be read.
         """
         from carecloud_async._lists.changes.reader import Changes  # few programs compare
+        from carecloud_async._lists.changes.run import ChangesRun
         from carecloud_async._lists.changes.values import ChangesOptions
 
         options = ChangesOptions(
@@ -309,7 +310,7 @@ class Listing(NotAList, Generic[T]):
             concurrency=concurrency,
             on_progress=on_progress,
         )
-        return Changes(self.export_source(), state, options)
+        return Changes(ChangesRun(self.export_source(), state, options))
 
     def arrow_stream(
         self,

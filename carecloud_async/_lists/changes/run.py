@@ -1,0 +1,224 @@
+"""One run of changes: it opens the state, reads the list, and compares both."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from attrs import evolve
+
+from carecloud_async._base.runtime.task_groups import BackgroundTasks
+from carecloud_async._base.runtime.threads import run_in_thread
+from carecloud_async._lists.changes.comparison import Comparison
+from carecloud_async._lists.changes.state_file import StateFile
+from carecloud_async._lists.changes.values import ChangesOptions, ChangesReport
+from carecloud_async._lists.export.errors import BadExportError, disk_errors
+from carecloud_async._lists.export.reading.pages import RawPageFetcher
+from carecloud_async._lists.export.reading.scan import make_report, scan
+from carecloud_async._lists.export.reading.seen import Rows
+from carecloud_async._lists.export.reading.since import Since, parse_since, require_changes
+from carecloud_async._lists.export.report import Counts
+from carecloud_async._lists.export.source import ExportSource
+from carecloud_async._lists.export.storage.checkpoint import Checkpoint
+from carecloud_async._lists.export.storage.remote_state import local_state, remote_state
+from carecloud_async._lists.export.storage.writer import Writer
+from carecloud_async._lists.paging.page_plan import require_int_or_auto
+from carecloud_async.errors import ExportError
+from carecloud_async.fixes import Fix
+
+__all__ = ["ChangesRun"]
+
+
+class ChangesRun:
+    """Compares a list with a state, and leaves what differs in the state's open transaction.
+
+    Args:
+        source: the list.
+        state: the state file.
+        options: see `Listing.changes`.
+
+    Raises:
+        BadExportError: the list cannot be compared with these options.
+
+    Attributes:
+        source: the list.
+        path: the state file of this machine.
+        is_remote: whether the state lives in a storage service.
+    """
+
+    def __init__(self, source: ExportSource, state: str | os.PathLike[str], options: ChangesOptions) -> None:
+        require_int_or_auto("concurrency", options.concurrency)
+        if source.offset:
+            raise BadExportError("changes are those of the whole list: leave offset out")
+        if options.compare_every is not None:
+            require_changes(source)
+        self.source: ExportSource = source
+        self._remote = remote_state(state)
+        self.path: Path = local_state(state) if self._remote is None else self._remote.path
+        self.is_remote: bool = self._remote is not None
+        self._options = options
+        self._opened: StateFile | None = None
+        self._report: ChangesReport | None = None
+
+    @property
+    def state(self) -> StateFile:
+        """The open state.
+
+        Raises:
+            ExportError: it is not open.
+        """
+        if self._opened is None:
+            raise ExportError("use changes in a block: async with listing.changes(…) as changes")
+        return self._opened
+
+    @property
+    def report(self) -> ChangesReport:
+        """The report of the last comparison.
+
+        Raises:
+            ExportError: there was none.
+        """
+        if self._report is None:
+            raise ExportError("the list is compared when the block begins: async with listing.changes(…) as changes")
+        return self._report
+
+    def open(self) -> None:
+        """Open the state, after fetching a remote one. Blocks.
+
+        Raises:
+            ExportError: it belongs to another list or identity, is damaged or in use, or cannot be read.
+        """
+        if self._remote is not None:
+            with disk_errors(self.path):
+                self._remote.fetch()
+        self._opened = StateFile(self.path, self.source.fingerprints(), remote=self._remote)
+
+    def close(self) -> None:
+        """Close the state; what was not committed is dropped. Blocks."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+        if self._remote is not None:
+            self._remote.close()
+
+    async def compare(self) -> None:
+        """Read the list, and compare it with the open state.
+
+        Raises:
+            ExportError: more than half of the list is gone.
+            CareCloudError: the server cannot be read.
+        """
+        source, state = self.source, self.state
+        identify = RawPageFetcher(source).identify
+        since = await run_in_thread(lambda: self._since(state))
+        comparison = await run_in_thread(lambda: Comparison(state, keep=self._options.keep, identify=identify))
+        counts = await self._read(comparison, since)
+        read = make_report(source, counts, target="changes", resumed=False)
+        await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
+        changed = comparison.earlier + comparison.counts
+        self._report = ChangesReport(
+            created=changed["created"],
+            updated=changed["updated"],
+            deleted=changed["deleted"],
+            unchanged=changed["unchanged"],
+            reasons=read.reasons,
+            compared=since is None,
+            requests=read.requests,
+            retries=read.retries,
+            seconds=read.seconds,
+            passes=read.passes,
+            list_changed=read.list_changed,
+            total=read.total,
+        )
+
+    async def _read(self, comparison: Comparison, since: Since | None) -> Counts:
+        """Read the list; if known records are not in it, read it once more before they count as deleted."""
+        counts = await self._scan(comparison, since)
+        if since is not None:
+            return counts
+        with disk_errors(self.path):
+            await run_in_thread(comparison.find_gone)
+        if not await self._check_shrink(comparison, counts) or counts.reasons:
+            return counts
+        again = await self._scan(comparison, None, again=True)
+        counts = evolve(
+            again,
+            requests=counts.requests + again.requests,
+            retries=counts.retries + again.retries,
+            seconds=counts.seconds + again.seconds,
+            passes=counts.passes + again.passes,
+            list_changed=counts.list_changed or again.list_changed,
+            is_total_wrong=counts.is_total_wrong or again.is_total_wrong,
+            began=counts.began,
+        )
+        await self._check_shrink(comparison, counts)
+        return counts
+
+    async def _check_shrink(self, comparison: Comparison, counts: Counts) -> int:
+        """Return how many known records were not shown; raise if they are more than half of the list."""
+        unseen = await run_in_thread(lambda: comparison.unseen)
+        is_believed = not counts.reasons or counts.total == 0  # a list that became empty is not exact
+        if not unseen or not is_believed or self._options.allow_shrink:
+            return unseen
+        known = comparison.known
+        # A right that is taken away while the list is read hides only its end: its total shows that.
+        has_left = counts.list_changed and not counts.is_total_wrong and counts.total is not None
+        gone = max(unseen, known - (counts.total or 0)) if has_left else unseen
+        if 2 * gone > known:
+            raise ExportError(
+                f"{self.source.name}: {gone:,} of {known:,} records are gone, more than half; a filter, a right of "
+                "this user or the server may be at fault, so the state is unchanged",
+                fix=Fix("if they were really deleted, pass {allow_shrink}"),
+            )
+        return unseen
+
+    def _since(self, state: StateFile) -> Since | None:
+        """Return the time that changes are wanted from; `None` to compare the whole list."""
+        every = self._options.compare_every
+        compared, mark = state.get("compared_at", float), state.get("changed_since", str)
+        if every is None or compared is None or mark is None:
+            return None
+        age = self.source.clock.time() - compared
+        # If the clock was set back, compare now.
+        return parse_since(mark, self.source.project) if 0 <= age < every.total_seconds() else None
+
+    async def _scan(self, comparison: Comparison, since: Since | None, *, again: bool = False) -> Counts:
+        """Read the list once.
+
+        Args:
+            comparison: takes the records.
+            since: the time that changes are wanted from; `None` for everything.
+            again: whether known records are recognized, and nothing else is taken.
+        """
+        source, options, seen = self.source, self._options, comparison.seen
+        take = comparison.recognize if again else comparison.take
+
+        def commit(pages: list[Rows], state: Checkpoint) -> None:
+            with disk_errors(self.path):
+                if rows := seen.select(pages, sweep=state.sweep):
+                    take(rows, by_text=state.by_text)
+
+        async with BackgroundTasks() as tasks:
+            return await scan(
+                source,
+                Checkpoint(),
+                since=since,
+                concurrency=options.concurrency,
+                on_progress=options.on_progress,
+                # A comparison of the whole list has its own bound (`_check_shrink`).
+                expects_records=since is not None and not options.allow_shrink and comparison.known > 0,
+                writer=Writer(commit, tasks=tasks, clock=source.clock),
+                seen=lambda: seen,
+                restart=partial(run_in_thread, seen.clear if again else comparison.restart),
+            )
+
+    def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
+        state = self.state
+        with disk_errors(self.path):
+            if not counts.reasons and since is None:
+                comparison.delete_gone()
+                state.set("compared_at", self.source.clock.time())
+            if not counts.reasons:
+                state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
