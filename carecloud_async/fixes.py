@@ -59,7 +59,7 @@ class Fix:
 
     def worded(self, names: Mapping[str, str]) -> str:
         """Return the step with each setting under the name that a mapping gives it, or else under its own."""
-        return _SETTING.sub(lambda found: names.get(found[1], found[1]), self.step)
+        return _SETTING.sub(lambda match: names.get(match[1], match[1]), self.step)
 
     def __str__(self) -> str:
         return self.worded(_PYTHON)

@@ -44,5 +44,5 @@ def _value(record: Model, field: attrs.Attribute[Any] | None, name: str, plain: 
     if isinstance(value, Model):
         return _masked(value, plain, show)
     if isinstance(value, tuple) and value and isinstance(value[0], Model):
-        return [_masked(part, one, show) for part, one in zip(value, plain, strict=True)]
+        return [_masked(part, shown, show) for part, shown in zip(value, plain, strict=True)]
     return plain

@@ -83,7 +83,7 @@ class Plans:
         if state == "sent":
             return {"entry": entry, "state": state}
         if state == "failed":
-            failed = next((one for one in await self._outbox.failures() if one.id == entry), None)
+            failed = next((failure for failure in await self._outbox.failures() if failure.id == entry), None)
             reasons = [] if failed is None else [failed.outcome, *failed.reasons]
             return {"entry": entry, "state": state, "reasons": reasons}
         problem = self._outbox.problem

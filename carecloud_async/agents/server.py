@@ -193,7 +193,7 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
     async def get(list: str, id: str) -> JsonObject:  # noqa: A002
         """Read one record of a list by its id."""
         find_list(name := plain_name(list))
-        if not any(one.call == f"{name}.get" for one in all_families().get(name, ())):
+        if not any(operation.call == f"{name}.get" for operation in all_families().get(name, ())):
             raise ConfigurationError(f"records of {list} cannot be read by id: use find() with a filter")
         record = await bind(session.client, name.split("."), []).get(id)
         return {"notice": _NOTICE, "record": masked(record, show=session.show)}
@@ -201,7 +201,7 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
     async def customer(typed: str) -> JsonObject:
         """Find a customer by card number, phone, e-mail or id: state, points, cards and vouchers."""
         client = session.client
-        ids = [one.customer_id for one in await find_at_point_of_sale(client, typed=typed)]
+        ids = [record.customer_id for record in await find_at_point_of_sale(client, typed=typed)]
         if not ids:
             ids = [typed]
         if len(ids) > 1:
@@ -217,8 +217,8 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
             "notice": _NOTICE,
             "customer": masked(record, show=session.show),
             "points": await balance(client, "points", customer_id),
-            "cards": [masked(one, show=session.show) for one in cards.items[:_MOST]],
-            "vouchers": [masked(one, show=session.show) for one in vouchers.items[:_MOST]],
+            "cards": [masked(record, show=session.show) for record in cards.items[:_MOST]],
+            "vouchers": [masked(record, show=session.show) for record in vouchers.items[:_MOST]],
         }
 
     async def export(list: str, file: str, filters: dict[str, Any] | None = None) -> JsonObject:  # noqa: A002
@@ -233,7 +233,10 @@ def _reading(session: _Session) -> list[Callable[..., Awaitable[Any]]]:
         """Check how the project behaves: logins, clocks, rights, lists."""
         findings = (await session.client.check()).findings
         return {
-            "findings": [{"name": one.name, "status": one.status, "seen": one.seen, "fix": one.fix} for one in findings]
+            "findings": [
+                {"name": finding.name, "status": finding.status, "seen": finding.seen, "fix": finding.fix}
+                for finding in findings
+            ]
         }
 
     async def outbox() -> JsonObject:

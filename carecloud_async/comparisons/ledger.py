@@ -95,33 +95,33 @@ class Ledger(TemporaryDatabase):
     def take(self, records: Sequence[Listed], compare: Compare) -> None:
         """Compare some hundred records with the rows that have their keys."""
         rows = self._rows_of({key for _, key, _, _ in records if key is not None})
-        found: list[tuple[Any, ...]] = []
+        updates: list[tuple[Any, ...]] = []
         strangers: list[tuple[Any, ...]] = []
         for record_id, key, store, record in records:
             of_key = rows.get(key, {})
             # A row or a record that names no store may be of any.
-            own = [store] if store in of_key else [one for one in of_key if not one or not store]
-            for one in own:
-                named = of_key[one]
+            own = [store] if store in of_key else [row_store for row_store in of_key if not row_store or not store]
+            for row_store in own:
+                named = of_key[row_store]
                 differ = [] if named is None else compare(record, *json.loads(named))
-                found.append((record_id, msgspec.json.encode(differ).decode(), key, one))
+                updates.append((record_id, msgspec.json.encode(differ).decode(), key, row_store))
             if not own and not self._only_file:
                 strangers.append((record_id, key or ""))
         update = "UPDATE keys SET found = found + 1, record_id = ?, fields = ? WHERE key = ? AND store = ?"
-        self._db.executemany(update, found)
+        self._db.executemany(update, updates)
         self._db.executemany("INSERT INTO strangers VALUES (?, ?)", strangers)
 
     def _rows_of(self, keys: Collection[str]) -> Mapping[str | None, Mapping[str, bytes | None]]:
         """Return what the rows that have these keys name, by key and store; `None` where several rows have one."""
-        found: dict[str | None, dict[str, bytes | None]] = {}
+        rows: dict[str | None, dict[str, bytes | None]] = {}
         marks = ",".join("?" * len(keys))
         query = (
             "SELECT keys.key, keys.store, CASE keys.rows WHEN 1 THEN rows.checked END "  # noqa: S608
             f"FROM keys JOIN rows USING (number) WHERE keys.key IN ({marks})"
         )
         for key, store, checked in self._db.execute(query, [*keys]):
-            found.setdefault(key, {})[store] = checked
-        return found
+            rows.setdefault(key, {})[store] = checked
+        return rows
 
     @database_errors()
     def counts(self) -> Mapping[Verdict, int]:
@@ -141,10 +141,10 @@ class Ledger(TemporaryDatabase):
         Args:
             key_path: the column in which the key of a record without a row is shown.
         """
-        found = self._db.execute(
+        rows = self._db.execute(
             f"SELECT line, source, {_VERDICT}, found, record_id, fields, checked FROM {_ROWS} ORDER BY rows.number"  # noqa: S608
         )
-        for line, source, verdict, records, record_id, fields, checked in found:
+        for line, source, verdict, records, record_id, fields, checked in rows:
             known = json.loads(checked) if verdict == Verdict.UNREADABLE else []
             if verdict == Verdict.TWICE:
                 known = [f"{records} records have this key" if records > 1 else "several rows have this key"]

@@ -70,29 +70,29 @@ async def compare(
         await run_in_thread(partial(require_place, source, results))
     began = family.clock.monotonic()
     folder = tempfile.TemporaryDirectory(prefix="carecloud-compare-", ignore_cleanup_errors=True)
-    one = _Comparison(family=family, key=key, options=options, alike=alike, folder=Path(folder.name))
+    comparison = _Comparison(family=family, key=key, options=options, alike=alike, folder=Path(folder.name))
     try:
-        rows = await run_in_thread(partial(one.open, source))
-        read, names = await one.load(rows)
-        report = await read_list(listing, one.list_file)
-        await one.take_records()
-        counts = await run_in_thread(one.ledger.counts)
+        rows = await run_in_thread(partial(comparison.open, source))
+        read, names = await comparison.load(rows)
+        report = await read_list(listing, comparison.list_file)
+        await comparison.take_records()
+        counts = await run_in_thread(comparison.ledger.counts)
         if results is not None:
-            columns = [*dict.fromkeys((*names, *one.key_columns)), *OUTCOME_COLUMNS]
-            found = one.ledger.results(one.key_columns[-1])
-            write = partial(write_rows, results, found, columns, dialect=rows.dialect)
+            columns = [*dict.fromkeys((*names, *comparison.key_columns)), *OUTCOME_COLUMNS]
+            outcomes = comparison.ledger.results(comparison.key_columns[-1])
+            write = partial(write_rows, results, outcomes, columns, dialect=rows.dialect)
             with disk_errors(results):
                 await run_in_thread(write)
         seconds = family.clock.monotonic() - began
-        return _report(counts, read, report, seconds=seconds, results=results, not_compared=one.not_compared)
+        return _report(counts, read, report, seconds=seconds, results=results, not_compared=comparison.not_compared)
     finally:
-        await close_in_thread(one.close, folder.cleanup)
+        await close_in_thread(comparison.close, folder.cleanup)
 
 
 def _key(family: Family, match: str) -> Key:
     key = find_key(family.facts, match)
     if key is None or not (key.in_record or key.by_id):
-        known = ", ".join(one.name for one in family.facts.keys.values() if one.in_record or one.by_id)
+        known = ", ".join(other.name for other in family.facts.keys.values() if other.in_record or other.by_id)
         cards = f"; {_OF_CARDS}" if key is not None and key.paths == ("card_number",) else ""
         raise BadSourceError(
             f"match={match!r}: records do not show this key; records can be compared by {known}{cards}"
@@ -198,8 +198,8 @@ class _Comparison:
     def _take(self, lines: Sequence[bytes]) -> None:
         self.ledger.take([self._listed(msgspec.json.decode(line)) for line in lines], self._differing)
 
-    def _listed(self, found: Any) -> Listed:
-        base = found if isinstance(found, dict) else {}  # PHP writes an empty record as a list
+    def _listed(self, value: Any) -> Listed:
+        base = value if isinstance(value, dict) else {}  # PHP writes an empty record as a list
         record_id = self._family.facts.id_of(base)
         values = (record_id or "",) if self._key.by_id else self._key.values_of(base)
         key = self._key.text(values) if all(map(self._key.normal, values)) else None

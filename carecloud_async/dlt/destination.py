@@ -77,7 +77,7 @@ def carecloud_destination(
         options={
             "match": match,
             "mode": mode,
-            "columns": {_dotted(name): found for name, found in dict(columns or {}).items()},
+            "columns": {_dotted(name): field for name, field in dict(columns or {}).items()},
             "ignore_columns": [_dotted(name) for name in ignore_columns],
             "defaults": dict(defaults or {}),
             "values": dict(values or {}),
@@ -121,12 +121,12 @@ class _Writer:
         replace_file(done, b"")
         sync_folder(folder)
         # Of rows without a key it is kept until the note is durable. Attempts before a correction had others.
-        for one in (journal, *folder.glob(f"{name}.*.db*")):
-            one.unlink(missing_ok=True)
+        for file in (journal, *folder.glob(f"{name}.*.db*")):
+            file.unlink(missing_ok=True)
         if not report.complete:
             counts = report.refused, report.conflict, report.unknown
-            found = f"{table}: {counts[0]} rows were refused, {counts[1]} in conflict, {counts[2]} unknown"
-            dlt_log.warning(f"{found}; rejects= writes the refused ones to a file, max_refused= lets the load fail")
+            outcome = f"{table}: {counts[0]} rows were refused, {counts[1]} in conflict, {counts[2]} unknown"
+            dlt_log.warning(f"{outcome}; rejects= writes the refused ones to a file, max_refused= lets the load fail")
 
     def _settings_digest(self) -> str:
         """Return an ending of the journal's name by what an attempt may correct, if rows are found by their keys."""
@@ -160,8 +160,8 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         packing = ".gz" if start.read(2) == b"\x1f\x8b" else ""
     with closing(open_file(str(file), packing=packing)) as lines:
         for line in lines:
-            found = typed_json.typed_loadb(line) if line.strip() else []
-            for values in [found] if isinstance(found, dict) else found:
+            parsed = typed_json.typed_loadb(line) if line.strip() else []
+            for values in [parsed] if isinstance(parsed, dict) else parsed:
                 yield {_dotted(name): value for name, value in values.items() if not name.startswith("_dlt")}
 
 

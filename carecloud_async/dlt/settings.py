@@ -45,9 +45,9 @@ def client_of_settings(section: str, *, token_store: TokenStore) -> CareCloud:
         if value is not None:
             variables[variable_of(name)] = value
             variables.pop(f"{variable_of(name)}_FILE", None)
-            profile = {key: one for key, one in profile.items() if key not in {name, f"{name}_file"}}
-    found = evolve(environment, variables=variables, profile=profile)
-    return CareCloud(**from_environment({"token_store": token_store}, environment=found))
+            profile = {key: kept for key, kept in profile.items() if key not in {name, f"{name}_file"}}
+    settled = evolve(environment, variables=variables, profile=profile)
+    return CareCloud(**from_environment({"token_store": token_store}, environment=settled))
 
 
 def _find(key: str) -> str | None:

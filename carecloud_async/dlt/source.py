@@ -114,12 +114,12 @@ def carecloud_source(
     for name in dict.fromkeys(lists):
         operation = find_list(name)
         params = {**chosen.get(name, {}), **({"count": count} if operation.paged else {})}
-        one = _List(operation=operation, make_client=make_client, params=params, concurrency=concurrency)
+        listed = _List(operation=operation, make_client=make_client, params=params, concurrency=concurrency)
         if deletions:
             folder = Path(state_folder) if state_folder else None
-            resources.append(_changes_resource(one, full=full, allow_inexact=allow_inexact, folder=folder))
+            resources.append(_changes_resource(listed, full=full, allow_inexact=allow_inexact, folder=folder))
         else:
-            resources.append(_resource(one, full=full, allow_inexact=allow_inexact))
+            resources.append(_resource(listed, full=full, allow_inexact=allow_inexact))
     # A run with `full=True` replaces tables that the next run merges into: their nested tables need its key.
     return dlt.source(lambda: resources, name="carecloud", root_key=True)()
 
@@ -292,7 +292,7 @@ def _report_inexact(name: str, reasons: Sequence[InexactReason], *, fails: bool,
     if fails:
         raise inexact_error(name, reasons, accept="allow_inexact=True", kept="The table stays as it was")
     then = "the table is replaced nevertheless" if replaces else "the next run repeats its changes"
-    dlt_log.warning(f"{name} was not read exactly: {'; '.join(one.seen for one in reasons)}: {then}")
+    dlt_log.warning(f"{name} was not read exactly: {'; '.join(reason.seen for reason in reasons)}: {then}")
 
 
 def _columns(source: ExportSource) -> Any:

@@ -76,9 +76,9 @@ class HangUp:
 @asynccontextmanager
 async def listening(scope: Scope, receive: Receive) -> AsyncIterator[HangUp]:
     """Listen for the disconnect of a request's browser in the block; once, if blocks are nested."""
-    found: HangUp | None = scope.get(_KEY)
-    if found is not None:
-        yield found
+    hang_up: HangUp | None = scope.get(_KEY)
+    if hang_up is not None:
+        yield hang_up
         return
     hang_up = scope[_KEY] = HangUp()
     try:

@@ -96,15 +96,15 @@ def outbox_app(client: CareCloud, outbox: Outbox, *, token: str, seconds: Callab
         phone_prefix: Annotated[str | None, Query(description="Prefix of phones without one, such as 420.")] = None,
     ) -> list[dict[str, Any]]:
         """Find who stands at the till; it needs the network."""
-        found = await find_at_point_of_sale(client, typed=typed, phone_prefix=phone_prefix)
+        matches = await find_at_point_of_sale(client, typed=typed, phone_prefix=phone_prefix)
         return [
             {
-                "customer_id": one.customer_id,
-                "matched_by": one.matched_by,
-                "first_name": one.first_name,
-                "last_name": one.last_name,
+                "customer_id": customer.customer_id,
+                "matched_by": customer.matched_by,
+                "first_name": customer.first_name,
+                "last_name": customer.last_name,
             }
-            for one in found
+            for customer in matches
         ]
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)

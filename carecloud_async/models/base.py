@@ -137,8 +137,8 @@ def point_inside(cls: Any, name: str, inner: Any) -> None:
         name: the field of the object.
         inner: the class of the object.
     """
-    for one in attrs.fields_dict(inner).keys() - attrs.fields_dict(cls).keys():
-        setattr(cls, one, Inside(one, f"{name}.{one}"))
+    for field in attrs.fields_dict(inner).keys() - attrs.fields_dict(cls).keys():
+        setattr(cls, field, Inside(field, f"{name}.{field}"))
 
 
 class Updatable(Model):

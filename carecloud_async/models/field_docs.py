@@ -52,10 +52,10 @@ def with_field_docs(cls: C) -> C:
 def documented_fields(cls: type) -> dict[str, str]:
     """Return the meaning of each field; an input's is that of the record that it becomes."""
     reads = getattr(cls, "reads", None)
-    found = documented_fields(reads) if reads is not None else {}
-    for one in reversed(cls.__mro__):
-        found |= _of_module(one.__module__).get(one.__qualname__, {})
-    return found
+    documented = documented_fields(reads) if reads is not None else {}
+    for base in reversed(cls.__mro__):
+        documented |= _of_module(base.__module__).get(base.__qualname__, {})
+    return documented
 
 
 @cache

@@ -7,9 +7,9 @@ from typing import Any
 __all__ = ["same_id", "same_key"]
 
 
-def same_id(one: Any, other: Any) -> bool:
+def same_id(left: Any, right: Any) -> bool:
     """Return whether two ids of the server are the same; a server may write its ids in another case, or as numbers."""
-    return one is not None and other is not None and str(one).casefold() == str(other).casefold()
+    return left is not None and right is not None and str(left).casefold() == str(right).casefold()
 
 
 def same_key(shown: Any, sent: str) -> bool:

@@ -73,8 +73,8 @@ def keepers(cls: type[Any]) -> Mapping[str, Callable[[Any], Any]]:
 
     They raise a `ConfigurationError` that names the field, and never the value.
     """
-    found = {name: _keeper(hint, f"{cls.__name__}: {name}") for name, hint in field_types(cls).items()}
-    return types.MappingProxyType({name: keep for name, keep in found.items() if keep is not None})
+    keep_of = {name: _keeper(hint, f"{cls.__name__}: {name}") for name, hint in field_types(cls).items()}
+    return types.MappingProxyType({name: keep for name, keep in keep_of.items() if keep is not None})
 
 
 def read_input(cls: Any, plain: Any) -> Any:
@@ -164,10 +164,10 @@ def _keep_moment(value: Any, where: str) -> Any:
 def _keep_time(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            found = time.fromisoformat(value)
+            parsed = time.fromisoformat(value)
         except ValueError:
             return value
-        return found if str(found) == value else value
+        return parsed if str(parsed) == value else value
     return value.replace(microsecond=0) if isinstance(value, time) else value
 
 
@@ -251,7 +251,7 @@ def _value(hint: Any, plain: Any, place: _Place) -> Any:
         element = element_type(part)
         if element is not None:
             if isinstance(plain, Sequence) and not isinstance(plain, str | bytes):
-                return tuple(_value(element, one, place.element(index)) for index, one in enumerate(plain))
+                return tuple(_value(element, item, place.element(index)) for index, item in enumerate(plain))
         elif is_model(part):
             if isinstance(plain, (Mapping, part)) or len(parts - {type(None)}) == 1:
                 return _object(part, plain, place)
@@ -296,10 +296,10 @@ def _wanted(parts: frozenset[Any]) -> Iterator[str]:
 
 def day_of(text: str) -> date | None:
     """Return the day that `DD.MM.YYYY` names, or `None` for any other text."""
-    found = _DOTTED_DAY.fullmatch(text)
-    if found is None:
+    match = _DOTTED_DAY.fullmatch(text)
+    if match is None:
         return None
-    day, month, year = map(int, found.groups())
+    day, month, year = map(int, match.groups())
     try:
         return date(year, month, day)
     except ValueError:

@@ -57,7 +57,7 @@ def input_schema(cls: type[Any], source: Any, handler: Any) -> Any:
     def build(value: Any, validate_fields: Any) -> Any:
         if isinstance(value, cls):
             return value
-        return cls(**{fields_of[name]: found for name, found in validate_fields(value).items()})
+        return cls(**{fields_of[name]: checked for name, checked in validate_fields(value).items()})
 
     return core_schema.no_info_wrap_validator_function(
         build, fields, ref=_ref(source), serialization=_serialization(cls, fields)
@@ -76,7 +76,7 @@ def _serialization(cls: type[Any], schema: Any) -> Any:
     names = tuple(api_names(cls).items())
 
     def named(value: Any) -> dict[str, Any]:
-        return {name: found for field, name in names if (found := getattr(value, field)) is not UNSET}
+        return {name: kept for field, name in names if (kept := getattr(value, field)) is not UNSET}
 
     return core_schema.plain_serializer_function_ser_schema(named, return_schema=schema)
 

@@ -67,10 +67,10 @@ def _without(value: Any, model: type[Model], is_list: bool) -> Any:
 @typed_cache
 def _inner_models(model: type[Model]) -> dict[str, tuple[type[Model], bool]]:
     """Return the objects and lists of objects in a record: their models, and whether it is a list."""
-    found = {}
+    models = {}
     for name, hint in core_types(model).items():
         element = element_type(hint)
         inner = hint if element is None else core_type(element)
         if is_model(inner):
-            found[name] = (inner, element is not None)
-    return found
+            models[name] = (inner, element is not None)
+    return models

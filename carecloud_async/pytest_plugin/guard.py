@@ -135,9 +135,9 @@ def _guard_sockets(
             if _text(host).endswith(_NOWHERE):
                 return lookup(host, *args, **options)
             check(_text(host))
-            found = lookup(host, *args, **options)
-            on_lookup(str(entry[4][0]).lower() for entry in found)
-            return found
+            entries = lookup(host, *args, **options)
+            on_lookup(str(entry[4][0]).lower() for entry in entries)
+            return entries
 
         return checked
 

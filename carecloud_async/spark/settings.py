@@ -178,17 +178,17 @@ def _check_names(options: Mapping[str, str]) -> None:
 
 
 def _filters(operation: Operation, options: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    filters: dict[str, Any] = {}
     for option, text in options.items():
         name = option.lower().removeprefix(_FILTER)
         if not option.lower().startswith(_FILTER):
             continue
         kind = operation.kinds.get(name)
         if kind is None or name in PAGING:
-            names = [one for one in operation.parameters if one not in PAGING]
+            names = [name for name in operation.parameters if name not in PAGING]
             raise ConfigurationError(f"there is no {option}{did_you_mean(name, names)}")
-        found[name] = _value(text, kind)
-    return found
+        filters[name] = _value(text, kind)
+    return filters
 
 
 def _value(text: str, kind: Kind) -> Any:
@@ -222,11 +222,13 @@ def problem_of_workers(variables: Mapping[str, str], executable: str) -> str | N
         executable: the Python of this process.
     """
     name = variables.get("PYSPARK_PYTHON") or "python3"
-    found = shutil.which(name, path=variables.get("PATH", os.defpath))
+    program = shutil.which(name, path=variables.get("PATH", os.defpath))
     # Links are not followed: the Python of an environment is a link to the system's.
-    if found is not None and os.path.dirname(os.path.abspath(found)) == os.path.dirname(os.path.abspath(executable)):
+    if program is not None and os.path.dirname(os.path.abspath(program)) == os.path.dirname(
+        os.path.abspath(executable)
+    ):
         return None
     return (
-        f"Spark will start its workers with {found or name}, which is not the Python of this program and may lack "
+        f"Spark will start its workers with {program or name}, which is not the Python of this program and may lack "
         f"carecloud-async: set PYSPARK_PYTHON={executable} before the session starts, or activate the environment"
     )

@@ -106,7 +106,7 @@ class _WholeReader(ListReader, DataSourceReader):
         if since is not None:
             return [InputPartition(Partition(changed_since=since))]
         ranges, has_records = self.find_ranges()
-        return [InputPartition(Partition(id_range=one, expects_records=has_records)) for one in ranges]
+        return [InputPartition(Partition(id_range=id_range, expects_records=has_records)) for id_range in ranges]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""
@@ -191,11 +191,11 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             for key, line, time in zip(far.ids, far.lines, times, strict=True)
             if not isinstance(time, datetime)
         ]
-        found = [timeless.is_new(line) for _, line in blanks]
+        new = [timeless.is_new(line) for _, line in blanks]
         for key, line in blanks:
             timeless.remember(key, line)
         self._timeless = timeless.found
-        return any(found) or len(found) == _FAR_ROWS
+        return any(new) or len(new) == _FAR_ROWS
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
         """Return what each task reads: ranges of everything for the first batch, the changes in one partition later."""
@@ -204,12 +204,14 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         if start == end:
             return []
         run(partial(self._require_same_stream, start, end))
-        doubts = any(one.get(_HAS_RECORDS, False) for one in (start, end))
+        doubts = any(id_range.get(_HAS_RECORDS, False) for id_range in (start, end))
         if since is not None:
             return [InputPartition(Partition(changed_since=since, before=before, expects_records=doubts))]
         ranges, has_records = self.find_ranges()
         doubts = doubts or has_records
-        return [InputPartition(Partition(id_range=one, before=before, expects_records=doubts)) for one in ranges]
+        return [
+            InputPartition(Partition(id_range=id_range, before=before, expects_records=doubts)) for id_range in ranges
+        ]
 
     async def _require_same_stream(self, *offsets: Offset) -> None:
         """Check that a stream that is restarted reads what it read before.
@@ -219,8 +221,8 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         """
         async with self.open() as listing:
             source = listing.export_source()
-        for one in offsets:
-            problem = why_foreign(one.get(_STREAM, _digests(source)), _digests(source), **_NAMES)
+        for offset in offsets:
+            problem = why_foreign(offset.get(_STREAM, _digests(source)), _digests(source), **_NAMES)
             if problem is not None:
                 raise ExportError(f"the checkpoint of the stream of {source.name} {problem}", fix=_BEGIN)
 
@@ -239,5 +241,5 @@ def _offset(end: datetime | None, source: ExportSource, *, has_records: bool = F
 
 def _digests(source: ExportSource) -> Mapping[str, str]:
     """Return digests of what decides which records are due at which time."""
-    found = source.fingerprints(timezone=source.project.timezone.key)
-    return {name: digest for name, digest in found.items() if name not in _FREE}
+    fingerprints = source.fingerprints(timezone=source.project.timezone.key)
+    return {name: digest for name, digest in fingerprints.items() if name not in _FREE}

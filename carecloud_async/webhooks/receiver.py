@@ -134,13 +134,13 @@ class WebhookReceiver:
         """
         settings = self._settings
         await self._check_secret(headers, query)
-        found = await read_object(body, headers, max_bytes=settings.max_bytes)
-        delivery = Delivery(body=found, record_id=record_id(found, settings.record_field))
+        content = await read_object(body, headers, max_bytes=settings.max_bytes)
+        delivery = Delivery(body=content, record_id=record_id(content, settings.record_field))
         if settings.id_field is None:
             yield delivery
             return
         # A digest has one length, and shows a shared store nothing of the body.
-        text = text_field(found, settings.id_field).encode(errors="surrogatepass")
+        text = text_field(content, settings.id_field).encode(errors="surrogatepass")
         async with self._handled_once(hashlib.sha256(text).hexdigest()):
             yield delivery
 

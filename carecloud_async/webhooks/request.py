@@ -55,13 +55,13 @@ async def read_object(body: Body, headers: Headers, *, max_bytes: int) -> Mappin
     """
     raw = await _bounded(body, headers, max_bytes)
     try:
-        found = json.loads(raw, parse_constant=_no_number)
+        value = json.loads(raw, parse_constant=_no_number)
     except (ValueError, RecursionError):
         # Without the cause: its text and its frames hold the body.
         raise DeliveryRefusedError(NO_OBJECT) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise DeliveryRefusedError(NO_OBJECT)
-    return found
+    return value
 
 
 def record_id(body: Mapping[str, Any], name: str) -> str:
@@ -70,10 +70,10 @@ def record_id(body: Mapping[str, Any], name: str) -> str:
     Raises:
         DeliveryRefusedError: there is none, or it cannot be an id.
     """
-    found = text_field(body, name)
-    if _RECORD_ID.fullmatch(found) is None:
+    text = text_field(body, name)
+    if _RECORD_ID.fullmatch(text) is None:
         raise DeliveryRefusedError(_invalid(name, "invalid"))
-    return found
+    return text
 
 
 def text_field(body: Mapping[str, Any], name: str) -> str:
