@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carecloud_async._calls.http.network import guarding
+from carecloud_async._calls.http.destinations import guarding
 
 EVERY_HOST = "*"
 

@@ -36,7 +36,7 @@ class ImpatientClock(WaitingClock):
     """Time passes as it does; a `sleep` ends when a test says so."""
 
     def monotonic(self):
-        return SystemClock.monotonic(self)
+        return SystemClock.monotonic()
 
 
 @pytest.fixture

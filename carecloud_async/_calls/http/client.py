@@ -24,7 +24,8 @@ import httpx
 from attrs import field, frozen
 
 from carecloud_async._base.project import Project
-from carecloud_async._calls.http.network import Verify, check_verify, checks_certificates, choose_proxy, handing_over
+from carecloud_async._calls.http.destinations import handing_over
+from carecloud_async._calls.http.network import Verify, check_verify, checks_certificates, choose_proxy
 from carecloud_async._calls.http.outgoing import OutgoingRequest, trace_departure
 from carecloud_async._calls.http.redaction import sending
 from carecloud_async._calls.http.responses import MAX_RESPONSE_BYTES, drop_stream, load

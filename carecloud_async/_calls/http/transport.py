@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from carecloud_async._base.runtime.event_loops import on_asyncio
-from carecloud_async._calls.http.network import Verify, choose_proxy, handing_over, sending_to, tls_context
+from carecloud_async._calls.http.destinations import handing_over, sending_to
+from carecloud_async._calls.http.network import Verify, choose_proxy, tls_context
 from carecloud_async._calls.http.outgoing import DEPARTURE, Departure, OutgoingRequest, trace_departure
 from carecloud_async._calls.http.redaction import TARGET, redacted_url, sending, true_url
 from carecloud_async._calls.http.responses import (
