@@ -224,7 +224,9 @@ async def test_a_record_that_was_just_made_is_not_made_again(clock, runs):
             async with client.customers.bulk_writer(**options) as writer:
                 found = [(await writer.write(people(1, last_name=name)[0])).outcome for name in "ab"]
         else:
-            found = [[*counts(await client.customers.bulk_write(people(1, last_name=name), **options))] for name in "ab"]
+            found = [
+                [*counts(await client.customers.bulk_write(people(1, last_name=name), **options))] for name in "ab"
+            ]
     assert [*map(str, found)] in (["created", "updated"], ["['created']", "['updated']"])
     assert [one["personal_information"]["last_name"] for one in server.customers.values()] == ["b"]
 

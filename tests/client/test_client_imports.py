@@ -19,6 +19,7 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async.models.user",
     "carecloud_async._lists.paging.prefetch",
     "carecloud_async.resources.customers",
+    "cattrs",
     "filelock",
     "httptools",
     "pyarrow",
@@ -33,6 +34,7 @@ NOT_WITH_A_CALL = {
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async._lists.paging.prefetch",
+    "cattrs",
     "pydantic",
 }
 

@@ -181,7 +181,7 @@ def test_inputs_hold_what_is_not_read_only(cls):
 
 
 def test_importing_a_model_is_light():
-    """Models and codec bring in neither pydantic nor an HTTP library, nor does reading an untidy record."""
+    """Models and codec bring in neither cattrs nor pydantic nor an HTTP library, nor does reading an untidy record."""
     code = """if True:
         import sys, types
         bare = types.ModuleType("carecloud_async")  # without the package's own __init__, which opens the whole SDK
@@ -193,7 +193,7 @@ def test_importing_a_model_is_light():
         untidy = b'{"data": {"customer_id": 8, "personal_information": [], "last_change": "0000-00-00 00:00:00"}}'
         assert codec.record(untidy, Customer) == Customer(customer_id="8")
         codec.page(b'{"data": {"customers": [{}]}}', key="customers", into=bytes)
-        heavy = {"pydantic", "pydantic_core", "httpx", "httptools"} & set(sys.modules)
+        heavy = {"cattrs", "pydantic", "pydantic_core", "httpx", "httptools"} & set(sys.modules)
         sys.exit(str(heavy) if heavy else 0)
     """
     package = str(Path(models.__file__).parents[1])

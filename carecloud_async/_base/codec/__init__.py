@@ -1,4 +1,4 @@
-"""JSON ↔ attrs: msgspec reads exact records, `misfits` mends the others for it, with the same result.
+"""JSON ↔ attrs: msgspec reads exact records, `misfits` mends the others for it, and cattrs builds the rest.
 
 Bodies come whole, as the server sent them: `{"data": …}`. Models carry no rules of their own; the types of their fields
 are all the codec needs. There are three ways in: `record`, `page` and `encode`. The modules have their variants, for

@@ -1,12 +1,13 @@
 """One answer: its data as plain values, as a record or as a list, and the refusals that CareCloud itself wrote.
 
-msgspec decodes the whole body straight into the models. What it refuses is read by `misfits`, with the same result;
-broken JSON is repaired first.
+msgspec decodes the whole body straight into the models. What it refuses is mended by `misfits`, and built by msgspec or
+by cattrs (`tolerant`), with the same result; broken JSON is repaired first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -201,7 +202,13 @@ def mend(value: Any, into: type[T]) -> T:
 def _mending() -> Callable[[Any, Any], Any]:
     from carecloud_async._base.codec import misfits  # a start has nothing to mend: imported on first use
 
-    return misfits.structure
+    return partial(misfits.structure, otherwise=_by_cattrs)
+
+
+def _by_cattrs(value: Any, into: Any) -> Any:
+    from carecloud_async._base.codec import tolerant  # imports cattrs, in 14 ms
+
+    return tolerant.build(value, into)
 
 
 def list_of(value: Any, key: str, *, offset: int = 0) -> list[Any]:

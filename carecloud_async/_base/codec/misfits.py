@@ -1,4 +1,4 @@
-"""The tolerant rules: values that do not fit are mended, and msgspec builds the model of them.
+"""The tolerant rules: values that do not fit are mended, and msgspec or cattrs builds the model of them.
 
 A value that was not meant as it stands becomes what was meant, or `None` with one warning. The rules are here, never on
 the models, so that the exact readers do not pay for them.
@@ -26,9 +26,9 @@ from carecloud_async._base.codec.fields import (
     is_read_model,
     typed_cache,
 )
-from carecloud_async._base.codec.json_text import fit
+from carecloud_async._base.codec.json_text import REFUSED
 
-__all__ = ["SCALARS", "Reader", "structure"]
+__all__ = ["SCALARS", "Reader", "mended", "structure"]
 
 Reader = Callable[[Any, FieldWarning], Any]
 T = TypeVar("T")
@@ -184,12 +184,13 @@ SCALARS: dict[Any, Reader] = {
 _EXACT = frozenset({str, int, float, bool})
 
 
-def structure(value: Any, into: Any) -> Any:
+def structure(value: Any, into: Any, *, otherwise: Callable[[Any, Any], Any]) -> Any:
     """Build `into` from plain values by the tolerant rules.
 
     Args:
         value: what JSON gave: dicts, lists, scalars.
         into: an attrs class, a list or tuple of one, or a scalar type.
+        otherwise: builds `into` from mended values that msgspec refuses.
 
     Returns:
         an instance of `into`.
@@ -197,11 +198,17 @@ def structure(value: Any, into: Any) -> Any:
     Raises:
         Malformed: a field without a default is missing.
     """
-    mended = _mended(value, into)
-    return mended if core_type(into) in SCALARS else fit(mended, into)
+    plain = mended(value, into)
+    if core_type(into) in SCALARS:
+        return plain
+    try:
+        return msgspec.convert(plain, into)
+    except (*REFUSED, TypeError):  # a TypeError for a type that msgspec does not know
+        pass
+    return otherwise(plain, into)
 
 
-def _mended(value: Any, into: Any) -> Any:
+def mended(value: Any, into: Any) -> Any:
     """Return plain values that fit, a model as a dict by the names of its fields; the given ones stay as they are."""
     if type(value) is dict and is_model(into):
         return _mender(into)(value)
