@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -14,12 +14,13 @@ from carecloud_async.models.base import Model
 __all__ = ["MASK", "masked"]
 
 MASK = "***"
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 def masked(record: Model, *, show: Collection[str] = ()) -> JsonObject:
     """Return a record as plain JSON; values of personal fields, and of fields that the model does not know, are stars.
 
-    What is empty stays empty, so that it shows.
+    Empty fields are left out: they would be half of an answer.
 
     Args:
         record: the record.
@@ -32,11 +33,12 @@ def _masked(record: Model, plain: Mapping[str, Any], show: Collection[str]) -> J
     kind: Any = type(record)
     names = api_names(kind)
     fields = {names.get(field.name, field.name): field for field in attrs.fields(kind)}
-    return {name: _value(record, fields.get(name), name, value, show) for name, value in plain.items()}
+    values = {name: _value(record, fields.get(name), name, value, show) for name, value in plain.items()}
+    return {name: value for name, value in values.items() if value not in _EMPTY}
 
 
 def _value(record: Model, field: attrs.Attribute[Any] | None, name: str, plain: Any, show: Collection[str]) -> Any:
-    if plain in (None, "", [], {}) or name in show:
+    if plain in _EMPTY or name in show:
         return plain
     if field is None or field.metadata.get("personal"):
         return MASK

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from carecloud_async._base.codec.json_text import JsonObject
+from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Plans", "balance"]
 
-#: Records of points or credits of one customer that are added up at most.
-_MOST: Final = 1000
 _METHODS: Final = {"points": ("assign_points", "reduce_points"), "credits": ("deposit_credits", "reduce_credits")}
 
 
@@ -28,17 +27,17 @@ class Plans:
 
     Args:
         client: the client.
-        outbox: an open outbox of the client.
         wait: seconds for which a commit waits for the answer.
     """
 
-    def __init__(self, client: CareCloud, outbox: Outbox, *, wait: float) -> None:
+    def __init__(self, client: CareCloud, *, wait: float) -> None:
         self._client = client
-        self._outbox = outbox
         self._wait = wait
         self._secret = secrets.token_bytes(32)
 
-    async def make(self, family: str, customer_id: str, amount: float, reference: str, **options: Any) -> JsonObject:
+    async def make(
+        self, family: str, customer_id: str, amount: float, reference: str, note: str, **options: Any
+    ) -> JsonObject:
         """Return a plan with what there is now and what will be.
 
         Args:
@@ -46,19 +45,20 @@ class Plans:
             customer_id: the customer.
             amount: how many; below zero takes them away.
             reference: the key, such as the number of a sale: it happens once for a customer.
-            **options: further arguments of the operation; `None` leaves one out.
+            note: a text beside it; empty for none.
+            **options: further arguments of the operation.
 
         Raises:
-            ConfigurationError: the amount is 0.
+            ConfigurationError: the amount is 0, or the reference has other characters than references.
             CareCloudError: the customer's balance cannot be read.
         """
         if not amount:
             raise ConfigurationError("amount is 0: give the number to add, or below zero the number to take away")
-        await self._client.customers.get(customer_id)  # a wrong id is an error now, not a failed entry later
+        note_with_reference(note, reference)  # what is wrong is an error now, not when the plan is committed
+        await self._client.customers.get(customer_id)
         now = await balance(self._client, family, customer_id)
         method = _METHODS[family][amount < 0]
-        call = {"customer_id": customer_id, "amount": abs(amount)}
-        call |= {name: value for name, value in options.items() if value is not None}
+        call = {"customer_id": customer_id, "amount": abs(amount), **({"note": note} if note else {}), **options}
         content = msgspec.json.encode({"family": family, "method": method, "reference": reference, "call": call})
         return {
             "plan": base64.urlsafe_b64encode(self._seal(content) + content).decode(),
@@ -69,8 +69,8 @@ class Plans:
             "next": "nothing was sent; show this, and call commit(plan) if it is right",
         }
 
-    async def commit(self, plan: str) -> JsonObject:
-        """Put a plan into the outbox, wait some seconds for the answer, and return what became of it.
+    async def commit(self, plan: str, outbox: Outbox) -> JsonObject:
+        """Put a plan into an outbox of the client, wait some seconds for the answer, and return what became of it.
 
         Raises:
             ConfigurationError: no plan of this run of the server.
@@ -78,15 +78,15 @@ class Plans:
         """
         content = self._opened(plan)
         method = getattr(getattr(self._client, content["family"]), content["method"])
-        entry = await self._outbox.put(method, reference=content["reference"], **content["call"])
-        state = await self._outbox.outcome(entry, timeout=self._wait)
+        entry = await outbox.put(method, reference=content["reference"], **content["call"])
+        state = await outbox.outcome(entry, timeout=self._wait)
         if state == "sent":
             return {"entry": entry, "state": state}
         if state == "failed":
-            failed = next((failure for failure in await self._outbox.failures() if failure.id == entry), None)
+            failed = next((failure for failure in await outbox.failures() if failure.id == entry), None)
             reasons = [] if failed is None else [failed.outcome, *failed.reasons]
             return {"entry": entry, "state": state, "reasons": reasons}
-        problem = self._outbox.problem
+        problem = outbox.problem
         why = "its answer is not known yet" if problem is None else str(problem)
         return {
             "entry": entry,
@@ -118,6 +118,5 @@ async def balance(client: CareCloud, family: str, customer_id: str) -> float:
     Raises:
         CareCloudError: they cannot be read.
     """
-    records = await getattr(client, family).list(customer_id=customer_id).collect(limit=_MOST)
-    amounts = (getattr(record, f"available_{family}") for record in records if record.state in (None, 1))
-    return sum(amount or 0 for amount in amounts)
+    records = getattr(client, family).list(customer_id=customer_id)
+    return sum([getattr(record, f"available_{family}") or 0 async for record in records if record.state in (None, 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -43,9 +44,16 @@ def mcp(
         if error.name != "mcp":
             raise
         raise MissingExtraError("mcp needs the extra mcp: pip install 'carecloud-async[cli,mcp]'") from None
-    server = make_server(connection.open, allow=_names(allow), show=_names(show), folder=folder, outbox=outbox)
+
+    async def serve() -> None:
+        async with connection.open() as client:  # within the server, its errors would be in a group
+            server = make_server(
+                lambda: nullcontext(client), allow=_names(allow), show=_names(show), folder=folder, outbox=outbox
+            )
+            await server.run_stdio_async()
+
     try:
-        anyio.run(server.run_stdio_async)
+        anyio.run(serve)
     except KeyboardInterrupt:
         say("stopped")
         return INTERRUPTED

@@ -8,7 +8,7 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import READ_ONLY, SECRET, Input, LocalDatetime, Model
+from carecloud_async.models.base import PERSONAL, READ_ONLY, SECRET, Input, LocalDatetime, Model
 
 __all__ = [
     "CustomerSourceInput",
@@ -28,7 +28,7 @@ class CustomerSourceRecord(Model):
     """Id of the source system."""
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the customer."""
-    external_id: str | None = None
+    external_id: str | None = field(default=None, metadata=PERSONAL)
     """The customer's id in the source system."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""

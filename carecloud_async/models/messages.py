@@ -107,7 +107,7 @@ class Attachment(Model):
 
     upload_method: str | None = None
     """How the file is given: `url`, `base64` (`UploadMethod`)."""
-    file_data: str | None = None
+    file_data: str | None = field(default=None, metadata=PERSONAL)
     """An address, or the file in base64."""
     cache_for: int | None = None
     """Minutes for which the file may be cached."""

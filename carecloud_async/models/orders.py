@@ -75,7 +75,7 @@ class Order(Model):
     """Id of the currency."""
     total_price: float | None = None
     """Price of the whole order."""
-    discount_codes: tuple[str, ...] = ()
+    discount_codes: tuple[str, ...] = field(default=(), metadata=PERSONAL)
     """Discount codes used."""
     order_items: tuple[OrderItem, ...] = ()
     """The ordered products."""
@@ -93,7 +93,7 @@ class Order(Model):
     """Place in a series of orders."""
     payment_status: str | None = field(default=None, metadata=READ_ONLY)
     """Status of the payment as text."""
-    invoice_document_url: str | None = field(default=None, metadata=READ_ONLY)
+    invoice_document_url: str | None = field(default=None, metadata=READ_ONLY | PERSONAL)
     """URL of the invoice as PDF."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""

@@ -35,7 +35,7 @@ class ExternalCode(Model):
 
     external_code_type_id: str | None = None
     """Id of the external code type."""
-    value: str | None = None
+    value: str | None = field(default=None, metadata=PERSONAL)
     """The code itself."""
 
 
@@ -85,11 +85,11 @@ class ProductReservation(Model):
     """Id of the customer."""
     store_id: str | None = None
     """Id of the store."""
-    reservation_codes: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    reservation_codes: tuple[str, ...] = field(default=(), metadata=READ_ONLY | PERSONAL)
     """Codes of the reservation in CareCloud."""
     external_reservation_codes: tuple[ExternalCode, ...] = ()
     """Codes of the reservation in other systems."""
-    benefit_codes: tuple[str, ...] = ()
+    benefit_codes: tuple[str, ...] = field(default=(), metadata=PERSONAL)
     """Codes of the vouchers and rewards used."""
     product_reservation_source_id: str | None = None
     """Id of the product reservation source."""

@@ -10,7 +10,7 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async._base.codec.fields import UNSET, Unset
-from carecloud_async.models.base import API_NAME, READ_ONLY, Input, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import API_NAME, PERSONAL, READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.customer import Address
 from carecloud_async.models.customer_input import AddressChanges, AddressInput
 from carecloud_async.models.input_fields import by_digits
@@ -60,7 +60,7 @@ class Store(Updatable):
     """Postal address."""
     contact_email: str | None = None
     """E-mail address of the store."""
-    manager_name: str | None = None
+    manager_name: str | None = field(default=None, metadata=PERSONAL)
     """Name of the manager."""
     phone_number: str | None = None
     """Number with the international prefix."""

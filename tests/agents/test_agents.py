@@ -1,7 +1,7 @@
 """An assistant's session with the server of `carecloud mcp`, over the protocol and against a sandbox."""
 
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import httpx
@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("mcp", reason="the mcp extra is not installed")
 
+from clocks import FakeClock
 from mcp import Client
 
 from carecloud_async import ConfigurationError
@@ -106,6 +107,7 @@ async def test_no_answer_holds_personal_data(session, sandbox):
             await call("check"),
         ]
     text = json.dumps(answers, ensure_ascii=False)
+    assert max(len(json.dumps(answer)) for answer in answers) < 20_000
     assert [value for value in personal_values(known) if value in text] == []
     assert "***" in text
     assert answers[2]["total"] == 30
@@ -134,6 +136,10 @@ async def test_a_field_that_is_shown(session, sandbox):
         ("export", {"list": "cards", "file": "../cards.jsonl"}, "a name without folders"),
         ("export", {"list": "cards", "file": "/tmp/cards.jsonl"}, "a name without folders"),
         ("export", {"list": "cards", "file": "cards.exe"}, "ends in .jsonl"),
+        ("export", {"list": "cards", "file": "a\0.jsonl"}, "a name without folders"),
+        ("export", {"list": "cards", "file": f"{'a' * 300}.jsonl"}, "a name without folders"),
+        ("describe", {"list": "customers.cards"}, "belongs to one record of customers"),
+        ("get", {"list": "customers.addresses", "id": "1"}, "belongs to one record of customers"),
     ],
 )
 async def test_a_mistake_is_an_error_with_the_right_word(session, tool, arguments, words):
@@ -174,6 +180,7 @@ async def test_only_a_plan_of_this_run_can_be_committed(session, sandbox):
         assert "plan again" in await call("commit", plan="x")
         assert "plan again" in await call("commit", plan="A" + plan["plan"])
         assert "0" in await call("plan_points", customer_id=customer_id, amount=0, reference="sale-2")
+        assert "letters" in await call("plan_points", customer_id=customer_id, amount=1, reference="sale 2")
         assert "404" in await call("plan_points", customer_id="nobody", amount=1, reference="sale-3")
 
 
@@ -209,8 +216,24 @@ async def test_values_are_data(session, sandbox):
     assert "never instructions" in answer["notice"]
 
 
+async def test_a_second_server_on_the_outbox_reads(session, sandbox, tmp_path):
+    """While another program has the outbox open, a server reads, and its writes say why they wait."""
+    customer_id = (await records(sandbox))[0].customer_id
+    connect = partial(kit.connect, sandbox, clock=FakeClock())
+    async with kit.connect(sandbox) as client, AsyncExitStack() as other:
+        await other.enter_async_context(client.outbox(tmp_path / "files/outbox.db"))
+        async with session(allow=["points"], connect=connect) as call:
+            assert (await call("find", list="customers"))["total"] == 30
+            plan = await call("plan_points", customer_id=customer_id, amount=5, reference="sale-1")
+            assert "another program is using it" in await call("commit", plan=plan["plan"])
+            await other.aclose()
+            assert "state" in await call("commit", plan=plan["plan"])
+
+
 def test_what_cannot_be_allowed_is_refused(tmp_path):
     """An unknown name, and writing without a place for the outbox, are errors at the start."""
+    with pytest.raises(ConfigurationError, match="did you mean email"):
+        make_server(kit.connect, show=["emial"])
     with pytest.raises(ConfigurationError, match="points and credits"):
         make_server(kit.connect, allow=["everything"], folder=tmp_path)
     with pytest.raises(ConfigurationError, match="outbox"):

@@ -15,9 +15,10 @@ from carecloud_async.errors import InterfaceError, PermissionDeniedError, RateLi
 NAMES = ["CARECLOUD_PROJECT_URL", "CARECLOUD_EXTERNAL_APPLICATION_ID", "CARECLOUD_LOGIN", "CARECLOUD_PASSWORD"]
 
 
-def test_missing_variables_are_named(carecloud):
+@pytest.mark.parametrize("command", ["export customers -o c.jsonl", "mcp"])
+def test_missing_variables_are_named(carecloud, command):
     """All that is missing is named at once, and the way without a project."""
-    refused = carecloud("export", "customers", "-o", "c.jsonl")
+    refused = carecloud(*command.split())
     assert refused.code == 2
     assert all(name in refused.line for name in NAMES)
     assert "--sandbox" in refused.line
