@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -13,15 +15,17 @@ from carecloud_async._base.project import is_loopback
 from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.cli.failures import MissingExtraError, UsageError
+from carecloud_async.outbox.outbox import CLOSING_SECONDS
 
 if TYPE_CHECKING:
     from carecloud_async.cli.connect import Connection
 
 __all__ = ["serve"]
 
-_LEAST_SECRET: Final = 16
-#: Seconds to wait for the process before this one, whose requests under way have five.
-_WAIT: Final = 10.0
+#: Seconds for which requests are finished after the program was told to end.
+_GRACE: Final = 3
+#: Seconds to wait for the process before this one: it finishes requests of tills, and then requests of the outbox.
+_WAIT: Final = _GRACE + CLOSING_SECONDS + 2.0
 
 
 def serve(
@@ -65,7 +69,8 @@ def serve(
             except OSError as error:
                 raise UsageError(f"--host {host} --port {port}: {error.strerror}") from None
             app = outbox_app(client, outbox, token=token, seconds=time.monotonic)
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+            options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"}
+            server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **options))
             url = url_of(listener)
             say(f"{path}: tills send to {url}/outbox/…, see {url}/docs; Ctrl-C ends it")
             if not is_loopback(host):
@@ -85,8 +90,10 @@ def _token(file: Path) -> str:
     if not file.exists():
         with create_private(file) as made:
             made.write(f"{secrets.token_urlsafe(32)}\n".encode())
+            made.flush()
+            os.fsync(made.fileno())
         say(f"{file}: made, with a new secret for the tills")
-    token = file.read_bytes().decode(errors="replace").strip()
-    if len(token) < _LEAST_SECRET or not token.isascii():
-        raise UsageError(f"{file}: the secret has at least {_LEAST_SECRET} characters of ASCII, in one line")
+    token = file.read_text(encoding="utf-8-sig", errors="replace").strip()  # editors of Windows put a mark before it
+    if not re.fullmatch(r"[!-~]{16,}", token):
+        raise UsageError(f"{file}: a secret is at least 16 ASCII characters without spaces, in one line")
     return token

@@ -199,7 +199,7 @@ async def _body(request: Request) -> dict[str, Any]:
                 raise HTTPException(413, f"the body has more than {MAX_BODY:,} bytes")
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise HTTPException(422, "the body is not a JSON object with the operation's arguments") from None
 
 

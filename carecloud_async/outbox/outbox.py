@@ -18,6 +18,7 @@ from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.family import settle_times
 from carecloud_async.bulk.settling import check_settle
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import KeyInUseError, OutboxError, OutboxInUseError
@@ -172,17 +173,21 @@ class Outbox:
         """Return what became of an entry, and wait for it for some time at most.
 
         Args:
-            number: its number, as `put` returned it.
+            number: its number, as `put` returned it within the last day.
             timeout: the longest wait (seconds) for an entry that waits.
 
         Returns:
-            `sent`; `failed`, and `failures` has the reasons; or `waiting`, and `problem` may have the reason.
+            `sent`, also of an entry that was dropped; `failed`, and `failures` has the reasons; or `waiting`, and
+            `problem` may have the reason.
 
         Raises:
+            ConfigurationError: no entry has had this number.
             OutboxError: the outbox is not open.
         """
         queue, dispatcher = self._opened()
         end = self._clock.monotonic() + timeout
+        if not queue.had(number):
+            raise ConfigurationError(f"no entry of this outbox has the number {number}")
         while True:
             outcome = await run_in_thread(partial(queue.outcome, number))
             left = end - self._clock.monotonic()

@@ -56,11 +56,12 @@ def find(db: Database, once: str, *, kind: str, body: bytes, now: float) -> Past
 
 def remember(db: Database, number: int, *, is_sent: bool, now: float) -> None:
     """Keep an entry that is to be deleted; of one that was not sent, what is known of a lost answer."""
-    query = "SELECT once, kind, body, intent, tries FROM entries WHERE id = ? AND once NOTNULL"
+    query = "SELECT once, kind, body, intent, tries FROM entries WHERE id = ?"
     for once, kind, body, intent, tries in db.execute(query, (number,)):
-        if is_sent or tries:
+        if is_sent or (once and tries):
             lost = (None, 0) if is_sent else (intent, tries)
-            values = (_digest(once), number, _digest(kind, body), now, *lost)
+            # A change has no key: its number is kept, so that no other entry gets it.
+            values = (_digest(once or f"change {number}"), number, _digest(kind, body), now, *lost)
             db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?, ?, ?, ?)", values)
 
 

@@ -477,6 +477,10 @@ class OutboxQueue:
             for number, label, put_at, outcome, reasons in found
         ]
 
+    def had(self, number: int) -> bool:
+        """Return whether an entry has had a number; it is known for a day after the entry was sent."""
+        return 0 < number <= self._last
+
     def outcome(self, number: int) -> Literal["sent", "waiting", "failed"]:
         """Return what became of an entry; one that is not in the file any more was sent."""
         states = self._file.db.execute("SELECT state FROM entries WHERE id = ?", (number,))

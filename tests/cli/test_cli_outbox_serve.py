@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def serve(tmp_path, monkeypatch):
         started.append(process)
         for line in process.stderr:
             if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                secret = (tmp_path / "secret").read_text().strip()
+                secret = (tmp_path / "secret").read_text(encoding="utf-8-sig").strip()
                 http = httpx.Client(base_url=found[0], headers={"Authorization": f"Bearer {secret}"}, timeout=30)
                 return process, http
         raise AssertionError(process.wait())
@@ -37,7 +38,7 @@ def serve(tmp_path, monkeypatch):
 
 
 def test_a_till_survives_a_kill(project, serve, tmp_path):
-    """A sale that was accepted is sent once although the program is killed and the till repeats its request."""
+    """A sale that was accepted is stored once although the program is killed; a request that stalls holds up no end."""
     process, http = serve()
     with http:
         customer = http.get("/customers", params={"typed": FIRST_CUSTOMER_EMAIL}).json()[0]["customer_id"]
@@ -47,8 +48,21 @@ def test_a_till_survives_a_kill(project, serve, tmp_path):
     process.kill()
     process.wait()
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+    secret = tmp_path / "secret"
+    secret.write_text("\ufeff" + secret.read_text(), encoding="utf-8")  # as editors of Windows write it
     process, http = serve()
-    with http:
+    with http, socket.socket() as stalled:
         assert http.post("/outbox/points.assign_points", json=sale, headers=key).status_code == 202
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 130
+        stalled.connect((http.base_url.host, http.base_url.port))
+        stalled.sendall(b"POST /outbox/points.assign_points HTTP/1.1\r\nHost: till\r\nContent-Length: 9\r\n")
+        stalled.sendall(f"Authorization: {http.headers['Authorization']}\r\n\r\n{{".encode())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+
+
+@pytest.mark.parametrize("secret", ["", "short", "two words that are long enough", "line of a secret 1\nline 2"])
+def test_a_secret_that_no_till_can_send_is_refused(carecloud, tmp_path, secret):
+    """A secret that is short, or has spaces, is a mistake of usage."""
+    (tmp_path / "secret").write_text(secret)
+    refused = carecloud("outbox", "till.db", "serve", "--sandbox", 1, "--token-file", "secret")
+    assert (refused.code, "without spaces" in refused.line) == (2, True)

@@ -50,6 +50,7 @@ async def test_the_same_request_is_stored_once(till):
         assert (await points(http, amount=7)).status_code == 409
         ended = await http.get(f"/outbox/{first.json()['entry']}", params={"wait": 30})
         assert ended.json()["state"] == "sent"
+        assert (await http.get("/outbox/2")).status_code == 422  # no entry has had this number
         assert await http.outbox.flush(timeout=30)
         customer = await http.client.customers.list().first()
         notes = [
@@ -103,6 +104,7 @@ async def test_a_record_is_changed(till):
         body = {"id": customer.customer_id, "changes": {"personal_information": {"first_name": "Ada"}}}
         assert (await http.post("/outbox/customers.update", json=body)).status_code == 202
         assert await http.outbox.flush(timeout=30)
+        assert (await http.get("/outbox/1")).json()["state"] == "sent"
         changed = await http.client.customers.get(customer.customer_id)
         assert changed.personal_information.first_name == "Ada"
         assert (await http.post("/outbox/customers.update", json={"id": 1})).status_code == 422
@@ -116,6 +118,7 @@ async def test_a_record_is_changed(till):
         ("points.assign_points", '{"customer_id": "8ea2591121e636086a4a9c0992", "amount": 1}', 422, "Idempotency-Key"),
         ("points.assign_points", '{"customer": 1}', 422, "customer_id"),
         ("points.assign_points", "[1]", 422, "JSON object"),
+        ("points.assign_points", '{"a":' * 100_000, 422, "JSON object"),
         ("points.assign_points", "x" * (MAX_BODY + 1), 413, "more than"),
     ],
 )
