@@ -16,7 +16,8 @@ def lie(sandbox, **lies):
         **lies: `total_items`, the total of every list; `valid_to`, the end of every new token; `repeat_page`, every
             page is the first one; `empty_from`, an offset from which pages are empty; `filters=False`, filters are
             ignored; `reorder`, a function of all records and the query that returns them in the order of this page;
-            `pretty`, the text is indented.
+            `pretty`, the text is indented; `date=False`, answers have no `Date`; `cookies`, each answer sets one;
+            `answers`, by status another status and its JSON.
     """
     if not isinstance(sandbox.app, LyingApp):
         sandbox.app = LyingApp(sandbox.app)
@@ -30,6 +31,7 @@ class LyingApp:
         self._app = app
         self.connections = app.connections
         self.lies = {}
+        self._visitors = 0
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or not self.lies:
@@ -57,7 +59,14 @@ class LyingApp:
         await self._app(scope, receive, collect)
         if start and start["status"] < 300 and body:
             body = self._changed(body, dict(query))
-        headers = [(name, value) for name, value in start.get("headers", ()) if name != b"content-length"]
+        if start["status"] in lies.get("answers", {}):
+            start["status"], document = lies["answers"][start["status"]]
+            body = b"" if document is None else json.dumps(document).encode()
+        gone = {b"content-length", *([] if lies.get("date", True) else [b"date"])}
+        headers = [one for one in start["headers"] if one[0] not in gone]
+        if lies.get("cookies"):
+            self._visitors += 1
+            headers.append((b"set-cookie", b"sandbox_session=visitor-%d; Path=/; HttpOnly" % self._visitors))
         await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await send({"type": "http.response.body", "body": body})
 

@@ -33,7 +33,7 @@ from carecloud_async.sandbox.constants import (
 from carecloud_async.sandbox.sandbox import Sandbox
 from carecloud_async.sandbox.server.faults import ArmedFault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest
-from carecloud_async.sandbox.state.customer_store import Account, CustomerStore
+from carecloud_async.sandbox.state.customers import Account, CustomerStore
 from carecloud_async.sandbox.state.sandbox_state import ServedPage
 from carecloud_async.sandbox.state.table import Table
 

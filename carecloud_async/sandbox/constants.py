@@ -31,6 +31,9 @@ CUSTOMER_APPLICATION_ID: Final = "81eaeea13b8984a169c490a325"
 OTHER_CUSTOMER_APPLICATION_ID: Final = "82de12eb8b138791e678fd11c3"
 """A second application, the goal of `GET /tokens/{token_id}/actions/auth-token`."""
 
+APPLICATION_IDS: Final = (CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID)
+"""All applications of customers."""
+
 CUSTOMER_PASSWORD: Final = "Correct-Horse-7"  # noqa: S105 - made up
 """Password of every seeded customer."""
 

@@ -1,4 +1,4 @@
-"""The sandbox's public class: its settings, the ways to reach it, and changes of its state."""
+"""The sandbox's public class: its settings, the ways to reach it, changes of its state, identities for the client."""
 
 from __future__ import annotations
 
@@ -14,19 +14,102 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from carecloud_async.sandbox.client_side import ClientIdentities
+from carecloud_async.sandbox.constants import (
+    CUSTOMER_APPLICATION_ID,
+    SSO_TOKEN,
+    USER_APPLICATION_ID,
+    USER_LOGIN,
+    USER_PASSWORD,
+)
 from carecloud_async.sandbox.server import serving
-from carecloud_async.sandbox.server.app import Connections, SandboxApp, in_process
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
-from carecloud_async.sandbox.state.plans import api_plans
+from carecloud_async.sandbox.server.serving import Connections, SandboxApp, in_process
+from carecloud_async.sandbox.state.facts import api_plans
 from carecloud_async.sandbox.state.sandbox_state import SandboxClock, SandboxState, Settings
 from carecloud_async.sandbox.state.table import Table
 from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, DEFAULT_USERS
 
+# Imported when they are called for: a sandbox that serves other clients does not load this one.
 if TYPE_CHECKING:
     import httpx2
+
+    from carecloud_async._calls.auth.customer import CustomerSession, DeviceToken, SocialNetworkSession
+    from carecloud_async._calls.auth.enterprise import EnterpriseCredentials, SsoCredentials
+    from carecloud_async.sandbox.state.customers import CustomerStore
+
+
+class ClientIdentities:
+    """Identities for `CareCloud(auth=…)` that the sandbox takes.
+
+    Attributes:
+        customers: The customers of the sandbox.
+    """
+
+    customers: CustomerStore
+
+    def credentials(self) -> EnterpriseCredentials:
+        """The API user's credentials, for `CareCloud(auth=…)`."""
+        from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
+
+        return EnterpriseCredentials(
+            external_application_id=USER_APPLICATION_ID, login=USER_LOGIN, password=USER_PASSWORD
+        )
+
+    def sso_credentials(self) -> SsoCredentials:
+        """The API user's single sign-on, for `CareCloud(auth=…)`."""
+        from carecloud_async._calls.auth.enterprise import SsoCredentials
+
+        return SsoCredentials(external_application_id=USER_APPLICATION_ID, sso_token=SSO_TOKEN)
+
+    def device(self, device_id: str | None = None) -> DeviceToken:
+        """A device of the sandbox's application.
+
+        Args:
+            device_id: As the application calls it; `None` makes a random one.
+        """
+        from carecloud_async._calls.auth.customer import Device, DeviceSetup, DeviceToken
+
+        return DeviceToken(
+            external_application_id=CUSTOMER_APPLICATION_ID,
+            device=Device(device_id=device_id, device_system="OSX", device_name="Test device", device_type="iPhone"),
+            setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
+        )
+
+    def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
+        """A seeded customer on a device; logs in by e-mail, or by card if it has no e-mail.
+
+        Args:
+            index: Position of the customer, oldest first.
+            device_id: As the application calls the device; `None` makes a random one.
+        """
+        from carecloud_async._calls.auth.customer import CustomerSession
+
+        customer_id = self.customers.id_at(index)
+        account = self.customers.account(customer_id)
+        email = (self.customers.get(customer_id).get("personal_information") or {}).get("email")
+        return CustomerSession(
+            self.device(device_id),
+            login_type="email" if email else "card",
+            login_value=email or account.card or "",
+            password=account.password or "",
+        )
+
+    def social_session(self, index: int = 0, device_id: str | None = None) -> SocialNetworkSession:
+        """A seeded customer who logs in by social network; all seeded customers have one.
+
+        Args:
+            index: Position of the customer, oldest first.
+            device_id: As the application calls the device; `None` makes a random one.
+        """
+        from carecloud_async._calls.auth.customer import SocialNetworkSession
+
+        social = self.customers.account(self.customers.id_at(index)).social
+        if social is None:
+            raise ValueError("this customer has no social network")
+        network, token = social
+        return SocialNetworkSession(self.device(device_id), social_network_id=network, social_network_token=token)
 
 
 class Sandbox(SandboxState, RequestLog, ClientIdentities):
@@ -50,7 +133,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         latency: Seconds that every answer takes.
         rate_limit: Requests a second above which the answer is 429.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves it out.
-        set_cookies: Whether each answer sets a cookie.
         keep_requests: Number of the last requests that are kept.
         untidy: Whether some records are as untidy as real ones: zero dates, nulls, unknown fields and values.
         clock: Returns the server's time, in seconds since 1970.
@@ -84,7 +166,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         latency: float = 0.0,
         rate_limit: float | None = None,
         rate_limit_retry_after: float | None = None,
-        set_cookies: bool = False,
         keep_requests: int = 2000,
         untidy: bool = True,
         clock: Callable[[], float] = time.time,
@@ -92,13 +173,9 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         random: Random | None = None,
     ) -> None:
         settings = Settings(ZoneInfo(timezone))
-        settings.token_lifetime = token_lifetime
-        settings.reuse_tokens = reuse_tokens
-        settings.max_count = max_count
-        settings.latency = latency
-        settings.rate_limit = rate_limit
-        settings.rate_limit_retry_after = rate_limit_retry_after
-        settings.set_cookies = set_cookies
+        settings.token_lifetime, settings.reuse_tokens = token_lifetime, reuse_tokens
+        settings.max_count, settings.latency = max_count, latency
+        settings.rate_limit, settings.rate_limit_retry_after = rate_limit, rate_limit_retry_after
         SandboxState.__init__(
             self,
             settings=settings,

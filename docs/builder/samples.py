@@ -28,10 +28,17 @@ from carecloud_async.sandbox import (
     USER_LOGIN,
     Sandbox,
 )
-from carecloud_async.sandbox.state.draw import Draw
-from carecloud_async.sandbox.state.facts import ApiOperation, Field, api_facts, fields_of, known_values
-from carecloud_async.sandbox.state.plans import TablePlan, api_plans
-from carecloud_async.sandbox.state.record_maker import RecordMaker
+from carecloud_async.sandbox.state.facts import (
+    ApiOperation,
+    Field,
+    TablePlan,
+    api_facts,
+    api_plans,
+    fields_of,
+    known_values,
+)
+from carecloud_async.sandbox.state.made_up import Draw
+from carecloud_async.sandbox.state.tables import RecordMaker
 
 #: Lines of an answer that are shown, characters of a text in it, and of a line of code.
 _LINES, _TEXT, _WIDTH = 10, 60, 88

@@ -6,6 +6,7 @@ import anyio
 import pytest
 from attrs import evolve
 from auth_tools import FakeClock, connect, failures, in_parallel, make_sandbox, slow_sandbox
+from lying import lie
 
 from carecloud_async import (
     AuthenticationError,
@@ -229,9 +230,10 @@ async def test_a_device_that_asks_for_a_customers_data_does_not_burn_its_tokens(
 async def test_a_ping_of_a_device_burns_no_token():
     """The project answers; that no customer is logged in is no reason for a new device token."""
     sandbox = make_sandbox()
+    lie(sandbox)
     async with connect(sandbox, auth=sandbox.device("kiosk")) as client:
         await client.ping()
-        sandbox.settings.unbound_status = 403
+        lie(sandbox, answers={401: (403, {"error": {"type": "access_denied_exception", "title": "Access denied"}})})
         await client.ping()
     assert sandbox.count(CREATE) == 1
 

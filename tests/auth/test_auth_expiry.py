@@ -86,10 +86,8 @@ async def test_unreadable_token_end_is_seven_hours_and_one_warning(wrong, caplog
     """An unreadable or impossible `valid_to`, or a missing `Date`, counts as seven hours, with one warning."""
     clock = FakeClock()
     sandbox = make_sandbox(clock)
-    if wrong == "date":
-        sandbox.settings.date_header = False
-    else:
-        lie(sandbox, valid_to={"valid_to": "soon", "negative": "2001-01-01 00:00:00", "absurd": "2999-01-01"}[wrong])
+    ends = {"valid_to": "soon", "negative": "2001-01-01 00:00:00", "absurd": "2999-01-01"}
+    lie(sandbox, **({"date": False} if wrong == "date" else {"valid_to": ends[wrong]}))
     async with connect(sandbox, clock=clock) as client:
         await call_for(client, clock, seconds=24 * HOUR, every=600)
     assert sandbox.logins == 4

@@ -136,7 +136,7 @@ async def live(sandbox, make, found):
                 {"status": 302, "headers": {"location": f"https://elsewhere.example/?{EMAIL}"}},
                 {"garbage": True},
                 {"html": True},
-                {"no_data": True},
+                {"body": '{"result": "ok"}'},
                 {"cut": True},
                 {"cut": "after"},
                 {"cut": "half"},

@@ -9,7 +9,7 @@ from carecloud_async.bulk.references import reference_in
 
 pytestmark = pytest.mark.anyio
 
-ADA, BOB = "8ea6abece4cd0a4ded0a29f093", "816f31bd274dd54e77012d4c78"
+ADA, BOB = "8ea6abece4cd0a4ded0a29f093", "874291b94fad827c7700000001"
 GOLD, SILVER = "86e05affc7a7abefcd513ab400", "86e05affc7a7abefcd513ab401"
 KINDS = {"points": "point_operation_note", "credits": "credit_operation_note"}
 AMOUNT = {"points": "point_amount", "credits": "amount"}

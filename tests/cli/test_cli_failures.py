@@ -106,7 +106,7 @@ def test_an_application_of_the_other_interface(carecloud, project):
 BROKEN = {
     "HTML": {"html": True},
     "broken JSON": {"garbage": True},
-    "no data": {"no_data": True},
+    "no data": {"body": "{}"},
     "data of another kind": {"body": '{"data": [1]}'},
 }
 

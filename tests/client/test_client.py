@@ -312,7 +312,7 @@ async def test_a_provider_of_the_users_own_works(sandbox):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("fault", [{"garbage": True}, {"html": True}, {"no_data": True}])
+@pytest.mark.parametrize("fault", [{"garbage": True}, {"html": True}, {"body": "{}"}])
 async def test_an_answer_that_is_no_api_answer_is_a_response_error(sandbox, fault):
     """HTML, broken JSON and a missing `data` are ResponseErrors with the path template."""
     async with connect(sandbox, retry=RetryPolicy(attempts=1)) as client:

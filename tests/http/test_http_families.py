@@ -7,6 +7,7 @@ import anyio
 import httpx
 import httpx2
 import pytest
+from lying import lie
 
 from carecloud_async import (
     CareCloud,
@@ -244,7 +245,8 @@ async def test_no_redirect_is_followed(kind):
 )
 async def test_thirty_customers_on_one_pool_never_meet(kind):
     """240 calls of 30 customers, interleaved, on a server that sets cookies: each sees itself, no cookie is sent."""
-    sandbox = Sandbox(100, set_cookies=True)
+    sandbox = Sandbox(100)
+    lie(sandbox, cookies=True)
     async with sandbox.serving() as url:
         http = None if kind == "default" else importlib.import_module(kind).AsyncClient(cookies={"theirs": "1"})
         options = {} if http is None else {"http_client": http}
@@ -271,7 +273,8 @@ async def test_thirty_customers_on_one_pool_never_meet(kind):
 @pytest.mark.parametrize("family", FAMILIES, ids=names)
 async def test_cookies_of_refused_and_broken_answers_are_forgotten_too(family):
     """A 401 before a renewal, an error, and half an answer leave nothing in a user's jar."""
-    sandbox = Sandbox(10, set_cookies=True)
+    sandbox = Sandbox(10)
+    lie(sandbox, cookies=True)
     async with sandbox.serving() as url, family.AsyncClient() as http:
         async with CareCloud(
             url, auth=sandbox.credentials(), http_client=http, retry=RetryPolicy(base=0.001)

@@ -179,7 +179,7 @@ def test_the_sandbox_is_separate(package):
     for name, tree in package.items():
         others = {package_of(other) for other in imports(run_nodes(tree))}
         if package_of(name) == "sandbox":
-            assert others <= {"sandbox"} or name == "sandbox.client_side", name
+            assert others <= {"sandbox"} or name == "sandbox.sandbox", name
         elif package_of(name) not in {"cli", "pytest_plugin"}:
             assert "sandbox" not in others, name
 

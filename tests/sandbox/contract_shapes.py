@@ -16,7 +16,7 @@ from carecloud_async.sandbox import (
     USER_LOGIN,
     USER_PASSWORD,
 )
-from carecloud_async.sandbox.state.plans import api_plans
+from carecloud_async.sandbox.state.facts import api_plans
 from tests.contract import manifest
 
 FACTS = manifest.load()

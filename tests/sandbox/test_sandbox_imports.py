@@ -38,33 +38,33 @@ def neighbours(path):
 
 @every("path", FILES)
 def test_nothing_of_the_client_is_imported(path):
-    """Importing a file imports no other package of the SDK, and not httpx2; `client_side.py` does when called."""
+    """Importing a file imports no other package of the SDK, and not httpx2; `sandbox.py` does when called."""
     own = {one for one in at_import(path) if one.startswith("carecloud_async")}
     assert all(one.startswith(NAME) for one in own)
     assert "httpx2" not in at_import(path)
 
 
-def test_only_client_side_knows_the_client():
+def test_one_file_knows_the_client():
     """No other file imports another package, not even for type checkers."""
     knowing = {
         module(path)
         for path in FILES
         if any(one.startswith("carecloud_async._calls.auth") for one in imported(ast.walk(ast.parse(path.read_text()))))
     }
-    assert knowing == {"client_side"}
+    assert knowing == {"sandbox"}
 
 
 def test_there_are_no_circles():
     """Each file imports only files below it."""
     needed = {module(one): neighbours(one) for one in FILES if one.stem != "__init__"}
-    assert needed["server.app"] >= {"server.pipeline", "api.operations"}
+    assert needed["server.serving"] >= {"server.pipeline", "api.operations"}
     while needed:
         ground = {name for name, needs in needed.items() if not needs & needed.keys()}
         assert ground, f"these import each other: {sorted(needed)}"
         needed = {name: needs for name, needs in needed.items() if name not in ground}
 
 
-LAYERS = {"constants": 0, "json_text": 0, "state": 1, "api": 2, "server": 3, "client_side": 4, "sandbox": 5}
+LAYERS = {"constants": 0, "json_text": 0, "state": 1, "api": 2, "server": 3, "sandbox": 4}
 
 
 def test_folders_import_only_downwards():

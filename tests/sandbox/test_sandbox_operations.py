@@ -7,14 +7,18 @@ import pytest
 from every import every
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, OTHER_CUSTOMER_APPLICATION_ID, Sandbox
-from carecloud_async.sandbox.api.operations import HANDLERS
+from carecloud_async.sandbox.api.operations import ACTIONS, HANDLERS
 from carecloud_async.sandbox.state.facts import REQUIRED
 from tests.sandbox.contract_shapes import FACTS, body_of, path_of, query_of, wrong_in_answer
 
 pytestmark = pytest.mark.anyio
 OPERATIONS = list(FACTS.operations.values())
 #: Those of the customers' own handlers, which have tests of their own.
-OWN = [one.operation_id for one in OPERATIONS if f"{one.verb} {one.path}" in HANDLERS and "/customers" in one.path]
+OWN = [
+    one.operation_id
+    for one in OPERATIONS
+    if f"{one.verb} {one.path}" in {*ACTIONS, *HANDLERS} and "/customers" in one.path
+]
 ON_BOTH = [one for one in OPERATIONS if one.interface == "both" and one.verb != "DELETE"]
 GETS = {one.path: one for one in OPERATIONS if one.verb == "GET"}
 #: Every PUT that a GET of the same path shows, but the customer's and the booking's, which have rules of their own.

@@ -3,8 +3,7 @@
 import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
-from carecloud_async.sandbox.state.facts import api_facts
-from carecloud_async.sandbox.state.plans import api_plans
+from carecloud_async.sandbox.state.facts import api_facts, api_plans
 from tests.sandbox.contract_shapes import FACTS, body_of, path_of, record
 
 pytestmark = pytest.mark.anyio

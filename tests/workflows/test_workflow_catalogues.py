@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import connect
+from lying import lie
 from workflow_server import LostAnswerError, RefusedError, Server
 
 from carecloud_async import ApiError, ConfigurationError, PermissionDeniedError
@@ -140,7 +141,7 @@ async def test_brands_are_never_written_twice(client, server):
 async def test_refused_rows_are_never_called_written(report):
     """Whatever the server answers where it keeps valid rows, the rows that it refused are reported as refused."""
     sandbox = Sandbox(customers=3, records=0)
-    sandbox.settings.batch_report = report
+    lie(sandbox, **({} if report else {"answers": {400: (204, None)}}))
     rows = products(20)
     rows[7] = ProductInput(name="", plu_ids=[])
     rows[13] = ProductInput(name="no code", plu_ids=[PluIdInput(list_code="GLOBAL", code="")])

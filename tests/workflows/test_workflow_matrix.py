@@ -61,7 +61,7 @@ FAULTS = {
     "cut in half": {"cut": "half"},
     "unreadable": {"garbage": True},
     "page": {"html": True},
-    "no data": {"no_data": True},
+    "no data": {"body": "{}"},
     "200 with an error": {"status": 200, "body": b'{"error": {"title": "maintenance"}}'},
     **{f"{status} before": {"status": status} for status in (500, 502, 503, 504)},
     **{f"{status} after": {"status": status, "worked": True} for status in (500, 502, 503, 504)},

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Set
 from typing import Any, Final
 
-from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.problems import InvalidParam, invalid, refuse
+from carecloud_async.sandbox.api.calls import Call, InvalidParam, invalid, refuse
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import Field, field_names, fields_of, known_values
 

@@ -1,19 +1,95 @@
-"""What a handler gets, and what it may return: a request with what the API declares of it, and an answer."""
+"""What a handler gets, and what it may return or raise: a request, an answer, a refusal."""
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from carecloud_async.sandbox.api.problems import broken_body, invalid
 from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.facts import ApiOperation
-from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
-from carecloud_async.sandbox.state.tokens import DeviceRecord
+from carecloud_async.sandbox.state.sandbox_state import DeviceRecord, SandboxState
+from carecloud_async.sandbox.state.table import Table
+
+
+@attrs.frozen(kw_only=True)
+class InvalidParam:
+    """One entry of `error_data.invalid_params`.
+
+    Attributes:
+        name: The parameter; dotted if it is within another.
+        reason: The API's code, such as `required` or `already_exists`.
+        value: The value that was sent, or `None` to leave it out.
+        message: A sentence for people, or `None` to leave it out.
+    """
+
+    name: str
+    reason: str
+    value: str | None = None
+    message: str | None = None
+
+
+class RefusalError(Exception):
+    """A request is refused with this status and this `error` object.
+
+    Args:
+        status: HTTP status.
+        error: The object under `error` in the body.
+    """
+
+    def __init__(self, status: int, error: JsonObject) -> None:
+        super().__init__(f"{status} {error.get('type')}")
+        self.status = status
+        self.error = error
+
+
+def refusal(status: int, exception: str, title: str, detail: str, data: JsonObject | None = None) -> RefusalError:
+    """A refusal in the form that most of the API's have."""
+    error: JsonObject = {"type": "about:blank", "exception": exception, "title": title, "detail": detail}
+    return RefusalError(status, error if data is None else {**error, "error_data": data})
+
+
+def bad_request(*params: InvalidParam) -> RefusalError:
+    """400 with the invalid parameters."""
+    entries = [attrs.asdict(param, filter=lambda _, value: value is not None) for param in params]
+    detail, data = "Some parameters are not valid", {"invalid_params": entries}
+    return refusal(400, "bad_request_exception", "Bad request", detail, data)
+
+
+def invalid(name: str, reason: str, *, value: str | None = None, message: str | None = None) -> RefusalError:
+    """400 with one invalid parameter; see `InvalidParam`."""
+    return bad_request(InvalidParam(name=name, reason=reason, value=value, message=message))
+
+
+def refuse(params: Iterable[InvalidParam]) -> None:
+    """Refuse these parameters, if there are any.
+
+    Raises:
+        RefusalError: 400 with the invalid parameters.
+    """
+    found = tuple(params)
+    if found:
+        raise bad_request(*found)
+
+
+def unauthorized(detail: str) -> RefusalError:
+    """401: the token is missing, expired or revoked."""
+    return refusal(401, "unauthorized_exception", "Unauthorized", detail, {})
+
+
+def forbidden(detail: str) -> RefusalError:
+    """403: known, but not allowed; this body has no `exception`."""
+    error = {"type": "access_denied_exception", "title": "Access denied", "detail": detail, "error_data": {}}
+    return RefusalError(403, error)
+
+
+def not_found(*, resource: str, resource_id: str) -> RefusalError:
+    """404: no such record or path."""
+    data = {"resource_name": resource, "resource_id": resource_id}
+    return refusal(404, "not_found_exception", "Not found", "The resource was not found", data)
+
 
 MOST_VALUES: Final = 1000
 """Values of a list parameter that the API takes at most."""
@@ -72,11 +148,9 @@ class Query:
             RefusalError: 400 if it is neither `true`, `false`, `1` nor `0`.
         """
         text = self.one(name)
-        if text in (None, "false", "0"):
-            return False
-        if text in ("true", "1"):
-            return True
-        raise invalid(name, "invalid_value_format", value=text)
+        if text not in (None, "false", "0", "true", "1"):
+            raise invalid(name, "invalid_value_format", value=text)
+        return text in ("true", "1")
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +178,10 @@ class Call:
         """The customer who is logged in, on the customer interface; `None` for callers who see all customers."""
         return None if self.device is None else self.device.customer_id
 
+    def table(self, name: str, parent_id: str | None = None) -> Table:
+        """A table of the sandbox; see `Tables.table`."""
+        return self.state.tables.table(name, parent_id)
+
     def json(self) -> JsonObject:
         """The body as a JSON object.
 
@@ -113,9 +191,10 @@ class Call:
         try:
             value = json.loads(self.body)
         except ValueError:
-            raise broken_body("The body is not valid JSON") from None
+            value = None
         if not isinstance(value, dict):
-            raise broken_body("The body is not a JSON object")
+            detail = "The body is not a JSON object"
+            raise refusal(400, "invalid_json_exception", "Bad request", detail, {"invalid_params": []})
         return value
 
 
@@ -167,22 +246,7 @@ def answer_of(api: ApiOperation, result: object) -> Answer:
     if isinstance(result, Answer):
         return result
     if isinstance(result, Page):
-        body = b'{"data":{%b:[%b],"total_items":%d}}' % (
-            json_bytes(api.key),
-            b",".join(result.texts),
-            result.total_items,
-        )
+        parts = (json_bytes(api.key), b",".join(result.texts), result.total_items)
+        body = b'{"data":{%b:[%b],"total_items":%d}}' % parts
         return Answer(body=body, content_type="application/json")
     return Answer(status=204) if api.status == 204 else json_answer({"data": result}, status=api.status)
-
-
-async def call_page_hook(state: SandboxState, api: ApiOperation, page: Page) -> None:
-    """Call the test's hook, which may change the state after the answer was written and before it is sent."""
-    if state.on_page is None:
-        return
-    ids = tuple(page.ids())
-    waiting = state.on_page(
-        ServedPage(template=api.template, offset=page.offset, ids=ids, total_items=page.total_items)
-    )
-    if inspect.isawaitable(waiting):
-        await waiting

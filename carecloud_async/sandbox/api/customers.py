@@ -1,21 +1,22 @@
-"""Customers: what their create and replace check, and what the server sets itself."""
+"""Customers: what their create and replace check and set, and the actions on them."""
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from carecloud_async.sandbox.api.actions import holders_of_card
 from carecloud_async.sandbox.api.arguments import check_body, words_for_numbers
-from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.lists import ISO_DATE
-from carecloud_async.sandbox.api.problems import InvalidParam, invalid, refuse
+from carecloud_async.sandbox.api.calls import Call, InvalidParam, invalid, refuse
+from carecloud_async.sandbox.api.lists import ISO_DATE, birthdate
 from carecloud_async.sandbox.api.records import record_in_path
 from carecloud_async.sandbox.constants import REFERRAL_CODE, SOCIAL_NETWORK_IDS
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.customer_store import Account
+from carecloud_async.sandbox.state.customers import Account
 from carecloud_async.sandbox.state.facts import fields_of, read_only_names
+from carecloud_async.sandbox.state.table import comparable
 
 _EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
 _PHONE: Final = re.compile(r"^[1-9][0-9]*$")
@@ -24,23 +25,30 @@ _COMMON_PASSWORDS: Final = frozenset({"password", "passw0rd", "password1", "1234
 
 def create(call: Call) -> JsonObject:
     """`POST /customers`: refuses an e-mail that another customer has; with `autologin` logs the calling device in."""
-    body = _checked_body(call)
-    customer = body["customer"]
+    body, state = _checked_body(call), call.state
+    customer, code = body["customer"], body.get("referral_code")
     account = Account(
         password=checked_password(body, required=body["autologin"]),
         social=checked_social(body),
         property_records=tuple(body.get("property_records") or ()),
         customer_source=body["customer_source"],
-        referral_code=_checked_referral(body),
+        referral_code=code,
     )
+    if code not in (None, REFERRAL_CODE):
+        raise invalid("referral_code", "not_found", value=str(code))
     _refuse_taken_email(call, customer, other_than=None)
     record = {name: value for name, value in customer.items() if name not in read_only_names("Customer")}
     record["personal_information"] = _personal_information(call, customer, before={})
-    customer_id = call.state.customers.insert(record, account=account)
+    customer_id = state.customers.insert(record, account=account)
     _write_properties(call, account.property_records, customer_id=customer_id)
-    _record_source(call, account.customer_source, customer_id=customer_id)
+    source = account.customer_source
+    # Only an external id is looked for afterwards; without one the tables need not be read.
+    shown = source.get("external_id") or next(iter(source.get("external_ids") or ()), None)
+    if shown:
+        more = {"external_id": shown, "customer_id": customer_id, "last_change": state.now()}
+        call.table("/customer-source-records").insert({**source, **more})
     if body["autologin"] and call.device is not None:
-        call.state.device_tokens.bind(call.device.token_id, customer_id=customer_id)
+        state.device_tokens.bind(call.device.token_id, customer_id=customer_id)
     return {"customer_id": customer_id}
 
 
@@ -101,33 +109,23 @@ def _personal_information(call: Call, customer: JsonObject, *, before: JsonObjec
 
 def _write_properties(call: Call, records: Sequence[JsonObject], *, customer_id: str) -> None:
     now = call.state.now()
-    table = call.state.tables.table("/customers/{customer_id}/property-records", customer_id)
+    table = call.table("/customers/{customer_id}/property-records", customer_id)
     table.refill({**record, "last_change": now} for record in records)
 
 
-def _record_source(call: Call, source: JsonObject, *, customer_id: str) -> None:
-    # Only an external id is looked for afterwards; without one the tables need not be read.
-    shown = source.get("external_id") or next(iter(source.get("external_ids") or ()), None)
-    if shown:
-        record = {**source, "external_id": shown, "customer_id": customer_id, "last_change": call.state.now()}
-        call.state.tables.table("/customer-source-records").insert(record)
-
-
 def _invalid_params(customer: Any) -> Iterator[InvalidParam]:
-    if not isinstance(customer, dict):
-        yield InvalidParam(name="customer", reason="required" if customer is None else "invalid_value_format")
-        return
-    person = customer.get("personal_information")
-    prefix = "customer.personal_information"
-    if not isinstance(person, dict):
-        yield InvalidParam(name=prefix, reason="required" if person is None else "invalid_value_format")
+    name, person = "customer", customer
+    if isinstance(customer, dict):
+        name, person = "customer.personal_information", customer.get("personal_information")
+    if not isinstance(person, dict) or not isinstance(customer, dict):
+        yield InvalidParam(name=name, reason="required" if person is None else "invalid_value_format")
         return
     if not person.get("language_id"):
-        yield InvalidParam(name=f"{prefix}.language_id", reason="empty" if "language_id" in person else "required")
-    for name, pattern in (("email", _EMAIL), ("birthdate", ISO_DATE), ("phone", _PHONE)):
-        value = person.get(name)
+        yield InvalidParam(name=f"{name}.language_id", reason="empty" if "language_id" in person else "required")
+    for field, pattern in (("email", _EMAIL), ("birthdate", ISO_DATE), ("phone", _PHONE)):
+        value = person.get(field)
         if value not in (None, "") and not (isinstance(value, str | int) and pattern.match(str(value))):
-            yield InvalidParam(name=f"{prefix}.{name}", reason="invalid_value_format", value=str(value))
+            yield InvalidParam(name=f"{name}.{field}", reason="invalid_value_format", value=str(value))
 
 
 def checked_password(body: JsonObject, *, required: bool) -> str | None:
@@ -168,13 +166,34 @@ def checked_social(body: JsonObject) -> tuple[str, str] | None:
     return str(social["social_network_id"]), str(social["social_network_token"])
 
 
-def _checked_referral(body: JsonObject) -> str | None:
-    """The `referral_code` of a body.
+_SEARCHED: Final = ("first_name", "last_name", "birthdate", "card_number")
 
-    Raises:
-        RefusalError: 400 if it is unknown.
-    """
-    code: str | None = body.get("referral_code")
-    if code not in (None, REFERRAL_CODE):
-        raise invalid("referral_code", "not_found", value=str(code))
-    return code
+
+def check_registration_ability(call: Call, body: JsonObject) -> JsonObject:
+    """Whether this e-mail or phone is still free."""
+    return {"registration_ability": not call.state.customers.by_login(body["type"], body["value"])}
+
+
+def validate_customer_data(_call: Call, body: JsonObject) -> JsonObject:
+    """Whether a password is strong enough, or a referral code known."""
+    checks = {"password": is_strong(body["value"]), "referral_code": body["value"] == REFERRAL_CODE}
+    return {"is_valid": checks[body["type"]]}
+
+
+def search_customers(call: Call, body: JsonObject) -> JsonObject:
+    """The customers that match all of name, date of birth and card number that are given."""
+    wanted: JsonObject = {name: body[name] for name in _SEARCHED if name in body}
+    number, given, customers = wanted.pop("card_number", None), len(wanted), call.state.customers
+    if "birthdate" in wanted:
+        wanted["birthdate"] = birthdate(wanted["birthdate"])
+    found = customers.ids() if wanted else []
+    if number is not None:
+        holders = dict.fromkeys(holders_of_card(call.state, number))
+        given, found = given + 1, [one for one in holders if one in customers]
+    matching = [one for one in found if not wanted or _has(customers.record(one), wanted)]
+    return {"strict": [{"customer_id": one, "match": given} for one in matching]}
+
+
+def _has(record: JsonObject, wanted: Mapping[str, str]) -> bool:
+    person = record.get("personal_information") or {}
+    return all(comparable(person.get(name)) == comparable(value) for name, value in wanted.items())

@@ -10,68 +10,72 @@ from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.api import (
-    actions,
-    balances,
-    batches,
-    cards,
-    customer_actions,
-    customers,
-    events,
-    lists,
-    logins,
-    purchases,
-    records,
-    segments,
-)
-from carecloud_async.sandbox.api.calls import Handler, Interface
-from carecloud_async.sandbox.api.problems import forbidden, unauthorized, wrong_interface
+from carecloud_async.sandbox.api import actions, customers, lists, logins, records
+from carecloud_async.sandbox.api.actions import Action
+from carecloud_async.sandbox.api.arguments import arguments
+from carecloud_async.sandbox.api.calls import Call, Handler, Interface, RefusalError, forbidden, unauthorized
 from carecloud_async.sandbox.state.facts import ApiOperation, api_facts, field_names
-from carecloud_async.sandbox.state.sandbox_state import SandboxState
-from carecloud_async.sandbox.state.tokens import DeviceRecord
+from carecloud_async.sandbox.state.sandbox_state import DeviceRecord, SandboxState
 
 _PATH: Final = re.compile(r"/webservice/rest-api/(enterprise|customer)-interface/v1\.0/(.*)", re.DOTALL)
 HANDLERS: Final[dict[str, Handler]] = {
-    "POST /cards/actions/assign-free-card": cards.assign_free_card,
-    "POST /cards/actions/validate-free-card": cards.validate_free_card,
-    "POST /credits/actions/deposit-credits": balances.books("credit", "Credits added", sign=1),
-    "POST /credits/actions/reduce-credits": balances.books("credit", "Credits reduced", sign=-1),
-    "POST /credits/actions/transfer-credits": balances.transfers("credit", "Credits transferred"),
     "POST /customers": customers.create,
     "PUT /customers/{customer_id}": customers.replace,
-    "POST /customers/actions/auth-token": customer_actions.issue_auth_token,
-    "POST /customers/actions/check-registration-ability": customer_actions.check_registration_ability,
-    "GET /customers/actions/search-customers": customer_actions.search_customers,
-    "POST /customers/actions/validate-customer-data": customer_actions.validate_customer_data,
+    "GET /customers/{customer_id}/segment-records": actions.segments_of_customer,
+}
+"""The operations that read and write a table in a way of their own."""
+ACTIONS: Final[dict[str, Action]] = {
+    "POST /cards/actions/assign-free-card": actions.assign_free_card,
+    "POST /cards/actions/validate-free-card": actions.validate_free_card,
+    "POST /credits/actions/deposit-credits": actions.books("credit", "Credits added", sign=1),
+    "POST /credits/actions/reduce-credits": actions.books("credit", "Credits reduced", sign=-1),
+    "POST /credits/actions/transfer-credits": actions.transfers("credit", "Credits transferred"),
+    "POST /customers/actions/auth-token": logins.issue_auth_token,
+    "POST /customers/actions/check-registration-ability": customers.check_registration_ability,
+    "GET /customers/actions/search-customers": customers.search_customers,
+    "POST /customers/actions/set-partners": actions.set_partners,
+    "POST /customers/actions/validate-customer-data": customers.validate_customer_data,
     "POST /customers/actions/verify-auth-token": logins.identifies(logins.customer_of_token),
     "POST /customers/actions/verify-credentials": logins.identifies(logins.customer_of_login),
     "POST /customers/actions/verify-social-network-credentials": logins.identifies(logins.customer_of_social),
-    "GET /customers/{customer_id}/segment-records": segments.segments_of_customer,
-    "POST /events": events.create,
-    "POST /points/actions/assign-points": balances.books("point", "Points added", sign=1),
-    "POST /points/actions/reduce-points": balances.books("point", "Points reduced", sign=-1),
-    "POST /points/actions/synchronize-points": balances.synchronize_points,
-    "POST /points/actions/transfer-points": balances.transfers("point", "Points transferred"),
-    "POST /purchases/actions/accept-payment": purchases.accept_payment,
-    "POST /purchases/actions/assign-customer": purchases.assign_customer,
-    "POST /purchases/actions/send-purchase": purchases.send_purchase,
-    "POST /segments/{segment_id}/actions/add-customer": segments.add_customer,
-    "POST /segments/{segment_id}/actions/remove-customer": segments.remove_customer,
+    "POST /events": actions.create_event,
+    "POST /messages/actions/send-message": actions.send_message,
+    "POST /point-reservations/actions/free-points": actions.release_points,
+    "POST /point-reservations/actions/reserve-points": actions.reserve_points,
+    "POST /points/actions/assign-points": actions.books("point", "Points added", sign=1),
+    "POST /points/actions/reduce-points": actions.books("point", "Points reduced", sign=-1),
+    "POST /points/actions/synchronize-points": actions.synchronize_points,
+    "POST /points/actions/transfer-points": actions.transfers("point", "Points transferred"),
+    "POST /product-reservations/actions/change-reservation-state": actions.changes_reservation(
+        lambda _, body: {"actual_state": body["state"]}
+    ),
+    "POST /product-reservations/actions/set-product-reservation-external-codes": actions.changes_reservation(
+        actions.external_codes
+    ),
+    "POST /product-reservations/{product_reservation_id}/actions/cancel-reservation": actions.changes_reservation(
+        lambda *_: {"actual_state": 0}
+    ),
+    "POST /purchases/actions/accept-payment": actions.accept_payment,
+    "POST /purchases/actions/assign-customer": actions.assign_customer,
+    "POST /purchases/actions/send-purchase": actions.send_purchase,
+    "POST /segments/{segment_id}/actions/add-customer": actions.add_customer,
+    "POST /segments/{segment_id}/actions/remove-customer": actions.remove_customer,
     "POST /tokens": logins.create_token,
     "PUT /tokens/{token_id}": logins.change_token,
-    "GET /tokens/{token_id}/actions/auth-token": logins.authentication_token,
+    "GET /tokens/{token_id}/actions/auth-token": logins.own_auth_token,
     "POST /tokens/{token_id}/actions/authentication-token-login": logins.identifies(logins.customer_of_token),
     "POST /tokens/{token_id}/actions/login": logins.identifies(logins.customer_of_login),
-    "POST /tokens/{token_id}/actions/login-test-customer": logins.identifies(logins.test_customer),
+    "POST /tokens/{token_id}/actions/login-test-customer": logins.identifies(logins.oldest_customer),
     "POST /tokens/{token_id}/actions/logout": logins.unbind_token,
     "POST /tokens/{token_id}/actions/send-password-setup-email": logins.send_password_email,
     "POST /tokens/{token_id}/actions/social-network-login": logins.identifies(logins.customer_of_social),
     "POST /users/actions/login": logins.log_user_in,
     "POST /users/actions/logout": logins.log_user_out,
-    "POST /users/actions/sso-login": logins.log_user_in_by_sso,
+    "POST /users/actions/sso-login": logins.log_user_in,
     "POST /users/actions/verify-auth-token": logins.verify_auth_token,
+    "POST /vouchers/{voucher_id}/actions/apply-voucher": actions.apply_voucher,
 }
-"""The operations that do more than read and write a table."""
+"""The operations that do something else; the other actions only answer, or create a record."""
 
 
 @attrs.frozen(kw_only=True)
@@ -121,16 +125,21 @@ def _templates() -> dict[tuple[str, int], list[tuple[str, dict[str, ApiOperation
 
 def handler_of(api: ApiOperation) -> Handler:
     """The function that does the work of an operation."""
-    own = HANDLERS.get(api.name)
-    if own is not None:
-        return own
+    if api.name in HANDLERS:
+        return HANDLERS[api.name]
     if api.key:
         return lists.page
     if api.template.endswith("/batch"):
-        return batches.delete if api.method == "DELETE" else batches.write
-    if "/actions/" in api.template or (api.method == "GET" and not api.template.endswith("}")):
-        return actions.act
-    return records.HANDLERS[api.method]
+        return records.delete_batch if api.method == "DELETE" else records.write_batch
+    only_answers = "/actions/" in api.template or (api.method == "GET" and not api.template.endswith("}"))
+    return _act if only_answers or api.name in ACTIONS else records.HANDLERS[api.method]
+
+
+def _act(call: Call) -> Any:
+    records.check_path(call)
+    body = arguments(call)
+    data = ACTIONS[call.api.name](call, body) if call.api.name in ACTIONS else None
+    return actions.answer(call, body) if data is None and call.api.status != 204 else data
 
 
 def admit(
@@ -154,7 +163,14 @@ def admit(
     """
     needs_own_token = api.authorized and api.template.startswith("/tokens/")
     if ("customer" if needs_own_token else api.interface) not in ("both", interface):
-        raise wrong_interface(resource=api.template.split("/")[1], interface=interface.title())
+        resource, name = api.template.split("/")[1], interface.title()
+        error = {
+            "type": "interface_not_allowed_exception",
+            "title": f"{name} API is not allowed for this resource",
+            "detail": f'Resource name "{resource}" is not allowed in {name} API',
+            "error_data": {"invalid_resource_name": resource, "interface": name},
+        }
+        raise RefusalError(403, error)
     if not api.authorized:
         return None
     if token is None:
@@ -168,8 +184,7 @@ def admit(
         if path["token_id"] != token:
             raise forbidden("The token in the path is not the token of the request")
     elif found.customer_id is None and _needs_customer(api):
-        detail = "No customer is logged in on this token"
-        raise forbidden(detail) if state.settings.unbound_status == 403 else unauthorized(detail)
+        raise unauthorized("No customer is logged in on this token")
     return found
 
 

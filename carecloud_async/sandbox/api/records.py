@@ -1,21 +1,36 @@
-"""Reading and writing single records of tables; the records in the path of a call."""
+"""Reading and writing records of tables, one by one and in batches; the records in the path of a call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from carecloud_async.sandbox.api.arguments import arguments, sent_record
-from carecloud_async.sandbox.api.calls import Answer, Call, Handler
-from carecloud_async.sandbox.api.filters import HIDDEN_IDS
-from carecloud_async.sandbox.api.problems import RefusalError, forbidden, not_found
-from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.facts import field_names, fields_of, read_only_names
-from carecloud_async.sandbox.state.plans import CUSTOMERS, api_plans
+import attrs
+
+from carecloud_async.sandbox.api.arguments import arguments, invalid_params_of_rows, sent_record
+from carecloud_async.sandbox.api.calls import (
+    Answer,
+    Call,
+    Handler,
+    InvalidParam,
+    RefusalError,
+    bad_request,
+    forbidden,
+    not_found,
+)
+from carecloud_async.sandbox.json_text import JsonObject, json_bytes
+from carecloud_async.sandbox.state.facts import CUSTOMERS, api_plans, field_names, fields_of, read_only_names
 from carecloud_async.sandbox.state.table import Table, written
 
+HIDDEN_IDS: Final = "external_ids"
+"""Further external ids of a record, which answers do not show."""
 _ON_REQUEST: Final = {"include_property_records": "property_records", "purchase_items_extension": "purchase_items"}
 """Parameters of lists, with the field that records show only if they are true."""
+_MOST_ROWS: Final = 1000
+_KEEP_VALID: Final = 2
+"""The `error_processing` that keeps the valid rows of a batch with invalid ones."""
+_KEYS: Final = ("external_id", "code")
+"""Fields that identify a record of a batch that comes without an id."""
 
 
 def read(call: Call) -> Answer:
@@ -25,9 +40,8 @@ def read(call: Call) -> Answer:
         RefusalError: 404 if it does not exist, 403 if it is another customer's.
     """
     table, record_id = record_in_path(call)
-    return Answer(
-        body=b'{"data":' + writer(call, table)(table.known_number(record_id)) + b"}", content_type="application/json"
-    )
+    body = b'{"data":%b}' % writer(call, table)(table.known_number(record_id))
+    return Answer(body=body, content_type="application/json")
 
 
 def replace(call: Call) -> None:
@@ -92,6 +106,8 @@ def check_path(call: Call, *, but_last: bool = False) -> None:
     """
     for name, collection in call.api.path_records[: -1 if but_last else None]:
         record_id = call.path[name]
+        if collection == "/tokens":  # `admit` has compared it
+            continue
         if collection == CUSTOMERS and call.customer_id not in (None, record_id):
             raise forbidden("The customer does not belong to the logged in customer")
         if not call.state.tables.exists(collection, record_id):
@@ -102,7 +118,7 @@ def table_of(call: Call, collection: str) -> Table:
     """The table of a collection's path; if there are several, that of the parent in the path."""
     plan = api_plans().lists[collection]
     parent = call.path[plan.parent_name] if plan.is_parents_table and plan.parent_name else None
-    return call.state.tables.table(plan.table, parent)
+    return call.table(plan.table, parent)
 
 
 def record_in_path(call: Call) -> tuple[Table, str]:
@@ -171,4 +187,77 @@ def create_below(call: Call, body: JsonObject, record_id: str) -> None:
         for name in api_plans().tables:
             below = name.startswith(f"{call.api.template}/{{") and name.count("/") == 3
             if isinstance(rows, list) and below and name.endswith(f"/{field.name.replace('_', '-')}"):
-                call.state.tables.table(name, record_id).refill(rows)
+                call.table(name, record_id).refill(rows)
+
+
+# Batches: many records of a table in one request
+
+
+def write_batch(call: Call) -> None:
+    """Create or change each record of a batch; one without an id is known by its external id or code.
+
+    One invalid row undoes the whole batch, unless the body asks to keep the valid rows.
+
+    Raises:
+        RefusalError: 404 or 403 for a parent, 400 for a body that is not valid, or for invalid rows where the valid
+            ones were kept.
+    """
+    check_path(call)
+    call, invalid = _valid_rows(call)
+    rows, collection = _rows(call), call.api.template.removesuffix("/batch")
+    if collection not in api_plans().lists:
+        return  # nothing lists these records
+    table = table_of(call, collection)
+    for row in rows:
+        record_id = _known_id(table, row)
+        if record_id is None:
+            table.insert(new_record(call, table.plan.schema, row))
+        else:
+            table.update(record_id, row)
+    if invalid:
+        raise bad_request(*invalid)
+
+
+def delete_batch(call: Call) -> None:
+    """Delete each record of a batch that exists.
+
+    Raises:
+        RefusalError: 400 for a body that is not valid.
+    """
+    table = table_of(call, call.api.template.removesuffix("/batch"))
+    for row in _rows(call):
+        record_id = row.get(table.plan.id_field or "")
+        if record_id in table:
+            table.delete(str(record_id))
+
+
+def _valid_rows(call: Call) -> tuple[Call, list[InvalidParam]]:
+    """Check the number of rows; where the valid ones are to be kept, take the others out."""
+    field, body = call.api.rows_field, call.json()
+    rows = None if field is None else body.get(field.name)
+    if field is None or not isinstance(rows, list):
+        return call, []
+    if not 1 <= len(rows) <= _MOST_ROWS:
+        raise bad_request(InvalidParam(name=field.name, reason="not_allowed_value" if rows else "empty"))
+    if body.get("error_processing") != _KEEP_VALID:
+        return call, []
+    invalid = invalid_params_of_rows(field, rows)
+    valid = [row for row, found in zip(rows, invalid, strict=True) if not found]
+    kept = attrs.evolve(call, body=json_bytes({**body, field.name: valid}))
+    return kept, [param for found in invalid for param in found]
+
+
+def _rows(call: Call) -> list[JsonObject]:
+    body, field = arguments(call), call.api.rows_field
+    return [row for row in body[field.name] if isinstance(row, dict)] if field is not None else []
+
+
+def _known_id(table: Table, row: JsonObject) -> str | None:
+    """The id of the record that a row is about, or `None` for a new one."""
+    record_id = row.get(table.plan.id_field or "")
+    if record_id in table:
+        return str(record_id)
+    key = next((name for name in _KEYS if row.get(name)), None)
+    if key is None or key not in field_names(table.plan.schema):
+        return None
+    return next((one for one, record in table.matching(key, row[key]) if record.get(key) == row[key]), None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from threading import Lock
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict, Unpack
 
 import attrs
 
@@ -16,45 +17,10 @@ from carecloud_async.sandbox.state.facts import api_facts
 Cut: TypeAlias = Literal[False, True, "before", "after", "half"]
 """When the connection is cut: before the work (`True`, `"before"`), after it, or in the middle of the answer."""
 
-_CUTS: Final = (False, True, "before", "after", "half")
 
+class FaultOptions(TypedDict, total=False):
+    """What a fault does; see `ArmedFault`."""
 
-class Uses:
-    """How often a fault was used.
-
-    Attributes:
-        seen: Number of requests that matched.
-        hits: Number of requests that failed.
-    """
-
-    def __init__(self) -> None:
-        self.seen: int = 0
-        self.hits: int = 0
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class ArmedFault:
-    """A fault that was added to a sandbox: which requests fail, how often, and how.
-
-    Attributes:
-        pattern: Which requests fail: method and path template, with `*` for anything.
-        times: Number of requests that fail; `None`: all.
-        after: Number of matching requests that pass first.
-        status: Answer with this status instead of doing the work; `None` does the work.
-        retry_after: Value of `Retry-After`: seconds, or any text.
-        delay: Seconds to wait before anything else happens.
-        cut: When the connection is cut; `False` if it is not.
-        worked: With a status: whether the work is done although the answer is that status.
-        late: Seconds after which the work is done, although the answer was sent; 0 does it before, or not at all.
-        garbage: Whether the body of the answer is broken JSON.
-        html: Whether the body is an HTML page, as proxies send.
-        no_data: Whether the body is JSON without `data`.
-        body: The body of the answer.
-        headers: Further headers of the answer.
-        uses: How often it was used.
-    """
-
-    pattern: str
     times: int | None
     after: int
     status: int | None
@@ -65,20 +31,61 @@ class ArmedFault:
     late: float
     garbage: bool
     html: bool
-    no_data: bool
-    body: bytes | None
-    headers: tuple[tuple[str, str], ...]
-    uses: Uses = attrs.field(factory=Uses, init=False, repr=False)
+    body: bytes | str | None
+    headers: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ArmedFault:
+    """A fault that was added to a sandbox: which requests fail, how often, and how.
+
+    Attributes:
+        pattern: Which requests fail: method and path template, with `*` for anything.
+        times: Number of requests that fail; `None`: all, until the fault is removed.
+        after: Number of matching requests that pass first.
+        status: Answer with this status instead of doing the work; `None` does the work.
+        retry_after: Value of `Retry-After`: seconds, or any text.
+        delay: Seconds to wait before anything else happens.
+        cut: Cut the connection. `True` or `"before"`: nothing was done; `"after"`: the work was done, and no answer is
+            sent; `"half"`: the work was done, and half of the answer's body is sent.
+        worked: With `status`: do the work and answer with that status.
+        late: With `status` or `cut=True`: do the work this many seconds later, before the next request that comes after
+            that time.
+        garbage: The body is broken JSON.
+        html: The body is an HTML page, as proxies send.
+        body: The body of the answer.
+        headers: Further headers of the answer.
+        uses: Number of requests that matched (`seen`), and of those that failed (`hits`).
+    """
+
+    pattern: str
+    times: int | None = 1
+    after: int = 0
+    status: int | None = None
+    retry_after: float | str | None = None
+    delay: float = 0.0
+    cut: Cut = attrs.field(default=False, validator=attrs.validators.in_((False, True, "before", "after", "half")))
+    worked: bool = False
+    late: float = 0.0
+    garbage: bool = False
+    html: bool = False
+    body: bytes | str | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    uses: Counter[str] = attrs.field(factory=Counter, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.late and not self.instead_of_work:
+            raise ValueError("late needs a status or cut=True, without worked: otherwise the work would be done twice")
 
     @property
     def seen(self) -> int:
         """Number of requests that matched."""
-        return self.uses.seen
+        return self.uses["seen"]
 
     @property
     def hits(self) -> int:
         """Number of requests that failed."""
-        return self.uses.hits
+        return self.uses["hits"]
 
     @property
     def instead_of_work(self) -> bool:
@@ -89,7 +96,7 @@ class ArmedFault:
         """Count a request, and return whether it fails."""
         if not matches(self.pattern, name):
             return False
-        self.uses.seen += 1
+        self.uses["seen"] += 1
         return self.seen > self.after and (self.times is None or self.hits < self.times)
 
 
@@ -100,44 +107,13 @@ class Faults:
         self._armed: list[ArmedFault] = []
         self._lock = Lock()
 
-    def add(
-        self,
-        pattern: str,
-        *,
-        times: int | None = 1,
-        after: int = 0,
-        status: int | None = None,
-        retry_after: float | str | None = None,
-        delay: float = 0.0,
-        cut: Cut = False,
-        worked: bool = False,
-        late: float = 0.0,
-        garbage: bool = False,
-        html: bool = False,
-        no_data: bool = False,
-        body: bytes | str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> ArmedFault:
+    def add(self, pattern: str, **options: Unpack[FaultOptions]) -> ArmedFault:
         """Add a fault.
 
         Args:
             pattern: Method and path template, such as `GET /customers` or `* /customers/{customer_id}`; `*` matches
                 anything.
-            times: Number of requests that fail; `None`: all, until the fault is removed.
-            after: Number of matching requests that pass first.
-            status: Answer with this status instead of doing the work.
-            retry_after: Value of `Retry-After`, in seconds or as any text.
-            delay: Seconds to wait before anything else happens.
-            cut: Cut the connection. `True` or `"before"`: nothing was done; `"after"`: the work was done, and no answer
-                is sent; `"half"`: the work was done, and half of the answer's body is sent.
-            worked: With `status`: do the work and answer with that status.
-            late: With `status` or `cut=True`: do the work this many seconds later, before the next request that comes
-                after that time.
-            garbage: The body is broken JSON.
-            html: The body is an HTML page.
-            no_data: The body is JSON without `data`.
-            body: The body.
-            headers: Further headers of the answer.
+            **options: What it does; see `ArmedFault`.
 
         Returns:
             The fault; its `hits` is the number of requests that failed.
@@ -147,26 +123,7 @@ class Faults:
                 one of its values, or `late` is given for a request whose work is done at once.
         """
         _check_pattern(pattern)
-        if cut not in _CUTS:
-            raise ValueError(f"cut is one of {_CUTS}")
-        fault = ArmedFault(
-            pattern=pattern,
-            times=times,
-            after=after,
-            status=status,
-            retry_after=retry_after,
-            delay=delay,
-            cut=cut,
-            worked=worked,
-            late=late,
-            garbage=garbage,
-            html=html,
-            no_data=no_data,
-            body=body.encode() if isinstance(body, str) else body,
-            headers=tuple((headers or {}).items()),
-        )
-        if late and not fault.instead_of_work:
-            raise ValueError("late needs a status or cut=True, without worked: otherwise the work would be done twice")
+        fault = ArmedFault(pattern=pattern, **options)
         with self._lock:
             self._armed.append(fault)
         return fault
@@ -207,7 +164,7 @@ class Faults:
             ready = [armed for armed in self._armed if armed.ready(name)]
             if not ready:
                 return None
-            ready[0].uses.hits += 1
+            ready[0].uses["hits"] += 1
             return ready[0]
 
 
@@ -224,7 +181,7 @@ def matches(pattern: str, name: str) -> bool:
 
 @cache
 def _check_pattern(pattern: str) -> None:
-    names = [f"{operation.method} {operation.template}" for operation in api_facts().operations]
+    names = [operation.name for operation in api_facts().operations]
     if not any(matches(pattern, name) for name in names):
         raise ValueError(f"no operation of the API matches {pattern!r}: did you mean {_nearest(pattern, names)!r}?")
 

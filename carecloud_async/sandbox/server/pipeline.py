@@ -1,28 +1,80 @@
-"""Answer one request: record it, apply limits and faults, authorize it, call its handler."""
+"""Answer one request: record it, check the rules of the API, apply limits and faults, call its handler."""
 
 from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from math import ceil
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.api.calls import Answer, Call, Page, Query, answer_of, call_page_hook, json_answer
-from carecloud_async.sandbox.api.operations import admit, handler_of
-from carecloud_async.sandbox.api.problems import (
+from carecloud_async.sandbox.api.calls import (
+    Answer,
+    Call,
+    Page,
+    Query,
     RefusalError,
-    method_not_allowed,
+    answer_of,
+    json_answer,
     not_found,
-    server_error,
+    refusal,
 )
-from carecloud_async.sandbox.server.conformance import broken_rules
+from carecloud_async.sandbox.api.operations import admit, handler_of
 from carecloud_async.sandbox.server.faults import ArmedFault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest, RequestLog
-from carecloud_async.sandbox.state.sandbox_state import SandboxState
+from carecloud_async.sandbox.state.facts import ApiOperation, Field, fields_of
+from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
+
+
+def broken_rules(request: RecordedRequest) -> Iterator[str]:
+    """Yield the rules of the API that a request broke, as texts without secrets."""
+    headers, api = request.headers, request.operation
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    rules = [
+        ("Content-Type is not application/json", content_type != "application/json"),
+        ("Accept-Language is missing", not headers.get("accept-language")),
+        ("User-Agent is missing", not headers.get("user-agent")),
+        ("a cookie was sent", "cookie" in headers),
+        ("no such operation", api is None),
+    ]
+    if api is not None:
+        needless = not api.authorized and "authorization" in headers
+        rules += [
+            ("Authorization was sent where no login is needed", needless),
+            ("Authorization is missing or no bearer token", api.authorized and request.token is None),
+            ("a GET came with a body", request.method == "GET" and bool(request.body)),
+        ]
+        unknown = {name for name, _ in request.query} - set(api.query_names)
+        rules += [(f"unknown query parameter {name[:40]!r}", True) for name in sorted(unknown)]
+        rules += [(f"read-only field {name} was sent", True) for name in dict.fromkeys(_read_only(request, api))]
+    return (text for text, is_broken in rules if is_broken)
+
+
+def _read_only(request: RecordedRequest, api: ApiOperation) -> Iterator[str]:
+    try:
+        body = request.json()
+    except ValueError:
+        body = None
+    fields = () if api.record_field is None else (api.record_field,)
+    return _read_only_sent(fields, body if isinstance(body, dict) else {})
+
+
+def _read_only_sent(fields: tuple[Field, ...], value: dict[str, Any]) -> Iterator[str]:
+    """Dotted names of fields that only the server sets; a few are also required, and may be sent."""
+    for field in fields:
+        if field.name not in value:
+            continue
+        if field.read_only and not field.required:
+            yield field.name
+        found = value[field.name]
+        for inner in found if isinstance(found, list) else (found,):
+            if isinstance(inner, dict):
+                place = f"{field.name}[]" if field.many else field.name
+                yield from (f"{place}.{name}" for name in _read_only_sent(fields_of(field.item), inner))
+
 
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>nginx</h1></body></html>"
 _WITHOUT_DOCUMENTED_BODY: Final = frozenset({429, 502, 503, 504})
@@ -51,12 +103,7 @@ class Pipeline:
     """
 
     def __init__(
-        self,
-        *,
-        state: SandboxState,
-        log: RequestLog,
-        faults: Faults,
-        sleep: Callable[[float], Awaitable[None]],
+        self, *, state: SandboxState, log: RequestLog, faults: Faults, sleep: Callable[[float], Awaitable[None]]
     ) -> None:
         self._state = state
         self._log = log
@@ -85,17 +132,15 @@ class Pipeline:
 
     async def _answer_or_fail(self, request: RecordedRequest) -> Answer:
         """Apply what comes before the work: hooks, late work, latency, the rate limit, faults."""
-        if self._log.on_request is not None:
-            waiting = self._log.on_request(request)
-            if inspect.isawaitable(waiting):
-                await waiting
+        await _call_hook(self._log.on_request, request)
         await self._work_late()
         settings = self._state.settings
         if settings.latency > 0:
             await self._sleep(settings.latency)
         limit = settings.rate_limit
         if limit is not None and not self._limiter.admits(self._state.clock.now(), limit=limit):
-            return self._too_many()
+            after = settings.rate_limit_retry_after
+            return Answer(status=429, headers=() if after is None else (("retry-after", f"{after:g}"),))
         fault = self._faults.take(request.name)
         if fault is None:
             return await self._work(request)
@@ -117,41 +162,41 @@ class Pipeline:
         """Do what a request asks for; refusals are answers."""
         try:
             return await self._call_handler(request)
-        except RefusalError as refusal:
-            return json_answer({"error": refusal.error}, status=refusal.status)
+        except RefusalError as refused:
+            return json_answer({"error": refused.error}, status=refused.status)
 
     async def _call_handler(self, request: RecordedRequest) -> Answer:
         route, api, state = request.route, request.operation, self._state
         if route.interface is None or not route.by_method:
             raise not_found(resource=route.template.split("/")[1], resource_id="")
         if api is None:
-            raise method_not_allowed(request.method)
+            detail, data = f"Method {request.method} is not allowed for this resource", {"http_method": request.method}
+            raise refusal(405, "method_not_allowed_exception", "Method not allowed", detail, data)
         device = admit(state, api, interface=route.interface, token=request.token, path=route.values)
-        query = Query(request.query)
-        call = Call(state=state, api=api, path=route.values, query=query, body=request.body, device=device)
+        call = Call(
+            state=state, api=api, path=route.values, query=Query(request.query), body=request.body, device=device
+        )
         with state.customers.lock:
             result = handler_of(api)(call)
             answer = answer_of(api, result)
-        if isinstance(result, Page):
-            await call_page_hook(state, api, result)
+        if isinstance(result, Page) and state.on_page is not None:
+            page = (api.template, result.offset, tuple(result.ids()), result.total_items)
+            await _call_hook(state.on_page, ServedPage(*page))
         return answer
-
-    def _too_many(self) -> Answer:
-        after = self._state.settings.rate_limit_retry_after
-        return Answer(status=429, headers=() if after is None else (("retry-after", f"{after:g}"),))
 
     def _with_headers(self, answer: Answer) -> Answer:
         self._serial += 1
-        settings = self._state.settings
-        headers = list(answer.headers)
-        present = {name.lower() for name, _ in headers}
-        if settings.date_header and "date" not in present:
-            headers.append(("date", self._state.clock.http_date()))
-        if "x-request-id" not in present:
-            headers.append(("x-request-id", f"sandbox-{self._serial}"))
-        if settings.set_cookies:
-            headers.append(("set-cookie", f"sandbox_session=visitor-{self._serial}; Path=/; HttpOnly"))
-        return attrs.evolve(answer, headers=tuple(headers))
+        own = {"date": self._state.clock.http_date(), "x-request-id": f"sandbox-{self._serial}"}
+        present = {name.lower() for name, _ in answer.headers}
+        more = ((name, value) for name, value in own.items() if name not in present)
+        return attrs.evolve(answer, headers=(*answer.headers, *more))
+
+
+async def _call_hook(hook: Callable[[Any], Awaitable[None] | None] | None, value: object) -> None:
+    """Call a hook of the test, plain or async."""
+    waiting = None if hook is None else hook(value)
+    if inspect.isawaitable(waiting):
+        await waiting
 
 
 class _RateLimiter:
@@ -190,7 +235,10 @@ def _answer_instead(fault: ArmedFault) -> Answer:
     status = fault.status or 200
     plain = Answer(status=status)
     if status >= 400 and status not in _WITHOUT_DOCUMENTED_BODY:
-        plain = json_answer({"error": server_error(status).error}, status=status)
+        detail = "The request could not be processed"
+        plain = json_answer(
+            {"error": refusal(status, "error_exception", "Internal error", detail).error}, status=status
+        )
     return _damaged(plain, fault)
 
 
@@ -203,28 +251,20 @@ def _damaged(answer: Answer, fault: ArmedFault) -> Answer:
     if fault.cut:
         raise ConnectionCutError(answer if fault.cut == "half" else None)
     body, content_type = _damaged_body(answer, fault)
-    headers = list(fault.headers)
-    if fault.retry_after is not None:
-        after = fault.retry_after
-        headers.append(("retry-after", after if isinstance(after, str) else f"{after:g}"))
+    after = fault.retry_after
+    retry_after = {} if after is None else {"retry-after": after if isinstance(after, str) else f"{after:g}"}
     # A 204 cannot have the body that the fault adds.
-    status = 200 if answer.status == 204 and body else answer.status
-    return attrs.evolve(
-        answer,
-        status=fault.status or status,
-        body=body,
-        content_type=content_type,
-        headers=(*answer.headers, *headers),
-    )
+    status = fault.status or (200 if answer.status == 204 and body else answer.status)
+    headers = (*answer.headers, *fault.headers.items(), *retry_after.items())
+    return attrs.evolve(answer, status=status, body=body, content_type=content_type, headers=headers)
 
 
 def _damaged_body(answer: Answer, fault: ArmedFault) -> tuple[bytes, str | None]:
     if fault.body is not None:
-        return fault.body, answer.content_type or "application/json"
+        body = fault.body.encode() if isinstance(fault.body, str) else fault.body
+        return body, answer.content_type or "application/json"
     if fault.html:
         return _HTML, "text/html"
     if fault.garbage:
         return answer.body[: len(answer.body) // 2] + b"\x00{garbage", "application/json"
-    if fault.no_data:
-        return b'{"result":"ok"}', "application/json"
     return answer.body, answer.content_type

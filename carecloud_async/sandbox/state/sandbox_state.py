@@ -1,8 +1,8 @@
-"""The whole state of one sandbox, with its clock and settings; handlers are functions of it and a request."""
+"""The whole state of one sandbox, with its clock, settings and tokens; handlers are functions of it and a request."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from random import Random
@@ -12,11 +12,8 @@ import attrs
 
 from carecloud_async.sandbox.constants import SSO_TOKEN, USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.customer_store import CustomerStore
+from carecloud_async.sandbox.state.customers import CustomerStore
 from carecloud_async.sandbox.state.tables import Tables
-from carecloud_async.sandbox.state.tokens import DeviceTokens, UserTokens
-
-TIMESTAMP = "%Y-%m-%d %H:%M:%S"
 
 
 class SandboxClock:
@@ -25,8 +22,6 @@ class SandboxClock:
     Args:
         source: Where the time comes from, in seconds since 1970.
     """
-
-    __slots__ = ("_offset", "_source")
 
     def __init__(self, source: Callable[[], float]) -> None:
         self._source = source
@@ -55,17 +50,142 @@ class SandboxClock:
         return format_datetime(datetime.fromtimestamp(self.now(), UTC).replace(microsecond=0), usegmt=True)
 
 
-def local_timestamp(instant: float, *, zone: ZoneInfo) -> str:
-    """Write an instant as the API does: local to the project, without an offset.
+@attrs.frozen(kw_only=True)
+class UserToken:
+    """A login of an enterprise user.
+
+    Attributes:
+        value: The bearer token.
+        user_id: The user.
+        ends: When it ends, in seconds since 1970.
+    """
+
+    value: str = attrs.field(repr=False)
+    user_id: str
+    ends: float
+
+
+class UserTokens:
+    """The enterprise tokens that are valid now.
 
     Args:
-        instant: Seconds since 1970.
-        zone: Time zone of the project.
-
-    Returns:
-        `YYYY-MM-DD HH:MM:SS`; in the hour that repeats at the end of summer time it is ambiguous, as the API's is.
+        now: The server's clock.
+        new_value: Makes a token's text.
     """
-    return datetime.fromtimestamp(instant, zone).strftime(TIMESTAMP)
+
+    def __init__(self, *, now: Callable[[], float], new_value: Callable[[], str]) -> None:
+        self._now = now
+        self._new_value = new_value
+        self._tokens: dict[str, UserToken] = {}
+
+    def issue(
+        self, user_id: str, *, lifetime: float, reuse_margin: float | None = None, value: str | None = None
+    ) -> UserToken:
+        """Log a user in.
+
+        Args:
+            user_id: The user.
+            lifetime: Seconds that a new token is valid.
+            reuse_margin: Seconds that an older token must still be valid to be returned again; `None`: it never is.
+            value: The token's text; `None` makes one.
+        """
+        for token in self._tokens.values() if reuse_margin is not None else ():
+            if token.user_id == user_id and token.ends - self._now() > (reuse_margin or 0.0):
+                return token
+        token = UserToken(value=value or self._new_value(), user_id=user_id, ends=self._now() + lifetime)
+        self._tokens[token.value] = token
+        return token
+
+    def find(self, value: str) -> UserToken | None:
+        """The token with this value if it is valid now."""
+        token = self._tokens.get(value)
+        return token if token is not None and token.ends > self._now() else None
+
+    def revoke(self, value: str) -> bool:
+        """End a token now, and return whether it was valid."""
+        return self._tokens.pop(value, None) is not None
+
+    def revoke_all(self) -> None:
+        """End all tokens now."""
+        self._tokens.clear()
+
+
+@attrs.frozen(kw_only=True)
+class DeviceRecord:
+    """A valid device token.
+
+    Attributes:
+        token_id: The token, which is the bearer token of every later call.
+        device_id: The device, as the application calls it.
+        external_application_id: The application.
+        device: The device as it was sent.
+        setup: The setup as it was sent last.
+        push_token: As it was sent last, or `None`.
+        customer_id: The customer who is logged in on it, or `None`.
+    """
+
+    token_id: str = attrs.field(repr=False)
+    device_id: str
+    external_application_id: str
+    device: JsonObject = attrs.field(repr=False)
+    setup: JsonObject = attrs.field(repr=False)
+    push_token: str | None = attrs.field(default=None, repr=False)
+    customer_id: str | None = None
+
+
+class DeviceTokens:
+    """The device tokens that are valid now.
+
+    Args:
+        new_value: Makes a token's text.
+    """
+
+    def __init__(self, *, new_value: Callable[[], str]) -> None:
+        self._new_value = new_value
+        self._tokens: dict[str, DeviceRecord] = {}
+        self._by_device: dict[tuple[str, str], str] = {}
+
+    def __iter__(self) -> Iterator[DeviceRecord]:
+        return iter(list(self._tokens.values()))
+
+    def create(self, *, application_id: str, device: JsonObject, setup: JsonObject, push_token: str | None) -> str:
+        """Make a token for a device; it ends an older one of the same device and application.
+
+        Returns:
+            The token.
+        """
+        token_id, device_id = self._new_value(), str(device["device_id"])
+        self._tokens.pop(self._by_device.get((application_id, device_id), ""), None)
+        self._by_device[application_id, device_id] = token_id
+        self._tokens[token_id] = DeviceRecord(
+            token_id=token_id,
+            device_id=device_id,
+            external_application_id=application_id,
+            device=device,
+            setup=setup,
+            push_token=push_token,
+        )
+        return token_id
+
+    def find(self, token_id: str) -> DeviceRecord | None:
+        """The token with this value if it is valid now."""
+        return self._tokens.get(token_id)
+
+    def change_setup(self, token_id: str, *, setup: JsonObject, push_token: str | None) -> None:
+        """Replace the setup and the push token of a device."""
+        self._tokens[token_id] = attrs.evolve(self._tokens[token_id], setup=setup, push_token=push_token)
+
+    def bind(self, token_id: str, *, customer_id: str | None) -> None:
+        """Log a customer in on a token, or with `None` out; the token itself stays valid."""
+        self._tokens[token_id] = attrs.evolve(self._tokens[token_id], customer_id=customer_id)
+
+    def revoke(self, token_id: str) -> bool:
+        """End a token now, and return whether it was valid."""
+        return self._tokens.pop(token_id, None) is not None
+
+    def revoke_all(self) -> None:
+        """End all tokens now."""
+        self._tokens.clear()
 
 
 class Settings:
@@ -76,31 +196,23 @@ class Settings:
         token_lifetime: Seconds that the token of an enterprise login is valid.
         reuse_tokens: Seconds before a token's end until which a further login of the same user is handed the same token
             again; `None` makes a new token at each login.
-        unbound_status: Status for customer data asked for with a device token that no customer is logged in on.
         max_count: Most records in a page, for any `count`; `None`: no cap.
         latency: Seconds that every answer takes.
         rate_limit: Requests a second above which the answer is 429; `None` sets no limit.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
-        set_cookies: Whether each answer sets a cookie.
-        date_header: Whether answers carry `Date`.
-        batch_report: Whether a batch that kept its valid rows answers 400 with the invalid rows; otherwise 204.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone: ZoneInfo = zone
         self.token_lifetime: float = 7 * 3600
         self.reuse_tokens: float | None = None
-        self.unbound_status: int = 401
         self.max_count: int | None = None
         self.latency: float = 0.0
         self.rate_limit: float | None = None
         self.rate_limit_retry_after: float | None = None
-        self.set_cookies: bool = False
-        self.date_header: bool = True
-        self.batch_report: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class ServedPage:
     """A list page that is about to be sent; its records no longer change.
 
@@ -138,6 +250,7 @@ class SandboxState:
         tables: The records of all other lists.
         user_tokens: Tokens of the enterprise interface.
         device_tokens: Devices of the customer interface.
+        handed_over: By authentication token, its request id and its application: the customer, and when it ends.
         passwords: Password of each enterprise login name.
         user_applications: Application ids that the enterprise login accepts.
         sso_tokens: Login name of each single sign-on token.
@@ -166,6 +279,7 @@ class SandboxState:
         )
         self.user_tokens: UserTokens = UserTokens(now=clock.now, new_value=lambda: self.random_hex(40))
         self.device_tokens: DeviceTokens = DeviceTokens(new_value=lambda: self.random_hex(72))
+        self.handed_over: dict[tuple[str, str, str], tuple[str, float]] = {}
         self.passwords: dict[str, str] = {USER_LOGIN: USER_PASSWORD}
         self.user_applications: set[str] = {USER_APPLICATION_ID}
         self.sso_tokens: dict[str, str] = {SSO_TOKEN: USER_LOGIN}
@@ -173,8 +287,8 @@ class SandboxState:
         self.on_page: Callable[[ServedPage], Awaitable[None] | None] | None = None
 
     def local(self, instant: float) -> str:
-        """An instant as this project writes it."""
-        return local_timestamp(instant, zone=self.settings.zone)
+        """An instant as this project writes it: local, without an offset, ambiguous in the hour that repeats."""
+        return datetime.fromtimestamp(instant, self.settings.zone).strftime("%Y-%m-%d %H:%M:%S")
 
     def now(self) -> str:
         """The time now as this project writes it."""

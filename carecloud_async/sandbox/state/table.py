@@ -12,8 +12,7 @@ from threading import RLock
 from typing import Any, Final, TypeAlias
 
 from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes, merged
-from carecloud_async.sandbox.state.facts import fields_of
-from carecloud_async.sandbox.state.plans import TablePlan
+from carecloud_async.sandbox.state.facts import TablePlan, fields_of
 
 Path: TypeAlias = tuple[str, ...]
 """Where a record holds a value: a field, or a field of the object, or of the objects of a list, in a field."""
