@@ -1,17 +1,35 @@
-"""Clients for tests: of a sandbox, and of a server that a function plays."""
+"""Clients and servers for tests: a sandbox, also with some answers of the test's own, and a server that is scripted."""
 
 import inspect
 import json
+import re
 from datetime import timedelta
 from email.utils import format_datetime
 
 import attrs
 import httpx
+from clocks import InstantClock
 
-from carecloud_async import AuthProvider, CareCloud, EnterpriseCredentials, Token
+from carecloud_async import (
+    AuthProvider,
+    CareCloud,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    EnterpriseCredentials,
+    RetryPolicy,
+    Token,
+)
 
 HOST = "sandbox.crmcarecloud.com"
 CREDENTIALS = EnterpriseCredentials(external_application_id="89d1a611", login="fabulous_user", password="word")
+
+
+DEVICE = DeviceToken(
+    external_application_id="81eaeea1",
+    device=Device(device_id="1", device_system="OSX", device_name="Test", device_type="iPhone"),
+    setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
+)
 
 
 @attrs.frozen
@@ -62,9 +80,14 @@ def data(value, **options):
     return httpx.Response(200, json={"data": value}, **options)
 
 
-def page(key, records, total=None):
+def listed(key, *records, total=None):
+    """The data of a page of a list; without a total it is the whole list."""
+    return {key: list(records), "total_items": len(records) if total is None else total}
+
+
+def page(key, records, total=None, **options):
     """A page of a list; without a total it is the whole list."""
-    return data({key: list(records), "total_items": len(records) if total is None else total})
+    return data(listed(key, *records, total=total), **options)
 
 
 def cut(key, records, request):
@@ -79,8 +102,7 @@ def serving(answer):
     async def handle(request):
         if is_login(request):
             return login_answer()
-        found = answer(request)
-        return await found if inspect.isawaitable(found) else found
+        return await _called(answer, request)
 
     return httpx.MockTransport(handle)
 
@@ -88,3 +110,119 @@ def serving(answer):
 def served(answer, **options):
     """Make a client of a server that `answer(request)` plays, except for its logins."""
     return CareCloud(HOST, **{"auth": CREDENTIALS, "transport": serving(answer), **options})
+
+
+class LostAnswerError(Exception):
+    """Raised by a handler that did its work: the caller never hears of it."""
+
+
+class RefusedError(Exception):
+    """Raised by a handler: an error of the API."""
+
+    def __init__(self, status, *params):
+        super().__init__(status)
+        entries = [{"name": name, "reason": reason} for name, reason in params]
+        self.answer = httpx.Response(status, json={"error": {"error_data": {"invalid_params": entries}}})
+
+
+class ScriptedServer:
+    """Answers by handlers, `"POST /cards"` for example; whatever no handler is for is a failure of the test.
+
+    A handler takes the request's body, or a dict of the query of a GET, and returns what is under `data`. It may raise
+    `LostAnswerError` or `RefusedError`.
+    """
+
+    def __init__(self):
+        self.handlers = {}
+        self.requests = []
+
+    def on(self, name, handler):
+        """Let a handler, or always the same data, answer an operation; `{}` in a path is any id."""
+        self.handlers[_pattern(name)] = handler if callable(handler) else lambda sent: handler
+
+    def lose(self, name, *, times=1, status=None):
+        """Lose the next answers of an operation, after its handler has done its work.
+
+        With a status the answer is not lost but is an error, as a gateway's 504.
+        """
+        handler, left = self.handlers[_pattern(name)], times
+
+        def losing(sent):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                self.handlers[_pattern(name)] = handler
+            handler(sent)
+            raise LostAnswerError if status is None else RefusedError(status)
+
+        self.handlers[_pattern(name)] = losing
+
+    def fail_after(self, name, *, status):
+        """Lose the next answer of an operation, and refuse every request afterwards."""
+        handler = self.handlers[_pattern(name)]
+
+        def refuse(sent):
+            raise RefusedError(status)
+
+        def last(sent):
+            self.handlers = {".*": refuse}
+            handler(sent)
+            raise LostAnswerError
+
+        self.handlers[_pattern(name)] = last
+
+    def sent(self, name):
+        """All that an operation was sent."""
+        return [sent for one, sent in self.requests if re.fullmatch(_pattern(name), one)]
+
+    def client(self, auth=CREDENTIALS, **options):
+        """Make a client of it that repeats nothing, an enterprise user's if not told otherwise."""
+        return served(
+            self.handle, **{"auth": auth, "retry": RetryPolicy(attempts=1), "clock": InstantClock(), **options}
+        )
+
+    def handle(self, request):
+        name = f"{request.method} {request.url.path.partition('/v1.0')[2]}"
+        sent = dict(request.url.params) if request.method == "GET" else json.loads(request.content)
+        self.requests.append((name, sent))
+        handler = next((one for pattern, one in self.handlers.items() if re.fullmatch(pattern, name)), None)
+        assert handler is not None, f"unexpected request: {name}"
+        try:
+            found = handler(sent)
+        except RefusedError as error:
+            return error.answer
+        except LostAnswerError:
+            raise httpx.ReadError("the line was cut", request=request) from None
+        return httpx.Response(204) if found is None else data(found)
+
+
+def _pattern(name):
+    return re.escape(name).replace(r"\{\}", "[^/]+")
+
+
+def through(sandbox, before=None, after=None):
+    """Make a transport of a sandbox with answers of the test's own.
+
+    Args:
+        sandbox: the sandbox, or a transport.
+        before: takes each request; what it returns, unless `None`, is the answer in place of the sandbox's.
+        after: takes each request and the sandbox's answer, read; what it returns, unless `None`, is the answer.
+    """
+
+    class Through(httpx.AsyncBaseTransport):
+        inner = sandbox if isinstance(sandbox, httpx.AsyncBaseTransport) else sandbox.transport()
+
+        async def handle_async_request(self, request):
+            found = await _called(before, request)
+            if found is None:
+                true = await self.inner.handle_async_request(request)
+                await true.aread()
+                found = await _called(after, request, true) or true
+            return found
+
+    return Through()
+
+
+async def _called(hook, *values):
+    found = None if hook is None else hook(*values)
+    return await found if inspect.isawaitable(found) else found

@@ -37,6 +37,7 @@ _OTHER_LIVES: Final = {1, 2, 4, 8, 12, 24}
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = ("customers", "purchases")
 _NOTHING: Final = "no time in any record"
+_ZERO_DATES: Final = "zero dates"
 _DECIDE: Final = (
     "to decide it yourself, change a record in CareCloud and run the check again within ten minutes: it compares the "
     "time of that change with the server's clock"
@@ -109,7 +110,6 @@ def _hours(shift: timedelta) -> str:
     "change_times",
     means="changed_since, state= and changes go by these times; a record without one is taken each time",
     fix="report the form of the field (not its values); use state= rather than changed_since=, or export whole lists",
-    twice=True,
 )
 async def change_forms(look: Look) -> Verdict:
     """`last_change` is a time without an offset."""
@@ -123,7 +123,7 @@ async def change_forms(look: Look) -> Verdict:
         raise NotSeen(f"no record with {FIELD} was seen")
     timed = forms.pop("", set())
     # Records without a time are usual: odd is a list that has nothing else. (server_model.md, A: untidy values)
-    odd = {form: names - timed if form == _NOTHING else names for form, names in forms.items()}
+    odd = {form: names - timed if form in {_NOTHING, _ZERO_DATES} else names for form, names in forms.items()}
     listed = "; ".join(f"{form} ({', '.join(sorted(names))})" for form, names in odd.items() if names)
     if listed:
         return warn(f"{FIELD} is not a local time such as 2026-11-24 12:00:00: {listed}")
@@ -160,7 +160,8 @@ def _moment(look: Look, value: object) -> datetime | str:
         if isinstance(time, datetime):
             aware = time.replace(tzinfo=zone) if time.tzinfo is None else time
             return aware if aware.utcoffset() == aware.astimezone(zone).utcoffset() else "times with another offset"
-    return _NOTHING if time is NoTime.BLANK else "numbers, or texts in another form"
+    is_zero = isinstance(value, str) and value.startswith("0000")
+    return _ZERO_DATES if is_zero else _NOTHING if time is NoTime.BLANK else "numbers, or texts in another form"
 
 
 def _latest_change(look: Look) -> datetime:

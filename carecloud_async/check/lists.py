@@ -1,4 +1,4 @@
-"""Probes of a long list: how many records a page holds, totals, offsets and the end, the order of ids, and sorts."""
+"""Probes of lists: which may be read, how many records a page holds, totals, offsets, the end, the order, and sorts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,58 @@ from itertools import pairwise
 from typing import Any, Final
 
 from carecloud_async._lists.export.reading.times import FIELD, NoTime, parse_time
-from carecloud_async.check.look import LARGE, Look, NotSeen, Reply
+from carecloud_async.check.filters import nothing_found
+from carecloud_async.check.look import LARGE, Came, Look, NotSeen, Reply
 from carecloud_async.check.probe import Verdict, bad, probe, warn
+from carecloud_async.errors import MethodNotAllowedError, NotFoundError, PermissionDeniedError
+from carecloud_async.resources.lookup.by_name import listable
 
-__all__ = ["change_sort", "end", "id_sort", "offset", "order", "page_cap", "page_size", "totals"]
+__all__ = ["families"]
+
+#: The families that are asked, as far as the requests of a check go; the others hold settings and lists of types.
+_ASKED: Final = (
+    "customers", "cards", "purchases", "vouchers", "rewards", "events", "points", "credits", "messages", "bookings",
+    "orders", "tasks", "users", "stores", "products", "product_reservations", "segments", "statuses", "card_types",
+    "customer_source_records", "customer_properties",
+)  # fmt: skip
+_FIRST_PAGE: Final = 5
+
+
+@probe(
+    "families",
+    means="exports of families that cannot be read fail, and so do bulk writes that look records up there",
+    fix="ask the administrator for the rights; after a 401 whether another client or a proxy takes the token away",
+    once=True,
+)
+async def families(look: Look) -> Verdict:
+    """This user may read what is needed."""
+    names = [name for name in _ASKED if look.interface in listable()[name].interfaces]
+    look.families = asked = [await look.page(name, count=_FIRST_PAGE) for name in names]
+    read = [one.name for one in asked if one.is_page]
+    dead = [one.name for one in asked if one.came is Came.DEAD_TOKEN]
+    forbidden = [one.name for one in asked if isinstance(one.error, PermissionDeniedError)]
+    absent = [one.name for one in asked if isinstance(one.error, NotFoundError | MethodNotAllowedError)]
+    odd = [one.name for one in asked if one.came is Came.REFUSED and one.name not in {*forbidden, *absent}]
+    no_customer = dead if look.device_token else []
+    refused = [] if look.device_token else dead
+    seen = f"this user may read {', '.join(read)}" if read else f"none of {len(asked)} families can be read"
+    for words, some in (
+        ("the project does not have {} (404 or 405)", absent),
+        ("it may not read {} (403)", forbidden),
+        ("a fresh token is refused for {} (401)", refused),
+        ("the first page of {} is refused (4xx)", odd),
+        ("no customer is logged in on this device, which {} need (401)", no_customer),
+    ):
+        seen += f"; {words.format(', '.join(some))}" if some else ""
+    if odd or refused or (forbidden and not read):
+        return bad(seen)
+    if forbidden:
+        return warn(seen)
+    unknown = [f"{one.name}: {one}" for one in asked if one.name not in {*read, *absent, *dead}]
+    if unknown or no_customer:
+        raise NotSeen("; ".join([seen, *unknown]))
+    return seen
+
 
 _USUAL: Final = 100
 #: The most records of a page that is compared, and of the other end of a list.
@@ -70,7 +118,6 @@ def _is_first(look: Look, last: Reply) -> bool:
     "page_cap",
     means="exports take a request for each page; reads of your own must go on by the number of records that came",
     fix="nothing needs to be set: the SDK goes by what came; ask for a higher cap if exports are slow",
-    twice=True,
 )
 async def page_cap(look: Look) -> Verdict:
     """Pages may be large."""
@@ -93,7 +140,6 @@ async def page_cap(look: Look) -> Verdict:
     "totals",
     means="total(), progress and the end of exports go by it; exports look for the end where it is doubted",
     fix=f"do not rely on total(); {_EXACT}",
-    twice=True,
 )
 async def totals(look: Look) -> Verdict:
     """`total_items` is there and true."""
@@ -110,6 +156,8 @@ async def totals(look: Look) -> Verdict:
         return bad(f"total_items is {'smaller' if last.length else 'larger'} than the list")
     if last.total != large.total:
         return bad("total_items changes with the page")
+    if any(one.total for one in await nothing_found(look) if one.is_page and not one.length):
+        return warn("total_items is not 0 where a filter found nothing", "count filtered lists by iterating")
     return "total_items is given, and the last record is where it says"
 
 
@@ -117,25 +165,20 @@ async def totals(look: Look) -> Verdict:
     "offset",
     means="exports and iteration end with an error where an offset is not served, before their last record",
     fix="tell the project's administrator; read such a list in parts, by filters",
-    twice=True,
 )
 async def offset(look: Look) -> Verdict:
     """Any offset is served."""
     last = await _last(look)
     if last.is_page:
-        is_ignored = _is_first(look, last)
-        return (
-            bad("offset is ignored: every page is the first one")
-            if is_ignored
-            else "the last record comes by its offset"
-        )
+        is_first = bad("offset is ignored: every page is the first one")
+        return is_first if _is_first(look, last) else "the last record comes by its offset"
     near = await look.page(last.name, count=2, offset=1)
     if near.is_page and (last.is_refused or last.has_failed):
         return bad(f"a page at the end of {last.name} does not come, one at the beginning does: {last}")
     return None
 
 
-@probe("end", means="exports and iteration look there for the end where they doubt the total", fix=_EXACT, twice=True)
+@probe("end", means="exports and iteration look there for the end where they doubt the total", fix=_EXACT)
 async def end(look: Look) -> Verdict:
     """A page after the end is empty."""
     large = await _large(look)
@@ -153,7 +196,6 @@ async def end(look: Look) -> Verdict:
     "order",
     means="where pages fit together exports are exact in one pass; else iteration can miss records or give them twice",
     fix="look at report.exact after exports, and export when the project is quiet",
-    twice=True,
 )
 async def order(look: Look) -> Verdict:
     """The order of the ids is kept between pages."""
@@ -184,7 +226,7 @@ def _rises(ids: Sequence[str]) -> bool:
     return any(all(before < after for before, after in pairwise(keys)) for keys in orders)
 
 
-@probe("sort", means=_SORT_MEANS, fix=_WHOLE_LISTS, twice=True)
+@probe("sort", means=_SORT_MEANS, fix=_WHOLE_LISTS)
 async def id_sort(look: Look) -> Verdict:
     """`sort_field` and `sort_direction` are honoured by id."""
     rising, falling = await _by_id(look), await _by_id(look, direction="DESC")
@@ -197,7 +239,7 @@ async def id_sort(look: Look) -> Verdict:
     return bad("sort_field and sort_direction are not honoured: the ids do not come in order both ways")
 
 
-@probe("sort", means=_SORT_MEANS, fix=_WHOLE_LISTS, twice=True)
+@probe("sort", means=_SORT_MEANS, fix=_WHOLE_LISTS)
 async def change_sort(look: Look) -> Verdict:
     """They are honoured by the time of change."""
     large = await _large(look)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import uuid4
 
@@ -34,7 +35,7 @@ from carecloud_async.resources.lookup.by_name import listable
 if TYPE_CHECKING:
     from carecloud_async.check.checks import Checked
 
-__all__ = ["LARGE", "MAX_REQUESTS", "HeldToken", "Look", "NotSeen", "Param", "Record", "Reply", "Traffic"]
+__all__ = ["LARGE", "MAX_REQUESTS", "Came", "HeldToken", "Look", "NotSeen", "Param", "Record", "Reply", "Traffic"]
 
 #: A record as the server wrote it: nothing is known of its values.
 Record: TypeAlias = Mapping[str, Any]
@@ -83,6 +84,40 @@ class NotSeen(Exception):  # noqa: N818  (no error: an answer that is missing)
     """No answer can show it; the text says why."""
 
 
+class Came(StrEnum):
+    """What came back for a request, in words for findings."""
+
+    PAGE = "the list came"
+    DEAD_TOKEN = "the token was refused"  # noqa: S105  (no secret)
+    REFUSED = "refused"
+    OTHER = "not the list"
+    FOREIGN = "the answer of something in front of CareCloud"
+    LIMITED = "refused by the rate limit"
+    FAILED = "the server failed"
+    NOTHING = "no answer"
+    NOT_ASKED = "not asked"
+
+
+def _came(error: Exception | None, status: int | None, headers: Mapping[str, str]) -> Came:
+    match error:
+        case None:
+            return Came.PAGE
+        case NotSeen():
+            return Came.NOT_ASKED
+        case ResponseError() if status is not None:
+            is_json = 200 <= status < 300 and "html" not in headers.get("content-type", "")
+            return Came.OTHER if is_json else Came.FOREIGN
+        case AuthenticationError():
+            return Came.DEAD_TOKEN
+        case RateLimitError():
+            return Came.LIMITED
+        case ServerError():
+            return Came.FAILED
+        case ApiError():
+            return Came.REFUSED if status is None or status >= 400 else Came.OTHER
+    return Came.NOTHING
+
+
 @frozen(kw_only=True, repr=False)
 class Reply:
     """What came back for one page of a list.
@@ -110,34 +145,24 @@ class Reply:
     error: Exception | None = None
 
     @property
+    def came(self) -> Came:
+        """What it is."""
+        return _came(self.error, self.status, self.headers)
+
+    @property
     def is_page(self) -> bool:
         """Whether a page of the list came."""
         return self.error is None
 
     @property
-    def is_dead_token(self) -> bool:
-        """Whether the API refused the token."""
-        return isinstance(self.error, AuthenticationError)
-
-    @property
     def is_refused(self) -> bool:
         """Whether the API refused the request, or answered it with a success that holds no list."""
-        if isinstance(self.error, ResponseError):
-            is_json = "html" not in self.headers.get("content-type", "")
-            return self.status is not None and 200 <= self.status < 300 and is_json
-        others = AuthenticationError | RateLimitError | ServerError
-        return isinstance(self.error, ApiError) and not isinstance(self.error, others)
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether something in front of CareCloud answered: a proxy, a firewall or a login form."""
-        return isinstance(self.error, ResponseError) and self.status is not None and not self.is_refused
+        return self.came in {Came.REFUSED, Came.OTHER}
 
     @property
     def has_failed(self) -> bool:
         """Whether the server failed or did not answer in time, which a smaller request might not make it do."""
-        is_clear = self.is_refused or self.is_foreign or isinstance(self.error, AuthenticationError | RateLimitError)
-        return isinstance(self.error, CareCloudError) and not is_clear
+        return self.came in {Came.FAILED, Came.NOTHING}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -147,22 +172,9 @@ class Reply:
 
     def __str__(self) -> str:
         """Return what came in words, for findings; never the text of an error, which a server can write."""
-        match self.error:
-            case None:
-                return "the list came"
-            case NotSeen():
-                return str(self.error)
-            case _ if self.is_foreign:
-                words = "the answer of something in front of CareCloud"
-            case ResponseError():
-                words = "not the list"
-            case ServerError():
-                words = "the server failed"
-            case ApiError():
-                words = "refused"
-            case _:
-                return "no answer"
-        return words if self.status is None else f"{words} (status {self.status})"
+        if isinstance(self.error, NotSeen):
+            return str(self.error)
+        return self.came if self.status is None or self.is_page else f"{self.came} (status {self.status})"
 
 
 class Traffic(CallObserver):
@@ -251,9 +263,7 @@ class Look:
     """
 
     def __init__(self, client: Checked, *, context: ClientContext, provider: AuthProvider, seconds: float) -> None:
-        self.client = client
-        self.context = context
-        self.provider = provider
+        self.client, self.context, self.provider = client, context, provider
         self.traffic: Traffic = Traffic(context.clock)
         self.replies: list[Reply] = []
         self.touched: list[Reply] = []
@@ -264,8 +274,7 @@ class Look:
         self.nowhere: str = f"{context.random.getrandbits(104):026x}"
         self.end: str = ""
         self._seconds = seconds
-        self._began = context.clock.monotonic()
-        self._deadline = anyio.current_time() + seconds
+        self._began, self._deadline = context.clock.monotonic(), anyio.current_time() + seconds
         self._view = self.patient(client)
         self._known: dict[object, Reply] = {}
         self._later: dict[object, Reply] = {}
@@ -338,7 +347,7 @@ class Look:
     async def afresh(self, name: str, **params: Param) -> Reply:
         """Return a page of a list, whether it came before or not."""
         reply = await self.ask(name, params)
-        is_answer = reply.is_page or reply.is_refused or (self.device_token and reply.is_dead_token)
+        is_answer = reply.is_page or reply.is_refused or (self.device_token and reply.came is Came.DEAD_TOKEN)
         self._unanswered = 0 if is_answer else self._unanswered + 1
         return reply
 

@@ -51,20 +51,21 @@ class Probe:
         ask: asks the project and judges its answers; it may raise `NotSeen`.
         means: what the assumption means for exports, bulk writes and tokens.
         fix: what to do if it does not hold, or is not known.
-        twice: whether a fault is looked for again: records come and go, and answers fail, while a check runs.
+        once: whether a fault is believed at once. Others are looked for again: records come and go, and answers fail,
+            while a check runs.
     """
 
     name: str
     ask: Callable[[Look], Awaitable[Verdict]]
     means: str
     fix: str
-    twice: bool
+    once: bool
 
     async def run(self, look: Look) -> CheckFinding:
         """Return the finding; nothing that a server sends raises."""
         try:
             verdict = await self._ask(look)
-            if self.twice and isinstance(verdict, Fault):
+            if not self.once and isinstance(verdict, Fault):
                 verdict = await self._ask_again(look, verdict)
         except NotSeen as reason:
             return self._finding(CheckStatus.NOT_KNOWN, str(reason))
@@ -101,7 +102,7 @@ class Probe:
 
 
 def probe(
-    name: str, *, means: str, fix: str = "run it again", twice: bool = False
+    name: str, *, means: str, fix: str = "run it again", once: bool = False
 ) -> Callable[[Callable[[Look], Awaitable[Verdict]]], Probe]:
     """Make a probe of the function that asks; see `Probe`."""
-    return lambda ask: Probe(name, ask, means, fix, twice)
+    return lambda ask: Probe(name, ask, means, fix, once)

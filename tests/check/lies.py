@@ -10,39 +10,13 @@ from zoneinfo import ZoneInfo
 
 import httpx
 from check_tools import NOT_KNOWN, OK, OWN_TRANSPORT, InstantClock, make
+from kit import through
 
 from carecloud_async import CareCloud
 
 HTML = b"<!DOCTYPE html><html><head><title>Blocked</title></head><body>Access denied</body></html>"
 ERROR = {"error": {"type": "made_up", "exception": "made_up_exception", "title": "No", "detail": "no"}}
 PRAGUE = ZoneInfo("Europe/Prague")
-
-
-class Lying(httpx.AsyncBaseTransport):
-    """The transport of a sandbox, with a lie about its answers.
-
-    Args:
-        sandbox: the sandbox.
-        lie: the lie.
-        ignored: parameters of the query that the server does not know.
-    """
-
-    def __init__(self, sandbox, lie, ignored=()):
-        self._inner = sandbox.transport()
-        self._lie = lie
-        self._ignored = ignored
-
-    async def handle_async_request(self, request):
-        url = request.url
-        for name in self._ignored:
-            url = url.copy_remove_param(name)
-        if url != request.url:
-            asked = httpx.Request(request.method, url, headers=request.headers, extensions=request.extensions)
-            true = await self._inner.handle_async_request(asked)
-        else:
-            true = await self._inner.handle_async_request(request)
-        request.extensions["true_status"] = true.status_code
-        return self._lie(request, _with(true, await true.aread()))
 
 
 async def said(lie=None, **more):
@@ -75,7 +49,16 @@ async def check_of(lie=None, *, prepare=None, ignored=(), **settings):
     sandbox = make(**{"customers": 60, "records": 12, "users": 9, **settings})
     if prepare is not None:
         prepare(sandbox)
-    transport = Lying(sandbox, lie or (lambda _, true: true), ignored)
+
+    def before(request):
+        for name in ignored:
+            request.url = request.url.copy_remove_param(name)
+
+    def after(request, true):
+        request.extensions["true_status"] = true.status_code
+        return None if lie is None else lie(request, _with(true, true.content))
+
+    transport = through(sandbox, before, after)
     async with CareCloud("a.example", auth=sandbox.credentials(), transport=transport, clock=InstantClock()) as client:
         found = await client.check()
     assert found.requests == len(sandbox.requests) <= 60

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
 from check_tools import PROBLEM, WARNING, broken, check, make, seen, unknown
+from kit import through
 from starlette.middleware.gzip import GZipMiddleware
 
 from carecloud_async import CareCloud
@@ -114,17 +115,6 @@ async def test_families_that_the_project_does_not_have_are_no_fault():
     assert "does not have orders" in " ".join(one.seen for one in found.named("families"))
 
 
-class Wrapped(httpx.AsyncBaseTransport):
-    """The sandbox's transport, with answers of the test's own in between."""
-
-    def __init__(self, sandbox, answer):
-        self._inner = sandbox.transport()
-        self._answer = answer
-
-    async def handle_async_request(self, request):
-        return self._answer(request) or await self._inner.handle_async_request(request)
-
-
 async def test_a_large_page_that_is_refused_is_named():
     """A server that answers 400 to a large `count` is a warning with the size that comes."""
     sandbox = make()
@@ -133,7 +123,7 @@ async def test_a_large_page_that_is_refused_is_named():
         large = request.url.params.get("count") == "1000"
         return httpx.Response(400, json={"error": {"type": "bad_request"}}) if large else None
 
-    client = CareCloud("a.example", auth=sandbox.credentials(), transport=Wrapped(sandbox, refuse))
+    client = CareCloud("a.example", auth=sandbox.credentials(), transport=through(sandbox, refuse))
     async with client:
         found = await client.check()
     assert broken(found) == {("page_cap", WARNING)}

@@ -169,12 +169,12 @@ LIES = {
     "a total as text": (total(str), ""),
     "one too many": (
         total(lambda found: found + 1),
-        "problem totals, problem page_size, warning empty_list",
+        "problem totals, problem page_size",
     ),
     "one too few": (total(lambda found: max(found - 1, 0)), "problem totals"),
     "a total of 0": (total(lambda _: 0), "problem totals"),
     "the length of the page": (page(lambda data, key, _: {**data, "total_items": len(data[key])}), "problem totals"),
-    "a total without the filter": (total(lambda _: 60, finds_nothing), "warning empty_list"),
+    "a total without the filter": (total(lambda _: 60, finds_nothing), "warning totals"),
     # Pages
     "cut to 20": (rows(lambda found, _: found[:20]), "warning page_cap"),
     "cut to 1": (rows(lambda found, _: found[:1]), "warning page_cap, not known order, not known sort"),

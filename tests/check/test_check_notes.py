@@ -1,31 +1,27 @@
 """Whether the histories of points and credits are searched by a part of the note, as bulk writes need it."""
 
-import httpx
 import pytest
 from check_tools import check, make
+from kit import page, through
 
 from carecloud_async.check.report import CheckStatus
 
 pytestmark = pytest.mark.anyio
 
 
-class Histories(httpx.AsyncBaseTransport):
+def histories(sandbox, notes, search):
     """A transport that answers the histories itself: `search` says which records a note finds."""
 
-    def __init__(self, inner, notes, search):
-        self._inner, self._notes, self._search = inner, notes, search
-
-    async def handle_async_request(self, request):
-        answer = await self._inner.handle_async_request(request)
+    def after(request, answer):
         name = request.url.path.rpartition("/")[2].replace("-", "_")
-        if name not in {"point_history", "credit_history"}:
-            return answer
-        field = name.replace("history", "operation_note")
-        wanted = request.url.params.get(field)
-        found = [{field: note} for note in self._notes if wanted is None or self._search(wanted, note)]
-        return httpx.Response(
-            200, json={"data": {name: found, "total_items": len(found)}}, headers=dict(answer.headers)
-        )
+        if name in {"point_history", "credit_history"}:
+            field = name.replace("history", "operation_note")
+            wanted = request.url.params.get(field)
+            found = [{field: note} for note in notes if wanted is None or search(wanted, note)]
+            return page(name, found, headers={"date": answer.headers["date"]})
+        return None
+
+    return through(sandbox, after=after)
 
 
 SERVERS = {
@@ -40,6 +36,6 @@ SERVERS = {
 async def test_how_histories_are_searched(notes, search, status):
     """A server that does not find a note by its part is a problem, and one that ignores the filter a warning."""
     sandbox = make()
-    found = await check(sandbox, transport=Histories(sandbox.transport(), notes, search))
+    found = await check(sandbox, transport=histories(sandbox, notes, search))
     assert {one.status for one in found.named("notes")} == {status}
     assert "Birthday" not in str([one.seen for one in found.findings])

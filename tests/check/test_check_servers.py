@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from kit import CREDENTIALS
+from kit import CREDENTIALS, through
 from lying import lie
 
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
@@ -128,17 +128,12 @@ async def test_answers_that_are_lost_accuse_no_filter_and_no_sort():
     """After a lost answer to a filtered or sorted request it is not known whether filter and sort work."""
     sandbox = make()
 
-    class Losing(httpx.AsyncBaseTransport):
-        inner = sandbox.transport()
+    def after(request, _):
+        query = request.url.params
+        if query.get("sort_direction") == "DESC" or "customer_ids[]" in query:
+            raise httpx.ReadError("gone", request=request)
 
-        async def handle_async_request(self, request):
-            answer = await self.inner.handle_async_request(request)
-            query = request.url.params
-            if query.get("sort_direction") == "DESC" or "customer_ids[]" in query:
-                raise httpx.ReadError("gone", request=request)
-            return answer
-
-    found = await check(sandbox, transport=Losing())
+    found = await check(sandbox, transport=through(sandbox, after=after))
     assert {"filters", "sort"} <= unknown(found)
     assert broken(found) == {("failures", WARNING)}
     assert "customers: no answer" in seen(found, "filters")
@@ -149,14 +144,10 @@ async def test_a_refused_filter_by_ids_is_a_problem():
     """A server that refuses to look ids up will refuse it again: the fix does not say to run the check again."""
     sandbox = make()
 
-    class Refusing(httpx.AsyncBaseTransport):
-        inner = sandbox.transport()
+    def after(request, _):
+        return httpx.Response(400, json={"error": {}}) if "customer_ids[]" in request.url.params else None
 
-        async def handle_async_request(self, request):
-            answer = await self.inner.handle_async_request(request)
-            return httpx.Response(400, json={"error": {}}) if "customer_ids[]" in request.url.params else answer
-
-    found = await check(sandbox, transport=Refusing())
+    found = await check(sandbox, transport=through(sandbox, after=after))
     assert ("filters", PROBLEM) in broken(found)
     assert "look customers up one by one" in found.named("filters")[0].fix
 

@@ -1,12 +1,12 @@
 """What the tests of workflows share."""
 
 import pytest
-from workflow_server import Server
+from kit import ScriptedServer
 
 
 @pytest.fixture
 def server():
-    return Server()
+    return ScriptedServer()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Cards: held, free, new, and never another customer's."""
 
 import pytest
-from workflow_server import RefusedError, page
+from kit import RefusedError, listed
 
 from carecloud_async import BadRequestError, CareCloudError, ConflictError, OutcomeUnknownError, TransportError
 from carecloud_async.workflows import AssignedCard, CardOrigin, assign_card, assign_card_number
@@ -28,7 +28,7 @@ def stock(server, cards, operation):
     elif operation == "POST /cards/actions/assign-free-card":
         cards.append(card("free"))
         # A customer's client sees none but the customer's own cards.
-        server.on("GET /cards", lambda sent: page("cards", *(c for c in cards if c["customer_id"])))
+        server.on("GET /cards", lambda sent: listed("cards", *(c for c in cards if c["customer_id"])))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def cards(server):
     # Filters are dropped: the workflows must look for themselves.
     server.on("GET /cards/{}", lambda sent: named())
     server.on("PUT /cards/{}", lambda sent: named().update(sent["card"]))
-    server.on("GET /cards", lambda sent: page("cards", *cards))
+    server.on("GET /cards", lambda sent: listed("cards", *cards))
     server.on("POST /cards/actions/assign-free-card", assign)
     server.on("POST /cards/actions/validate-free-card", is_free)
     server.on("POST /cards", create)

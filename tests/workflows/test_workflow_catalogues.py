@@ -1,14 +1,13 @@
 """Catalogues in batches: each row has its outcome."""
 
+import json
 import pickle
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import connect
-from lying import lie
-from workflow_server import LostAnswerError, RefusedError, Server
+from kit import LostAnswerError, RefusedError, ScriptedServer, connect, through
 
 from carecloud_async import ApiError, ConfigurationError, PermissionDeniedError
 from carecloud_async.models import PluIdInput, ProductBrandInput, ProductGroupInput, ProductInput
@@ -70,7 +69,7 @@ async def test_rows_at_fault_are_found(client, server):
 @given(size=st.integers(1, 40), bad=st.sets(st.integers(0, 39)))
 async def test_verdicts_are_exact(size, bad):
     """Whichever rows are at fault, each row has its true outcome."""
-    server = Server()
+    server = ScriptedServer()
     rows = products(40)
     catalogue(server, {f"product {n}" for n in bad})
     async with server.client() as client:
@@ -141,11 +140,15 @@ async def test_brands_are_never_written_twice(client, server):
 async def test_refused_rows_are_never_called_written(report):
     """Whatever the server answers where it keeps valid rows, the rows that it refused are reported as refused."""
     sandbox = Sandbox(customers=3, records=0)
-    lie(sandbox, **({} if report else {"answers": {400: (204, None)}}))
+
+    def after(request, answer):
+        keeps_valid = answer.status_code == 400 and json.loads(request.content)["error_processing"] == 2
+        return httpx.Response(204) if keeps_valid and not report else None
+
     rows = products(20)
     rows[7] = ProductInput(name="", plu_ids=[])
     rows[13] = ProductInput(name="no code", plu_ids=[PluIdInput(list_code="GLOBAL", code="")])
-    async with connect(sandbox, rate_limit=None) as client:
+    async with connect(sandbox, rate_limit=None, transport=through(sandbox, after=after)) as client:
         found = await sync_products(client, products=rows)
     kept = [one["name"] for one in sandbox.records("products")]
     assert [one.index for one in found.refused] == [7, 13]

@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import evolve
-from workflow_server import RefusedError, page
+from kit import RefusedError, listed
 
 from carecloud_async import BadRequestError, ConfigurationError, ConflictError, OutcomeUnknownError
 from carecloud_async.models import BillInput, BillItemInput, PluIdInput
@@ -57,7 +57,7 @@ def purchases(server):
         return {"purchase_id": purchases[-1]["purchase_id"]}
 
     server.on(SEND, send)
-    server.on("GET /purchases", lambda sent: page("purchases", *purchases))
+    server.on("GET /purchases", lambda sent: listed("purchases", *purchases))
     return purchases
 
 
@@ -213,7 +213,7 @@ async def test_the_bill_of_another_customer_is_no_proof(client, server, purchase
 async def test_another_bill_after_a_lost_answer_leaves_it_unknown(client, server, purchases):
     """After a lost answer a purchase of another day says nothing of the bill that was sent."""
     server.on(SEND, {"purchase_id": "3"})
-    server.on("GET /purchases", lambda sent: page("purchases", OTHER))
+    server.on("GET /purchases", lambda sent: listed("purchases", OTHER))
     server.lose(SEND)
     with pytest.raises(OutcomeUnknownError):
         await send_purchase(client, checkout=CHECKOUT, bill=FINAL)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from workflow_server import DEVICE, RefusedError, page
+from kit import DEVICE, RefusedError, listed
 
 from carecloud_async import (
     UNSET,
@@ -50,7 +50,7 @@ def record(customer_id, *, external_id="7", source="shop"):
 def records(server):
     """The customer source records; a test appends to them."""
     records = []
-    server.on("GET /customer-source-records", lambda sent: page("customer_source_records", *records))
+    server.on("GET /customer-source-records", lambda sent: listed("customer_source_records", *records))
     return records
 
 
@@ -79,7 +79,7 @@ async def test_a_second_id_is_trusted_where_the_filter_is(client, server, record
     assert await find_customer(client, **IDS) is None
     server.on(
         "GET /customer-source-records",
-        lambda sent: page("customer_source_records", *(records if sent["external_ids[]"] == "7" else ())),
+        lambda sent: listed("customer_source_records", *(records if sent["external_ids[]"] == "7" else ())),
     )
     assert await find_customer(client, **IDS) == "jane"
     records.append(record("john"))
@@ -93,7 +93,7 @@ async def test_ids_in_another_case_are_the_same(client, server, records):
     assert await find_customer(client, **IDS) in {"jane", "JANE"}
     await link_customer(client, customer_id="Jane", **IDS)
     server.on(
-        "GET /customer-source-records", lambda sent: page("customer_source_records", record("x", external_id="a"))
+        "GET /customer-source-records", lambda sent: listed("customer_source_records", record("x", external_id="a"))
     )
     assert await find_customer(client, customer_source_id="shop", external_id="A") is None
 
@@ -121,7 +121,7 @@ async def test_an_id_with_another_case_or_accent_is_another_one(client, server, 
 
     def answer(sent):
         known = sent["external_ids[]"] == "7\u0161"
-        return page("customer_source_records", *([record("jane", external_id=shown)] if known else ()))
+        return listed("customer_source_records", *([record("jane", external_id=shown)] if known else ()))
 
     server.on("GET /customer-source-records", answer)
     assert await find_customer(client, customer_source_id="shop", external_id="7\u0161") == found

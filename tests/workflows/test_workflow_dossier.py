@@ -103,16 +103,16 @@ async def test_what_may_not_be_read_does_not_stop_the_rest(client, sandbox):
 async def test_a_list_that_is_not_found_in_its_middle_failed(sandbox, place):
     """A 404 once, or on a later page, does not say that the project lacks the list: the dossier is not complete."""
     sandbox.settings.max_count = 2
-    inner, asked = sandbox.transport(), []
+    asked = []
 
-    async def handle(request):
+    def before(request):
         if request.url.path.endswith("/v1.0/cards"):
             asked.append(request)
             if len(asked) == place + 1:
                 return httpx.Response(404, json={"error": {"exception": "not_found"}})
-        return await inner.handle_async_request(request)
+        return None
 
-    async with connect(sandbox, transport=httpx.MockTransport(handle)) as client:
+    async with connect(sandbox, transport=kit.through(sandbox, before)) as client:
         found = await dossier(client, FIRST_CUSTOMER_ID)
     assert by_name(found)["cards"].status is PartStatus.FAILED
     assert not found.is_complete
@@ -120,15 +120,12 @@ async def test_a_list_that_is_not_found_in_its_middle_failed(sandbox, place):
 
 async def test_a_customer_who_is_deleted_meanwhile_has_no_dossier(sandbox):
     """Lists of a customer who is gone are empty or not found: no dossier calls that complete."""
-    inner = sandbox.transport()
 
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            if request.url.path.endswith("/addresses") and FIRST_CUSTOMER_ID in sandbox.customers.ids():
-                sandbox.customers.delete(FIRST_CUSTOMER_ID)
-            return await inner.handle_async_request(request)
+    def before(request):
+        if request.url.path.endswith("/addresses") and FIRST_CUSTOMER_ID in sandbox.customers.ids():
+            sandbox.customers.delete(FIRST_CUSTOMER_ID)
 
-    async with connect(sandbox, transport=Transport()) as client:
+    async with connect(sandbox, transport=kit.through(sandbox, before)) as client:
         with pytest.raises(NotFoundError):
             await dossier(client, FIRST_CUSTOMER_ID)
 
@@ -142,16 +139,13 @@ async def test_lost_answers_are_asked_for_again(client, sandbox):
 
 
 def without_filter(sandbox, path):
-    """A transport to a server that ignores the customer in a list."""
-    inner = sandbox.transport()
+    """The sandbox's transport without the filter of a list by customers."""
 
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            if request.url.path.endswith(path):
-                request.url = request.url.copy_remove_param("customer_id")
-            return await inner.handle_async_request(request)
+    def before(request):
+        if request.url.path.endswith(path):
+            request.url = request.url.copy_remove_param("customer_id")
 
-    return Transport()
+    return kit.through(sandbox, before)
 
 
 async def test_no_record_of_another_customer_gets_in(sandbox, tmp_path):
@@ -171,21 +165,18 @@ async def test_no_record_of_another_customer_gets_in(sandbox, tmp_path):
 async def test_records_that_name_no_customer_are_left_out(sandbox, odd):
     """Nothing shows whose they are: they are counted, not in the dossier, and it is not said to be complete."""
     cards = [card["card_id"] for card in sandbox.records("cards") if card["customer_id"] == FIRST_CUSTOMER_ID]
-    inner = sandbox.transport()
 
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            answer = await inner.handle_async_request(request)
-            if not request.url.path.endswith("/v1.0/cards"):
-                return answer
-            data = json.loads(await answer.aread())
+    def after(request, answer):
+        if request.url.path.endswith("/v1.0/cards"):
+            data = answer.json()
             found = data["data"]["cards"]
             for place, card in enumerate(found):
                 if card["card_id"] == cards[0]:
                     found[place] = [] if odd == "no object" else card | {"customer_id": None}
             return httpx.Response(200, json=data)
+        return None
 
-    async with connect(sandbox, transport=Transport()) as client:
+    async with connect(sandbox, transport=kit.through(sandbox, after=after)) as client:
         found = await dossier(client, FIRST_CUSTOMER_ID)
     part = by_name(found)["cards"]
     assert not found.is_complete

@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import evolve
-from workflow_server import RefusedError, page
+from kit import RefusedError, listed
 
 from carecloud_async import BadRequestError, ConfigurationError, CustomerSourceInput, OutcomeUnknownError
 from carecloud_async.models import EventInput, PropertyRecordInput
@@ -26,7 +26,7 @@ def events(server):
         return {"event_id": events[-1]["event_id"]}
 
     server.on("POST /events", create)
-    server.on("GET /events", lambda sent: page("events", *events))
+    server.on("GET /events", lambda sent: listed("events", *events))
     return events
 
 

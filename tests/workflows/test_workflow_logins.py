@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from workflow_server import CREDENTIALS, DEVICE, RefusedError, page
+from kit import CREDENTIALS, DEVICE, RefusedError, listed
 
 from carecloud_async import (
     AuthenticationError,
@@ -97,11 +97,8 @@ async def test_a_malformed_login_is_no_outcome(client, server):
 
 async def test_a_refused_api_user_is_no_outcome():
     """If the client itself cannot log in, the customer's password is not reported as wrong."""
-
-    def handle(request):
-        return httpx.Response(401, json={"error": {"type": "unauthorized_exception"}})
-
-    async with CareCloud("sandbox.crmcarecloud.com", auth=CREDENTIALS, transport=httpx.MockTransport(handle)) as client:
+    refused = httpx.MockTransport(lambda _: httpx.Response(401, json={"error": {"type": "unauthorized_exception"}}))
+    async with CareCloud("sandbox.crmcarecloud.com", auth=CREDENTIALS, transport=refused) as client:
         with pytest.raises(AuthenticationError):
             await check_login(client, credentials=PASSWORD, shop_knows=True)
 
@@ -132,7 +129,7 @@ async def test_carecloud_sends_the_link_on_the_customer_api(server):
 
 
 def customers(*emails):
-    return page(
+    return listed(
         "customers",
         *({"customer_id": f"id {n}", "personal_information": {"email": e}} for n, e in enumerate(emails)),
     )
@@ -175,7 +172,7 @@ async def test_an_unknown_address_gets_no_link(client, server):
 
 async def test_an_empty_page_with_a_total_is_read_again_before_a_link(client, server):
     """A look-up that contradicts itself once does not keep the link from a customer."""
-    answers = [page("customers") | {"total_items": 1}, customers("jane@example.com")]
+    answers = [listed("customers") | {"total_items": 1}, customers("jane@example.com")]
     server.on("GET /customers", lambda sent: answers.pop(0))
     server.on("POST /messages/actions/send-message", None)
     found = await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})

@@ -1,10 +1,10 @@
 """Look-ups whose answer contradicts itself: an empty list with a total that is not 0 does not prove an absence."""
 
 import pytest
+from kit import listed
 from test_workflow_cards import card
 from test_workflow_checkout import CHECKOUT, FINAL
 from test_workflow_customers import IDS, JANE, record
-from workflow_server import page
 
 from carecloud_async.errors import DeviceTokenConflictError, OutcomeUnknownError, TokenStoreError
 from carecloud_async.models import EventInput
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 def doubt(server, name, key, *records):
     """Answer the first request of a list by an empty page with the total of these records, the others by them."""
     pages = iter([{key: [], "total_items": len(records)}])
-    server.on(name, lambda sent: next(pages, page(key, *records)))
+    server.on(name, lambda sent: next(pages, listed(key, *records)))
 
 
 async def test_a_customer_is_not_created_twice(client, server):
@@ -79,8 +79,8 @@ async def test_a_till_finds_the_customer(client, server):
 async def test_a_doubtful_answer_to_a_made_up_id_proves_no_filter(client, server):
     """A server that ignores the filter is not trusted for one empty page whose total is not 0."""
     others = record("jane", external_id="8")
-    pages = iter([page("customer_source_records", others), {"customer_source_records": [], "total_items": 1}])
-    server.on("GET /customer-source-records", lambda sent: next(pages, page("customer_source_records", others)))
+    pages = iter([listed("customer_source_records", others), {"customer_source_records": [], "total_items": 1}])
+    server.on("GET /customer-source-records", lambda sent: next(pages, listed("customer_source_records", others)))
     assert await find_customer(client, **IDS) is None
 
 
@@ -89,7 +89,7 @@ async def test_a_total_that_does_not_count_by_the_filter_is_believed_at_last(cli
     server.on("GET /customer-source-records", {"customer_source_records": [], "total_items": 9})
     assert await find_customer(client, **IDS) is None
     assert len(server.requests) == 2
-    server.on("GET /customer-source-records", page("customer_source_records"))
+    server.on("GET /customer-source-records", listed("customer_source_records"))
     assert await find_customer(client, **IDS) is None
     assert len(server.requests) == 3
 

@@ -1,0 +1,241 @@
+"""Probes of the way to the server, of the login, and of tokens: this one, a second one, one that is not valid."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Final
+
+from attrs import frozen
+
+from carecloud_async._base.project import Interface, is_loopback
+from carecloud_async._calls.auth.customer import DeviceToken
+from carecloud_async._calls.auth.enterprise import EnterpriseCredentials
+from carecloud_async._calls.auth.provider import AuthProvider, Send
+from carecloud_async._calls.auth.token import MAX_LIFETIME, Token
+from carecloud_async.check.look import LARGE, Came, HeldToken, Look, NotSeen, Reply
+from carecloud_async.check.probe import Verdict, bad, probe, warn
+from carecloud_async.errors import ApiError, CareCloudError, ResponseError
+
+__all__ = ["answers", "compression", "failures", "latency", "proxy", "rate_limit", "settings", "tls"]
+
+#: A median above it makes an export of a hundred thousand records take minutes, in seconds.
+_SLOW: Final = 2.0
+#: This many failures, if they are more than half of the requests, are no coincidence.
+_MANY: Final = 10
+
+
+@probe("settings", means="the settings can work; whether they fit this project is below")
+async def settings(look: Look) -> Verdict:
+    """The settings can work."""
+    http, zone = look.context.http, look.client.project.timezone.key
+    library = http.http_library.__name__
+    return f"{look.interface} interface, time zone {zone}, {library}, {http.max_connections} connections"
+
+
+@probe(
+    "tls",
+    means="without certificates another server can pose as the project, and get the password, tokens and records",
+    fix="give the project's https:// address; remove verify=False, and for a private CA set verify= to its file",
+)
+async def tls(look: Look) -> Verdict:
+    """Certificates are checked."""
+    project, verified = look.client.project, look.context.http.verified
+    if not project.origin.startswith("https://"):
+        is_here = is_loopback(project.host.rpartition(":")[0] or project.host) or is_loopback(project.host)
+        return "plain HTTP on this machine" if is_here else bad("plain HTTP to another machine")
+    if verified is None:
+        raise NotSeen("HTTPS over a transport or HTTP client of your own, whose certificate checks are not known here")
+    return "HTTPS, and certificates are checked" if verified else bad("certificates are not checked (verify=False)")
+
+
+@probe(
+    "proxy",
+    means="a proxy can answer in place of CareCloud, and cut large answers",
+    fix="look at the settings of that client",
+)
+async def proxy(look: Look) -> Verdict:
+    """No proxy answers in place of CareCloud."""
+    used = look.context.http.proxy
+    if used is None:
+        raise NotSeen("the HTTP client or transport is your own: its proxy is not known here")
+    return "requests go through a proxy" if used else "requests go to the server directly"
+
+
+@probe(
+    "answers",
+    means="such an answer cannot be read, and after a write it is not known whether it happened",
+    fix="let the proxy or firewall pass requests (NO_PROXY), and check project_url; else report the names",
+)
+async def answers(look: Look) -> Verdict:
+    """CareCloud itself answers."""
+    strange = [one.name for one in look.families if one.came in {Came.FOREIGN, Came.OTHER}]
+    if strange:
+        return bad(f"{', '.join(strange)}: a page of a proxy, a firewall or a login, or not the API's list")
+    foreign = sum(one.came is Came.FOREIGN for one in look.replies)
+    if foreign:
+        return warn(f"{foreign} of {len(look.replies)} answers were not CareCloud's, but of something in front of it")
+    return "CareCloud itself gave every answer" if look.replies else None
+
+
+@probe(
+    "rate_limit",
+    means="exports and bulk writes find the limit by themselves and slow down; several processes share it",
+    fix="give RateLimit(requests_per_second=…) if the limit is known, and RedisRateLimit to several processes",
+)
+async def rate_limit(look: Look) -> Verdict:
+    """The limit lets a check pass."""
+    refused, requests = look.traffic.statuses.count(429), look.traffic.requests
+    seen = f"{refused or 'none'} of {requests} requests were refused with 429"
+    return warn(seen) if refused else seen
+
+
+@probe(
+    "failures",
+    means="reads are repeated; a write whose answer is lost ends in OutcomeUnknownError, or as an unknown row",
+    fix="look at the network and the proxy; tell the project's administrator",
+)
+async def failures(look: Look) -> Verdict:
+    """Every request is answered."""
+    statuses = look.traffic.statuses
+    failed = sum(status is None or status >= 500 for status in statuses)
+    seen = f"{failed or 'none'} of {len(statuses)} requests had no answer or a status from 500 up"
+    if not failed:
+        return seen
+    return bad(seen) if failed >= _MANY and 2 * failed > len(statuses) else warn(seen)
+
+
+@probe(
+    "latency",
+    means="where answers are slow, exports and bulk writes take long, and calls of a user interface are felt",
+    fix="run near the project, use the client's cache for reference data, and export at night",
+)
+async def latency(look: Look) -> Verdict:
+    """Answers are quick."""
+    times = look.traffic.seconds
+    if not times:
+        return None
+    seen = f"half of the answers came within {median(times) * 1000:,.0f} ms, all within {max(times) * 1000:,.0f} ms"
+    return warn(seen) if median(times) > _SLOW else seen
+
+
+@probe("compression", means="without it exports transfer several times as much; the administrator can turn gzip on")
+async def compression(look: Look) -> Verdict:
+    """Large answers are compressed."""
+    large = next((one for one in look.replies if one.is_page and one.params.get("count") == LARGE), None)
+    if large is None:
+        return None
+    used = large.headers.get("content-encoding", "")
+    name = next((one for one in ("gzip", "br", "zstd", "deflate") if one in used), None)
+    return f"large answers are compressed ({name})" if name else "no compression of large answers was seen"
+
+
+__all__ = ["dead_token", "login", "second_login", "token_life"]
+
+#: A token that lives shorter makes a login every few minutes.
+_SHORT_LIFE: Final = 300.0
+
+
+@frozen(kw_only=True)
+class _Beside(HeldToken):
+    """A login of a user whose token is not kept."""
+
+    provider: AuthProvider
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        del previous
+        return await self.provider.obtain(send, None)
+
+
+@probe(
+    "login",
+    means="without a login no export, bulk write or call can work",
+    fix="call client.login() to see the error; check project_url, the network, the proxy and the credentials",
+    once=True,
+)
+async def login(look: Look) -> Verdict:
+    """The credentials are right."""
+    try:
+        with look.bounds():
+            look.logged_in = await look.client.login()
+    except Exception as error:  # noqa: BLE001  (a callable password may raise anything: that is a finding too)
+        # Never the error's own text: a server, a proxy or a callable password can write anything into it.
+        status = f" with status {error.status}" if isinstance(error, ApiError | ResponseError) and error.status else ""
+        seen = f"{error} (statuses {look.traffic.statuses})" if isinstance(error, NotSeen) else type(error).__name__
+        fix = error.fix if isinstance(error, CareCloudError) else None
+        return bad(f"the login failed{status}: {seen}", str(fix or ""))
+    if isinstance(look.provider, DeviceToken):
+        # A 401 that is about the customer must not make a new device token, which would end the one in use.
+        look.device_token = look.logged_in.token_id
+    return f"the {look.interface} login was accepted"
+
+
+@probe(
+    "token_life",
+    means="a token is renewed before its end, and taken to live 7 hours where that is not known",
+    fix="ask how long tokens live; let the proxy pass the Date header; share a token store between processes",
+)
+async def token_life(look: Look) -> Verdict:
+    """A token lives until its `valid_to`."""
+    life = look.token_life
+    if look.interface == Interface.CUSTOMER:
+        return "tokens of this identity do not end by time"
+    if look.logged_in is None or look.logged_in.valid_to is None:
+        return warn("the login's valid_to is missing or cannot be read")
+    if life is None:
+        raise NotSeen("the login's answer has no usable Date header, so the life of a token cannot be measured")
+    seconds = life.total_seconds()
+    if seconds <= 0:
+        return bad("the token ended before it began, by timezone= and Date", "set timezone= to the project's zone")
+    if seconds > MAX_LIFETIME:
+        return warn("the token claims to live for more than a year, which is not believed")
+    if seconds < _SHORT_LIFE:
+        return warn(f"a token lives {seconds:.0f} seconds")
+    return f"a token lives {seconds / 3600:.1f} hours"
+
+
+@probe(
+    "dead_token",
+    means="after a 401 the SDK logs in again; where any token gets records, no login is needed, or a cache answers",
+    fix="tell the project's administrator: the API describes 401; after a revocation call client.login(), or restart",
+    once=True,
+)
+async def dead_token(look: Look) -> Verdict:
+    """A token that ended early is answered with 401."""
+    reply = await _ask_with(look, look.nowhere)
+    if reply.is_page:
+        return bad("a made-up token gets the list")
+    return "a token that is not valid is answered with 401" if reply.came is Came.DEAD_TOKEN else None
+
+
+async def _ask_with(look: Look, token: str) -> Reply:
+    """Ask for a record with a token; its refusal counts only while the list comes with the valid one."""
+    first = next(one for one in look.families if one.is_page)
+    reply = await look.ask(first.name, {"count": 1}, token=token)
+    if not reply.is_page and not await look.still_comes():
+        raise NotSeen("the list itself does not come any more")
+    return reply
+
+
+@probe(
+    "second_login",
+    means="processes without a shared token store end each other's tokens if a login ends the token before it",
+    fix="share one token store between all processes (RedisTokenStore, FileTokenStore); give each service its own user",
+    once=True,
+)
+async def second_login(look: Look) -> Verdict:
+    """A second login leaves the first token valid."""
+    first = look.logged_in
+    if not isinstance(look.provider, EnterpriseCredentials) or first is None:
+        raise NotSeen("not tried: a second login of such an identity could end the token in use")
+    beside = _Beside(speaks=look.interface, token="", provider=look.provider)
+    try:
+        with look.bounds():
+            look.second_login = second = await look.patient(look.client.acting_as(beside)).login()
+    except CareCloudError as error:
+        raise NotSeen(f"the second login failed ({type(error).__name__})") from None
+    if first.token_id == second.token_id:
+        return "a second login gets the same token"
+    reply = await _ask_with(look, first.token_id)
+    if reply.is_page:
+        return "a second login leaves the first token valid"
+    return warn("a second login ends the token of the first") if reply.came is Came.DEAD_TOKEN else None
