@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from types import SimpleNamespace
-from zoneinfo import ZoneInfo
 
 import anyio.lowlevel
 import kit
@@ -13,14 +11,9 @@ import kit
 from carecloud_async import (
     AuthProvider,
     EnterpriseCredentials,
-    MemoryTokenStore,
-    RenewalWindows,
     RetryPolicy,
     Token,
 )
-from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._calls.auth.token_source import StoredTokenIndex, TokenSource
-from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async.sandbox import Sandbox
 
 HOST = "sandbox.crmcarecloud.com"
@@ -81,22 +74,6 @@ def once():
 def kept_by(store):
     """How many records a `MemoryTokenStore` keeps, as it says itself."""
     return int(re.fullmatch(r"<MemoryTokenStore: (\d+) records>", repr(store))[1])
-
-
-def tokens_of(provider, *, clock=None, **more):
-    """The tokens of a provider that sends no login, without a client."""
-    clock = SystemClock() if clock is None else clock
-    source = TokenSource(
-        provider,
-        key="key",
-        store=MemoryTokenStore(clock=clock),
-        index=StoredTokenIndex(),
-        begin_login=lambda _: SimpleNamespace(sent_at=None, server_date=None),
-        clock=clock,
-        zone=ZoneInfo("Europe/Prague"),
-        windows=RenewalWindows(),
-    )
-    return Tokens(source, clock=clock, **more)
 
 
 async def in_parallel(number, work):

@@ -2,9 +2,9 @@
 
 import anyio
 import pytest
-from auth_tools import FakeClock, OwnProvider, connect, make_sandbox, tokens_of
+from auth_tools import FakeClock, connect, make_sandbox
 
-from carecloud_async import AuthenticationError, MemoryTokenStore, PermissionDeniedError, Token
+from carecloud_async import AuthenticationError, PermissionDeniedError
 
 pytestmark = pytest.mark.anyio
 
@@ -95,22 +95,6 @@ async def test_a_403_renews_no_token():
     assert sandbox.logins == 1
 
 
-async def test_tokens_of_another_process_that_are_revoked_too_cost_one_login():
-    """The stored token that takes the place of a revoked one is revoked as well: the call logs in and succeeds."""
-    clock = FakeClock()
-    sandbox = make_sandbox(clock)
-    store = MemoryTokenStore(clock=clock)
-    async with connect(sandbox, clock=clock, token_store=store) as idle:
-        await total(idle)
-        clock.passed += 3600
-        async with connect(sandbox, clock=clock, token_store=store) as other:
-            await other.login()
-        sandbox.revoke_all()
-        logins = sandbox.logins
-        assert await total(idle) == 5
-    assert sandbox.logins == logins + 1
-
-
 async def test_calls_refused_together_are_one_refusal():
     """Twenty calls at once that one fresh token does not help hold the next login back for seconds, not for minutes."""
     clock = FakeClock()
@@ -125,13 +109,3 @@ async def test_calls_refused_together_are_one_refusal():
         sandbox.revoke_all()
         clock.passed += 5
         assert await total(client) == 5
-
-
-async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
-    """A replay that met a second revocation hours after its login does not keep the next call from a login."""
-    clock = FakeClock()
-    tokens = tokens_of(OwnProvider(Token("old"), Token("new")), clock=clock)
-    token = await tokens.get()
-    clock.passed += 3600
-    assert await tokens.after_401(token, "GET /customers", replays=1) is None
-    assert (await tokens.after_401(token, "GET /customers", replays=0)).value == "new"

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import anyio
 import pytest
 from attrs import evolve
 from auth_tools import FakeClock, connect, failures, in_parallel, make_sandbox, slow_sandbox
@@ -15,10 +14,8 @@ from carecloud_async import (
     DeviceSetup,
     DeviceTokenConflictError,
     FileTokenStore,
-    MemoryTokenStore,
     SessionExpiredError,
 )
-from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 CREATE = "POST /tokens"
@@ -149,23 +146,12 @@ async def test_two_holders_of_one_device_end_in_a_conflict():
         await touch(one)
         await touch(two)
         for _ in range(3):
-            with pytest.raises(DeviceTokenConflictError, match="token store"):
+            with pytest.raises(DeviceTokenConflictError, match=r"another program .* logged out .* token store"):
                 await touch(one)
         assert sandbox.count(CREATE) == 4
         clock.passed += 61
         await touch(one)
     assert sandbox.count(CREATE) == 5
-
-
-async def test_a_device_token_that_was_only_revoked_is_not_said_to_have_another_holder():
-    """The error of a known device names both causes: another program, and a logout or a revocation."""
-    sandbox = make_sandbox()
-    async with connect(sandbox, auth=sandbox.device("kiosk")) as client:
-        for _ in range(2):
-            await touch(client)
-            sandbox.revoke_all()
-        with pytest.raises(DeviceTokenConflictError, match=r"either another program .* or the token was logged out"):
-            await touch(client)
 
 
 async def test_two_clients_with_one_store_never_fight(tmp_path):
@@ -199,19 +185,6 @@ async def test_a_session_whose_stored_token_died_too_is_renewed(tmp_path):
         sandbox.revoke_all()
         assert await me(one) == customer
     assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 3
-
-
-async def test_a_device_whose_stored_token_died_too_makes_a_new_one():
-    """The dead token of another worker is replaced at once."""
-    sandbox, store = make_sandbox(), MemoryTokenStore()
-    here = {"auth": sandbox.device("kiosk"), "token_store": store}
-    async with connect(sandbox, **here) as one, connect(sandbox, **here) as two:
-        await touch(one)
-        sandbox.revoke_all()
-        await touch(two)
-        sandbox.revoke_all()
-        await touch(one)
-    assert sandbox.count(CREATE) == 3
 
 
 async def test_a_device_that_asks_for_a_customers_data_does_not_burn_its_tokens():
@@ -288,10 +261,3 @@ async def test_a_dropped_view_frees_its_device():
         first = await portal.acting_as(sandbox.customer_session(0, "kiosk")).login()
         second = await portal.acting_as(sandbox.customer_session(1, "kiosk")).login()
     assert first.customer_id != second.customer_id
-
-
-async def test_a_device_id_of_none_is_a_random_one():
-    """A device made with `device_id=None` has a random id: two of them differ."""
-    sandbox = Sandbox(customers=1)
-    assert sandbox.device().device.device_id != sandbox.device().device.device_id
-    await anyio.lowlevel.checkpoint()

@@ -1,7 +1,7 @@
 """Tokens that end by time, on hosts and projects all over the world."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lying import lie
 from thorough import examples, variants
 
-from carecloud_async import CareCloud, RenewalWindows, Token
+from carecloud_async import CareCloud, ConfigurationError, RenewalWindows, Token
 
 pytestmark = pytest.mark.anyio
 HOUR = 3600.0
@@ -164,3 +164,31 @@ async def test_windows_can_be_set():
     async with connect(sandbox, clock=clock, windows=RenewalWindows(advisory=0.9, mandatory=0.05)) as client:
         await call_for(client, clock, seconds=1000, every=10)
     assert sandbox.count(LOGIN) >= 8
+
+
+@pytest.mark.parametrize("given", [timedelta(hours=7), "3600", True])
+def test_the_seconds_of_a_token_are_a_number(given):
+    """A timedelta, a text and a truth value are refused at once, with what to write."""
+    with pytest.raises(ConfigurationError, match=r"expires_in must be a number of seconds; .* total_seconds"):
+        Token("t", expires_in=given)
+
+
+def test_windows_must_be_parts():
+    """A window is a part of a life."""
+    for wrong in ({"advisory": 1}, {"mandatory": -0.1}):
+        with pytest.raises(ConfigurationError):
+            RenewalWindows(**wrong)
+
+
+@pytest.mark.parametrize("value", ["", "a b", "token\n", "tóken", None, 7])
+def test_a_token_is_what_a_header_can_carry(value):
+    """HTTP libraries quote a bad header in their errors, so a bad token is refused before, unquoted."""
+    with pytest.raises(ConfigurationError) as caught:
+        Token(value)
+    assert "ASCII" in str(caught.value)
+    assert str(value) not in str(caught.value) or not value
+
+
+def test_a_token_hides_its_value():
+    """The repr shows stars."""
+    assert "secret-value" not in repr(Token("secret-value", valid_to="x", customer_id="c"))

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 from auth_tools import FakeClock, connect, failures, in_parallel, kept_by, make_sandbox
 
-from carecloud_async import CustomerSession, FileTokenStore, MemoryTokenStore, RedisTokenStore, StoredToken
+from carecloud_async import CustomerSession, FileTokenStore, MemoryTokenStore, RedisTokenStore
 from carecloud_async._calls.auth.token_source import DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -58,15 +58,6 @@ async def test_a_changed_remember_holds_for_a_device_in_use():
         sandbox.revoke_all()
         await touch(view)
     assert kept_by(store) == 1
-
-
-async def test_a_copied_random_device_stays_a_random_one():
-    """`evolve` and equality keep the device as it was made."""
-    device = make_sandbox().device()
-    renamed = evolve(device, device=evolve(device.device, device_name="another"))
-    assert renamed.device.device_id == device.device.device_id
-    assert not renamed.stored
-    assert make_sandbox().device("kiosk").stored
 
 
 @pytest.mark.parametrize("way", ["own", "resumed", "tokens.logout"])
@@ -154,26 +145,6 @@ async def test_a_lost_record_of_a_session_in_use_is_written_again():
         await touch(client)
         assert kept_by(store) == 1
     assert sandbox.count(CREATE) == 1
-
-
-async def test_unused_records_do_not_gather_in_memory():
-    """Thousands of ended sessions: no more records than those that live, and a few hundred."""
-    clock = FakeClock()
-    store = MemoryTokenStore(clock=clock)
-    for number in range(4000):
-        await store.save(f"session{number}", StoredToken(value=f"t{number}", keep_for=60.0))
-        clock.passed += 1
-    assert kept_by(store) <= 60 + 256
-
-
-async def test_a_stored_session_says_in_its_record_how_long_it_is_kept(tmp_path):
-    """The record of a token without an end has its time to live in it, a user's token has not."""
-    sandbox, path = make_sandbox(), tmp_path / "tokens"
-    for auth in (sandbox.credentials(), sandbox.device("kiosk"), sandbox.customer_session(0, "phone")):
-        async with connect(sandbox, auth=auth, token_store=FileTokenStore(path)) as client:
-            await client.login()
-    kept = [json.loads(file.read_text()).get("keep_for") for file in (tmp_path / "tokens.d").glob("*.json")]
-    assert sorted(kept, key=str) == sorted([None, DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS], key=str)
 
 
 @pytest.mark.parametrize(

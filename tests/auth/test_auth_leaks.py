@@ -265,7 +265,8 @@ def test_reprs_of_identities_hold_no_secret():
     """Passwords, tokens and logins are stars, or not there."""
     sandbox = make_sandbox()
     session = sandbox.customer_session(0)
-    social = sandbox.social_session(0)
-    shown = " ".join(map(repr, (credentials(PASSWORD), session, social, sandbox.sso_credentials())))
-    for secret in (PASSWORD, session.password, session.login_value, social.social_network_token, "sandbox-sso-token"):
+    social, device = sandbox.social_session(0), sandbox.device("planted-id")
+    shown = " ".join(map(repr, (credentials(PASSWORD), session, social, sandbox.sso_credentials(), device)))
+    tokens = (social.social_network_token, "sandbox-sso-token", "planted-id")
+    for secret in (PASSWORD, session.password, session.login_value, *tokens):
         assert secret not in shown

@@ -327,14 +327,3 @@ async def test_equal_users_with_another_password_do_not_share_a_token(tmp_path):
                 await total(other)
         assert not failures(await in_parallel(3, partial(total, client)))
     assert sandbox.logins == 3
-
-
-async def test_a_refused_logout_is_no_refused_login():
-    """A refused logout raises the error of its status, which does not say to check the credentials."""
-    sandbox = make_sandbox()
-    sandbox.faults.add(CUSTOMER_LOGOUT, status=403)
-    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
-        await client.login()
-        with pytest.raises(PermissionDeniedError) as caught:
-            await client.logout()
-    assert "login" not in str(caught.value)

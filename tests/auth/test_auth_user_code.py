@@ -10,12 +10,11 @@ import httpx
 import httpx2
 import pytest
 from attrs import evolve
-from auth_tools import HOST, LOGIN, OwnProvider, connect, credentials, in_parallel, make_sandbox, once
+from auth_tools import LOGIN, connect, credentials, in_parallel, make_sandbox, once
 
 from carecloud_async import (
     AuthenticationError,
     AuthenticationTokenSession,
-    CareCloud,
     CareCloudError,
     ConfigurationError,
     CustomerSession,
@@ -212,26 +211,3 @@ def test_a_mistake_in_an_identity_says_what_to_write(make, said):
     """A text, a class or a neighbour in a device's place is a ConfigurationError with the right expression in it."""
     with pytest.raises(ConfigurationError, match=said):
         make()
-
-
-def test_a_class_in_an_identitys_place_says_to_make_one():
-    """`auth=DeviceToken` names the class and the parentheses that it lacks."""
-    with pytest.raises(ConfigurationError, match=r"the class DeviceToken: make one, DeviceToken\("):
-        CareCloud(HOST, auth=DeviceToken)
-
-
-def test_no_repr_of_an_identity_shows_its_device_id():
-    """Neither the repr of a device, of a device token nor of a session on it shows the device id."""
-    device = DeviceToken(external_application_id="a", device=evolve(DEVICE, device_id="planted-id"), setup=SETUP)
-    session = CustomerSession(device, login_type="email", login_value="a@example.com", password="p")
-    assert "planted-id" not in f"{device!r} {session!r} {device.device!r} {session} {device}"
-
-
-async def test_a_provider_without_an_interface_is_refused():
-    """An identity must say which API it is for."""
-
-    class Nameless(OwnProvider):
-        interface = None
-
-    with pytest.raises(ConfigurationError, match="interface"):
-        CareCloud(HOST, auth=Nameless())

@@ -4,9 +4,9 @@ import time
 
 import anyio
 import pytest
-from auth_tools import LOGIN, FakeClock, connect, failures, in_parallel, make_sandbox, once, slow_sandbox
+from auth_tools import LOGIN, FakeClock, connect, failures, in_parallel, make_sandbox, slow_sandbox
 
-from carecloud_async import RetryPolicy, ServerError, Timeout
+from carecloud_async import RetryPolicy, Timeout
 
 pytestmark = pytest.mark.anyio
 LIFE = 1000.0
@@ -171,40 +171,6 @@ async def test_six_second_tokens_under_steady_calls_never_see_a_401():
             clock.passed += 0.05
     assert sandbox.statuses[401] == 0
     assert sandbox.logins <= 5
-
-
-async def test_three_second_tokens_in_real_time():
-    """The same against the real clock: calls in parallel and a login that takes its time; no call fails."""
-    sandbox = slow_sandbox(token_lifetime=3)
-
-    async def slow(request):
-        if request.name == LOGIN:
-            await anyio.sleep(0.1)
-
-    sandbox.on_request = slow
-    async with connect(sandbox) as client:
-
-        async def steadily():
-            end = time.monotonic() + 4
-            while time.monotonic() < end:
-                await total(client)
-                await anyio.sleep(0.02)
-
-        async with anyio.create_task_group() as tasks:
-            for _ in range(4):
-                tasks.start_soon(steadily)
-    assert sandbox.logins <= 8
-
-
-async def test_a_failed_cold_login_is_the_error_of_the_call():
-    """Without a good token, what the login failed of reaches the caller, and the next call tries again."""
-    sandbox = slow_sandbox()
-    sandbox.faults.add(LOGIN, status=503, times=1)
-    async with connect(sandbox, retry=once()) as client:
-        with pytest.raises(ServerError):
-            await total(client)
-        await total(client)
-    assert sandbox.logins == 2
 
 
 async def test_a_login_passes_the_queue_at_the_rate_gate():

@@ -2,14 +2,12 @@
 
 import inspect
 
-import anyio
 import httpx
 import pytest
 from kit import connect
 
 from carecloud_async import (
     AuthenticationError,
-    AuthProvider,
     CareCloud,
     ClientClosedError,
     ConfigurationError,
@@ -24,7 +22,6 @@ from carecloud_async import (
     ResponseError,
     RetryPolicy,
     Timeout,
-    Token,
 )
 from carecloud_async.sandbox import Sandbox
 
@@ -34,51 +31,6 @@ HOST = "sandbox.crmcarecloud.com"
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=40, seed=3)
-
-
-@pytest.mark.anyio
-async def test_a_first_call_logs_in_and_keeps_the_protocol(sandbox):
-    """One login, then the call; every request has the headers that the API wants."""
-    async with connect(sandbox) as client:
-        assert await client.customers.list().total() == 40
-        await client.ping()
-    assert sandbox.logins == 1
-    assert not sandbox.violations
-
-
-@pytest.mark.anyio
-async def test_a_hundred_first_calls_make_one_login(sandbox):
-    """Concurrent first calls wait for one login."""
-    async with connect(sandbox) as client, anyio.create_task_group() as tasks:
-        for _ in range(100):
-            tasks.start_soon(client.ping)
-    assert sandbox.logins == 1
-
-
-@pytest.mark.anyio
-async def test_a_revoked_token_costs_one_login_and_no_call(sandbox):
-    """After a revocation all calls succeed with one new login."""
-    async with connect(sandbox) as client:
-        await client.ping()
-        sandbox.revoke_all()
-        async with anyio.create_task_group() as tasks:
-            for _ in range(30):
-                tasks.start_soon(client.ping)
-    assert sandbox.logins == 2
-
-
-@pytest.mark.anyio
-async def test_a_wrong_password_costs_one_login_and_a_clear_error(sandbox):
-    """A refused login is an AuthenticationError that names the credentials, and is not tried again at once."""
-    wrong = EnterpriseCredentials(
-        external_application_id=sandbox.credentials().external_application_id, login="fabulous_user", password="nope"
-    )
-    async with connect(sandbox, auth=wrong) as client:
-        for _ in range(3):
-            with pytest.raises(AuthenticationError, match="check the credentials") as caught:
-                await client.ping()
-    assert sandbox.logins == 1
-    assert "nope" not in repr(caught.value)
 
 
 @pytest.mark.anyio
@@ -155,24 +107,6 @@ async def test_a_customer_sees_only_itself(sandbox):
             await mine.customers.me()
         assert (await mine.login()).customer_id == state.customer_id
     assert not sandbox.violations
-
-
-@pytest.mark.anyio
-async def test_one_device_serves_one_identity(sandbox):
-    """The same device under a client and a session, or under two sessions, is a ConfigurationError; logout frees it."""
-    device = sandbox.device(device_id="kiosk")
-    one = sandbox.customer_session(1, device_id="kiosk")
-    two = sandbox.customer_session(2, device_id="kiosk")
-    async with connect(sandbox, auth=device) as client:
-        with pytest.raises(ConfigurationError, match="device"):
-            client.acting_as(one)
-    async with connect(sandbox, auth=sandbox.device()) as client:
-        first = client.acting_as(one)
-        with pytest.raises(ConfigurationError, match="device"):
-            client.acting_as(two)
-        await first.login()
-        await first.logout()
-        assert (await client.acting_as(two).customers.me()).customer_id
 
 
 @pytest.mark.anyio
@@ -265,15 +199,6 @@ def test_from_env_names_what_is_missing(monkeypatch):
     assert str(CareCloud.from_env().project.timezone) == "Asia/Kolkata"
 
 
-def test_the_signature_is_the_promised_one():
-    """The promised arguments are there, keyword-only but the address."""
-    parameters = list(inspect.signature(CareCloud).parameters.values())
-    assert parameters[0].name == "project_url"
-    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:])
-    promised = "auth timezone language token_store retry rate_limit timeout max_connections proxy verify transport"
-    assert {*promised.split(), "http_client", "allow_http"} <= {p.name for p in parameters}
-
-
 @pytest.mark.anyio
 async def test_a_timeout_of_seconds_bounds_the_phases_too(sandbox):
     """A number is the total; connecting and reading never take longer than that, or than by default."""
@@ -290,27 +215,6 @@ async def test_a_timeout_of_seconds_bounds_the_phases_too(sandbox):
     assert seen == [[3, 3], [5, 30]]
 
 
-class Vault(AuthProvider):
-    interface = "enterprise"
-    identity_key = "vault"
-
-    def __init__(self, token):
-        self.token = token
-
-    async def obtain(self, send, previous):
-        return Token(self.token, expires_in=600)
-
-
-@pytest.mark.anyio
-async def test_a_provider_of_the_users_own_works(sandbox):
-    """A plain subclass of AuthProvider brings its own token."""
-    async with connect(sandbox) as client:
-        token = (await client.login()).token_id
-    async with connect(sandbox, auth=Vault(token)) as client:
-        assert await client.customers.list().total() == 40
-    assert sandbox.logins == 1
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("fault", [{"garbage": True}, {"html": True}, {"body": "{}"}])
 async def test_an_answer_that_is_no_api_answer_is_a_response_error(sandbox, fault):
@@ -322,9 +226,12 @@ async def test_an_answer_that_is_no_api_answer_is_a_response_error(sandbox, faul
         assert caught.value.status == 200
 
 
-def test_the_defaults_are_in_the_signature():
-    """The signature shows the defaults of all settings, as editors display it."""
+def test_the_signature_has_the_settings_and_their_defaults():
+    """The address is the one positional argument; `help()` shows the settings with their defaults."""
     parameters = inspect.signature(CareCloud).parameters
+    assert [name for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY] == ["project_url"]
+    promised = "auth timezone language retry rate_limit transport http_client allow_http"
+    assert {*promised.split()} <= parameters.keys()
     shown = {
         name: parameters[name].default for name in ("timeout", "max_connections", "verify", "proxy", "token_store")
     }

@@ -7,7 +7,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from carecloud_async import ConfigurationError
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async.fastapi import carecloud_lifespan, outbox_lifespan
 from carecloud_async.outbox import OutboxError, OutboxInUseError
@@ -118,10 +117,3 @@ async def test_what_a_worker_left_is_sent_by_another(make, start, tmp_path):
             clock.goes_on.set()
             while await history.total() == before:  # noqa: ASYNC110  (the server has no event)
                 await anyio.sleep(0.01)
-
-
-def test_a_file_or_a_folder():
-    """Neither, or both, is a mistake that the error explains."""
-    for options in ({}, {"path": "shop.db", "folder": "boxes"}):
-        with pytest.raises(ConfigurationError, match="one of the two"):
-            outbox_lifespan(**options)

@@ -53,13 +53,6 @@ def test_listings_are_streamed_whole(base, sandbox):
     assert httpx.get(f"{base}/left").json() == 0
 
 
-def test_an_error_before_the_first_record_is_answered(base, sandbox):
-    """A first page that fails is a problem document under each server."""
-    sandbox.faults.add("GET /customers", status=503)
-    answer = httpx.get(f"{base}/export")
-    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
-
-
 def ask(base, method, path):
     address = urlsplit(base)
     sock = socket.create_connection((address.hostname, address.port))

@@ -44,13 +44,6 @@ async def test_a_whole_listing(sandbox, app, enter):
     assert [json.loads(line)["customer_id"] for line in lines] == [sandbox.customers.id_at(i) for i in range(300)]
 
 
-async def test_an_empty_listing(app, enter):
-    """Nothing found is an empty answer, not an error."""
-    async with enter(app) as http:
-        answer = await http.get("/export", params={"last_name": "nobody at all"})
-    assert (answer.status_code, answer.content) == (200, b"")
-
-
 async def test_an_error_before_the_first_record(sandbox, app, enter):
     """What fails at the first page is an ordinary error answer."""
     sandbox.faults.add("GET /customers", status=503)

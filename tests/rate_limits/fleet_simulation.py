@@ -4,7 +4,6 @@ import asyncio
 import math
 from random import Random
 
-from rate_simulation import LoopClock
 from redis import Redis
 
 from benchmarks.rate_simulation import Outcome
@@ -22,15 +21,20 @@ ROUND_TRIP = 0.0006
 EPOCH = 1.7e9
 
 
-class LateClock(LoopClock):
-    """Its timers are a little late, as those of busy processes are."""
+class LateClock:
+    """The clock of a virtual loop, whose timers are a little late, as those of busy processes are."""
 
     def __init__(self, loop, random):
-        super().__init__(loop)
+        self._loop = loop
         self._random = random
 
+    def monotonic(self):
+        return self._loop.now
+
+    time = monotonic
+
     async def sleep(self, seconds):
-        await super().sleep(seconds + self._random.random() * LATE)
+        await asyncio.sleep(seconds + self._random.random() * LATE)
 
 
 class VirtualPace(SharedPace):

@@ -1,5 +1,8 @@
 """An unknown limit is found in simulated time, from whatever state."""
 
+import math
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +63,45 @@ def test_a_bucket_of_one_is_neither_given_up_nor_drowned(limit):
     for found in map(find, cases(states=["cold"], servers=[SPACED], limits=[limit], latencies=[0.03], callers=[20])):
         assert found.served[-1] >= 0.5
         assert found.refused[-1] <= 0.07
+
+
+@pytest.mark.parametrize("retry_after", [None, *variants(1.0)])
+@pytest.mark.parametrize("server", FOUND)
+def test_a_configured_rate_below_the_limit_is_used_and_never_refused(server, retry_after):
+    """38 a second at a limit of 40 get no 429, and 0.95 of the rate."""
+    callers = Callers(latency=0.1, jitter=0.4, retry_after=retry_after)
+    outcome = Simulation(SERVERS[server](40), RateLimit(requests_per_second=38), callers).run(seconds=60)
+    assert outcome.pace(0, 60) >= 0.95 * 38
+    assert not outcome.refused
+
+
+@pytest.mark.parametrize("limit", [40, *variants(5)])
+@pytest.mark.parametrize("server", FOUND)
+def test_a_server_whose_refusals_ask_for_a_second_is_used(server, limit):
+    """Each refusal is a pause of a second: 0.75 of the limit is served, and few calls are refused."""
+    callers = Callers(latency=0.03, jitter=0.4, retry_after=1.0)
+    outcome = Simulation(SERVERS[server](limit), RateLimit.adaptive(), callers).run(seconds=90)
+    assert outcome.pace(0, 90) >= 0.75 * limit
+    assert outcome.share_refused < 0.08
+
+
+class Erratic:
+    """Refuses one call in a hundred at random, and has no limit."""
+
+    rate = math.inf
+
+    def __init__(self):
+        self._random = Random(1)
+
+    def admit(self, now):
+        return self._random.random() >= 0.01
+
+
+def test_refusals_at_random_lose_no_call():
+    """Where 429s come at random calls are slower, and all are served."""
+    outcome = Simulation(Erratic(), RateLimit.adaptive(), Callers(number=20, latency=0.03)).run(seconds=60)
+    assert outcome.lost == 0
+    assert outcome.pace(30, 60) > 10
 
 
 @pytest.mark.parametrize("server", [FixedWindow, SlidingWindow])

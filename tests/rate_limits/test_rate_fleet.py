@@ -149,17 +149,3 @@ def test_a_key_of_another_kind_is_replaced(fleet, kind):
 
     outcome = fleet(Bucket(40, 10), callers=(5,) * 4, requests=1e9, seconds=14, events={4: overwrite})
     assert outcome.pace(9, 14) >= 0.85 * 40
-
-
-def test_fields_of_a_newer_version_stay(fleet, redis_server):
-    """A newer version finds its fields again."""
-    from redis import Redis
-
-    fleet(
-        Bucket(40, 10),
-        callers=(5,) * 2,
-        requests=200,
-        events={1: lambda redis, _: redis.hset(fleet.numbers, "colour", "red")},
-    )
-    with Redis.from_url(redis_server.url) as redis:
-        assert redis.hget(fleet.numbers, "colour") == b"red"

@@ -55,15 +55,6 @@ async def enter(gate):
     return await gate.acquire() if ticket is None else ticket
 
 
-def test_the_free_way_does_not_await():
-    """Without a limit, and below one, a ticket is there at once."""
-    assert RateLimiter(None, clock=StillClock()).try_acquire() == 0
-    gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
-    tickets = [gate.try_acquire() for _ in range(FIRST_CALLS)]
-    assert None not in tickets
-    assert sorted(set(tickets)) == tickets
-
-
 def test_a_cold_start_lets_few_calls_be_under_way():
     """Before anything is known the server gets ten calls at once, then one more with every fourth answer."""
     gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
@@ -304,27 +295,6 @@ async def test_retry_after_of_hours_pauses_the_refused_call_alone(asked, pause, 
     await enter(gate)
     waited = clock.now - before
     assert waited == pytest.approx(pause, abs=0.01) if asked <= MAX_IMPOSED else 0 < waited <= pause + 0.01
-
-
-async def test_logins_do_not_queue():
-    """Calls that have had their turn wait for the login: it passes ahead of those who still queue, at the pace."""
-    clock = ManualClock()
-    gate = RateLimiter(RateLimit(requests_per_second=20), clock=clock)
-    order = []
-
-    async def wait(name, ahead):
-        await gate.acquire(ahead=ahead)
-        order.append(name)
-
-    gate.try_acquire()
-    async with anyio.create_task_group() as group:
-        for number in range(5):
-            group.start_soon(wait, number, False)
-        await anyio.wait_all_tasks_blocked()
-        group.start_soon(wait, "login", True)
-        await clock.run(clock.now + 1)
-    assert len(order) == 6
-    assert order.index("login") <= 1
 
 
 async def test_a_policy_of_the_users_own_paces_calls():

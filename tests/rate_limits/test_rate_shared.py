@@ -3,16 +3,13 @@
 import asyncio
 import gc
 import logging
-import os
-import sys
 from collections import Counter
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
 import pytest
 
-from carecloud_async import CareCloud, ConfigurationError, RateLimit, RedisRateLimit
+from carecloud_async import CareCloud, ConfigurationError, RedisRateLimit
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._calls.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.sandbox import Sandbox
@@ -280,57 +277,3 @@ def test_settings_that_cannot_work_are_refused_at_once(url, told, words):
 def test_the_password_stays_out_of_reprs():
     """The URL of a Redis may hold one."""
     assert "secret" not in repr(RedisRateLimit("redis://:secret@127.0.0.1/0"))
-
-
-def test_other_limits_stay_what_they_were():
-    """With a configured limit, an adaptive one or none, the limiter awaits nothing while no wait is needed."""
-    for limit in (None, RateLimit.adaptive(), RateLimit(requests_per_second=5)):
-        limiter = RateLimiter(limit, clock=SystemClock())
-        assert limiter.try_acquire() is not None
-
-
-@pytest.fixture
-async def fleet(own_redis_server):
-    """Four processes share a sandbox of forty calls a second; one of them makes most of the calls."""
-    sandbox = Sandbox(20, rate_limit=40)
-    user = sandbox.credentials()
-    async with sandbox.serving() as url, AsyncExitStack() as stack:
-        processes = []
-        for workers in (12, 2, 1, 1):
-            arguments = [
-                url,
-                own_redis_server.url,
-                str(workers),
-                user.login,
-                user.password,
-                user.external_application_id,
-            ]
-            process = await anyio.open_process(
-                [sys.executable, str(CHILD), *arguments], env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=None
-            )
-            stack.push_async_callback(process.aclose)
-            stack.callback(process.kill)
-            processes.append(process)
-        yield sandbox, processes
-
-
-async def answers(sandbox, number):
-    """Wait until that many calls were answered."""
-    while sandbox.statuses[200] < number:  # noqa: ASYNC110  (the sandbox has no event for it)
-        await anyio.sleep(0.05)
-
-
-@on_asyncio
-@pytest.mark.anyio
-@pytest.mark.thorough
-async def test_four_processes_from_cold(fleet, own_redis_server):
-    """Each is served, the server is not drowned, and calls go on when Redis is killed."""
-    sandbox, processes = fleet
-    with anyio.fail_after(240):
-        for process in processes:
-            assert await process.stdout.receive() == b"served\n"
-        await answers(sandbox, 150)
-        refused = sandbox.statuses[429]
-        own_redis_server.kill()
-        await answers(sandbox, sandbox.statuses[200] + 60)
-    assert refused < 75

@@ -98,13 +98,11 @@ class Tokens:
 
     Args:
         source: where they come from.
-        retry_seconds: the longest duration of a login without a valid token.
     """
 
-    def __init__(self, source: TokenSource, *, clock: Clock, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, source: TokenSource, *, clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._retry_seconds = retry_seconds
         self._of_device = source.provider.device_key is not None
         self._active: ActiveToken | None = None
         self._renewal: _Renewal | None = None
@@ -327,7 +325,7 @@ class Tokens:
         raise renewal.error
 
     async def _obtain_in_time(self, renewal: _Renewal, active: ActiveToken | None) -> ActiveToken:
-        seconds = self._retry_seconds if renewal.patient else _early_seconds()
+        seconds = RETRY_SECONDS if renewal.patient else _early_seconds()
         if renewal.forced:
             current = self._device_token if self._active is None else self._active.token
         else:

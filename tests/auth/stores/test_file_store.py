@@ -9,7 +9,6 @@ import logging
 import os
 import stat
 import threading
-import time
 
 import anyio
 import pytest
@@ -314,20 +313,6 @@ async def test_killed_holder(child, path):
     with anyio.fail_after(60):
         async with store.lock("key"):
             pass
-
-
-def test_killed_writer(child, path):
-    """A writer killed at any moment leaves whole records, old or new, and a store that works."""
-    for number in range(4):
-        writer = child("asyncio", "write", "file", path)
-        assert writer.stdout.readline() == "writing\n"
-        time.sleep(0.01 + number * 0.013)  # not for luck: somewhere in the middle of an endless row of writes
-        writer.kill()
-        writer.wait()
-        assert [json.loads(file.read_bytes())["value"] for file in record_files(path)].count("x" * 20_000) == 1
-        store = FileTokenStore(path)
-        assert anyio.run(store.load, "key").value == "x" * 20_000
-        anyio.run(store.save, "after", TOKEN)
 
 
 def test_killed_writer_has_lost_nothing_that_was_saved(child, path):

@@ -98,39 +98,3 @@ async def test_a_lock_is_extended_again_after_an_extension_that_failed(redis_ser
             with anyio.fail_after(60):
                 await clock.slept_thrice.wait()
         assert redis.asked >= 4
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.anyio
-async def test_a_lock_is_waited_for_in_short_requests(redis_server, anyio_backend):
-    """Each attempt at a lock that another holds returns at once, so that no wait outlasts the server's timeout."""
-    del anyio_backend
-    clock, prefix = Sleeps(), f"short{os.getpid()}:"
-    holder = RedisTokenStore(redis_server.url, prefix=prefix)
-    waiter = RedisTokenStore(redis_server.url, prefix=prefix, clock=clock)
-
-    async def wait():
-        async with waiter.lock("key"):
-            pass
-
-    async with anyio.create_task_group() as group, holder.lock("key"):
-        group.start_soon(wait)
-        with anyio.fail_after(60):
-            await clock.slept_thrice.wait()
-    await holder.aclose()
-    await waiter.aclose()
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.anyio
-async def test_a_lost_lock_is_a_warning_at_the_next_extension(redis_server, anyio_backend, caplog):
-    """The holder need not leave the block first."""
-    del anyio_backend
-    prefix = f"lost{os.getpid()}:"
-    store = RedisTokenStore(redis_server.url, prefix=prefix, clock=Sleeps())
-    async with Redis.from_url(redis_server.url) as redis, store.lock("key"):
-        await redis.set(f"{prefix}key:lock", "another")
-        with anyio.fail_after(60):
-            while "a lock on a token was lost" not in caplog.text:  # noqa: ASYNC110  (the log has no event for it)
-                await anyio.sleep(0.001)
-    await store.aclose()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import logging
 import os
@@ -17,7 +16,6 @@ from clocks import Bell
 from redis.asyncio import Redis
 
 from carecloud_async import RedisTokenStore, StoredToken
-from carecloud_async._base.runtime.redis_connections import redis_library
 from carecloud_async.errors import ConfigurationError, TokenStoreError, WrongEventLoopError
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
@@ -375,13 +373,6 @@ async def test_killed_holder(own_redis_server, child):
     with anyio.fail_after(PATIENCE):
         await lock_once(store)
     await store.aclose()
-
-
-def test_default_life():
-    """By default a dead holder delays the others by ten seconds at most, and a dead server by five."""
-    arguments = inspect.signature(RedisTokenStore).parameters
-    assert (arguments["lock_life"].default, arguments["timeout"].default) == (10.0, 5.0)
-    assert redis_library("RedisTokenStore").__name__ == "redis"
 
 
 @on_asyncio
