@@ -205,19 +205,6 @@ def test_what_lanes_print_is_not_mixed(capfd):
     assert sorted(pieces) == ["== left\nleft\nleft", "== right\nright\nright"]
 
 
-def test_temporary_files_lie_in_memory_where_there_is_room(monkeypatch, tmp_path):
-    """A folder is made there, and is gone afterwards; without room, or without such a file system, there is none."""
-    monkeypatch.setattr(command, "_MEMORY", str(tmp_path))
-    monkeypatch.setattr(command, "_ROOM", 1)
-    with command.temporary_folder() as folder:
-        (tmp_path / folder / "file").write_text("left")
-    assert list(tmp_path.iterdir()) == []
-    for setting, value in (("_ROOM", 2**80), ("_MEMORY", str(tmp_path / "missing"))):
-        monkeypatch.setattr(command, setting, value)
-        with command.temporary_folder() as folder:
-            assert folder is None
-
-
 def waiting(pipe):
     """A program that opens a pipe, writes into it, and waits for ten minutes."""
     os.mkfifo(pipe)
