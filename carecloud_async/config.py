@@ -166,16 +166,18 @@ def from_environment(given: Mapping[str, Any], *, environment: Environment | Non
     Raises:
         ConfigurationError: settings are missing; the message names all their variables.
     """
-    found = Environment.read() if environment is None else environment
-    settings: dict[str, Any] = {name: found.text(name) for name in ("project_url", *_OPTIONAL) if name not in given}
-    credentials = {} if "auth" in given else read_credentials(found)
+    environment = Environment.read() if environment is None else environment
+    settings: dict[str, Any] = {
+        name: environment.text(name) for name in ("project_url", *_OPTIONAL) if name not in given
+    }
+    credentials = {} if "auth" in given else read_credentials(environment)
     needed = {"project_url": settings.get("project_url"), **credentials} if "project_url" in settings else credentials
     missing = [variable_of(name) for name, value in needed.items() if value is None]
     if missing:
         raise ConfigurationError(f"set {', '.join(missing)} in the environment")
     if "auth" not in given:
         settings["auth"] = EnterpriseCredentials(**credentials)
-    settings["read_only"] = found.flag("read_only")
+    settings["read_only"] = environment.flag("read_only")
     return {name: value for name, value in settings.items() if value is not None} | {**given}
 
 
@@ -185,8 +187,8 @@ def read_credentials(environment: Environment) -> dict[str, Any]:
     Raises:
         ConfigurationError: a file that holds one of them cannot be read.
     """
-    found: dict[str, Any] = {name: environment.text(name) for name in _CREDENTIALS}  # a wrong file shows at once
-    return found | {"password": environment.secret("password")}
+    credentials: dict[str, Any] = {name: environment.text(name) for name in _CREDENTIALS}  # a wrong file shows at once
+    return credentials | {"password": environment.secret("password")}
 
 
 def open_twin(

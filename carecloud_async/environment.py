@@ -126,9 +126,9 @@ class Environment:
             ConfigurationError: it is given twice in one place.
         """
         where, profile = f"profile {self.profile_name}: {setting}", cast("Mapping[str, str]", self.profile)
-        found = _one_of(profile.get(setting), profile.get(f"{setting}_file"), where, f"{where}_file")
-        if found is not None:
-            return found
+        chosen = _one_of(profile.get(setting), profile.get(f"{setting}_file"), where, f"{where}_file")
+        if chosen is not None:
+            return chosen
         variable = variable_of(setting)
         file = self.variables.get(f"{variable}_FILE") if setting in _IN_FILES else None
         return _one_of(self.variables.get(variable), file, variable, f"{variable}_FILE")
@@ -168,12 +168,12 @@ def _read_profile(path: Path, name: str) -> dict[str, str | bool]:
         where = f": {error}" if isinstance(error, tomllib.TOMLDecodeError) else ", which is UTF-8"
         raise ConfigurationError(f"{path} is not TOML{where}") from None
     profiles = config.get("profiles")
-    found = profiles.get(name) if isinstance(profiles, dict) else None
-    if not isinstance(found, dict):
+    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    if not isinstance(profile, dict):
         known = sorted(profiles) if isinstance(profiles, dict) else []
         names = f": there are {', '.join(known)}" if known else f": write the table [profiles.{name}]"
         raise ConfigurationError(f"{path} has no profile {name}{did_you_mean(name, known) or names}")
-    values = {key: _checked(value, key, f"{path}, profile {name}") for key, value in found.items()}
+    values = {key: _checked(value, key, f"{path}, profile {name}") for key, value in profile.items()}
     if "password" in values and not is_private(status):
         raise ConfigurationError(
             f"{path} holds a password and others may read it: chmod 600 {path}, or name a file in password_file"

@@ -77,17 +77,17 @@ class CatalogueReport(Generic[R]):
     @property
     def refused(self) -> tuple[RowResult[R], ...]:
         """The rows that the server refused."""
-        return tuple(one for one in self.rows if one.status is RowStatus.REFUSED)
+        return tuple(row for row in self.rows if row.status is RowStatus.REFUSED)
 
     @property
     def unknown(self) -> tuple[RowResult[R], ...]:
         """The rows whose answer was lost: send them again."""
-        return tuple(one for one in self.rows if one.status is RowStatus.UNKNOWN)
+        return tuple(row for row in self.rows if row.status is RowStatus.UNKNOWN)
 
     @property
     def written(self) -> int:
         """Number of rows that the server has."""
-        return sum(one.status is RowStatus.WRITTEN for one in self.rows)
+        return sum(row.status is RowStatus.WRITTEN for row in self.rows)
 
 
 async def sync_products(
@@ -187,7 +187,7 @@ class _Catalogue(Generic[R]):
         return self._report()
 
     def _report(self) -> CatalogueReport[R]:
-        rows = sorted(self._results, key=lambda one: one.index)
+        rows = sorted(self._results, key=lambda result: result.index)
         return CatalogueReport(rows=tuple(rows), requests=self._requests)
 
     def _note(self, batch: Mapping[int, R], numbers: Sequence[int], error: CareCloudError | None) -> None:
@@ -195,7 +195,9 @@ class _Catalogue(Generic[R]):
         if error is not None:
             status = RowStatus.UNKNOWN if error.may_have_happened else RowStatus.REFUSED
         reasons = error.invalid_params if isinstance(error, BadRequestError) else ()
-        self._results += [RowResult(index=one, row=batch[one], status=status, reasons=reasons) for one in numbers]
+        self._results += [
+            RowResult(index=number, row=batch[number], status=status, reasons=reasons) for number in numbers
+        ]
 
     async def _post(self, rows: Sequence[R], *, is_repeat: bool = False) -> None:
         """Send a batch, and once more after a lost answer where the API allows it."""

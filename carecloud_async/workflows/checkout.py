@@ -135,7 +135,7 @@ def close_bill(
         payment_type: the one that `accept_payment` was asked with.
         accepted: what `accept_payment` returned; `None` for a bill without benefits.
     """
-    parts: dict[str, Any] = {one.name: getattr(bill, one.name) for one in attrs.fields(BillInput)}
+    parts: dict[str, Any] = {field.name: getattr(bill, field.name) for field in attrs.fields(BillInput)}
     return FinalBillInput(
         **parts,
         purchase_type_id=purchase_type_id,

@@ -120,13 +120,13 @@ async def sync_customer(
     """
     ids = SourceIds(customer_source_id=customer_source_id, external_id=external_id)
     async with one_write_of(client, **ids):
-        found = await find_or_create(client, ids, customer, property_records)
-        if not found.created:
+        synced = await find_or_create(client, ids, customer, property_records)
+        if not synced.created:
             changes: CustomerChanges = {"personal_information": customer.personal_information}
             if property_records is not None:
                 changes["property_records"] = property_records
-            await client.customers.update(found.customer_id, changes)
-        return found
+            await client.customers.update(synced.customer_id, changes)
+        return synced
 
 
 async def find_or_create(

@@ -90,8 +90,12 @@ async def dossier(client: CareCloud, customer_id: str) -> Dossier:
 def _lists() -> Iterator[tuple[str, Operation]]:
     """Yield the lists under a customer, then those that can be filtered by one."""
     known = sorted(listable().items())
-    yield from ((name, one) for name, one in known if one.path.startswith(_UNDER))
-    yield from ((name, one) for name, one in known if not one.placeholders and "customer_id" in one.parameters)
+    yield from ((name, operation) for name, operation in known if operation.path.startswith(_UNDER))
+    yield from (
+        (name, operation)
+        for name, operation in known
+        if not operation.placeholders and "customer_id" in operation.parameters
+    )
 
 
 def _open(client: CareCloud, operation: Operation, customer_id: str) -> Listing[Any] | None:
@@ -109,7 +113,7 @@ def _open(client: CareCloud, operation: Operation, customer_id: str) -> Listing[
 
 
 def _names_customer(model: Any) -> bool:
-    return is_model(model) and any(one.name == "customer_id" for one in attrs.fields(model))
+    return is_model(model) and any(field.name == "customer_id" for field in attrs.fields(model))
 
 
 async def _read_customer(client: CareCloud, customer_id: str) -> DossierPart:

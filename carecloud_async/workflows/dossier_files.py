@@ -233,5 +233,11 @@ def _text(index: dict[str, Any]) -> str:
         exact = {None: "", True: "yes", False: "no"}[part["exact"]]
         cells = (part["name"], f"`{part['request']}`", part["status"], str(part["records"]), exact, note)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    lines += ["", "## What the API does not give", "", *(f"- {one}" for one in index["not_given_by_the_api"]), ""]
+    lines += [
+        "",
+        "## What the API does not give",
+        "",
+        *(f"- {missing}" for missing in index["not_given_by_the_api"]),
+        "",
+    ]
     return "\n".join(lines)

@@ -145,12 +145,12 @@ async def find_duplicates(
         write = partial(write_rows, target, _rows(plans), [*dict.fromkeys(shown), *_COLUMNS], dialect=Dialect())
         with disk_errors(target):
             await run_in_thread(write)
-        found, duplicates, crowded = await run_in_thread(lambda: groups.counts)
+        number_of_groups, duplicates, crowded = await run_in_thread(lambda: groups.counts)
     finally:
         await close_in_thread(groups.close, folder.cleanup)
     return DuplicatesReport(
         records=read.records,
-        groups=found,
+        groups=number_of_groups,
         duplicates=duplicates,
         crowded=crowded,
         reasons=read.reasons,
@@ -162,7 +162,7 @@ async def find_duplicates(
 
 def _paths(key: str, model: Any) -> tuple[str, ...]:
     """Return the dotted fields of a key."""
-    names = [one for name in key.split("+") for one in _ALIASES.get(name.strip(), (name.strip(),))]
+    names = [alias for name in key.split("+") for alias in _ALIASES.get(name.strip(), (name.strip(),))]
     return tuple(_path(name, model) for name in names)
 
 
@@ -170,9 +170,9 @@ def _path(name: str, model: Any) -> str:
     head, _, last = name.rpartition(".")
     if not head and name in api_names(model).values():
         return name
-    places = [one for one in paths_to(last, model) if not head or one == head or one.endswith(f".{head}")]
+    places = [path for path in paths_to(last, model) if not head or path == head or path.endswith(f".{head}")]
     if not places:
-        known = [one.rpartition(".")[2] for one in field_paths(model)]
+        known = [path.rpartition(".")[2] for path in field_paths(model)]
         raise ConfigurationError(f"records have no field {name!r}{did_you_mean(name, known)}")
     return f"{min(places, key=len)}.{last}"
 
@@ -186,8 +186,8 @@ def _record(
     line: bytes, id_field: str, keys: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
     """Return the id of a record, its values, and those of its keys that have all their values."""
-    found = msgspec.json.decode(line)
-    record = found if isinstance(found, dict) else {}  # PHP writes an empty record as a list
+    value = msgspec.json.decode(line)
+    record = value if isinstance(value, dict) else {}  # PHP writes an empty record as a list
     shown = {path: value_at(record, path) for paths in keys.values() for path in paths}
     own = {}
     for name, paths in keys.items():
@@ -222,13 +222,13 @@ class _Belongings:
             return {}  # a record without an id cannot be asked about
         with self._client.record_calls() as calls:
             try:
-                found = await self._read(customer_id)
+                belongings = await self._read(customer_id)
             except NotFoundError:
                 if await self._is_there(customer_id):
                     raise  # the project has no such list, such as credits
-                found = None
-        self.requests += sum(one.attempts for one in calls)
-        return None if found is None else {name: value for name, value in found.items() if value}
+                belongings = None
+        self.requests += sum(call.attempts for call in calls)
+        return None if belongings is None else {name: value for name, value in belongings.items() if value}
 
     async def _is_there(self, customer_id: str) -> bool:
         try:
@@ -239,19 +239,19 @@ class _Belongings:
 
     async def _read(self, customer_id: str) -> dict[str, Any]:
         client, of = self._client, customer_id
-        points = [one.available_points async for one in _kept(client.points.list(customer_id=of), of)]
-        credits_ = [one.available_credits async for one in _kept(client.credits.list(customer_id=of), of)]
-        cards = [one.card_number async for one in _own(client.cards.list(customer_id=of), of)]
+        points = [record.available_points async for record in _kept(client.points.list(customer_id=of), of)]
+        credits_ = [record.available_credits async for record in _kept(client.credits.list(customer_id=of), of)]
+        cards = [record.card_number async for record in _own(client.cards.list(customer_id=of), of)]
         records = client.customers.customer_source_records(customer_id).list().fresh()
-        sources = [f"{one.customer_source_id}:{one.external_id}" async for one in records]
+        sources = [f"{record.customer_source_id}:{record.external_id}" async for record in records]
         return {"points": _sum(points), "credits": _sum(credits_), "cards": cards, "sources": sources}
 
 
 async def _kept(listing: Listing[P], customer_id: str) -> AsyncIterator[P]:
     """Yield the customer's records of points or credits that are not deleted; see `_own`."""
-    async for one in _own(listing, customer_id):
-        if one.state != RecordState.DELETED:
-            yield one
+    async for record in _own(listing, customer_id):
+        if record.state != RecordState.DELETED:
+            yield record
 
 
 async def _own(listing: Listing[R], customer_id: str) -> AsyncIterator[R]:
@@ -260,27 +260,27 @@ async def _own(listing: Listing[R], customer_id: str) -> AsyncIterator[R]:
     Raises:
         ResponseError: one is another customer's, so that the server ignores the filter.
     """
-    async for one in listing.fresh():
-        owner = getattr(one, "customer_id", None)
+    async for record in listing.fresh():
+        owner = getattr(record, "customer_id", None)
         if owner and not same_id(owner, customer_id):
             raise ResponseError(
                 f"{listing.export_source().operation.title}: the server ignores the filter customer_id, so that it "
                 "cannot be said what a customer has: plan=False finds the groups alone"
             )
-        yield one
+        yield record
 
 
 def _sum(amounts: Iterable[float | None]) -> Decimal:
     """Add amounts by their digits: floats would make 0.30000000000000004 of 0.1 and 0.2."""
-    return sum((Decimal(repr(one)) for one in amounts if one), Decimal())
+    return sum((Decimal(repr(amount)) for amount in amounts if amount), Decimal())
 
 
 async def _write_plans(groups: Groups, belongings: _Belongings | None, path: Path) -> int:
     """Write the groups with their plans, line by line; return the number of requests."""
-    found = groups.groups()
+    every_group = groups.groups()
     number = 0
     with path.open("wb") as file:
-        while (group := await run_in_thread(lambda: next(found, None))) is not None:
+        while (group := await run_in_thread(lambda: next(every_group, None))) is not None:
             number += 1
             owned = [{} if belongings is None else await belongings.of(member.record_id) for member in group]
             for line in _lines(number, group, owned, has_plan=belongings is not None):

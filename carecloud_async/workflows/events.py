@@ -57,8 +57,8 @@ async def record_event(
     try:
         event_id = await client.events.create(event, property_records=property_records)
     except CareCloudError as error:
-        found = await found_after(error, partial(_find, client, event), refused=_exists(error))
-        return RecordedEvent(event_id=found.event_id, was_there=True)
+        recorded = await found_after(error, partial(_find, client, event), refused=_exists(error))
+        return RecordedEvent(event_id=recorded.event_id, was_there=True)
     return RecordedEvent(event_id=event_id, was_there=False)
 
 
@@ -81,12 +81,12 @@ async def _find(client: CareCloud, event: EventInput) -> Event | None:
     listing = client.events.list(
         event_type_id=event.event_type_id, external_id=event.external_id, customer_id=customer_id
     )
-    for one in await look_up(listing):
+    for record in await look_up(listing):
         if (
-            one.external_id == event.external_id
-            and same_id(one.event_type_id, event.event_type_id)
-            and (customer_id is None or same_id(one.customer_id, customer_id))
-            and (one.secondary_external_id or "") == (event.secondary_external_id or "")
+            record.external_id == event.external_id
+            and same_id(record.event_type_id, event.event_type_id)
+            and (customer_id is None or same_id(record.customer_id, customer_id))
+            and (record.secondary_external_id or "") == (event.secondary_external_id or "")
         ):
-            return one
+            return record
     return None

@@ -187,9 +187,13 @@ async def send_password_link(
         OutcomeUnknownError: the answer was lost; a second message does no harm.
     """
     email, parameters = conceal(email.strip()), conceal(parameters)
-    found = await look_up(client.customers.list(email=email))
+    customers = await look_up(client.customers.list(email=email))
     # Addresses are compared as people type them.
-    same = [one for one in found if (one.personal_information.email or "").strip().casefold() == email.casefold()]
+    same = [
+        customer
+        for customer in customers
+        if (customer.personal_information.email or "").strip().casefold() == email.casefold()
+    ]
     if not same:
         return None
     if len(same) > 1:

@@ -112,7 +112,7 @@ async def _add_interest(client: CareCloud, customer_id: str, interest_id: str) -
     records = client.customers.interest_records(customer_id)
 
     async def is_there() -> bool:
-        return any(same_id(one.interest_id, interest_id) for one in await look_up(records.list()))
+        return any(same_id(record.interest_id, interest_id) for record in await look_up(records.list()))
 
     async with one_write(client, "interest of", customer_id.casefold(), interest_id.casefold()):
         if await is_there():

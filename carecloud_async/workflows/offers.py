@@ -58,8 +58,8 @@ async def customer_offers(client: CareCloud, *, customer_id: str, store_id: str 
     products = client.campaign_products.list(is_valid=True, store_id=store_id, count=_COUNT)
     reads: list[Callable[[], Awaitable[tuple[Any, ...]]]]
     reads = [partial(_all, records) for records in (rewards, vouchers, products)]
-    found = await run_all(reads, cancels=True)
-    return CustomerOffers(rewards=found[0], vouchers=found[1], campaign_products=found[2])
+    answers = await run_all(reads, cancels=True)
+    return CustomerOffers(rewards=answers[0], vouchers=answers[1], campaign_products=answers[2])
 
 
 async def _all(records: AsyncIterable[T]) -> tuple[T, ...]:

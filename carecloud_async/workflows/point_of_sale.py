@@ -83,11 +83,11 @@ async def find_at_point_of_sale(
         return await _by_email(client, typed)
     digits = _without_separators(typed)
     card_number = digits if digits.isdecimal() else typed  # letters may have hyphens of their own between them
-    found = () if typed.startswith("+") else await _by_card(client, card_number)
+    matches = () if typed.startswith("+") else await _by_card(client, card_number)
     for phone in _phones(typed, phone_prefix):
-        known = {one.customer_id for one in found}
-        found += tuple(one for one in await _by_phone(client, phone) if one.customer_id not in known)
-    return found
+        known = {match.customer_id for match in matches}
+        matches += tuple(match for match in await _by_phone(client, phone) if match.customer_id not in known)
+    return matches
 
 
 async def _by_card(client: CareCloud, card_number: str) -> tuple[FoundCustomer, ...]:
@@ -98,10 +98,10 @@ async def _by_card(client: CareCloud, card_number: str) -> tuple[FoundCustomer, 
             raise
         # By the description, strict mode wants name and birthdate too; without it, exact results are all there is.
         result = await client.customers.search_customers(card_number=card_number)
-    ids = {one.customer_id for one in result.strict if one.customer_id}
+    ids = {card.customer_id for card in result.strict if card.customer_id}
     if len(ids) > 1:
         raise ConflictError(f"{len(ids)} customers have this card number: look at their cards in CareCloud")
-    return tuple([await _holder(client, one) for one in ids])
+    return tuple([await _holder(client, customer_id) for customer_id in ids])
 
 
 async def _holder(client: CareCloud, customer_id: str) -> FoundCustomer:
@@ -115,9 +115,9 @@ async def _by_email(client: CareCloud, email: str) -> tuple[FoundCustomer, ...]:
     # A server that ignores the filter returns other customers.
     return tuple(
         [
-            _found(one, MatchedBy.EMAIL)
-            for one in await look_up(client.customers.list(email=email))
-            if (one.personal_information.email or "").strip().casefold() == email.casefold()
+            _found(customer, MatchedBy.EMAIL)
+            for customer in await look_up(client.customers.list(email=email))
+            if (customer.personal_information.email or "").strip().casefold() == email.casefold()
         ]
     )
 
@@ -125,9 +125,9 @@ async def _by_email(client: CareCloud, email: str) -> tuple[FoundCustomer, ...]:
 async def _by_phone(client: CareCloud, phone: str) -> tuple[FoundCustomer, ...]:
     return tuple(
         [
-            _found(one, MatchedBy.PHONE)
-            for one in await look_up(client.customers.list(phone=phone))
-            if _without_separators(one.personal_information.phone or "").lstrip("+") == phone
+            _found(customer, MatchedBy.PHONE)
+            for customer in await look_up(client.customers.list(phone=phone))
+            if _without_separators(customer.personal_information.phone or "").lstrip("+") == phone
         ]
     )
 
@@ -156,4 +156,4 @@ def _phones(typed: str, prefix: str | None) -> list[str]:
     numbers = [digits] if international or prefix is None or digits.startswith(prefix) else []
     if not international and prefix is not None:
         numbers.append(conceal(prefix + digits.removeprefix("0")))
-    return [one for one in numbers if len(one) <= _MAX_PHONE_DIGITS and not one.startswith("0")]
+    return [number for number in numbers if len(number) <= _MAX_PHONE_DIGITS and not number.startswith("0")]

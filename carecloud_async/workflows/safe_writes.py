@@ -50,13 +50,13 @@ async def found_after(error: CareCloudError, search: Callable[[], Awaitable[T | 
     if not refused and not error.may_have_happened:
         raise error
     try:
-        found = await search()
+        record = await search()
     except ConflictError:
         if not error.may_have_happened:
             raise
-        found = None  # another customer's: the write that was lost may still come, or may have been made as well
+        record = None  # another customer's: the write that was lost may still come, or may have been made as well
     except CareCloudError:  # also of a token store or a device's token, without which nothing can be looked up
-        found = None
-    if not found:
+        record = None
+    if not record:
         raise error
-    return found
+    return record

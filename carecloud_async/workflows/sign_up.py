@@ -179,5 +179,5 @@ async def sign_up_for_newsletter(
         customer_source_id=customer_source_id,
         agreements=AgreementInput(agreement_marketing_communication=AgreementValue.YES),
         language_id=language_id,
-        partner_records=[PartnerRecordInput(partner_id=one) for one in partner_ids] or None,
+        partner_records=[PartnerRecordInput(partner_id=partner_id) for partner_id in partner_ids] or None,
     )
