@@ -13,8 +13,7 @@ _EXTRA = {"rich", "typer"}
 def main() -> None:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     # These two import nothing else: SIGTERM is heeded while the rest is being imported.
-    from carecloud_async.cli.console import INTERRUPTED, prepare_streams, say
-    from carecloud_async.cli.signals import sigterm_as_ctrl_c
+    from carecloud_async.cli.console import INTERRUPTED, prepare_streams, say, sigterm_as_ctrl_c
 
     prepare_streams()
     try:

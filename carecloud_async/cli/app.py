@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from carecloud_async._version import __version__
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
 from carecloud_async.cli.failures import UsageError, explain, warnings_as_lines
+from carecloud_async.cli.parameters import flag
 
 #: The commands in the order of the help: the module of each and its function there, and its line in the help.
 _COMMANDS = {
@@ -20,19 +21,19 @@ _COMMANDS = {
     "import": ("import_rows", "import_rows", "Create and update records from the rows of a file."),
     "changes": ("changes", "changes", "Write what changed in a list since the last run."),
     "compare": ("compare", "compare", "Compare a list with a file."),
-    "duplicates": ("duplicates", "duplicates", "Find records that share a value."),
+    "duplicates": ("compare", "duplicates", "Find records that share a value."),
     "list": ("records", "list_", "Print records, one JSON record a line."),
     "get": ("records", "get", "Print one record as JSON."),
     "total": ("records", "total", "Print how many records there are."),
     "segment": ("segment", "segment", "Bring a segment in line with a file of customers."),
     "outbox": ("outbox", "outbox", "Look after what waits in an outbox, and what failed."),
-    "mcp": ("mcp", "mcp", "Let an assistant read the project (MCP)."),
+    "mcp": ("servers", "mcp", "Let an assistant read the project (MCP)."),
     "dossier": ("dossier", "dossier", "Write all data of one customer into a folder."),
-    "request": ("request", "request", "Send any request to the API; print JSON."),
-    "check": ("check", "check", "Check how a project behaves before you rely on it."),
-    "login": ("login", "login", "Log in, print the user, and keep the token for the next commands."),
-    "logout": ("login", "logout", "End the token that login kept."),
-    "sandbox": ("sandbox", "sandbox", "Serve a made-up CareCloud on this machine."),
+    "request": ("records", "request", "Send any request to the API; print JSON."),
+    "check": ("project", "check", "Check how a project behaves before you rely on it."),
+    "login": ("project", "login", "Log in, print the user, and keep the token for the next commands."),
+    "logout": ("project", "logout", "End the token that login kept."),
+    "sandbox": ("servers", "sandbox", "Serve a made-up CareCloud on this machine."),
 }
 
 
@@ -124,9 +125,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
-    ] = False,
+    version: bool = flag("Print the version.", "--version", callback=_version, is_eager=True),
 ) -> None:
     """Take the options that stand before any command."""
     del version

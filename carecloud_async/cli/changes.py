@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Annotated
 
 import anyio
-import typer
 
 from carecloud_async._lists.changes.file import ChangesFileOptions, WrittenChanges, publish_changes
 from carecloud_async._lists.changes.run import ChangesRun
 from carecloud_async._lists.changes.values import ChangesOptions
 from carecloud_async.changes import ChangesReport
 from carecloud_async.cli.connect import Connection, require_token
-from carecloud_async.cli.console import INTERRUPTED, say
+from carecloud_async.cli.console import INTERRUPTED, ignores_signals, say
 from carecloud_async.cli.failures import UsageError, inexact, warn_of_values
-from carecloud_async.cli.list_to_file import ListToFile
-from carecloud_async.cli.output import FileOptions
-from carecloud_async.cli.parameters import Resource, expands_options
-from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.report_file import report_text, write_report
-from carecloud_async.cli.signals import ignores_signals
+from carecloud_async.cli.list_to_file import FileOptions, ListToFile
+from carecloud_async.cli.parameters import RESOURCE, expands_options, flag, option
+from carecloud_async.cli.reports import report_text, show_progress, write_report
 
 __all__ = ["changes"]
 
@@ -34,31 +29,20 @@ def changes(
     connection: Connection,
     file: FileOptions,
     source: ListToFile,
-    resource: Resource,
-    state: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE",
-            help="Remember the list in FILE, or at a URL such as s3://bucket/name. The first run makes it, and writes "
-            "every record as created.",
-        ),
-    ],
-    keep_records: Annotated[
-        bool,
-        typer.Option(
-            "--keep-records", help="Keep the records in the state file, so that an update names its changed fields."
-        ),
-    ] = False,
-    compare_every: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DAYS",
-            help="Compare the whole list, which finds deletions, every DAYS days; otherwise read what changed.",
-        ),
-    ] = None,
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Accept that more than half of the records are gone.")
-    ] = False,
+    resource: str = RESOURCE,
+    state: str = option(
+        "FILE",
+        "Remember the list in FILE, or at a URL such as s3://bucket/name. The first run makes it, and "
+        "writes every record as created.",
+        default=...,
+    ),
+    keep_records: bool = flag(
+        "Keep the records in the state file, so that an update names its changed fields.", "--keep-records"
+    ),
+    compare_every: float | None = option(
+        "DAYS", "Compare the whole list, which finds deletions, every DAYS days; otherwise read what changed."
+    ),
+    allow_shrink: bool = flag("Accept that more than half of the records are gone.", "--allow-shrink"),
 ) -> int:
     """Write what was created, updated and deleted since the last run.
 

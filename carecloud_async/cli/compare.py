@@ -1,38 +1,40 @@
-"""`carecloud compare`: a list held against a file."""
+"""`carecloud compare`: a list and a file; `carecloud duplicates`: records of a list that share a value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Annotated
+from typing import Literal
 
 import anyio
-import typer
 
 from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import FAILED, inexact
 from carecloud_async.cli.import_rows import columns_of
+from carecloud_async.cli.lists import find_list, list_path_values, open_listing
 from carecloud_async.cli.parameters import (
-    ColumnFields,
-    ColumnsFile,
-    DateFormat,
-    Decimal,
-    Encoding,
-    Filters,
-    Of,
-    PhonePrefix,
-    Rate,
-    Report,
-    Resource,
+    COLUMN_FIELDS,
+    COLUMNS_FILE,
+    DATE_FORMAT,
+    DECIMAL,
+    ENCODING,
+    FILTERS,
+    OF,
+    PHONE_PREFIX,
+    RATE,
+    REPORT,
+    RESOURCE,
+    argument,
     expands_options,
+    flag,
+    option,
 )
-from carecloud_async.cli.progress import counted
-from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
-from carecloud_async.cli.resources import find_list, list_path_values, open_listing
+from carecloud_async.cli.reports import counted, prepare_report, report_text, write_last_report
+from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 
-__all__ = ["compare"]
+__all__ = ["compare", "duplicates"]
 
 #: What the line says of each verdict.
 _WORDS = {
@@ -50,34 +52,22 @@ _SHOWN = 10
 @expands_options
 def compare(
     connection: Connection,
-    resource: Resource,
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help=".csv, .jsonl or .parquet; the first two also .gz, .zst.")
-    ],
-    match: Annotated[
-        str, typer.Option(metavar="KEY", help="The column that identifies a record, such as external_purchase_id.")
-    ],
-    filters: Filters = None,
-    of: Of = None,
-    encoding: Encoding = None,
-    decimal: Decimal = None,
-    date_format: DateFormat = None,
-    phone_prefix: PhonePrefix = None,
-    columns: ColumnsFile = None,
-    column: ColumnFields = None,
-    ignore_column: Annotated[
-        list[str] | None,
-        typer.Option("--ignore-column", metavar="COLUMN", help="A column that is not compared; may be repeated."),
-    ] = None,
-    only_file: Annotated[
-        bool, typer.Option("--only-file", help="Pass over records that FILE lacks: it holds a part of the list.")
-    ] = False,
-    results: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write each row, and each record that no row has, to FILE."),
-    ] = None,
-    rate: Rate = None,
-    report: Report = None,
+    resource: str = RESOURCE,
+    file: str = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.", default=...),
+    match: str = option("KEY", "The column that identifies a record, such as external_purchase_id.", default=...),
+    filters: list[str] | None = FILTERS,
+    of: list[str] | None = OF,
+    encoding: str | None = ENCODING,
+    decimal: Literal[".", ","] | None = DECIMAL,
+    date_format: str | None = DATE_FORMAT,
+    phone_prefix: str | None = PHONE_PREFIX,
+    columns: str | None = COLUMNS_FILE,
+    column: list[str] | None = COLUMN_FIELDS,
+    ignore_column: list[str] | None = option("COLUMN", "A column that is not compared; may be repeated."),
+    only_file: bool = flag("Pass over records that FILE lacks: it holds a part of the list.", "--only-file"),
+    results: str | None = option("FILE", "Write each row, and each record that no row has, to FILE."),
+    rate: float | None = RATE,
+    report: str | None = REPORT,
 ) -> int:
     """Compare a list with a file, and write nothing to the project.
 
@@ -112,12 +102,12 @@ def compare(
             )
 
     done = anyio.run(work)
-    say(describe(resource, done))
+    say(describe_comparison(resource, done))
     write_last_report(report, report_text(resource, done))
     return 0 if done.all_same else FAILED
 
 
-def describe(resource: str, report: CompareReport) -> str:
+def describe_comparison(resource: str, report: CompareReport) -> str:
     """Return the outcome of a comparison as one line."""
     found = [f"{getattr(report, name):,} {word}" for name, word in _WORDS.items() if getattr(report, name)]
     rows, records = counted(report.rows, "row", "rows"), counted(report.records, "record", "records")
@@ -139,3 +129,59 @@ def _columns(not_compared: Mapping[str, str]) -> str:
     text = ", ".join(shown) + (f" and {more} more" if more else "")
     is_card = "card_number" in not_compared.values()
     return f"{text}; carecloud compare cards compares the numbers of cards" if is_card else text
+
+
+@expands_options
+def duplicates(
+    connection: Connection,
+    resource: str = RESOURCE,
+    by: str = option(
+        "FIELDS", "Values that records share, separated by commas: email,phone,name+birthdate.", default=...
+    ),
+    output: str = option("FILE", "The file of the groups: .csv or .jsonl.", "-o", "--output", default=...),
+    filters: list[str] | None = FILTERS,
+    of: list[str] | None = OF,
+    most_shared: int = option("N", "A value that more records share joins nothing.", min=2, default=100),
+    no_plan: bool = flag("Do not read what each customer has: fewer requests.", "--no-plan"),
+    rate: float | None = RATE,
+    report: str | None = REPORT,
+) -> int:
+    """Find records of a list that share a value, and write them to a file; nothing is written to the project.
+
+    For customers the file says what could be moved to one of each group. It is for a person to decide.
+
+    For example:
+
+    - carecloud duplicates customers --by email,phone,name+birthdate -o duplicates.csv
+    """
+    operation = find_list(resource)
+    list_path_values(operation, of or [])
+    fields = [one.strip() for one in by.split(",") if one.strip()]
+    prepare_report(report, output=output)
+
+    async def work() -> DuplicatesReport:
+        async with connection.open(rate=rate) as client:
+            listing = open_listing(client, operation, of=of or [], filters=filters or [])
+            return await find_duplicates(
+                client, listing=listing, by=fields, file=output, most_shared=most_shared, plan=not no_plan
+            )
+
+    done = anyio.run(work)
+    say(describe_duplicates(resource, done))
+    write_last_report(report, report_text(resource, done))
+    return 0 if done.exact else FAILED
+
+
+def describe_duplicates(resource: str, report: DuplicatesReport) -> str:
+    """Return what was found as one line."""
+    words = [
+        f"{counted(report.records, 'record', 'records')} of {resource}: {counted(report.groups, 'group', 'groups')} of "
+        f"{counted(report.duplicates, 'record', 'records')} in {report.file} "
+        f"({report.seconds:.1f} s, {counted(report.requests, 'request', 'requests')})"
+    ]
+    if report.crowded:
+        values = counted(report.crowded, "value", "values")
+        words.append(f"{values} of too many records joined nothing (--most-shared)")
+    if not report.exact:
+        words.append(inexact(report.reasons))
+    return "; ".join(words)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -21,9 +21,9 @@ from carecloud_async._calls.call.events import CallRecord
 from carecloud_async._calls.call.retry import RetryPolicy
 from carecloud_async._calls.http.timeout import Timeout
 from carecloud_async._calls.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
+from carecloud_async.cli.console import ends_questions
 from carecloud_async.cli.failures import MissingExtraError, UsageError
-from carecloud_async.cli.parameters import option_of
-from carecloud_async.cli.signals import ends_questions
+from carecloud_async.cli.parameters import flag, option
 from carecloud_async.client import CareCloud
 from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConnectionFailedError
@@ -57,7 +57,7 @@ _OPTIONS = {
 }
 
 
-_option = partial(option_of, "Connection")
+_option, _flag = partial(option, rich_help_panel="Connection"), partial(flag, rich_help_panel="Connection")
 
 #: When a command needs the password: first, since it logs in; if the kept token has ended, and one that is set must be
 #: that of the kept token; or never, since it only ends the kept token, whatever password is set now.
@@ -82,56 +82,23 @@ class Connection:
         read_only: whether calls that may change something are refused.
     """
 
-    sandbox: Annotated[
-        int | None,
-        _option(
-            "--sandbox",
-            "N",
-            "Use a made-up CareCloud with N records in every list in place of a project; needs no settings.",
-        ),
-    ] = None
-    profile: Annotated[
-        str | None,
-        _option("--profile", "NAME", "Take the settings from this profile of config.toml (CARECLOUD_PROFILE)."),
-    ] = None
-    project_url: Annotated[
-        str | None,
-        _option(
-            "--project-url", "DOMAIN", "The project's domain, such as acme.crmcarecloud.com (CARECLOUD_PROJECT_URL)."
-        ),
-    ] = None
-    login: Annotated[
-        str | None,
-        _option(
-            "--login",
-            "NAME",
-            "Login of the API user (CARECLOUD_LOGIN). The password comes from CARECLOUD_PASSWORD, from the file that "
-            "CARECLOUD_PASSWORD_FILE names, or from a prompt on a terminal.",
-        ),
-    ] = None
-    external_application_id: Annotated[
-        str | None,
-        _option(
-            "--external-application-id",
-            "ID",
-            "Id of your application, from the CareCloud administrator.",
-        ),
-    ] = None
-    timezone: Annotated[
-        str | None,
-        _option("--timezone", "ZONE", "Time zone of the project, by default Europe/Prague (CARECLOUD_TIMEZONE)."),
-    ] = None
-    language: Annotated[
-        str | None,
-        _option("--language", "TAGS", "Languages of the answers, as in Accept-Language (CARECLOUD_LANGUAGE)."),
-    ] = None
-    allow_http: Annotated[
-        bool, _option("--allow-http", "", "Allow an http:// address, for a sandbox in a private network.")
-    ] = False
-    read_only: Annotated[
-        bool,
-        _option("--read-only", "", "Refuse every call that may change something (CARECLOUD_READ_ONLY=true)."),
-    ] = False
+    sandbox: int | None = _option(
+        "N", "Use a made-up CareCloud with N records in every list in place of a project; needs no settings."
+    )
+    profile: str | None = _option("NAME", "Take the settings from this profile of config.toml (CARECLOUD_PROFILE).")
+    project_url: str | None = _option(
+        "DOMAIN", "The project's domain, such as acme.crmcarecloud.com (CARECLOUD_PROJECT_URL)."
+    )
+    login: str | None = _option(
+        "NAME",
+        "Login of the API user (CARECLOUD_LOGIN). The password comes from CARECLOUD_PASSWORD, from the "
+        "file that CARECLOUD_PASSWORD_FILE names, or from a prompt on a terminal.",
+    )
+    external_application_id: str | None = _option("ID", "Id of your application, from the CareCloud administrator.")
+    timezone: str | None = _option("ZONE", "Time zone of the project, by default Europe/Prague (CARECLOUD_TIMEZONE).")
+    language: str | None = _option("TAGS", "Languages of the answers, as in Accept-Language (CARECLOUD_LANGUAGE).")
+    allow_http: bool = _flag("Allow an http:// address, for a sandbox in a private network.", "--allow-http")
+    read_only: bool = _flag("Refuse every call that may change something (CARECLOUD_READ_ONLY=true).", "--read-only")
 
     def __attrs_post_init__(self) -> None:
         if self.sandbox is not None and self.sandbox < 0:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import anyio
-import typer
 
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import MissingRecordError, UsageError
-from carecloud_async.cli.parameters import expands_options
+from carecloud_async.cli.parameters import argument, expands_options, option
 from carecloud_async.errors import NotFoundError
 from carecloud_async.workflows.dossier import Dossier, PartStatus
 from carecloud_async.workflows.dossier import dossier as read_dossier
@@ -22,11 +20,8 @@ __all__ = ["dossier"]
 @expands_options
 def dossier(
     connection: Connection,
-    customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The customer's id.")],
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="FOLDER", help="The folder to make; only you can read it."),
-    ],
+    customer_id: str = argument("CUSTOMER_ID", "The customer's id.", default=...),
+    output: str = option("FOLDER", "The folder to make; only you can read it.", "--output", "-o", default=...),
 ) -> int:
     """Write all data of one customer into a folder: JSON and CSV of every list, and an index (GDPR, articles 15, 20).
 

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from contextlib import ExitStack, nullcontext
 from datetime import datetime
-from typing import Annotated
 
 import anyio
-import typer
 
 from carecloud_async._lists.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async._lists.export.formats.schema import read_fields
 from carecloud_async._lists.export.job import WrittenExport, write_export
 from carecloud_async._lists.export.request import ExportOptions
 from carecloud_async.cli.connect import Connection, require_token
-from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
+from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, exits_at_once, ignores_signals, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError
-from carecloud_async.cli.filters import split_fields
-from carecloud_async.cli.list_to_file import ListToFile
-from carecloud_async.cli.output import FileOptions
-from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume, expands_options
-from carecloud_async.cli.progress import show_progress, summary
-from carecloud_async.cli.report_file import report_text, write_report
-from carecloud_async.cli.signals import exits_at_once, ignores_signals
+from carecloud_async.cli.list_to_file import FileOptions, ListToFile
+from carecloud_async.cli.lists import split_fields
+from carecloud_async.cli.parameters import ALLOW_UNKNOWN, FIELDS, RESOURCE, RESUME, expands_options, flag, option
+from carecloud_async.cli.reports import report_text, show_progress, summary, write_report
 from carecloud_async.errors import CareCloudError
 
 __all__ = ["export"]
@@ -33,28 +28,19 @@ def export(
     connection: Connection,
     file: FileOptions,
     source: ListToFile,
-    resource: Resource,
-    fields: Fields = None,
-    allow_unknown: AllowUnknown = False,
-    changed_since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Only records that changed since TIME, such as 2026-11-01T00:00, in the project's time zone.",
-        ),
-    ] = None,
-    state: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Remember in FILE, or at a URL such as s3://bucket/name, when a run began: the first run writes all "
-            "records, each later one those that changed since.",
-        ),
-    ] = None,
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Accept an empty list that had records in the last run.")
-    ] = False,
-    resume: Resume = False,
+    resource: str = RESOURCE,
+    fields: str | None = FIELDS,
+    allow_unknown: bool = ALLOW_UNKNOWN,
+    changed_since: str | None = option(
+        "TIME", "Only records that changed since TIME, such as 2026-11-01T00:00, in the project's time zone."
+    ),
+    state: str | None = option(
+        "FILE",
+        "Remember in FILE, or at a URL such as s3://bucket/name, when a run began: the first run writes "
+        "all records, each later one those that changed since.",
+    ),
+    allow_shrink: bool = flag("Accept an empty list that had records in the last run.", "--allow-shrink"),
+    resume: bool = RESUME,
 ) -> int:
     """Write all records of a list to a file.
 

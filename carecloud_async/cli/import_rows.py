@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import anyio
 import attrs
@@ -21,24 +21,33 @@ from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
-from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
+from carecloud_async.cli.console import INTERRUPTED, ends_questions, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.parameters import (
-    ColumnsFile,
-    DateFormat,
-    Decimal,
-    Encoding,
-    Of,
-    PhonePrefix,
-    Rate,
-    Report,
-    Resume,
-    Settle,
+    COLUMNS_FILE,
+    DATE_FORMAT,
+    DECIMAL,
+    ENCODING,
+    OF,
+    PHONE_PREFIX,
+    RATE,
+    REPORT,
+    RESUME,
+    SETTLE,
+    argument,
     expands_options,
+    flag,
+    option,
 )
-from carecloud_async.cli.progress import count_outcomes, counted, describe_progress, show_progress
-from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
-from carecloud_async.cli.signals import ends_questions
+from carecloud_async.cli.reports import (
+    count_outcomes,
+    counted,
+    describe_progress,
+    prepare_report,
+    report_text,
+    show_progress,
+    write_last_report,
+)
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
 
@@ -58,92 +67,46 @@ _SHOWN = 5
 class ImportOptions:
     """What is imported, and how; the arguments of `bulk_write` under the names of the command line."""
 
-    match: Annotated[
-        str,
-        typer.Option(
-            metavar="KEY", help="The column that identifies a record, such as email; none: each row creates a record."
-        ),
-    ]
-    mode: Annotated[
-        Literal["upsert", "create", "update"],
-        typer.Option(metavar="NAME", help="upsert, create (a known key is a conflict), or update."),
-    ] = "upsert"
-    encoding: Encoding = None
-    decimal: Decimal = None
-    date_format: DateFormat = None
-    phone_prefix: PhonePrefix = None
-    as_written: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--as-written",
-            metavar="COLUMN",
-            help="A column whose values are right, though they look like shortened numbers (7.7E+12); may be repeated.",
-        ),
-    ] = None
-    columns: ColumnsFile = None
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="COLUMN=FIELD",
-            help="The field that a column is written to, if it has another name; may be repeated.",
-        ),
-    ] = None
-    ignore_column: Annotated[
-        list[str] | None,
-        typer.Option("--ignore-column", metavar="COLUMN", help="A column that is not imported; may be repeated."),
-    ] = None
-    default: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--default",
-            metavar="FIELD=VALUE",
-            help="The value of a field in new records whose rows have none; may be repeated.",
-        ),
-    ] = None
-    value: Annotated[
-        list[str] | None,
-        typer.Option("--value", metavar="FIELD=VALUE", help="The value of a field in every row; may be repeated."),
-    ] = None
-    blank: Annotated[
-        Literal["keep", "clear"],
-        typer.Option(metavar="NAME", help="What an empty cell does to the field: keep it, or clear it."),
-    ] = "keep"
-    if_unchanged: Annotated[
-        bool,
-        typer.Option(
-            "--if-unchanged", help="A row with an older last_change than its record is a conflict, and not written."
-        ),
-    ] = False
-    results: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write all rows with their outcomes to FILE: .csv or .jsonl."),
-    ] = None
-    rejects: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Write the refused rows with the reasons to FILE, to correct and import them again."
-        ),
-    ] = None
-    journal: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where the progress of the run is kept, for --resume; by default in the folder of the rows.",
-        ),
-    ] = None
-    resume: Resume = False
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Find the outcome of each row, but write nothing to the project.")
-    ] = False
-    max_refused: Annotated[
-        float | None,
-        typer.Option(metavar="N", help="Stop when more than N rows are refused; between 0 and 1, N is a share."),
-    ] = None
-    concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="Requests in flight at once; by default 20.", min=1)
-    ] = None
-    settle: Settle = None
+    match: str = option(
+        "KEY", "The column that identifies a record, such as email; none: each row creates a record.", default=...
+    )
+    mode: Literal["upsert", "create", "update"] = option(
+        "NAME", "upsert, create (a known key is a conflict), or update.", default="upsert"
+    )
+    encoding: str | None = ENCODING
+    decimal: Literal[".", ","] | None = DECIMAL
+    date_format: str | None = DATE_FORMAT
+    phone_prefix: str | None = PHONE_PREFIX
+    as_written: list[str] | None = option(
+        "COLUMN", "A column whose values are right, though they look like shortened numbers (7.7E+12); may be repeated."
+    )
+    columns: str | None = COLUMNS_FILE
+    column: list[str] | None = option(
+        "COLUMN=FIELD", "The field that a column is written to, if it has another name; may be repeated."
+    )
+    ignore_column: list[str] | None = option("COLUMN", "A column that is not imported; may be repeated.")
+    default: list[str] | None = option(
+        "FIELD=VALUE", "The value of a field in new records whose rows have none; may be repeated."
+    )
+    value: list[str] | None = option("FIELD=VALUE", "The value of a field in every row; may be repeated.")
+    blank: Literal["keep", "clear"] = option(
+        "NAME", "What an empty cell does to the field: keep it, or clear it.", default="keep"
+    )
+    if_unchanged: bool = flag(
+        "A row with an older last_change than its record is a conflict, and not written.", "--if-unchanged"
+    )
+    results: str | None = option("FILE", "Write all rows with their outcomes to FILE: .csv or .jsonl.")
+    rejects: str | None = option(
+        "FILE", "Write the refused rows with the reasons to FILE, to correct and import them again."
+    )
+    journal: str | None = option(
+        "FILE", "Where the progress of the run is kept, for --resume; by default in the folder of the rows."
+    )
+    resume: bool = RESUME
+    dry_run: bool = flag("Find the outcome of each row, but write nothing to the project.", "--dry-run")
+    max_refused: float | None = option("N", "Stop when more than N rows are refused; between 0 and 1, N is a share.")
+    concurrency: int | None = option("N", "Requests in flight at once; by default 20.", min=1)
+    settle: float | None = SETTLE
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `bulk_write`."""
@@ -165,24 +128,17 @@ class ImportOptions:
 def import_rows(
     connection: Connection,
     options: ImportOptions,
-    resource: Annotated[
-        str, typer.Argument(metavar="RESOURCE", help="Such as customers, or customers.addresses with --of.")
-    ],
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help=".csv, .jsonl or .parquet; the first two also .gz, .zst.")
-    ],
-    of: Of = None,
-    rate: Rate = None,
-    report: Report = None,
-    scaffold: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the columns of the rows, with the fields that they probably are, to FILE, a .toml file for "
-            "--columns; nothing is imported.",
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
+    resource: str = argument("RESOURCE", "Such as customers, or customers.addresses with --of.", default=...),
+    file: str = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.", default=...),
+    of: list[str] | None = OF,
+    rate: float | None = RATE,
+    report: str | None = REPORT,
+    scaffold: str | None = option(
+        "FILE",
+        "Write the columns of the rows, with the fields that they probably are, to FILE, a .toml file for"
+        " --columns; nothing is imported.",
+    ),
+    yes: bool = flag("Do not ask before writing.", "--yes", "-y"),
 ) -> int:
     """Create and update records from the rows of a file.
 

@@ -1,27 +1,35 @@
-"""`carecloud outbox`: what waits in the outbox of a program that has stopped, and what failed."""
+"""`carecloud outbox`: what waits in the outbox of a program that has stopped, what failed, and a server for tills."""
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
-import typer
 
+from carecloud_async._base.project import is_loopback
 from carecloud_async._base.runtime.clock import boot_id
+from carecloud_async._base.runtime.durable_files import create_private
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, put, say
-from carecloud_async.cli.failures import FAILED, UsageError, explain
-from carecloud_async.cli.parameters import Rate, Settle, expands_options
-from carecloud_async.cli.progress import counted
+from carecloud_async.cli.failures import FAILED, MissingExtraError, UsageError, explain
+from carecloud_async.cli.parameters import RATE, SETTLE, argument, expands_options, flag, option
+from carecloud_async.cli.reports import counted
 from carecloud_async.outbox import Outbox, OutboxError
+from carecloud_async.outbox.outbox import CLOSING_SECONDS
 from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
 
-__all__ = ["outbox", "reasons_to_wait"]
+if TYPE_CHECKING:
+    from carecloud_async.cli.connect import Connection
+
+__all__ = ["outbox", "reasons_to_wait", "serve"]
 
 #: Failed entries that are read at once.
 _PAGE: Final = 1000
@@ -32,26 +40,18 @@ _MOST_LISTED: Final = 1000
 @expands_options
 def outbox(
     connection: Connection,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file of the outbox.")],
-    what: Annotated[
-        Literal["list", "retry", "drop", "send", "serve"],
-        typer.Argument(metavar="[list|retry|drop|send|serve]", help="What to do."),
-    ] = "list",
-    numbers: Annotated[
-        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Failed entries to retry or drop.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Retry or drop all failed entries.")] = False,
-    seconds: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="send: the longest wait.")
-    ] = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="serve: the address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="serve: the port.")] = 8137,
-    token_file: Annotated[
-        Path | None,
-        typer.Option("--token-file", metavar="FILE", help="serve: the file of the tills' secret; made if absent."),
-    ] = None,
-    rate: Rate = None,
-    settle: Settle = None,
+    file: str = argument("FILE", "The file of the outbox.", default=...),
+    what: Literal["list", "retry", "drop", "send", "serve"] = argument(
+        "[list|retry|drop|send|serve]", "What to do.", default="list"
+    ),
+    numbers: list[int] | None = argument("[NUMBER]...", "Failed entries to retry or drop.", default=None),
+    everything: bool = flag("Retry or drop all failed entries.", "--all"),
+    seconds: float | None = option("SECONDS", "send: the longest wait.", "--timeout"),
+    host: str = option("ADDRESS", "serve: the address to listen on.", default="127.0.0.1"),
+    port: int = option("N", "serve: the port.", min=0, max=65535, default=8137),
+    token_file: Path | None = option("FILE", "serve: the file of the tills' secret; made if absent."),
+    rate: float | None = RATE,
+    settle: float | None = SETTLE,
 ) -> int:
     """Look after an outbox while no program has it open, or serve it to tills.
 
@@ -67,7 +67,7 @@ def outbox(
         raise UsageError(f"{what} takes no numbers and no --all")
     path = Path(file)
     if what == "serve":
-        from carecloud_async.cli.outbox_serve import serve
+        from carecloud_async.cli.outbox import serve
 
         return serve(connection, path, host=host, port=port, token_file=token_file, rate=rate, settle=settle)
     if not path.exists():
@@ -179,3 +179,80 @@ def reasons_to_wait(one: WaitingEntry, settle: float | None) -> Iterator[str]:
 
 def _moment(seconds: float, precision: str = "minutes") -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec=precision)
+
+
+#: Seconds for which requests are finished after the program was told to end.
+_GRACE: Final = 3
+#: Seconds to wait for the process before this one: it finishes requests of tills, and then requests of the outbox.
+_WAIT: Final = _GRACE + CLOSING_SECONDS + 2.0
+
+
+def serve(
+    connection: Connection,
+    path: Path,
+    *,
+    host: str,
+    port: int,
+    token_file: Path | None,
+    rate: float | None,
+    settle: float | None,
+) -> int:
+    """Serve an outbox until Ctrl-C or SIGTERM.
+
+    Args:
+        connection: the project and the API user.
+        path: the file of the outbox; made if it is not there.
+        host, port: where to listen.
+        token_file: the file of the secret that requests must show.
+        rate, settle: as of the other commands.
+    """
+    if token_file is None:
+        raise UsageError("serve needs --token-file FILE: the secret that tills send; the file is made if it is absent")
+    try:
+        import uvicorn
+
+        from carecloud_async.fastapi.outbox_server import outbox_app
+        from carecloud_async.sandbox.server.serving import listening, url_of
+    except ModuleNotFoundError:
+        extras = "pip install 'carecloud-async[cli,fastapi,sandbox]'"
+        raise MissingExtraError(f"serve needs FastAPI and uvicorn: {extras}") from None
+    token = _token(token_file)
+
+    async def work() -> None:
+        async with (
+            connection.open(rate=rate) as client,
+            client.outbox(path, wait=_WAIT, settle=settle) as outbox,
+        ):
+            try:
+                listener = listening(host, port)
+            except OSError as error:
+                raise UsageError(f"--host {host} --port {port}: {error.strerror}") from None
+            app = outbox_app(client, outbox, token=token, seconds=time.monotonic)
+            options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"}
+            server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **options))
+            url = url_of(listener)
+            say(f"{path}: tills send to {url}/outbox/…, see {url}/docs; Ctrl-C ends it")
+            if not is_loopback(host):
+                say("other machines can reach it, and the secret travels in the clear: put a TLS proxy in front of it")
+            with listener:
+                await server.serve([listener])
+
+    try:
+        anyio.run(work)
+    except KeyboardInterrupt:
+        say(f"stopped; what waits stays in {path}")
+    return INTERRUPTED
+
+
+def _token(file: Path) -> str:
+    """Return the secret in a file that only this user can read; a new one is made."""
+    if not file.exists():
+        with create_private(file) as made:
+            made.write(f"{secrets.token_urlsafe(32)}\n".encode())
+            made.flush()
+            os.fsync(made.fileno())
+        say(f"{file}: made, with a new secret for the tills")
+    token = file.read_text(encoding="utf-8-sig", errors="replace").strip()  # editors of Windows put a mark before it
+    if not re.fullmatch(r"[!-~]{16,}", token):
+        raise UsageError(f"{file}: a secret is at least 16 ASCII characters without spaces, in one line")
+    return token

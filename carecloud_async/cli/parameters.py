@@ -4,53 +4,69 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import attrs
 import typer
 
 __all__ = [
-    "AllowUnknown",
-    "ColumnFields",
-    "ColumnsFile",
-    "Decimal",
-    "Encoding",
-    "Fields",
-    "Filters",
-    "Of",
-    "PhonePrefix",
-    "Rate",
-    "Report",
-    "Resource",
-    "Resume",
-    "Settle",
+    "ALLOW_UNKNOWN",
+    "COLUMNS_FILE",
+    "COLUMN_FIELDS",
+    "DECIMAL",
+    "ENCODING",
+    "FIELDS",
+    "FILTERS",
+    "OF",
+    "PHONE_PREFIX",
+    "RATE",
+    "REPORT",
+    "RESOURCE",
+    "RESUME",
+    "SETTLE",
+    "argument",
     "complete_filter",
     "complete_list",
     "complete_path",
     "complete_record",
     "expands_options",
-    "option_of",
+    "flag",
+    "option",
 ]
+
+
+def option(metavar: str, help: str, *names: str, default: Any = None, **more: Any) -> Any:  # noqa: A002
+    """Return an option as the default of a parameter, or of a field of a group; the arguments are Typer's."""
+    return typer.Option(default, *names, metavar=metavar, help=help, **more)
+
+
+def flag(help: str, *names: str, **more: Any) -> Any:  # noqa: A002
+    """Return an option that is given or not."""
+    return typer.Option(False, *names, help=help, **more)
+
+
+def argument(metavar: str, help: str, *, default: Any = ..., **more: Any) -> Any:  # noqa: A002
+    """Return an argument, which is required unless it has a default."""
+    return typer.Argument(default, metavar=metavar, help=help, **more)
 
 
 def complete_list(incomplete: str) -> list[str]:
     """Return the lists whose name begins so."""
-    from carecloud_async.cli.resources import listable
+    from carecloud_async.cli.lists import listable
 
     return _beginning(incomplete, listable())
 
 
 def complete_record(incomplete: str) -> list[str]:
     """Return the resources whose single records can be read, and whose name begins so."""
-    from carecloud_async.cli.resources import readable
+    from carecloud_async.cli.lists import readable
 
     return _beginning(incomplete, readable())
 
 
 def complete_filter(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the filters, with their `=`, of the list that the command line names before."""
-    from carecloud_async.cli.filters import filter_names
-    from carecloud_async.cli.resources import listable
+    from carecloud_async.cli.lists import filter_names, listable
 
     # While the option that is completed has no value yet, the words before it are not assigned to parameters.
     words = [str(ctx.params.get("resource") or ""), *ctx.args]
@@ -70,81 +86,26 @@ def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-Resource = Annotated[
-    str,
-    typer.Argument(
-        metavar="RESOURCE", help="Such as cards, or customers.cards with --of.", autocompletion=complete_list
-    ),
-]
-Of = Annotated[
-    list[str] | None,
-    typer.Option("--of", metavar="ID", help="Id of the parent, such as the customer of customers.cards."),
-]
-Filters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--filter",
-        metavar="NAME=VALUE",
-        help="Only records that match, such as last_name=Smith; may be repeated.",
-        autocompletion=complete_filter,
-    ),
-]
-Fields = Annotated[
-    str | None,
-    typer.Option(
-        "--fields", metavar="A,B", help="Only these fields; nested ones with a dot: customer_id,contact.email."
-    ),
-]
-AllowUnknown = Annotated[
-    bool, typer.Option("--allow-unknown", help="Accept filters and fields that the SDK does not know.")
-]
-ColumnFields = Annotated[
-    list[str] | None,
-    typer.Option("--column", metavar="COLUMN=FIELD", help="The field of a column with another name."),
-]
-ColumnsFile = Annotated[
-    str | None,
-    typer.Option(
-        "--columns", metavar="FILE", help="A .toml or .json file: column = field, and what its words stand for."
-    ),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", metavar="NAME", help="Encoding of a CSV file that is not UTF-8, such as cp1250."),
-]
-Decimal = Annotated[
-    Literal[".", ","] | None,
-    typer.Option(
-        "--decimal", metavar="SIGN", help="Decimal sign of the numbers, such as ','; thousands may be separated then."
-    ),
-]
-DateFormat = Annotated[
-    str | None,
-    typer.Option("--date-format", metavar="FORMAT", help="Format of dates, such as dd/mm/yy or mm/dd/yyyy."),
-]
-PhonePrefix = Annotated[
-    str | None,
-    typer.Option("--phone-prefix", metavar="PREFIX", help="Prefix of phone numbers that have none, such as +420."),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option(metavar="N", help="Requests per second at most. By default the limit of the server is found."),
-]
-Settle = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SECONDS", help="After how long a write whose answer was lost may be sent again; by default 60."
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")]
-Report = Annotated[
-    str | None, typer.Option("--report", metavar="FILE", help="Write the outcome to FILE as JSON; - is stdout.")
-]
-
-
-def option_of(panel: str, name: str, metavar: str, help: str) -> Any:  # noqa: A002
-    """Return an option that the help shows in a panel; the arguments are Typer's."""
-    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=panel)
+RESOURCE = argument("RESOURCE", "Such as cards, or customers.cards with --of.", autocompletion=complete_list)
+OF = option("ID", "Id of the parent, such as the customer of customers.cards.", "--of")
+FILTERS = option(
+    "NAME=VALUE",
+    "Only records that match, such as last_name=Smith; may be repeated.",
+    "--filter",
+    autocompletion=complete_filter,
+)
+FIELDS = option("A,B", "Only these fields; nested ones with a dot: customer_id,contact.email.", "--fields")
+ALLOW_UNKNOWN = flag("Accept filters and fields that the SDK does not know.", "--allow-unknown")
+COLUMN_FIELDS = option("COLUMN=FIELD", "The field of a column with another name.", "--column")
+COLUMNS_FILE = option("FILE", "A .toml or .json file: column = field, and what its words stand for.", "--columns")
+ENCODING = option("NAME", "Encoding of a CSV file that is not UTF-8, such as cp1250.", "--encoding")
+DECIMAL = option("SIGN", "Decimal sign of the numbers, such as ','; thousands may be separated then.", "--decimal")
+DATE_FORMAT = option("FORMAT", "Format of dates, such as dd/mm/yy or mm/dd/yyyy.", "--date-format")
+PHONE_PREFIX = option("PREFIX", "Prefix of phone numbers that have none, such as +420.", "--phone-prefix")
+RATE = option("N", "Requests per second at most. By default the limit of the server is found.")
+SETTLE = option("SECONDS", "After how long a write whose answer was lost may be sent again; by default 60.")
+RESUME = flag("Continue an earlier run that was stopped.", "--resume")
+REPORT = option("FILE", "Write the outcome to FILE as JSON; - is stdout.", "--report")
 
 
 R = TypeVar("R")

@@ -1,35 +1,50 @@
-"""`carecloud list`, `get` and `total`: look at the records of any resource."""
+"""`carecloud list`, `get` and `total`: look at the records of any resource; `request`: any call of the API."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable
-from typing import Annotated, Literal
+import sys
+from collections.abc import AsyncIterable, Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
 
 import anyio
-import typer
 
+from carecloud_async._calls.call.operation import Operation
 from carecloud_async._lists.export.formats.jsonl import join_lines
 from carecloud_async._lists.export.formats.schema import Selection, read_fields
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import put, say
-from carecloud_async.cli.failures import MissingRecordError
-from carecloud_async.cli.filters import split_fields
+from carecloud_async.cli.console import INTERRUPTED, exits_at_once, put, say
+from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest
+from carecloud_async.cli.lists import (
+    find_list,
+    find_record,
+    list_names,
+    open_listing,
+    read_pairs,
+    read_value,
+    record_path_values,
+    split_fields,
+)
 from carecloud_async.cli.parameters import (
-    AllowUnknown,
-    Fields,
-    Filters,
-    Of,
-    Resource,
+    ALLOW_UNKNOWN,
+    FIELDS,
+    FILTERS,
+    OF,
+    RESOURCE,
+    argument,
     complete_list,
+    complete_path,
     complete_record,
     expands_options,
+    flag,
+    option,
 )
-from carecloud_async.cli.resources import find_list, find_record, list_names, open_listing, record_path_values
-from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.errors import NotFoundError
+from carecloud_async.resources.lookup.adhoc import find
 
-__all__ = ["get", "list_", "print_json", "total"]
+__all__ = ["get", "list_", "print_json", "request", "total"]
 
 _PAGE = 1000
 _PRINTED = 100
@@ -38,16 +53,11 @@ _PRINTED = 100
 @expands_options
 def get(
     connection: Connection,
-    resource: Annotated[
-        str,
-        typer.Argument(
-            metavar="RESOURCE",
-            help="Such as customers, or customers.addresses with --of.",
-            autocompletion=complete_record,
-        ),
-    ],
-    record_id: Annotated[str | None, typer.Argument(metavar="ID", help="The record's id.")] = None,
-    of: Of = None,
+    resource: str = argument(
+        "RESOURCE", "Such as customers, or customers.addresses with --of.", autocompletion=complete_record, default=...
+    ),
+    record_id: str | None = argument("ID", "The record's id.", default=None),
+    of: list[str] | None = OF,
 ) -> None:
     """Print one record as JSON, with every field that the server sends.
 
@@ -71,27 +81,22 @@ def get(
 @expands_options
 def list_(
     connection: Connection,
-    resource: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RESOURCE",
-            help="Such as cards, or customers.cards with --of; without it, the names are printed.",
-            autocompletion=complete_list,
-        ),
-    ] = None,
-    of: Of = None,
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="Print at most N records.")] = _PRINTED,
-    offset: Annotated[int, typer.Option(min=0, metavar="N", help="Skip the first N records.")] = 0,
-    filters: Filters = None,
-    sort_field: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A first-level field, such as last_change.")
-    ] = None,
-    sort_direction: Annotated[
-        Literal["ASC", "DESC"] | None,
-        typer.Option(metavar="ASC|DESC", case_sensitive=False, help="Ascending or descending."),
-    ] = None,
-    fields: Fields = None,
-    allow_unknown: AllowUnknown = False,
+    resource: str | None = argument(
+        "RESOURCE",
+        "Such as cards, or customers.cards with --of; without it, the names are printed.",
+        autocompletion=complete_list,
+        default=None,
+    ),
+    of: list[str] | None = OF,
+    count: int = option("N", "Print at most N records.", min=1, default=_PRINTED),
+    offset: int = option("N", "Skip the first N records.", min=0, default=0),
+    filters: list[str] | None = FILTERS,
+    sort_field: str | None = option("NAME", "A first-level field, such as last_change."),
+    sort_direction: Literal["ASC", "DESC"] | None = option(
+        "ASC|DESC", "Ascending or descending.", case_sensitive=False
+    ),
+    fields: str | None = FIELDS,
+    allow_unknown: bool = ALLOW_UNKNOWN,
 ) -> None:
     """Print records to stdout, one JSON record a line. Without RESOURCE, print the names of all resources.
 
@@ -132,10 +137,10 @@ def list_(
 @expands_options
 def total(
     connection: Connection,
-    resource: Resource,
-    of: Of = None,
-    filters: Filters = None,
-    allow_unknown: AllowUnknown = False,
+    resource: str = RESOURCE,
+    of: list[str] | None = OF,
+    filters: list[str] | None = FILTERS,
+    allow_unknown: bool = ALLOW_UNKNOWN,
 ) -> None:
     """Print how many records there are, or how many match the filters.
 
@@ -165,3 +170,80 @@ async def _print_records(records: AsyncIterable[bytes], most: int, fields: Selec
 def print_json(value: object) -> None:
     """Print a JSON value for people, in UTF-8."""
     put(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
+
+
+@expands_options
+def request(
+    connection: Connection,
+    method: str = argument("METHOD", "GET, HEAD, POST, PUT, PATCH or DELETE.", default=...),
+    path: str = argument(
+        "PATH",
+        "Path below the version, such as cards or customers/ID/cards.",
+        autocompletion=complete_path,
+        default=...,
+    ),
+    params: list[str] | None = option(
+        "NAME=VALUE", "Query parameter; may be repeated, also for several values.", "--param"
+    ),
+    body: str | None = option("FILE", "File with the JSON body; - reads stdin."),
+    allow_unknown: bool = flag("Send query parameters that the SDK does not know.", "--allow-unknown"),
+) -> int:
+    """Send any request to the API, and print the data of the answer as JSON.
+
+    Example: carecloud request GET cards --param count=5 --sandbox 10
+    """
+    operation, values = find(method, path, path_params=None, safe_to_repeat=None)
+    query = _read_params(operation, params or [], allow_unknown=allow_unknown)
+    content = None if body is None else _read_body(body)
+    is_begun = False
+
+    async def work() -> object:
+        nonlocal is_begun
+        async with connection.open() as client:
+            is_begun = True
+            return await client.request(
+                method,
+                operation.path,
+                path_params=values,
+                params=query,
+                json=content,
+                allow_unknown=allow_unknown,
+            )
+
+    try:
+        answer = anyio.run(work)
+    except KeyboardInterrupt:
+        if not is_begun or operation.method in {"GET", "HEAD"}:
+            raise
+        say("interrupted: if it was sent, it may have been carried out: look before you repeat it")
+        return INTERRUPTED
+    print_json(answer)
+    return 0
+
+
+def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: bool) -> Mapping[str, Any]:
+    """Read the query.
+
+    Raises:
+        UsageError: a known operation does not have a parameter; the API would ignore it.
+    """
+    query: dict[str, Any] = {}
+    for name, texts in read_pairs(params, option="--param", example="count=5").items():
+        kind = operation.kinds.get(name)
+        if kind is not None:
+            query[name] = read_value(f"--param {name}", texts, kind)
+            continue
+        if operation.operation_id and not allow_unknown:
+            known = nearest(name, operation.parameters) if operation.parameters else "it has none"
+            raise UsageError(f"{operation.title} has no parameter {name!r}: {known}; --allow-unknown sends it")
+        query[name] = texts if len(texts) > 1 else texts[0]
+    return query
+
+
+def _read_body(name: str) -> Any:
+    text = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    try:
+        return json.loads(text, parse_float=Decimal)  # which is sent with the digits of the file
+    except ValueError as error:  # broken JSON, or not UTF-8
+        where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise UsageError(f"--body {name}: it is not JSON{where}") from None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import anyio
-import typer
 
 from carecloud_async._calls.call.events import CallRecord
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
@@ -14,9 +13,17 @@ from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, say
 from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
-from carecloud_async.cli.parameters import ColumnFields, Encoding, Rate, Report, expands_options
-from carecloud_async.cli.progress import counted
-from carecloud_async.cli.report_file import prepare_report, report_text, write_last_report
+from carecloud_async.cli.parameters import (
+    COLUMN_FIELDS,
+    ENCODING,
+    RATE,
+    REPORT,
+    argument,
+    expands_options,
+    flag,
+    option,
+)
+from carecloud_async.cli.reports import counted, prepare_report, report_text, write_last_report
 
 __all__ = ["segment"]
 
@@ -27,35 +34,23 @@ _WRITES = {"segments.add_customer": "added", "segments.remove_customer": "remove
 @expands_options
 def segment(
     connection: Connection,
-    segment_id: Annotated[str, typer.Argument(metavar="SEGMENT", help="Id of the segment.")],
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help=".csv, .jsonl or .parquet; the first two also .gz, .zst.")
-    ],
-    mode: Annotated[
-        Literal["add", "remove", "mirror"],
-        typer.Option(metavar="NAME", help="add or remove the customers of FILE; mirror: leave exactly them."),
-    ],
-    match: Annotated[
-        str, typer.Option(metavar="KEY", help="The column that identifies a customer, such as email.")
-    ] = "customer_id",
-    encoding: Encoding = None,
-    column: ColumnFields = None,
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Let a mirror remove more than half of the members.")
-    ] = False,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Let a mirror of a file without rows remove all members.")
-    ] = False,
-    allow_unreadable: Annotated[
-        bool,
-        typer.Option("--allow-unreadable", help="Let a mirror remove members although rows of FILE have no key."),
-    ] = False,
-    results: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write each row, with what became of its customer, to FILE.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Find the difference, but write nothing.")] = False,
-    rate: Rate = None,
-    report: Report = None,
+    segment_id: str = argument("SEGMENT", "Id of the segment.", default=...),
+    file: str = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.", default=...),
+    mode: Literal["add", "remove", "mirror"] = option(
+        "NAME", "add or remove the customers of FILE; mirror: leave exactly them.", default=...
+    ),
+    match: str = option("KEY", "The column that identifies a customer, such as email.", default="customer_id"),
+    encoding: str | None = ENCODING,
+    column: list[str] | None = COLUMN_FIELDS,
+    allow_shrink: bool = flag("Let a mirror remove more than half of the members.", "--allow-shrink"),
+    allow_empty: bool = flag("Let a mirror of a file without rows remove all members.", "--allow-empty"),
+    allow_unreadable: bool = flag(
+        "Let a mirror remove members although rows of FILE have no key.", "--allow-unreadable"
+    ),
+    results: str | None = option("FILE", "Write each row, with what became of its customer, to FILE."),
+    dry_run: bool = flag("Find the difference, but write nothing.", "--dry-run"),
+    rate: float | None = RATE,
+    report: str | None = REPORT,
 ) -> int:
     """Bring the members of a segment in line with a file of customers.
 

@@ -6,7 +6,7 @@ import pytest
 
 from carecloud_async import CareCloud
 from carecloud_async.cli.connect import embedded_sandbox
-from carecloud_async.cli.resources import listable, open_listing
+from carecloud_async.cli.lists import listable, open_listing
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 N = 12

@@ -9,17 +9,15 @@ import sys
 from datetime import datetime
 
 import pytest
-from attrs import evolve
 from cli_process import wait_until
+from every import every
 from lying import lie
 
 from carecloud_async import fixes
 from carecloud_async.cli.failures import explain
-from carecloud_async.cli.output import Output
-from carecloud_async.cli.progress import describe_progress, show_progress, summary
-from carecloud_async.cli.resources import listable
-from carecloud_async.errors import ConfigurationError, ConnectionFailedError, ExportError
-from carecloud_async.export import ExportReport, InexactReason, Progress
+from carecloud_async.cli.reports import show_progress
+from carecloud_async.errors import ExportError
+from carecloud_async.export import Progress
 
 
 def test_the_embedded_sandbox_needs_nothing_else(carecloud, tmp_path):
@@ -118,7 +116,7 @@ WRONG_USAGE = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "hint"), WRONG_USAGE.values(), ids=WRONG_USAGE)
+@every("arguments, hint", [*WRONG_USAGE.values()])
 def test_wrong_usage_is_one_line_and_code_2(carecloud, tmp_path, arguments, hint):
     """Each mistake on the command line is refused with a line that names the fix, and leaves no file."""
     if arguments[0] != "export":
@@ -154,12 +152,6 @@ def test_a_folder_without_the_right_to_write(carecloud, tmp_path):
     assert (refused.code, "may not write" in refused.line) == (1, True)
 
 
-def test_every_list_of_the_table_can_be_exported(carecloud):
-    """What can be exported follows from the table of operations."""
-    assert {"customers", "users"} <= listable().keys()
-    assert all(operation.result_key for operation in listable().values())
-
-
 def test_a_partial_that_is_discarded(carecloud, project, tmp_path):
     """Without `--resume` what an earlier run has fetched is lost, and that is said."""
     project.settings.latency = 0
@@ -178,10 +170,9 @@ def test_a_partial_that_is_discarded(carecloud, project, tmp_path):
 
 
 def test_nothing_fetched_promises_nothing(carecloud, project, tmp_path):
-    """A failure before the first page does not speak of `--resume`, and neither does an interruption."""
+    """A failure before the first page does not speak of `--resume`."""
     project.faults.add("GET /customers", status=400, times=None)
     assert "--resume" not in carecloud("export", "customers", "-o", "c.jsonl").line
-    assert Output("c.jsonl").interrupted() == "interrupted before anything was fetched for c.jsonl"
 
 
 def test_a_report_for_schedulers(carecloud, tmp_path):
@@ -228,30 +219,6 @@ def test_values_that_became_null_are_counted(carecloud):
     assert "values that could not be read were written as null: 24 personal_information.birthdate, " in last
 
 
-def test_many_fields_with_nulls_are_summed_up():
-    """The line names the five fields with the most nulls and counts the rest."""
-    nulls = {"a": 1, "b": 2000, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7}
-    report = ExportReport(
-        target="c.parquet", records=1, pages=1, requests=1, seconds=1.0, list_changed=False, nulls=nulls
-    )
-    assert summary("cards", report).endswith("written as null: 2,000 b, 7 g, 6 f, 5 e, 4 d, and 4 of other fields")
-
-
-def test_messages_speak_the_language_of_the_command():
-    """A fix names options and variables where Python names arguments."""
-    assert explain(ExportError("cannot resume: x is gone", fix=fixes.RESTART))[0] == (
-        "cannot resume: x is gone: export without --resume to begin again"
-    )
-    assert explain(ExportError("the disk is full", fix=fixes.RESUME))[0].endswith("go on with --resume")
-    assert explain(ExportError("x", fix=fixes.OVERWRITE))[0] == "x: pass --overwrite to replace it"
-    assert explain(ConfigurationError("a time is out of range", fix=fixes.Fix("correct {changed_since}")))[0] == (
-        "a time is out of range: correct --changed-since"
-    )
-    assert explain(ConnectionFailedError("TLS failed", fix=fixes.TLS))[0] == (
-        "TLS failed: check --project-url (CARECLOUD_PROJECT_URL), HTTPS_PROXY and SSL_CERT_FILE"
-    )
-
-
 def _count(name, text):
     """How often a name stands in a text as a word, and not as an option."""
     return len(re.findall(rf"(?<![\w-]){name}(?![\w-])", text))
@@ -292,32 +259,6 @@ def test_progress_lines_come_every_few_seconds(capfd):
         "carecloud: customers: 5,000 of 20,000, 1,000 a second, 0:00:15 left",
         "carecloud: customers: 10,000 of 20,000, 1,000 a second, 0:00:15 left",
     ]
-
-
-def test_progress_without_a_total():
-    """What the server does not say is not made up."""
-    assert describe_progress(progress(records=5, total=None, remaining=None)) == "5, 1,000 a second"
-    assert describe_progress(progress(records=5, total=None, retries=1)) == "5, 1,000 a second, 1 retry, 0:00:15 left"
-    assert describe_progress(progress(records=5, total=None, retries=1200, remaining=None)).endswith(", 1,200 retries")
-    assert describe_progress(progress(records=5, stage="writing")) == "5, writing the file"
-
-
-def test_the_summary_tells_of_changes():
-    """A list that changed, or never came to rest, is said so."""
-    report = ExportReport(target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=True)
-    assert summary("customers", report).startswith(
-        "1 record of customers in c.csv (1.0 s, 1 request); the list changed"
-    )
-    again = ExportReport(target="c.csv", records=1, pages=1, requests=1, retries=2, seconds=1.0, list_changed=False)
-    assert summary("customers", again) == "1 record of customers in c.csv (1.0 s, 1 request, 2 retries)"
-    done = ExportReport(
-        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=False, finished_before=True
-    )
-    assert "--overwrite" in summary("customers", done)
-    for reason in InexactReason:
-        inexact = evolve(again, reasons=(reason,))
-        assert reason.seen in summary("customers", inexact)
-        assert ("run it again" in summary("customers", inexact)) == reason.may_pass
 
 
 def test_a_bar_is_drawn_on_a_terminal(tmp_path):

@@ -6,11 +6,10 @@ import os
 
 import anyio.lowlevel
 import pytest
+from every import every
 from lying import lie
 
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async.cli.failures import explain, nearest
-from carecloud_async.errors import InterfaceError, PermissionDeniedError, RateLimitError, RequestTimeoutError
 
 NAMES = ["CARECLOUD_PROJECT_URL", "CARECLOUD_EXTERNAL_APPLICATION_ID", "CARECLOUD_LOGIN", "CARECLOUD_PASSWORD"]
 
@@ -24,11 +23,12 @@ def test_missing_variables_are_named(carecloud, command):
     assert "--sandbox" in refused.line
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every("name", NAMES)
 def test_one_missing_variable_is_named_alone(carecloud, project, monkeypatch, name):
     """Only what is missing is named; an empty value is a missing one."""
-    monkeypatch.setenv(name, "")
-    refused = carecloud("total", "customers")
+    with monkeypatch.context() as patch:
+        patch.setenv(name, "")
+        refused = carecloud("total", "customers")
     assert refused.code == 2
     assert [one for one in NAMES if one in refused.line] == [name]
 
@@ -59,7 +59,7 @@ ADDRESSES = {
 }
 
 
-@pytest.mark.parametrize(("address", "hint"), ADDRESSES.values(), ids=ADDRESSES)
+@every("address, hint", [*ADDRESSES.values()])
 def test_an_address_that_cannot_work(carecloud, project, address, hint):
     """Each is refused before anything is sent."""
     refused = carecloud("login", "--project-url", address)
@@ -85,6 +85,26 @@ def test_a_wrong_password(carecloud, project, monkeypatch, tmp_path):
     assert "hunter2" not in refused.line
     assert project.logins == 1
     assert list(tmp_path.iterdir()) == []
+
+
+REFUSED = {
+    "a limit": ({"status": 429}, "asked too often; try again later, exports slower with --rate"),
+    "a right": ({"status": 403, "body": '{"error": {"title": "no"}}'}, "the API user lacks the right"),
+}
+
+
+@every("fault, words", [*REFUSED.values()])
+def test_a_refusal_says_what_to_do(carecloud, project, monkeypatch, fault, words):
+    """A limit and a missing right name the option, or whom to ask."""
+
+    async def no_wait(clock, seconds):
+        await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(SystemClock, "sleep", no_wait)
+    project.faults.clear()
+    project.faults.add("GET /customers", times=None, **fault)
+    refused = carecloud("total", "customers")
+    assert (refused.code, words in refused.line) == (1, True), refused.line
 
 
 def test_an_unknown_application(carecloud, project):
@@ -186,7 +206,7 @@ def test_a_value_that_the_server_refuses(carecloud, project):
     assert "sort_field: not_allowed_value" in refused.line
 
 
-@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 200, "html": True}, {"cut": True}], ids=str)
+@every("fault", [{"status": 503}, {"status": 200, "html": True}, {"cut": True}])
 def test_a_write_that_may_have_been_made(carecloud, project, fault):
     """After a 5xx, an unreadable answer or none the line says to look first, and not to try again."""
     project.faults.add("POST /events", **fault)
@@ -212,21 +232,6 @@ def test_an_unexpected_error_is_one_line(carecloud, project, monkeypatch):
     monkeypatch.setenv("CARECLOUD_DEBUG", "1")
     with pytest.raises(RuntimeError):
         carecloud("total", "customers", stdin=Broken())
-
-
-def test_lines_for_errors_that_need_a_server_of_their_own():
-    """A timeout, a limit, a missing right and a wrong interface name what to do."""
-    refused = {"method": "GET", "path": "/customers"}
-    assert "--count" in explain(RequestTimeoutError("GET /customers: no answer"))[0]
-    assert "--rate" in explain(RateLimitError(status=429, **refused))[0]
-    assert "administrator" in explain(PermissionDeniedError(status=403, **refused))[0]
-    assert explain(InterfaceError("no"))[1] == 2
-
-
-def test_the_nearest_name():
-    """A name is named only if it is near; else all are."""
-    assert nearest("mail", ["email", "phone"]) == "did you mean email?"
-    assert nearest("zzz", ["phone", "email"]) == "there are email, phone"
 
 
 def test_warnings_are_lines_and_only_while_the_command_runs(carecloud, project):

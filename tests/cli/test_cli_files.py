@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
-from carecloud_async.cli.progress import summary
-from carecloud_async.export import ExportReport, InexactReason
+from every import every
+from lying import lie
 
 OPTIONS = {
     "Excel": (["--excel"], ";", True),
@@ -70,7 +69,7 @@ MISPLACED = {
 }
 
 
-@pytest.mark.parametrize(("options", "text"), MISPLACED.values(), ids=MISPLACED)
+@every("options, text", [*MISPLACED.values()])
 def test_options_for_another_format(carecloud, tmp_path, options, text):
     """An option that the file cannot heed is refused, not dropped."""
     refused = carecloud("export", "customers", "--sandbox", 3, *options)
@@ -183,18 +182,11 @@ def test_a_night_whose_report_cannot_be_written_is_repeated(carecloud, project):
     assert carecloud(*command).line.startswith("0 customers in c.jsonl")
 
 
-def test_a_night_that_is_not_settled_keeps_its_state():
+def test_a_night_that_is_not_settled_keeps_its_state(carecloud, project):
     """The time for the next run moves only after a run whose guarantee holds."""
-    report = ExportReport(
-        target="c.csv",
-        records=1,
-        pages=1,
-        requests=1,
-        seconds=1.0,
-        list_changed=True,
-        reasons=(InexactReason.KEPT_CHANGING,),
-    )
-    assert summary("customers", report, state="s.json").endswith("; s.json is left as it was")
+    lie(project, total_items=300)
+    done = carecloud("export", "customers", "-o", "c.jsonl", "--state", "s.json")
+    assert (done.code, done.line.endswith("; s.json is left as it was")) == (1, True)
 
 
 @pytest.mark.parametrize("state", ["s.json", "memory://nights/s.json"])

@@ -3,15 +3,12 @@
 import os
 import subprocess
 import sys
-from typing import Annotated
 
-import attrs
 import pytest
-import typer
 from cli_process import PROGRAM
+from every import every
 
 from carecloud_async.cli.app import run
-from carecloud_async.cli.parameters import expands_options
 
 COMMANDS = [
     "",
@@ -38,7 +35,7 @@ CONNECTION = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@every("command", COMMANDS)
 def test_help_at_eighty_columns(carecloud, monkeypatch, command):
     """No word is cut, no line is wider, and flags show no type."""
     monkeypatch.setenv("COLUMNS", "80")
@@ -48,9 +45,10 @@ def test_help_at_eighty_columns(carecloud, monkeypatch, command):
     assert "<bool>" not in done.out
     assert "…" not in done.out
     assert "..." not in done.out.replace("COMMAND [ARGS]...", "")
+    assert f"carecloud {command}".strip() in done.out
 
 
-@pytest.mark.parametrize("command", COMMANDS[1:-1])
+@every("command", COMMANDS[1:-1])
 def test_every_command_takes_the_connection(carecloud, command):
     """The options of the connection are the same in each command that uses a project."""
     shown = carecloud(command, "--help").out
@@ -78,7 +76,7 @@ def test_a_start_imports_its_own_command_alone():
     others = {f"carecloud_async.{name}" for name in ("cli.dossier", "cli.export", "workflows", "outbox")}
     assert of_all & (others | {"carecloud_async.client"}) == set()
     assert of_login & others == set()
-    assert "carecloud_async.cli.login" in of_login
+    assert "carecloud_async.cli.project" in of_login
 
 
 def asked(*words):
@@ -129,24 +127,3 @@ def test_completion_of_filters(complete):
     """The filters of the list that is named before are completed, with their `=`."""
     assert complete("total", "customers", "--filter", "last_n") == ["last_name="]
     assert complete("list", "nothing", "--filter", "last_n") == []
-
-
-@attrs.frozen(kw_only=True)
-class Colour:
-    """A group of options of a test."""
-
-    name: Annotated[str, typer.Option("--colour")] = "red"
-    dark: Annotated[bool, typer.Option("--dark")] = False
-
-
-def test_a_group_of_options_becomes_one_value():
-    """A command with a group among its parameters is offered the group's options in its place, and called with it."""
-
-    @expands_options
-    def paint(colour: Colour, what: str) -> tuple[str, Colour]:
-        return what, colour
-
-    assert paint(what="door", name="blue", dark=True) == ("door", Colour(name="blue", dark=True))
-    import inspect
-
-    assert list(inspect.signature(paint).parameters) == ["name", "dark", "what"]

@@ -13,7 +13,7 @@ from cli_process import wait_until
 from thorough import variants
 
 from carecloud_async.bulk import BulkProgress
-from carecloud_async.cli.progress import show_progress
+from carecloud_async.cli.reports import show_progress
 
 SOURCE = ("--default", "customer_source_id=86e05affc7a7abefcd513ab400")
 

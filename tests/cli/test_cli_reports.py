@@ -5,9 +5,6 @@ import os
 
 import pytest
 
-from carecloud_async.cli.console import ReaderGoneError
-from carecloud_async.cli.report_file import prepare_report, write_report
-
 IMPORT = ("import", "customers", "c.csv", "--match", "email", "--yes", "--default", "customer_source_id=1")
 
 
@@ -65,53 +62,42 @@ def test_a_check_reports_to_stdout(carecloud):
 )
 def test_a_reader_that_is_gone_makes_no_success(carecloud, project, rows, monkeypatch, command, refused):
     """Problems, refused rows and differences are exit code 1, also where no one reads the report on stdout."""
-    discarded = []
-
-    def gone(_):
-        raise ReaderGoneError
-
     if refused is not None:
         project.faults.add(refused, status=400, times=None)
-    monkeypatch.setattr("carecloud_async.cli.report_file.put", gone)
-    monkeypatch.setattr("carecloud_async.cli.report_file.discard_output", lambda: discarded.append(1))
     segment = project.records("segments").ids()[0]
     command = [segment if word == "SEGMENT" else word for word in command]
-    assert (carecloud(*command, "--report", "-").code, discarded) == (1, [1])
+    reader, writer = os.pipe()
+    os.close(reader)
+    with monkeypatch.context() as patch, open(writer, "w") as gone:
+        patch.setattr("sys.stdout", gone)
+        assert carecloud(*command, "--report", "-").code == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such links and pipes")
-def test_a_link_of_a_report_stays(tmp_path):
+def test_a_link_of_a_report_stays(carecloud, tmp_path):
     """A link is followed: to the file, which is replaced, or to an open descriptor, which is written to."""
+    export = ("export", "customers", "-o", "c.jsonl", "--overwrite", "--sandbox", 3, "--report")
     (tmp_path / "reports").mkdir()
     link = tmp_path / "latest.json"
     link.symlink_to("reports/r.json")
-    for text in ("{}", "[]"):
-        prepare_report(str(link))
-        assert not (tmp_path / "reports/r.json").exists()
-        write_report(str(link), text)
-        assert (link.is_symlink(), (tmp_path / "reports/r.json").read_text()) == (True, text)
-    reader, writer = os.pipe()
+    for _ in range(2):
+        assert carecloud(*export, link).code == 0
+        assert (link.is_symlink(), json.loads((tmp_path / "reports/r.json").read_text())["records"]) == (True, 3)
     link.unlink()
+    reader, writer = os.pipe()
     link.symlink_to(f"/dev/fd/{writer}")
-    for name in (str(link), f"/dev/fd/{writer}"):
-        prepare_report(name)
-        write_report(name, "{}")
-        assert (link.is_symlink(), os.read(reader, 10)) == (True, b"{}")
+    assert carecloud(*export, link).code == 0
+    assert (link.is_symlink(), json.loads(os.read(reader, 10_000))["records"]) == (True, 3)
     os.close(reader)
     os.close(writer)
+    with (tmp_path / "log").open("a+b", buffering=0) as log:
+        log.write(b"before\n")
+        assert carecloud(*export, f"/dev/fd/{log.fileno()}").code == 0
+    assert (tmp_path / "log").read_text().startswith("before\n{")  # a log keeps what it holds
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-def test_a_report_in_a_log_is_added(tmp_path):
-    """`--report /dev/stderr` keeps what a log holds that stderr is written to."""
-    with (tmp_path / "log").open("a+b", buffering=0) as log:
-        log.write(b"before\n")
-        prepare_report(f"/dev/fd/{log.fileno()}")
-        write_report(f"/dev/fd/{log.fileno()}", "{}\n")
-    assert (tmp_path / "log").read_text() == "before\n{}\n"
-
-
-def test_a_name_that_is_not_utf_8(tmp_path):
+def test_a_name_that_is_not_utf_8(carecloud, project, rows, tmp_path):
     """A file's name in a report may hold any bytes."""
-    write_report(str(tmp_path / "r.json"), json.dumps({"target": "\udcff.csv"}, ensure_ascii=False))
-    assert json.loads((tmp_path / "r.json").read_bytes()) == {"target": "\udcff.csv"}
+    carecloud("compare", "customers", "c.csv", "--match", "email", "--results", "\udcff.csv", "--report", "r.json")
+    assert json.loads((tmp_path / "r.json").read_bytes())["results"] == "\udcff.csv"

@@ -11,7 +11,7 @@ import pytest
 from cli_process import IGNORING_CTRL_C, PROGRAM, wait_until
 from thorough import variants
 
-from carecloud_async.cli.signals import sigterm_as_ctrl_c
+from carecloud_async.cli.console import sigterm_as_ctrl_c
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and pipes")
 

@@ -1,0 +1,90 @@
+"""`carecloud sandbox`: a made-up CareCloud; `carecloud mcp`: a server of the Model Context Protocol for assistants."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import anyio
+
+from carecloud_async.cli.connect import Connection, embedded_sandbox
+from carecloud_async.cli.console import INTERRUPTED, put, say
+from carecloud_async.cli.failures import MissingExtraError
+from carecloud_async.cli.parameters import expands_options, option
+
+
+def sandbox(
+    host: str = option("ADDRESS", "Address to listen on; 0.0.0.0 lets other machines in.", default="127.0.0.1"),
+    port: int = option("N", "Port to listen on; 0 chooses a free one.", min=0, max=65535, default=8000),
+    customers: int = option(
+        "N", "Number of made-up customers, and of records in every other list.", min=0, default=10000
+    ),
+) -> int:
+    """Serve a made-up CareCloud until Ctrl-C or SIGTERM, and print the settings for clients.
+
+    Logins, customers and errors behave like those of the real API; the other lists have made-up records. Nothing leaves
+    this machine.
+
+    Example: carecloud sandbox --port 8000 --customers 500
+    """
+    server = embedded_sandbox(customers)
+    server.serve(host, port, on_ready=lambda url: _introduce(url, customers))
+    say("the sandbox is stopped")
+    return INTERRUPTED
+
+
+def _introduce(url: str, customers: int) -> None:
+    from carecloud_async import sandbox as known
+
+    settings = {
+        "CARECLOUD_PROJECT_URL": url,
+        "CARECLOUD_EXTERNAL_APPLICATION_ID": known.USER_APPLICATION_ID,
+        "CARECLOUD_LOGIN": known.USER_LOGIN,
+        "CARECLOUD_PASSWORD": known.USER_PASSWORD,
+    }
+    lines = [f"# A sandbox with {customers:,} customers at {url}; copy these lines into another terminal:"]
+    lines += [f"export {name}={value}" for name, value in settings.items()]
+    login = f"{known.FIRST_CUSTOMER_EMAIL} / {known.CUSTOMER_PASSWORD}"
+    lines += [f"# A customer logs in as {login} on a device of {known.CUSTOMER_APPLICATION_ID}."]
+    lines += ["carecloud total customers", "# Ctrl-C stops it."]
+    put("\n".join(lines).encode() + b"\n")
+
+
+@expands_options
+def mcp(
+    connection: Connection,
+    allow: str = option("NAMES", "What may be written, in two steps: points, credits.", default=""),
+    show: str = option("FIELDS", "Personal fields that are shown and not masked, such as email.", default=""),
+    folder: Path | None = option("DIR", "Where exports are written, and nowhere else.", exists=True, file_okay=False),
+    outbox: Path | None = option("FILE", "The outbox of writes; by default outbox.db in the folder."),
+) -> int:
+    """Let an assistant read the project over the Model Context Protocol, on stdin and stdout.
+
+    It only reads, unless --allow names what may be written. Personal fields are masked, unless --show names them.
+
+    Example: carecloud mcp --profile shop --folder exports --allow points
+    """
+    try:
+        from carecloud_async.agents import make_server
+    except ModuleNotFoundError as error:
+        if error.name != "mcp":
+            raise
+        raise MissingExtraError("mcp needs the extra mcp: pip install 'carecloud-async[cli,mcp]'") from None
+
+    async def serve() -> None:
+        async with connection.open() as client:  # within the server, its errors would be in a group
+            server = make_server(
+                lambda: nullcontext(client), allow=_names(allow), show=_names(show), folder=folder, outbox=outbox
+            )
+            await server.run_stdio_async()
+
+    try:
+        anyio.run(serve)
+    except KeyboardInterrupt:
+        say("stopped")
+        return INTERRUPTED
+    return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
