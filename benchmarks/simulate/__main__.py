@@ -39,6 +39,7 @@ def main() -> int:
 
 def _play(options: argparse.Namespace) -> int:
     from benchmarks.simulate.play import play
+    from benchmarks.simulate.shares import broken_shares, told_shares
 
     sys.unraisablehook = lambda _: None  # coroutines of killed processes end when their memory is collected
     play(0)  # imports and caches
@@ -46,6 +47,7 @@ def _play(options: argparse.Namespace) -> int:
     gc.freeze()
     began, used = time.monotonic(), time.process_time()
     failed, seeds, requests, virtual, digest = Counter[str](), 0, 0, 0.0, 0
+    reports = Counter[tuple[str, bool]]()
     for seed in _seeds(options):
         if options.hours is not None and time.monotonic() - began > options.hours * 3600:
             break
@@ -53,6 +55,7 @@ def _play(options: argparse.Namespace) -> int:
         seeds += 1
         requests += played.requests
         virtual += played.virtual
+        reports.update({(played.theme, is_exact): count for is_exact, count in played.reports.items()})
         digest = hash((digest, played.digest))
         if played.violations:
             failed[played.theme] += 1
@@ -66,7 +69,11 @@ def _play(options: argparse.Namespace) -> int:
         f"({seeds / seconds * 60:.0f} seeds a minute, {seeds / core * 60:.0f} on a whole core), {requests} requests, "
         f"{virtual / 3600:.1f} virtual hours; digest {digest & 0xFFFFFFFF:08x}"
     )
-    return 1 if failed else 0
+    if reports:
+        print(f"exact reports: {told_shares(reports)}")
+    broken = broken_shares(reports)
+    print("\n".join(broken), end="\n" if broken else "")
+    return 1 if failed or broken else 0
 
 
 def _seeds(options: argparse.Namespace) -> Iterable[int]:

@@ -83,6 +83,7 @@ class Internet:
         sights: the pages that were shown.
         wrong_identities: requests with the token of another identity than their process's.
         follower: is called with each page that the server makes.
+        reports: the number of reports of readings, by whether they are exact.
     """
 
     loop: SimulatedLoop
@@ -96,6 +97,7 @@ class Internet:
     wrong_identities: list[str] = field(factory=list)
     context: Context = field(factory=copy_context)
     requests: int = 0
+    reports: Counter[bool] = field(factory=Counter)
     follower: Callable[[Sight], None] = field(default=lambda _: None)
     _forgotten_at: float = -1.0
 

@@ -46,6 +46,13 @@ class _Reader(Actor):
         """The path of the list."""
         return f"/{self.family.replace('_', '-')}"
 
+    async def until_done(self, *arguments: Any, **options: Any) -> Any:
+        """Read until it is done; count its report."""
+        report = await super().until_done(*arguments, **options)
+        if report is not None and not report.finished_before:
+            self.internet.reports[bool(report.exact)] += 1
+        return report
+
     def listing(self, client: Any) -> Any:
         """Return the list of a client."""
         paging = {} if self.count is None else {"count": self.count}

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -52,6 +53,7 @@ class Played:
         violations: what did not hold: sentences.
         story: the story, if something did not hold.
         requests: requests that were sent.
+        reports: the number of reports of readings, by whether they are exact.
         virtual: virtual seconds.
         seconds: seconds that it took.
         digest: a number that is another one if anything happened otherwise.
@@ -62,6 +64,7 @@ class Played:
     violations: list[str]
     story: str
     requests: int
+    reports: Counter[bool]
     virtual: float
     seconds: float
     digest: int
@@ -148,6 +151,7 @@ class _Play:
             violations=[what for what, _ in self.violations.found],
             story=story,
             requests=self.internet.requests,
+            reports=self.internet.reports,
             virtual=self.loop.now,
             seconds=time.perf_counter() - began,
             digest=hash(tuple(map(str, self.story.events))),
