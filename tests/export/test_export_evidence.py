@@ -3,11 +3,10 @@
 import random
 from datetime import timedelta
 
-import anyio
 import pytest
 from change_server import ChangeServer, hexes, old_times
 from erratic_plan import ErraticPlan
-from export_help import ListServer, ids
+from export_help import ids
 from list_machine import ListMachine
 from thorough import examples, variants
 
@@ -106,26 +105,6 @@ async def test_without_a_date_and_a_time_there_is_no_mark(tmp_path):
     assert not (tmp_path / "state.json").exists()
 
 
-class EndsEarly(ListServer):
-    """Says of every page that the list ends with it, and sends pages of different sizes."""
-
-    def _page(self, offset, count, descending):
-        listed = sorted(self.names)
-        size = (40, 35, 38, 33)[self.requests % 4]
-        shown = listed[offset : offset + min(count, size)]
-        return {"data": {"customers": [{"customer_id": one} for one in shown], "total_items": offset + len(shown)}}
-
-
-@pytest.mark.parametrize("concurrency", [1, 4])
-async def test_total_that_is_too_low_where_a_page_ends_loses_no_record(tmp_path, concurrency):
-    """Short pages whose totals end with them: the export looks for the end of the list after them."""
-    server = EndsEarly(hexes(500))
-    async with server.client() as client:
-        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", concurrency=concurrency)
-    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(server.names)
-    assert report.records == 500
-
-
 def test_a_short_list_shuffled_for_every_page_is_not_exact(tmp_path):
     """Lists of 2 to 12 records, dealt for each page of two or three: no report with a missing record is exact."""
     for seed in range(examples(60)):
@@ -168,25 +147,3 @@ def test_a_list_that_grows_as_fast_as_it_is_read_ends(tmp_path, come):
     assert not missing
     assert not report.exact
     assert machine.requests < 64 + 4 * 30
-
-
-def test_dates_are_read_once_and_not_on_the_loops_thread(tmp_path, monkeypatch):
-    """Each record's `last_change` is read once by an export of changes, in a worker thread."""
-    import threading
-
-    from carecloud_async._lists.export.reading.times import ChangeTimes
-
-    threads, lines, of = [], [], ChangeTimes.of
-
-    def note(self, line):
-        threads.append(threading.current_thread())
-        lines.append(line)
-        return of(self, line)
-
-    monkeypatch.setattr(ChangeTimes, "of", note)
-    server = ChangeServer(old_times(hexes(500)))
-    for one in hexes(500)[:50]:
-        server.change(one)
-    anyio.run(changed_since, server, tmp_path / "c.jsonl")
-    assert 50 < len(lines) == len(set(lines))
-    assert threading.main_thread() not in threads

@@ -27,8 +27,8 @@ def hexes(count, seed=1):
 @pytest.mark.parametrize("concurrency", [*variants(1), 8])
 @pytest.mark.parametrize("kind", [*variants("delete", "insert"), "both"])
 async def test_no_record_that_stays_is_missing_or_twice(tmp_path, kind, concurrency):
-    """4,000 customers while each page of at most 150 deletes three, inserts three, or both, which need not be exact."""
-    sandbox = Sandbox(customers=4000, seed=1, max_count=150)
+    """2,000 customers while each page of at most 150 deletes three, inserts three, or both, which need not be exact."""
+    sandbox = Sandbox(customers=2000, seed=1, max_count=150)
     start, gone, dice = set(sandbox.customers.ids()), set(), random.Random(concurrency)
 
     def change(_):
@@ -48,12 +48,12 @@ async def test_no_record_that_stays_is_missing_or_twice(tmp_path, kind, concurre
     assert start - gone <= set(found)
     assert report.list_changed
     assert report.exact or (kind == "both" and report.passes == SWEEPS)
-    assert report.requests <= SWEEPS * 5 * 27  # for each sweep five times its pages
+    assert report.requests <= SWEEPS * 5 * 14  # for each sweep five times its pages
     assert not sandbox.violations
 
 
 @pytest.mark.parametrize(
-    ("customers", "count", "cap"), [*variants((4000, 1000, 150)), (1000, 100, None), (1500, 1000, 150)]
+    ("customers", "count", "cap"), [*variants((4000, 1000, 150), (1000, 100, None)), (600, 1000, 90)]
 )
 async def test_a_calm_export_costs_two_requests_more_than_pages(tmp_path, customers, count, cap):
     """Nothing changes: no change is reported, one pass in the order of ids, hardly a request more than needed."""
@@ -80,7 +80,7 @@ async def test_lists_of_every_length_are_whole(tmp_path, customers):
 
 
 @given(data=st.data())
-@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_guarantee_holds_on_any_server(tmp_path_factory, data):
     """A record that stays is in an exact file once; a calm list of true answers that come once is exact."""
     draw = data.draw
@@ -119,41 +119,6 @@ def test_the_guarantee_holds_on_any_server(tmp_path_factory, data):
     if report.exact:
         assert set(names) - server.gone <= set(found)
     assert report.exact or most or server.misleads
-
-
-async def test_records_found_on_the_way_back_are_written_once(tmp_path):
-    """A search for the end that steps back to the beginning finds new records there, and repeats none of the others."""
-    dice, fresh = random.Random(220), iter(hexes(1000, seed=99))
-
-    def change(listed):
-        if server.requests > 41:
-            return [], []
-        gone = dice.sample(sorted(listed), min(dice.randint(0, 3), len(listed)))
-        return gone, [next(fresh) for _ in range(dice.randint(0, 3))]
-
-    server = ListServer(hexes(245, seed=0), total="high", change=change, repeat_every=5, seed=1)
-    async with server.client() as client:
-        report = await client.customers.list(count=25).export(tmp_path / "c.jsonl", concurrency=8)
-    found = ids(tmp_path / "c.jsonl")
-    assert len(found) == len(set(found)) == report.records
-
-
-async def test_a_page_repeated_in_step_with_the_search_for_the_end_is_asked_for_again(tmp_path):
-    """Every fifth answer is the one before, and the list shrinks: the search for its end does not go in circles."""
-    dice, fresh = random.Random(161), iter(hexes(1000, seed=99))
-
-    def change(listed):
-        if server.requests > 6:
-            return [], []
-        gone = dice.sample(sorted(listed), min(dice.randint(0, 6), len(listed)))
-        return gone, [next(fresh) for _ in range(dice.randint(0, 6))]
-
-    names = hexes(6, seed=0)
-    server = ListServer(names, total="none", change=change, repeat_every=5, seed=1)
-    async with server.client() as client:
-        report = await client.customers.list(count=10).export(tmp_path / "c.jsonl", concurrency=3)
-    assert report.exact
-    assert set(names) - server.gone <= set(ids(tmp_path / "c.jsonl"))
 
 
 async def test_an_order_by_number_needs_no_second_reading(tmp_path):
@@ -210,29 +175,15 @@ async def test_the_same_page_for_ever_is_an_error(tmp_path):
     assert not (tmp_path / "c.jsonl").exists()
 
 
-@pytest.mark.parametrize("total", [10, 10**7, *variants(0)])
+@pytest.mark.parametrize("total", [*variants(10, 0), 10**7])
 async def test_a_total_that_lies_changes_nothing(tmp_path, total):
     """Totals too low and too high give the whole list, in at most three readings of two flights beyond the end."""
-    sandbox = Sandbox(customers=1000, seed=1, max_count=100)
+    sandbox = Sandbox(customers=300, seed=1, max_count=30)
     lie(sandbox, total_items=total)
     async with connect(sandbox) as client:
         report = await client.customers.list(count=1000).export(tmp_path / "c.jsonl")
     assert sorted(sandbox.customers.ids()) == ids(tmp_path / "c.jsonl")
     assert report.requests <= 3 * (14 + 2 * 20)
-
-
-async def test_a_page_cut_to_one_record_is_not_taken_for_the_end(tmp_path):
-    """A server that caps one page in four at a single record, and promises too few, is read to its end."""
-
-    def change(_):
-        server.cap = 1 if server.requests % 4 == 1 else 40
-        return [], []
-
-    server = ListServer(hexes(500), total="low", cap=40, change=change)
-    async with server.client() as client:
-        report = await client.customers.list(count=40).export(tmp_path / "c.jsonl", concurrency=1)
-    assert ids(tmp_path / "c.jsonl") == sorted(server.names)
-    assert report.exact
 
 
 async def test_pretty_answers_give_one_line_a_record(tmp_path):
@@ -246,16 +197,6 @@ async def test_pretty_answers_give_one_line_a_record(tmp_path):
     lines = (tmp_path / "c.jsonl").read_bytes().splitlines()
     assert len(lines) == 30
     assert sum(b'"of_tomorrow":{"a":[1,"x\\ny"]}' in line for line in lines) == 1
-
-
-@pytest.mark.parametrize("customers", [1, 30])
-async def test_a_server_that_sends_one_record_at_a_time_proves_nothing(tmp_path, customers):
-    """A list that is sent one record at a time is read to its end, but the report is not exact."""
-    sandbox = Sandbox(customers=customers, seed=1, max_count=1)
-    async with connect(sandbox) as client:
-        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl")
-    assert ids(tmp_path / "c.jsonl") == sorted(sandbox.customers.ids())
-    assert report.exact == (customers == 1)
 
 
 async def test_a_list_that_loses_a_record_with_each_request_is_exact(tmp_path):

@@ -8,7 +8,7 @@ from thorough import variants
 
 from carecloud_async._lists.paging.page_plan import PagePlan
 
-SIZE = 8000
+SIZE = 3000
 
 
 @define(kw_only=True)
@@ -27,7 +27,7 @@ def auto():
 
 
 @pytest.mark.parametrize(("plan", "most"), [(auto, 20), (lambda: None, 60)])
-@pytest.mark.parametrize("cut", [{1}, *variants({3}), {2, 9}])
+@pytest.mark.parametrize("cut", [{1}, *variants({3}, {2, 9})])
 def test_a_page_that_is_cut_short_once_does_not_shrink_the_others(tmp_path, cut, plan, most):
     """Exact, with a few requests more than without; a page of 18 records would make a thousand of them."""
     machine = CutShort(records=[(one, index) for index, one in enumerate(sorted(hexes(SIZE)))], cut=frozenset(cut))

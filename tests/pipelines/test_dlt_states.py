@@ -72,11 +72,11 @@ def test_table_with_write_disposition_replace_gets_the_whole_list(sandbox, pipel
     run()
     sandbox.advance(86_400)
     run({"disposition": "replace"})
-    assert len(ids(pipeline)) == 300
+    assert len(ids(pipeline)) == 60
     lie(sandbox, total_items=9999)
     with pytest.raises(Exception, match="allow_inexact=True"):
         run("replace")
-    assert len(ids(pipeline)) == 300
+    assert len(ids(pipeline)) == 60
 
 
 def test_a_list_under_two_names_has_two_states(sandbox, pipeline):
