@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from thorough import variants
 
 from benchmarks.simulate.faults import seeds_until_found
 from benchmarks.simulate.known_faults import KNOWN
+from benchmarks.simulate.shares import broken_shares
 from carecloud_async._base.runs import RunFile, locked_file
 from carecloud_async._base.runs.kinds import RunKind
 from carecloud_async.errors import CareCloudError
@@ -100,6 +102,15 @@ def test_a_fault_that_no_seed_finds_is_covered(tmp_path, monkeypatch, continues)
             with pytest.raises(CareCloudError, match="another run is using it"):
                 open_run()
             assert first.get("rows") == 1
+
+
+def test_readers_that_are_rarely_exact_are_told():
+    """The share of exact reports is one of the promises, by theme; a few reports tell nothing."""
+    reports = Counter({("exports", True): 90, ("exports", False): 10})
+    assert broken_shares(reports) == []
+    assert broken_shares(Counter({("exports", False): 20})) == []
+    reports["exports", False] = 200
+    assert broken_shares(reports) == ["exports: 0.31 of 290 reports are exact, less than 0.85"]
 
 
 @pytest.mark.thorough
