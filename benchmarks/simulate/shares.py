@@ -14,7 +14,7 @@ LEAST: Final[Mapping[str, float]] = {
     "exports since": 0.82,
     "restless exports": 0.73,
     "emptied exports": 0.77,
-    "lagging exports": 0.8,
+    "lagging exports": 0.59,
     "changes": 0.8,
     "changes as files": 0.8,
 }
