@@ -106,16 +106,6 @@ async def test_a_read_under_way_is_not_shared_with_an_identity_without_a_token()
     assert refused == [wrong]
 
 
-async def test_a_fresh_read_is_what_later_reads_get():
-    """The answer to a `fresh()` read replaces the cached one: no later read returns the older answer."""
-    server = Server()
-    async with connect(server) as client:
-        listing = client.customers.list()
-        pages = [await one.page() for one in (listing, listing.fresh(), listing)]
-    assert [page.items[0].personal_information.first_name for page in pages] == ["answer 1", "answer 2", "answer 2"]
-    assert len(server.sent) == 2
-
-
 async def test_an_answer_that_was_asked_for_earlier_replaces_no_later_one():
     """A slow read that ends after a fresh one does not bring the older answer back."""
     server = Server()

@@ -8,7 +8,6 @@ from clocks import ManualClock, passing_time
 
 from carecloud_async import (
     CareCloud,
-    CareCloudError,
     ClientClosedError,
     ConfigurationError,
     EnterpriseCredentials,
@@ -53,26 +52,6 @@ async def test_calls_on_a_server_that_always_throttles_end_in_time(http_client):
                 group.start_soon(call, view)
     assert len(seconds) == 50
     assert max(seconds) <= 3 + 3
-
-
-async def test_a_throttled_probe_on_a_socket_ends_in_time():
-    """Real time: `with_options(timeout=…).ping()` beside fifty calls that all get 429s ends with an error of ours."""
-
-    async def behave(stream, head):
-        await stream.send(answer(b"{}", b"429 Too Many Requests"))
-        return True
-
-    async def call(view):
-        # On a busy machine the half second can pass before the first answer is here.
-        with pytest.raises((RateLimitError, RequestTimeoutError)):
-            await view.ping()
-
-    async with serving(behave) as server, default(server.url) as client:
-        await client.login()
-        with anyio.fail_after(60):
-            async with anyio.create_task_group() as group:
-                for _ in range(50):
-                    group.start_soon(call, client.with_options(timeout=0.5))
 
 
 @pytest.mark.parametrize("closes", [False, True], ids=["time", "client"])
@@ -207,27 +186,3 @@ def test_limiter_bound_that_is_no_number_is_refused(seconds):
     """A bound of the limiter must be a number above zero; the error names it."""
     with pytest.raises(ConfigurationError, match="limiter"):
         Timeout(limiter=seconds)
-
-
-def test_the_limiters_bound_follows_total():
-    """Left out, it is as long as `total`."""
-    assert Timeout().limiter_seconds == 120
-    assert Timeout(total=3, limiter=7).limiter_seconds == 7
-
-
-async def test_the_callers_own_timeout_still_wins():
-    """A `move_on_after` around a call that waits at the limiter moves on, and nothing of ours is raised."""
-    sandbox = Sandbox(5)
-    client = CareCloud(
-        "x.example.com",
-        auth=sandbox.credentials(),
-        transport=sandbox.transport(),
-        rate_limit=RateLimit(requests_per_second=0.1),
-    )
-    async with client:
-        await client.login()
-        with anyio.move_on_after(0.05) as scope:
-            await client.ping()
-        assert scope.cancelled_caught
-        with pytest.raises(CareCloudError):
-            await client.with_options(timeout=0.05).ping()

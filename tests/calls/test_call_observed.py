@@ -23,7 +23,6 @@ from carecloud_async import (
     RateLimit,
     RetryPolicy,
 )
-from carecloud_async._calls.call import call as calls_module
 from carecloud_async._calls.call.events import CallObserver
 from carecloud_async.sandbox import Sandbox
 
@@ -111,24 +110,6 @@ async def test_a_429_and_a_wait_are_events(sandbox):
     assert ("retry", "THROTTLED") in seen.events
 
 
-async def test_an_observer_may_add_headers_to_an_attempt():
-    """The headers that `attempt_started` gets are those of the request: a trace's context travels in them."""
-    found = []
-
-    def handle(request):
-        found.append(request.headers.get("traceparent"))
-        if request.url.path.endswith("/login"):
-            return login_answer()
-        return httpx.Response(200, json={"data": {"customers": []}})
-
-    transport, telemetry = httpx.MockTransport(handle), Observing(Seen())
-    async with CareCloud(
-        "x.example.com", auth=Sandbox(1).credentials(), transport=transport, telemetry=telemetry
-    ) as client:
-        await client.ping()
-    assert found == ["00-1", "00-1"]
-
-
 async def test_an_observer_that_raises_changes_no_call(sandbox, caplog):
     """The answer arrives; what the observer raised is logged apart."""
 
@@ -141,15 +122,6 @@ async def test_an_observer_that_raises_changes_no_call(sandbox, caplog):
     async with connect(sandbox, telemetry=Observing(Broken())) as client:
         await client.ping()
     assert {record.name for record in caplog.records if record.exc_info} == {"carecloud_async.observers"}
-
-
-async def test_unobserved_call_makes_no_record(sandbox, monkeypatch, caplog):
-    """No hook, no block, no log at INFO: the record is not even built."""
-    caplog.set_level(logging.WARNING, "carecloud_async")
-    async with connect(sandbox) as client:
-        await client.login()
-        monkeypatch.setattr(calls_module, "CallRecord", None)
-        assert await client.customers.list().total() == 20
 
 
 async def test_records_are_collected_in_the_block_and_its_tasks(sandbox):

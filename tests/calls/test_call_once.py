@@ -1,9 +1,11 @@
 """A write happens once, or says that it may have."""
 
 import socket
+import struct
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute
 from call_doors import answer, create, default, serving
 from clocks import ManualClock, passing_time
 
@@ -21,6 +23,20 @@ from carecloud_async import (
 
 pytestmark = pytest.mark.anyio
 QUICK = RetryPolicy(base=0.001)
+
+
+async def test_a_post_on_a_kept_connection_that_is_reset_is_not_repeated(door):
+    """The connection that served another call ends with a reset: the POST is sent once, and may have happened."""
+
+    async def reset(stream, head):
+        linger = struct.pack("ii", 1, 0)
+        stream.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    async with serving(reset) as server, door(server.url, retry=QUICK) as client:
+        await client.login()
+        with pytest.raises(OutcomeUnknownError):
+            await create(client)
+        assert len(server.heads) == 2
 
 
 @pytest.mark.parametrize("cut", ["after", "half"])

@@ -18,7 +18,6 @@ from carecloud_async import (
     EnterpriseCredentials,
     RetryPolicy,
 )
-from carecloud_async._calls.auth.secret import secrets_of
 from carecloud_async._calls.call.call_errors import Hiding
 
 pytestmark = pytest.mark.anyio
@@ -135,12 +134,3 @@ async def test_a_password_in_a_body_is_hidden_and_the_reason_kept():
 def test_short_secrets_are_hidden_where_they_stand_alone(secret, text, hidden):
     """A secret of eight characters and more is hidden everywhere, a shorter one not within a word."""
     assert Hiding(frozenset({secret}))(text) == hidden
-
-
-def test_the_secrets_of_an_identity_are_its_concealed_texts():
-    """Name and password of a user; of a customer those and the device's id; none that a callable fetches."""
-    assert {LOGIN, PASSWORD} <= set(secrets_of(USER))
-    session = CustomerSession(device(), login_type="card", login_value="PlantedCard", password=PASSWORD)
-    assert {"PlantedCard", PASSWORD} <= set(secrets_of(session))
-    fetched = EnterpriseCredentials(external_application_id="89d1a611", login=LOGIN, password=lambda: PASSWORD)
-    assert PASSWORD not in set(secrets_of(fetched))

@@ -17,7 +17,6 @@ from carecloud_async import (
     ClientClosedError,
     ConnectionFailedError,
     OutcomeUnknownError,
-    RateLimit,
     RateLimitError,
     RequestTimeoutError,
     ResponseError,
@@ -132,17 +131,18 @@ async def test_broken_gzip_is_a_response_error(door, anyio_backend):
             await client.ping()
 
 
-async def test_a_ten_hour_retry_after_raises_within_seconds(in_process, sandbox):
+@pytest.mark.parametrize("seconds", ["36000", "9" * 23])
+async def test_a_ten_hour_retry_after_raises_within_seconds(in_process, sandbox, seconds):
     """The caller learns how long to stay away, at once; so does the next one, seconds later."""
     clock = ManualClock()
     async with passing_time(clock), in_process(retry=RetryPolicy(), clock=clock) as client:
         await client.ping()
-        sandbox.faults.add("GET /customers", status=429, retry_after=36_000, times=None)
+        sandbox.faults.add("GET /customers", status=429, retry_after=seconds, times=None)
         for _ in range(2):
             before = clock.now
             with pytest.raises(RateLimitError) as caught:
                 await client.ping()
-            assert caught.value.retry_after == 36_000
+            assert caught.value.retry_after == pytest.approx(float(seconds))
             assert clock.now - before < 3
 
 
@@ -169,18 +169,6 @@ async def test_retry_after_in_every_shape(in_process, sandbox, header, least, mo
         assert least <= clock.now - before <= most
 
 
-@pytest.mark.parametrize("header", ["99999999999999999999999", "1" * 400])
-async def test_a_huge_retry_after_is_not_taken_for_none(in_process, sandbox, header):
-    """More digits than any clock has: given up at once."""
-    async with in_process() as client:
-        await client.ping()
-        fault = sandbox.faults.add("GET /customers", status=503, retry_after=header, times=None)
-        with pytest.raises(ServerError) as caught:
-            await client.ping()
-        assert caught.value.retry_after > 1e20
-        assert fault.hits == 1
-
-
 async def test_the_total_time_covers_login_and_repeats(in_process, sandbox):
     """A wait that would end after the deadline is not begun."""
     clock = ManualClock()
@@ -193,36 +181,6 @@ async def test_the_total_time_covers_login_and_repeats(in_process, sandbox):
             await client.ping()
         assert clock.now - before <= 40
         assert sandbox.count("GET /customers") >= 1
-
-
-async def test_the_total_time_leaves_out_the_wait_at_the_gate(in_process, sandbox):
-    """A queue of callers at one call a minute: the last waits nine minutes and succeeds, with a total of one second."""
-    clock = ManualClock()
-    limit = RateLimit(requests_per_second=1 / 60)
-    async with (
-        passing_time(clock),
-        in_process(clock=clock, timeout=Timeout(total=1, limiter=600), rate_limit=limit) as client,
-    ):
-        await client.login()
-        before = clock.now
-        async with anyio.create_task_group() as group:
-            for _ in range(10):
-                group.start_soon(client.ping)
-        assert clock.now - before >= 540
-
-
-async def test_a_server_that_trickles_is_cut_off_by_the_total_time(door):
-    """An answer that comes byte by byte never meets the read timeout, but ends at the total time."""
-
-    async def behave(stream, head):
-        while True:
-            await stream.send(b"H")
-            await anyio.sleep(0.02)
-
-    async with serving(behave) as server, door(server.url, retry=QUICK) as client:
-        await client.login()
-        with pytest.raises((RequestTimeoutError, ConnectionFailedError)):
-            await client.with_options(timeout=Timeout(read=0.2, total=0.4)).ping()
 
 
 async def test_a_silent_server_is_a_timeout(door):
@@ -261,9 +219,18 @@ NO_HTTP = {
 }
 
 
-@pytest.mark.parametrize("what", NO_HTTP)
-async def test_an_answer_that_is_not_http_is_an_error_of_the_sdk(door, what):
-    """Whatever bytes come, the error is a CareCloudError, and nothing of the HTTP library hangs on it."""
+#: Whole answers, which are errors of another kind.
+WHOLE_HTTP = ["strange redirect", "status 999", "status 101", "unknown encoding"]
+BROKEN_HTTP = [
+    "no status", "bad chunk", "bad length", "two lengths", "endless line", "odd header", "binary", "late bad chunk",
+]  # fmt: skip
+CUT_HTTP = ["immediate close", "half a head", "half a body", "half a chunk"]
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+
+
+@pytest.mark.parametrize("what", [*WHOLE_HTTP, "not HTTP"])
+async def test_an_answer_that_the_api_never_gives_is_an_error_of_the_sdk(door, what):
+    """Whatever comes, the error is a CareCloudError, and nothing of the HTTP library hangs on it."""
 
     async def behave(stream, head):
         await stream.send(NO_HTTP[what])
@@ -273,16 +240,7 @@ async def test_an_answer_that_is_not_http_is_an_error_of_the_sdk(door, what):
     async with serving(behave) as server, door(server.url, retry=policy) as client:
         with pytest.raises(CareCloudError) as caught:
             await client.with_options(timeout=2).ping()
-        assert caught.value.__cause__ is None
-        assert caught.value.__context__ is None
-        assert caught.value.path == "/customers"
-
-
-BROKEN_HTTP = [
-    "no status", "bad chunk", "bad length", "two lengths", "endless line", "odd header", "binary", "late bad chunk",
-]  # fmt: skip
-CUT_HTTP = ["immediate close", "half a head", "half a body", "half a chunk"]
-CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+        assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("what", [*BROKEN_HTTP, *CUT_HTTP])
@@ -306,6 +264,7 @@ async def test_an_answer_that_breaks_http_is_not_reported_as_a_cut_connection(do
         with client.record_calls() as calls, pytest.raises(ConnectionFailedError) as read:
             await client.ping()
         assert read.value.is_retryable
+        assert read.value.__cause__ is read.value.__context__ is None
         with (
             client.record_calls() as writes,
             pytest.raises(OutcomeUnknownError, match="look before sending it again") as written,
@@ -328,34 +287,6 @@ async def test_a_closed_http_client_is_named(name):
         await http.aclose()
         with pytest.raises(ClientClosedError, match="http_client was closed"):
             await client.ping()
-
-
-async def test_closing_under_way_ends_calls_with_an_error_of_ours():
-    """Calls that were waiting for an answer or a repeat fail, and do not open the pool again."""
-
-    async def behave(stream, head):
-        await anyio.sleep(30)
-
-    failures = []
-
-    async def call(client):
-        try:
-            await client.ping()
-        except (ClientClosedError, ConnectionFailedError) as error:
-            failures.append(error)
-
-    async with serving(behave) as server:
-        client = CareCloud(server.url, auth=Sandbox(1).credentials(), retry=QUICK)
-        await client.login()
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(call, client)
-            while sum(b"GET" in head for head in server.heads) < 5:  # noqa: ASYNC110  (a count, no event)
-                await anyio.sleep(0.01)
-            await client.aclose()
-        with pytest.raises(ClientClosedError):
-            await client.ping()
-    assert len(failures) == 5
 
 
 async def test_the_budget_ends_an_outage_early():

@@ -1,63 +1,77 @@
-"""RetryPolicy, a pure decision, and the budget."""
+"""RetryPolicy and its budget: how often a call is sent, and how long it waits in between."""
 
+import httpx
 import pytest
-from clocks import FakeClock
+from kit import KnownUser, data, served
 
 from carecloud_async import CareCloudError, ConfigurationError, RetryPolicy
-from carecloud_async._calls.call.retry import Failure, FailureKind, RetryBudget
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
 
 
-def decide(kind, *, attempt=1, safe=True, retry_after=None, random=lambda: 1.0, **policy):
-    failure = Failure(kind=kind, error=CareCloudError("x"), retry_after=retry_after)
-    return RetryPolicy(**policy).decide(failure, attempt=attempt, safe_to_repeat=safe, random=random)
+class Longest:
+    """A source of randomness that always gives the same."""
+
+    def __init__(self, value=1.0):
+        self.random = lambda: value
+        self.getrandbits = lambda bits: 7
+
+
+async def waits(failure, *, method="GET", value=1.0, **policy):
+    """Return how long a call waits between the attempts that a server fails."""
+    clock = FakeClock()
+    answered = iter([data({"customer_id": "x"})])  # until CareCloud has answered, a wrong address is assumed
+
+    def answer(request):
+        if request.method == "GET" and (first := next(answered, None)):
+            return first
+        if isinstance(failure, Exception):
+            raise failure
+        return httpx.Response(failure.status_code, headers=failure.headers)
+
+    policy = {"attempts": 4, **policy}
+    options = {"auth": KnownUser(), "rate_limit": None, "clock": clock, "random": Longest(value)}
+    async with served(answer, timeout=10_000, retry=RetryPolicy(**policy), **options) as client:
+        await client.customers.get("x")
+        with pytest.raises(CareCloudError):
+            await client.request(method, "customers", json=None if method == "GET" else {})
+    return clock.sleeps
 
 
 @pytest.mark.parametrize(
-    ("kind", "safe", "unsafe"),
+    ("failure", "safe", "unsafe"),
     [
-        (FailureKind.NOT_SENT, True, True),
-        (FailureKind.THROTTLED, True, True),
-        (FailureKind.NO_RESPONSE, True, False),
-        (FailureKind.SERVER_ERROR, True, False),
-        (FailureKind.PERMANENT, False, False),
+        (httpx.ConnectError("refused"), 3, 3),
+        (httpx.Response(429), 3, 3),
+        (httpx.ReadError("reset"), 3, 0),
+        (httpx.Response(503), 3, 0),
+        (httpx.Response(501), 0, 0),
     ],
 )
-def test_which_requests_may_be_repeated(kind, safe, unsafe):
+async def test_which_requests_may_be_repeated(failure, safe, unsafe):
     """A request that did nothing may always be repeated; one that may have happened, only if it is safe to repeat."""
-    assert (decide(kind, safe=True) is not None) is safe
-    assert (decide(kind, safe=False) is not None) is unsafe
+    assert len(await waits(failure)) == len(await waits(failure, method="PUT")) == safe
+    assert len(await waits(failure, method="POST")) == unsafe
 
 
-def test_waits_double_up_to_the_longest():
-    """The upper bounds: half a second, one, two … and never more than `max_wait`."""
-    waits = [decide(FailureKind.SERVER_ERROR, attempt=attempt, attempts=12, max_wait=10) for attempt in range(1, 12)]
-    assert waits == [0.5, 1, 2, 4, 8, 10, 10, 10, 10, 10, 10]
-
-
-def test_jitter_is_full():
-    """A wait is anything from zero to its bound."""
-    assert decide(FailureKind.SERVER_ERROR, attempt=3, random=lambda: 0.0) == 0
-    assert decide(FailureKind.SERVER_ERROR, attempt=3, random=lambda: 0.25) == 0.5
-
-
-def test_attempts_end():
-    """The last attempt is not followed by another; 1 never repeats."""
-    assert decide(FailureKind.SERVER_ERROR, attempt=7) is not None
-    assert decide(FailureKind.SERVER_ERROR, attempt=8) is None
-    assert decide(FailureKind.THROTTLED, attempts=1) is None
+async def test_waits_double_up_to_the_longest_with_full_jitter():
+    """Half a second, one, two … and never more than `max_wait`: a wait is anything from zero to its bound."""
+    bounds = [0.5, 1, 2, 4, 8, 10, 10, 10, 10, 10, 10]
+    assert await waits(httpx.Response(503), attempts=12, max_wait=10) == bounds
+    assert await waits(httpx.Response(503), attempts=12, max_wait=10, value=0.25) == [one / 4 for one in bounds]
+    assert await waits(httpx.Response(503), attempts=1) == []
+    assert max(await waits(httpx.Response(503), attempts=1100, budget_reserve=2000)) == 30
 
 
 @pytest.mark.parametrize(
-    ("asked", "wait"), [(0.0, 0.5), (0.1, 0.5), (7.0, 7.0), (30.0, 30.0), (30.1, None), (36e3, None)]
+    ("asked", "wait"), [("0", 0.5), ("0.1", 0.5), ("7", 7.0), ("30", 30.0), ("30.1", None), ("36000", None)]
 )
-def test_retry_after_is_the_least_wait_and_gives_up_above_the_longest(asked, wait):
+async def test_retry_after_is_the_least_wait_and_gives_up_above_the_longest(asked, wait):
     """The server's time counts when it is longer than ours; beyond `max_wait` there is no waiting at all."""
-    assert decide(FailureKind.THROTTLED, retry_after=asked) == wait
-
-
-def test_attempts_beyond_all_measure_overflow_nothing():
-    """The exponent of the backoff is bounded, so that no number of attempts overflows."""
-    assert decide(FailureKind.SERVER_ERROR, attempt=10**6, attempts=10**9) == 30
+    assert await waits(httpx.Response(429, headers={"Retry-After": asked}), attempts=2) == (
+        [] if wait is None else [wait]
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,30 +96,31 @@ def test_settings_that_cannot_work(setting):
         RetryPolicy(**setting)
 
 
-def spend_all(budget):
-    spent = 0
-    while budget.try_withdraw():
-        spent += 1
-    return spent
+@pytest.mark.parametrize("reserve", [50, 0])
+async def test_the_budget_is_reserve_calls_and_time(reserve):
+    """Fifty repeats at the start, a fifth of one for each call, one every two seconds; never more than the reserve."""
+    clock, sent = FakeClock(), []
 
+    def answer(request):
+        sent.append(request)
+        return httpx.Response(503)
 
-def test_the_budget_is_reserve_calls_and_time():
-    """Fifty at the start, a fifth of a repeat for each call, one every two seconds; never more than the reserve."""
-    clock = FakeClock()
-    budget = RetryBudget(RetryPolicy(), clock=clock)
-    assert spend_all(budget) == 50
-    for _ in range(11):
-        budget.deposit()
-    assert spend_all(budget) == 2
-    clock.now += 20
-    assert spend_all(budget) == 10
-    clock.now += 36_000
-    assert spend_all(budget) == 50
+    async def spend(calls, *, attempts=1000):
+        sent.clear()
+        view = client.with_options(retry=RetryPolicy(attempts=attempts, base=1e-9, max_wait=1e-9))
+        for _ in range(calls):
+            with pytest.raises(CareCloudError):
+                await view.customers.get("x")
+        return len(sent) - calls
 
-
-def test_a_budget_of_nothing_repeats_nothing():
-    """With all three at zero a client never repeats."""
-    policy = RetryPolicy(budget_ratio=0, budget_per_second=0, budget_reserve=0)
-    budget = RetryBudget(policy, clock=FakeClock())
-    budget.deposit()
-    assert spend_all(budget) == 0
+    ratios = {"budget_ratio": 0.2, "budget_per_second": 0.5} if reserve else {"budget_ratio": 0, "budget_per_second": 0}
+    policy = RetryPolicy(budget_reserve=reserve, **ratios)
+    async with served(answer, auth=KnownUser(), rate_limit=None, clock=clock, retry=policy) as client:
+        assert await spend(1) == reserve
+        if reserve:
+            await spend(9, attempts=1)
+            assert await spend(1) == 2
+            await clock.sleep(20)
+            assert await spend(1) == 10
+            await clock.sleep(36_000)
+            assert await spend(1) == reserve

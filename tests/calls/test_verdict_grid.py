@@ -1,10 +1,4 @@
-"""The grid: what each family of calls makes of each answer that CareCloud did not write; none is a verdict.
-
-`python tests/calls/test_verdict_grid.py` prints it as a table.
-"""
-
-import tempfile
-from pathlib import Path
+"""The grid: what each family of calls makes of each answer that CareCloud did not write; none is a verdict."""
 
 import pytest
 from every import every
@@ -36,7 +30,6 @@ TRIED = [cell for cell in CELLS if is_thorough() or cell[0] in (200, 403, 404, 5
 #: A run of a bulk write costs as much as a hundred calls.
 ROW_CELLS = [*((status, "HTML") for status in (400, 403, 404, 429, 502, 200)), (404, "{}"), (200, "{}")]
 TRIED_OF_ROWS = [cell for cell in ROW_CELLS if is_thorough() or cell[0] in (403, 502, 200)]
-OUTCOMES = ("created", "updated", "unchanged", "refused", "conflict", "unknown")
 #: Writes that return nothing. CareCloud answers them with 204; an empty answer with another success status counts too.
 SILENT = {"POST: action", "POST: batch", "PUT", "update: the PUT", "DELETE", "DELETE with a body"}
 
@@ -99,29 +92,3 @@ async def test_no_answer_of_another_server_refuses_a_row(family, tmp_path):
             # Three times alone for the same 5xx, twenty times for anything else: see docs/bulk_writes.md.
             assert report.refused == 1, (status, name, report)
             assert report.requests > (3 if status == 502 else 20), (status, name, report)
-
-
-async def print_table():
-    """Print the grid: a line for each family, with the statuses and bodies of each outcome."""
-    with tempfile.TemporaryDirectory() as folder:
-        for family in READS + LOGINS + WRITES + ROWS:
-            outcomes = {}
-            for status, name in CELLS:
-                result = await result_of(family, status, name, Path(folder))
-                cause = getattr(result, "__cause__", None)
-                text = "done" if result is None else type(result).__name__
-                if family in ROWS and not isinstance(result, CareCloudError):
-                    text = ", ".join(f"{one} {number}" for one in OUTCOMES if (number := getattr(result, one)))
-                text += f" < {type(cause).__name__}" if isinstance(result, OutcomeUnknownError) and cause else ""
-                outcomes.setdefault(text, {}).setdefault(status, []).append(name)
-            print(family.name)  # noqa: T201
-            for text, cells in outcomes.items():
-                whole = [str(one) for one, some in cells.items() if len(some) == len(BODIES)]
-                parts = [f"{one} ({', '.join(some)})" for one, some in cells.items() if len(some) < len(BODIES)]
-                print(f"    {text}: {', '.join(whole + parts)}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    import anyio
-
-    anyio.run(print_table)

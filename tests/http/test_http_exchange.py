@@ -263,23 +263,6 @@ async def test_what_instrumentation_sees_of_an_error_shows_neither_query_nor_tok
     assert "Bearer" not in shown
 
 
-async def test_a_closed_client_ends_what_is_under_way():
-    """`aclose()` in the middle of an exchange ends it with the error of a closed client."""
-    async with serving(30.0) as server:
-        client = new_client(server.url)
-        await client.login()
-        found = []
-
-        async def call():
-            found.append(await outcome(client.customers.get("8ea6")))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(call)
-            await server.asked.wait()
-            await client.aclose()
-    assert [result[0] for result in found] == ["ClientClosedError"]
-
-
 async def test_a_server_that_hangs_up_at_rest_costs_no_failure_of_a_read():
     """A kept connection that the server has closed is not used, or the read is repeated."""
     async with serving(answer(BODY), b"") as server, new_client(server.url, retry=RetryPolicy(base=0.001)) as client:

@@ -128,6 +128,29 @@ async def test_a_connection_is_used_again_if_its_answer_allows_it(pieces, connec
         assert server.connections == connections
 
 
+STRAY = answer(BODY.replace(b"8ea6", b"stray"))
+
+
+@pytest.mark.parametrize(
+    ("stray", "wait"),
+    [(STRAY, 0), (STRAY, 0.005), (STRAY[:10], 0), (STRAY[:10], 0.005), (b"rubbish", 0.005)],
+    ids=["answer", "answer later", "part", "part later", "rubbish later"],
+)
+async def test_stray_bytes_are_not_the_next_answer(stray, wait):
+    """A whole answer, a part of one or rubbish behind an answer: the next call gets its own, on another connection."""
+
+    def misbehave(number, request):
+        named = answer(BODY.replace(b"8ea6", b"%04d" % number))
+        return (named, wait, stray) if wait else (named + stray,)
+
+    async with serving(misbehave) as server, one_user(server.url) as client:
+        for number in (1, 2):
+            assert (await client.customers.get("8ea6")).customer_id == f"{number:04}"
+            for _ in range(50):  # let the stray bytes come in
+                await anyio.sleep(0.001)
+        assert server.connections == 2
+
+
 async def test_an_answer_that_comes_before_the_request_was_read_gives_the_connection_up():
     """A server that refuses a large body unread: the call has its answer, and the rest of the body is not sent on."""
     done = anyio.Event()

@@ -37,14 +37,3 @@ def test_another_thread_begins_with_a_rest():
     thread.time += 0.0003
     yielder.rest()
     assert thread.naps == [-4.0]
-
-
-def test_small_steps_rest_in_between():
-    """Items are yielded all, in their order, with rests between some of them."""
-    thread = _Thread()
-    seen = []
-    for number in thread.yielder().each(range(100)):
-        thread.time += 0.0001
-        seen.append((number, len(thread.naps)))
-    assert [number for number, _ in seen] == list(range(100))
-    assert [naps for _, naps in seen[::16]] == [0, 1, 2, 3, 4, 5, 6]
