@@ -81,16 +81,6 @@ def test_a_wrong_transport_is_refused_with_what_to_pass(make):
         connect(transport=make())
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_an_aiohttp_session_is_refused_with_what_to_pass():
-    """The session of the library underneath is no client either."""
-    import aiohttp
-
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(ConfigurationError, match=r"httpx\.AsyncClient.*aiohttp\.ClientSession"):
-            connect(http_client=session)
-
-
 @pytest.mark.parametrize(
     "options",
     [

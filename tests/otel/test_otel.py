@@ -8,7 +8,6 @@ import httpx
 import kit
 import pytest
 from clocks import FakeClock
-from late_logins import LateLogins
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -21,6 +20,7 @@ from carecloud_async import (
     AuthenticationError,
     CareCloud,
     ConfigurationError,
+    CustomerSession,
     EnterpriseCredentials,
     NotFoundError,
     OutcomeUnknownError,
@@ -29,6 +29,7 @@ from carecloud_async import (
     ResponseError,
     RetryPolicy,
     ServerError,
+    SessionExpiredError,
     Timeout,
 )
 from carecloud_async.otel import OpenTelemetry
@@ -71,6 +72,18 @@ class Telemetry:
 
     def count(self, name):
         return sum(getattr(point, "count", None) or point.value for point in self.points(name))
+
+
+class LateLogins(httpx.AsyncBaseTransport):
+    """Sends a login when every other task waits."""
+
+    def __init__(self, sandbox):
+        self._inner = sandbox.transport()
+
+    async def handle_async_request(self, request):
+        if request.url.path.endswith("/actions/login"):
+            await anyio.wait_all_tasks_blocked()
+        return await self._inner.handle_async_request(request)
 
 
 @pytest.fixture
@@ -166,21 +179,21 @@ async def test_a_renewal_after_401_is_a_login_below_the_attempt_that_needed_it(s
     assert telemetry.count("carecloud.client.logins") == 2
 
 
-async def test_a_replay_hands_its_own_span_on(sandbox, telemetry):
-    """With a propagator the second sending names the span of the replay, not that of the refused attempt."""
+@pytest.mark.parametrize("propagator", [None, propagate.get_global_textmap()], ids=["none", "global"])
+async def test_the_trace_leaves_the_process_only_if_asked(sandbox, telemetry, propagator):
+    """No traceparent by default; with a propagator each sending names its own span, the replay after a 401 too."""
     sent = []
     sandbox.on_request = lambda request: sent.append(request.headers.get("traceparent"))
-    options = {"telemetry": telemetry.make(propagator=propagate.get_global_textmap())}
-    async with connect(sandbox, telemetry, **options) as client:
+    async with connect(sandbox, telemetry, telemetry=telemetry.make(propagator=propagator)) as client:
         await client.login()
         telemetry.exporter.clear()
         sent.clear()
         sandbox.faults.add("GET /customers", status=401)
         await client.ping()
     refused, replay = telemetry.below(*telemetry.named("GET /customers"))
-    assert [one.split("-")[2] for one in (sent[0], sent[-1])] == [
-        f"{span.context.span_id:016x}" for span in (refused, replay)
-    ]
+    named = [None if header is None else header.split("-")[2] for header in (sent[0], sent[-1])]
+    spans = [f"{span.context.span_id:016x}" for span in (refused, replay)]
+    assert named == ([None, None] if propagator is None else spans)
 
 
 @pytest.mark.parametrize("token", ["none", "refused"])
@@ -359,27 +372,6 @@ async def test_calls_stand_below_the_span_of_the_application(sandbox, telemetry)
     assert len(parents) == 5
 
 
-async def test_the_trace_leaves_the_process_only_if_asked(sandbox, telemetry):
-    """No traceparent by default; with a propagator each request names the attempt that it belongs to."""
-    seen = []
-    inner = sandbox.transport()
-
-    class Watching(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            seen.append(request.headers.get("traceparent"))
-            return await inner.handle_async_request(request)
-
-    for propagator in (None, propagate.get_global_textmap()):
-        made = telemetry.make(propagator=propagator)
-        auth = sandbox.credentials()
-        async with CareCloud("x.example.com", auth=auth, transport=Watching(), telemetry=made) as client:
-            await client.ping()
-    assert seen[:2] == [None, None]
-    attempts = [f"{span.context.span_id:016x}" for span in telemetry.named("attempt")]
-    assert all(header.split("-")[2] in attempts for header in seen[2:])
-    assert len(seen) == 4
-
-
 async def test_a_log_line_of_the_call_stands_in_its_span(sandbox, telemetry, caplog):
     """The span is current while the SDK logs the call, so that logs and traces can be joined."""
     ids = []
@@ -418,3 +410,12 @@ async def test_object_that_is_not_telemetry_is_refused(sandbox, wrong):
     """A class or anything else in its place is an error before anything is sent."""
     with pytest.raises(ConfigurationError, match=r"expected OpenTelemetry\(\)"):
         connect(sandbox, Telemetry(), telemetry=wrong, rate_limit=RateLimit.adaptive())
+
+
+async def test_a_look_whose_session_it_is_counts_as_no_login(sandbox, telemetry):
+    """`login()` of a resumed session asks the server about its token: no token was asked for, and none refused."""
+    async with connect(sandbox, telemetry, auth=CustomerSession.resume(token_id="ended")) as client:
+        with pytest.raises(SessionExpiredError):
+            await client.login()
+    assert telemetry.points("http.client.request.duration")
+    assert not telemetry.points("carecloud.client.logins") + telemetry.points("carecloud.client.login.refusals")

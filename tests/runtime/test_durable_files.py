@@ -1,12 +1,14 @@
-"""Private files that are replaced whole."""
+"""Private files that are replaced whole, and folders that several processes use at once."""
 
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from carecloud_async._base.runtime.durable_files import (
+    claim_folder,
     is_private,
     open_own,
     open_private,
@@ -86,3 +88,13 @@ def test_touching_keeps_a_private_file_and_follows_no_link(tmp_path):
     link.symlink_to(path)
     with pytest.raises(PermissionError):
         touch_private(link)
+
+
+def test_a_file_that_goes_while_a_folder_is_claimed(tmp_path, monkeypatch):
+    """A file that another process removes between being listed and being looked at is no error."""
+    folder = tmp_path / "shared"
+    claim_folder(folder)
+    (folder / "stays").touch(mode=0o600)
+    listed = [folder / "gone", folder / "stays"]
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
+    claim_folder(folder)

@@ -47,22 +47,6 @@ async def _passes(number):
 
 
 @pytest.mark.anyio
-async def test_returns_and_raises_what_the_work_does():
-    """The caller gets the result, or the work's exception as it is."""
-    error = LookupError("own")
-
-    def fail():
-        raise error
-
-    assert await run_in_thread(lambda: 5) == 5
-    with pytest.raises(LookupError) as caught:
-        await run_in_thread(fail)
-    assert caught.value is error
-    with pytest.raises(LookupError):
-        await run_in_thread_regardless(fail)
-
-
-@pytest.mark.anyio
 @pytest.mark.parametrize("run", [run_in_thread, run_in_thread_regardless])
 async def test_a_cancelled_scope_waits_for_the_thread(run):
     """A scope that is cancelled while the thread works ends when the work has ended."""

@@ -60,17 +60,17 @@ def is_same_file(first: str | os.PathLike[str] | int, second: str | os.PathLike[
 
     Devices such as `/dev/null` do not count: two writers do not harm each other there.
     """
-    named = [os.path.normcase(os.path.realpath(one)) for one in (first, second) if not isinstance(one, int)]
+    named = [os.path.normcase(os.path.realpath(file)) for file in (first, second) if not isinstance(file, int)]
     try:
-        found = os.stat(first)
+        status = os.stat(first)
     except OSError:
-        found = None
-    if found is not None and stat.S_ISCHR(found.st_mode):
+        status = None
+    if status is not None and stat.S_ISCHR(status.st_mode):
         return False
     if len(named) == 2 and named[0] == named[1]:
         return True
     try:
-        return found is not None and os.path.samestat(found, os.stat(second))
+        return status is not None and os.path.samestat(status, os.stat(second))
     except OSError:
         return False
 
@@ -182,8 +182,8 @@ def copy_private(source: Path, target: Path) -> None:
     with open_own(source) as old, create_private(target) as new:
         shutil.copyfileobj(old, new, 1 << 20)
         new.flush()
-        found = os.fstat(old.fileno())
-        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+        status = os.fstat(old.fileno())
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         os.fsync(new.fileno())
 
 

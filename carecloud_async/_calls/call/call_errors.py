@@ -96,10 +96,12 @@ class Hiding:
     def __call__(self, text: str) -> str:
         """Return a text without the secrets."""
         folded = text.casefold()
-        found = [secret for secret in self._secrets if secret in folded]
-        if not found or text in _REASONS:
+        shown = [secret for secret in self._secrets if secret in folded]
+        if not shown or text in _REASONS:
             return text
-        patterns = (re.escape(one) if len(one) >= _LONG else rf"(?<!\w){re.escape(one)}(?!\w)" for one in found)
+        patterns = (
+            re.escape(secret) if len(secret) >= _LONG else rf"(?<!\w){re.escape(secret)}(?!\w)" for secret in shown
+        )
         return re.sub("|".join(patterns), _STARS, text, flags=re.IGNORECASE)
 
 
@@ -232,7 +234,7 @@ def parse_error(
 
 def request_id(headers: Mapping[str, str], hide: Hide = str) -> str | None:
     """Return the server's id of a request, if its answer has one that may be shown."""
-    return next((hide(found) for name in _REQUEST_ID_HEADERS if (found := _code(headers.get(name)))), None)
+    return next((hide(code) for name in _REQUEST_ID_HEADERS if (code := _code(headers.get(name)))), None)
 
 
 def _text(value: Any, hide: Hide) -> str | None:
@@ -293,8 +295,8 @@ def describe_foreign(status: int, headers: Mapping[str, str], body: bytes, *, hi
 
 def _products(text: str, hidden: frozenset[str]) -> Iterator[str]:
     for word in text.split()[:4]:
-        found = _PRODUCT.fullmatch(word)
-        if found and hidden.isdisjoint(_PARTS.findall(found[1].casefold())):
+        product = _PRODUCT.fullmatch(word)
+        if product and hidden.isdisjoint(_PARTS.findall(product[1].casefold())):
             yield word
 
 
@@ -311,8 +313,8 @@ def _kind(status: int, body: bytes, hidden: frozenset[str]) -> str:
 
 
 def _title(status: int, body: bytes, hidden: frozenset[str]) -> str:
-    found = _TITLE.search(body[:_HEAD])
-    text = "" if found is None else html.unescape(found[1].decode("utf-8", "replace"))
+    match = _TITLE.search(body[:_HEAD])
+    text = "" if match is None else html.unescape(match[1].decode("utf-8", "replace"))
     shown: list[str] = []
     for word in text.split()[:_MOST_WORDS]:
         keeps = word == str(status) or _is_plain(word, hidden)

@@ -284,7 +284,7 @@ def error_name(error: BaseException) -> str:
     On trio a call that is cancelled while it connects ends with a group of cancellations: it has the name of one.
     """
     if isinstance(error, BaseExceptionGroup):
-        cancelled, others = error.split(lambda one: is_cancellation(type(one).__name__))
+        cancelled, others = error.split(lambda error: is_cancellation(type(error).__name__))
         if cancelled is not None and others is None:
             while isinstance(cancelled, BaseExceptionGroup):
                 cancelled = cancelled.exceptions[0]

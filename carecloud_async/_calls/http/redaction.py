@@ -95,5 +95,5 @@ def redacted_url(http_library: ModuleType) -> Any:
 
 def true_url(request: Any) -> str:
     """Return the URL to send to: the unredacted one of the SDK's requests, else the request's own."""
-    found = request.extensions.get(TARGET)
-    return found if isinstance(found, str) else str(request.url)
+    url = request.extensions.get(TARGET)
+    return url if isinstance(url, str) else str(request.url)
