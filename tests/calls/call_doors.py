@@ -1,15 +1,10 @@
-"""The ways a client reaches a server, and servers of a few lines."""
+"""The ways a client reaches a server."""
 
 from contextlib import asynccontextmanager
 
-import anyio
-import anyio.lowlevel
-import anyio.streams.tls
 import httpx
 import httpx2
 import pytest
-from anyio.abc import SocketAttribute
-from kit import login_body
 
 from carecloud_async import CareCloud, CustomerInput, CustomerSourceInput, PersonalInformationInput
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, Sandbox
@@ -97,75 +92,3 @@ async def create(client, email="new@example.com"):
         CustomerInput(personal_information=PersonalInformationInput(first_name="New", email=email, language_id="en")),
         customer_source=CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0]),
     )
-
-
-class Server:
-    """A server of bytes: for each connection, `behave(stream, head)` is called with each request's head.
-
-    Attributes:
-        url: where it listens.
-        connections: how many came in.
-        heads: what they sent.
-    """
-
-    def __init__(self, behave):
-        self.behave = behave
-        self.connections = 0
-        self.heads = []
-        self.url = ""
-
-    async def handle(self, stream):
-        self.connections += 1
-        async with stream:
-            try:
-                while True:
-                    head = await self.read_request(stream)
-                    self.heads.append(head)
-                    if await self.behave(stream, head) is not True:
-                        return
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                return
-
-    async def read_request(self, stream):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += await stream.receive()
-        head, _, body = data.partition(b"\r\n\r\n")
-        lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-        wanted = int(lengths[0].split(b":")[1]) if lengths else 0
-        while len(body) < wanted:
-            body += await stream.receive()
-        return head
-
-
-LOGIN = login_body()
-
-
-def answer(body, status=b"200 OK", *headers):
-    lines = [b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), b"Content-Type: application/json", *headers]
-    return b"\r\n".join([*lines, b"", body])
-
-
-@asynccontextmanager
-async def serving(behave, *, tls=None):
-    """Serve on loopback; logins are answered, everything else is up to `behave`."""
-
-    async def with_login(stream, head):
-        if b"/actions/login" in head:
-            await stream.send(answer(LOGIN))
-            return True
-        return await behave(stream, head)
-
-    server = Server(with_login)
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    server.port = listener.extra(SocketAttribute.local_port)
-    server.url = f"http://127.0.0.1:{server.port}"
-    if tls is not None:
-        listener = anyio.streams.tls.TLSListener(listener, tls)
-        server.url = f"https://127.0.0.1:{server.port}"
-    async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, server.handle)
-        try:
-            yield server
-        finally:
-            group.cancel_scope.cancel()

@@ -3,8 +3,10 @@
 import anyio
 import httpx
 import pytest
-from call_doors import LOGIN, answer, default, serving
+from call_doors import default
 from clocks import ManualClock, passing_time
+from kit import login_body
+from wire_server import answer, serving
 
 from carecloud_async import (
     CareCloud,
@@ -27,7 +29,7 @@ async def test_calls_on_a_server_that_always_throttles_end_in_time(http_client):
 
     def throttle(request):
         if request.url.path.endswith("/login"):
-            return httpx.Response(200, content=LOGIN)
+            return httpx.Response(200, content=login_body())
         return httpx.Response(429)
 
     clock = ManualClock()
@@ -61,7 +63,7 @@ async def test_a_response_that_drips_ends_with_the_calls_time_and_with_the_clien
 
     async def behave(stream, head):
         if b"/customers" not in head:
-            await stream.send(answer(LOGIN))
+            await stream.send(answer(login_body()))
             return True
         await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         while True:
@@ -145,11 +147,11 @@ async def test_a_views_timeout_bounds_login_logout_and_ping(what):
     async def behave(stream, head):
         if silent:
             await anyio.sleep(30)
-        await stream.send(answer(LOGIN))
+        await stream.send(answer(login_body()))
         return True
 
     async with serving(behave) as server:
-        server.behave = behave
+        server.answer = behave
         client = CareCloud(server.url, auth=EnterpriseCredentials(external_application_id="a", login="b", password="c"))
         async with client:
             await client.login()

@@ -6,8 +6,9 @@ import random
 import anyio
 import httpx2
 import pytest
-from call_doors import answer, default, serving
+from call_doors import default
 from thorough import examples
+from wire_server import answer, serving
 
 from carecloud_async import CareCloud, RateLimit, RetryPolicy, ServerError
 

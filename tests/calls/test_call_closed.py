@@ -6,8 +6,10 @@ import random
 
 import anyio
 import pytest
-from call_doors import DOORS, LOGIN, answer, closing_what_the_pool_forgets, create, serving
+from call_doors import DOORS, closing_what_the_pool_forgets, create
 from clocks import ManualClock
+from kit import login_body
+from wire_server import answer, serving
 
 from carecloud_async import CareCloud, ClientClosedError, OutcomeUnknownError, RateLimit, RetryPolicy
 from carecloud_async.sandbox import Sandbox
@@ -21,7 +23,7 @@ def slow(chance):
     """A server whose answers trickle: heads, bodies and logins are cut at random moments."""
 
     async def behave(stream, head):
-        whole = answer(LOGIN if b"/login" in head else BODY)
+        whole = answer(login_body() if b"/login" in head else BODY)
         for start in range(0, len(whole), 40):
             await anyio.sleep(chance.uniform(0, 0.004))
             await stream.send(whole[start : start + 40])
@@ -53,7 +55,7 @@ async def test_closing_at_any_moment_ends_every_call_with_an_error(kind, seed, a
     chance = random.Random(seed)
     found = []
     async with serving(slow(chance)) as server:
-        server.behave = slow(chance)
+        server.answer = slow(chance)
         async with DOORS[kind](server.url, retry=RetryPolicy(base=0.001)) as client:
             with anyio.fail_after(60):
                 async with anyio.create_task_group() as group:
@@ -77,7 +79,7 @@ async def test_closing_the_users_own_client_is_reported_without_repeats(name, se
         serving(slow(chance)) as server,
         closing_what_the_pool_forgets(importlib.import_module(name).AsyncClient()) as http,
     ):
-        server.behave = slow(chance)
+        server.answer = slow(chance)
         client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
@@ -110,7 +112,7 @@ async def test_closing_a_client_on_aiohttp_cancels_no_task():
             async with anyio.create_task_group() as group:
                 for _ in range(10):
                     group.start_soon(outcome, client.ping, found)
-                while sum(b"GET" in head for head in server.heads) < 2:  # noqa: ASYNC110  (a count, no event)
+                while sum(b"GET" in head for head in server.requests) < 2:  # noqa: ASYNC110  (a count, no event)
                     await anyio.sleep(0.001)
                 await http.aclose()
     assert found == ["closed"] * 10

@@ -6,8 +6,7 @@ import pickle
 import httpx
 import httpx2
 import pytest
-from call_doors import LOGIN
-from kit import served
+from kit import login_body, served
 
 from carecloud_async import (
     ApiError,
@@ -89,7 +88,7 @@ async def test_the_text_of_an_error_says_how_many_reasons_it_leaves_out():
 @pytest.mark.parametrize("what", ["id", "filter"])
 async def test_an_id_of_any_length_is_refused_as_ours(family, what):
     """A client of the user's own takes URLs of 64 KB: beyond it the error is a ConfigurationError, and short."""
-    mock = family.MockTransport(lambda request: family.Response(200, content=LOGIN))
+    mock = family.MockTransport(lambda request: family.Response(200, content=login_body()))
     async with (
         family.AsyncClient(transport=mock) as http,
         CareCloud("x.example.com", auth=Sandbox(1).credentials(), http_client=http) as client,

@@ -7,9 +7,10 @@ from email.utils import formatdate
 import anyio
 import httpx
 import pytest
-from call_doors import DOORS, answer, create, serving
+from call_doors import DOORS, create
 from clocks import ManualClock, passing_time
 from kit import served
+from wire_server import answer, serving
 
 from carecloud_async import (
     CareCloud,
@@ -196,7 +197,7 @@ async def test_a_silent_server_is_a_timeout(door):
             await client.with_options(timeout=Timeout(read=0.1)).ping()
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.is_retryable
-        assert sum(b"GET" in head for head in server.heads) == 2
+        assert sum(b"GET" in head for head in server.requests) == 2
 
 
 NO_HTTP = {

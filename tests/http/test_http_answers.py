@@ -6,7 +6,7 @@ import logging
 import httpx
 import httpx2
 import pytest
-from exchange_server import answer, new_client, serving
+from wire_server import answer, new_client, serving
 
 from carecloud_async import BadRequestError, ConnectionFailedError, ResponseError
 

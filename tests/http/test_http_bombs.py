@@ -10,8 +10,8 @@ import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
-from exchange_server import answer, new_client, serving
 from kit import served
+from wire_server import answer, new_client, serving
 
 from carecloud_async import (
     CareCloudError,

@@ -7,9 +7,9 @@ import httpx
 import httpx2
 import pytest
 from clocks import FakeClock, ManualClock, passing_time
-from exchange_server import BODY, answer, serving
 from kit import login_answer
 from thorough import variants
+from wire_server import BODY, answer, serving
 
 from carecloud_async import CareCloud, RateLimit, RateLimitError, Timeout
 from carecloud_async.sandbox import Sandbox

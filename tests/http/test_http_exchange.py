@@ -6,8 +6,8 @@ import zlib
 import anyio
 import httpx
 import pytest
-from exchange_server import BODY, answer, chunked, new_client, outcome, serving
 from kit import KnownUser
+from wire_server import BODY, answer, chunked, new_client, outcome, serving
 
 from carecloud_async import CareCloud, CareCloudError, RetryPolicy, Timeout
 

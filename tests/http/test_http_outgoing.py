@@ -1,7 +1,7 @@
 """Requests on the wire are the same with a hook, whose request httpx's client sends, and without one."""
 
 import pytest
-from exchange_server import BODY, answer, new_client, outcome, serving
+from wire_server import BODY, answer, new_client, outcome, serving
 
 from carecloud_async import CustomerInput, CustomerSourceInput
 from carecloud_async import PersonalInformationInput as Person

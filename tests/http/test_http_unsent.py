@@ -2,8 +2,8 @@
 
 import anyio
 import pytest
-from exchange_server import BODY, answer, serving
 from kit import KnownUser
+from wire_server import BODY, answer, serving
 
 from carecloud_async import CareCloud, RateLimit, RequestTimeoutError, Timeout
 from carecloud_async._base.codec.answers import data

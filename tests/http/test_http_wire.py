@@ -9,8 +9,8 @@ import threading
 import anyio
 import httpx
 import pytest
-from exchange_server import BODY, answer, new_client, outcome, serving
 from kit import KnownUser
+from wire_server import BODY, answer, new_client, outcome, serving
 
 from carecloud_async import (
     CareCloud,

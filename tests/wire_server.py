@@ -1,6 +1,7 @@
-"""A server that answers with the bytes it is given."""
+"""A server on a socket that answers with the bytes it is given, and a client of it."""
 
 import contextlib
+import inspect
 import re
 
 import anyio
@@ -14,7 +15,12 @@ BODY = b'{"data":{"customer_id":"8ea6","customers":[],"total_items":0}}'
 
 
 class Server:
-    """Gives out the same pieces for each request but logins; a piece that is a number is waited for, in seconds."""
+    """Gives out the same pieces for each request but logins; a piece that is a number is waited for, in seconds.
+
+    In place of the pieces stands a function that returns them, given the number of the request and the request, or a
+    coroutine function that is given the stream and the request, writes the answer itself, and returns whether the
+    connection goes on.
+    """
 
     def __init__(self, *pieces):
         self.pieces = pieces
@@ -49,6 +55,8 @@ class Server:
         self.requests.append(request)
         self.asked.set()
         pieces = self.pieces
+        if inspect.iscoroutinefunction(pieces[0]):
+            return await pieces[0](stream, request) is True
         if callable(pieces[0]):
             pieces = pieces[0](len(self.requests), request)
         for piece in pieces:
