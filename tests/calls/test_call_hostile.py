@@ -121,13 +121,3 @@ async def test_a_password_callable_whose_own_call_fails_keeps_its_cause(raised):
         link = link.__cause__
     assert raised in chain
     assert len(asked) == 1
-
-
-@pytest.mark.parametrize(
-    "path", ["//host/x", "//host", "cards//5", "cards\\..\\x", "/", "", "https://host/x", "a/../b"]
-)
-async def test_a_path_that_could_name_another_host_is_refused(path):
-    """`request` takes paths below the version, and nothing else."""
-    async with connect(httpx.Response(200)) as client:
-        with pytest.raises(ConfigurationError, match="below the version"):
-            await client.request("GET", path)

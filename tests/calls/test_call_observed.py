@@ -319,24 +319,6 @@ async def test_headers_that_cannot_be_added(sandbox, headers, words):
     assert sandbox.count() == 0
 
 
-async def test_headers_of_a_callers_own_are_sent():
-    """A caller's own headers are sent beside the SDK's, and may replace its `Accept-Language`."""
-    found = []
-
-    def handle(request):
-        found.append(request.headers)
-        if request.url.path.endswith("/login"):
-            return login_answer("t")
-        return httpx.Response(200, json={"data": {}})
-
-    client = CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(handle))
-    async with client:
-        await client.request("GET", "customers", headers={"X-Trace": "7", "accept-language": "en"})
-    assert (found[-1]["X-Trace"], found[-1]["Accept-Language"]) == ("7", "en")
-    assert found[-1]["Authorization"] == "Bearer t"
-    assert "X-Trace" not in found[0]
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_call_that_is_cancelled_while_it_connects_is_logged_as_cancelled(caplog):
     """On trio such a call ends with a group of cancellations, which is no warning either."""

@@ -33,6 +33,8 @@ FAILURES = {
     "504": httpx.Response(504, content=HTML),
     "404 of a proxy": httpx.Response(404, content=HTML),
     "403 without a body": httpx.Response(403),
+    "401 of a proxy": httpx.Response(401, content=HTML),
+    "418 of something": httpx.Response(418, content=b'{"message": "no Route matched with those values"}'),
     "garbage": httpx.Response(200, content=b'{"data": {"'),
     "html": httpx.Response(200, content=HTML),
     "error with 200": httpx.Response(200, content=ERROR),

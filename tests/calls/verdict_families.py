@@ -143,10 +143,6 @@ async def _dossier(client, tmp_path):
     return await dossier(client, FIRST_CUSTOMER_ID)
 
 
-async def _update(client, tmp_path):
-    await client.bookings.update("x", {"booking_status": "after"})
-
-
 async def _import(client, tmp_path):
     rows = [{"email": "new@example.com", "first_name": "N", "last_name": "N", "language_id": "en"}]
     return await client.customers.bulk_write(rows, match="email", defaults={"customer_source_id": "s"})
@@ -225,14 +221,4 @@ ROWS = [
     Family("bulk write: look-up by id", _import_by_id, is_judged=only("GET", "/cards/x")),
     Family("bulk write: a new row", _import, is_judged=only("POST", "/customers")),
     Family("bulk write: a changed row", _import_by_id, is_judged=only("PUT", "/cards/x")),
-]
-WRITES = [
-    Family("POST: create", partial(_write, "postBooking")),
-    Family("POST: action", partial(_write, "postCreditTransfer")),
-    Family("POST: batch", partial(_write, "postBatchCards")),
-    Family("PUT", partial(_write, "putBooking")),
-    Family("update: the PUT", _update, is_judged=only("PUT", "/x")),
-    Family("update: the GET", _update, is_judged=only("GET", "/x")),
-    Family("DELETE", partial(_write, "deleteBooking")),
-    Family("DELETE with a body", partial(_write, "postBulkDeleteProductReservationPrices")),
 ]

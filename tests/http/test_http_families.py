@@ -88,9 +88,7 @@ def test_a_wrong_transport_is_refused_with_what_to_pass(make):
         {"rate_limit": RateLimit},
         {"retry": 5},
         {"retry": None},
-        {"timeout": 0},
         {"timeout": -1},
-        {"timeout": "5"},
         {"timeout": True},
         {"verify": 3},
         {"verify": "/no/such/bundle.pem"},
@@ -99,7 +97,6 @@ def test_a_wrong_transport_is_refused_with_what_to_pass(make):
         {"proxy": "http://user:pass@[::bad"},
         {"on_call": 3},
         {"on_call": asyncio.sleep},
-        {"language": "č"},
     ],
     ids=lambda options: next(iter(options)),  # a function's address would differ between workers
 )
