@@ -14,9 +14,7 @@ from carecloud_async import (
     ConfigurationError,
     EnterpriseCredentials,
     MemoryTokenStore,
-    RedisTokenStore,
     ResponseError,
-    StoredToken,
     TokenStoreError,
 )
 
@@ -118,17 +116,3 @@ async def test_a_device_whose_token_is_refused():
     async with connect(sandbox, auth=device) as client:
         shown = await frames_of(client.login)
     assert NAME not in shown
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_redis_that_cannot_be_written(own_redis_server):  # noqa: F811
-    """Nothing of its record, which holds a valid token, is in a frame."""
-    redis = pytest.importorskip("redis", reason="redis-py is not installed")
-    store = RedisTokenStore(own_redis_server.url)
-    try:
-        with redis.Redis(unix_socket_path=own_redis_server.socket) as server:
-            server.execute_command("ACL", "SETUSER", "default", "-set")
-        shown = await frames_of(lambda: store.save("key", StoredToken(value=ODD_TOKEN)), TokenStoreError)
-    finally:
-        await store.aclose()
-    assert ODD_TOKEN not in shown

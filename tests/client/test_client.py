@@ -165,6 +165,7 @@ async def test_autologin_needs_a_view_of_its_own(sandbox):
         {"timeout": None},
         {"read_only": "no"},
         {"language": "č"},
+        {"language": "cs\r\nX: y"},
         {"cache": True},
         {"telemetry": object()},
         {"max_connections": 0},
@@ -176,13 +177,18 @@ async def test_autologin_needs_a_view_of_its_own(sandbox):
         {"http_client": httpx.AsyncClient(), "timeout": 5},
         {"http_client": httpx.AsyncClient(), "transport": httpx.MockTransport(lambda _: None)},
         {"timezone": "Mars/Olympus"},
+        *(
+            {"proxy": wrong}
+            for wrong in ("ftp://proxy.example:21", "socks4://proxy.example", "//proxy", "", "proxy:3128")
+        ),
+        *({"app_name": wrong} for wrong in ("", "two words", "a\r\nX: y", "č", "a/b/c", 3, "x" * 200)),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings):
-    """Every wrong argument is a ConfigurationError when the client is made."""
-    settings.setdefault("auth", EnterpriseCredentials(external_application_id="a", login="b", password="c"))
-    with pytest.raises(ConfigurationError):
-        CareCloud(HOST, **settings)
+    """Every wrong argument is a ConfigurationError that names it when the client is made."""
+    auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
+    with pytest.raises(ConfigurationError, match=f"(?i){[*settings][-1]}"):
+        CareCloud(HOST, **{"auth": auth} | settings)
 
 
 def test_from_env_names_what_is_missing(monkeypatch):

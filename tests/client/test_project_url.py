@@ -63,19 +63,6 @@ def test_only_true_allows_http(value):
         parse("http://sandbox:8000", allow_http=value)
 
 
-@pytest.mark.parametrize("zone", ["Europe/Prag", "", "../etc/passwd", 7])
-def test_an_unknown_zone_is_refused(zone):
-    """A time zone that does not exist is named at once."""
-    with pytest.raises(ConfigurationError, match="timezone"):
-        Project.parse("acme.example", timezone=zone, language="cs")
-
-
-def test_a_language_cannot_break_the_header():
-    """A language with a line break is refused."""
-    with pytest.raises(ConfigurationError, match="language"):
-        Project.parse("acme.example", timezone="UTC", language="cs\r\nX-Evil: 1")
-
-
 def test_each_interface_has_its_base_path():
     """The interface and the version stand in the path."""
     project = parse("acme.example")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 
 import anyio
 
@@ -22,44 +20,12 @@ def say(word):
     sys.stdout.flush()
 
 
-def count_login(logins):
-    with Path(logins).open("a") as file:
-        file.write(f"{os.getpid()}\n")
-
-
-async def race(kind, where, logins):
-    """Log in (a line in `logins`) if no other process has; print the token."""
-    store = make(kind, where)
-    say("ready")
-    sys.stdin.readline()
-    async with store.lock("key"):
-        token = await store.load("key")
-        if token is None:
-            count_login(logins)
-            await anyio.sleep(0.2)  # a login takes its time: everyone else arrives meanwhile
-            token = StoredToken(value=f"token-{os.getpid()}", expires_in=60)
-            await store.save("key", token)
-    say(token.value)
-    await store.aclose()
-
-
 async def hold(kind, where):
     """Hold the lock until killed."""
     store = make(kind, where)
     async with store.lock("key"):
         say("held")
         await anyio.sleep_forever()
-
-
-async def write(kind, where):
-    """Write records until killed."""
-    store = make(kind, where)
-    await store.save("key", StoredToken(value="x" * 20_000, expires_in=600))
-    say("writing")
-    number = 0
-    while True:
-        number += 1
-        await store.save(f"key{number % 7}", StoredToken(value=str(number) * 5000, expires_in=600))
 
 
 async def count(kind, where):
@@ -74,4 +40,4 @@ async def count(kind, where):
 
 if __name__ == "__main__":
     backend, command, *arguments = sys.argv[1:]
-    anyio.run({"race": race, "hold": hold, "write": write, "count": count}[command], *arguments, backend=backend)
+    anyio.run({"hold": hold, "count": count}[command], *arguments, backend=backend)

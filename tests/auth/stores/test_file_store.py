@@ -15,7 +15,6 @@ import pytest
 from anyio import to_thread
 from hypothesis import given
 from hypothesis import strategies as st
-from thorough import variants
 
 from carecloud_async import FileTokenStore, StoredToken
 from carecloud_async._calls.auth.secret import hash_secret, verify_secret
@@ -284,35 +283,6 @@ async def test_cancelled_write_ends_first(store, path, monkeypatch):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await store.load("key")).value == "tok-secret"
-
-
-@pytest.mark.parametrize("backends", [*variants(["asyncio"] * 4), ["asyncio", "trio"] * 2], ids="+".join)
-def test_four_processes_log_in_once(child, path, tmp_path, backends):
-    """Of four processes that start cold at the same moment one logs in, and all have its token."""
-    logins = tmp_path / "logins"
-    processes = [child(backend, "race", "file", path, logins) for backend in backends]
-    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    tokens = {process.stdout.readline() for process in processes}
-    assert len(logins.read_text().split()) == 1
-    assert tokens == {f"token-{logins.read_text().strip()}\n"}
-
-
-@pytest.mark.anyio
-async def test_killed_holder(child, path):
-    """A holder that is killed gives its lock back at once; a living one, of another process, keeps it."""
-    holder = child("asyncio", "hold", "file", path)
-    assert holder.stdout.readline() == "held\n"
-    store = FileTokenStore(path)
-    with anyio.move_on_after(0.2):
-        async with store.lock("key"):
-            pytest.fail("the holder lives")
-    holder.kill()
-    with anyio.fail_after(60):
-        async with store.lock("key"):
-            pass
 
 
 def test_killed_writer_has_lost_nothing_that_was_saved(child, path):

@@ -30,22 +30,6 @@ async def test_a_record_that_ended_on_its_way_is_no_token(redis_server, anyio_ba
         assert left - 60 < found.expires_in <= left
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.anyio
-async def test_a_block_that_a_cancel_scope_ends_has_given_its_lock_back(redis_server, anyio_backend):
-    """The release is waited for in spite of the cancelled scope: what follows the block finds the lock free."""
-    del anyio_backend
-    prefix = f"scope{os.getpid()}:"
-    store = RedisTokenStore(redis_server.url, prefix=prefix)
-    with anyio.CancelScope() as scope:
-        async with store.lock("key"):
-            scope.cancel()
-            await anyio.sleep_forever()
-    async with Redis.from_url(redis_server.url) as redis:
-        assert await redis.get(f"{prefix}key:lock") is None
-    await store.aclose()
-
-
 class Sleeps(SystemClock):
     """A clock that notes how long each sleep is, and sleeps a moment."""
 
