@@ -342,7 +342,7 @@ KNOWN: Final[Sequence[Fault]] = (
     Fault(
         name="points are not looked up by their reference",
         theme="points in bulk",
-        file="resources/amounts_in_bulk.py",
+        file="resources/actions_in_bulk.py",
         right="return [((customer_id, reference), line) for line in found if _is_of(line, customer_id)]",
         wrong="return []",
     ),

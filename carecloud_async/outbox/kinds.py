@@ -18,7 +18,7 @@ from carecloud_async.bulk.pages import PAGE, TakenError, read_records
 from carecloud_async.bulk.references import note_with_reference
 from carecloud_async.models.ids import same_id, same_key
 from carecloud_async.outbox.family import CallKind
-from carecloud_async.resources.amounts_in_bulk import CREDITS, POINTS, Kind
+from carecloud_async.resources.actions_in_bulk import CREDITS, POINTS, Kind
 from carecloud_async.resources.bills import has_bill_id, sale_differences
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.declare import declared

@@ -34,13 +34,13 @@ class CreditPurchases(Resource, call="credits.purchases"):
 
 
 async def _find(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-    from carecloud_async.resources.amounts_in_bulk import CREDITS  # few programs write in bulk
+    from carecloud_async.resources.actions_in_bulk import CREDITS  # few programs write in bulk
 
     return await CREDITS.find(CreditHistory(family.caller).list, keys)
 
 
 def _family_of_credits(resource: Credits) -> BulkFamily:
-    from carecloud_async.resources.amounts_in_bulk import CREDITS, Amounts  # few programs write in bulk
+    from carecloud_async.resources.actions_in_bulk import CREDITS, Amounts  # few programs write in bulk
 
     return Amounts(resource, resource._bulk, CREDITS)
 
@@ -203,13 +203,13 @@ class CreditTypes(Resource, call="credit_types"):
 
 
 async def _find_statuses(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-    from carecloud_async.resources.statuses_in_bulk import find_statuses  # few programs write in bulk
+    from carecloud_async.resources.actions_in_bulk import find_statuses  # few programs write in bulk
 
     return await find_statuses(family, keys)
 
 
 def _family_of_statuses(resource: Statuses) -> BulkFamily:
-    from carecloud_async.resources.statuses_in_bulk import StatusWrites  # few programs write in bulk
+    from carecloud_async.resources.actions_in_bulk import StatusWrites  # few programs write in bulk
 
     return StatusWrites(resource, resource._bulk)
 

@@ -41,13 +41,13 @@ class PointPurchases(Resource, call="points.purchases"):
 
 
 async def _find(family: BulkFamily, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-    from carecloud_async.resources.amounts_in_bulk import POINTS  # few programs write in bulk
+    from carecloud_async.resources.actions_in_bulk import POINTS  # few programs write in bulk
 
     return await POINTS.find(PointHistory(family.caller).list, keys)
 
 
 def _family(resource: Points) -> BulkFamily:
-    from carecloud_async.resources.amounts_in_bulk import POINTS, Amounts  # few programs write in bulk
+    from carecloud_async.resources.actions_in_bulk import POINTS, Amounts  # few programs write in bulk
 
     return Amounts(resource, resource._bulk, POINTS)
 

@@ -34,7 +34,15 @@ from carecloud_async.workflows.checkout import (
     resend_purchase,
     send_purchase,
 )
-from carecloud_async.workflows.customers import SyncedCustomer, find_customer, link_customer, sync_customer
+from carecloud_async.workflows.customers import (
+    CreatedCustomer,
+    NewCard,
+    SyncedCustomer,
+    create_customer,
+    find_customer,
+    link_customer,
+    sync_customer,
+)
 from carecloud_async.workflows.dossier import Dossier, DossierPart, PartStatus, dossier
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 from carecloud_async.workflows.events import RecordedEvent, record_event
@@ -43,15 +51,22 @@ from carecloud_async.workflows.logins import (
     LoginCase,
     LoginCheck,
     PasswordLogin,
+    SignUpCheck,
     check_login,
+    check_sign_up,
     send_password_link,
     send_password_setup,
     set_password,
+    sign_up,
+    sign_up_for_newsletter,
 )
-from carecloud_async.workflows.new_customers import CreatedCustomer, NewCard, create_customer
-from carecloud_async.workflows.offers import CustomerOffers, customer_offers
-from carecloud_async.workflows.point_of_sale import FoundCustomer, MatchedBy, find_at_point_of_sale
-from carecloud_async.workflows.sign_up import SignUpCheck, check_sign_up, sign_up, sign_up_for_newsletter
+from carecloud_async.workflows.point_of_sale import (
+    CustomerOffers,
+    FoundCustomer,
+    MatchedBy,
+    customer_offers,
+    find_at_point_of_sale,
+)
 
 __all__ = [
     "AssignedCard",
