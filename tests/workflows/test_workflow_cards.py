@@ -88,14 +88,6 @@ async def test_no_free_card_is_the_servers_refusal(client, cards):
     assert caught.value.has_reason("not_found")
 
 
-async def test_a_lost_assignment_is_looked_up(client, server, cards):
-    """The card that was assigned is found, and no second one is asked for."""
-    cards += [card("free"), card("free too")]
-    server.lose("POST /cards/actions/assign-free-card")
-    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
-    assert len(server.sent("POST /cards/actions/assign-free-card")) == 1
-
-
 async def test_an_assignment_that_does_not_show_up_stays_unknown(client, server, cards):
     """Without a card to be seen the caller hears that the answer was lost."""
     server.on("POST /cards/actions/assign-free-card", {"card_id": "1"})
@@ -183,14 +175,6 @@ async def test_a_card_that_another_customer_has_after_a_lost_answer(client, serv
     assert "nothing was assigned" not in str(caught.value)
 
 
-async def test_a_pool_that_cannot_be_looked_up_stays_unknown(client, server, cards):
-    """If the answer is lost and the look-up fails, an assignment without a card number is unknown too."""
-    cards.append(card("free"))
-    server.fail_after("POST /cards/actions/assign-free-card", status=503)
-    with pytest.raises(OutcomeUnknownError):
-        await assign_card(client, **JANE)
-
-
 async def test_a_quicker_till_keeps_its_card(client, server, cards):
     """If another customer got the card between the look and the write, the conflict says so."""
     cards.append(card("free"))
@@ -202,24 +186,6 @@ async def test_a_quicker_till_keeps_its_card(client, server, cards):
     server.on("GET /cards/{}", read)
     with pytest.raises(ConflictError, match="another customer"):
         await assign_card_number(client, **JANE, card_number="1000")
-
-
-@pytest.mark.parametrize("operation", WRITES)
-@pytest.mark.parametrize("status", [500, 504])
-async def test_a_server_error_after_the_write_is_looked_up(client, server, cards, operation, status):
-    """A gateway's 504 can hide a card that was given: it is found, and nothing is sent twice."""
-    stock(server, cards, operation)
-    server.lose(operation, status=status)
-    made = await assign_card_number(client, **JANE, card_number="1000")
-    assert made.card_id == cards[0]["card_id"]
-    assert len(server.sent(operation)) == 1
-
-
-async def test_a_server_error_after_an_assignment_is_looked_up(client, server, cards):
-    """A server error after an assignment without a number is looked up by customer and type."""
-    cards += [card("free"), card("free too")]
-    server.lose("POST /cards/actions/assign-free-card", status=504)
-    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
 
 
 async def test_an_expired_card_is_not_held(client, cards):

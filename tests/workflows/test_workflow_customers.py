@@ -1,7 +1,5 @@
 """Customers by external id, sign-up and newsletter."""
 
-import json
-
 import pytest
 from kit import DEVICE, RefusedError, listed
 
@@ -17,7 +15,6 @@ from carecloud_async import (
     OutcomeUnknownError,
     PersonalInformationInput,
 )
-from carecloud_async.resources.customers.bulk_lookups import find_source_holders
 from carecloud_async.workflows import (
     SyncedCustomer,
     check_sign_up,
@@ -108,13 +105,6 @@ async def test_a_taken_id_whose_customer_is_not_shown(client, server, records):
     assert {name for name, _ in server.requests} == {"GET /customer-source-records"}
 
 
-async def test_bulk_writes_take_no_id_of_another_source(client, records):
-    """A server that ignores the filter of the source shows the same id of other systems: it is another customer's."""
-    records += [record("john", source="till"), record("jane", source="SHOP")]
-    found = await find_source_holders(client.customers._as_family(), [("shop", "7")])
-    assert [json.loads(line) for _, line in found] == [{"customer_id": "jane"}]
-
-
 @pytest.mark.parametrize(("shown", "found"), [(" 7\u0161 ", "jane"), ("7S", None), ("7\u0160", None), ("7s", None)])
 async def test_an_id_with_another_case_or_accent_is_another_one(client, server, shown, found):
     """An id that differs in case or accents is of another customer, who is not overwritten; outer spaces are cut."""
@@ -125,22 +115,6 @@ async def test_an_id_with_another_case_or_accent_is_another_one(client, server, 
 
     server.on("GET /customer-source-records", answer)
     assert await find_customer(client, customer_source_id="shop", external_id="7\u0161") == found
-
-
-@pytest.mark.parametrize("status", [500, 503, 504])
-async def test_a_server_error_after_a_creation_is_looked_up(client, server, creating, status):
-    """A gateway's 504 can hide a customer who was created: it is found, and nothing is sent twice."""
-    server.lose("POST /customers", status=status)
-    assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="new", created=True)
-    assert len(server.sent("POST /customers")) == 1
-
-
-async def test_a_server_error_after_a_sign_up_is_looked_up(client, server):
-    """The same for a sign-up, by e-mail and password."""
-    server.on("POST /customers", {"customer_id": "new"})
-    server.lose("POST /customers", status=504)
-    server.on("POST /customers/actions/verify-credentials", {"customer_id": "new"})
-    assert await sign_up(client, customer=JANE, customer_source=SOURCE, password="Horse-7", consents={}) == "new"
 
 
 async def test_a_dropped_filter_finds_no_stranger(client, records):
