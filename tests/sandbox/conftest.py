@@ -25,16 +25,18 @@ HEADERS = {"Content-Type": "application/json", "Accept-Language": "cs, en-gb;q=0
 
 
 class Api:
-    """One interface of the sandbox."""
+    """One interface of the sandbox; calls show `token`, unless they name another one."""
 
     def __init__(self, http):
         self.http = http
+        self.token = None
 
-    async def call(self, method, path, *, token=None, **options):
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async def call(self, method, path, *, token="", **options):
+        shown = self.token if token == "" else token
+        headers = {} if shown is None else {"Authorization": f"Bearer {shown}"}
         return await self.http.request(method, path, headers=headers, **options)
 
-    async def get(self, path, *, token=None, **params):
+    async def get(self, path, *, token="", **params):
         return await self.call("GET", path, token=token, params=params)
 
     async def user_token(self, password=USER_PASSWORD):
@@ -93,8 +95,10 @@ async def customer(sandbox):
 
 
 @pytest.fixture
-async def token(enterprise):
-    return await enterprise.user_token()
+async def api(enterprise):
+    """The enterprise interface, with a token."""
+    enterprise.token = await enterprise.user_token()
+    return enterprise
 
 
 @pytest.fixture

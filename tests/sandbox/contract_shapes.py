@@ -55,6 +55,12 @@ BODIES = {
 QUERIES = {"getTokenAuthentication": {"external_application_id": OTHER_CUSTOMER_APPLICATION_ID}}
 
 
+def refusals(answer):
+    """The names and reasons of what a 400 refuses."""
+    assert answer.status_code == 400
+    return [(one["name"], one["reason"]) for one in answer.json()["error"]["error_data"]["invalid_params"]]
+
+
 def sample(value, *, everything=False):
     """A value for a field."""
     if value.name in KNOWN:

@@ -14,30 +14,30 @@ from carecloud_async.sandbox import (
 pytestmark = pytest.mark.anyio
 
 
-async def act(api, bearer, action, **body):
-    return await api.call("POST", f"/customers/actions/{action}", token=bearer, json=body)
+async def act(api, action, **body):
+    return await api.call("POST", f"/customers/actions/{action}", json=body)
 
 
 @pytest.mark.parametrize(("kind", "value"), [("email", FIRST_CUSTOMER_EMAIL), ("card", "2700000000000")])
-async def test_credentials_are_verified(enterprise, token, kind, value):
+async def test_credentials_are_verified(api, kind, value):
     """The right password gives the customer's id; a wrong one and another kind of login are refused."""
     login = {"login_type": kind, "login_value": value}
-    right = await act(enterprise, token, "verify-credentials", **login, password=CUSTOMER_PASSWORD)
+    right = await act(api, "verify-credentials", **login, password=CUSTOMER_PASSWORD)
     assert right.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
-    assert (await act(enterprise, token, "verify-credentials", **login, password="wrong")).status_code == 403
+    assert (await act(api, "verify-credentials", **login, password="wrong")).status_code == 403
     login["login_type"] = "phone"
-    assert (await act(enterprise, token, "verify-credentials", **login, password="wrong")).status_code == 400
+    assert (await act(api, "verify-credentials", **login, password="wrong")).status_code == 400
 
 
-async def test_social_networks_are_verified(enterprise, token):
+async def test_social_networks_are_verified(api):
     """The token of a social network gives the customer's id; an unknown one is refused."""
     social = {"social_network_id": SOCIAL_NETWORK_IDS[0]}
     social["social_network_token"] = SOCIAL_TOKEN_PREFIX + FIRST_CUSTOMER_ID
     action = "verify-social-network-credentials"
-    right = await act(enterprise, token, action, social_network_credentials=social)
+    right = await act(api, action, social_network_credentials=social)
     assert right.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
     social["social_network_token"] = "unknown"
-    assert (await act(enterprise, token, action, social_network_credentials=social)).status_code == 403
+    assert (await act(api, action, social_network_credentials=social)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ async def test_social_networks_are_verified(enterprise, token):
         ("phone", "420999999999", True),
     ],
 )
-async def test_taken_identifiers_cannot_register(enterprise, token, kind, value, free):
+async def test_taken_identifiers_cannot_register(api, kind, value, free):
     """An e-mail or phone of a customer cannot be registered again."""
-    answer = await act(enterprise, token, "check-registration-ability", type=kind, value=value)
+    answer = await act(api, "check-registration-ability", type=kind, value=value)
     assert answer.json()["data"] == {"registration_ability": free}
 
 
@@ -66,32 +66,32 @@ async def test_taken_identifiers_cannot_register(enterprise, token, kind, value,
 )
 async def test_passwords_and_referral_codes_are_validated(enterprise, kind, value, valid):
     """Weak passwords and unknown referral codes are not valid; no token is needed to ask."""
-    answer = await act(enterprise, None, "validate-customer-data", type=kind, value=value)
+    answer = await act(enterprise, "validate-customer-data", type=kind, value=value)
     assert answer.json()["data"] == {"is_valid": valid}
 
 
-async def test_an_authentication_token_is_valid_once(enterprise, token):
+async def test_an_authentication_token_is_valid_once(api):
     """A token for another application names its customer once, and only there."""
     goal = {"external_application_id": OTHER_CUSTOMER_APPLICATION_ID, "token_type": 2}
-    issued = (await act(enterprise, token, "auth-token", customer_id=FIRST_CUSTOMER_ID, **goal)).json()["data"]
+    issued = (await act(api, "auth-token", customer_id=FIRST_CUSTOMER_ID, **goal)).json()["data"]
     assert issued["authentication_token"].isdigit()
     proof = {"token": issued["authentication_token"], "token_request_id": issued["token_request_id"]}
-    elsewhere = await act(enterprise, token, "verify-auth-token", application_id="another", **proof)
+    elsewhere = await act(api, "verify-auth-token", application_id="another", **proof)
     assert elsewhere.status_code == 403
     proof["application_id"] = OTHER_CUSTOMER_APPLICATION_ID
-    first = await act(enterprise, token, "verify-auth-token", **proof)
+    first = await act(api, "verify-auth-token", **proof)
     assert first.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
-    assert (await act(enterprise, token, "verify-auth-token", **proof)).status_code == 403
-    unknown = await act(enterprise, token, "auth-token", customer_id="nobody", **goal)
+    assert (await act(api, "verify-auth-token", **proof)).status_code == 403
+    unknown = await act(api, "auth-token", customer_id="nobody", **goal)
     assert unknown.json()["error"]["error_data"]["invalid_params"][0]["name"] == "customer_id"
 
 
-async def test_the_search_combines_its_parameters(sandbox, enterprise, token):
+async def test_the_search_combines_its_parameters(sandbox, api):
     """Name, date of birth and card number narrow the search; without any of them no customer is found."""
     path = "/customers/actions/search-customers"
-    smiths = (await enterprise.get(path, token=token, last_name="smith")).json()["data"]["strict"]
+    smiths = (await api.get(path, last_name="smith")).json()["data"]["strict"]
     expected = [one for one in sandbox.customers if one["personal_information"].get("last_name") == "Smith"]
     assert [one["customer_id"] for one in smiths] == [one["customer_id"] for one in expected]
-    one = (await enterprise.get(path, token=token, last_name="smith", card_number="2700000000000")).json()["data"]
+    one = (await api.get(path, last_name="smith", card_number="2700000000000")).json()["data"]
     assert one == {"strict": [{"customer_id": FIRST_CUSTOMER_ID, "match": 2}]}
-    assert (await enterprise.get(path, token=token)).json()["data"] == {"strict": []}
+    assert (await api.get(path)).json()["data"] == {"strict": []}

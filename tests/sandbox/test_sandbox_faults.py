@@ -13,10 +13,10 @@ from carecloud_async.sandbox.server.faults import FaultOptions, matches
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_fault_applies_after_some_requests_and_to_some(sandbox, enterprise, token):
+async def test_a_fault_applies_after_some_requests_and_to_some(sandbox, api):
     """`after=3, times=2`: three pass, two are refused with `Retry-After`, the rest pass."""
     fault = sandbox.faults.add("GET /customers", status=429, retry_after=1, times=2, after=3)
-    answers = [await enterprise.get("/customers", token=token, count=1) for _ in range(7)]
+    answers = [await api.get("/customers", count=1) for _ in range(7)]
     assert [one.status_code for one in answers] == [200, 200, 200, 429, 429, 200, 200]
     assert (answers[3].headers["retry-after"], answers[3].content, fault.hits) == ("1", b"", 2)
     assert sandbox.statuses[429] == 2
@@ -37,11 +37,11 @@ def test_a_pattern_of_no_operation_is_refused(pattern, nearest):
         Faults().add(pattern, status=500)
 
 
-async def test_faults_that_no_request_got(sandbox, enterprise, token):
+async def test_faults_that_no_request_got(sandbox, api):
     """`unused` lists the faults that no request got, and `assert_used` fails while there are any."""
     used = sandbox.faults.add("GET /customers", status=500)
     late = sandbox.faults.add("GET /customers", status=500, after=5)
-    await enterprise.get("/customers", token=token, count=1)
+    await api.get("/customers", count=1)
     assert (used.hits, sandbox.faults.unused) == (1, (late,))
     with pytest.raises(AssertionError, match=r"no request got: GET /customers \(1 requests matched\)"):
         sandbox.faults.assert_used()
@@ -56,14 +56,14 @@ def test_the_guide_has_every_argument():
     assert FaultOptions.__annotations__.keys() <= rows
 
 
-async def test_faults_mean_templates(sandbox, enterprise, token):
+async def test_faults_mean_templates(sandbox, api):
     """A pattern means verb and path template, `*` anything."""
     sandbox.faults.add("* /customers/{customer_id}", status=500, times=None)
-    assert (await enterprise.get("/customers", token=token, count=1)).status_code == 200
-    answer = await enterprise.get("/customers/any", token=token)
+    assert (await api.get("/customers", count=1)).status_code == 200
+    answer = await api.get("/customers/any")
     assert (answer.status_code, answer.json()["error"]["exception"]) == (500, "error_exception")
     sandbox.faults.clear()
-    assert (await enterprise.get("/customers/any", token=token)).status_code == 404
+    assert (await api.get("/customers/any")).status_code == 404
     assert matches("GET *", "GET /customers/{customer_id}")
     assert not matches("GET *", "PUT /customers/{customer_id}")
 
@@ -76,20 +76,20 @@ async def test_faults_mean_templates(sandbox, enterprise, token):
         ({"body": "nonsense", "headers": {"X-Request-Id": "theirs"}}, b"nonsense", 200),
     ],
 )
-async def test_damaged_answers(sandbox, enterprise, token, fault, content, status):
+async def test_damaged_answers(sandbox, api, fault, content, status):
     """A fault makes the body garbage, HTML, JSON without `data`, or any given text."""
     sandbox.faults.add("GET /customers", **fault)
-    answer = await enterprise.get("/customers", token=token, count=3)
+    answer = await api.get("/customers", count=3)
     assert content in answer.content
     assert answer.status_code == status
     assert answer.headers["x-request-id"] in ("theirs", "sandbox-2")
 
 
-async def test_a_delay_meets_the_read_timeout(sandbox, enterprise, token):
+async def test_a_delay_meets_the_read_timeout(sandbox, api):
     """In process too, an answer that takes longer than the client reads is `ReadTimeout`."""
     sandbox.faults.add("GET /customers", delay=30)
     with pytest.raises(httpx.ReadTimeout):
-        await enterprise.call("GET", "/customers", token=token, timeout=httpx.Timeout(5, read=0.02))
+        await api.call("GET", "/customers", timeout=httpx.Timeout(5, read=0.02))
     assert (sandbox.in_flight, sandbox.max_in_flight) == (0, 1)
 
 
@@ -117,10 +117,10 @@ async def test_a_connection_is_cut_before_the_work_or_after_it(connect, new_cust
             await check(api)
 
 
-async def test_a_write_that_happened_may_answer_503(sandbox, enterprise, token, new_customer):
+async def test_a_write_that_happened_may_answer_503(sandbox, api, new_customer):
     """With `worked=True` the customer is there although the answer is an error."""
     sandbox.faults.add("POST /customers", status=503, worked=True)
-    assert (await enterprise.call("POST", "/customers", token=token, json=new_customer())).status_code == 503
+    assert (await api.call("POST", "/customers", json=new_customer())).status_code == 503
     assert len(sandbox.customers) == 301
 
 
@@ -172,7 +172,7 @@ async def test_latency_and_delays_use_the_given_sleep(connect):
     assert slept == [0.5, 0.5, 9]
 
 
-async def test_a_request_can_be_held(sandbox, enterprise, token):
+async def test_a_request_can_be_held(sandbox, api):
     """An async `on_request` holds requests until the test lets them go."""
     arrived, released = anyio.Event(), anyio.Event()
 
@@ -185,7 +185,7 @@ async def test_a_request_can_be_held(sandbox, enterprise, token):
     answers = []
 
     async def fetch():
-        answers.append(await enterprise.get("/customers", token=token, count=1))
+        answers.append(await api.get("/customers", count=1))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(fetch)
@@ -195,7 +195,7 @@ async def test_a_request_can_be_held(sandbox, enterprise, token):
     assert answers[0].status_code == 200
 
 
-async def test_customers_come_and_go_between_pages(sandbox, enterprise, token):
+async def test_customers_come_and_go_between_pages(sandbox, api):
     """`on_page` sees each page as it was written, and may change the records before it is sent."""
     seen = []
 
@@ -206,8 +206,8 @@ async def test_customers_come_and_go_between_pages(sandbox, enterprise, token):
         sandbox.customers.insert()
 
     sandbox.on_page = change
-    first = (await enterprise.get("/customers", token=token, count=10)).json()["data"]
-    second = (await enterprise.get("/customers", token=token, count=10, offset=10)).json()["data"]
+    first = (await api.get("/customers", count=10)).json()["data"]
+    second = (await api.get("/customers", count=10, offset=10)).json()["data"]
     assert seen == [(0, 10, 300), (10, 10, 301)]
     assert first["total_items"] == 300
     assert len({one["customer_id"] for one in first["customers"] + second["customers"]}) == 20

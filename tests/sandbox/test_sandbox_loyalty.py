@@ -3,7 +3,7 @@
 import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
-from tests.sandbox.contract_shapes import FACTS, wrong_in_record
+from tests.sandbox.contract_shapes import FACTS, refusals, wrong_in_record
 
 pytestmark = pytest.mark.anyio
 
@@ -42,11 +42,11 @@ def sandbox():
 
 
 @pytest.fixture
-def act(enterprise, token):
+def act(api):
     """Calls an action and returns the data of its answer."""
 
     async def act(path, **body):
-        answer = await enterprise.call("POST", path, token=token, json=body)
+        answer = await api.call("POST", path, json=body)
         assert answer.status_code in (201, 204), answer.text
         return answer.json()["data"] if answer.content else None
 
@@ -54,11 +54,11 @@ def act(enterprise, token):
 
 
 @pytest.fixture
-def listed(enterprise, token):
+def listed(api):
     """Returns the records of a list, whose form is checked."""
 
     async def listed(path, **query):
-        answer = await enterprise.get(path, token=token, **query)
+        answer = await api.get(path, **query)
         data = answer.json()["data"]
         (key,) = set(data) - {"total_items"}
         (schema,) = {one.answer.type for one in FACTS.operations.values() if one.answer.key == key}
@@ -79,7 +79,7 @@ def listed(enterprise, token):
     ],
 )
 async def test_a_booking_is_found_by_its_note(
-    sandbox, enterprise, token, act, listed, action, history, filter_name, amount_name, amount
+    sandbox, api, act, listed, action, history, filter_name, amount_name, amount
 ):
     """Points and credits stand in their customer's history, which a part of their note finds, and in a record."""
     partner_id = sandbox.records("partners").ids()[3]
@@ -93,7 +93,7 @@ async def test_a_booking_is_found_by_its_note(
         ("Bonus for bill B10", amount),
     ]
     ((name, record_id),) = made.items()
-    record = (await enterprise.get(f"/{name.removesuffix('_id')}s/{record_id}", token=token)).json()["data"]
+    record = (await api.get(f"/{name.removesuffix('_id')}s/{record_id}")).json()["data"]
     assert (record["customer_id"], record["partner_id"]) == (FIRST_CUSTOMER_ID, partner_id)
     assert record["note"] == "Bonus for bill B1"
 
@@ -153,12 +153,11 @@ async def test_a_purchase_gets_its_customer_by_card_or_afterwards(sandbox, act, 
     assert {"by card", "later"} <= {one["external_purchase_id"] for one in own}
 
 
-async def test_a_purchase_that_is_not_there_has_no_customer(enterprise, token):
+async def test_a_purchase_that_is_not_there_has_no_customer(api):
     """Assigning a purchase that the store does not have is refused."""
     body = {"store_id": "store", "external_purchase_id": "nothing", "customer_id": FIRST_CUSTOMER_ID}
-    answer = await enterprise.call("POST", "/purchases/actions/assign-customer", token=token, json=body)
-    (param,) = answer.json()["error"]["error_data"]["invalid_params"]
-    assert (answer.status_code, param["name"], param["reason"]) == (400, "external_purchase_id", "not_found")
+    answer = await api.call("POST", "/purchases/actions/assign-customer", json=body)
+    assert refusals(answer) == [("external_purchase_id", "not_found")]
 
 
 async def test_members_of_a_segment(sandbox, act, listed):
@@ -193,20 +192,20 @@ async def test_an_event_names_its_customer_in_four_ways(sandbox, act, listed, ki
     assert not named.keys() & event.keys()
 
 
-async def test_an_event_of_a_stranger_is_refused(enterprise, token):
+async def test_an_event_of_a_stranger_is_refused(api):
     """An e-mail that no customer has is a 400 that names the field."""
     named = {"customer_identifier_type": "email", "customer_identifier_value": "nobody@example.com"}
     body = {"event": {"event_type_id": "t", "external_id": "cart 1", **named}}
-    answer = await enterprise.call("POST", "/events", token=token, json=body)
+    answer = await api.call("POST", "/events", json=body)
     (param,) = answer.json()["error"]["error_data"]["invalid_params"]
     assert (answer.status_code, param["name"]) == (400, "event.customer_identifier_value")
 
 
-async def test_a_lost_answer_leaves_the_booking(sandbox, enterprise, token, listed):
+async def test_a_lost_answer_leaves_the_booking(sandbox, api, listed):
     """A fault that loses the answer leaves what was booked, so that a look-up by the note finds it."""
     sandbox.faults.add("POST /points/actions/assign-points", status=502, worked=True)
     body = {"customer_id": FIRST_CUSTOMER_ID, "partner_id": "p", "amount": 5, "note": "bill 7"}
-    answer = await enterprise.call("POST", "/points/actions/assign-points", token=token, json=body)
+    answer = await api.call("POST", "/points/actions/assign-points", json=body)
     assert answer.status_code == 502
     (line,) = await listed("/point-history", customer_id=FIRST_CUSTOMER_ID, point_operation_note="bill 7")
     assert line["point_amount"] == 5

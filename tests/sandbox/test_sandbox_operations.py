@@ -127,16 +127,14 @@ async def test_a_token_is_asked_for(sandbox, connect, operation):
 
 
 @every("operation", [one for one in OPERATIONS if one.path_names and not one.path.startswith("/tokens")], **by_id)
-async def test_unknown_ids_in_the_path_are_not_found(sandbox, enterprise, token, operation):
+async def test_unknown_ids_in_the_path_are_not_found(sandbox, api, operation):
     """An id that no record has is a 404, whichever place of the path it stands in."""
     for name in operation.path_names:
         path = path_of(sandbox, operation)
         place = operation.path.split("/").index("{" + name + "}")
         segments = path.split("/")
         segments[place] = "nobody"
-        answer = await enterprise.call(
-            operation.verb, "/".join(segments), token=token, json=body_of(operation), params=query_of(operation)
-        )
+        answer = await api.call(operation.verb, "/".join(segments), json=body_of(operation), params=query_of(operation))
         assert (answer.status_code, answer.json()["error"]["error_data"]["resource_id"]) == (404, "nobody")
 
 
@@ -158,7 +156,7 @@ async def test_missing_fields_of_a_body_are_named(connect, operation):
 
 
 @every("operation", LISTS, **by_id)
-async def test_pages_bring_every_record_once(sandbox, enterprise, token, operation):
+async def test_pages_bring_every_record_once(sandbox, api, operation):
     """Paged lists are walked by `offset` to the end, in their order and by each field; unpaged ones come whole."""
     path, body = path_of(sandbox, operation), body_of(operation)
     names = {value.name for value in operation.query}
@@ -166,7 +164,7 @@ async def test_pages_bring_every_record_once(sandbox, enterprise, token, operati
     async def page(**params):
         options = {"json": body} if operation.verb == "POST" else {}
         params = {**query_of(operation), **params}
-        answer = await enterprise.call(operation.verb, path, token=token, params=params, **options)
+        answer = await api.call(operation.verb, path, params=params, **options)
         data = answer.json()["data"]
         return [json.dumps(one, sort_keys=True) for one in data[operation.answer.key]], data["total_items"]
 
@@ -186,15 +184,15 @@ async def test_pages_bring_every_record_once(sandbox, enterprise, token, operati
 
 
 @pytest.mark.parametrize("operation", PUTS, **by_id)
-async def test_put_deletes_what_is_left_out(sandbox, enterprise, token, operation):
+async def test_put_deletes_what_is_left_out(sandbox, api, operation):
     """A PUT keeps what only the server sets, takes what is sent, and deletes the rest; the next GET shows it."""
     sandbox.set_time(datetime(2026, 1, 15, 11, tzinfo=UTC))
     wrapper = next(value for value in operation.body if value.required)
     schema = FACTS.schemas[wrapper.item]
     path, body = path_of(sandbox, operation), body_of(operation)
-    before = (await enterprise.get(path, token=token)).json()["data"]
-    answer = await enterprise.call("PUT", path, token=token, json=body)
-    after = (await enterprise.get(path, token=token)).json()["data"]
+    before = (await api.get(path)).json()["data"]
+    answer = await api.call("PUT", path, json=body)
+    after = (await api.get(path)).json()["data"]
     kept = {value.name: before[value.name] for value in schema.fields if value.read_only}
     kept |= {"last_change": "2026-01-15 12:00:00"} if "last_change" in kept else {}
     kept |= {name: path.rpartition("/")[2] for name in operation.path_names[-1:] if name in before}

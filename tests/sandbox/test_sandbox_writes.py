@@ -3,6 +3,7 @@
 import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+from tests.sandbox.contract_shapes import refusals
 
 pytestmark = pytest.mark.anyio
 
@@ -12,11 +13,7 @@ def sandbox():
     return Sandbox(customers=5, records=2)
 
 
-async def reasons(answer):
-    return [(one["name"], one["reason"]) for one in answer.json()["error"]["error_data"]["invalid_params"]]
-
-
-async def test_a_customer_gets_one_card_of_a_type(sandbox, enterprise, token):
+async def test_a_customer_gets_one_card_of_a_type(sandbox, api):
     """A free card of the type is assigned, then a second one is refused, even if the first one has changed."""
     cards = sandbox.records("cards")
     blocked = cards.insert({"card_type_id": "t", "card_number": "6", "customer_id": None, "state": 0})
@@ -26,38 +23,38 @@ async def test_a_customer_gets_one_card_of_a_type(sandbox, enterprise, token):
 
     async def is_free(number):
         asked = {"card_number": number}
-        answer = await enterprise.call("POST", "/cards/actions/validate-free-card", token=token, json=asked)
+        answer = await api.call("POST", "/cards/actions/validate-free-card", json=asked)
         return answer.json()["data"]["is_free_to_use"]
 
     assert [await is_free(number) for number in ("6", "7", "8")] == [False, True, False]
-    answer = await enterprise.call("POST", path, token=token, json={**body, "card_number": "6"})
-    assert await reasons(answer) == [("card_number", "not_found")]
-    answer = await enterprise.call("POST", path, token=token, json=body)
+    answer = await api.call("POST", path, json={**body, "card_number": "6"})
+    assert refusals(answer) == [("card_number", "not_found")]
+    answer = await api.call("POST", path, json=body)
     assert answer.json()["data"] == {"card_id": free}
     cards.update(free, {"state": 0})
     assert not await is_free("7")
-    answer = await enterprise.call("POST", path, token=token, json=body)
-    assert await reasons(answer) == [("card_type_id", "relation_already_exists")]
+    answer = await api.call("POST", path, json=body)
+    assert refusals(answer) == [("card_type_id", "relation_already_exists")]
     assert cards.get(blocked)["customer_id"] is None
 
 
-async def test_a_card_is_created_if_none_is_free(sandbox, enterprise, token):
+async def test_a_card_is_created_if_none_is_free(sandbox, api):
     """Without a free card of the type a new one is assigned; an unknown customer is refused."""
     body = {"card_type_id": "t", "customer_id": FIRST_CUSTOMER_ID}
-    answer = await enterprise.call("POST", "/cards/actions/assign-free-card", token=token, json=body)
+    answer = await api.call("POST", "/cards/actions/assign-free-card", json=body)
     assert sandbox.records("cards").get(answer.json()["data"]["card_id"])["card_type_id"] == "t"
     body["customer_id"] = "nobody"
-    answer = await enterprise.call("POST", "/cards/actions/assign-free-card", token=token, json=body)
-    assert await reasons(answer) == [("customer_id", "not_found")]
+    answer = await api.call("POST", "/cards/actions/assign-free-card", json=body)
+    assert refusals(answer) == [("customer_id", "not_found")]
 
 
-async def test_a_new_card_has_a_number_of_its_own(sandbox, enterprise, token):
+async def test_a_new_card_has_a_number_of_its_own(sandbox, api):
     """The numbers of created cards differ, also if a card was deleted in between."""
     cards = sandbox.records("cards")
     numbers = []
     for customer in range(2):
         body = {"card_type_id": "t", "customer_id": sandbox.customers.id_at(customer)}
-        answer = await enterprise.call("POST", "/cards/actions/assign-free-card", token=token, json=body)
+        answer = await api.call("POST", "/cards/actions/assign-free-card", json=body)
         numbers.append(cards.get(answer.json()["data"]["card_id"])["card_number"])
         cards.delete(cards.ids()[0])
     assert numbers[0] != numbers[1]
@@ -72,34 +69,34 @@ async def test_a_customer_gets_cards_for_itself_only(sandbox, customer):
     assert sandbox.records("cards").get(answer.json()["data"]["card_id"])["customer_id"] == FIRST_CUSTOMER_ID
     other = {"card_type_id": "t", "customer_id": sandbox.customers.id_at(1)}
     answer = await customer.call("POST", path, token=token, json=other)
-    assert await reasons(answer) == [("customer_id", "not_belong_to_logged_in_customer")]
+    assert refusals(answer) == [("customer_id", "not_belong_to_logged_in_customer")]
 
 
 @pytest.mark.parametrize(("mode", "kept"), [(None, 0), (1, 0), (2, 2)])
-async def test_a_batch_keeps_its_valid_rows_on_request(enterprise, token, sandbox, mode, kept):
+async def test_a_batch_keeps_its_valid_rows_on_request(api, sandbox, mode, kept):
     """One invalid row undoes a batch; with mode 2 the others are kept. The invalid one is named."""
     rows = [{"name": name, "plu_ids": [{"list_code": "G", "code": "1"}]} for name in ("a", "", "b")]
     body = {"products": rows, **({} if mode is None else {"error_processing": mode})}
-    answer = await enterprise.call("POST", "/products/batch", token=token, json=body)
+    answer = await api.call("POST", "/products/batch", json=body)
     assert len(sandbox.records("products")) == 2 + kept
-    assert await reasons(answer) == [("products.1.name", "empty")]
+    assert refusals(answer) == [("products.1.name", "empty")]
 
 
 @pytest.mark.parametrize(("rows", "reason"), [(0, "empty"), (1001, "not_allowed_value")])
-async def test_a_batch_has_bounds(enterprise, token, rows, reason):
+async def test_a_batch_has_bounds(api, rows, reason):
     """Batches hold 1 to 1,000 rows."""
-    answer = await enterprise.call("POST", "/products/batch", token=token, json={"products": [{"name": "a"}] * rows})
-    assert await reasons(answer) == [("products", reason)]
+    answer = await api.call("POST", "/products/batch", json={"products": [{"name": "a"}] * rows})
+    assert refusals(answer) == [("products", reason)]
 
 
-async def test_source_records_hold_several_ids(sandbox, enterprise, token, new_customer):
+async def test_source_records_hold_several_ids(sandbox, api, new_customer):
     """`external_ids[]` matches any id of a record, `external_id` the one that is shown, unless both are given."""
     source = {"customer_source_id": "86e05affc7a7abefcd513ab400", "external_ids": ["A", "B"]}
-    answer = await enterprise.call("POST", "/customers", token=token, json=new_customer(customer_source=source))
+    answer = await api.call("POST", "/customers", json=new_customer(customer_source=source))
     made = answer.json()["data"]["customer_id"]
 
     async def found(**query):
-        data = (await enterprise.get("/customer-source-records", token=token, **query)).json()["data"]
+        data = (await api.get("/customer-source-records", **query)).json()["data"]
         return [(one["customer_id"], one["external_id"]) for one in data["customer_source_records"]]
 
     assert await found(**{"external_ids[]": ["B", "C"]}) == [(made, "A")]
@@ -109,54 +106,41 @@ async def test_source_records_hold_several_ids(sandbox, enterprise, token, new_c
     assert not sandbox.violations
 
 
-async def test_properties_of_a_customer_show_in_the_list(sandbox, enterprise, token, new_customer):
+async def test_properties_of_a_customer_show_in_the_list(sandbox, api, new_customer):
     """A new customer has the property records that were sent and no others; a PUT that names some replaces them."""
     records = [{"property_id": "size", "property_value": 40}]
-    answer = await enterprise.call("POST", "/customers", token=token, json=new_customer(property_records=records))
+    answer = await api.call("POST", "/customers", json=new_customer(property_records=records))
     made = answer.json()["data"]["customer_id"]
 
     async def values():
-        data = (await enterprise.get(f"/customers/{made}/property-records", token=token)).json()["data"]
+        data = (await api.get(f"/customers/{made}/property-records")).json()["data"]
         return [one["property_value"] for one in data["property_records"]]
 
     assert await values() == [40]
     body = {"customer": new_customer()["customer"]}
-    await enterprise.call("PUT", f"/customers/{made}", token=token, json=body)
+    await api.call("PUT", f"/customers/{made}", json=body)
     assert await values() == [40]
     records = [{"property_id": "size", "property_value": 42}, {"property_id": "vip", "property_value": True}]
-    await enterprise.call("PUT", f"/customers/{made}", token=token, json={**body, "property_records": records})
+    await api.call("PUT", f"/customers/{made}", json={**body, "property_records": records})
     assert await values() == [42, True]
-    interests = await enterprise.get(f"/customers/{made}/interest-records", token=token)
+    interests = await api.get(f"/customers/{made}/interest-records")
     assert interests.json()["data"]["total_items"] == 0
 
 
-async def test_an_event_is_recorded_once(sandbox, enterprise, token):
+async def test_an_event_is_recorded_once(sandbox, api):
     """Type, customer and both external ids make an event the same; a second one is refused."""
     event = {"event_type_id": "t", "customer_id": FIRST_CUSTOMER_ID, "external_id": "cart 1"}
 
     async def post(**changes):
-        return await enterprise.call("POST", "/events", token=token, json={"event": {**event, **changes}})
+        return await api.call("POST", "/events", json={"event": {**event, **changes}})
 
     assert (await post()).status_code == 201
-    assert await reasons(await post()) == [("external_id", "relation_already_exists")]
+    assert refusals(await post()) == [("external_id", "relation_already_exists")]
     assert (await post(secondary_external_id="later")).status_code == 201
     assert len(sandbox.records("events")) == 4
 
 
-async def test_a_purchase_is_found_by_its_bill(sandbox, enterprise, token):
-    """The id of a bill that was sent is the external id of its purchase."""
-    item = {"bill_item_id": "1", "plu_ids": [{"list_code": "G", "code": "1"}], "plu_name": "Coffee", "price": 1}
-    item |= {"purchase_item_type_id": "1", "quantity": 1, "paid_amount": 1, "vat_rate": 12, "loyalty_off": False}
-    bill = {"bill_id": "C-7", "payment_time": "2026-11-25 10:15:00", "currency_id": "1", "total_price": 1}
-    bill |= {"purchase_type_id": "1", "payment_type": "S", "canceled": False, "bill_items": [item]}
-    body = {"store_id": "s", "cashdesk_number": 1, "bill": bill}
-    answer = await enterprise.call("POST", "/purchases/actions/send-purchase", token=token, json=body)
-    made = answer.json()["data"]["purchase_id"]
-    found = await enterprise.get("/purchases", token=token, external_purchase_id="C-7")
-    assert [one["purchase_id"] for one in found.json()["data"]["purchases"]] == [made]
-
-
-async def test_a_payment_uses_what_was_asked_for(sandbox, enterprise, token):
+async def test_a_payment_uses_what_was_asked_for(sandbox, api):
     """accept-payment answers with the vouchers, points and credits that were asked for, up to the price of the bill."""
     sandbox.records("vouchers").insert({"code": "TWENTY", "value": 20.0})
     item = {"bill_item_id": "1", "plu_ids": [], "plu_name": "x", "vat_rate": 20, "quantity": 1, "paid_amount": 100}
@@ -166,7 +150,7 @@ async def test_a_payment_uses_what_was_asked_for(sandbox, enterprise, token):
 
     async def accepted(**more):
         path = "/purchases/actions/accept-payment"
-        data = (await enterprise.call("POST", path, token=token, json={**body, **more})).json()["data"]
+        data = (await api.call("POST", path, json={**body, **more})).json()["data"]
         vouchers = [(voucher["code"], voucher["discount_value"]) for voucher in data["vouchers"]]
         return vouchers, data["credit_points"], data["credit"]
 
