@@ -36,8 +36,7 @@ _USUAL_LIFE: Final = timedelta(seconds=DEFAULT_LIFETIME)
 _OTHER_LIVES: Final = {1, 2, 4, 8, 12, 24}
 #: The lists that change most often in a project that is in use.
 _OFTEN_CHANGED: Final = ("customers", "purchases")
-_NOTHING: Final = "no time in any record"
-_ZERO_DATES: Final = "zero dates"
+_NOTHING: Final = "none, null or a zero date in every record"
 _DECIDE: Final = (
     "to decide it yourself, change a record in CareCloud and run the check again within ten minutes: it compares the "
     "time of that change with the server's clock"
@@ -123,7 +122,7 @@ async def change_forms(look: Look) -> Verdict:
         raise NotSeen(f"no record with {FIELD} was seen")
     timed = forms.pop("", set())
     # Records without a time are usual: odd is a list that has nothing else. (server_model.md, A: untidy values)
-    odd = {form: names - timed if form in {_NOTHING, _ZERO_DATES} else names for form, names in forms.items()}
+    odd = {form: names - timed if form == _NOTHING else names for form, names in forms.items()}
     listed = "; ".join(f"{form} ({', '.join(sorted(names))})" for form, names in odd.items() if names)
     if listed:
         return warn(f"{FIELD} is not a local time such as 2026-11-24 12:00:00: {listed}")
@@ -160,8 +159,7 @@ def _moment(look: Look, value: object) -> datetime | str:
         if isinstance(time, datetime):
             aware = time.replace(tzinfo=zone) if time.tzinfo is None else time
             return aware if aware.utcoffset() == aware.astimezone(zone).utcoffset() else "times with another offset"
-    is_zero = isinstance(value, str) and value.startswith("0000")
-    return _ZERO_DATES if is_zero else _NOTHING if time is NoTime.BLANK else "numbers, or texts in another form"
+    return _NOTHING if time is NoTime.BLANK else "numbers, or texts in another form"
 
 
 def _latest_change(look: Look) -> datetime:

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
+from check_tools import seen
 from every import every
 from lies import (
     ERROR,
@@ -101,33 +102,24 @@ def cut_before_refused_offsets(request, true):
 
 
 DISORDER = Random(1)
+ZERO_DATES = last_change(lambda *_: "0000-00-00 00:00:00")
 UTC = last_change(lambda time, _: in_utc(time, "%Y-%m-%d %H:%M:%S"))
 GONE = "problem answers, not known families, not known unexamined"
 
 #: The lie, and what is said of it: all warnings and problems, and what must not be known.
 LIES = {
     # Times of change
+    "zero dates": (ZERO_DATES, "warning change_times, not known sort"),
     "numbers": (last_change(lambda time, _: int(time.timestamp())), "warning change_times, not known sort"),
-    "no last_change": (without("last_change"), "warning change_times, not known sort"),
-    "null for the first": (last_change(lambda time, index: str(time) if index else None), ""),
     "UTC with Z": (last_change(lambda time, _: in_utc(time, "%Y-%m-%dT%H:%M:%SZ")), "warning change_times"),
-    "the project's offset": (last_change(lambda time, _: time.replace(tzinfo=PRAGUE).isoformat()), ""),
     "equal times": (last_change(lambda *_: "2026-01-01 00:00:00"), "not known sort"),
     "sorted by change in one direction": (one_way(), "problem sort"),
     # Tokens and logins
     "records for any token": (when(dead_token, says(200, {"data": {"customers": []}})), "problem dead_token"),
-    "a dead token is answered with 403": (when(dead_token, says(403, ERROR)), "not known dead_token"),
     "a login ends the token before it": (only_last_token(), "warning second_login"),
-    "a second login is refused": (once(logins, says(403, ERROR), after=1), "not known second_login"),
     # Empty lists and filters
     "204 for an empty list": (when(finds_nothing, says(204)), "problem empty_list"),
     "a filter by ids is refused": (when(with_param("customer_ids[]"), says(400, ERROR)), "problem filters"),
-    "a filter by e-mail is refused": (when(with_param("email"), says(400, ERROR)), "warning filters"),
-    "a customer that does not exist is refused": (
-        when(with_param("customer_id"), says(400, ERROR)),
-        "not known filters",
-    ),
-    "one id where two are asked": (rows(lambda found, _: found[:1], with_param("customer_ids[]")), "problem filters"),
     # Clocks
     "no Date": (header("date", None), "warning clock, not known timezone, not known token_life"),
     # Totals
@@ -139,23 +131,11 @@ LIES = {
     "a total without the filter": (total(lambda _: 60, finds_nothing), "warning totals"),
     # Pages
     "cut to 20": (rows(lambda found, _: found[:20]), "warning page_cap"),
-    "with nulls": (
-        rows(lambda found, _: [None if index == 1 else one for index, one in enumerate(found)]),
-        "problem filters, not known order",
-    ),
-    "without ids": (without("customer_id"), "problem order"),
     "in disorder": (rows(lambda found, _: DISORDER.sample(found, len(found))), "problem order, problem sort"),
-    "large pages refused": (when(large, says(400, ERROR)), "warning page_cap"),
     "deep offsets refused": (when(from_offset(40), says(400, ERROR)), "problem offset, warning end, not known totals"),
-    "records after the end": (
-        rows(lambda *_: [{"customer_id": "x", "last_change": "2026-01-01 00:00:00"}], from_offset(61)),
-        "warning end",
-    ),
     # Forms that the SDK reads
-    "a byte order mark": (text(lambda body: b"\xef\xbb\xbf" + body), ""),
     # Forms that it does not read
     "the bare list": (text(lambda body: b'[{"customer_id": "1"}]', lists), GONE),
-    "HTML": (when(lists, html(200)), GONE),
     "text that is not UTF-8": (
         text(lambda body: body.replace(b"Smith", "Smíth".encode("latin-1")), lists),
         "problem text",
@@ -165,7 +145,6 @@ LIES = {
 #: Variants of others.
 VARIANTS = {
     "day first": (last_change(lambda time, _: time.strftime("%d.%m.%Y %H:%M")), "warning change_times, not known sort"),
-    "zero dates": (last_change(lambda *_: "0000-00-00 00:00:00"), "warning change_times, not known sort"),
     "null": (last_change(lambda *_: None), "warning change_times, not known sort"),
     "in reverse when sorted by change": (
         lambda request, true: (
@@ -229,6 +208,29 @@ VARIANTS = {
     "another name": (page(lambda data, key, _: {"items": data[key], "total_items": data["total_items"]}), GONE),
     "half of the answer": (text(lambda body: body[: len(body) // 2], lists), GONE),
     "an error": (when(lists, says(200, ERROR)), GONE),
+    "no last_change": (without("last_change"), "warning change_times, not known sort"),
+    "null for the first": (last_change(lambda time, index: str(time) if index else None), ""),
+    "the project's offset": (last_change(lambda time, _: time.replace(tzinfo=PRAGUE).isoformat()), ""),
+    "a dead token is answered with 403": (when(dead_token, says(403, ERROR)), "not known dead_token"),
+    "a second login is refused": (once(logins, says(403, ERROR), after=1), "not known second_login"),
+    "a filter by e-mail is refused": (when(with_param("email"), says(400, ERROR)), "warning filters"),
+    "a customer that does not exist is refused": (
+        when(with_param("customer_id"), says(400, ERROR)),
+        "not known filters",
+    ),
+    "one id where two are asked": (rows(lambda found, _: found[:1], with_param("customer_ids[]")), "problem filters"),
+    "with nulls": (
+        rows(lambda found, _: [None if index == 1 else one for index, one in enumerate(found)]),
+        "problem filters, not known order",
+    ),
+    "without ids": (without("customer_id"), "problem order"),
+    "large pages refused": (when(large, says(400, ERROR)), "warning page_cap"),
+    "records after the end": (
+        rows(lambda *_: [{"customer_id": "x", "last_change": "2026-01-01 00:00:00"}], from_offset(61)),
+        "warning end",
+    ),
+    "a byte order mark": (text(lambda body: b"\xef\xbb\xbf" + body), ""),
+    "HTML": (when(lists, html(200)), GONE),
 }
 
 
@@ -278,6 +280,12 @@ async def test_another_zone_of_the_whole_server_is_named(hours):
     """A server in another time zone is a problem, or a warning if token lifetimes explain it too; a change decides."""
     assert agrees(await said(shifted(hours)), ZONES[hours])
     assert "problem timezone" in await said(shifted(hours), prepare=recent_change)
+
+
+async def test_a_list_without_times_says_what_stands_in_their_place():
+    """Zero dates, nulls and fields that are left out are one thing, and the finding names all three."""
+    found = await check_of(ZERO_DATES)
+    assert "none, null or a zero date in every record" in seen(found, "change_times")
 
 
 async def test_changes_in_utc_are_named_by_a_recent_one():
