@@ -12,6 +12,20 @@ __all__ = ["description", "write"]
 _TEXT = {"type": "string"}
 _ERRORS = {status: {"description": "No."} for status in ("400", "401", "403", "404", "405", "429", "500", "503")}
 
+
+def _json(schema: Any) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _answer(data: Any) -> dict[str, Any]:
+    return _json({"properties": {"data": data}})
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+_BOAT = {"$ref": "#/components/schemas/Boat"}
 _DESCRIPTION: dict[str, Any] = {
     "openapi": "3.0.2",
     "security": [{"bearerAuth": []}],
@@ -33,43 +47,15 @@ _DESCRIPTION: dict[str, Any] = {
             "post": {
                 "operationId": "postBoat",
                 "description": "Adds a boat.\n⚠️ Endpoint is available only in Enterprise API.",
-                "requestBody": {
-                    "content": {
-                        "application/json": {
-                            "schema": {
-                                "type": "object",
-                                "required": ["boat"],
-                                "properties": {"boat": {"$ref": "#/components/schemas/Boat"}, "note": _TEXT},
-                            }
-                        }
-                    }
-                },
-                "responses": {
-                    "201": {
-                        "content": {
-                            "application/json": {
-                                "schema": {"properties": {"data": {"type": "object", "properties": {"boat_id": _TEXT}}}}
-                            }
-                        }
-                    },
-                    **_ERRORS,
-                },
+                "requestBody": _json({**_object(boat=_BOAT, note=_TEXT), "required": ["boat"]}),
+                "responses": {"201": _answer(_object(boat_id=_TEXT)), **_ERRORS},
             },
         },
         "/boats/{boat_id}": {
             "get": {
                 "operationId": "getBoat",
                 "parameters": [{"name": "boat_id", "in": "path", "required": True, "schema": _TEXT}],
-                "responses": {
-                    "200": {
-                        "content": {
-                            "application/json": {
-                                "schema": {"properties": {"data": {"$ref": "#/components/schemas/Boat"}}}
-                            }
-                        }
-                    },
-                    **_ERRORS,
-                },
+                "responses": {"200": _answer(_BOAT), **_ERRORS},
             },
             "delete": {"operationId": "deleteBoat", "responses": {"204": {"description": "Gone."}, **_ERRORS}},
         },
@@ -77,37 +63,21 @@ _DESCRIPTION: dict[str, Any] = {
     "components": {
         "parameters": {"count": {"name": "count", "in": "query", "schema": {"type": "integer"}}},
         "responses": {
-            "Boats": {
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "properties": {
-                                "data": {
-                                    "properties": {
-                                        "boats": {"type": "array", "items": {"$ref": "#/components/schemas/Boat"}},
-                                        "total_items": {"type": "integer"},
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
+            "Boats": _answer(_object(boats={"type": "array", "items": _BOAT}, total_items={"type": "integer"}))
         },
         "schemas": {
             "Boat": {
-                "type": "object",
                 "required": ["name"],
-                "properties": {
-                    "boat_id": {**_TEXT, "readOnly": True},
-                    "name": _TEXT,
-                    "length": {"type": "number"},
-                    "launched": {**_TEXT, "example": "2020-02-03", "description": "The day."},
-                    "kind": {"type": "integer", "enum": [1, 2]},
-                    "owner": {"$ref": "#/components/schemas/Owner"},
-                },
+                **_object(
+                    boat_id={**_TEXT, "readOnly": True},
+                    name=_TEXT,
+                    length={"type": "number"},
+                    launched={**_TEXT, "example": "2020-02-03", "description": "The day."},
+                    kind={"type": "integer", "enum": [1, 2]},
+                    owner={"$ref": "#/components/schemas/Owner"},
+                ),
             },
-            "Owner": {"type": "object", "properties": {"owner_id": _TEXT}},
+            "Owner": _object(owner_id=_TEXT),
         },
     },
 }

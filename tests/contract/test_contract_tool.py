@@ -99,40 +99,13 @@ def test_moved_parameters_and_answers_mean_nothing(run, now):
     assert run(now) == (0, [])
 
 
-def gone(now):
-    del now["paths"]["/boats/{boat_id}"]["delete"]
+def without_schema(now):
+    now["components"]["schemas"]["Skipper"] = now["components"]["schemas"].pop("Owner")
+    field(now, "owner")["$ref"] = "#/components/schemas/Skipper"
 
 
 def moved(now):
     now["paths"]["/ships"] = {"post": now["paths"]["/boats"].pop("post")}
-
-
-def narrowed(now):
-    operation(now, "/boats", "get")["description"] = "⚠️ Endpoint is available only in Customer interface."
-
-
-def without_parameter(now):
-    operation(now, "/boats", "get")["parameters"].pop(4)
-
-
-def without_field(now):
-    del boat(now)["properties"]["length"]
-
-
-def without_body_field(now):
-    del body(now)["properties"]["note"]
-
-
-def other_type(now):
-    field(now, "length")["type"] = "string"
-
-
-def list_of_names(now):
-    query(now, "name")["schema"] = {"type": "array", "items": {"type": "string"}}
-
-
-def required_field(now):
-    boat(now)["required"].append("kind")
 
 
 def new_required_field(now):
@@ -140,112 +113,103 @@ def new_required_field(now):
     boat(now)["required"].append("berth")
 
 
-def required_parameter(now):
-    query(now, "name")["required"] = True
-
-
-def read_only(now):
-    field(now, "length")["readOnly"] = True
-
-
-def fewer_values(now):
-    field(now, "kind")["enum"] = [1]
+def data_of(answer):
+    """The properties of an answer's body."""
+    return answer["content"]["application/json"]["schema"]["properties"]
 
 
 def other_answer(now):
-    answer = operation(now, "/boats/{boat_id}", "get")["responses"]["200"]["content"]["application/json"]
-    answer["schema"]["properties"]["data"] = {"$ref": "#/components/schemas/Owner"}
+    answer = operation(now, "/boats/{boat_id}", "get")["responses"]["200"]
+    data_of(answer)["data"] = {"$ref": "#/components/schemas/Owner"}
 
 
 def other_key(now):
-    answer = now["components"]["responses"]["Boats"]["content"]["application/json"]["schema"]
-    inside = answer["properties"]["data"]["properties"]
+    inside = data_of(now["components"]["responses"]["Boats"])["data"]["properties"]
     inside["all_boats"] = inside.pop("boats")
 
 
-def without_token(now):
-    operation(now, "/boats", "get")["security"] = []
+def of_boats(verb, **changes):
+    """A change of an operation on boats."""
+    return lambda now: operation(now, "/boats", verb).update(changes)
 
 
-def without_schema(now):
-    now["components"]["schemas"]["Skipper"] = now["components"]["schemas"].pop("Owner")
-    field(now, "owner")["$ref"] = "#/components/schemas/Skipper"
+def of_field(name, **changes):
+    """A change of a field of a boat."""
+    return lambda now: field(now, name).update(changes)
 
 
-def new_operation(now):
-    now["paths"]["/oars"] = {"get": {"operationId": "getOars", "responses": {"200": {}}}}
+def of_name(**changes):
+    """A change of the parameter `name`."""
+    return lambda now: query(now, "name").update(changes)
 
 
-def new_parameter(now):
-    operation(now, "/boats", "get")["parameters"].append({"name": "colour", "in": "query", "schema": {}})
-
-
-def new_field(now):
-    boat(now)["properties"]["colour"] = {"type": "string"}
-
-
-def more_values(now):
-    field(now, "kind")["enum"].append(3)
-
-
-def widened(now):
-    operation(now, "/boats", "post")["description"] = "Adds a boat."
-
-
-def other_format(now):
-    field(now, "launched")["example"] = "2020-02-03 04:05:06"
-
-
-def writable(now):
-    del field(now, "boat_id")["readOnly"]
-
-
-def renamed(now):
-    operation(now, "/boats", "get")["operationId"] = "listBoats"
-
+COLOUR = {"name": "colour", "in": "query", "schema": {}}
+OARS = {"get": {"operationId": "getOars", "responses": {"200": {}}}}
+CUSTOMERS_ONLY = "⚠️ Endpoint is available only in Customer interface."
 
 BREAKING = [
-    (gone, "deleteBoat: remove the operation and its method: DELETE /boats/{boat_id} is gone"),
+    (
+        lambda now: now["paths"]["/boats/{boat_id}"].pop("delete"),
+        "deleteBoat: remove the operation and its method: DELETE /boats/{boat_id} is gone",
+    ),
     (moved, "postBoat: send POST /ships instead of POST /boats"),
-    (narrowed, "getBoats: declare it for Customer API only (was both)"),
-    (without_parameter, "getBoats: remove the query parameter `name`: it is gone"),
-    (without_field, "Boat: remove the field `length`: it is gone"),
-    (without_body_field, "postBoat: remove the body field `note`: it is gone"),
-    (other_type, "Boat: make the field `length` string instead of number"),
-    (list_of_names, "getBoats: make the query parameter `name` string[] instead of string"),
-    (required_field, "Boat: make the field `kind` required"),
+    (of_boats("get", description=CUSTOMERS_ONLY), "getBoats: declare it for Customer API only (was both)"),
+    (
+        lambda now: operation(now, "/boats", "get")["parameters"].pop(4),
+        "getBoats: remove the query parameter `name`: it is gone",
+    ),
+    (lambda now: boat(now)["properties"].pop("length"), "Boat: remove the field `length`: it is gone"),
+    (lambda now: body(now)["properties"].pop("note"), "postBoat: remove the body field `note`: it is gone"),
+    (of_field("length", type="string"), "Boat: make the field `length` string instead of number"),
+    (
+        of_name(schema={"type": "array", "items": {"type": "string"}}),
+        "getBoats: make the query parameter `name` string[] instead of string",
+    ),
+    (lambda now: boat(now)["required"].append("kind"), "Boat: make the field `kind` required"),
     (new_required_field, "Boat: add the field `berth` (string): it is new, and must be sent"),
-    (required_parameter, "getBoats: make the query parameter `name` required"),
-    (read_only, "Boat: leave the field `length` out of inputs and changes: only the server writes it now"),
-    (fewer_values, "Boat: the field `kind` no longer takes 2: remove it from the enum"),
+    (of_name(required=True), "getBoats: make the query parameter `name` required"),
+    (
+        of_field("length", readOnly=True),
+        "Boat: leave the field `length` out of inputs and changes: only the server writes it now",
+    ),
+    (of_field("kind", enum=[1]), "Boat: the field `kind` no longer takes 2: remove it from the enum"),
     (other_answer, "getBoat: return Owner instead of Boat"),
     (other_key, "getBoats: read the list from `all_boats` instead of `boats`"),
-    (without_token, "getBoats: send no token any more"),
+    (of_boats("get", security=[]), "getBoats: send no token any more"),
 ]
 MERELY_NEW = [
-    (new_operation, "getOars: add GET /oars: begin with --skeleton getOars"),
-    (new_parameter, "getBoats: add the query parameter `colour` (any)"),
-    (new_field, "Boat: add the field `colour` (string)"),
-    (more_values, "Boat: add 3 to the enum of the field `kind`"),
-    (widened, "postBoat: declare it for both interfaces (was enterprise)"),
-    (other_format, "Boat: see whether the field `launched` is timestamp: its example was date"),
-    (writable, "Boat: add the field `boat_id` to inputs and changes: it may be written now"),
-    (renamed, "getBoats: rename the operation to listBoats; nothing is sent otherwise"),
+    (lambda now: now["paths"].update({"/oars": OARS}), "getOars: add GET /oars: begin with --skeleton getOars"),
+    (
+        lambda now: operation(now, "/boats", "get")["parameters"].append(COLOUR),
+        "getBoats: add the query parameter `colour` (any)",
+    ),
+    (
+        lambda now: boat(now)["properties"].update(colour={"type": "string"}),
+        "Boat: add the field `colour` (string)",
+    ),
+    (of_field("kind", enum=[1, 2, 3]), "Boat: add 3 to the enum of the field `kind`"),
+    (of_boats("post", description="Adds a boat."), "postBoat: declare it for both interfaces (was enterprise)"),
+    (
+        of_field("launched", example="2020-02-03 04:05:06"),
+        "Boat: see whether the field `launched` is timestamp: its example was date",
+    ),
+    (
+        of_field("boat_id", readOnly=False),
+        "Boat: add the field `boat_id` to inputs and changes: it may be written now",
+    ),
+    (
+        of_boats("get", operationId="listBoats"),
+        "getBoats: rename the operation to listBoats; nothing is sent otherwise",
+    ),
 ]
+KINDS = [("breaks", *one) for one in BREAKING] + [("new", *one) for one in MERELY_NEW]
 
 
-@pytest.mark.parametrize(("change", "line"), BREAKING, ids=lambda one: getattr(one, "__name__", ""))
-def test_change_that_breaks_callers_is_named(run, now, change, line):
-    """One change that breaks callers is one line that says so, and exits with 1."""
+@pytest.mark.parametrize(("kind", "change", "line"), KINDS, ids=lambda one: one if isinstance(one, str) else "")
+def test_one_change_is_one_line(run, now, kind, change, line):
+    """One change is one line that says whether it breaks callers, and exits with 1."""
     change(now)
-    assert run(now) == (1, [f"breaks  {line}"])
-
-
-@pytest.mark.parametrize(("change", "line"), MERELY_NEW, ids=lambda one: getattr(one, "__name__", ""))
-def test_addition_is_named(run, now, change, line):
-    """One addition is one line that says so, and exits with 1."""
-    change(now)
-    assert run(now) == (1, [f"new     {line}"])
+    assert run(now) == (1, [f"{kind:6}  {line}"])
 
 
 def test_a_schema_that_is_gone(run, now):

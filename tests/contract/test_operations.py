@@ -9,7 +9,6 @@ from tests.contract.deviations import SEVERAL
 
 KNOWN = manifest.load().operations
 INTERFACES = {"both": {"enterprise", "customer"}, "enterprise": {"enterprise"}, "customer": {"customer"}}
-each = every("operation_id", KNOWN)
 
 
 def pair(operation_id):
@@ -31,33 +30,15 @@ def test_deviations_are_of_use():
         assert names <= single, operation_id
 
 
-@each
-def test_verb_and_path(operation_id):
-    """Verb and path are the manifest's."""
+@every("operation_id", KNOWN)
+def test_a_row_says_what_the_manifest_says(operation_id):
+    """Verb, path, query, interfaces, the need of a token and the form of a list are the manifest's."""
     known, row = pair(operation_id)
     assert (row.method, row.path) == (known.verb, known.path)
-
-
-@each
-def test_query_names(operation_id):
-    """The query names are the manifest's, and those that take several values are marked."""
-    known, row = pair(operation_id)
     assert set(row.parameters) == {value.name for value in known.query}
     several = {value.name for value in known.query if value.many} | SEVERAL.get(known.operation_id, set())
     assert set(row.multi_value_parameters) == several
-
-
-@each
-def test_interfaces(operation_id):
-    """An operation exists on the interfaces that the manifest names, and sends a token where one is needed."""
-    known, row = pair(operation_id)
     assert {one.name.lower() for one in row.interfaces} == INTERFACES[known.interface]
     assert row.authorized == known.authorized
-
-
-@each
-def test_lists(operation_id):
-    """A list is paged, and its records found, as the manifest says."""
-    known, row = pair(operation_id)
     assert row.paged == known.paged
     assert row.result_key == (known.answer.key or None)
