@@ -1,4 +1,7 @@
-"""The fixtures of the pytest plugin, as users' tests see them: run by a pytest within this one."""
+"""The fixtures of the pytest plugin, as users' tests see them: run by a pytest within this one.
+
+What the guide on tests shows is run by tests/project/test_samples.py.
+"""
 
 import textwrap
 from importlib.metadata import entry_points
@@ -75,71 +78,38 @@ def test_fixtures_under_every_runner(run):
     )
 
 
-def test_fixtures_in_asyncio_auto_mode(run):
-    """In pytest-asyncio's auto mode a test needs no mark."""
-    run(
-        """
-        async def test_it(carecloud_client):
-            assert (await carecloud_client.customers.list().first()).customer_id
-        """,
-        mode="auto",
-        passed=1,
-    )
-
-
-_OUTBOX = """
-    import pytest
-    import pytest_asyncio
-    from carecloud_async.sandbox import FIRST_CUSTOMER_ID
-
-    pytestmark = [MARK, pytest.mark.carecloud_sandbox(customers=5)]
-    POINTS = "POST /points/actions/assign-points"
-
-    @FIXTURE
-    async def outbox(carecloud_client, tmp_path):
-        async with carecloud_client.outbox(tmp_path / "shop.db") as outbox:
-            yield outbox
-
-    async def put(client, outbox, reference):
-        points = {"customer_id": FIRST_CUSTOMER_ID, "amount": 5, "reference": reference}
-        await outbox.put(client.points.assign_points, **points)
-
-    async def test_a_lost_answer_stays_behind(outbox, carecloud_client, carecloud_sandbox):
-        carecloud_sandbox.faults.add(POINTS, cut="before")
-        await put(carecloud_client, outbox, "B0")
-        assert not await outbox.flush(timeout=5)
-        assert (outbox.waiting, outbox.problem) == (1, None)
-
-    async def test_all_is_sent(outbox, carecloud_client, carecloud_sandbox):
-        for number in range(6):
-            await put(carecloud_client, outbox, f"B{number}")
-        assert await outbox.flush(timeout=5)
-        assert carecloud_sandbox.count(POINTS) == 6
-
-    async def test_a_lost_answer_makes_nothing_twice(outbox, carecloud_client, carecloud_sandbox):
-        carecloud_sandbox.faults.add(POINTS, cut="after")
-        await put(carecloud_client, outbox, "B0")
-        assert not await outbox.flush(timeout=5)
-        assert await outbox.flush(timeout=3600)
-        assert carecloud_sandbox.count(POINTS) == 1
-"""
-
-
-@pytest.mark.parametrize(
-    ("mark", "fixture"),
-    [
-        ("pytest.mark.asyncio", "pytest_asyncio.fixture"),
-        ("pytest.mark.anyio", "pytest.fixture"),
-        pytest.param(
-            'pytest.mark.parametrize("anyio_backend", ["trio"])', "pytest.fixture", marks=pytest.mark.thorough
-        ),
-    ],
-)
-def test_an_outbox_in_a_fixture(run, mark, fixture):
+@pytest.mark.parametrize("backend", ["asyncio", pytest.param("trio", marks=pytest.mark.thorough)])
+def test_an_outbox_in_a_fixture(run, backend):
     """An outbox may be a fixture; `flush(timeout=5)` sends what is there, and no test waits for claims of another."""
-    is_trio = "trio" in mark
-    code = _OUTBOX.replace("MARK", f"{mark}, pytest.mark.anyio" if is_trio else mark).replace("FIXTURE", fixture)
-    run(code, "-k", "not trio" if mark == "pytest.mark.anyio" else "", passed=3)
+    code = """
+        import pytest
+        from carecloud_async.sandbox import FIRST_CUSTOMER_ID
+
+        pytestmark = [pytest.mark.anyio, pytest.mark.carecloud_sandbox(customers=5)]
+        POINTS = "POST /points/actions/assign-points"
+
+        @pytest.fixture
+        async def outbox(carecloud_client, tmp_path):
+            async with carecloud_client.outbox(tmp_path / "shop.db") as outbox:
+                yield outbox
+
+        async def put(client, outbox, reference):
+            points = {"customer_id": FIRST_CUSTOMER_ID, "amount": 5, "reference": reference}
+            await outbox.put(client.points.assign_points, **points)
+
+        async def test_a_lost_answer_stays_behind(outbox, carecloud_client, carecloud_sandbox):
+            carecloud_sandbox.faults.add(POINTS, cut="before")
+            await put(carecloud_client, outbox, "B0")
+            assert not await outbox.flush(timeout=5)
+            assert (outbox.waiting, outbox.problem) == (1, None)
+
+        async def test_all_is_sent(outbox, carecloud_client, carecloud_sandbox):
+            for number in range(6):
+                await put(carecloud_client, outbox, f"B{number}")
+            assert await outbox.flush(timeout=5)
+            assert carecloud_sandbox.count(POINTS) == 6
+    """
+    run(code, "-k", backend, passed=2)
 
 
 def test_settings_and_faults_by_mark(run):
@@ -200,45 +170,6 @@ def test_a_fault_of_no_operation_is_an_error(run):
             pass
     """
     run(code, errors=1).stdout.fnmatch_lines("*did you mean 'GET /customers'?")
-
-
-def test_expiry_by_the_clock(run):
-    """Sandbox and client share the clock: hours pass in no time, and the token is renewed once."""
-    run(
-        """
-        import pytest
-
-        @pytest.mark.asyncio
-        async def test_it(carecloud_client, carecloud_sandbox, carecloud_clock):
-            await carecloud_client.ping()
-            await carecloud_client.ping()
-            assert carecloud_sandbox.logins == 1
-            carecloud_clock.advance(8 * 3600)
-            await carecloud_client.ping()
-            assert carecloud_sandbox.logins == 2
-            assert 401 not in carecloud_sandbox.statuses
-        """,
-        passed=1,
-    )
-
-
-def test_further_clients(run):
-    """carecloud_connect makes clients of other identities on the same sandbox and clock."""
-    run(
-        """
-        import pytest
-        from carecloud_async import SessionExpiredError
-
-        @pytest.mark.asyncio
-        async def test_it(carecloud_connect, carecloud_sandbox):
-            portal = carecloud_connect(auth=carecloud_sandbox.device())
-            mine = portal.acting_as(carecloud_sandbox.customer_session(3))
-            state = await mine.login()
-            assert (await mine.customers.me()).customer_id == state.customer_id == carecloud_sandbox.customers.id_at(3)
-            assert [r.name for r in carecloud_sandbox.requests][-1] == "GET /customers"
-        """,
-        passed=1,
-    )
 
 
 def test_marks_are_known(run):
