@@ -8,10 +8,9 @@ import json
 import logging
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -37,119 +36,6 @@ _RELEASE_SECONDS = 1.0
 _releases: set[asyncio.Task[None]] = set()
 
 
-class Ask(Protocol):
-    """Runs work with the client and raises its failures as `TokenStoreError`."""
-
-    async def __call__(self, work: Callable[[Any], Awaitable[T]], /) -> T:
-        """Run `work` with the client."""
-        ...
-
-
-class RedisLock(AbstractAsyncContextManager[None]):
-    """redis-py's own lock, extended every third of its time to live by a task that runs while it is held.
-
-    That task is a plain asyncio task: a task group would wrap the body's exceptions, and cancel the body when
-    the lock is lost. A lost lock is a warning, since the work under it may still succeed.
-
-    Args:
-        ask: how to reach the server.
-        name: the lock's key.
-        time_to_live: seconds after which the server releases a lock that is not extended.
-        clock: slept on while waiting and between two extensions.
-        jitter: numbers in [0, 1) that scatter the attempts.
-    """
-
-    _extender: asyncio.Task[None]  # while it is held
-
-    def __init__(self, *, ask: Ask, name: str, time_to_live: float, clock: Clock, jitter: Callable[[], float]) -> None:
-        self._ask = ask
-        self._name = name
-        self._time_to_live = time_to_live
-        self._clock = clock
-        self._jitter = jitter
-        # Chosen here and not by redis-py, so that a lock can be released even if the answer to its request was lost.
-        self._token = secrets.token_hex(16).encode()
-        self._asked = False
-
-    async def __aenter__(self) -> None:
-        try:
-            await self._acquire()
-        except BaseException:
-            # Cancelled or timed out: the server may have granted the lock nevertheless.
-            if self._asked:
-                await _finish(self._undo())
-            raise
-        self._extender = asyncio.create_task(self._extend_regularly())
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await _finish(self._release())
-
-    async def _acquire(self) -> None:
-        for wait in backoff_delays(first=0.01, longest=0.1, jitter=self._jitter):
-            if await self._ask(self._take):
-                return
-            await self._clock.sleep(wait)
-
-    async def _extend_regularly(self) -> None:
-        while True:
-            await self._clock.sleep(self._time_to_live / 3)
-            try:
-                ours = await self._ask(self._extend)
-            except TokenStoreError:
-                continue  # the next attempt may succeed, or find the lock lost
-            if not ours:
-                self._warn_lost()
-                return
-
-    async def _release(self) -> None:
-        extender = self._extender
-        lost_already = extender.done()  # it ends by itself only when the lock is lost
-        extender.cancel()
-        await asyncio.wait([extender])
-        try:
-            ours = await self._ask(self._free)
-        except TokenStoreError as error:
-            _log.warning("a lock could not be given back and ends by itself within %g s: %s", self._time_to_live, error)
-            return
-        if not ours and not lost_already:
-            self._warn_lost()
-
-    async def _undo(self) -> None:
-        with contextlib.suppress(TokenStoreError):
-            await self._ask(self._free)
-
-    async def _take(self, client: Any) -> bool:
-        self._asked = True
-        return bool(await self._lock(client).acquire(blocking=False, token=self._token))
-
-    async def _extend(self, client: Any) -> bool:
-        try:
-            await self._lock(client).reacquire()
-        except redis_library("RedisTokenStore").exceptions.LockNotOwnedError:
-            return False
-        return True
-
-    async def _free(self, client: Any) -> bool:
-        try:
-            await self._lock(client).release()
-        except redis_library("RedisTokenStore").exceptions.LockNotOwnedError:
-            return False
-        return True
-
-    def _lock(self, client: Any) -> Any:
-        lock = client.lock(self._name, timeout=self._time_to_live, thread_local=False)
-        lock.local.token = self._token
-        return lock
-
-    def _warn_lost(self) -> None:
-        _log.warning(
-            "a lock on a token was lost while held (%g s without contact): another may have logged in too",
-            self._time_to_live,
-        )
-
-
 async def _finish(work: Coroutine[Any, Any, None]) -> None:
     """Run `work` to its end even if the caller is cancelled; the caller waits for it a short time."""
     task = asyncio.create_task(work)
@@ -161,8 +47,11 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
 
 _NAME = "RedisTokenStore"
 
-#: Deletes a record if it is unchanged: KEYS[1] the key, ARGV[1] the record that was read.
+#: Deletes a value if it is the one of ARGV[1], and renews its time to live (milliseconds).
 _DELETE_IF_SAME = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+_EXTEND_IF_SAME = (
+    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+)
 
 #: The longest lifetime (30 years): Redis refuses larger numbers that overflow.
 _LONGEST_LIFETIME = 1e9
@@ -256,10 +145,62 @@ class RedisTokenStore(TokenStore):
         if token is not None and token.value == value:
             await self._ask(lambda client: client.eval(_DELETE_IF_SAME, 1, name, raw))
 
-    def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """See `TokenStore.lock`."""
-        name = f"{self._prefix}{key}:lock"
-        return RedisLock(ask=self._ask, name=name, time_to_live=self._lock_life, clock=self._clock, jitter=self._jitter)
+    @asynccontextmanager
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """See `TokenStore.lock`. It is extended every third of its life by a task that runs while it is held.
+
+        That task is a plain asyncio task: a task group would wrap the body's exceptions, and cancel the body when the
+        lock is lost. A lost lock is a warning, since the work under it may still succeed.
+        """
+        self._clients.client()  # refuses trio and another event loop
+        name, life = f"{self._prefix}{key}:lock", _milliseconds(self._lock_life)
+        owner = secrets.token_hex(16)
+        try:
+            for wait in backoff_delays(first=0.01, longest=0.1, jitter=self._jitter):
+                if await self._ask(lambda client: client.set(name, owner, nx=True, px=life)):
+                    break
+                await self._clock.sleep(wait)
+        except BaseException:
+            # Cancelled or timed out: the server may have granted the lock nevertheless.
+            await _finish(self._undo(name, owner))
+            raise
+        extender = asyncio.create_task(self._extend(name, owner))
+        try:
+            yield
+        finally:
+            await _finish(self._release(name, owner, extender))
+
+    async def _undo(self, name: str, owner: str) -> None:
+        with contextlib.suppress(TokenStoreError):
+            await self._ask(lambda client: client.eval(_DELETE_IF_SAME, 1, name, owner))
+
+    async def _extend(self, name: str, owner: str) -> None:
+        """Extend a lock until it is lost."""
+        life = _milliseconds(self._lock_life)
+        while True:
+            await self._clock.sleep(self._lock_life / 3)
+            with contextlib.suppress(TokenStoreError):  # the next attempt may succeed, or find the lock lost
+                if not await self._ask(lambda client: client.eval(_EXTEND_IF_SAME, 1, name, owner, life)):
+                    break
+        self._warn_lost()
+
+    async def _release(self, name: str, owner: str, extender: asyncio.Task[None]) -> None:
+        lost_already = extender.done()  # it ends by itself only when the lock is lost
+        extender.cancel()
+        await asyncio.wait([extender])
+        try:
+            was_ours = await self._ask(lambda client: client.eval(_DELETE_IF_SAME, 1, name, owner))
+        except TokenStoreError as error:
+            _log.warning("a lock could not be given back and ends by itself within %g s: %s", self._lock_life, error)
+            return
+        if not was_ours and not lost_already:
+            self._warn_lost()
+
+    def _warn_lost(self) -> None:
+        _log.warning(
+            "a lock on a token was lost while held (%g s without contact): another may have logged in too",
+            self._lock_life,
+        )
 
     async def aclose(self) -> None:
         """Close the connections that this store opened in the running event loop; the records stay."""
