@@ -3,7 +3,7 @@
 import ast
 import re
 
-from project_files import ROOT, nodes_of, python_files, text_of, tree_of
+from project_files import PACKAGE, ROOT, nodes_of, python_files, text_of, tree_of
 
 #: Most lines of a file.
 LONGEST = 600
@@ -40,6 +40,21 @@ def test_every_file_says_what_it_is():
     """Each file begins with a docstring whose first line is a sentence."""
     first = {name(path): (ast.get_docstring(tree_of(path)) or "").partition("\n")[0] for path in OURS}
     assert [path for path, line in first.items() if not line.endswith((".", ":", "!", "?"))] == []
+
+
+#: Folders of the package in which variables are still called `one` or `found`.
+VAGUE = {"_base", "_calls", "_lists", "bulk", "check", "cli", "outbox", "resources", "sandbox"}
+
+
+def test_variables_say_what_they_hold():
+    """No variable is called `one` or `found`, except in folders that wait for it."""
+    vague = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in python_files("carecloud_async")
+        for node in nodes_of(path)
+        if isinstance(node, ast.Name) and node.id in {"one", "found"}
+    }
+    assert vague - VAGUE == set()
 
 
 def test_there_are_two_styles_of_class():
