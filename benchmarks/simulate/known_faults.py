@@ -385,8 +385,8 @@ KNOWN: Final[Sequence[Fault]] = (
         name="an id that is sent as a number names another record",
         theme="exports",
         file="_lists/export/reading/pages.py",
-        right="_digest(line) if found is None else str(found)",
-        wrong="_digest(line) if found is None else found",
+        right="return str(key) if key is not None",
+        wrong="return key if key is not None",
     ),
     Fault(
         name="changes are exact though pages lack what the total counts",

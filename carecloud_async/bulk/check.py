@@ -91,12 +91,12 @@ class RowChecker:
         if self._parts is None or row.refused or not (row.create_fields or row.parts):
             return {}
         given = {path: value for path, value in {**row.create_fields, **row.parts}.items() if path not in row.faults}
-        found = {}
+        unique = {}
         for key in self._parts.unique:
             values = None if self._key is not None and key.name == self._key.name else key.values_in(given)
             if values is not None:
-                found[key.name] = key.text(values)
-        return found
+                unique[key.name] = key.text(values)
+        return unique
 
     def _check(self, values: Mapping[str, Any]) -> CheckedRow:
         fields = _Fields()
@@ -183,11 +183,13 @@ class RowChecker:
             if value is not None and value != "":
                 fields.row.unknown[place.path] = _as_json(value)
             return
-        # Only fields of the record can be cleared.
-        if (value is None or value == "") and (self._blanks or place.role != "field"):
-            if not self._clear or place.role != "field":
+        if value is None or value == "":
+            if place.role != "field":  # only fields of the record can be cleared
                 return
-            value = None
+            if self._blanks:
+                if not self._clear:
+                    return
+                value = None
         given = value
         if value is not None:
             try:

@@ -47,12 +47,12 @@ def column_map(given: Mapping[str, Any] | str | os.PathLike[str] | None) -> Mapp
     Raises:
         BadSourceError: the file cannot be read, or holds no such mapping.
     """
-    label, found = "columns", given or {}
-    if isinstance(found, (str, os.PathLike)):
-        label, found = os.fspath(found), _read(Path(found))
-    if not isinstance(found, Mapping):
+    label, columns = "columns", given or {}
+    if isinstance(columns, (str, os.PathLike)):
+        label, columns = os.fspath(columns), _read(Path(columns))
+    if not isinstance(columns, Mapping):
         raise BadSourceError(f"{label}: it is no mapping of columns to fields")
-    return {str(name): _target(label, str(name), one) for name, one in found.items()}
+    return {str(name): _target(label, str(name), target) for name, target in columns.items()}
 
 
 def _read(path: Path) -> Any:
@@ -85,5 +85,6 @@ def _target(label: str, column: str, given: Any) -> Target:
             '{field = "gender", words = {F = "FEMALE"}} in TOML'
         )
     return Target(
-        field=str(given.get("field", column)), words={str(word).strip().casefold(): one for word, one in words.items()}
+        field=str(given.get("field", column)),
+        words={str(word).strip().casefold(): value for word, value in words.items()},
     )

@@ -54,7 +54,7 @@ def member_of(enumeration: str, word: str) -> Enum | None:
     if truth is not None and {"YES", "NO"} <= members.keys():
         return members["YES" if truth else "NO"]
     wanted = "_".join(word.split()).casefold()
-    return next((one for name, one in members.items() if name.casefold() == wanted), None)
+    return next((member for name, member in members.items() if name.casefold() == wanted), None)
 
 
 def members_of(enumeration: str) -> Mapping[str, Enum]:

@@ -1,7 +1,7 @@
 """Send the writes of rows, one request or one batch at a time, and say how each was answered.
 
-A failure after which the same request may succeed is not the fault of a row: the request is repeated, and the last
-failure stops the run. A lost answer leaves a write in doubt.
+A transient failure, after which the same request may succeed, is not the fault of a row: the request is repeated, and
+the last failure stops the run. A lost answer leaves a write unconfirmed.
 
 The API does not document how it names the rows at fault of a refused batch, so each outcome comes from a request of its
 own: a batch that was accepted, or a row that was refused alone. A refused batch is sent again in halves until the rows
@@ -113,7 +113,7 @@ class Failures:
 
     def pause(self, answers: Iterable[Answer]) -> float:
         """Return how long to wait before the next turn (seconds), given the answers to the writes of the last one."""
-        errors = [one.error for one in answers if isinstance(one, Stale) and one.error is not None]
+        errors = [answer.error for answer in answers if isinstance(answer, Stale) and answer.error is not None]
         return max((_pause_after(error, self._count) for error in errors), default=0.0)
 
 
@@ -220,13 +220,13 @@ class Sender:
         try:
             await family.update(plan.record_id, plan.body, within=left)
         except CareCloudError as error:
-            if not _passes(error):
+            if not _is_transient(error):
                 raise
             return Stale(error=error)
         return plan.result
 
     async def _repeated(self, family: Family, plans: Collection[Plan], request: Callable[[float], Awaitable[T]]) -> T:
-        """Make a request; repeat it after failures that pass, if it certainly did nothing.
+        """Make a request; repeat it after transient failures, if it certainly did nothing.
 
         Args:
             plans: what the request writes: it leaves while their look-ups are fresh, or not at all.
@@ -247,7 +247,7 @@ class Sender:
             try:
                 return await request(latest - family.clock.monotonic())
             except CareCloudError as error:
-                if not _passes(error):
+                if not _is_transient(error):
                     raise
                 failed = error
         if failed is not None and latest == math.inf:
@@ -270,7 +270,7 @@ def _pause_after(error: CareCloudError, failures: int) -> float:
     return min(max(doubled(1.0, failures, longest=LONGEST_WAIT), asked or 0.0), LONGEST_WAIT)
 
 
-def _passes(error: CareCloudError) -> bool:
+def _is_transient(error: CareCloudError) -> bool:
     """Return whether a request that certainly did nothing may succeed later."""
     return error.is_retryable and not error.may_have_happened and not _is_about_the_row(error)
 

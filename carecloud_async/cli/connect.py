@@ -179,8 +179,8 @@ class Connection:
             is_kept: whether `carecloud login` may have left a token.
             use: when the password is needed.
         """
-        found = {name: (getattr(self, name) or environment.text(name) or "").strip() for name in _OPTIONS}
-        missing = [f"{variable_of(name)} (or {_OPTIONS[name]})" for name, value in found.items() if not value]
+        settings = {name: (getattr(self, name) or environment.text(name) or "").strip() for name in _OPTIONS}
+        missing = [f"{variable_of(name)} (or {_OPTIONS[name]})" for name, value in settings.items() if not value]
         password = None if use == "never" else environment.secret("password")
         needs_it = use == "first" or not is_kept
         if password is None and needs_it and not missing:
@@ -189,10 +189,10 @@ class Connection:
             missing.append("CARECLOUD_PASSWORD")
         if missing:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
-        project_url = found.pop("project_url")
+        project_url = settings.pop("project_url")
         if password is None:
-            return project_url, _KeptLogin(password=_ask_later, **found)
-        return project_url, EnterpriseCredentials(password=password, **found)
+            return project_url, _KeptLogin(password=_ask_later, **settings)
+        return project_url, EnterpriseCredentials(password=password, **settings)
 
     def _language_and_zone(self, environment: Environment) -> _Locale:
         settings: _Locale = {}

@@ -358,8 +358,8 @@ class OutboxQueue:
     def _put(self, entry: NewEntry, db: Database) -> tuple[int, str]:
         progress: tuple[Any, ...] = (State.WAITING, None, None, 0)
         if entry.once is not None:
-            found = "SELECT id, state, kind, body FROM entries WHERE once = ?"
-            for number, state, kind, body in db.execute(found, (entry.once,)):
+            same_key = "SELECT id, state, kind, body FROM entries WHERE once = ?"
+            for number, state, kind, body in db.execute(same_key, (entry.once,)):
                 if (kind, body) != (entry.kind, entry.body):
                     return int(number), "is in the outbox already"
                 if state == State.ENDED:
@@ -369,11 +369,8 @@ class OutboxQueue:
                 if not earlier.tries:
                     return earlier.id, "" if earlier.is_same else "was sent within the last day"
                 progress = (State.LOST, earlier.intent, self._clock.monotonic(), earlier.tries)
-        lane = entry.lane
-        for (found,) in db.execute(
-            f"SELECT lane FROM entries WHERE once = ? AND state < {State.ENDED}", (entry.follows,)
-        ):
-            lane = found
+        before = db.execute(f"SELECT lane FROM entries WHERE once = ? AND state < {State.ENDED}", (entry.follows,))
+        lane = before[0][0] if before else entry.lane  # a cancellation goes into the lane of its bill
         self._last += 1
         db.execute(
             "INSERT INTO entries "
@@ -402,11 +399,11 @@ class OutboxQueue:
         """
         # Kind by kind: looking past all entries of a kind that cannot be sent now would take long.
         query = f"{_SELECT_READY} AND kind = ? ORDER BY id LIMIT ?"
-        found: list[tuple[Any, ...]] = []
+        rows: list[tuple[Any, ...]] = []
         for (kind,) in self._file.db.execute(_READY_KINDS):
             if kind not in but_kinds:
-                found += self._file.db.execute(query, (kind, limit + len(but)))
-        return self._read([one for one in sorted(found) if one[0] not in but][:limit])
+                rows += self._file.db.execute(query, (kind, limit + len(but)))
+        return self._read([row for row in sorted(rows) if row[0] not in but][:limit])
 
     def read(self, numbers: Sequence[int]) -> tuple[list[QueuedEntry], list[int]]:
         """Return entries that are ready, by their numbers; see `take`."""
@@ -443,10 +440,10 @@ class OutboxQueue:
 
     def _end(self, results: Sequence[tuple[int, RowResult]], db: Database) -> None:
         for number, result in results:
-            found = db.execute(f"SELECT lane FROM entries WHERE id = ? AND state < {State.ENDED}", (number,))
-            if not found:  # it has ended before
+            lanes = db.execute(f"SELECT lane FROM entries WHERE id = ? AND state < {State.ENDED}", (number,))
+            if not lanes:  # it has ended before
                 continue
-            lane = found[0][0]
+            lane = lanes[0][0]
             if result.outcome in WRITTEN:
                 past.remember(db, number, is_sent=True, now=self._clock.time())
                 db.execute("DELETE FROM entries WHERE id = ?", (number,))
@@ -467,14 +464,14 @@ class OutboxQueue:
 
     def failures(self, *, after: int = 0, limit: int = 1000) -> list[FailedEntry]:
         """Return failed entries in the order in which they were put."""
-        found = self._file.db.execute(
+        rows = self._file.db.execute(
             f"SELECT id, label, put_at, outcome, reasons FROM entries WHERE state = {State.ENDED} AND id > ? "
             "ORDER BY id LIMIT ?",
             (after, limit),
         )
         return [
             FailedEntry(id=number, label=label, put_at=put_at, outcome=outcome, reasons=tuple(json.loads(reasons)))
-            for number, label, put_at, outcome, reasons in found
+            for number, label, put_at, outcome, reasons in rows
         ]
 
     def had(self, number: int) -> bool:
@@ -496,8 +493,8 @@ class OutboxQueue:
         now, settle = self._clock.monotonic(), None if self._is_of_another(boot) else self.settle_seconds
         problems = self._file.get("problems", dict[str, tuple[str, str | None]]) or {}
         before = f"lane = entries.lane AND state < {State.ENDED} AND ready = 1"
-        first = f"SELECT id FROM entries AS one WHERE {before} LIMIT 1"
-        found = self._file.db.execute(
+        first = f"SELECT id FROM entries AS first WHERE {before} LIMIT 1"
+        rows = self._file.db.execute(
             "SELECT id, label, put_at, kind, state, tries, fault, lost_at, "
             f"CASE ready WHEN 0 THEN ({first}) END FROM entries WHERE state < {State.ENDED} ORDER BY id LIMIT ?",
             (limit,),
@@ -516,7 +513,7 @@ class OutboxQueue:
                 else max(lost_at + wait_after(tries, settle) - now, 0.0),
                 problem=_problem_of(*problems[kind]) if kind in problems else None,
             )
-            for number, label, put_at, kind, state, tries, fault, lost_at, after in found
+            for number, label, put_at, kind, state, tries, fault, lost_at, after in rows
         ]
 
     def retry(self, numbers: Collection[int] | None) -> int:
@@ -527,23 +524,23 @@ class OutboxQueue:
         """Delete failed entries, all of them if none is named; return how many."""
 
         def work(db: Database) -> int:
-            found = self._failed(numbers, db)
-            for number in found:
+            failed = self._failed(numbers, db)
+            for number in failed:
                 past.remember(db, number, is_sent=False, now=self._clock.time())
-            db.execute_many("DELETE FROM entries WHERE id = ?", [(number,) for number in found])
-            self.failed -= len(found)
-            return len(found)
+            db.execute_many("DELETE FROM entries WHERE id = ?", [(number,) for number in failed])
+            self.failed -= len(failed)
+            return len(failed)
 
         return self.commit(work)
 
     def _failed(self, numbers: Collection[int] | None, db: Database) -> list[int]:
-        found = db.execute(f"SELECT id FROM entries WHERE state = {State.ENDED} ORDER BY id")
-        return [number for (number,) in found if numbers is None or number in numbers]
+        rows = db.execute(f"SELECT id FROM entries WHERE state = {State.ENDED} ORDER BY id")
+        return [number for (number,) in rows if numbers is None or number in numbers]
 
     def _retry(self, numbers: Iterable[int], db: Database) -> int:
         """Let entries wait again. One whose answer was lost is still decided as one that may have been sent."""
-        found = [*numbers]
-        for number in found:
+        retried = [*numbers]
+        for number in retried:
             ready = _IS_ALONE.replace("?", "(SELECT lane FROM entries WHERE id = ?)")
             db.execute(
                 f"UPDATE entries SET ready = {ready}, intent = CASE WHEN tries > 0 THEN intent END, "
@@ -551,9 +548,9 @@ class OutboxQueue:
                 "due = 0, ended = 0, most = 0, alone = 0, fault = NULL, outcome = NULL, reasons = NULL WHERE id = ?",
                 (number, number),
             )
-        self.failed -= len(found)
-        self.waiting += len(found)
-        return len(found)
+        self.failed -= len(retried)
+        self.waiting += len(retried)
+        return len(retried)
 
     def commit(self, run: Callable[[Database], T]) -> T:
         """Run statements, and return when they are durable.

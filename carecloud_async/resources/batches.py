@@ -79,8 +79,8 @@ def _report(error: BadRequestError, *, rows: int) -> BatchReport:
     refused: dict[int, tuple[InvalidParam, ...]] = {}
     unnamed = []
     for param in error.invalid_params:
-        found = _ROW.search(param.name)
-        number = int(found[1]) if found else rows
+        match = _ROW.search(param.name)
+        number = int(match[1]) if match else rows
         if number < rows:
             refused[number] = (*refused.get(number, ()), param)
         else:

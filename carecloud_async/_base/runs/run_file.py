@@ -187,11 +187,11 @@ class RunFile:
         Raises:
             CareCloudError: of the kind's class: it is damaged.
         """
-        found = self.db.execute("SELECT value FROM run WHERE name = ?", (name,))
-        if not found:
+        rows = self.db.execute("SELECT value FROM run WHERE name = ?", (name,))
+        if not rows:
             return None
         try:
-            return msgspec.json.decode(found[0][0], type=kind)
+            return msgspec.json.decode(rows[0][0], type=kind)
         except (msgspec.MsgspecError, TypeError):
             self._is_damaged = True
             raise self._kind.damaged(self._shown) from None

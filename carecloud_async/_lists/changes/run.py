@@ -177,12 +177,12 @@ class ChangesRun:
     def _since(self, state: StateFile) -> Since | None:
         """Return the time that changes are wanted from; `None` to compare the whole list."""
         every = self._options.compare_every
-        compared, mark = state.get("compared_at", float), state.get("changed_since", str)
-        if every is None or compared is None or mark is None:
+        compared, since = state.get("compared_at", float), state.get("changed_since", str)
+        if every is None or compared is None or since is None:
             return None
         age = self.source.clock.time() - compared
         # If the clock was set back, compare now.
-        return parse_since(mark, self.source.project) if 0 <= age < every.total_seconds() else None
+        return parse_since(since, self.source.project) if 0 <= age < every.total_seconds() else None
 
     async def _scan(self, comparison: Comparison, since: Since | None, *, again: bool = False) -> Counts:
         """Read the list once.

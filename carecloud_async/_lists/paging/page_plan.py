@@ -166,32 +166,32 @@ class PagePlan:
             is_untried = not self.is_fixed and asked > self._proven
             began, changes = self._now(), self._changes
             try:
-                found = await send(asked, is_untried and fail_fast)
+                fetched = await send(asked, is_untried and fail_fast)
             except CareCloudError as error:
                 if is_untried and fail_fast and isinstance(error, RateLimitError):
-                    fail_fast = False  # it says nothing of the size: the same once more, with patience
+                    fail_fast = False  # it says nothing about the size: send it again, with the usual retries
                 elif is_untried and _may_be_too_large(error):
                     fail_fast, self._most_count = True, min(self._most_count, self._proven)
                 else:
                     raise
             else:
-                self._learn(found, asked, began, is_current=changes == self._changes)
-                return asked, found.page
+                self._learn(fetched, asked, began, is_current=changes == self._changes)
+                return asked, fetched.page
 
-    def _learn(self, found: Fetched[P], asked: int, began: float, *, is_current: bool) -> None:
+    def _learn(self, fetched: Fetched[P], asked: int, began: float, *, is_current: bool) -> None:
         """Take a page into account."""
-        received = found.received
+        received = fetched.received
         if received >= asked:
             self._whole = max(self._whole, asked)
-        elif received and not found.at_end and asked > self._whole:
+        elif received and not fetched.at_end and asked > self._whole:
             if received == self._cut:  # a cap cuts every page to one length
                 self._most_count = min(self._most_count, max(received, self._whole))
             self._cut = received
         if not received:
             return
-        self._page_seconds = max(self._now() - max(began, found.sent_at or began), 1e-6)
+        self._page_seconds = max(self._now() - max(began, fetched.sent_at or began), 1e-6)
         # Large records bound pages at once; when smaller ones follow, pages grow again.
-        self._record_bytes = max(found.size / received, 0.9 * self._record_bytes)
+        self._record_bytes = max(fetched.size / received, 0.9 * self._record_bytes)
         if not self._changes:
             self._change(LARGEST, self._width)
         elif is_current:

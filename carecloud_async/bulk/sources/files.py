@@ -43,7 +43,7 @@ def split_suffix(name: str, *, formats: Sequence[str] = (".csv", ".jsonl", ".par
         BadSourceError: there is no such format.
     """
     base = name.split("?", 1)[0].lower()
-    packing = next((one for one in _PACKED if base.endswith(one)), "")
+    packing = next((packing for packing in _PACKED if base.endswith(packing)), "")
     suffix = os.path.splitext(base.removesuffix(packing))[1]
     suffix = ".jsonl" if suffix == ".ndjson" else suffix
     if suffix in _WORKBOOKS:
@@ -74,10 +74,10 @@ def file_identity(path: str) -> str | None:
     if is_url(path):
         return None
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except OSError as error:
         raise BadSourceError(f"{path}: {error.strerror or type(error).__name__}") from error
-    return f"{found.st_size}:{found.st_mtime_ns}"
+    return f"{status.st_size}:{status.st_mtime_ns}"
 
 
 def open_file(path: str, *, packing: str = "") -> BinaryIO:

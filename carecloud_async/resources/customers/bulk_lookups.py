@@ -60,7 +60,7 @@ async def _source_holders(customers: Family, keys: Sequence[tuple[str, ...]]) ->
     shown = await _shown_ids(records, source, sorted(wanted))
     holders = [(external_id, customer_id) for external_id, customer_id in shown if external_id in wanted]
     if len(holders) < len(shown) and await filters_external_ids(records, source):
-        for external_id in sorted(wanted - {found for found, _ in holders}):
+        for external_id in sorted(wanted - {shown_id for shown_id, _ in holders}):
             alone = shown if len(wanted) == 1 else await _shown_ids(records, source, [external_id])
             holders += [(external_id, owner) for other, owner in alone if may_be_second_id(other, external_id)]
     if not all(customer_id for _, customer_id in holders):
@@ -73,10 +73,10 @@ async def _shown_ids(
 ) -> Sequence[tuple[str, str]]:
     """Return the ids in a source that records show, each with its customer; either may be empty."""
     listing = records.list(customer_source_id=source, external_ids=external_ids, count=PAGE).fresh()
-    found = [msgspec.json.decode(line) for line in await read_some(listing, alone=len(external_ids) == 1)]
+    shown = [msgspec.json.decode(line) for line in await read_some(listing, alone=len(external_ids) == 1)]
     # A server that ignores the filter of the source shows the same ids of other systems, which are other customers'.
-    own = [one for one in found if same_id(_text_at(one, "customer_source_id") or source, source)]
-    return [(_text_at(one, "external_id").strip(), _text_at(one, "customer_id")) for one in own]
+    own = [record for record in shown if same_id(_text_at(record, "customer_source_id") or source, source)]
+    return [(_text_at(record, "external_id").strip(), _text_at(record, "customer_id")) for record in own]
 
 
 async def find_by_phone(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
@@ -86,21 +86,21 @@ async def find_by_phone(customers: Family, keys: Sequence[tuple[str, ...]]) -> F
     that text only.
     """
     ((given,),) = keys
-    found = await _with_phone(customers, digits := normal_phone(given))
+    records = await _with_phone(customers, digits := normal_phone(given))
     if digits != given.strip():
         with suppress(BadRequestError):  # such a text is no number to this server, so no record has it
             # By id: a record that changed between the two is still one.
-            found |= await _with_phone(customers, given.strip())
-    return [*found.values()]
+            records |= await _with_phone(customers, given.strip())
+    return [*records.values()]
 
 
 async def _with_phone(customers: Family, phone: str) -> dict[Any, tuple[tuple[str, ...], bytes]]:
-    found: dict[Any, tuple[tuple[str, ...], bytes]] = {}
+    records: dict[Any, tuple[tuple[str, ...], bytes]] = {}
     for line in await read_some(customers.list(phone=phone), alone=True):
         record = msgspec.json.decode(line)
         number = value_at(record, "personal_information.phone")
-        found[value_at(record, "customer_id") or line] = ((str(number or ""),), line)
-    return found
+        records[value_at(record, "customer_id") or line] = ((str(number or ""),), line)
+    return records
 
 
 async def find_by_card_numbers(customers: Family, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
@@ -113,8 +113,8 @@ async def _card_holders(customers: Family, keys: Sequence[tuple[str, ...]]) -> S
 
     numbers = [number.strip() for (number,) in keys]
     cards = Cards(customers.caller).list(card_number_list=numbers, count=PAGE).fresh()
-    found = [msgspec.json.decode(line) for line in await read_some(cards, alone=len(keys) == 1)]
-    return [((_text_at(one, "card_number"),), owner) for one in found if (owner := _text_at(one, "customer_id"))]
+    shown = [msgspec.json.decode(line) for line in await read_some(cards, alone=len(keys) == 1)]
+    return [((_text_at(card, "card_number"),), owner) for card in shown if (owner := _text_at(card, "customer_id"))]
 
 
 async def _records_of(customers: Family, find: Callable[[], Awaitable[Sequence[Holder]]]) -> FoundRecords:
@@ -130,22 +130,22 @@ async def _records_of(customers: Family, find: Callable[[], Awaitable[Sequence[H
     """
     for _ in range(2):
         holders = await find()
-        found = await _read(customers, sorted({customer_id for _, customer_id in holders}))
-        if found is not None:
-            return [(key, found[customer_id]) for key, customer_id in holders]
+        records = await _read(customers, sorted({customer_id for _, customer_id in holders}))
+        if records is not None:
+            return [(key, records[customer_id]) for key, customer_id in holders]
     raise TakenError("it is taken, and its customer cannot be read")
 
 
 async def _read(customers: Family, ids: Sequence[str]) -> Mapping[str, bytes] | None:
     """Return customers by their ids; `None` if one cannot be read. Those missing from the list are read one by one."""
     lines = await read_some(customers.list(customer_ids=ids), alone=len(ids) == 1) if ids else []
-    found = {_text_at(msgspec.json.decode(line), "customer_id"): line for line in lines}
+    records = {_text_at(msgspec.json.decode(line), "customer_id"): line for line in lines}
     for customer_id in ids:
-        record = found.get(customer_id) or await customers.get(customer_id)
+        record = records.get(customer_id) or await customers.get(customer_id)
         if record is None:
             return None
-        found[customer_id] = record
-    return found
+        records[customer_id] = record
+    return records
 
 
 def _text_at(record: Any, path: str) -> str:
@@ -159,6 +159,6 @@ async def named_properties(customers: Family) -> Mapping[str, NamedPart]:
 
     properties = CustomerProperties(customers.caller).list(count=PAGE).fresh()
     return {
-        one.property_id: NamedPart(name=one.name or "", hint=_HINTS.get((one.data_type or "").strip().casefold()))
-        async for one in properties
+        named.property_id: NamedPart(name=named.name or "", hint=_HINTS.get((named.data_type or "").strip().casefold()))
+        async for named in properties
     }

@@ -89,14 +89,14 @@ class Shape:
         """Return the part that a selection names, in its order.
 
         Args:
-            wanted: see `selection.read_fields`.
+            wanted: see `read_fields`.
         """
         if not wanted:
             return self
         if self.kind == "list" and self.element is not None:
             return Shape(kind="list", fixed=self.fixed, element=self.element.select(wanted))
-        found = {name: self.children.get(name, Shape()).select(inner) for name, inner in wanted.items()}
-        return Shape(kind="object", fixed=self.fixed, children=found)
+        children = {name: self.children.get(name, Shape()).select(inner) for name, inner in wanted.items()}
+        return Shape(kind="object", fixed=self.fixed, children=children)
 
 
 def shape_of(hint: Any) -> Shape:
@@ -198,16 +198,16 @@ def read_fields(
     if isinstance(fields, str) or not fields or not all(isinstance(name, str) and name for name in fields):
         raise BadExportError("fields must be a list of field names, such as ['customer_id']; leave it out for all")
     shape = shape_of(into) if is_model(into) else None
-    found: dict[str, Any] = {}
+    selection: dict[str, Any] = {}
     for name in fields:
         if shape is not None and name not in also:
             _check(name, shape, special=also, allow_unknown=allow_unknown)
-        _add(found, name.split("."))
-    return found
+        _add(selection, name.split("."))
+    return selection
 
 
-def _add(found: dict[str, Any], parts: list[str]) -> None:
-    inner = found
+def _add(selection: dict[str, Any], parts: list[str]) -> None:
+    inner = selection
     for index, part in enumerate(parts):
         known = part in inner
         below = inner.setdefault(part, {})
@@ -228,7 +228,7 @@ def _check(name: str, shape: Shape, *, special: Collection[str], allow_unknown: 
     close = nearest(name, known)
     if close is not None:
         raise BadExportError(f"there is no field {name}: did you mean {known[close]}?")
-    hint = "".join(f": fields that the SDK does not know are in {one}" for one in special)
+    hint = "".join(f": fields that the SDK does not know are in {column}" for column in special)
     raise BadExportError(f"there is no field {name}{hint}", fix=None if special else UNKNOWN_FIELD)
 
 

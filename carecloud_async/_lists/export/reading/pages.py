@@ -143,17 +143,18 @@ class RawPageFetcher:
             query |= {"count": count, "offset": offset}
         self.requests += 1
         sent = source.clock.monotonic()
-        answer = await ((fail_fast and source.fetch_fail_fast) or source.fetch)(query)
-        response, found = answer.response, answer.data
+        fetch = source.fetch_fail_fast if fail_fast and source.fetch_fail_fast is not None else source.fetch
+        answer = await fetch(query)
+        response, data = answer.response, answer.data
         self.retries += response.attempts - 1
-        self.is_empty = self.is_empty and not found.received and not found.total_items
-        if found.total_items is not None:
-            self.largest_total = max(self.largest_total or 0, found.total_items)
-        lines = found.items
+        self.is_empty = self.is_empty and not data.received and not data.total_items
+        if data.total_items is not None:
+            self.largest_total = max(self.largest_total or 0, data.total_items)
+        lines = data.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]
         if self.date is None and (date := server_date(response.headers)) is not None:
-            # The server writes `Date` after it has read the list: the mark must not be later than a change in between.
+            # The server writes `Date` after it has read the list: the watermark must not lie after a change in between.
             self.date, self._answered_at = date, source.clock.monotonic()
             self._began = date - timedelta(seconds=max(self._answered_at - sent, 0) + 1)
             if has_changes(source):
@@ -163,8 +164,8 @@ class RawPageFetcher:
             lines=lines,
             ids=self.identify(lines),
             asked=count,
-            received=found.received,
-            total=found.total_items,
+            received=data.received,
+            total=data.total_items,
         )
         return Fetched(
             page=page,
@@ -202,23 +203,23 @@ def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
     count = len(lines)
     if "\\" in text or len(parts) != 4 * count + 1:
         return None
-    found = (parts[0::4].count("{"), parts[1::4].count(name), parts[2::4].count(":"))
-    return [*parts[3::4]] if found == (count, count, count) else None
+    begins_with_id = parts[0::4].count("{") == parts[1::4].count(name) == parts[2::4].count(":") == count
+    return [*parts[3::4]] if begins_with_id else None
 
 
 def _identity(decoder: msgspec.json.Decoder[Any], line: bytes, name: str) -> Identity:
     try:
-        found: str | int | None = decoder.decode(line).key
+        key: str | int | None = decoder.decode(line).key
     except (ValueError, RecursionError):
-        found = None
-    return _decimal(line, name) or text_digest(line) if found is None else str(found)
+        key = None
+    return str(key) if key is not None else _decimal(line, name) or text_digest(line)
 
 
 def _decimal(line: bytes, name: str) -> str | None:
     """Return an id that is a number with decimals, as its text; `None` for others."""
     try:
-        found = msgspec.json.decode(line, type=dict[str, msgspec.Raw]).get(name)
-        return None if found is None or not isinstance(msgspec.json.decode(found), float) else bytes(found).decode()
+        raw = msgspec.json.decode(line, type=dict[str, msgspec.Raw]).get(name)
+        return None if raw is None or not isinstance(msgspec.json.decode(raw), float) else bytes(raw).decode()
     except (ValueError, RecursionError):
         return None
 
