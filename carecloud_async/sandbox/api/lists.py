@@ -137,39 +137,24 @@ def page(call: Call) -> Page:
     check_path(call)
     sent = arguments(call)
     table = table_of(call, call.api.template)
-    paged = {"count", "offset"} <= {field.name for field in call.api.query}
-    window = _window(call, table) if paged else _whole(table, sent.get("count"))
-    found = _found(call, table, _filter_values(call, sent), window.sort_field)
-    ordered = found[::-1] if window.descending else found
-    numbers = ordered[window.offset : window.offset + window.count]
+    if {"count", "offset"} <= {field.name for field in call.api.query}:
+        count, offset, sort_field, is_descending = _window(call, table)
+    else:  # all records, or as many as the body of a POST asks for
+        asked = sent.get("count")
+        count, offset, sort_field, is_descending = asked if isinstance(asked, int) else len(table), 0, None, False
+    found = _found(call, table, _filter_values(call, sent), sort_field)
+    numbers = (found[::-1] if is_descending else found)[offset : offset + max(count, 1)]
     write = writer(call, table)
     return Page(
         ids=lambda: [table.id_of(number) for number in numbers] if table.plan.id_field is not None else (),
         texts=[write(number) for number in numbers],
-        offset=window.offset,
+        offset=offset,
         total_items=len(found),
     )
 
 
-@attrs.frozen(kw_only=True)
-class _Window:
-    """A part of a list, and its order.
-
-    Attributes:
-        count: Most records wanted.
-        offset: Records to skip.
-        sort_field: Field to sort by, or `None` for the order in which the records came.
-        descending: Whether the order is reversed.
-    """
-
-    count: int
-    offset: int = 0
-    sort_field: str | None = None
-    descending: bool = False
-
-
-def _window(call: Call, table: Table) -> _Window:
-    """Read `count`, `offset`, `sort_field` and `sort_direction`.
+def _window(call: Call, table: Table) -> tuple[int, int, str | None, bool]:
+    """Read `count`, `offset` and `sort_field` of a list with pages, and whether `sort_direction` is `DESC`.
 
     Raises:
         RefusalError: 400 if one of them is not valid.
@@ -181,17 +166,8 @@ def _window(call: Call, table: Table) -> _Window:
         if value is not None and value not in known:
             raise invalid(name, "not_allowed_value", value=value)
     count = query.integer("count", default=_DEFAULT_COUNT, minimum=1)
-    return _Window(
-        count=count if most is None else min(count, most),
-        offset=query.integer("offset", default=0, minimum=0),
-        sort_field=field,
-        descending=direction == "DESC",
-    )
-
-
-def _whole(table: Table, count: object) -> _Window:
-    """A list without pages: all records, or as many as the body of a POST asks for."""
-    return _Window(count=max((count if isinstance(count, int) else len(table)) or 1, 1))
+    offset = query.integer("offset", default=0, minimum=0)
+    return count if most is None else min(count, most), offset, field, direction == "DESC"
 
 
 def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
@@ -210,20 +186,20 @@ def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[st
 
 def _search(call: Call, table: Table, values: Mapping[str, tuple[str, ...]]) -> Sequence[int]:
     """The numbers of the records that the caller may see and that pass all filters, oldest first."""
-    now, filters = call.state.now(), _filters(call.api)
-    found: Sequence[int] | None = _of_parent(call, table)
+    now, filters, rest = call.state.now(), _filters(call.api), dict(values)
+    own = _of_parent(call, table)
+    limits: list[Iterable[int]] = [] if own is None else [own]
     if call.customer_id is not None and "customer_id" in field_names(table.plan.schema):
-        found = _both(found, table.with_values(("customer_id",), [call.customer_id]))
-    rest = dict(values)
+        limits.append(table.with_values(("customer_id",), [call.customer_id]))
     for name, wanted in values.items():
         paths = filters[name].paths
         if paths and all(map(table.is_indexed, paths)):
-            found = _both(found, sorted({number for path in paths for number in table.with_values(path, wanted)}))
+            limits.append({number for path in paths for number in table.with_values(path, wanted)})
             del rest[name]
+    found: Sequence[int] = sorted(set(limits[0]).intersection(*limits[1:])) if limits else table.numbers()
     for name, wanted in rest.items():
-        numbers = table.numbers() if found is None else found
-        found = [number for number in numbers if filters[name].passes(table.record_at(number), wanted, now)]
-    return table.numbers() if found is None else found
+        found = [number for number in found if filters[name].passes(table.record_at(number), wanted, now)]
+    return found
 
 
 @cache
@@ -281,12 +257,3 @@ def _of_parent(call: Call, table: Table) -> list[int] | None:
     # Records that do not name their parent: a parent has the first one and about an eighth of the others.
     numbers = enumerate(table.numbers())
     return [number for place, number in numbers if place == 0 or hex_id(parent + table.id_of(number))[-1] in "01"]
-
-
-def _both(some: Sequence[int] | None, others: Sequence[int]) -> Sequence[int]:
-    """The numbers that are in both sequences, in ascending order."""
-    if some is None:
-        return others
-    smaller, larger = sorted((some, others), key=len)
-    known = set(larger)
-    return [one for one in smaller if one in known]

@@ -75,7 +75,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "POST /users/actions/verify-auth-token": logins.verify_auth_token,
     "POST /vouchers/{voucher_id}/actions/apply-voucher": actions.apply_voucher,
 }
-"""The operations that do something else; the other actions only answer, or create a record."""
+"""The operations that do something else; an action that is not here answers made-up data, or creates a record."""
 
 
 @attrs.frozen(kw_only=True)

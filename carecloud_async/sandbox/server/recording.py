@@ -88,7 +88,6 @@ class RequestLog:
         requests: The last requests, oldest first.
         violations: Rules of the API that requests broke, as texts without secrets; empty for a correct client.
         in_flight: Number of requests in progress.
-        max_in_flight: Highest number of requests in progress at once.
         on_request: Called with each request before it is handled; may be async, which delays the request.
     """
 
@@ -96,7 +95,6 @@ class RequestLog:
         self.requests: deque[RecordedRequest] = deque(maxlen=keep)
         self.violations: list[str] = []
         self.in_flight: int = 0
-        self.max_in_flight: int = 0
         self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
         self._keep = keep
         self._counts: Counter[str] = Counter()
@@ -128,7 +126,6 @@ class RequestLog:
         with self._log_lock:
             for kept in (self.requests, self.violations, self._counts, self._statuses):
                 kept.clear()
-            self.max_in_flight = self.in_flight
 
     def begin_request(self, request: RecordedRequest) -> None:
         """Record a request; the server calls it."""
@@ -136,7 +133,6 @@ class RequestLog:
             self.requests.append(request)
             self._counts[request.name] += 1
             self.in_flight += 1
-            self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
     def end_request(self, request: RecordedRequest, *, status: int | None) -> None:
         """Record the status of an answer, `None` if there is none; the server calls it."""

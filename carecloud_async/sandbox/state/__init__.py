@@ -1,6 +1,5 @@
-"""The state of one sandbox (`sandbox_state`, with its clock and settings): customers, tables, tokens, users.
+"""The state of one sandbox (`sandbox_state`, with its clock, settings and tokens): customers, tables, users.
 
-`facts` reads what the API declares, `plans` derives the tables from it, `tables` makes them, and `table` is one of
-them; `customer_store` is the table of customers. Records are made up on first use by `people` (customers and users) and
-`record_maker` (all others, with `texts`), from choices that are computed (`draw`); `untidy` makes some of them untidy.
+`facts` reads what the API declares and derives the tables from it, `tables` makes them and their records, `table` is a
+single one, and `customers` that of customers. Values are computed on first use (`made_up`), and some are untidy.
 """

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from carecloud_async.sandbox.constants import SSO_TOKEN, USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD
+from carecloud_async.sandbox.constants import USER_LOGIN, USER_PASSWORD
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customers import CustomerStore
 from carecloud_async.sandbox.state.tables import Tables
@@ -252,8 +252,6 @@ class SandboxState:
         device_tokens: Devices of the customer interface.
         handed_over: By authentication token, its request id and its application: the customer, and when it ends.
         passwords: Password of each enterprise login name.
-        user_applications: Application ids that the enterprise login accepts.
-        sso_tokens: Login name of each single sign-on token.
         password_emails: Bodies of the requests for a password e-mail.
         on_page: Called with each list page before it is sent; may be async.
     """
@@ -281,8 +279,6 @@ class SandboxState:
         self.device_tokens: DeviceTokens = DeviceTokens(new_value=lambda: self.random_hex(72))
         self.handed_over: dict[tuple[str, str, str], tuple[str, float]] = {}
         self.passwords: dict[str, str] = {USER_LOGIN: USER_PASSWORD}
-        self.user_applications: set[str] = {USER_APPLICATION_ID}
-        self.sso_tokens: dict[str, str] = {SSO_TOKEN: USER_LOGIN}
         self.password_emails: list[JsonObject] = []
         self.on_page: Callable[[ServedPage], Awaitable[None] | None] | None = None
 
