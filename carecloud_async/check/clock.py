@@ -91,7 +91,9 @@ async def timezone(look: Look) -> Verdict:
 
 def _second_login(look: Look) -> datetime | None:
     """Return the time of the second login; `None` if its answer says the same as that of the first one."""
-    first, second = (one.user.last_login if one and one.user else None for one in (look.logged_in, look.second_login))
+    first, second = (
+        login.user.last_login if login and login.user else None for login in (look.logged_in, look.second_login)
+    )
     return None if first == second else valid_to_utc(second, zone=look.client.project.timezone, after=None)
 
 
@@ -166,4 +168,4 @@ def _latest_change(look: Look) -> datetime:
     """Return the latest change in UTC that is a fact, or that a wrong zone puts into the future."""
     moments = [when.astimezone(UTC) for _, when in _changes(look) if isinstance(when, datetime)]
     latest = look.traffic.now + _MOST_SHIFT
-    return max([datetime.fromtimestamp(0, UTC), *(one for one in moments if one <= latest)])
+    return max([datetime.fromtimestamp(0, UTC), *(moment for moment in moments if moment <= latest)])

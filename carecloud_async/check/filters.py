@@ -29,10 +29,10 @@ _HISTORIES: Final = {
 
 async def nothing_found(look: Look) -> Sequence[Reply]:
     """Return the answers to filters that must find nothing, that by customer_ids first."""
-    with_records = [one for one in look.families if one.items]
-    owned = [one.name for one in with_records if "customer_id" in one.operation.parameters]
+    with_records = [reply for reply in look.families if reply.items]
+    owned = [reply.name for reply in with_records if "customer_id" in reply.operation.parameters]
     asked: list[tuple[str, dict[str, Param]]] = []
-    if any(one.name == "customers" for one in with_records):
+    if any(reply.name == "customers" for reply in with_records):
         asked.append(("customers", {"customer_ids": [look.nowhere, look.nowhere[::-1]]}))
         asked.append(("customers", {"email": f"{look.nowhere}@nowhere.invalid"}))
     if look.interface == Interface.ENTERPRISE:  # a customer may not ask for the records of another
@@ -42,13 +42,13 @@ async def nothing_found(look: Look) -> Sequence[Reply]:
 
 async def _by_ids(look: Look) -> tuple[Reply | None, bool]:
     """Return the first customers asked for by their ids, and whether exactly these came."""
-    ids = next((one.ids[:2] for one in look.families if one.name == "customers"), ())
+    ids = next((reply.ids[:2] for reply in look.families if reply.name == "customers"), ())
     reply = await look.page("customers", count=10, customer_ids=list(ids)) if ids else None
     return reply, reply is not None and {*reply.ids} == {*ids}
 
 
 def _labels(replies: Sequence[Reply]) -> str:
-    return "; ".join(f"{one.name} by {', '.join(one.params.keys() - {'count'})}" for one in replies)
+    return "; ".join(f"{reply.name} by {', '.join(reply.params.keys() - {'count'})}" for reply in replies)
 
 
 @probe(
@@ -59,20 +59,20 @@ def _labels(replies: Sequence[Reply]) -> str:
 async def filters(look: Look) -> Verdict:
     """Filters are applied."""
     (by_ids, ids_work), nothing = await _by_ids(look), await nothing_found(look)
-    found = [one for one in nothing if one.length]
-    refused = [one for one in nothing if one.is_refused]
-    if found:
-        return bad(f"filters that must find nothing found records: {_labels(found)}")
+    with_records = [reply for reply in nothing if reply.length]
+    refused = [reply for reply in nothing if reply.is_refused]
+    if with_records:
+        return bad(f"filters that must find nothing found records: {_labels(with_records)}")
     if by_ids is not None and by_ids.is_refused:
         return bad(f"customers by customer_ids is refused: {by_ids}")
     if by_ids is not None and by_ids.is_page and not ids_work:
         return bad("customers by customer_ids does not give the customers that were asked for")
     # Where ids that no customer has are refused too, it is the empty list that does not come; see `empty_list`.
-    by_email = [one for one in refused if "email" in one.params]
+    by_email = [reply for reply in refused if "email" in reply.params]
     if by_email and nothing[0].is_page:
         return warn(f"a filter is refused: {_labels(by_email)}, {by_email[0]}")
     replies = [*nothing, *([by_ids] if by_ids else [])]
-    is_known = bool(replies) and all(one.is_page for one in replies)
+    is_known = bool(replies) and all(reply.is_page for reply in replies)
     return f"filters find what they must, and nothing else: {_labels(replies)}" if is_known else None
 
 
@@ -86,7 +86,7 @@ async def empty_list(look: Look) -> Verdict:
     (_, ids_work), nothing = await _by_ids(look), await nothing_found(look)
     if ids_work and nothing and nothing[0].is_refused:
         return bad(f"a list of customers that finds nothing is not an empty list: {nothing[0]}")
-    if any(one.is_page and not one.length for one in [*nothing, *look.families]):
+    if any(reply.is_page and not reply.length for reply in [*nothing, *look.families]):
         return "a list that finds nothing is an empty list"
     raise NotSeen("no list that is empty was seen")
 
@@ -99,21 +99,21 @@ async def empty_list(look: Look) -> Verdict:
 async def notes(look: Look) -> Verdict:
     """Histories of points and credits are searched by a part of the note."""
     for name, (history, field) in _HISTORIES.items():
-        records = next((one.items for one in look.families if one.name == name), ())
-        customer_id = next((str(one["customer_id"]) for one in records if one.get("customer_id")), None)
+        records = next((reply.items for reply in look.families if reply.name == name), ())
+        customer_id = next((str(record["customer_id"]) for record in records if record.get("customer_id")), None)
         if customer_id is None:
             continue
         whole = await look.page(history, customer_id=customer_id, count=20)
-        note = next((text for one in whole.items if len(text := str(one.get(field) or "")) >= 8), None)
+        note = next((text for record in whole.items if len(text := str(record.get(field) or "")) >= 8), None)
         if note is None:
             continue
         part = note[len(note) // 4 : len(note) // 4 + max(4, len(note) // 2)]
         by_part = await look.page(history, customer_id=customer_id, count=20, **{field: part})
-        found = [str(one.get(field) or "") for one in by_part.items]
-        if note not in found:
+        notes_found = [str(record.get(field) or "") for record in by_part.items]
+        if note not in notes_found:
             seen = f"the {history} of a customer, searched by a part of a note, does not find that note"
             return bad(seen) if by_part.is_page or by_part.is_refused else None
-        if any(part not in one for one in found):
+        if any(part not in text for text in notes_found):
             return warn(
                 f"the {history} of a customer is not searched by note: a part of a note finds other records too"
             )
@@ -146,7 +146,7 @@ def _fields_of(into: type) -> Mapping[str, tuple[frozenset[str] | None, Any]]:
 def _values(doc: str) -> frozenset[str] | None:
     """Return the known values of a field as text, by the enum that its description names."""
     named = (getattr(models, name, None) for name in _NAMES.findall(doc))
-    enum = next((one for one in named if isinstance(one, type) and issubclass(one, Enum)), None)
+    enum = next((cls for cls in named if isinstance(cls, type) and issubclass(cls, Enum)), None)
     return None if enum is None else frozenset(str(member.value) for member in enum)
 
 
@@ -163,12 +163,12 @@ def _unknown(record: Record, into: type, path: str) -> Iterator[tuple[str, str]]
             yield "field", f"{path}.{key if _WORDS.fullmatch(key) else '(a name that is not shown)'}"
             continue
         allowed, inner = fields[key]
-        scalars = (one for one in values if one not in (None, "") and not isinstance(one, bool | dict | list))
-        if allowed is not None and any(str(one) not in allowed for one in scalars):
+        scalars = (item for item in values if item not in (None, "") and not isinstance(item, bool | dict | list))
+        if allowed is not None and any(str(item) not in allowed for item in scalars):
             yield "value", f"{path}.{key}"
-        for one in values:
-            if inner is not None and isinstance(one, dict):
-                yield from _unknown(one, inner, f"{path}.{key}")
+        for item in values:
+            if inner is not None and isinstance(item, dict):
+                yield from _unknown(item, inner, f"{path}.{key}")
 
 
 def _places(look: Look) -> tuple[int, Mapping[str, str]]:
@@ -178,15 +178,15 @@ def _places(look: Look) -> tuple[int, Mapping[str, str]]:
         NotSeen: there is no record.
     """
     names = {family.name for family in look.families}
-    pages = [one for one in look.replies if one.items and one.name in names]
+    pages = [reply for reply in look.replies if reply.items and reply.name in names]
     if not pages:
         raise NotSeen("no record was seen")
-    places: dict[str, set[str]] = {"text": {one.name for one in pages if "\ufffd" in str(one.items)}}
+    places: dict[str, set[str]] = {"text": {reply.name for reply in pages if "\ufffd" in str(reply.items)}}
     for page in pages:
         for record in page.items[:_MOST_RECORDS]:
             for kind, place in _unknown(record, list_model(page.operation), page.name):
                 places.setdefault(kind, set()).add(place)
-    return len({one.name for one in pages}), {kind: _listed(some) for kind, some in places.items()}
+    return len({reply.name for reply in pages}), {kind: _listed(some) for kind, some in places.items()}
 
 
 def _listed(names: set[str]) -> str:

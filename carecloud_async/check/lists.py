@@ -35,11 +35,11 @@ async def families(look: Look) -> Verdict:
     """This user may read what is needed."""
     names = [name for name in _ASKED if look.interface in listable()[name].interfaces]
     look.families = asked = [await look.page(name, count=_FIRST_PAGE) for name in names]
-    read = [one.name for one in asked if one.is_page]
-    dead = [one.name for one in asked if one.came is Came.DEAD_TOKEN]
-    forbidden = [one.name for one in asked if isinstance(one.error, PermissionDeniedError)]
-    absent = [one.name for one in asked if isinstance(one.error, NotFoundError | MethodNotAllowedError)]
-    odd = [one.name for one in asked if one.came is Came.REFUSED and one.name not in {*forbidden, *absent}]
+    read = [reply.name for reply in asked if reply.is_page]
+    dead = [reply.name for reply in asked if reply.came is Came.DEAD_TOKEN]
+    forbidden = [reply.name for reply in asked if isinstance(reply.error, PermissionDeniedError)]
+    absent = [reply.name for reply in asked if isinstance(reply.error, NotFoundError | MethodNotAllowedError)]
+    odd = [reply.name for reply in asked if reply.came is Came.REFUSED and reply.name not in {*forbidden, *absent}]
     no_customer = dead if look.device_token else []
     refused = [] if look.device_token else dead
     seen = f"this user may read {', '.join(read)}" if read else f"none of {len(asked)} families can be read"
@@ -55,7 +55,7 @@ async def families(look: Look) -> Verdict:
         return bad(seen)
     if forbidden:
         return warn(seen)
-    unknown = [f"{one.name}: {one}" for one in asked if one.name not in {*read, *absent, *dead}]
+    unknown = [f"{reply.name}: {reply}" for reply in asked if reply.name not in {*read, *absent, *dead}]
     if unknown or no_customer:
         raise NotSeen("; ".join([seen, *unknown]))
     return seen
@@ -156,7 +156,7 @@ async def totals(look: Look) -> Verdict:
         return bad(f"total_items is {'smaller' if last.length else 'larger'} than the list")
     if last.total != large.total:
         return bad("total_items changes with the page")
-    if any(one.total for one in await nothing_found(look) if one.is_page and not one.length):
+    if any(reply.total for reply in await nothing_found(look) if reply.is_page and not reply.length):
         return warn("total_items is not 0 where a filter found nothing", "count filtered lists by iterating")
     return "total_items is given, and the last record is where it says"
 
@@ -221,8 +221,8 @@ async def order(look: Look) -> Verdict:
 
 def _rises(ids: Sequence[str]) -> bool:
     """Return whether ids rise in some order: of texts, in capitals or not, or of numbers."""
-    orders: list[Sequence[Any]] = [ids, [one.casefold() for one in ids]]
-    orders += [[int(one) for one in ids]] if all(one.isdecimal() for one in ids) else []
+    orders: list[Sequence[Any]] = [ids, [record_id.casefold() for record_id in ids]]
+    orders += [[*map(int, ids)]] if all(map(str.isdecimal, ids)) else []
     return any(all(before < after for before, after in pairwise(keys)) for keys in orders)
 
 
@@ -274,17 +274,17 @@ def _times(page: Reply) -> list[datetime]:
 )
 async def page_size(look: Look) -> Verdict:
     """A page has as many records as asked for, as long as there are more."""
-    pages = [one for one in look.replies if one.is_page and one.operation.paged and _is_plain(one)]
+    pages = [reply for reply in look.replies if reply.is_page and reply.operation.paged and _is_plain(reply)]
     if not pages:
         raise NotSeen("no page of a list came")
-    long = [one.name for one in pages if one.length > _number(one, "count")]
+    long = [reply.name for reply in pages if reply.length > _number(reply, "count")]
     if long:
         return bad(f"{_listed(long)} sent more records than count asked for")
-    cap = next((one.length for one in pages if one.params == {"count": LARGE}), LARGE)
-    short = [one for one in pages if _is_short(one, cap)][:_MOST_ASKED_AGAIN]
+    cap = next((reply.length for reply in pages if reply.params == {"count": LARGE}), LARGE)
+    short = [reply for reply in pages if _is_short(reply, cap)][:_MOST_ASKED_AGAIN]
     # Records and total of one answer can disagree where the list just changed.
     with look.again():
-        again = [one.name for one in short if _is_short(await look.page(one.name, **one.params), cap)]
+        again = [reply.name for reply in short if _is_short(await look.page(reply.name, **reply.params), cap)]
     if again:
         return bad(f"{_listed(again)} sent fewer records than count asked for, though total_items says there are more")
     return "pages hold as many records as asked for"

@@ -303,10 +303,12 @@ class Look:
         Raises:
             NotSeen: no list has records.
         """
-        usable = [one for one in self.families if one.items and one.operation.paged and one.operation.id_field]
+        usable = [
+            reply for reply in self.families if reply.items and reply.operation.paged and reply.operation.id_field
+        ]
         if not usable:
             raise NotSeen("no list with records can be read")
-        return max(usable, key=lambda one: (one.name == "customers", one.total or one.length))
+        return max(usable, key=lambda reply: (reply.name == "customers", reply.total or reply.length))
 
     @staticmethod
     def patient(client: Checked) -> Any:
@@ -381,5 +383,5 @@ class Look:
 
     async def still_comes(self) -> bool:
         """Return whether a plain list comes that came before; rights, tokens and the server can end meanwhile."""
-        first = next((one for one in self.families if one.is_page), None)
+        first = next((reply for reply in self.families if reply.is_page), None)
         return first is not None and (await self.ask(first.name, {"count": 1})).is_page

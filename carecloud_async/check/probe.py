@@ -79,7 +79,9 @@ class Probe:
         look.touched = []
         verdict = await self.ask(look)
         if verdict is None:
-            raise NotSeen(next((f"{one.name}: {one}" for one in look.touched if not one.is_page), "no answer shows it"))
+            raise NotSeen(
+                next((f"{reply.name}: {reply}" for reply in look.touched if not reply.is_page), "no answer shows it")
+            )
         return verdict
 
     async def _ask_again(self, look: Look, first: Fault) -> str | Fault:

@@ -89,7 +89,7 @@ class ProjectCheck:
 
     def named(self, name: str) -> tuple[CheckFinding, ...]:
         """Return the findings of one name."""
-        return tuple(one for one in self.findings if one.name == name)
+        return tuple(finding for finding in self.findings if finding.name == name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -99,7 +99,7 @@ class ProjectCheck:
             "ok": self.ok,
             "requests": self.requests,
             "seconds": round(self.seconds, 1),
-            "findings": [{**attrs.asdict(one), "status": one.status.value} for one in self.findings],
+            "findings": [{**attrs.asdict(finding), "status": finding.status.value} for finding in self.findings],
         }
 
     def to_json(self) -> str:
@@ -117,7 +117,7 @@ class ProjectCheck:
         return "\n".join([*map(str, self.findings), last])
 
     def _of(self, status: CheckStatus) -> tuple[CheckFinding, ...]:
-        return tuple(one for one in self.findings if one.status is status)
+        return tuple(finding for finding in self.findings if finding.status is status)
 
 
 def _counted(number: int, what: str) -> str:

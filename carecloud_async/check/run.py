@@ -31,7 +31,7 @@ async def run_check(look: Look) -> ProjectCheck:
         findings = [await probe.run(look) for probe in _FIRST]
         if look.logged_in is not None:
             findings.append(await lists.families.run(look))
-            is_read = any(one.is_page for one in look.families)
+            is_read = any(reply.is_page for reply in look.families)
             look.end = look.end if is_read else look.end or "no list can be read"
             findings += [await probe.run(look) for probe in (*(_LISTS if is_read else ()), *_LOGGED_IN)]
         findings += [await probe.run(look) for probe in _LAST]

@@ -68,10 +68,10 @@ async def proxy(look: Look) -> Verdict:
 )
 async def answers(look: Look) -> Verdict:
     """CareCloud itself answers."""
-    strange = [one.name for one in look.families if one.came in {Came.FOREIGN, Came.OTHER}]
+    strange = [reply.name for reply in look.families if reply.came in {Came.FOREIGN, Came.OTHER}]
     if strange:
         return bad(f"{', '.join(strange)}: a page of a proxy, a firewall or a login, or not the API's list")
-    foreign = sum(one.came is Came.FOREIGN for one in look.replies)
+    foreign = sum(reply.came is Came.FOREIGN for reply in look.replies)
     if foreign:
         return warn(f"{foreign} of {len(look.replies)} answers were not CareCloud's, but of something in front of it")
     return "CareCloud itself gave every answer" if look.replies else None
@@ -121,11 +121,11 @@ async def latency(look: Look) -> Verdict:
 @probe("compression", means="without it exports transfer several times as much; the administrator can turn gzip on")
 async def compression(look: Look) -> Verdict:
     """Large answers are compressed."""
-    large = next((one for one in look.replies if one.is_page and one.params.get("count") == LARGE), None)
+    large = next((reply for reply in look.replies if reply.is_page and reply.params.get("count") == LARGE), None)
     if large is None:
         return None
     used = large.headers.get("content-encoding", "")
-    name = next((one for one in ("gzip", "br", "zstd", "deflate") if one in used), None)
+    name = next((coding for coding in ("gzip", "br", "zstd", "deflate") if coding in used), None)
     return f"large answers are compressed ({name})" if name else "no compression of large answers was seen"
 
 
@@ -209,7 +209,7 @@ async def dead_token(look: Look) -> Verdict:
 
 async def _ask_with(look: Look, token: str) -> Reply:
     """Ask for a record with a token; its refusal counts only while the list comes with the valid one."""
-    first = next(one for one in look.families if one.is_page)
+    first = next(reply for reply in look.families if reply.is_page)
     reply = await look.ask(first.name, {"count": 1}, token=token)
     if not reply.is_page and not await look.still_comes():
         raise NotSeen("the list itself does not come any more")
