@@ -81,12 +81,17 @@ async def test_a_wrong_zone_works_through_the_401(zone, caplog):
     assert len([record for record in caplog.records if "lifetime" in record.message]) <= 1
 
 
-@pytest.mark.parametrize("wrong", ["valid_to", "negative", "absurd", "date"])
+@pytest.mark.parametrize("wrong", ["valid_to", "negative", "absurd", "last", "date"])
 async def test_unreadable_token_end_is_seven_hours_and_one_warning(wrong, caplog):
     """An unreadable or impossible `valid_to`, or a missing `Date`, counts as seven hours, with one warning."""
     clock = FakeClock()
     sandbox = make_sandbox(clock)
-    ends = {"valid_to": "soon", "negative": "2001-01-01 00:00:00", "absurd": "2999-01-01"}
+    ends = {
+        "valid_to": "soon",
+        "negative": "2001-01-01 00:00:00",
+        "absurd": "2999-01-01",
+        "last": "9999-12-31 23:59:59",
+    }
     lie(sandbox, **({"date": False} if wrong == "date" else {"valid_to": ends[wrong]}))
     async with connect(sandbox, clock=clock) as client:
         await call_for(client, clock, seconds=24 * HOUR, every=600)

@@ -203,6 +203,20 @@ async def test_a_user_exception_comes_out_as_itself():
 
 
 @pytest.mark.anyio
+async def test_a_fingerprint_that_fails_leaves_the_refusal_standing():
+    """A provider whose `credentials_fingerprint` raises is not asked to log in again and again."""
+
+    class Broken(OwnProvider):
+        async def credentials_fingerprint(self):
+            raise RuntimeError("no vault")
+
+    provider = Broken(AuthenticationError(status=401, method="POST", path="/users/actions/login"))
+    async with connect(make_sandbox(), auth=provider) as client:
+        assert len(failures([*await in_parallel(2, partial(total, client)), *await in_parallel(2, client.ping)])) == 4
+    assert provider.asked == 1
+
+
+@pytest.mark.anyio
 async def test_a_provider_must_return_a_token():
     """Anything else is said to be wrong, by the class's name."""
     from carecloud_async import ConfigurationError
