@@ -22,9 +22,9 @@ _DONE = "done"
 #: KEYS[1] the key, ARGV[1] the claim's name, ARGV[2] the milliseconds that it lasts. A claim that is there already is
 #: this one: the answer to its first attempt was lost.
 _CLAIM = """
-local found = redis.call('get', KEYS[1])
-if found == 'done' then return 'done' end
-if found and found ~= ARGV[1] then return 'under_way' end
+local state = redis.call('get', KEYS[1])
+if state == 'done' then return 'done' end
+if state and state ~= ARGV[1] then return 'under_way' end
 redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
 return 'new'
 """

@@ -262,8 +262,8 @@ class SharedPace:
         words: list[float | str] = [self._member, served, self._version, wanted, rate, rate * catch_up(limit)]
         if limit is not known:
             words += [wait, *(part for name in _LAW for part in (name, getattr(limit, name)))]
-        slots, self._members, found = await self._run(words)
-        numbers = {name.decode(): _number(text) for name, text in zip(found[::2], found[1::2], strict=False)}
+        slots, self._members, pairs = await self._run(words)
+        numbers = {name.decode(): _number(text) for name, text in zip(pairs[::2], pairs[1::2], strict=False)}
         self._on_numbers(numbers, began)
         self._slots.extend(numbers["tail"] - each for each in reversed(range(max(slots, 0))))
         if slots >= 0:
