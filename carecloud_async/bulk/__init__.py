@@ -9,7 +9,7 @@ changed.
 **How.** All rows are read and checked first, without the server, into a journal (a run file). Each row is one write or
 more, its record and its parts, and each write passes through the states that `machine` draws: its key is claimed, its
 record looked up, the write decided, noted durably and sent; the key is released when the outcome is known. A write
-whose answer was lost is looked up soon, and sent again when its request has acted or never will (`settling`).
+whose answer was lost is looked up soon, and sent again when its request has acted or never will.
 
 **Its limits.** A server that holds all writes for minutes may make a row twice that was sent twice: it is `unknown`,
 with the ids. The API has no conditional writes: a change that another program makes between the read and the `PUT`, ten

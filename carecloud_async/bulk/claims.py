@@ -10,8 +10,8 @@ at which a record is released is kept for a minute, and a record that was read b
 
 Keys are kept as digests in one private SQLite file. A run is alive while it holds the lock of one of a few files that
 are never removed, each of which serves one run after another. Times are of the machine's monotonic clock, which all
-processes share: it does not step, and begins at zero when the machine starts. A time that was noted before the machine
-started, or on another machine, counts as now: the file knows which boot its times are of, and no time is after now.
+processes share: it does not step, and begins at zero when the machine starts. A time that is after now was noted before
+the machine started, and counts as now; one that is not is older than it seems.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.durable_files import claim_folder
 from carecloud_async._base.runtime.user_folders import state_folder
 from carecloud_async.bulk.errors import BulkWriteError
-from carecloud_async.bulk.settling import SETTLE_SECONDS
+from carecloud_async.bulk.machine import SETTLE_SECONDS
 
 __all__ = ["Claimed", "Claims"]
 
@@ -44,6 +44,7 @@ _KEPT: Final = 24 * 3600.0
 #: How long the time is kept at which what was written was let go (seconds): longer than a base may wait to be written,
 #: and as long as a look-up may not show a new record.
 _REMEMBERED: Final = SETTLE_SECONDS
+_DOUBTED, _MADE = 1, 2
 #: The owner of claims that no run will continue.
 _NOBODY: Final = 0
 #: How long to wait for another process that claims or releases (seconds).
@@ -51,7 +52,8 @@ _BUSY: Final = 120.0
 
 #: `claims.left_at` is when the outcome of a write was given up, and `settle` for how long its request may take effect;
 #: `left_at` is null while a run works on it, and `doubted` is 1 if an earlier run left it behind. What was written and
-#: let go has a `settle` of 0. `owners` has the latest run of each lock file, and `boots` the boot that times are of.
+#: let go has a `settle` of 0; `doubted` is 2 of the key of a record that was made. `owners` has the latest run of each
+#: lock file.
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS claims (
         key BLOB PRIMARY KEY, owner INTEGER NOT NULL, settle REAL NOT NULL, left_at REAL,
@@ -60,7 +62,6 @@ _SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS by_owner ON claims (owner)",
     "CREATE INDEX IF NOT EXISTS by_end ON claims (left_at) WHERE settle = 0",
     "CREATE TABLE IF NOT EXISTS owners (owner INTEGER PRIMARY KEY AUTOINCREMENT, slot INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS boots (boot TEXT NOT NULL)",
 )
 
 
@@ -70,15 +71,15 @@ class Claimed:
 
     Attributes:
         busy: keys that another run is writing, or left behind a moment ago.
-        new: keys that this run did not have before.
         doubted: keys that another run left behind, and whose outcome no run has determined since.
+        made: keys of which a record was made a moment ago.
         free_since: of those that were left behind or let go: since when nothing can write them any more, on the
             monotonic clock.
     """
 
     busy: frozenset[str] = frozenset()
-    new: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
     free_since: Mapping[str, float] = field(factory=dict)
 
 
@@ -88,18 +89,16 @@ class Claims:
     Args:
         project: the project whose keys are claimed.
         settle_seconds: how long a request may take effect after its answer was lost.
-        boot: the boot that the clock's times are of; `None` if it is not known.
 
     Attributes:
         owner: the number of this run, once it has begun.
     """
 
-    def __init__(self, *, project: str, clock: Clock, settle_seconds: float, boot: str | None = None) -> None:
+    def __init__(self, *, project: str, clock: Clock, settle_seconds: float) -> None:
         self.owner: int = 0
         self._project = project
         self._clock = clock
         self._settle_seconds = settle_seconds
-        self._boot = boot
         self._folder = state_folder()
         self._lock: LockedFile | None = None
         self._database: Database | None = None
@@ -137,7 +136,7 @@ class Claims:
 
     def claim(self, keys: Collection[str]) -> Claimed:
         """Claim keys."""
-        busy, new, doubted = set[str](), set[str](), set[str]()
+        busy, new, doubted, made = set[str](), set[str](), set[str](), set[str]()
         free_since: dict[str, float] = {}
         find = "SELECT owner, settle, left_at, doubted FROM claims WHERE key = ?"
         take = "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, NULL, ?)"
@@ -146,7 +145,8 @@ class Claims:
                 digest, since, is_doubted = self._digest(key), 0.0, False
                 for owner, settle, left_at, was_doubted in self._db.execute(find, (digest,)):
                     free_since[key] = since = self._free_since(digest, owner, settle, left_at)
-                    is_doubted = was_doubted or (settle > 0 and since >= 0.0)
+                    is_doubted = was_doubted == _DOUBTED or (settle > 0 and since >= 0.0)
+                    made.update([key] if was_doubted == _MADE else ())
                 if since > self._clock.monotonic():
                     busy.add(key)
                     continue
@@ -154,11 +154,12 @@ class Claims:
                     doubted.add(key)
                 if since >= 0.0:
                     new.add(key)
-                    self._db.execute(take, (digest, self.owner, self._settle_seconds, int(is_doubted)))
+                    doubt = _DOUBTED if is_doubted else _MADE * (key in made)
+                    self._db.execute(take, (digest, self.owner, self._settle_seconds, doubt))
         return Claimed(
             busy=frozenset(busy),
-            new=frozenset(new),
             doubted=frozenset(doubted),
+            made=frozenset(made & new),
             free_since={key: since for key, since in free_since.items() if key in new},
         )
 
@@ -167,19 +168,21 @@ class Claims:
         find = "SELECT 1 FROM claims WHERE key = ? AND owner = ? AND left_at IS NULL"
         return frozenset(key for key in keys if self._db.execute(find, (self._digest(key), self.owner)))
 
-    def release(self, keys: Iterable[str], *, written: Iterable[str] = ()) -> None:
+    def release(self, keys: Iterable[str], *, records: Iterable[str] = (), made: Iterable[str] = ()) -> None:
         """Release keys whose writes have their outcome, or were not sent.
 
         Args:
-            written: keys of records that were made, and records that were changed; the time is kept.
+            records: records of such writes; the time at which they were let go is kept.
+            made: keys of which a record was made; the time is kept, too.
         """
         now = self._clock.monotonic()
-        let_go = [(now, self._digest(one), self.owner) for one in written]
+        let_go = [(now, 0, self._digest(one), self.owner) for one in records]
+        let_go += [(now, _MADE, self._digest(one), self.owner) for one in made]
         of_keys = [(self._digest(key), self.owner) for key in keys]
         with self._db.transaction():
             self._db.execute_many("DELETE FROM claims WHERE key = ? AND owner = ?", of_keys)
             if let_go:
-                update = "UPDATE claims SET settle = 0, left_at = ?, doubted = 0 WHERE key = ? AND owner = ?"
+                update = "UPDATE claims SET settle = 0, left_at = ?, doubted = ? WHERE key = ? AND owner = ?"
                 self._db.execute_many(update, let_go)
                 self._db.execute("DELETE FROM claims WHERE settle = 0 AND left_at < ?", (now - _REMEMBERED,))
 
@@ -217,8 +220,8 @@ class Claims:
         with self._db.transaction():
             find = "SELECT key, doubted FROM claims WHERE owner = ? AND settle > 0"
             others = [one for one in self._db.execute(find, (self.owner,)) if one[0] not in kept]
-            left = [(_NOBODY, now - self._settle_seconds, key) for key, doubted in others if doubted]
-            let_go = [(now, key) for key, doubted in others if not doubted]
+            left = [(_NOBODY, now - self._settle_seconds, key) for key, doubted in others if doubted == _DOUBTED]
+            let_go = [(now, key) for key, doubted in others if doubted != _DOUBTED]
             self._db.execute_many("UPDATE claims SET owner = ?, left_at = ? WHERE key = ?", left)
             self._db.execute_many("UPDATE claims SET settle = 0, left_at = ? WHERE key = ?", let_go)
 
@@ -244,11 +247,6 @@ class Claims:
             self.owner = 1 + int.from_bytes(secrets.token_bytes(7), "big")
             self._db.execute("INSERT INTO owners VALUES (?, ?)", (self.owner, slot))
             now = self._clock.monotonic()
-            if self._boot is not None:
-                if self._db.execute("SELECT 1 FROM boots WHERE boot != ?", (self._boot,)):
-                    self._db.execute("UPDATE claims SET left_at = ? WHERE left_at IS NOT NULL", (now,))
-                self._db.execute("DELETE FROM boots")
-                self._db.execute("INSERT INTO boots VALUES (?)", (self._boot,))
             self._db.execute("DELETE FROM claims WHERE left_at < ?", (now - _KEPT,))
 
     def _free_since(self, digest: bytes, owner: int, settle: float, left_at: float | None) -> float:

@@ -25,6 +25,7 @@ from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.machine import (
     Later,
+    SettleTimes,
     State,
     TryLimits,
     after_an_answer,
@@ -39,7 +40,6 @@ from carecloud_async.bulk.records import RecordWrites
 from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sending import Answer, Failures, LookUpTries, Lost, Plans, Sender, Stale, requests_of
-from carecloud_async.bulk.settling import SettleTimes
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import GO_ON
 

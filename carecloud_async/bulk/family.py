@@ -16,7 +16,7 @@ from carecloud_async._base.codec.json_text import JsonObject
 from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.compare import value_at
-from carecloud_async.bulk.settling import SettleTimes
+from carecloud_async.bulk.machine import SettleTimes
 from carecloud_async.models.base import Input, Model
 
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ class Hold:
         changed_by: the write whose record it is.
         is_claimed: whether it is in the claims; if not, only other rows of this process leave it alone.
         is_doubted: whether another run had left it behind when it was claimed.
-        made_at: when another write that had made the record of this key let go of it, on the monotonic clock.
-        is_made: whether a write of this run has made the record of this key.
+        made_at: when another write let go of it, on the monotonic clock, if a record of it was made a moment ago.
+        is_made: whether a record of it was made a moment ago, by another write or one of this run.
     """
 
     def __init__(self, row: int | None, *, is_claimed: bool = True) -> None:
@@ -47,11 +47,6 @@ class Hold:
         self.is_doubted: bool = False
         self.made_at: float | None = None
         self.is_made: bool = False
-
-    @property
-    def is_written(self) -> bool:
-        """Whether the time at which it is let go is to be kept."""
-        return self.is_made or self.made_at is not None or self.changed_by is not None
 
     def is_free_without(self, ended: Collection[int]) -> bool:
         """Return whether nothing holds it any more when these writes have ended."""
@@ -134,16 +129,14 @@ class HeldKeys:
         for key in wanted.keys() - claimed.busy:
             hold = self._holds.setdefault(key, Hold(wanted[key]))
             hold.is_claimed, hold.is_doubted = True, hold.is_doubted or key in claimed.doubted
-            if key not in claimed.doubted:
-                hold.made_at = claimed.free_since.get(key)
+            if key in claimed.made:
+                hold.is_made, hold.made_at = True, claimed.free_since[key]
         ready, others = [], []
         for write in writes:
             keys = asked.get(write.id, [])
             if write.id not in asked or not claimed.busy.isdisjoint(keys):
                 others.append(write)
                 continue
-            if not claimed.new.isdisjoint(keys):
-                write = _let_go(write)
             holds = [self._holds[key] for key in keys]
             made_at = max((one.made_at for one in holds if one.made_at is not None), default=None)
             if made_at is not None or any(one.is_doubted for one in holds):
@@ -315,20 +308,20 @@ class HeldKeys:
             await self._release(others)
 
     async def _release(self, names: Collection[str]) -> None:
-        written = self._written_of(names)
-        keys = set(names).difference(written)
-        await self._leave(names, lambda claims: claims.release(keys, written=written))
+        records, made = self._records_of(names), [name for name in names if self._holds[name].is_made]
+        keys = set(names).difference(records, made)
+        await self._leave(names, lambda claims: claims.release(keys, records=records, made=made))
 
     async def _leave(self, names: Collection[str], leave: Callable[[Claims], None]) -> None:
         """Let go of keys and records in the claims, and then among the engines that share them."""
-        written = self._written_of(names)
+        records = self._records_of(names)
         for name in names:
             del self._holds[name]
         try:
             if self._claims is not None and names:
                 await run_in_thread(partial(leave, self._claims))
         finally:  # not before: the claim tells other engines that share it, too, when the record was let go
-            for record in written:
+            for record in records:
                 self.let_go += 1
                 self._let_go.pop(record, None)
                 self._let_go[record] = self.let_go
@@ -336,8 +329,8 @@ class HeldKeys:
                     del self._let_go[next(iter(self._let_go))]
             self._free(names)
 
-    def _written_of(self, names: Iterable[str]) -> list[str]:
-        return [name for name in names if self._holds[name].is_written]
+    def _records_of(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if self._holds[name].changed_by is not None]
 
     def _free(self, names: Iterable[str]) -> None:
         for name in names:

@@ -14,11 +14,10 @@ from typing import Any, ClassVar, Final, TypeVar
 import attrs
 
 from carecloud_async._base.runs import Database
-from carecloud_async.bulk.machine import TRANSITIONS, Move, State
+from carecloud_async.bulk.machine import TRANSITIONS, Move, State, has_ended
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, Plan, Write, unpack
 from carecloud_async.bulk.sending import Lost
-from carecloud_async.bulk.settling import has_ended
 
 __all__ = ["PROGRESS", "Journal"]
 

@@ -42,11 +42,11 @@ the look-up and the outcome no other run of this user of the machine changes the
 **An intent is durable before its request leaves.** So there is no state for a request that has left: after a kill every
 intended write may have been sent, and counts as lost.
 
-**A lost write is looked up soon, and sent again late.** `settling` knows both times: it is looked up when its request
-has nearly always acted, and again and again; it is sent again when its request has acted or never will, and that wait
-grows with each loss. If the record has every value, the write is done (`created` if no record existed before, else
-`updated`). If not, the write is decided again. If that is a refusal or a conflict, it ends as `unknown`. So does a
-create whose key is written after its record: without the key, no look-up finds the record.
+**A lost write is looked up soon, and sent again late.** `SettleTimes` knows both times: it is looked up when its
+request has nearly always acted, and again and again; it is sent again when its request has acted or never will, and
+that wait grows with each loss. If the record has every value, the write is done (`created` if no record existed
+before, else `updated`). If not, the write is decided again. If that is a refusal or a conflict, it ends as `unknown`.
+So does a create whose key is written after its record: without the key, no look-up finds the record.
 
 **A write that was sent more than once may be done more than once.** When its answer comes, or a look-up shows it, an
 earlier request may still act. So it is looked up once more, a settle time later, and keeps its claims until then. If a
@@ -67,27 +67,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, IntEnum
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
+from carecloud_async._base.runtime.validators import expected
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.rows import Plan, Write
-from carecloud_async.bulk.settling import SETTLE_SECONDS, SettleTimes, may_act
+from carecloud_async.errors import ConfigurationError
 
 __all__ = [
+    "SETTLE_SECONDS",
     "TRANSITIONS",
     "Later",
     "Move",
+    "SettleTimes",
     "State",
     "TryLimits",
     "after_a_loss",
     "after_an_answer",
     "before_sending",
+    "check_settle",
+    "has_ended",
     "is_to_be_confirmed",
+    "may_act",
+    "wait_after",
     "when_settled",
 ]
 
+#: For how long a server may still work on a request after the client stopped waiting, nearly always (seconds).
+_WORKS_LONGER: Final = 5.0
+#: How long a request may act after its answer was lost, unless writes are held (seconds).
+SETTLE_SECONDS: Final = 60.0
+#: The wait after the first loss of a write, the second, and each later one: so many settle times.
+_STEPS: Final = (1, 5, 20)
+#: Longer settle times would be longer than claims are kept (seconds).
+_LONGEST: Final = 24 * 3600.0
+#: With these the server itself says that a request has ended. After 502 and 504 it may go on behind a proxy.
+_ENDED: Final = ("500", "503")
 #: A proxy answers with these while the server behind it is away, so the write is probably not the cause.
 _OF_PROXIES: Final = ("502", "503", "504")
 #: Seconds until a record is looked up again that another write has just made.
@@ -279,3 +296,70 @@ def before_sending(write: Write, plan: Plan, limits: TryLimits) -> RowResult | P
     else:
         return plan
     return RowResult(outcome=Outcome.REFUSED, record_id=plan.record_id, reasons=(reason,))
+
+
+# how long a lost write waits
+
+
+@attrs.frozen(kw_only=True)
+class SettleTimes:
+    """The seconds after which lost writes are looked up and sent again.
+
+    Nearly every request has acted some seconds after the client stopped waiting. Now and then a server holds all writes
+    and goes on to answer reads: a backup locks its tables, a table is rebuilt, a disk is full. Then a look-up finds
+    nothing, and the request acts minutes later; how long, nothing tells. So a lost write is sent again after a minute,
+    in which servers give up what is not held; if it is lost again, after five, as long as a table is locked; and then
+    after twenty, as long as a backup of a shop takes. Each look-up in between may end it sooner.
+
+    Attributes:
+        look: after which a lost write is looked up, and again each time.
+        settle: after which one that was lost once is sent again.
+    """
+
+    look: float
+    settle: float
+
+    @classmethod
+    def of(cls, *, read_timeout: float, settle: float | None = None) -> Self:
+        """Return the times of a client.
+
+        Args:
+            read_timeout: how long it waits for an answer.
+            settle: what its user knows of the server; `None` for the usual minute.
+        """
+        look = read_timeout + _WORKS_LONGER
+        return cls(look=look, settle=max(SETTLE_SECONDS if settle is None else settle, look))
+
+    def after(self, write: Write) -> float:
+        """Return how long a lost write waits until it is sent again, or a created one until it is confirmed."""
+        if write.intent is not None and write.intent.made is not None:
+            return self.settle
+        if not may_act(write):
+            return self.look
+        return wait_after(write.tries - write.ended, self.settle)
+
+
+def wait_after(losses: int, settle: float) -> float:
+    """Return how long a write waits that was lost so many times, by its settle time."""
+    return settle * _STEPS[min(max(losses, 1), len(_STEPS)) - 1]
+
+
+def has_ended(fault: str | None) -> bool:
+    """Return whether the server said with a status that a request has ended, whatever it did."""
+    return fault is not None and fault.startswith(_ENDED)
+
+
+def may_act(write: Write) -> bool:
+    """Return whether a lost request of a write may still act."""
+    return write.tries > write.ended
+
+
+def check_settle(settle: object) -> None:
+    """Check a settle time that a user gives.
+
+    Raises:
+        ConfigurationError: it is no number of seconds.
+    """
+    is_number = isinstance(settle, (int, float)) and not isinstance(settle, bool)
+    if settle is not None and not (is_number and 0 < settle < _LONGEST):  # type: ignore[operator]
+        raise ConfigurationError(f"settle: {expected('seconds, more than 0 and less than a day', settle)}")

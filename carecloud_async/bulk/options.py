@@ -11,9 +11,9 @@ from attrs import field, frozen
 from carecloud_async._base.runtime.validators import require_int
 from carecloud_async.bulk.column_map import Target, column_map
 from carecloud_async.bulk.dates import day_pattern
+from carecloud_async.bulk.machine import check_settle
 from carecloud_async.bulk.phones import phone_prefix
 from carecloud_async.bulk.report import OnBulkProgress
-from carecloud_async.bulk.settling import check_settle
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fixes import NAME_DATES, NAME_PREFIX
 

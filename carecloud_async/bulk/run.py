@@ -16,12 +16,13 @@ from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.events import watched
-from carecloud_async.bulk.check import check_row
+from carecloud_async.bulk.check import check_row, checker_of
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
 from carecloud_async.bulk.family import Family, FamilyFacts, Key
+from carecloud_async.bulk.machine import SettleTimes
 from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
@@ -29,8 +30,6 @@ from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.row_journal import KIND, RowJournal
 from carecloud_async.bulk.rows import LoadedRow
-from carecloud_async.bulk.settling import SettleTimes
-from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, row_json
@@ -336,7 +335,7 @@ class _Run:
 def claims_of(family: Family, times: SettleTimes) -> Claims:
     """Return the claims of a run that writes a family."""
     project = family.facts.scope["project"]
-    return Claims(project=project, clock=family.clock, settle_seconds=times.settle, boot=boot_id())
+    return Claims(project=project, clock=family.clock, settle_seconds=times.settle)
 
 
 def _take_over(journal: RowJournal, claims: Claims, *, settle: float) -> None:

@@ -29,7 +29,6 @@ from carecloud_async.errors import (
     CareCloudError,
     ConfigurationError,
     InterfaceError,
-    InvalidParam,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -291,18 +290,13 @@ def _answer(error: CareCloudError, plan: Plan, size: int) -> Answer:
         return RowResult(outcome=Outcome.CONFLICT, record_id=plan.record_id, reasons=("the record is gone",))
     reasons: tuple[str, ...] = (error.problem,)
     if isinstance(error, ApiError):
-        reasons = tuple(map(_reason, error.invalid_params)) or (f"the server refused it with {_words(error)}",)
+        named = tuple(f"{one.name}: {one.reason}" for one in error.invalid_params)
+        reasons = named or (f"the server refused it with {_words(error)}",)
     return attrs.evolve(refused(*reasons), record_id=plan.record_id)
 
 
 def _words(error: ApiError) -> str:
     return f"{error.status} {error.exception or ''}".rstrip()
-
-
-def _reason(param: InvalidParam) -> str:
-    """Say why a row was refused. Some servers send the position of an entry in place of the field's name."""
-    named = f"{param.name}: {param.reason}"
-    return f"the server does not name the field: {param.reason}" if param.name.isdecimal() else named
 
 
 async def send_batch(

@@ -19,7 +19,7 @@ from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.check import check_row
+from carecloud_async.bulk.check import check_row, checker_of
 from carecloud_async.bulk.column_map import Target
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements, value_at
@@ -31,7 +31,6 @@ from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_place, write_rows
 from carecloud_async.bulk.run import find_key
-from carecloud_async.bulk.source_check import checker_of
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.item_lines import with_items
 from carecloud_async.bulk.sources.source import RowSource, row_json

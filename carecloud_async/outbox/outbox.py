@@ -17,7 +17,7 @@ from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread, ru
 from carecloud_async._calls.call.caller import Caller
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.family import settle_times
-from carecloud_async.bulk.settling import check_settle
+from carecloud_async.bulk.machine import check_settle
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.fixes import OUTBOX_KEY_IN_USE
 from carecloud_async.outbox.entries import Entries
@@ -277,7 +277,7 @@ class Outbox:
         binding = {name: hashlib.sha256(value.encode()).hexdigest()[:32] for name, value in scope.items()}
         self._queue = queue = OutboxQueue.open(self._path, binding=binding, clock=self._clock)
         settle, boot = self._times.settle, boot_id()
-        claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle, boot=boot)
+        claims = Claims(project=scope["project"], clock=self._clock, settle_seconds=settle)
         self._claims = claims.__enter__()
         earlier = queue.begin(owner=claims.owner, settle_seconds=settle, boot=boot)
         for owner in earlier:

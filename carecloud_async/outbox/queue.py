@@ -24,10 +24,9 @@ from attrs import field, frozen
 from carecloud_async._base.runs import Database, RunFile, RunKind
 from carecloud_async._base.runtime.clock import Clock, SystemClock
 from carecloud_async.bulk.journal import PROGRESS
-from carecloud_async.bulk.machine import State
+from carecloud_async.bulk.machine import State, wait_after
 from carecloud_async.bulk.outcome import WRITTEN, Outcome, RowResult
 from carecloud_async.bulk.rows import Intent, unpack
-from carecloud_async.bulk.settling import wait_after
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import OUTBOX_DAMAGED, OUTBOX_FULL, OUTBOX_MOVED, Fix
 from carecloud_async.outbox import past
