@@ -36,6 +36,13 @@ def test_nothing_breaks_a_promise(seeds):
     assert ended.returncode == 0, ended.stdout
 
 
+@pytest.mark.parametrize("theme", variants("a calm world", "by email", "with parts", "replicas", "tills"))
+def test_nothing_breaks_a_promise_of_a_theme(theme):
+    """Writes under kills, lost answers and old reads keep theirs; in a calm world each outcome is the ledger's."""
+    ended = simulate("--theme", theme, "--seeds", "0-40")
+    assert ended.returncode == 0, ended.stdout
+
+
 thorough = pytest.mark.thorough
 
 

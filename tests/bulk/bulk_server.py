@@ -117,7 +117,7 @@ class CustomerServer(httpx.AsyncBaseTransport):
         return _answer(200, {"customers": page, "total_items": len(found)})
 
     def _write(self, request, work):
-        """Do a write with the next fault: `after` and `before` lose the answer, a number of seconds does it late."""
+        """Do a write with the next fault: `after` and `before` lose the answer, seconds do it late."""
         fault = self.writes.pop(0) if self.writes else "none"
         if fault == "busy":
             return httpx.Response(429, headers={"Retry-After": "1"})
@@ -125,6 +125,8 @@ class CustomerServer(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("no connection", request=request)
         if fault == "before":
             return httpx.Response(504)
+        if isinstance(fault, int):
+            return httpx.Response(fault)
         if fault == "cut before":
             raise httpx.ReadError("cut", request=request)
         if isinstance(fault, float):

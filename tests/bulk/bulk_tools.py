@@ -10,7 +10,6 @@ import pytest
 
 from carecloud_async import CustomerInput, OutcomeUnknownError, RetryPolicy
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.held_keys import HeldKeys
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 
@@ -94,20 +93,9 @@ async def create_with_late_write(client, sandbox):
         )
 
 
-def claims_of(clock, project="p", boot=None):
+def claims_of(clock, project="p"):
     """The claims of a run."""
-    return Claims(project=project, clock=clock, settle_seconds=35.0, boot=boot)
-
-
-def held_by(claims, key, *, taken=None):
-    """What a run holds whose writes all have one key; several may share what they hold."""
-    return HeldKeys(
-        claims,
-        keys_of=lambda _write: [key],
-        claim_of=lambda _write, record: f"record {record}",
-        taken={} if taken is None else taken,
-        shows_lost_creates=True,
-    )
+    return Claims(project=project, clock=clock, settle_seconds=35.0)
 
 
 class StopError(Exception):

@@ -2,18 +2,14 @@
 
 import json
 import tomllib
-from zoneinfo import ZoneInfo
 
 import pytest
 from bulk_tools import SOURCE, connect, counts, write_csv
 
 from carecloud_async.bulk import BadSourceError
 from carecloud_async.bulk.column_map import column_map
-from carecloud_async.bulk.convert import Converter
 
 pytestmark = pytest.mark.anyio
-
-PRAGUE = ZoneInfo("Europe/Prague")
 
 
 TOML = """
@@ -58,18 +54,6 @@ async def test_a_file_says_where_columns_lead(sandbox, tmp_path, suffix):
     agreement, gender = sorted(report.reasons)
     assert agreement.endswith("agreement_gtc: neither a whole number nor one of NO, YES, NOT_SET")
     assert gender.startswith("personal_information.gender: neither a whole number nor one of MALE")
-
-
-def test_truth_values_in_czech():
-    """`ANO` and `NE` are true and false, as `yes` and `no` are."""
-    converter = Converter(timezone=PRAGUE, textual=True)
-    assert [converter.convert(one, bool) for one in ("ANO", " ne", "yes", "No", "Nie")] == [
-        True,
-        False,
-        True,
-        False,
-        False,
-    ]
 
 
 @pytest.mark.parametrize(

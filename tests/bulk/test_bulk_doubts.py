@@ -10,10 +10,8 @@ import httpx
 import pytest
 from bulk_tools import (
     SOURCE,
-    claim_of_a_killed_run,
     connect,
     counts,
-    create_with_late_write,
     emails,
     outcomes,
     people,
@@ -26,7 +24,6 @@ from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.row_journal import KIND
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
-from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -191,15 +188,6 @@ async def test_a_lost_create_whose_key_several_records_have_is_unknown(sandbox):
     assert reason.startswith("it is there 2 times, and was not there before it was sent: records ")
 
 
-async def test_failures_that_did_nothing_are_repeated(sandbox):
-    """429 and refused connections are no row's fault: the request is sent again."""
-    async with connect(sandbox) as client:
-        sandbox.faults.add("POST /customers", status=429, retry_after=1, times=7)
-        report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE, concurrency=1)
-        assert counts(report) == {"created": 3}
-        assert report.retries > 0
-
-
 async def test_wrong_credentials_end_the_run_and_what_was_done_is_kept(sandbox, tmp_path):
     """A missing right ends the run with its own error; the next run goes on, and rows created before stay created."""
     source = tmp_path / "c.jsonl"
@@ -268,22 +256,9 @@ async def test_a_file_of_another_program_is_left_alone(sandbox, tmp_path):
     assert journal.read_bytes() == before
 
 
-async def test_two_runs_at_once_make_no_double(sandbox, tmp_path):
-    """The same keys in two runs at once are created once; two runs of one file are refused the second time."""
-    rows = people(40)
-    reports = []
+async def test_two_runs_of_one_file(sandbox, tmp_path):
+    """A run of a file that another run is writing is refused."""
     async with connect(sandbox) as client:
-
-        async def run():
-            reports.append(await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=3))
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            tasks.start_soon(run)
-        assert sum(one.created for one in reports) == 40
-        found = await emails(client)
-        assert [found[row["email"]] for row in rows] == [1] * 40
-
         refused = []
         source = tmp_path / "c.jsonl"
         source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(30)))
@@ -318,34 +293,6 @@ async def test_a_writer_gives_each_row_its_outcome(sandbox):
         found = await emails(client)
     assert [found[f"q{one}@example.com"] for one in range(10)] == [1] * 10
     assert len([call for call in calls if call.method == "GET"]) < 30
-
-
-async def test_a_write_that_comes_late_makes_no_double(anyio_backend):
-    """A 504 whose write happens a second later is found by the look-up after it, and is not sent again."""
-    clock = FakeClock()
-    sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
-    async with connect(sandbox, clock=clock) as client:
-        sandbox.faults.add("POST /customers", status=504, late=1.0, times=3)
-        sandbox.faults.add("PUT /customers/{customer_id}", status=504, late=1.0, times=1)
-        report = await client.customers.bulk_write(people(5), match="email", defaults=SOURCE)
-        assert counts(report) == {"created": 5}
-        one = await client.customers.list().first()
-        row = {"customer_id": one.customer_id, "last_name": "Late"}
-        assert counts(await client.customers.bulk_write([row], match="customer_id")) == {"updated": 1}
-        found = await emails(client)
-    assert [found[row["email"]] for row in people(5)] == [1] * 5
-
-
-async def test_a_run_after_a_killed_one_waits_until_its_writes_have_shown_themselves(sandbox):
-    """The next run, of any file, looks up the keys that a killed run was creating only after the settle time."""
-    clock = FakeClock()
-    sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
-    async with connect(sandbox, clock=clock) as client:
-        with claim_of_a_killed_run(client, clock):
-            await create_with_late_write(client, sandbox)
-            report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
-            assert counts(report) == {"created": 2, "updated": 1}
-            assert (await emails(client))["new0@example.com"] == 1
 
 
 async def test_rows_of_a_batch_that_stops_half_way_have_their_outcomes(sandbox):

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, connect, counts, long, outcomes, people, read
+from bulk_tools import SOURCE, connect, counts, long, people, read
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BadSourceError, BulkWriteError
@@ -36,21 +36,6 @@ async def test_defaults_fill_new_records_and_values_set_every_row(server, clock)
     known, new = [one["personal_information"] for one in server.customers.values()]
     assert (known["first_name"], known["last_name"], known["language_id"]) == ("Kept", "Value", "cs")
     assert (new["first_name"], new["last_name"], new["language_id"]) == ("Default", "Value", "en")
-
-
-async def test_keyless_rows_that_are_killed_at_the_end(server, clock, tmp_path):
-    """Rows of a list that were written are not written again by the same call: a kill may come before its exit."""
-    results = tmp_path / "r.jsonl"
-    arguments = {"match": None, "defaults": SOURCE, "results": results, "resume": True}
-    async with client_of(server, clock) as client:
-        await client.customers.bulk_write(people(3), **arguments)
-        again = await client.customers.bulk_write(people(3), **arguments)
-        assert (again.resumed, counts(again), outcomes(results)) == (True, {"created": 3}, ["created"] * 3)
-        assert len(server.customers) == 3
-        other = await client.customers.bulk_write(people(4), **arguments)
-        assert (other.resumed, counts(other)) == (False, {"created": 4})
-        assert counts(await client.customers.bulk_write(people(4), **{**arguments, "resume": False})) == {"created": 4}
-    assert len(server.customers) == 11
 
 
 async def test_the_first_rows_of_an_iterable_are_resumed(sandbox, tmp_path):

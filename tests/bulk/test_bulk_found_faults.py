@@ -1,8 +1,10 @@
 """Faults that attacks found in earlier versions: keys and records under several runs, kills and lost answers."""
 
 import json
+from functools import partial
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
@@ -339,3 +341,63 @@ async def test_two_letters_are_not_one(clock):
     rows = [{**people(1)[0], "email": f"{name}@example.com"} for name in ("strauß", "strauss")]
     async with client_of(server, clock) as client:
         assert counts(await client.customers.bulk_write(rows, **BY_EMAIL)) == {"created": 2}
+
+
+async def test_two_runs_change_one_record_by_two_keys(clock):
+    """A row that finds its record by id and one by e-mail are written one after the other, and nothing is lost."""
+    server, read = CustomerServer(clock), anyio.Event()
+    customer_id = server.add("a@example.com", first_name="Old", last_name="Old")
+
+    async def arrived(request):
+        if request.method == "GET" and "email_list" in str(request.url):
+            read.set()
+        if request.method == "PUT":
+            await read.wait()
+            for _ in range(50):  # the answer of the other run's look-up, which has the old record, comes first
+                await anyio.lowlevel.checkpoint()
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+        by_id = [{"customer_id": customer_id, "first_name": "New"}]
+        tasks.start_soon(partial(client.customers.bulk_write, by_id, match="customer_id"))
+        by_email = [{"email": "a@example.com", "last_name": "New"}]
+        tasks.start_soon(partial(client.customers.bulk_write, by_email, match="email"))
+    person = server.customers[customer_id]["personal_information"]
+    assert (person["first_name"], person["last_name"]) == ("New", "New")
+    assert server.sent == ["PUT", "PUT"]
+
+
+class SlowLookUps(CustomerServer):
+    """A server whose answer to the look-up by e-mail is on its way until another run has ended.
+
+    Attributes:
+        read: whether that answer is on its way.
+        ended: whether the other run has ended.
+    """
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.read, self.ended = anyio.Event(), anyio.Event()
+
+    async def handle_async_request(self, request):
+        if request.method == "PUT":
+            await self.read.wait()
+        answer = await super().handle_async_request(request)
+        if "email_list" in str(request.url) and not self.read.is_set():
+            self.read.set()
+            await self.ended.wait()
+        return answer
+
+
+async def test_a_record_that_was_written_in_the_tick_in_which_it_was_read(clock):
+    """The clock shows one time for the look-up and for the end of the other run's write: the record is read again."""
+    server = SlowLookUps(clock)
+    customer_id = server.add("a@example.com", first_name="Old", last_name="Old")
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+        by_email = [{"email": "a@example.com", "last_name": "New"}]
+        tasks.start_soon(partial(client.customers.bulk_write, by_email, match="email"))
+        by_id = [{"customer_id": customer_id, "first_name": "New"}]
+        await client.customers.bulk_write(by_id, match="customer_id")
+        server.ended.set()
+    person = server.customers[customer_id]["personal_information"]
+    assert (person["first_name"], person["last_name"]) == ("New", "New")

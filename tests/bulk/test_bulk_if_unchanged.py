@@ -18,7 +18,7 @@ SAME = [
 ]  # fmt: skip
 BEFORE = [
     "2026-03-02 11:59:59", "2.3.2026 9:00", "28.2.2026 13:00:00", "2026-03-02T11:00:00.5+01:00",
-    START.replace(tzinfo=None) - timedelta(seconds=1), "2026-03-02 11:59",
+    START.replace(tzinfo=None) - timedelta(seconds=1), "2026-03-02 11:59", "0000-00-00 00:00:00",
 ]  # fmt: skip
 
 

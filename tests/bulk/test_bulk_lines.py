@@ -1,12 +1,9 @@
 """Lines: each outcome and message names the line of the file, and files of results can be given again."""
 
-import json
-
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import ConfigurationError
-from carecloud_async.bulk import BulkWriteError
 
 pytestmark = pytest.mark.anyio
 
@@ -52,33 +49,6 @@ async def test_a_stray_quotation_mark_that_joins_rows(client, tmp_path):
     assert read(results)[2]["reasons"] == "a quotation mark opened in line 4 is not closed: lines 4 to 29 are one row"
 
 
-async def test_the_line_that_is_not_utf8(client, tmp_path):
-    """The error of a file in another encoding names the first line that is not UTF-8."""
-    source = tmp_path / "c.csv"
-    rows = [f"a{one}@example.com,A,en" for one in range(2000)]
-    for line in (1, 2, 700, 2001):
-        lines = [HEADER.strip(), *rows]
-        lines[line - 1] += "\u017d"
-        source.write_bytes("\n".join(lines).encode("cp1250"))
-        with pytest.raises(BulkWriteError, match=f"line {line} is not UTF-8: name its encoding"):
-            await client.customers.bulk_write(source, match="email", defaults=SOURCE)
-
-
-async def test_all_unknown_columns_in_one_error(sandbox, tmp_path):
-    """One error names all columns that lead nowhere, each with the nearest field, and the fix once."""
-    source = tmp_path / "c.csv"
-    source.write_text("email,frst_name,zzz\na@example.com,A,\n")
-    async with connect(sandbox) as client:
-        with pytest.raises(ConfigurationError) as caught:
-            await client.customers.bulk_write(source, match="email")
-    text = str(caught.value)
-    assert "'frst_name' leads nowhere" in text
-    assert "(did you mean first_name?)" in text
-    assert "'zzz' leads nowhere" in text
-    assert text.count("ignore_columns") == 1
-    assert "?:" not in text
-
-
 @pytest.mark.parametrize(
     ("header", "count", "named", "left"),
     [
@@ -99,27 +69,6 @@ async def test_unknown_columns_of_a_file(sandbox, tmp_path, header, count, named
     assert text.count("leads nowhere") == count
     assert f"{left}: name its field in columns=" in text
     assert "603" not in text
-
-
-async def test_a_refusal_that_names_no_field(sandbox, tmp_path):
-    """If the server sends a number in place of a field's name, the reason says that the field is not named."""
-    params = [{"name": 0, "reason": "invalid_value_format"}]
-    error = {"type": "about:blank", "title": "bad_request_exception", "error_data": {"invalid_params": params}}
-    sandbox.faults.add("POST /customers", status=400, body=json.dumps({"error": error}), times=None)
-    results = tmp_path / "r.jsonl"
-    async with connect(sandbox) as client:
-        await client.customers.bulk_write(people(1), match="email", defaults=SOURCE, results=results)
-    reasons = {reason for row in read(results) for reason in row["reasons"]}
-    assert "the server does not name the field: invalid_value_format" in reasons
-    assert not any(reason.startswith("0") for reason in reasons)
-
-
-async def test_forms_of_dates(client, tmp_path):
-    """The reason of a date or time in another form names both forms that are taken."""
-    row, results = {**people(1)[0], "birthdate": "5/31/1990"}, tmp_path / "r.jsonl"
-    await client.customers.bulk_write([row], match="email", defaults=SOURCE, results=results)
-    [reason] = read(results)[0]["reasons"]
-    assert reason.startswith("personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY")
 
 
 BROKEN = {

@@ -2,15 +2,9 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
-from bulk_tools import SOURCE, counts, people, read
-
-from carecloud_async._base.codec.fields import field_types
-from carecloud_async.bulk.convert import Converter
-from carecloud_async.bulk.errors import ConversionError
-from carecloud_async.models import EventInput, PropertyRecordInput
+from bulk_tools import SOURCE, counts, people, properties_of_texts, read, write_csv
 
 pytestmark = pytest.mark.anyio
 
@@ -104,20 +98,6 @@ async def test_if_unchanged_with_a_time_beyond_the_calendar(client, tmp_path):
     assert read(results)[0]["reasons"] == ["last_change: not a time of the calendar in the project's time zone"]
 
 
-@pytest.mark.parametrize("hint", [int, float])
-@pytest.mark.parametrize(
-    "number", [10**400, -(10**18), Decimal("1e400"), Decimal("nan"), 1e300, float("inf"), "9" * 400]
-)
-def test_numbers_of_hundreds_of_digits(hint, number):
-    """A number that the API has no use for and no float holds is a fault of its field."""
-    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
-    if (hint, number) == (float, 1e300):
-        assert converter.convert(number, hint) == number
-        return
-    with pytest.raises(ConversionError, match=r"not a (whole )?number|NaN"):
-        converter.convert(number, hint)
-
-
 async def test_decimals_are_numbers(client, tmp_path):
     """Decimals, as databases and Arrow give them, are taken as numbers."""
     rows = [{**people(1)[0], "phone": Decimal("420777123456"), "gender": Decimal("2.0"), "birthdate": date(990, 1, 2)}]
@@ -125,15 +105,6 @@ async def test_decimals_are_numbers(client, tmp_path):
     assert counts(report) == {"created": 1}
     made = (await client.customers.list(email="new0@example.com").first()).personal_information
     assert (made.phone, made.gender) == ("420777123456", 2)
-
-
-@pytest.mark.parametrize("hint", [str, int, float, bool, date, datetime])
-def test_a_decimal_that_is_no_number(hint):
-    """Either NaN of a decimal is a fault of its field."""
-    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
-    for value in (Decimal("nan"), Decimal("snan")):
-        with pytest.raises(ConversionError, match="NaN is no value"):
-            converter.convert(value, hint)
 
 
 @pytest.mark.parametrize("digits", ["1.50", "0.1234567890123456789"])
@@ -160,68 +131,6 @@ async def test_a_row_that_cannot_be_sent_fails_no_other_row_of_a_writer(client):
     assert [one.outcome for one in (bad, odd, good)] == ["refused", "refused", "created"]
 
 
-@pytest.mark.parametrize("value", ["red", 5, 2.5, True, ["a", "b"], {"a": [1, None]}, "2026-01-31"])
-async def test_values_of_properties_are_of_any_kind(sandbox, client, value):
-    """A property takes what its data type has, and the same row again changes nothing."""
-    found = await client.customers.list().first()
-    records = client.customers.property_records(found.customer_id)
-    row = {"property_id": sandbox.records("customer-properties").ids()[0], "property_value": value}
-    report = await records.bulk_write([row], match="property_id")
-    assert report.created + report.updated + report.unchanged == 1
-    assert value in [one.property_value async for one in records.list() if one.property_id == row["property_id"]]
-    assert counts(await records.bulk_write([row], match="property_id")) == {"unchanged": 1}
-
-
-async def test_a_day_of_a_property_in_any_spelling_changes_nothing(sandbox, client):
-    """A property that holds a day is left alone by rows that spell it in another way, or as a midnight."""
-    found = await client.customers.list().first()
-    records = client.customers.property_records(found.customer_id)
-    row = {"property_id": sandbox.records("customer-properties").ids()[0], "property_value": "2026-01-31"}
-    await records.bulk_write([row], match="property_id")
-    for value in ("31.01.2026", date(2026, 1, 31), datetime(2026, 1, 31)):  # noqa: DTZ001
-        report = await records.bulk_write([{**row, "property_value": value}], match="property_id")
-        assert counts(report) == {"unchanged": 1}
-
-
-@pytest.mark.parametrize(
-    ("given", "made"),
-    [
-        (date(2026, 1, 31), "2026-01-31"),
-        (datetime(2026, 1, 31, 12, tzinfo=UTC), "2026-01-31 13:00:00"),
-        (datetime(2026, 1, 31), "2026-01-31"),  # noqa: DTZ001
-        ("31.01.2026", "2026-01-31"),
-        (" 2026-1-31 ", "2026-01-31"),
-        ("99.99.2026", "99.99.2026"),
-        ('["a"]', ["a"]),
-        ("[no list", "[no list"),
-        ("5", "5"),
-    ],
-)
-def test_a_property_of_a_cell(given, made):
-    """Dates are written as the API takes them, and lists in the cells of a file are JSON."""
-    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=True)
-    assert converter.convert(given, field_types(PropertyRecordInput)["property_value"]) == made
-
-
-@pytest.mark.parametrize("value", [b"x", {"a": b"x"}, [object()], {1, 2}, {(1, 2): 3}])
-def test_a_property_that_is_no_json(value):
-    """A value whose only text is Python's own, such as bytes, is refused as the value of a property."""
-    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
-    with pytest.raises(ConversionError, match="not a value of JSON"):
-        converter.convert(value, field_types(PropertyRecordInput)["property_value"])
-
-
-def test_a_field_that_takes_a_text_or_an_object():
-    """The customer of an event is a text or an object, whose fields are checked."""
-    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
-    hint = field_types(EventInput)["customer_identifier_value"]
-    customer = {"customer_source_id": "s", "external_id": "1"}
-    assert converter.convert(customer, hint) == customer
-    assert converter.convert("a@example.com", hint) == "a@example.com"
-    with pytest.raises(ConversionError, match="an object with the unknown field x"):
-        converter.convert({"x": 1}, hint)
-
-
 async def test_a_text_that_the_record_has_already(client):
     """A float that may have lost digits changes nothing where the record has just this number."""
     rows = [{**people(1)[0], "first_name": "9912345678901234"}]
@@ -231,9 +140,44 @@ async def test_a_text_that_the_record_has_already(client):
         assert counts(report) == {outcome: 1}
 
 
-def test_a_text_that_was_a_float():
-    """A float that has lost digits, such as a long card number in a column with gaps, is no text."""
-    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
-    assert converter.convert(420777123456.0, str) == "420777123456"
-    with pytest.raises(ConversionError, match="lost digits"):
-        converter.convert(9912345678901235.0, str)
+PROPERTIES = {
+    "31.01.2026": "2026-01-31",
+    " 2026-1-31 ": "2026-01-31",
+    "99.99.2026": "99.99.2026",
+    '["a"]': ["a"],
+    "[no list": "[no list",
+    "5": "5",
+}
+
+
+async def test_a_property_of_a_cell(sandbox, client, tmp_path):
+    """Days are written as the API takes them, and lists in the cells of a file are JSON."""
+    found = await client.customers.list().first()
+    records, property_id = client.customers.property_records(found.customer_id), properties_of_texts(sandbox)[0]
+    for cell, made in PROPERTIES.items():
+        path = write_csv(tmp_path / "c.csv", [{"property_id": property_id, "property_value": cell}])
+        await records.bulk_write(path, match="property_id")
+        assert [one.property_value async for one in records.list() if one.property_id == property_id] == [made]
+
+
+async def test_values_that_are_no_json(sandbox, client):
+    """A value whose only text is Python's own, such as bytes, is refused as the value of a property."""
+    found = await client.customers.list().first()
+    records = client.customers.property_records(found.customer_id)
+    properties = properties_of_texts(sandbox)
+    values = [b"x", {"a": b"x"}, [object()], {1, 2}]
+    rows = [{"property_id": one, "property_value": value} for one, value in zip(properties, values, strict=False)]
+    report = await records.bulk_write(rows, match="property_id")
+    assert report.reasons == {"property_value: not a value of JSON": len(rows)}
+
+
+async def test_a_field_that_takes_a_text_or_an_object(client):
+    """The customer of an event is a text or an object, whose fields are checked; its type may be named by its word."""
+    customers = [{"customer_source_id": "s", "external_id": "1"}, "a@example.com", {"x": 1}]
+    event = {"event_type_id": "t", "customer_identifier_type": "EXTERNAL_ID", "data": {}}
+    rows = [
+        {**event, "external_id": f"e{one}", "customer_identifier_value": value} for one, value in enumerate(customers)
+    ]
+    report = await client.events.bulk_write(rows, match="external_id", dry_run=True)
+    assert report.reasons == {"customer_identifier_value: an object with the unknown field x": 1}
+    assert report.created == 2

@@ -122,17 +122,6 @@ async def test_blank_cells(client, tmp_path):
     assert not (await client.customers.get(one.customer_id)).personal_information.pre_nominals
 
 
-async def test_if_unchanged(client):
-    """A row that is older than the record is a conflict with the fields that differ; nothing is written."""
-    one = await client.customers.list().first()
-    row = {"customer_id": one.customer_id, "last_name": "Mine", "last_change": str(one.last_change)}
-    await client.customers.update(one.customer_id, {"personal_information": {"last_name": "Theirs"}})
-    stale = {**row, "last_change": "2001-01-01 00:00:00"}
-    report = await client.customers.bulk_write([stale], match="customer_id", if_unchanged=True)
-    assert counts(report) == {"conflict": 1}
-    assert (await client.customers.get(one.customer_id)).personal_information.last_name == "Theirs"
-
-
 async def test_the_server_refuses_single_rows(client, tmp_path):
     """A row that the server refuses has its reasons and stops no other."""
     rows = people(3)
@@ -232,17 +221,6 @@ async def test_an_unknown_default_is_no_column(client):
     assert str(failed.value).endswith("name a field in defaults=")
 
 
-async def test_columns_lead_to_fields(client, tmp_path):
-    """`columns=` names the field of a column that has another name."""
-    rows = [{"Mail": "z@example.com", "Jmeno": "Z", "language_id": "cs"}]
-    report = await client.customers.bulk_write(
-        rows, match="email", defaults=SOURCE, columns={"Mail": "email", "Jmeno": "personal_information.first_name"}
-    )
-    assert counts(report) == {"created": 1}
-    found = await client.customers.list(email="z@example.com").first()
-    assert found.personal_information.first_name == "Z"
-
-
 async def test_wrong_values_are_refused_with_column_and_reason(client, tmp_path):
     """A value of the wrong kind refuses its row with the field and the reason, without the value."""
     rows = people(2)
@@ -289,15 +267,6 @@ async def test_cards_go_by_the_batch_endpoint(client):
     assert counts(report) == {"created": 1200}
     assert len([call for call in calls if call.path == "/cards/batch"]) == 2
     assert counts(await client.cards.bulk_write(rows[:50], match="card_number")) == {"unchanged": 50}
-
-
-async def test_two_records_with_one_key_are_a_conflict(sandbox, client):
-    """Nothing is written if two records have the key of a row."""
-    stores = sandbox.records("stores")
-    for store_id in stores.ids()[:2]:
-        stores.update(store_id, {"system_id": "twice"})
-    report = await client.stores.bulk_write([{"system_id": "twice", "name": "X"}], match="system_id")
-    assert counts(report) == {"conflict": 1}
 
 
 async def test_without_a_key_every_row_is_created(client):

@@ -2,7 +2,18 @@
 
 import anyio
 import pytest
-from bulk_tools import SOURCE, StopError, connect, counts, people, properties_of_texts, read, stop_while_it_waits
+from bulk_server import CustomerServer, client_of
+from bulk_tools import (
+    SOURCE,
+    StopError,
+    claims_of,
+    connect,
+    counts,
+    people,
+    properties_of_texts,
+    read,
+    stop_while_it_waits,
+)
 
 from carecloud_async import RetryPolicy
 from carecloud_async.bulk import engine
@@ -65,6 +76,26 @@ async def test_a_row_before_one_whose_key_another_run_holds_ends(sandbox, monkey
         assert counts(report) == {"created": 8}
         names = [one.personal_information.last_name async for one in client.customers.list(count=500)]
     assert sorted(name for name in names if name and name.startswith("No ")) == [f"No {one}" for one in range(8)]
+
+
+async def test_a_row_that_is_put_back_leaves_the_doubt_about_its_key(sandbox, clock):
+    """A row that waits behind another one is unknown afterwards, if a killed run may have sent it."""
+    rows = [{**row, "card_number": f"77{one}"} for one, row in enumerate(people(2))]
+    first, second = (f"cards\0card_number\0{row['card_number']}" for row in rows)
+    async with connect(sandbox, clock=clock) as client:
+        with claims_of(clock, client.project.origin) as killed:
+            killed.claim([second])
+        clock.advance(60)
+        with claims_of(clock, client.project.origin) as other:
+            other.claim([first])
+            options = {"match": "card_number", "defaults": {**SOURCE, "card_type_id": TYPE}}
+
+            def on_progress(_):
+                if clock.monotonic() > 1065:
+                    other.release_all()
+
+            report = await client.customers.bulk_write(rows, on_progress=on_progress, **options)
+    assert counts(report) == {"created": 1, "unknown": 1}
 
 
 @pytest.mark.parametrize("match", ["external_id", "email"])
@@ -151,3 +182,36 @@ async def test_two_rows_of_a_writer_that_set_a_property_of_one_customer(sandbox,
         values = [one async for one in client.customers.property_records(owner).list()]
     assert done == ["updated", "updated"]
     assert [one.property_value for one in values if one.property_id == property_id] == ["7772"]
+
+
+async def test_runs_that_wait_for_each_others_key_and_record(clock, tmp_path):
+    """A run that goes on waits for a key without its record, which the run with the key needs: both end."""
+    server, (row,), waits, reports = CustomerServer(clock), people(1), anyio.Event(), []
+    server.add(row["email"], last_name="Old")
+    server.writes = ["before"]
+    first = {"match": "email", "journal": tmp_path / "1.db", "resume": True}
+    end = clock.monotonic() + 600
+
+    def on_progress(progress):
+        assert clock.monotonic() < end, progress.waits_for
+        if progress.waits_for:
+            waits.set()
+
+    async def go_on():
+        reports.append(await client.customers.bulk_write([row], on_progress=on_progress, **first))
+
+    async def arrived(request):
+        if "email_list" in str(request.url):  # the other run has the key by now
+            server.arrived = None
+            tasks.start_soon(go_on)
+            await waits.wait()
+
+    async with client_of(server, clock) as client:
+        with pytest.raises(StopError):
+            await client.customers.bulk_write([row], on_progress=stop_while_it_waits, **first)
+        clock.advance(60)
+        server.arrived = arrived
+        async with anyio.create_task_group() as tasks:
+            other = {**row, "last_name": "Other"}
+            reports.append(await client.customers.bulk_write([other], match="email", on_progress=on_progress))
+    assert [counts(one) for one in reports] == [{"updated": 1}, {"conflict": 1}]

@@ -1,22 +1,15 @@
 """Files as shops have them: encodings, decimal commas, phones as people write them, spoiled numbers of cards."""
 
 import re
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read, write_csv
 
 from carecloud_async import ConfigurationError, CsvOptions
-from carecloud_async.bulk.convert import Converter
-from carecloud_async.bulk.errors import ConversionError
-from carecloud_async.bulk.phones import lacks_only_prefix, phone_number
-from carecloud_async.fixes import DECIMAL_COMMA
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
-PRAGUE = ZoneInfo("Europe/Prague")
 NO_PREFIX = (
     "personal_information.phone: a phone number without its international prefix: "
     "set phone_prefix= (--phone-prefix), such as +420"
@@ -41,52 +34,6 @@ async def test_a_file_of_a_shop(sandbox, tmp_path):
     assert "Řehořová" in results.read_text(encoding="cp1250")
 
 
-@pytest.mark.parametrize(
-    ("written", "digits"),
-    [
-        ("420603123456", "420603123456"),
-        ("+420 603 123 456", "420603123456"),
-        ("(+420) 603-123-456", "420603123456"),
-        ("00420/603.123.456", "420603123456"),
-        ("+44 (0)20 7946 0958", "442079460958"),
-        ("+420\u00a0603\u202f123 456", "420603123456"),
-        ("420603123456.0", "420603123456"),
-        ("0905 123 456", None),
-        ("603 123 456 ext. 5", None),
-        ("4.20603E+11", None),
-        ("   ", None),
-        ("none", None),
-    ],
-)
-def test_phone_numbers(written, digits):
-    """A phone number becomes digits with its prefix; a text without a prefix, or with letters, is no phone number."""
-    assert phone_number(written) == digits
-
-
-@pytest.mark.parametrize(
-    ("prefix", "written", "digits"),
-    [
-        ("420", "603 123 456", "420603123456"),
-        ("420", "(603) 123-456", "420603123456"),
-        ("420", "603123456.0", "420603123456"),
-        ("420", "+421 905 123 456", "421905123456"),
-        ("420", "00421905123456", "421905123456"),
-        ("420", "421905123456", "421905123456"),
-        ("420", "420 123 456", "420420123456"),
-        ("421", "0905 123 456", "421905123456"),
-        ("49", "0151 23456789", "4915123456789"),
-        ("39", "06 1234 5678", "390612345678"),
-        ("36", "06 30 123 4567", "36301234567"),
-        ("47", "47 12 34 56", "4747123456"),
-        ("47", "47 12 34 56 78", None),
-        ("420", "none", None),
-    ],
-)
-def test_phone_numbers_are_completed(prefix, written, digits):
-    """A number without a prefix gets the one that was named; where it may have it already, it is refused."""
-    assert phone_number(written, prefix=prefix) == digits
-
-
 async def test_dates_in_the_format_of_a_shop(sandbox, tmp_path):
     """`date_format=` reads days of one format; without it the reason names the option, with a wrong one the format."""
     days = ("31/12/99", "1/2/45", "05/06/26", "1990-05-31", "31.12.1999")
@@ -109,22 +56,6 @@ async def test_dates_in_the_format_of_a_shop(sandbox, tmp_path):
     born = [str(one.personal_information.birthdate) for one in made]
     assert born == ["1999-12-31", "1945-02-01", "2026-06-05", "1990-05-31"]
     assert compared.same == 4
-
-
-@pytest.mark.parametrize(
-    ("date_format", "written", "read"),
-    [
-        ("mm/dd/yyyy", "5/31/1990", "1990-05-31"),
-        ("yyyy/m/d", "1990/05/31", "1990-05-31"),
-        ("D. M. YY", "31. 5. 30", "2030-05-31"),
-        ("dd-mm-yy", "31-05-47", "1947-05-31"),
-    ],
-)
-def test_formats_of_dates(date_format, written, read):
-    """The parts may stand in any order; two digits of a year are one of the last 80 years or of the next 20."""
-    converter = Converter(timezone=PRAGUE, textual=True, date_format=date_format, latest_year=2046)
-    assert converter.convert(written, date) == read
-    assert converter.convert(f"{written} 9:05", datetime) == f"{read} 09:05:00"
 
 
 async def test_phones_without_a_prefix(sandbox, tmp_path, caplog):
@@ -219,36 +150,6 @@ async def test_a_dry_run_refuses_the_phones_that_the_server_would(sandbox, tmp_p
     assert report.reason_lines == {NO_PREFIX: [*range(3, 13)]}
 
 
-async def test_a_phone_in_another_spelling_is_no_change(sandbox):
-    """A record whose number is the row's in another spelling keeps its own."""
-    async with connect(sandbox) as client:
-        found = await client.customers.list().first()
-        number = found.personal_information.phone
-        rows = [{"customer_id": found.customer_id, "phone": f"+{number[:3]} {number[3:]}"}]
-        assert counts(await client.customers.bulk_write(rows, match="customer_id")) == {"unchanged": 1}
-
-
-@pytest.mark.parametrize(
-    ("number", "whole", "lacks"),
-    [
-        ("720181590", "420720181590", True),
-        ("90123456", "4790123456", True),
-        ("2125550100", "12125550100", True),
-        ("720181590", "420720181591", False),
-        ("720181590", "720181590", False),
-        ("60181590", "720181590", False),
-        ("181590", "420720181590", False),
-        ("0612345678", "390612345678", True),
-        ("81590", "081590", False),
-        ("420720181590", "1420720181590", False),
-        ("720181590", "", False),
-    ],
-)
-def test_numbers_that_lack_only_their_prefix(number, whole, lacks):
-    """A number lacks only its prefix if it has none, and the whole number has one to three more digits in front."""
-    assert lacks_only_prefix(number, whole) == lacks
-
-
 async def test_a_phone_without_its_prefix_is_no_change(sandbox, tmp_path):
     """A run that forgets `phone_prefix=` leaves the numbers that have their prefix, and changes other numbers."""
     rows = [{**one, "phone": f"720 181 59{number}"} for number, one in enumerate(people(3))]
@@ -268,52 +169,6 @@ async def test_a_phone_without_its_prefix_is_no_change(sandbox, tmp_path):
         ["personal_information.last_name"],
     ]
     assert [one.personal_information.phone for one in made] == ["720181599", "420720181591"]
-
-
-@pytest.mark.parametrize(
-    ("decimal", "written", "number"),
-    [
-        (",", "1234,50", 1234.5),
-        (",", "1 234,50", 1234.5),
-        (",", "-1.234.567,89", -1234567.89),
-        (",", "1\u00a0234", 1234),
-        (",", "1.234", 1234),
-        (",", "1'234,5", 1234.5),
-        (",", "5,00", 5),
-        (",", "1.5", None),
-        (",", "1.23,4", None),
-        (",", "1,234,567", None),
-        (".", "1,234.50", 1234.5),
-        (".", "1 234", 1234),
-        (".", "1,5", None),
-        (None, "1234.5", 1234.5),
-        (None, "1,5", None),
-        (None, "1 234", None),
-    ],
-)
-def test_decimal_signs(decimal, written, number):
-    """Numbers are read with the decimal sign that was named, and thousands may be separated then."""
-    converter = Converter(timezone=PRAGUE, textual=True, decimal=decimal)
-    if number is None:
-        reason = f"not a number; {DECIMAL_COMMA}" if decimal is None else "not a number"
-        with pytest.raises(ConversionError, match=f"^{re.escape(reason)}$"):
-            converter.convert(written, float)
-        return
-    assert converter.convert(written, float) == number
-    if number == int(number):
-        assert converter.convert(written, int) == number
-
-
-async def test_amounts_of_a_file(sandbox, tmp_path):
-    """`decimal=` reaches the rows of a file."""
-    async with connect(sandbox) as client:
-        product = await client.campaign_products.list().first()
-        bad = await client.campaign_products.bulk_write([{"value": "1,5"}], match=None, dry_run=True)
-        assert counts(bad) == {"refused": 1}
-        rows = [{"campaign_id": product.campaign_id, "value": "1 250,5", "value_type_id": "PERCENT"}]
-        path, results = write_csv(tmp_path / "c.csv", rows), tmp_path / "r.jsonl"
-        await client.campaign_products.bulk_write(path, match=None, decimal=",", dry_run=True, results=results)
-    assert not any("value:" in reason for reason in read(results)[0]["reasons"])
 
 
 async def test_an_untidy_export_is_imported_again(tmp_path):
@@ -340,39 +195,12 @@ async def test_an_export_with_decimal_commas_is_imported_again(sandbox, tmp_path
         assert compared.all_same
 
 
-async def test_a_row_whose_record_has_a_time_by_now(sandbox):
-    """A row with a zero date for `last_change` is in conflict with a record that was changed since."""
-    async with connect(sandbox) as client:
-        found = await client.customers.list().first()
-        row = {"customer_id": found.customer_id, "last_name": "Ours", "last_change": "0000-00-00 00:00:00"}
-        report = await client.customers.bulk_write([row], match="customer_id", if_unchanged=True)
-        assert counts(report) == {"conflict": 1}
-
-
 async def test_a_zero_date_is_no_date_of_a_new_record(sandbox):
     """A new customer with a zero date is refused with what to do."""
     async with connect(sandbox) as client:
         rows = [{**people(1)[0], "birthdate": "0000-00-00"}]
         report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
     assert report.reasons == {"personal_information.birthdate: a zero date: leave the cell empty": 1}
-
-
-async def test_agreements_by_name(sandbox):
-    """Values of agreements go in by the names of their members, as those of all enumerations."""
-    async with connect(sandbox) as client:
-        rows = [{**people(1)[0], "agreement_gtc": "YES", "agreement_profiling": "not set", "gender": "Female"}]
-        assert counts(await client.customers.bulk_write(rows, match="email", defaults=SOURCE)) == {"created": 1}
-        made = (await client.customers.list(email="new0@example.com").first()).personal_information
-    assert (made.agreement.agreement_gtc, made.agreement.agreement_profiling, made.gender) == (1, 2, 2)
-
-
-def test_enumerations_of_texts_by_name():
-    """A member of an enumeration of texts is sent as its value, in lists too; other texts are left as they are."""
-    converter = Converter(timezone=PRAGUE, textual=True)
-    assert converter.convert("EXTERNAL_ID", str, enumeration="CustomerIdentifierType") == "external_id"
-    assert converter.convert("base64", str, enumeration="UploadMethod") == "base64"
-    assert converter.convert("new one", str, enumeration="UploadMethod") == "new one"
-    assert converter.convert('["EMAIL"]', list[str], enumeration="CustomerIdentifierType") == ["email"]
 
 
 async def test_a_key_in_several_rows(sandbox, tmp_path, caplog):

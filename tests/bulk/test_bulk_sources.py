@@ -3,22 +3,19 @@
 import errno
 import gzip
 import io
-import re
 
 import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bulk_tools import SOURCE, counts, outcomes, people, read
+from bulk_tools import SOURCE, counts, people
 
 from carecloud_async import ConfigurationError
 from carecloud_async._lists.export.formats.csv import FORMULA_STARTS, join_columns
 from carecloud_async._lists.export.formats.sinks import CsvOptions
 from carecloud_async.bulk import BadSourceError, BulkWriteError
-from carecloud_async.bulk.family import normal_phone
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.arrow_source import ArrowSource
-from carecloud_async.bulk.sources.mapping_source import row_of
 from carecloud_async.models import UNSET, PersonalInformationInput
 
 pytestmark = pytest.mark.asyncio
@@ -124,23 +121,6 @@ async def test_rows_of_another_width_are_refused(tmp_path):
     ]
 
 
-async def test_an_open_quotation_mark_is_one_refused_row(tmp_path):
-    """A quotation mark that is not closed refuses its row and names the lines that it swallowed."""
-    path = tmp_path / "c.csv"
-    path.write_text('a,b\n1,2\n"3,4\n5,6\n')
-    found = await rows_of(path)
-    assert found[0] == ({"a": "1", "b": "2"}, None)
-    assert "a quotation mark opened in line 3 is not closed: lines 3 to 4 are one row" in found[1][1]
-
-
-async def test_a_row_of_millions_of_cells_is_refused(tmp_path):
-    """A line longer than 16 MiB is refused; the rows after it are read."""
-    path = tmp_path / "c.csv"
-    path.write_bytes(b"a,b\n" + b"," * 17_000_000 + b"\n1,2\n")
-    found = await rows_of(path)
-    assert [fault for _, fault in found] == ["line 2: it is longer than 16 MiB", None]
-
-
 async def test_line_that_is_no_json_object_is_refused(tmp_path):
     """A line that is no JSON object is refused with its number; half a line at the end too."""
     path = tmp_path / "c.jsonl"
@@ -197,18 +177,6 @@ async def test_a_parquet_file_that_may_not_be_read_is_not_called_damaged():
 
     with pytest.raises(BadSourceError, match=r"c\.parquet: it cannot be read: Permission denied"):
         ArrowSource.of_file(Refused(b"x" * 100), label="c.parquet", identity=None)
-
-
-async def test_what_is_unset_is_absent_at_any_depth():
-    """`UNSET` and inputs within dicts are taken as at the top of a row."""
-    person = PersonalInformationInput(email="a@example.com", language_id="en")
-    row = row_of({"a": UNSET, "b": {"c": UNSET, "d": person, "e": [{"f": UNSET}]}})
-    assert row.values == {"b": {"d": {"email": "a@example.com", "language_id": "en"}, "e": [{}]}}
-
-
-async def test_a_phone_number_is_compared_by_its_digits():
-    """Signs between the digits, and superscript figures, are no digits."""
-    assert normal_phone("+420 777-123 456\u00b2") == normal_phone("00420777123456")
 
 
 async def test_spreadsheet_escapes_are_taken_back(tmp_path):
@@ -269,8 +237,10 @@ async def test_inputs_are_rows_and_records_are_not(client):
 
     one = await client.customers.list().first()
     row = CustomerInput(personal_information=PersonalInformationInput(email="i@example.com", language_id="en"))
+    unset = {"email": "i@example.com", "personal_information": {"first_name": UNSET}, "last_name": UNSET}
     report = await client.customers.bulk_write([row], match="email", defaults=SOURCE)
     assert counts(report) == {"created": 1}
+    assert counts(await client.customers.bulk_write([unset], match="email")) == {"unchanged": 1}
     assert counts(await client.customers.bulk_write([one], match="customer_id")) == {"refused": 1}
 
 
@@ -291,16 +261,3 @@ async def test_results_are_never_the_source(client, tmp_path):
         with pytest.raises(BulkWriteError, match="are the same file"):
             await client.customers.bulk_write(path, match="email", results=results)
     assert path.read_text() == "email\na@example.com\n"
-
-
-async def test_faults_of_a_file_are_found_at_once(client, tmp_path):
-    """A file with thirty faults has one outcome a row and a reason for each that is refused."""
-    path = tmp_path / "c.csv"
-    good = [f"g{one}@example.com,1990-01-{one + 1:02},cs" for one in range(20)]
-    bad = [f"b{one}@example.com,1990-13-{one + 1:02},cs" for one in range(10)] + [",,cs"] * 10 + [good[0]] * 10
-    path.write_text("\n".join(["email,birthdate,language_id", *good, *bad, ""]))
-    results = tmp_path / "r.csv"
-    report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results)
-    assert counts(report) == {"created": 20, "refused": 30}
-    assert outcomes(results) == ["created"] * 20 + ["refused"] * 30
-    assert all(re.match(r"[\w.]+: ", row["reasons"]) for row in read(results)[20:])

@@ -39,14 +39,6 @@ async def test_card_numbers_that_a_spreadsheet_spoiled(sandbox, tmp_path, bad, p
         assert caught.value.report.requests == 0
 
 
-async def test_a_customer_with_a_shortened_card(sandbox, tmp_path):
-    """A customer whose card number was shortened is refused with the reason."""
-    path = write_csv(tmp_path / "c.csv", [{**people(1)[0], "card_number": "7,71E+10"}])
-    async with connect(sandbox) as client:
-        report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, dry_run=True)
-    assert report.reasons == {SHORTENED: 1}
-
-
 async def test_numbers_that_are_right(sandbox, tmp_path):
     """`as_written=` takes the numbers of a column as they are, by its own name or its field's; it must be there."""
     async with connect(sandbox) as client:

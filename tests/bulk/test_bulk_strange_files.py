@@ -24,13 +24,6 @@ async def written(sandbox, path, **more):
     return [row["reasons"] for row in read(results)]
 
 
-async def test_a_nul_byte_refuses_its_row(sandbox, tmp_path):
-    """A row with a NUL byte, as crashes leave them in files, is refused; it is not written with another character."""
-    path = tmp_path / "c.csv"
-    path.write_bytes(b"email,language_id\na@example.com,en\nb@exam\0ple.com,en\nc@example.com,en\n")
-    assert await written(sandbox, path) == [[], ["line 3: it has a NUL byte"], []]
-
-
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 async def test_utf16_without_a_mark(sandbox, tmp_path, encoding):
     """UTF-16 without a byte order mark is named as what it is."""

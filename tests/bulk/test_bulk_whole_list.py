@@ -6,10 +6,8 @@ import re
 import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, connect, counts, emails, long, people
+from bulk_tools import SOURCE, connect, counts, long, people
 
-from carecloud_async import CustomerInput
-from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -26,41 +24,6 @@ class TickingClock(FakeClock):
     def monotonic(self):
         self.advance(0.1)
         return super().monotonic()
-
-
-async def test_what_changes_after_the_list_was_read(sandbox):
-    """Records that others make half a minute after the list was read are no doubles, and no change is undone."""
-    clock = TickingClock()
-    async with connect(sandbox, clock=clock) as client:
-        known = [one async for one in client.customers.list(count=60)][:10]
-        rows = [{"email": one.personal_information.email, "last_name": "Ours"} for one in known] + rows_of(20)
-
-        async def others(progress):
-            if progress.stage != "writing" or done:
-                return
-            done.append(progress)
-            clock.advance(31)
-            theirs = {"customer_id": known[-1].customer_id, "first_name": "Theirs"}
-            await client.customers.bulk_write([theirs], match="customer_id")
-            await client.customers.create(
-                CustomerInput(
-                    personal_information=PersonalInformationInput(email=long("new19@example.com"), language_id="en")
-                ),
-                customer_source=CustomerSourceInput(**SOURCE),
-            )
-
-        done = []
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("carecloud_async.bulk.engine.CHUNK", 5)
-            patch.setattr("carecloud_async.bulk.engine.CHUNKS", 1)
-            report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, on_progress=others)
-        assert done
-        assert counts(report) == {"created": 19, "updated": 11}
-        found = await emails(client)
-        changed = await client.customers.get(known[-1].customer_id)
-    assert found[long("new19@example.com")] == 1
-    assert changed.personal_information.first_name == "Theirs"
-    assert changed.personal_information.last_name == "Ours"
 
 
 @pytest.mark.parametrize(("most", "is_read"), [(1000, True), (5, False)])

@@ -10,7 +10,7 @@ from carecloud_async.bulk.rows import Plan
 from carecloud_async.bulk.sending import Lost
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.outbox.queue import NewEntry, OutboxQueue
-from carecloud_async.outbox.queue_journal import QueueJournal
+from carecloud_async.outbox.sending import QueueJournal
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 #: The monotonic time of a new clock.
@@ -27,31 +27,6 @@ def lose(queue, number, fault=None):
     ((write,), _) = journal.take_turn(now=queue.now, after=0, limit=1)
     journal.intend([(write, Plan(kind="create", body={}))])
     journal.lose([(write, Lost(fault=fault))], now=queue.now, until=queue.now + 35)
-
-
-def test_a_closed_outbox_says_why_its_entries_wait(path, clock):
-    """A lost answer until when, what follows it after which entry, the rest with the problem of their kind."""
-    clock.advance(100)
-    with closing(OutboxQueue.open(path, binding={}, clock=clock)) as queue:
-        queue.begin(owner=1, settle_seconds=35.0)
-        queue.put(entry("bill", "c", "1"))
-        queue.put(entry("bill", "c", "2"))
-        queue.put(entry("points", "d", "3"))
-        queue.put(entry("events", "e", "4"))
-        lose(queue, 1, fault="504")
-        queue.leave({"points": ConnectionFailedError("no network"), "events": ValueError("of a value")})
-    with closing(OutboxQueue.open(path, binding=None, clock=FakeClock())) as queue:
-        restarted, *_ = queue.waiting_entries(limit=1)
-    with closing(OutboxQueue.open(path, binding=None, clock=clock)) as queue:
-        clock.advance(10)
-        lost, follows, points, events = queue.waiting_entries(limit=9)
-        clock.advance(400)
-        over, *_ = queue.waiting_entries(limit=1)
-    assert (lost.is_lost, lost.fault, lost.due_in, lost.after) == (True, "504", 25.0, None)
-    assert (restarted.due_in, over.due_in) == (None, 0.0)
-    assert (follows.is_lost, follows.after) == (False, 1)
-    assert (points.after, points.problem.problem, points.problem.fix) == (None, "no network", ConnectionFailedError.fix)
-    assert str(events.problem) == "ValueError"
 
 
 def test_the_next_program_begins_without_problems(path):
