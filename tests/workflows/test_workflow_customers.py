@@ -105,6 +105,15 @@ async def test_a_taken_id_whose_customer_is_not_shown(client, server, records):
     assert {name for name, _ in server.requests} == {"GET /customer-source-records"}
 
 
+async def test_bulk_writes_take_no_id_of_another_source(client, server, records, tmp_path):
+    """A server that ignores the filter of the source shows the same id of other systems: it is another customer's."""
+    records.append(record("john", source="till"))
+    server.on("GET /customers", lambda sent: listed("customers", {"customer_id": "john"}))
+    row = {"external_id": "7", "first_name": "Jane", "language_id": "en", "customer_source_id": "shop"}
+    report = await client.customers.bulk_write([row], match="external_id", dry_run=True)
+    assert (report.created, report.rows) == (1, 1)
+
+
 @pytest.mark.parametrize(("shown", "found"), [(" 7\u0161 ", "jane"), ("7S", None), ("7\u0160", None), ("7s", None)])
 async def test_an_id_with_another_case_or_accent_is_another_one(client, server, shown, found):
     """An id that differs in case or accents is of another customer, who is not overwritten; outer spaces are cut."""
