@@ -109,10 +109,10 @@ def compare(
 
 def describe_comparison(resource: str, report: CompareReport) -> str:
     """Return the outcome of a comparison as one line."""
-    found = [f"{getattr(report, name):,} {word}" for name, word in _WORDS.items() if getattr(report, name)]
+    counts = [f"{getattr(report, name):,} {word}" for name, word in _WORDS.items() if getattr(report, name)]
     rows, records = counted(report.rows, "row", "rows"), counted(report.records, "record", "records")
     requests = counted(report.requests, "request", "requests")
-    words = [f"{rows} and {records} of {resource}: {', '.join(found) or 'none'} ({report.seconds:.1f} s, {requests})"]
+    words = [f"{rows} and {records} of {resource}: {', '.join(counts) or 'none'} ({report.seconds:.1f} s, {requests})"]
     if not report.exact:
         words.append(f"records that seem to be missing may be there: {inexact(report.reasons)}")
     if not report.all_same:

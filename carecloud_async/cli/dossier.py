@@ -37,17 +37,17 @@ def dossier(
     async def work() -> Dossier:
         async with connection.open() as client:
             try:
-                found = await read_dossier(client, customer_id)
+                made = await read_dossier(client, customer_id)
             except NotFoundError:
                 raise MissingRecordError(f"there is no customer with the id {customer_id}") from None
-            await found.write(folder)
-            return found
+            await made.write(folder)
+            return made
 
-    found = anyio.run(work)
-    for part in found.parts:
+    made = anyio.run(work)
+    for part in made.parts:
         if part.status in {PartStatus.FORBIDDEN, PartStatus.FAILED, PartStatus.FILTER_IGNORED}:
             say(f"{part.name}: {part.status.value.replace('_', ' ')} ({part.reason})")
-    read = [part for part in found.parts if part.status is PartStatus.READ]
+    read = [part for part in made.parts if part.status is PartStatus.READ]
     records = sum(len(part.raw_records) for part in read)
-    say(f"{records:,} records of {len(read)} of {len(found.parts)} parts in {output}; see index.md")
-    return 0 if found.is_complete else 1
+    say(f"{records:,} records of {len(read)} of {len(made.parts)} parts in {output}; see index.md")
+    return 0 if made.is_complete else 1

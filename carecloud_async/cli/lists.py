@@ -85,14 +85,14 @@ def read_pairs(pairs: Iterable[str], *, option: str, example: str) -> dict[str, 
     Raises:
         UsageError: a pair is not `name=value`.
     """
-    found: dict[str, list[str]] = {}
+    texts_of: dict[str, list[str]] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         name = name.strip().removesuffix("[]")
         if not equals or not name:
             raise UsageError(f"{option} {pair!r} is not name=value, such as {example}")
-        found.setdefault(name, []).append(text)
-    return found
+        texts_of.setdefault(name, []).append(text)
+    return texts_of
 
 
 def read_value(option: str, texts: list[str], kind: Kind) -> Any:

@@ -143,9 +143,9 @@ def _is_failed(queue: OutboxQueue, number: int) -> bool:
 def _lines(queue: OutboxQueue) -> Iterator[str]:
     """Yield a line for each failed entry, then for the first ones that wait."""
     last = 0
-    while found := queue.failures(after=last, limit=_PAGE):
-        last = found[-1].id
-        for one in found:
+    while failures := queue.failures(after=last, limit=_PAGE):
+        last = failures[-1].id
+        for one in failures:
             why = "; ".join(one.reasons)
             yield f"{one.id}\t{_moment(one.put_at)}\t{one.label}\t{one.outcome}\t{why}"
     settle = queue.settle_seconds

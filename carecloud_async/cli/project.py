@@ -38,11 +38,11 @@ def check(
             return await client.check(seconds=seconds)
 
     prepare_report(report)
-    found = anyio.run(work)
+    checked = anyio.run(work)
     if report != "-":
-        write_last_report("-", f"{found}\n")
-    write_last_report(report, found.to_json())
-    return 0 if found.ok else FAILED
+        write_last_report("-", f"{checked}\n")
+    write_last_report(report, checked.to_json())
+    return 0 if checked.ok else FAILED
 
 
 @expands_options

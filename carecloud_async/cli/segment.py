@@ -102,10 +102,10 @@ def _interrupted(written: Mapping[str, int]) -> str:
 def describe(report: SegmentSyncReport) -> str:
     """Return the outcome as one line."""
     named = ("added", "removed", "unchanged", "unknown", "refused")
-    found = [f"{getattr(report, name):,} {name}" for name in named if getattr(report, name)]
+    counts = [f"{getattr(report, name):,} {name}" for name in named if getattr(report, name)]
     would = " (dry run: nothing was written)" if report.dry_run else ""
     members = counted(report.members, "member", "members")
-    words = [f"{counted(report.rows, 'row', 'rows')}: {', '.join(found) or 'none'}{would}; {members} now"]
+    words = [f"{counted(report.rows, 'row', 'rows')}: {', '.join(counts) or 'none'}{would}; {members} now"]
     if report.unknown or report.refused:
         words.append(f"see {report.results}" if report.results else "--results FILE names the rows")
     if report.reasons:

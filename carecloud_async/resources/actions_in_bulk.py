@@ -127,10 +127,10 @@ class Kind:
         search = {self.note_field: search_text(reference)}
         listing = history(customer_id=customer_id, **search, count=PAGE).fresh()
         try:
-            found = await find_by_reference(listing, note_field=self.note_field, reference=reference)
+            lines = await find_by_reference(listing, note_field=self.note_field, reference=reference)
         except NotFoundError:  # there is no such customer, as the server will say when it is written
             return []
-        return [((customer_id, reference), line) for line in found if _is_of(line, customer_id)]
+        return [((customer_id, reference), line) for line in lines if _is_of(line, customer_id)]
 
     def joined(self, found: Sequence[bytes]) -> bytes | None:
         """Return one record with the sum of those found: a server may note one operation in parts."""
@@ -293,8 +293,12 @@ class StatusWrites(ActionFamily):
 
     def merge(self, record: bytes, changes: Mapping[str, Any]) -> Merged:
         """See `Family.merge`."""
-        found = msgspec.json.decode(record)
-        shown = {**found, "valid_from": _spelled(found.get("valid_from")), "valid_to": _spelled(found.get("valid_to"))}
+        status = msgspec.json.decode(record)
+        shown = {
+            **status,
+            "valid_from": _spelled(status.get("valid_from")),
+            "valid_to": _spelled(status.get("valid_to")),
+        }
         times = {name: changes[name] for name in ("valid_from", "valid_to") if changes.get(name) is not None}
         return Merged(body=None, changed=tuple(changed_fields(shown, times, StatusRow)))
 

@@ -138,10 +138,10 @@ class Resource:
 
     def __init_subclass__(cls, *, call: str = "") -> None:
         super().__init_subclass__()
-        found = [value.declared for value in vars(cls).values() if hasattr(value, "declared")]
-        for one in found:
+        declarations = [value.declared for value in vars(cls).values() if hasattr(value, "declared")]
+        for one in declarations:
             one.operation = attrs.evolve(one.operation, call=f"{call}.{one.signature.function.__name__}")
-        cls._operations = tuple(one.operation for one in found)
+        cls._operations = tuple(one.operation for one in declarations)
         if cls.__module__.startswith("carecloud_async."):  # a user's own families are not the API's
             REGISTRY.update({operation.operation_id: operation for operation in cls._operations})
 
@@ -290,8 +290,8 @@ class Declared:
 
 def declared(method: Any) -> Declared:
     """Return the declaration of a method, such as `Customers.list`."""
-    found: Declared = method.declared
-    return found
+    declaration: Declared = method.declared
+    return declaration
 
 
 def lists(

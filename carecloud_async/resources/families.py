@@ -56,8 +56,8 @@ class Family(Generic[R]):
     @property
     def resource(self) -> type[R]:
         """The class, whose module is imported at the first use."""
-        found: type[R] = getattr(import_module(self.module), self.name)
-        return found
+        resource: type[R] = getattr(import_module(self.module), self.name)
+        return resource
 
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...

@@ -174,10 +174,10 @@ def _beside(record: Tree, old: str, new: str, *, is_changed: bool) -> Tree:
 
 
 def _value_at(record: Tree, path: str) -> Any:
-    found: Any = record
+    value: Any = record
     for name in path.split("."):
-        found = _as_tree(found).get(name, NULL)
-    return found
+        value = _as_tree(value).get(name, NULL)
+    return value
 
 
 def _is_empty(value: Any) -> bool:
@@ -227,12 +227,12 @@ def tree_of(record: RawJson, model: type[Model | Input]) -> dict[str, Any]:
         Malformed: the record is no JSON object.
     """
     left_out, hints = _shape(model)
-    found: dict[str, Any] = {}
+    tree: dict[str, Any] = {}
     for name, value in members(record).items():
         if name in left_out or (name in hints and value == NULL):
             continue
-        found[name] = _known(value, hints[name]) if name in hints else value
-    return found
+        tree[name] = _known(value, hints[name]) if name in hints else value
+    return tree
 
 
 def differences(one: Tree, other: Tree, prefix: str = "") -> Iterator[str]:

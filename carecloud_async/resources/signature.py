@@ -116,12 +116,12 @@ class Signature:
 
     def query_or_body(self, values: dict[str, Any]) -> dict[str, Any]:
         """Take the arguments outside the path out of `values`, by the API's names, without those not given."""
-        found = {}
+        given = {}
         for name, place in self.outside_path.items():
             value = values.pop(name)
             if value is not None or name not in self._left_out_if_none:
-                found[place] = value
-        return found
+                given[place] = value
+        return given
 
     def hint(self, name: str) -> Any:
         """Evaluate one annotation. Resources do not import models: these load when they are needed."""

@@ -300,8 +300,8 @@ def _require_unchanged(record: RawJson, before: Model, operation: Operation, rul
     source = source_of(before)
     if source is None:
         compared = {*api_names(rules.model).values(), *_SHOW_CHANGES}
-        found = _model_differences(structure(conceal(load(record)), type(before)), before)
-        fields = tuple(name for name in found if name.partition(".")[0] in compared)
+        differing = _model_differences(structure(conceal(load(record)), type(before)), before)
+        fields = tuple(name for name in differing if name.partition(".")[0] in compared)
     else:
         model = type(before)
         fields = tuple(differences(tree_of(record, model), tree_of(raw_data(source), model)))

@@ -141,11 +141,11 @@ def record(body: bytes, into: type[T]) -> T:
     decoder = _record_decoder(into)
     if decoder is not None:
         try:
-            found: T = decoder.decode(body).data
+            made: T = decoder.decode(body).data
         except REFUSED:
             pass
         else:
-            return found
+            return made
     value = data(body)
     if not isinstance(value, dict):
         raise Malformed(f"`data` is {json_kind(value)}, not an object")
@@ -164,8 +164,8 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the value is missing or of another kind.
     """
-    found = data(body)
-    value = found.get(name) if isinstance(found, dict) else None
+    answer = data(body)
+    value = answer.get(name) if isinstance(answer, dict) else None
     is_missing = value is None or (value == "" and name.endswith("_id"))
     made = None if is_missing else structure(value, into)
     if made is None and required:

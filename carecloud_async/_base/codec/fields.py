@@ -129,8 +129,8 @@ def field_types(into: Any) -> types.MappingProxyType[str, Any]:
     origin: Any = typing.get_origin(into) or into
     hints = typing.get_type_hints(origin)
     variables = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(into), strict=False))
-    found = {field.name: _fill(hints.get(field.name, Any), variables) for field in attrs.fields(origin)}
-    return types.MappingProxyType(found)
+    hints_of_fields = {field.name: _fill(hints.get(field.name, Any), variables) for field in attrs.fields(origin)}
+    return types.MappingProxyType(hints_of_fields)
 
 
 @typed_cache

@@ -14,13 +14,12 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, Final, TypeAlias, get_origin
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from carecloud_async._base.codec.fields import FieldWarning
 from carecloud_async._base.runtime.secret_text import SecretBytes
-from carecloud_async.errors import ConfigurationError
 
 __all__ = [
     "HTML",
@@ -34,15 +33,12 @@ __all__ = [
     "body_then_sound",
     "elements",
     "exact",
-    "fit",
     "json_kind",
     "load",
     "load_spelled",
     "members",
     "read_spelled",
     "sound_text",
-    "type_name",
-    "unusable",
 ]
 
 JsonValue: TypeAlias = Any
@@ -150,7 +146,7 @@ def sound_text(body: bytes) -> bytes:
     """
     given = body.removeprefix(_BOM)
     text = given.decode("utf-8", "replace")
-    mended = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text).encode()
+    mended = _ESCAPE.sub(lambda escape: r"\ufffd" if escape[1] else escape[0], text).encode()
     if mended != given:
         _broken_text.note("bytes that are not UTF-8, or half a character, are read as U+FFFD")
     return body if mended == body else mended
@@ -236,8 +232,8 @@ def members(raw: bytes) -> dict[str, RawJson]:
     Raises:
         Malformed: it is no JSON object.
     """
-    found: dict[str, msgspec.Raw] = _cut(raw, _members)
-    return {name: RawJson(value) for name, value in found.items()}
+    raws: dict[str, msgspec.Raw] = _cut(raw, _members)
+    return {name: RawJson(value) for name, value in raws.items()}
 
 
 def elements(raw: bytes) -> list[RawJson]:
@@ -275,46 +271,3 @@ def _number(digits: str) -> tuple[Any]:
         return (Decimal(digits),)
     except ArithmeticError:
         return (digits,)
-
-
-#: Messages of msgspec that name fields and kinds, and never quote a value.
-_QUOTES_NOTHING = ("Expected `", "Object missing required field `")
-
-
-def fit(value: Any, into: Any, *, strict: bool = True) -> Any:
-    """Build a type from values that fit it, by msgspec.
-
-    Args:
-        value: dicts by the names of fields, lists, scalars.
-        into: the type.
-        strict: as for `msgspec.convert`.
-
-    Raises:
-        Malformed: a value does not fit; the message quotes none.
-        ConfigurationError: nothing can be read into the type.
-    """
-    text = ""
-    try:
-        return msgspec.convert(value, into, strict=strict)
-    except REFUSED as error:
-        text = str(error)
-    except TypeError as error:
-        raise unusable(into) from error
-    known = text.startswith(_QUOTES_NOTHING)
-    where = text.rpartition(" - at ")[2] if " - at " in text else "$"
-    raise Malformed(f"`data` does not fit {type_name(into)}: {text if known else f'at {where}'}")
-
-
-def unusable(into: Any) -> ConfigurationError:
-    """Return the error of a type that nothing can be read into."""
-    return ConfigurationError(
-        f"into cannot be {type_name(into)}: give an attrs class, a dataclass, a msgspec struct, a TypedDict, a "
-        "pydantic model or a list[…] of one, whose fields are all such types too"
-    )
-
-
-def type_name(into: Any) -> str:
-    """Name a type for an error."""
-    if isinstance(into, type) and get_origin(into) is None:
-        return into.__name__
-    return str(into) if get_origin(into) is not None else f"a {type(into).__name__}"

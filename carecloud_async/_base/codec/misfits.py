@@ -56,8 +56,8 @@ def _reader(parse: Callable[[Any], Any], problem: str) -> Reader:
     def read(value: Any, warning: FieldWarning) -> Any:
         if isinstance(value, str):
             value = value.strip() or None
-        found = None if value is None else parse(value)
-        return warning.lost(problem) if found is None and value is not None else found
+        meant = None if value is None else parse(value)
+        return warning.lost(problem) if meant is None and value is not None else meant
 
     return read
 
@@ -150,11 +150,11 @@ def read_datetime(value: Any, warning: FieldWarning) -> Any:
             return datetime.fromisoformat(value)
         except ValueError:
             pass
-    found = warning.lost("zero date") if _is_zero_date(value) else _read_datetime(value, warning)
-    if found is None or found.tzinfo is None:
-        return found
+    moment = warning.lost("zero date") if _is_zero_date(value) else _read_datetime(value, warning)
+    if moment is None or moment.tzinfo is None:
+        return moment
     warning.note("a timestamp with an offset, which is dropped: project-local times have none")
-    return found.replace(tzinfo=None)
+    return moment.replace(tzinfo=None)
 
 
 def _is_zero_date(value: Any) -> bool:

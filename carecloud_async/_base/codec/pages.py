@@ -245,14 +245,14 @@ def page_slices(body: bytes, *, key: str | None, into: type[T], offset: int = 0)
     Yields:
         None: at the end of each slice but the last.
     """
-    found = unread_page(body, key=key, into=into, offset=offset, at_once=WHOLE_PAGE)
-    if isinstance(found, Page):
-        return found
-    items = found.read()
-    while len(found):
+    unread = unread_page(body, key=key, into=into, offset=offset, at_once=WHOLE_PAGE)
+    if isinstance(unread, Page):
+        return unread
+    items = unread.read()
+    while len(unread):
         yield
-        items += found.read()
-    return Page(items=items, offset=offset, total_items=found.total_items, received=found.received)
+        items += unread.read()
+    return Page(items=items, offset=offset, total_items=unread.total_items, received=unread.received)
 
 
 def unread_page(
@@ -308,11 +308,11 @@ def split_page(body: bytes, key: str | None, *, offset: int = 0) -> tuple[Raws, 
     for sound in body_then_sound(body):
         try:
             name = _only_list_name(sound) if key is None else key
-            found = None if name is None else _page_decoder(name, msgspec.Raw).decode(sound).data
+            listing = None if name is None else _page_decoder(name, msgspec.Raw).decode(sound).data
         except REFUSED:
             continue
-        if found is not None:
-            return found.items, parse_total(found.total_items)
+        if listing is not None:
+            return listing.items, parse_total(listing.total_items)
         break
     value = data_of(load_spelled(body))
     entries = list_of(value, only_list(value) if key is None else key, offset=offset)
@@ -354,10 +354,10 @@ def _whole(body: bytes, key: str, into: type[T], offset: int) -> Page[T] | None:
     if value_decoder(into) is None:
         return None
     try:
-        found = _page_decoder(key, into).decode(body).data
+        listing = _page_decoder(key, into).decode(body).data
     except REFUSED:
         return None
-    items, total = found.items, parse_total(found.total_items)
+    items, total = listing.items, parse_total(listing.total_items)
     return Page(items=items, offset=offset, total_items=total, received=len(items))
 
 

@@ -13,9 +13,14 @@ import msgspec
 
 from carecloud_async._base.codec.answers import data, list_of, only_list, record, structure
 from carecloud_async._base.codec.fields import is_read_model, typed_cache
-from carecloud_async._base.codec.json_text import Malformed, fit, json_kind, load, type_name, unusable
+from carecloud_async._base.codec.json_text import REFUSED, Malformed, json_kind, load
+from carecloud_async.errors import ConfigurationError
 
 __all__ = ["read_raws", "target_reader", "value_reader"]
+
+
+#: Messages of msgspec that name fields and kinds, and never quote a value.
+_QUOTES_NOTHING = ("Expected `", "Object missing required field `")
 
 
 @typed_cache
@@ -56,7 +61,16 @@ def _exact_reader(into: Any) -> Callable[[Any], Any]:
         return _pydantic_reader(into)
     _check(into)
 
-    return lambda value: fit(value, into, strict=False)
+    def read(value: Any) -> Any:
+        try:
+            return msgspec.convert(value, into, strict=False)
+        except REFUSED as error:
+            text = str(error)
+        known = text.startswith(_QUOTES_NOTHING)
+        where = text.rpartition(" - at ")[2] if " - at " in text else "$"
+        raise Malformed(f"`data` does not fit {_type_name(into)}: {text if known else f'at {where}'}")
+
+    return read
 
 
 def read_raws(raws: Sequence[bytes | msgspec.Raw], into: Any) -> list[Any]:
@@ -107,7 +121,7 @@ def _pydantic_reader(into: Any) -> Callable[[Any], Any]:
         except pydantic.ValidationError as error:
             first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "$"
-        raise Malformed(f"`data` does not fit {type_name(into)}: {first['type']} at {where}")
+        raise Malformed(f"`data` does not fit {_type_name(into)}: {first['type']} at {where}")
 
     return read
 
@@ -127,13 +141,13 @@ def _check(into: Any) -> None:
     try:
         info = msgspec.inspect.type_info(into)
     except (TypeError, NameError, AttributeError) as error:
-        raise unusable(into) from error
+        raise _unusable(into) from error
     if any(isinstance(part, msgspec.inspect.CustomType) for part in _parts(info, set())):
-        raise unusable(into)
+        raise _unusable(into)
     try:
         msgspec.json.Decoder(into)
     except TypeError as error:
-        raise unusable(into) from error
+        raise _unusable(into) from error
 
 
 def _parts(info: Any, seen: set[int]) -> Iterator[Any]:
@@ -148,3 +162,18 @@ def _parts(info: Any, seen: set[int]) -> Iterator[Any]:
     for part in inner:
         if part is not None:
             yield from _parts(part, seen)
+
+
+def _unusable(into: Any) -> ConfigurationError:
+    """Return the error of a type that nothing can be read into."""
+    return ConfigurationError(
+        f"into cannot be {_type_name(into)}: give an attrs class, a dataclass, a msgspec struct, a TypedDict, a "
+        "pydantic model or a list[…] of one, whose fields are all such types too"
+    )
+
+
+def _type_name(into: Any) -> str:
+    """Name a type for an error."""
+    if isinstance(into, type) and get_origin(into) is None:
+        return into.__name__
+    return str(into) if get_origin(into) is not None else f"a {type(into).__name__}"

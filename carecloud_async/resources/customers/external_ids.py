@@ -20,10 +20,10 @@ async def filters_external_ids(records: CustomerSourceRecords, customer_source_i
 
     Only then does a record that shows another id hold the one that was asked for, as a second id.
     """
-    found = records.list(
+    listing = records.list(
         customer_source_id=customer_source_id, external_ids=[_NO_SUCH_ID], external_id=_NO_SUCH_ID, count=1
     )
-    return not (await look_up_page(found)).items
+    return not (await look_up_page(listing)).items
 
 
 def may_be_second_id(shown: str, wanted: str) -> bool:

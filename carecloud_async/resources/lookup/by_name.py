@@ -48,10 +48,10 @@ def bulk_families() -> Mapping[str, type[BulkWriting]]:
 @cache
 def all_families() -> Mapping[str, Sequence[Operation]]:
     """Return the operations of every family by its name from the client, such as `customers.addresses`."""
-    found: dict[str, list[Operation]] = {}
+    by_family: dict[str, list[Operation]] = {}
     for operation in OPERATIONS.values():
-        found.setdefault(operation.call.rpartition(".")[0], []).append(operation)
-    return found
+        by_family.setdefault(operation.call.rpartition(".")[0], []).append(operation)
+    return by_family
 
 
 def plain_name(name: str) -> str:
@@ -89,12 +89,12 @@ def open_family(client: Families, name: str, of: Sequence[str]) -> BulkWriting:
 
 def bind(client: Families, names: Sequence[str], ids: list[str]) -> Any:
     """Return what the client has under a dotted name, bound to its parents' ids, which are taken off the list."""
-    found: Any = client
+    resource: Any = client
     for name in names:
-        found = getattr(found, name)
-        if callable(found):
-            found = found(ids.pop(0))
-    return found
+        resource = getattr(resource, name)
+        if callable(resource):
+            resource = resource(ids.pop(0))
+    return resource
 
 
 @cache
