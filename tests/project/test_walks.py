@@ -4,7 +4,7 @@ import re
 from importlib import import_module
 
 import pytest
-from project_files import ROOT
+from project_files import PACKAGE, ROOT, text_of
 
 TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 WALKS = dict(re.findall(r"^## (The way of [^\n]+)\n(.*?)(?=^## )", TEXT, re.DOTALL | re.MULTILINE))
@@ -45,11 +45,17 @@ def test_a_walk_names_functions_that_exist(walk):
         assert callable(thing) or callable(getattr(thing, "func", None)), name
 
 
-@pytest.mark.parametrize("walk", sorted(WALKS))
-def test_a_walk_uses_no_name_that_is_gone(walk):
+def test_no_name_of_a_walk_is_gone():
     """Each name in code quotes, and each part of it, is a word of the package's code."""
-    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "carecloud_async").rglob("*.py"))
-    known = set(re.findall(r"\w+", code))
-    quoted = re.findall(r"`([A-Za-z_][\w.]*)(?:\(\))?`", WALKS[walk])
-    folders = {path.name for path in (ROOT / "carecloud_async").rglob("*")}
-    assert [name for name in quoted if not {*name.split(".")} <= known | folders] == []
+    files = list(PACKAGE.rglob("*"))
+    known = {path.name for path in files}
+    known |= {word for path in files if path.suffix == ".py" for word in re.findall(r"\w+", text_of(path))}
+    quoted = re.findall(r"`([A-Za-z_][\w.]*)(?:\(\))?`", "".join(WALKS.values()))
+    assert [name for name in quoted if not {*name.split(".")} <= known] == []
+
+
+def test_no_file_that_is_named_is_gone():
+    """Each file of code that pages for contributors name exists."""
+    for page in ("docs/architecture.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md"):
+        named = re.findall(r"`((?:\w+/)+\w+\.py)`", text_of(ROOT / page))
+        assert [file for file in named if not (ROOT / file).exists() and not (PACKAGE / file).exists()] == [], page
