@@ -394,7 +394,7 @@ async def _require_known(
         if unknown:
             named = named[:_MOST_NAMED]
             left = len(unknown) - len(named)
-            more = f"; {left} more lead{'s' if left == 1 else ''} nowhere" if left else ""
+            more = f"; {left} more ha{'s' if left == 1 else 've'} no field" if left else ""
             raise UnknownColumnError("; ".join(named) + more, fix=DEFAULTS if is_default else fix)
 
 

@@ -197,7 +197,7 @@ class Columns:
             return Place(path=name, role="unknown")
         if is_default:
             raise UnknownColumnError(f"the default {column[:100]!r} {self._no_field(column)}", fix=DEFAULTS)
-        raise UnknownColumnError(f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}", fix=COLUMNS)
+        raise UnknownColumnError(f"the column {column[:100]!r} has no field: it {self._no_field(column)}", fix=COLUMNS)
 
     def is_in_objects(self, path: str, objects: Iterable[str]) -> bool:
         """Return whether one of these columns, which are objects, may hold a field."""
@@ -248,7 +248,7 @@ class Columns:
             return f"{prefix}{ids[0]}"
         what = f"{len(ids)} of them have that name: write {prefix}ID" if ids else "none has that id or name"
         raise UnknownColumnError(
-            f"the column {name[:100]!r} leads nowhere: {what}{_hint(wanted, (part.name for part in named.values()))}",
+            f"the column {name[:100]!r} has no field: {what}{_hint(wanted, (part.name for part in named.values()))}",
             fix=COLUMNS,
         )
 

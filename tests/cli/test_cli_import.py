@@ -211,7 +211,7 @@ def test_a_scaffold_knows_common_czech_and_slovak_columns(carecloud, project, tm
             "'both' is not one of 'upsert', 'create', 'update'",
         ),
         (("customers.addresses", "c.csv", "--match", "none"), "takes the id of its parent with --of"),
-        (("customers", "bad.csv", "--match", "email"), "the column 'nickname' leads nowhere"),
+        (("customers", "bad.csv", "--match", "email"), "the column 'nickname' has no field"),
         (("customers", "c.csv", "--match", "email", "--default", "nosuch=1"), "name a field in --default"),
         (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
         (("customers", "c.csv", "--match", "external_id"), "give all rows one value, --default customer_source_id=…"),

@@ -222,7 +222,7 @@ MISTAKES = {
     "its text is probably cp1250, not …": lambda here: imported(
         here, "email,last_name\na@example.com,Žižka\n", encoding="cp1250", named="iso8859-2"
     ),
-    "the column … leads nowhere": lambda here: imported(here, "email,surname\na@example.com,Smith\n"),
+    "the column … has no field": lambda here: imported(here, "email,surname\na@example.com,Smith\n"),
     "match=… is no key of …": lambda here: imported(here, "email\na@example.com\n", match="mail"),
     "… the row has no key": lambda here: imported(here, "email,last_name\n,Smith\n"),
     "customer_source_id: required": lambda here: imported(here, "email\na@example.com\n", defaults={}),

@@ -54,7 +54,7 @@ _MOST_NAME, _MOST_VALUE = 100, 8000
 
 
 class NotAnIdError(ConfigurationError):
-    """A text that stands for no record, since no path can hold it; it may come from a browser."""
+    """Not a valid id of a record, since no path can hold it; it may come from a browser."""
 
 
 def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
