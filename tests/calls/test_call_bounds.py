@@ -5,7 +5,7 @@ import httpx
 import pytest
 from call_doors import default
 from clocks import ManualClock, passing_time
-from kit import login_body
+from kit import KnownUser, login_body, served
 from wire_server import answer, serving
 
 from carecloud_async import (
@@ -188,3 +188,13 @@ def test_limiter_bound_that_is_no_number_is_refused(seconds):
     """A bound of the limiter must be a number above zero; the error names it."""
     with pytest.raises(ConfigurationError, match="limiter"):
         Timeout(limiter=seconds)
+
+
+async def test_a_refused_call_that_gets_no_slot_again_has_the_servers_error():
+    """Where the pause after a 429 is longer than the call may wait, its error is the 429 itself."""
+    refused = httpx.Response(429, headers={"X-Request-Id": "r-1"})
+    options = {"auth": KnownUser(), "timeout": Timeout(limiter=0.001), "clock": ManualClock()}
+    async with served(lambda _: refused, **options) as client, passing_time(options["clock"]):
+        with pytest.raises(RateLimitError) as caught:
+            await client.ping()
+    assert caught.value.request_id == "r-1"
