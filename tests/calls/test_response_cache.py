@@ -132,13 +132,15 @@ async def test_reference_data_is_shared_by_application():
 async def test_private_reference_data_is_kept_for_its_identity():
     """A list with `Cache-Control: private` is given to no other identity, not even while it is under way."""
     server = Server(**{"Cache-Control": "private, max-age=60"})
-    server.hold = anyio.Event()
     seen = []
 
     async def read(login):
         seen.append((await client.acting_as(credentials(login)).currencies.list().page()).items[0].name)
 
     async with connect(server) as client:
+        for login in ("u", "v"):
+            await client.acting_as(credentials(login)).login()
+        server.hold = anyio.Event()
         async with anyio.create_task_group() as group:
             for login in ("u", "v"):
                 group.start_soon(read, login)
