@@ -10,7 +10,7 @@ from call_doors import default
 from thorough import examples
 from wire_server import answer, serving
 
-from carecloud_async import CareCloud, RateLimit, RetryPolicy, ServerError
+from carecloud_async import CareCloud, RetryPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -78,18 +78,6 @@ async def test_an_httpx2_client_survives_a_storm_of_cancellations(sandbox):
         await check_the_pool(client, sandbox)
 
 
-async def test_the_gate_survives_a_storm_of_cancellations(sandbox):
-    """Calls that give up in the queue take no slot with them, and those behind them are served in order."""
-    limit = RateLimit(requests_per_second=500)
-    client = CareCloud(
-        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), rate_limit=limit
-    )
-    async with client:
-        await storm(client, rounds=5)
-        with anyio.fail_after(60):
-            assert await client.customers.list().total() == 200
-
-
 async def test_the_users_own_timeouts_come_out_as_theirs():
     """`fail_after` raises TimeoutError of its own, `move_on_after` moves on; neither becomes an error of ours."""
 
@@ -132,54 +120,6 @@ async def test_asyncios_own_timeouts_and_cancel_work():
         silent_for = 0
         with anyio.fail_after(60):
             assert await client.customers.list().total() == 7
-
-
-async def test_a_failing_sibling_ends_the_other_calls(sandbox):
-    """A task group's other calls are cancelled when one fails; the client is whole afterwards."""
-    async with sandbox.serving() as url, default(url) as client:
-        await client.ping()
-        sandbox.settings.latency = 0.05
-        with pytest.raises(ExceptionGroup) as caught:
-            async with anyio.create_task_group() as group:
-                for _ in range(20):
-                    group.start_soon(client.ping)
-
-                async def fail():
-                    await anyio.sleep(0.01)
-                    raise KeyError("mine")
-
-                group.start_soon(fail)
-        assert [type(error) for error in caught.value.exceptions] == [KeyError]
-        sandbox.settings.latency = 0
-        await client.ping()
-
-
-@pytest.mark.parametrize("error", [KeyError("mine"), ValueError("mine")])
-async def test_a_users_exception_in_a_prefetch_comes_out_as_itself(sandbox, error):
-    """An exception raised in the block of a prefetch is in no ExceptionGroup, and leaves no page in flight."""
-    async with sandbox.serving() as url, default(url) as client:
-        with pytest.raises(type(error)) as caught:
-            async with client.customers.list(count=10).prefetch(8) as records:
-                async for _ in records:
-                    raise error
-        assert caught.value is error
-        with anyio.fail_after(60):  # the server notices later that its clients are gone
-            while sandbox.in_flight:  # noqa: ASYNC110  (another thread's count)
-                await anyio.sleep(0.001)
-        assert await client.customers.list().total() == 200
-
-
-async def test_an_error_of_a_prefetched_page_reaches_the_loop(sandbox):
-    """A page that fails is raised where its records would have come, as itself."""
-    async with sandbox.serving() as url, default(url) as client:
-        await client.ping()
-        sandbox.faults.add("GET /customers", status=501, times=1, after=3)
-        seen = []
-        with pytest.raises(ServerError):
-            async with client.customers.list(count=10).prefetch(4) as records:
-                async for record in records:
-                    seen.append(record)  # noqa: PERF401  (those before the failure count)
-        assert 10 <= len(seen) < 200
 
 
 async def test_a_prefetch_may_be_left_at_any_moment(sandbox):

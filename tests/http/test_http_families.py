@@ -115,12 +115,6 @@ def test_views_check_their_options_too():
             client.with_options(**options)
 
 
-def test_http_client_brings_its_own_transport_settings():
-    """Settings of the pool cannot be given beside a client that has one."""
-    with pytest.raises(ConfigurationError, match="timeout, verify"):
-        connect(http_client=httpx.AsyncClient(), timeout=3, verify=False)
-
-
 @pytest.mark.parametrize("family", FAMILIES, ids=names)
 async def test_what_of_a_users_client_counts(family):
     """Default headers and hooks are kept; its auth, cookies, parameters, base address and Host are not ours to send."""
