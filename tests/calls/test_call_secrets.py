@@ -6,19 +6,17 @@ import pickle
 
 import httpx
 import pytest
-from kit import is_login, login_answer
+from kit import KnownUser, is_login, login_answer
 from verdict_families import connect, device
 
 from carecloud_async import (
     ApiError,
     AuthenticationError,
-    BadRequestError,
     CareCloudError,
     CustomerSession,
     EnterpriseCredentials,
     RetryPolicy,
 )
-from carecloud_async._calls.call.call_errors import Hiding
 
 pytestmark = pytest.mark.anyio
 
@@ -34,10 +32,18 @@ def error_with(text, reason=None):
     return json.dumps({"error": {**one, "error_data": {"invalid_params": params}}}).encode()
 
 
-def shown(error, records):
-    """Everything that an error and records say of a call."""
-    stored = pickle.loads(pickle.dumps(error))
-    return f"{error} {error!r} {vars(error)} {stored} {vars(stored)} {records} {[one.request_id for one in records]}"
+async def told(answer, call, *, auth=USER):
+    """Return the error of a call, and everything that it and the records say."""
+    async with connect(answer, auth=auth, retry=ONCE) as client:
+        with client.record_calls() as records, pytest.raises(CareCloudError) as caught:
+            await call(client)
+    error, stored = caught.value, pickle.loads(pickle.dumps(caught.value))
+    ids = [record.request_id for record in records]
+    return error, f"{error} {error!r} {vars(error)} {stored} {vars(stored)} {records} {ids}"
+
+
+def get(client):
+    return client.customers.get("x")
 
 
 @pytest.mark.parametrize("secret", [TOKEN, LOGIN, PASSWORD, TOKEN.upper(), f"id-{TOKEN}", f"x.{LOGIN}:1"])
@@ -51,10 +57,8 @@ async def test_an_error_that_repeats_the_identitys_secrets_shows_none(secret, st
             return login_answer(TOKEN)
         return httpx.Response(status, content=error_with(secret), headers={"X-Request-Id": secret})
 
-    async with connect(answer, auth=USER, retry=ONCE) as client:
-        with client.record_calls() as records, pytest.raises(CareCloudError) as caught:
-            await client.customers.get("x")
-    text = shown(caught.value, records) + caplog.text + str([vars(one) for one in caplog.records])
+    _, text = await told(answer, get)
+    text += caplog.text + str([vars(record) for record in caplog.records])
     assert "planted" not in text.lower()
     assert "***" in text
 
@@ -68,56 +72,46 @@ async def test_a_page_that_repeats_the_identitys_secrets_shows_none(status):
     def answer(request):
         return login_answer(TOKEN) if is_login(request) else httpx.Response(status, content=page, headers=headers)
 
-    async with connect(answer, auth=USER, retry=ONCE) as client:
-        with client.record_calls() as records, pytest.raises(CareCloudError) as caught:
-            await client.customers.get("x")
-    assert "planted" not in shown(caught.value, records).lower()
+    assert "planted" not in (await told(answer, get))[1].lower()
 
 
 @pytest.mark.parametrize("secret", [LOGIN, PASSWORD])
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
 async def test_a_login_whose_answer_repeats_it_shows_nothing(secret, status):
     """The refusal of a login is shown without the name and the password that it was sent with."""
-
-    def answer(request):
-        return httpx.Response(status, content=error_with(secret), headers={"X-Request-Id": secret})
-
-    async with connect(answer, auth=USER, retry=ONCE) as client:
-        with client.record_calls() as records, pytest.raises(ApiError) as caught:
-            await client.login()
-    assert "planted" not in shown(caught.value, records).lower()
+    refused = httpx.Response(status, content=error_with(secret), headers={"X-Request-Id": secret})
+    error, text = await told(lambda _: refused, lambda client: client.login())
+    assert isinstance(error, ApiError)
+    assert "planted" not in text.lower()
 
 
-async def test_a_customers_login_that_is_repeated_shows_nothing():
+@pytest.mark.parametrize("secret", [TOKEN, "PlantedCard", PASSWORD])
+async def test_a_customers_login_that_is_repeated_shows_nothing(secret):
     """The device token in the path, the login value and the password of a customer stay out of the refusal."""
     session = CustomerSession(device(), login_type="card", login_value="PlantedCard", password=PASSWORD)
-    for secret in (TOKEN, "PlantedCard", PASSWORD):
-
-        def answer(request, secret=secret):
-            if request.url.path.endswith("/tokens"):
-                return httpx.Response(201, json={"data": {"token_id": TOKEN}})
-            if request.method == "PUT":  # it asks for the device token, and has no other secret to repeat
-                return httpx.Response(401, content=error_with(TOKEN), headers={"X-Request-Id": TOKEN})
-            return httpx.Response(401, content=error_with(secret), headers={"X-Request-Id": secret})
-
-        async with connect(answer, auth=session, retry=ONCE) as client:
-            with client.record_calls() as records, pytest.raises(AuthenticationError) as caught:
-                await client.customers.me()
-        assert "planted" not in shown(caught.value, records).lower()
-
-
-async def test_a_password_in_a_body_is_hidden_and_the_reason_kept():
-    """A customer's new password is replaced in the refusal of a write; the API's own reasons are compared as before."""
 
     def answer(request):
-        return httpx.Response(400, content=error_with(PASSWORD, reason="already_exists"))
+        if request.url.path.endswith("/tokens"):
+            return httpx.Response(201, json={"data": {"token_id": TOKEN}})
+        # A PUT asks for the device token, and has no other secret to repeat.
+        repeated = TOKEN if request.method == "PUT" else secret
+        return httpx.Response(401, content=error_with(repeated), headers={"X-Request-Id": repeated})
 
-    for password in (PASSWORD, "already_exists"):
-        async with connect(answer, retry=ONCE) as client:
-            with pytest.raises(BadRequestError) as caught:
-                await client.request("POST", "customers", json={"customer": {"a": 1}, "password": password})
-        assert caught.value.has_reason("already_exists")
-        assert (PASSWORD in shown(caught.value, [])) == (password != PASSWORD)
+    error, text = await told(answer, lambda client: client.customers.me(), auth=session)
+    assert isinstance(error, AuthenticationError)
+    assert "planted" not in text.lower()
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "already_exists"])
+async def test_a_password_in_a_body_is_hidden_and_the_reason_kept(password):
+    """A customer's new password is replaced in the refusal of a write; the API's own reasons are compared as before."""
+    refused = httpx.Response(400, content=error_with(PASSWORD, reason="already_exists"))
+    body = {"customer": {"a": 1}, "password": password}
+    error, text = await told(
+        lambda _: refused, lambda client: client.request("POST", "things", json=body), auth=KnownUser()
+    )
+    assert error.has_reason("already_exists")
+    assert (PASSWORD in text) == (password != PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +125,11 @@ async def test_a_password_in_a_body_is_hidden_and_the_reason_kept():
         ("a.b(c", "x a.b(c y", "x *** y"),
     ],
 )
-def test_short_secrets_are_hidden_where_they_stand_alone(secret, text, hidden):
+async def test_short_secrets_are_hidden_where_they_stand_alone(secret, text, hidden):
     """A secret of eight characters and more is hidden everywhere, a shorter one not within a word."""
-    assert Hiding(frozenset({secret}))(text) == hidden
+    refused = httpx.Response(400, json={"error": {"title": text}})
+    body = {"password": secret}
+    error, _ = await told(
+        lambda _: refused, lambda client: client.request("POST", "things", json=body), auth=KnownUser()
+    )
+    assert error.title == hidden

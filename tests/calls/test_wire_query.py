@@ -4,12 +4,24 @@ from datetime import UTC, date, datetime
 from enum import Enum, IntEnum
 
 import pytest
+from kit import KnownUser, data, served
 
 from carecloud_async import ConfigurationError
-from carecloud_async._base.project import Project
-from carecloud_async._calls.call.request import encode_query, expand_path
 
-PROJECT = Project.parse("x.example.com", timezone="Europe/Prague", language="cs")
+pytestmark = pytest.mark.anyio
+
+
+async def sent(path="things", *, params=None, path_params=None):
+    """Return path and query of a call, as they leave."""
+    urls = []
+
+    def answer(request):
+        urls.append(request.url.raw_path.decode().partition("/v1.0")[2])
+        return data({})
+
+    async with served(answer, auth=KnownUser()) as client:
+        await client.request("GET", path, params=params, path_params=path_params)
+    return urls[0]
 
 
 class Kind(IntEnum):
@@ -37,9 +49,9 @@ class Direction(str, Enum):  # noqa: UP042  (the old kind, whose str() is its na
         ({}, ""),
     ],
 )
-def test_queries_as_the_api_reads_them(params, query):
+async def test_queries_as_the_api_reads_them(params, query):
     """`None` is left out, lists get brackets, times are project-local, enums are their values."""
-    assert encode_query(params, project=PROJECT) == query
+    assert await sent(params=params) == "/things" + (query and f"?{query}")
 
 
 @pytest.mark.parametrize(
@@ -55,29 +67,29 @@ def test_queries_as_the_api_reads_them(params, query):
         ({"x": "\ud800"}, "surrogate"),
     ],
 )
-def test_query_value_that_cannot_be_sent_is_refused(params, words):
+async def test_query_value_that_cannot_be_sent_is_refused(params, words):
     """A value that cannot be sent is refused with the parameter's name and the fix."""
     with pytest.raises(ConfigurationError, match=words):
-        encode_query(params, project=PROJECT)
+        await sent(params=params)
 
 
 @pytest.mark.parametrize(
     ("value", "path"), [("abc", "/cards/abc"), (7, "/cards/7"), ("a/b?c", "/cards/a%2Fb%3Fc"), ("á", "/cards/%C3%A1")]
 )
-def test_an_id_is_one_segment(value, path):
+async def test_an_id_is_one_segment(value, path):
     """An id with any characters becomes one segment of the path."""
-    assert expand_path("/cards/{card_id}", {"card_id": value}) == path
+    assert await sent("cards/{card_id}", path_params={"card_id": value}) == path
 
 
 @pytest.mark.parametrize("params", [{}, {"other": "1"}, {"card_id": "1", "x": "2"}])
-def test_placeholders_are_named_exactly(params):
+async def test_placeholders_are_named_exactly(params):
     """Arguments that leave a placeholder of the path empty, or have none there, are refused."""
     with pytest.raises(ConfigurationError, match="placeholders"):
-        expand_path("/cards/{card_id}", params)
+        await sent("cards/{card_id}", path_params=params)
 
 
 @pytest.mark.parametrize("value", ["", " ", ".", "..", None, True, 1.5, "\udcff"])
-def test_an_id_that_is_no_segment_is_refused(value):
+async def test_an_id_that_is_no_segment_is_refused(value):
     """Path ids that are empty or not a single segment are refused: they would address another path."""
     with pytest.raises(ConfigurationError, match="card_id"):
-        expand_path("/cards/{card_id}", {"card_id": value})
+        await sent("cards/{card_id}", path_params={"card_id": value})
