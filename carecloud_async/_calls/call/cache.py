@@ -198,12 +198,6 @@ class AnswerStore:
         self._closed_until: dict[str | None, float] = {}
         self._identities: WeakKeyDictionary[Tokens, object] = WeakKeyDictionary()
 
-    def __repr__(self) -> str:
-        return f"<AnswerStore of {len(self._entries)} answers, {self._bytes} bytes>"
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def identity(self, tokens: Tokens) -> object:
         """Return the key part of an identity: unique, and constant as long as the identity lives."""
         return self._identities.setdefault(tokens, object())
