@@ -126,6 +126,9 @@ class ClientSettings(OptionalSettings):
     auth: AuthProvider = field(kw_only=True, validator=lambda _, __, value: check_provider(value))
 
 
+ClientSettings.__init__.__qualname__ = "CareCloud.__init__"  # Python names it in the error about an unknown argument
+
+
 @frozen(kw_only=True, repr=False, eq=False)
 class EnvironmentSettings(OptionalSettings):
     """The arguments of `CareCloud.from_env`, for type checkers: the environment may give all of them."""

@@ -191,6 +191,12 @@ def test_settings_that_cannot_work_are_refused(settings):
         CareCloud(HOST, **{"auth": auth} | settings)
 
 
+def test_an_unknown_setting_is_named():
+    """The error is Python's own, and names the client and the argument."""
+    with pytest.raises(TypeError, match=r"CareCloud\.__init__\(\) got an unexpected keyword argument 'time_zone'"):
+        CareCloud(HOST, auth=Sandbox(1).credentials(), time_zone="UTC")
+
+
 def test_from_env_names_what_is_missing(monkeypatch):
     """`from_env` lists every variable that is missing, and takes overrides."""
     for name in ("PROJECT_URL", "EXTERNAL_APPLICATION_ID", "LOGIN", "PASSWORD", "TIMEZONE", "LANGUAGE"):
