@@ -187,17 +187,28 @@ async def test_records_without_an_id_of_their_own_are_deleted_and_created(state,
     assert report.unchanged == 19
 
 
-async def test_a_record_whose_twin_stays_is_not_deleted(state):
+@pytest.mark.parametrize("others", [[], [("008", 98)]], ids=["one pair", "two pairs"])
+async def test_a_record_whose_twin_stays_is_not_deleted(state, others):
     """Of two records with one id, one goes, and then the other: the id is deleted once none of them is left."""
     records = [(f"{index:03}", index) for index in range(10)]
-    machine = ListMachine(records=[*records, ("007", 99)], order=("shuffled",))
+    machine = ListMachine(records=[*records, ("007", 99), *others], order=("shuffled",))
     await read(machine, state)
     for gone in (("007", 7), ("007", 99)):
         machine.records.remove(gone)
         found, report = await read(machine, state)
         assert report.exact
-        assert (("deleted", "007") in found) == (gone[1] == 99)
+        assert [record_id for kind, record_id in found if kind == "deleted"] == ["007"] * (gone[1] == 99)
     assert (await read(machine, state))[0] == []
+
+
+@pytest.mark.parametrize("strange", [("007", 99), (7.5, 99)], ids=["twice", "decimal"])
+async def test_a_strange_id_does_not_hide_what_is_deleted(state, strange):
+    """Beside two records of one id, or an id with decimals, deleted records are named by their ids."""
+    machine = ListMachine(records=[*((f"{index:03}", index) for index in range(40)), strange], order=("shuffled",))
+    await read(machine, state)
+    del machine.records[3]
+    found, report = await read(machine, state)
+    assert (found, report.exact, report.unchanged) == ([("deleted", "003")], True, 40)
 
 
 @pytest.mark.parametrize("keep", ["digests", "records"])
