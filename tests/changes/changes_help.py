@@ -7,11 +7,11 @@ import httpx
 from kit import served
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
-from change_server import hexes
+from change_server import ChangeServer, hexes, old_times
 from list_machine import ListMachine
 from lying_list import LIES, LyingList
 
-__all__ = ["LIES", "ListMachine", "LyingList", "hexes", "read", "serve", "take"]
+__all__ = ["LIES", "ChangeServer", "ListMachine", "LyingList", "hexes", "old_times", "read", "serve", "take"]
 
 
 async def take(listing, state, **options):

@@ -2,9 +2,10 @@
 
 import json
 import random
+from datetime import timedelta
 
 import pytest
-from changes_help import LIES, ListMachine, LyingList, hexes, read, take
+from changes_help import LIES, ChangeServer, ListMachine, LyingList, hexes, old_times, read, take
 from kit import connect
 from lying import lie
 from thorough import examples
@@ -199,6 +200,32 @@ async def test_a_record_whose_twin_stays_is_not_deleted(state, others):
         assert report.exact
         assert [record_id for kind, record_id in found if kind == "deleted"] == ["007"] * (gone[1] == 99)
     assert (await read(machine, state))[0] == []
+
+
+async def test_ids_that_turn_out_to_be_no_ids_are_created_once(state):
+    """A list whose last page shows two records of one id begins again: what was read before does not count twice."""
+    records = [(f"{index:04}", index) for index in range(300)]
+    machine = ListMachine(records=[*records, ("0299", 300)])
+    found, report = await read(machine, state)
+    assert len(found) == len({*found}) + 1 == report.created == 301
+    assert (await read(machine, state))[1].unchanged == 301
+
+
+async def test_a_reading_of_changes_that_is_not_exact_moves_no_mark(state):
+    """A change that a night's answers lack, and their totals count, is brought by the night after."""
+    names = hexes(400)
+    server = ChangeServer(old_times(names))
+    async with server.client() as client:
+        nights = []
+        for lagging in (set(), {names[5]}, set()):
+            server.lagging = lagging
+            found, report = await take(client.customers.list(count=100), state, compare_every=timedelta(days=7))
+            nights.append(([(change.kind, change.id) for change in found], report.exact, report.compared))
+            server.now += timedelta(hours=5)
+            if len(nights) == 1:
+                server.change(names[5])
+                server.now += timedelta(hours=5)
+    assert nights[1:] == [([], False, False), ([("updated", names[5])], True, False)]
 
 
 @pytest.mark.parametrize("strange", [("007", 99), (7.5, 99)], ids=["twice", "decimal"])
