@@ -7,6 +7,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from itertools import repeat
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -102,6 +103,9 @@ class Comparison:
         self, ids: Sequence[Identity], lines: Sequence[bytes], texts: Sequence[bytes], *, by_text: bool
     ) -> None:
         known = self._find(ids) if self.known or by_text else {}
+        if not known and not by_text:
+            self._create(ids, lines, texts)
+            return
         changes: list[PendingChange] = []
         records: list[tuple[Identity, int, bytes, bytes, bytes | None]] = []
         for key, line, text in zip(ids, lines, texts, strict=True):
@@ -117,12 +121,22 @@ class Comparison:
                 fields = self._differing(same, line) if same is not None and same.is_kept else ()
                 changes.append(PendingChange(kind, _shown(key), fields, line))
             twin = same.twin if same is not None else max((one.twin for one in twins), default=-1) + 1
-            records.append((key, twin, text, value, zlib.compress(line, 6) if self._keeps else None))
+            records.append((key, twin, text, value, self._kept(line)))
             if by_text:
                 put = _Known(key, twin, text, value, self._keeps)
                 known[key] = [*(one for one in twins if one.twin != twin), put]
         self._db.execute_many(_PUT, records)
         self._state.note(changes)
+
+    def _create(self, ids: Sequence[Identity], lines: Sequence[bytes], texts: Sequence[bytes]) -> None:
+        """Take records of which none is known, as in a first run."""
+        values = [text_digest(_canonical(line)) for line in lines]
+        self._db.execute_many(_PUT, [*zip(ids, repeat(0), texts, values, map(self._kept, lines))])
+        self._state.note([*zip(repeat("created"), map(_shown, ids), repeat(()), lines)])
+        self.counts["created"] += len(ids)
+
+    def _kept(self, line: bytes) -> bytes | None:
+        return zlib.compress(line, 6) if self._keeps else None
 
     def _texts(self, ids: Sequence[Identity]) -> set[bytes]:
         low, high = sorted((ids[0], ids[-1]), key=_order)

@@ -53,7 +53,8 @@ _TEMPORARY: Final = (*SEEN_TABLES, "CREATE TABLE gone (id, twin INTEGER, PRIMARY
 PUBLICATION: Final = "publication"
 #: The most changes of a row.
 _BATCH: Final = 500
-#: Free pages of a file from which it is worth to be written anew.
+#: Rows from which the pages of deleted ones are not overwritten, and free pages from which the file is written anew.
+_MANY: Final = 20
 _MOST_FREE: Final = 1000
 
 
@@ -120,7 +121,7 @@ class StateFile:
         """Store a value under a name; `None` removes it."""
         self._run.set(name, value)
 
-    def note(self, changes: Sequence[PendingChange]) -> None:
+    def note(self, changes: Sequence[PendingChange | tuple[Any, ...]]) -> None:
         """Add changes to those that were not taken."""
         batches = [changes[begin : begin + _BATCH] for begin in range(0, len(changes), _BATCH)]
         self.db.execute_many("INSERT INTO pending (changes) VALUES (?)", [(_encode(batch),) for batch in batches])
@@ -152,6 +153,9 @@ class StateFile:
             ExportError: the disk or the storage refuses; the state is unchanged.
         """
         if taken:
+            # Deleted records are overwritten, or where there are many, the file is written anew.
+            are_many = self.db.execute("SELECT count(*) > ? FROM pending", (_MANY,))[0][0]
+            self.db.execute(f"PRAGMA secure_delete={not are_many}")
             self.db.execute("DELETE FROM pending")
         self._run.commit()
         if taken and self.db.execute("PRAGMA freelist_count")[0][0] > _MOST_FREE:
