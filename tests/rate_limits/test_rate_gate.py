@@ -55,37 +55,18 @@ async def enter(gate):
     return await gate.acquire() if ticket is None else ticket
 
 
-def test_a_cold_start_lets_few_calls_be_under_way():
-    """Before anything is known the server gets ten calls at once, then one more with every fourth answer."""
-    gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
-    under_way = []
-    most = []
-    for _ in range(4 * FIRST_CALLS + 1):
-        while (ticket := gate.try_acquire()) is not None:
-            under_way.append(ticket)
-        most.append(len(under_way))
-        gate.on_success(under_way.pop(0))
-    assert most[0] == FIRST_CALLS
-    assert most == sorted(most)
-    assert most[-1] == 2 * FIRST_CALLS
-
-
-def test_a_warm_client_is_free():
-    """After four hundred answers without a refusal no call is held back, however many are under way."""
-    gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
-    for _ in range(400):
-        gate.on_success(gate.try_acquire())
-    assert None not in [gate.try_acquire() for _ in range(1000)]
-
-
-def test_after_a_rest_the_first_calls_are_few_again():
-    """Two seconds without a call, and the server may have another limit: ten calls at once, not a thousand."""
+def test_the_first_calls_are_few_and_after_many_answers_none_is_held_back():
+    """Ten at once, one more with every fourth answer, any number in the end; ten again after two seconds of rest."""
     clock = StillClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
-    for _ in range(400):
-        gate.on_success(gate.try_acquire())
+    for most, answers in ((FIRST_CALLS, FIRST_CALLS), (FIRST_CALLS * 5 // 4, 400)):
+        tickets = [gate.try_acquire() for _ in range(30)]
+        assert tickets.index(None) == most
+        for _ in range(answers):
+            gate.on_success(tickets[0])
+    assert None not in [gate.try_acquire() for _ in range(1000)]
     clock.now += 2
-    assert [gate.try_acquire() is not None for _ in range(20)].count(True) == FIRST_CALLS
+    assert [gate.try_acquire() for _ in range(20)].index(None) == FIRST_CALLS
 
 
 async def test_answers_that_never_come_delay_no_call():
