@@ -13,7 +13,7 @@ from anyio.abc import SocketAttribute
 from kit import KnownUser
 
 from carecloud_async import CareCloud, ConfigurationError, ConnectionFailedError, RetryPolicy, fixes
-from carecloud_async._calls.http.network import choose_proxy, environment_proxy
+from carecloud_async._calls.http.network import choose_proxy
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -270,20 +270,15 @@ async def test_verify_takes_a_path_a_context_and_false(authority, tmp_path):
                 await client.ping()
 
 
-async def test_unreadable_ca_bundle_is_a_configuration_error(authority, tmp_path):
-    """A file with nonsense in it is an error at the first call."""
+@pytest.mark.parametrize("given", [True, False])
+async def test_a_bundle_that_cannot_be_read_is_a_configuration_error(authority, tmp_path, monkeypatch, given):
+    """A file with nonsense, or an `SSL_CERT_FILE` that is missing, is named at the first call."""
     bundle = tmp_path / "ca.pem"
     bundle.write_text("nonsense")
-    async with connect("https://localhost:9", authority, verify=str(bundle)) as client:
-        with pytest.raises(ConfigurationError, match="verify names a CA bundle that cannot be read"):
-            await client.ping()
-
-
-async def test_a_bundle_of_the_environment_that_is_missing_is_a_configuration_error(authority, monkeypatch):
-    """`SSL_CERT_FILE` that names no file is named by the error, which is no failure of the server."""
     monkeypatch.setenv("SSL_CERT_FILE", "no/such.pem")
-    async with connect("https://localhost:9", authority, verify=True) as client:
-        with pytest.raises(ConfigurationError, match="SSL_CERT_FILE names a CA bundle that cannot be read: No such"):
+    words = "verify names a CA bundle that" if given else "SSL_CERT_FILE names a CA bundle that cannot be read: No such"
+    async with connect("https://localhost:9", authority, verify=str(bundle) if given else True) as client:
+        with pytest.raises(ConfigurationError, match=words):
             await client.ping()
 
 
@@ -325,7 +320,6 @@ def test_the_environments_proxy(monkeypatch, variables, origin, proxy):
     """HTTPS_PROXY, ALL_PROXY and NO_PROXY as everywhere."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert environment_proxy(origin) == proxy
     assert choose_proxy(origin, None) == proxy
 
 
@@ -333,5 +327,5 @@ def test_a_socks_proxy_of_the_environment_is_refused(monkeypatch):
     """A SOCKS proxy of the environment is refused: it cannot be used, and bypassing it silently would be worse."""
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@p:1")
     with pytest.raises(ConfigurationError, match=r"the environment's proxy .* SOCKS") as caught:
-        choose_proxy("https://crm.example.com", None)
+        CareCloud("crm.example.com", auth=KnownUser())
     assert "secret" not in str(caught.value)

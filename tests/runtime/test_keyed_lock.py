@@ -35,13 +35,6 @@ async def test_tasks_with_one_key_take_turns():
     assert entered == list(range(10))
 
 
-async def test_other_keys_do_not_wait():
-    """While a key is held, another one can be had at once."""
-    lock = KeyedLock()
-    async with lock.hold("a"), lock.hold("b"):
-        assert len(lock) == 2
-
-
 async def test_no_key_is_kept():
     """Keys are forgotten when the last task leaves: at the end, by an error, and by cancellation while it waits."""
     lock = KeyedLock()

@@ -28,7 +28,7 @@ def choose_proxy(origin: str, proxy: str | None) -> str | None:
     """
     source = "proxy="
     if proxy is None:
-        proxy, source = environment_proxy(origin), "the environment's proxy (HTTPS_PROXY, ALL_PROXY)"
+        proxy, source = _environment_proxy(origin), "the environment's proxy (HTTPS_PROXY, ALL_PROXY)"
     if proxy is None:
         return None
     try:
@@ -43,7 +43,7 @@ def choose_proxy(origin: str, proxy: str | None) -> str | None:
     return proxy
 
 
-def environment_proxy(origin: str) -> str | None:
+def _environment_proxy(origin: str) -> str | None:
     """Return the proxy that the environment names for an origin (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`)."""
     parts = urlsplit(origin)
     # NO_PROXY may name a host with its port, and an IPv6 address without its brackets.
