@@ -128,3 +128,16 @@ class SlowClock(SystemClock):
     def monotonic(self):
         self._now += self._step
         return self._now
+
+
+class FastClock(SystemClock):
+    """A clock whose hours are half a minute: what was lost is settled soon."""
+
+    def __init__(self):
+        self.began = SystemClock.monotonic()
+
+    def monotonic(self):
+        return self.began + (SystemClock.monotonic() - self.began) * 120
+
+    async def sleep(self, seconds):
+        await super().sleep(seconds / 120)

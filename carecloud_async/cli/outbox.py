@@ -228,7 +228,9 @@ def serve(
             except OSError as error:
                 raise UsageError(f"--host {host} --port {port}: {error.strerror}") from None
             app = outbox_app(client, outbox, token=token, seconds=time.monotonic)
-            options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"}
+            options: dict[str, Any] = {"log_config": None, "log_level": "error", "access_log": False, "lifespan": "off"}
+            # Java asks for HTTP/2 with each request: httptools stops reading there.
+            options |= {"http": "h11", "ws": "none"}
             server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **options))
             url = url_of(listener)
             say(f"{path}: tills send to {url}/outbox/…, see {url}/docs; Ctrl-C ends it")

@@ -224,13 +224,13 @@ def _arguments(client: CareCloud, operation: str, body: dict[str, Any]) -> tuple
 def _status_page(outbox: Outbox) -> str:
     """Return a page for who owns the shop: counts and what to do, and nothing of a customer."""
     if outbox.failed:
-        colour, head = "#b3261e", f"{outbox.failed:,} could not be sent and need someone who looks at them"
+        colour, head = "#b3261e", f"Could not be sent: {outbox.failed:,}"
         text = "Ask the person who maintains the till to stop this program and run: carecloud outbox FILE list"
     elif outbox.waiting and outbox.problem is not None:
-        colour, head = "#8a5300", f"{outbox.waiting:,} wait for the network or for CareCloud"
+        colour, head = "#8a5300", f"Waiting for the network or for CareCloud: {outbox.waiting:,}"
         text = "Nothing is lost. They are sent as soon as CareCloud can be reached; keep this computer running."
     elif outbox.waiting:
-        colour, head = "#1a5fb4", f"{outbox.waiting:,} on the way"
+        colour, head = "#1a5fb4", f"On the way: {outbox.waiting:,}"
         text = "They are being sent now."
     else:
         colour, head = "#1b6e3c", "Everything has been sent"

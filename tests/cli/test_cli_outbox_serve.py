@@ -52,7 +52,8 @@ def test_a_till_survives_a_kill(project, serve, tmp_path):
     secret.write_text("\ufeff" + secret.read_text(), encoding="utf-8")  # as editors of Windows write it
     process, http = serve()
     with http, socket.socket() as stalled:
-        assert http.post("/outbox/points.assign_points", json=sale, headers=key).status_code == 202
+        of_java = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAB"}
+        assert http.post("/outbox/points.assign_points", json=sale, headers=key | of_java).status_code == 202
         stalled.connect((http.base_url.host, http.base_url.port))
         stalled.sendall(b"POST /outbox/points.assign_points HTTP/1.1\r\nHost: till\r\nContent-Length: 9\r\n")
         stalled.sendall(f"Authorization: {http.headers['Authorization']}\r\n\r\n{{".encode())
