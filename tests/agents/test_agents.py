@@ -1,6 +1,7 @@
 """An assistant's session with the server of `carecloud mcp`, over the protocol and against a sandbox."""
 
 import json
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -108,7 +109,7 @@ async def test_no_answer_holds_personal_data(session, sandbox):
         ]
     text = json.dumps(answers, ensure_ascii=False)
     assert max(len(json.dumps(answer)) for answer in answers) < 20_000
-    assert [value for value in personal_values(known) if value in text] == []
+    assert [value for value in personal_values(known) if re.search(rf"\b{re.escape(value)}\b", text)] == []
     assert "***" in text
     assert answers[2]["total"] == 30
     assert answers[5]["customer"]["customer_id"] == first.customer_id
