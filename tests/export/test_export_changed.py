@@ -1,6 +1,7 @@
 """Changed since: exactly what changed, with any clock and any sort."""
 
 import random
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -122,6 +123,25 @@ async def test_shuffled_ties_are_counted_and_read_whole(tmp_path):
         report = await client.customers.list(count=40).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
     assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed + timeless(sandbox))
     assert report.exact
+
+
+async def test_a_disk_that_was_full_when_the_state_began_leaves_it_free(tmp_path, monkeypatch):
+    """The first night fails on a full disk: the next one, of the same process, finds the state unused."""
+    connect_to, state = sqlite3.connect, tmp_path / "list.state"
+
+    def connect_to_full(path, *args, **more):
+        db = connect_to(path, *args, **more)
+        db.execute("PRAGMA max_page_count=1")
+        return db
+
+    async with connect(Sandbox(customers=3, seed=1)) as client:
+        listing = client.customers.list()
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "connect", connect_to_full)
+            with pytest.raises(ExportError, match="disk is full") as caught:
+                await listing.export(tmp_path / "c.jsonl", state=state)
+        assert (await listing.export(tmp_path / "c.jsonl", state=state)).records == 3
+    assert caught.value.fix is not None  # the error is still held, with all that its traceback holds
 
 
 async def test_resumes_too(tmp_path):

@@ -235,8 +235,12 @@ def open_state(path: Path, fingerprints: Mapping[str, str], *, shown: str | None
     if not os.access(folder, os.W_OK):
         raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
     state = RunFile.open(path, kind=_KIND, binding=fingerprints, resume=True, shown=shown)
-    if not state.continues:
-        state.begin()
+    try:
+        if not state.continues:
+            state.begin()
+    except BaseException:
+        state.close()
+        raise
     return state
 
 
