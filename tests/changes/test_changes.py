@@ -366,25 +366,29 @@ async def test_a_file_that_is_no_state_is_refused_and_left_alone(sandbox, state,
     assert state.read_bytes() == before
 
 
-async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state, monkeypatch):
-    """If the disk is full, it is an error, the state is unchanged, and the next run returns the same changes."""
+async def test_a_full_disk_leaves_the_state(sandbox, state, monkeypatch):
+    """If the disk is full, it is an error, the state is as it was, and the next run returns the same changes."""
     connect_to = sqlite3.connect
-    async with connect(sandbox) as client:
-        listing = client.customers.list()
-        await take(listing, state)
-        before = state.read_bytes()
-        for _ in range(300):
-            sandbox.customers.insert()
 
+    async def take_on_full_disk(listing, pages):
         def connect_to_full(*args, **more):
             db = connect_to(*args, **more)
-            db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
+            db.execute(f"PRAGMA max_page_count={pages}")
             return db
 
         with monkeypatch.context() as patch:
             patch.setattr(sqlite3, "connect", connect_to_full)
             with pytest.raises(ExportError, match=r"disk is full: free some space and run it again$"):
                 await take(listing, state)
+
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        await take_on_full_disk(listing, 1)
+        assert len((await take(listing, state))[0]) == 60
+        before = state.read_bytes()
+        for _ in range(300):
+            sandbox.customers.insert()
+        await take_on_full_disk(listing, len(before) // 4096)
         assert state.read_bytes() == before
         found, _ = await take(listing, state)
     assert len(found) == 300
