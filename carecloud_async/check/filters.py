@@ -171,8 +171,8 @@ def _unknown(record: Record, into: type, path: str) -> Iterator[tuple[str, str]]
                 yield from _unknown(item, inner, f"{path}.{key}")
 
 
-def _places(look: Look) -> tuple[int, Mapping[str, str]]:
-    """Return the number of lists, and the places of unknown fields and values, and of damaged text, by their kind.
+def _places(look: Look, kind: str) -> tuple[int, str]:
+    """Return the number of lists, and the places of unknown fields, of unknown values, or of damaged text.
 
     Raises:
         NotSeen: there is no record.
@@ -181,12 +181,13 @@ def _places(look: Look) -> tuple[int, Mapping[str, str]]:
     pages = [reply for reply in look.replies if reply.items and reply.name in names]
     if not pages:
         raise NotSeen("no record was seen")
-    places: dict[str, set[str]] = {"text": {reply.name for reply in pages if "\ufffd" in str(reply.items)}}
-    for page in pages:
-        for record in page.items[:_MOST_RECORDS]:
-            for kind, place in _unknown(record, list_model(page.operation), page.name):
-                places.setdefault(kind, set()).add(place)
-    return len({reply.name for reply in pages}), {kind: _listed(some) for kind, some in places.items()}
+    if not look.places:
+        look.places["text"] = {reply.name for reply in pages if "\ufffd" in str(reply.items)}
+        for page in pages:
+            for record in page.items[:_MOST_RECORDS]:
+                for unknown, place in _unknown(record, list_model(page.operation), page.name):
+                    look.places.setdefault(unknown, set()).add(place)
+    return len({reply.name for reply in pages}), _listed(look.places.get(kind, set()))
 
 
 def _listed(names: set[str]) -> str:
@@ -201,8 +202,8 @@ def _listed(names: set[str]) -> str:
 )
 async def text(look: Look) -> Verdict:
     """Texts are UTF-8."""
-    lists, places = _places(look)
-    return bad(f"characters are lost in {places['text']}") if places["text"] else f"the text of {lists} lists is UTF-8"
+    lists, damaged = _places(look, "text")
+    return bad(f"characters are lost in {damaged}") if damaged else f"the text of {lists} lists is UTF-8"
 
 
 @probe(
@@ -213,8 +214,7 @@ async def text(look: Look) -> Verdict:
 )
 async def unknown_fields(look: Look) -> Verdict:
     """The models know all fields."""
-    lists, places = _places(look)
-    unknown = places.get("field")
+    lists, unknown = _places(look, "field")
     return warn(f"the models do not know {unknown}") if unknown else f"the models know every field of {lists} lists"
 
 
@@ -225,7 +225,6 @@ async def unknown_fields(look: Look) -> Verdict:
 )
 async def unknown_values(look: Look) -> Verdict:
     """The enums know all values."""
-    lists, places = _places(look)
-    unknown = places.get("value")
+    lists, unknown = _places(look, "value")
     seen = f"some values of {unknown}" if unknown else f"every value of {lists} lists"
     return warn(f"the enums do not know {seen}") if unknown else f"the enums know {seen}"

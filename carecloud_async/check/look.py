@@ -259,6 +259,7 @@ class Look:
         second_login: the second login.
         device_token: the token of a device, on which no customer need be logged in; otherwise empty.
         nowhere: an id that no record has.
+        places: where records hold what the models do not know, and damaged text; filled when it is asked for.
         end: why nothing more is asked; empty as long as it is.
     """
 
@@ -272,6 +273,7 @@ class Look:
         self.second_login: LoggedIn | None = None
         self.device_token: str = ""
         self.nowhere: str = f"{context.random.getrandbits(104):026x}"
+        self.places: dict[str, set[str]] = {}
         self.end: str = ""
         self._seconds = seconds
         self._began, self._deadline = context.clock.monotonic(), anyio.current_time() + seconds
