@@ -79,7 +79,7 @@ def assign_free_card(call: Call, body: JsonObject) -> JsonObject:
     of_type = cards.matching("card_type_id", card_type_id)
     if any(card.get("customer_id") == customer_id for _, card in of_type):
         raise invalid("card_type_id", "relation_already_exists")
-    free = [one for one, card in of_type if _is_free(card) and number in (None, card.get("card_number"))]
+    free = [card_id for card_id, card in of_type if _is_free(card) and number in (None, card.get("card_number"))]
     if number is not None and not free:
         raise invalid("card_number", "not_found")
     card_id = free[0] if free else _new_card(cards, card_type_id)
@@ -106,7 +106,7 @@ def _is_free(card: JsonObject) -> bool:
 
 def _new_card(cards: Table, card_type_id: str) -> str:
     numbers = (f"99{place:011d}" for place in count(len(cards)))
-    number = next(one for one in numbers if not cards.find("card_number", one))
+    number = next(number for number in numbers if not cards.find("card_number", number))
     card = {"card_type_id": card_type_id, "card_number": number, "customer_id": None, "state": _ACTIVE}
     return cards.insert({**card, "last_change": None})
 
@@ -182,7 +182,7 @@ def create_event(call: Call, body: JsonObject) -> JsonObject:
         sent["customer_id"] = _customer_named(call, sent)
     record = new_record(call, "Event", {name: value for name, value in sent.items() if name in field_names("Event")})
     same = events.matching("external_id", record["external_id"])
-    if any(all((one.get(name) or "") == (record.get(name) or "") for name in _IDENTITY) for _, one in same):
+    if any(all((event.get(name) or "") == (record.get(name) or "") for name in _IDENTITY) for _, event in same):
         raise invalid("external_id", "relation_already_exists")
     event_id = events.insert(record)
     create_below(call, body, event_id)
@@ -192,15 +192,15 @@ def create_event(call: Call, body: JsonObject) -> JsonObject:
 def _customer_named(call: Call, event: JsonObject) -> str:
     """The customer whom `customer_identifier_type` and `customer_identifier_value` of an event name."""
     kind, value = event.get("customer_identifier_type"), str(event["customer_identifier_value"])
-    found: list[str] = []
+    customer_ids: list[str] = []
     if kind in ("email", "phone"):
-        found = call.state.customers.by_login(kind, value)
+        customer_ids = call.state.customers.by_login(kind, value)
     elif kind == "external_id":
         sources = call.table("/customer-source-records").matching("external_id", value)
-        found = [str(source.get("customer_id")) for _, source in sources]
-    if not found:
+        customer_ids = [str(source.get("customer_id")) for _, source in sources]
+    if not customer_ids:
         raise invalid("event.customer_identifier_value", "not_found", value=value)
-    return found[0]
+    return customer_ids[0]
 
 
 # Purchases
@@ -242,10 +242,10 @@ def assign_customer(call: Call, body: JsonObject) -> None:
     if not customer_id:
         raise invalid("card_number", "not_found" if body.get("card_number") else "required")
     same = purchases.matching("external_purchase_id", number)
-    found = [one for one, purchase in same if purchase.get("store_id") == body["store_id"]]
-    if not found:
+    purchase_ids = [purchase_id for purchase_id, purchase in same if purchase.get("store_id") == body["store_id"]]
+    if not purchase_ids:
         raise invalid("external_purchase_id", "not_found", value=str(number))
-    purchases.update(found[0], {"customer_id": customer_id})
+    purchases.update(purchase_ids[0], {"customer_id": customer_id})
 
 
 def accept_payment(call: Call, body: JsonObject) -> JsonObject:
@@ -257,7 +257,7 @@ def accept_payment(call: Call, body: JsonObject) -> JsonObject:
     bill, vouchers = body["bill"], []
     left = float(bill["total_price"])
     item = bill["bill_items"][0]["bill_item_id"] if bill["bill_items"] else ""
-    for _, voucher in (one for code in body.get("benefit_codes") or () for one in _vouchers(call, code)):
+    for _, voucher in (pair for code in body.get("benefit_codes") or () for pair in _vouchers(call, code)):
         discount = min(left, float(voucher.get("value") or 0))
         left -= discount
         reward = {"code": voucher["code"], "name": (voucher.get("reward") or {}).get("name")}
@@ -350,7 +350,7 @@ def changes_reservation(changes: Callable[[JsonObject, JsonObject], JsonObject])
 def external_codes(record: JsonObject, body: JsonObject) -> JsonObject:
     """A code replaces that of its type; codes of other types stay."""
     codes = [*(record.get("external_reservation_codes") or ()), *body["external_reservation_codes"]]
-    return {"external_reservation_codes": [*{one["external_code_type_id"]: one for one in codes}.values()]}
+    return {"external_reservation_codes": [*{code["external_code_type_id"]: code for code in codes}.values()]}
 
 
 def reserve_points(call: Call, body: JsonObject) -> None:

@@ -31,20 +31,20 @@ def arguments(call: Call) -> JsonObject:
     """
     own = {} if call.customer_id is None else {"customer_id": call.customer_id}
     if call.api.method == "GET":
-        found = _with_own(dict(call.query.pairs), own, {field.name for field in call.api.query})
-        missing = [field.name for field in call.api.query if field.required and not found.get(field.name)]
+        given = _with_own(dict(call.query.pairs), own, {field.name for field in call.api.query})
+        missing = [field.name for field in call.api.query if field.required and not given.get(field.name)]
         refuse(InvalidParam(name=name, reason="required") for name in missing)
     else:
         sent = call.json() if call.body or call.api.body else {}
-        found = _with_own(sent, own, {field.name for field in call.api.body})
+        given = _with_own(sent, own, {field.name for field in call.api.body})
         wrapper = call.api.record_field
-        if wrapper is not None and isinstance(found.get(wrapper.name), dict):
-            found[wrapper.name] = _with_own(found[wrapper.name], own | call.path, field_names(wrapper.item))
-        check_body(call.api.body, found)
+        if wrapper is not None and isinstance(given.get(wrapper.name), dict):
+            given[wrapper.name] = _with_own(given[wrapper.name], own | call.path, field_names(wrapper.item))
+        check_body(call.api.body, given)
         if wrapper is not None:
-            _check_customer(call, f"{wrapper.name}.customer_id", found[wrapper.name])
-    _check_customer(call, "customer_id", found)
-    return found
+            _check_customer(call, f"{wrapper.name}.customer_id", given[wrapper.name])
+    _check_customer(call, "customer_id", given)
+    return given
 
 
 def sent_record(call: Call, body: JsonObject) -> JsonObject:

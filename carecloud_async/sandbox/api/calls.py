@@ -69,9 +69,9 @@ def refuse(params: Iterable[InvalidParam]) -> None:
     Raises:
         RefusalError: 400 with the invalid parameters.
     """
-    found = tuple(params)
-    if found:
-        raise bad_request(*found)
+    invalid_params = tuple(params)
+    if invalid_params:
+        raise bad_request(*invalid_params)
 
 
 def unauthorized(detail: str) -> RefusalError:

@@ -86,7 +86,7 @@ def _checked_body(call: Call) -> JsonObject:
 
 def _refuse_taken_email(call: Call, customer: JsonObject, *, other_than: str | None) -> None:
     email = customer["personal_information"].get("email")
-    if email and any(one != other_than for one in call.state.customers.by_email(email)):
+    if email and any(customer_id != other_than for customer_id in call.state.customers.by_email(email)):
         name = "customer.personal_information.email"
         raise invalid(name, "already_exists", value=email)
 
@@ -99,7 +99,8 @@ def _personal_information(call: Call, customer: JsonObject, *, before: JsonObjec
     if "photo_url" in known:
         after["photo_url"] = known["photo_url"]
     dates = {
-        (one.get("consent_id"), one.get("consent_value")): one.get("last_change") for one in known.get("consents") or ()
+        (consent.get("consent_id"), consent.get("consent_value")): consent.get("last_change")
+        for consent in known.get("consents") or ()
     }
     for consent in after.get("consents") or ():
         key = (consent.get("consent_id"), consent.get("consent_value"))
@@ -186,12 +187,12 @@ def search_customers(call: Call, body: JsonObject) -> JsonObject:
     number, given, customers = wanted.pop("card_number", None), len(wanted), call.state.customers
     if "birthdate" in wanted:
         wanted["birthdate"] = birthdate(wanted["birthdate"])
-    found = customers.ids() if wanted else []
+    candidates = customers.ids() if wanted else []
     if number is not None:
         holders = dict.fromkeys(holders_of_card(call.state, number))
-        given, found = given + 1, [one for one in holders if one in customers]
-    matching = [one for one in found if not wanted or _has(customers.record(one), wanted)]
-    return {"strict": [{"customer_id": one, "match": given} for one in matching]}
+        given, candidates = given + 1, [customer_id for customer_id in holders if customer_id in customers]
+    matching = [customer_id for customer_id in candidates if not wanted or _has(customers.record(customer_id), wanted)]
+    return {"strict": [{"customer_id": customer_id, "match": given} for customer_id in matching]}
 
 
 def _has(record: JsonObject, wanted: Mapping[str, str]) -> bool:

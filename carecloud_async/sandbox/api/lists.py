@@ -60,8 +60,8 @@ def filters_for(schema: str, parameters: Iterable[Field]) -> dict[str, Filter]:
         schema: Schema of the records.
         parameters: The list's parameters.
     """
-    found = ((one.name, _filter(schema, one)) for one in parameters if one.name not in PAGING)
-    return {name: made for name, made in found if made is not None}
+    filters = ((parameter.name, _filter(schema, parameter)) for parameter in parameters if parameter.name not in PAGING)
+    return {name: made for name, made in filters if made is not None}
 
 
 def _filter(schema: str, parameter: Field) -> Filter | None:
@@ -74,18 +74,18 @@ def _filter(schema: str, parameter: Field) -> Filter | None:
     if name.endswith(("_from", "_to")) and parameter.format in ("date", "timestamp"):
         base, _, end = name.rpartition("_")
         times = (*_TIMES, f"valid_{end}") if base in ("time", "create_point_time") else ()
-        field = next((one for one in (name, base, *times) if one in names), None)
+        field = next((known for known in (name, base, *times) if known in names), None)
         return None if field is None else _limit(field, latest=end == "to")
     return _comparison(schema, name)
 
 
 def _comparison(schema: str, name: str) -> Filter | None:
     # `card_number_list` compares `card_number`, `tag_ids` the `tag_id`, `product_id` one of the `product_ids`.
-    for one in (name, _FIELDS.get(name, name), name.removesuffix("_list"), name.removesuffix("s"), f"{name}s"):
-        path = path_to(schema, one)
+    for spelling in (name, _FIELDS.get(name, name), name.removesuffix("_list"), name.removesuffix("s"), f"{name}s"):
+        path = path_to(schema, spelling)
         if path is not None:
             paths = (path, (HIDDEN_IDS,)) if name == "external_ids" else (path,)
-            return _compares(*paths, by_part=one.endswith(_BY_PART) and one not in _EXACT)
+            return _compares(*paths, by_part=spelling.endswith(_BY_PART) and spelling not in _EXACT)
     return None
 
 
@@ -102,7 +102,7 @@ def _compares(*paths: Path, by_part: bool) -> Filter:
     def passes(record: JsonObject, values: tuple[str, ...], _now: str) -> bool:
         texts = [comparable(value) for path in paths for value in values_at(record, path) if value is not None]
         wanted = [comparable(value) for value in values]
-        return any(one in text if by_part else one == text for one in wanted for text in texts)
+        return any(value in text if by_part else value == text for value in wanted for text in texts)
 
     return Filter(passes=passes, paths=() if by_part else paths)
 
@@ -142,14 +142,14 @@ def page(call: Call) -> Page:
     else:  # all records, or as many as the body of a POST asks for
         asked = sent.get("count")
         count, offset, sort_field, is_descending = asked if isinstance(asked, int) else len(table), 0, None, False
-    found = _found(call, table, _filter_values(call, sent), sort_field)
-    numbers = (found[::-1] if is_descending else found)[offset : offset + max(count, 1)]
+    matching = _found(call, table, _filter_values(call, sent), sort_field)
+    numbers = (matching[::-1] if is_descending else matching)[offset : offset + max(count, 1)]
     write = writer(call, table)
     return Page(
         ids=lambda: [table.id_of(number) for number in numbers] if table.plan.id_field is not None else (),
         texts=[write(number) for number in numbers],
         offset=offset,
-        total_items=len(found),
+        total_items=len(matching),
     )
 
 
@@ -161,7 +161,7 @@ def _window(call: Call, table: Table) -> tuple[int, int, str | None, bool]:
     """
     query, most = call.query, call.state.settings.max_count
     field, direction = query.one("sort_field"), query.one("sort_direction")
-    sortable = {one.name for one in fields_of(table.plan.schema) if not fields_of(one.item)}
+    sortable = {field.name for field in fields_of(table.plan.schema) if not fields_of(field.item)}
     for name, value, known in (("sort_field", field, sortable), ("sort_direction", direction, ("ASC", "DESC"))):
         if value is not None and value not in known:
             raise invalid(name, "not_allowed_value", value=value)
@@ -176,12 +176,12 @@ def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[st
     Raises:
         RefusalError: 400 for a list filter without brackets and for a birthdate that is not a date.
     """
-    found = {name: values for name in _filters(call.api) if (values := _values(call, sent, name))}
-    if "external_ids" in found:
-        found.pop("external_id", None)  # the older filter is ignored if the newer one is given
-    if "birthdate" in found:
-        found["birthdate"] = tuple(map(birthdate, found["birthdate"]))
-    return found
+    sent_values = {name: values for name in _filters(call.api) if (values := _values(call, sent, name))}
+    if "external_ids" in sent_values:
+        sent_values.pop("external_id", None)  # the older filter is ignored if the newer one is given
+    if "birthdate" in sent_values:
+        sent_values["birthdate"] = tuple(map(birthdate, sent_values["birthdate"]))
+    return sent_values
 
 
 def _search(call: Call, table: Table, values: Mapping[str, tuple[str, ...]]) -> Sequence[int]:
@@ -196,10 +196,10 @@ def _search(call: Call, table: Table, values: Mapping[str, tuple[str, ...]]) -> 
         if paths and all(map(table.is_indexed, paths)):
             limits.append({number for path in paths for number in table.with_values(path, wanted)})
             del rest[name]
-    found: Sequence[int] = sorted(set(limits[0]).intersection(*limits[1:])) if limits else table.numbers()
+    numbers: Sequence[int] = sorted(set(limits[0]).intersection(*limits[1:])) if limits else table.numbers()
     for name, wanted in rest.items():
-        found = [number for number in found if filters[name].passes(table.record_at(number), wanted, now)]
-    return found
+        numbers = [number for number in numbers if filters[name].passes(table.record_at(number), wanted, now)]
+    return numbers
 
 
 @cache
@@ -214,8 +214,8 @@ def _values(call: Call, sent: Mapping[str, object], name: str) -> tuple[str, ...
     if next(field for field in call.api.query if field.name == name).many:
         return tuple(call.query.many(name) or ())
     several = tuple(value for key, value in call.query.pairs if key == f"{name}[]")
-    one = call.query.one(name)
-    return several or (() if one is None else (one,))
+    single = call.query.one(name)
+    return several or (() if single is None else (single,))
 
 
 def birthdate(text: str) -> str:

@@ -79,10 +79,10 @@ def customer_of_social(call: Call, body: JsonObject) -> str:
         RefusalError: There is no such customer.
     """
     social = checked_social(body)
-    found = [] if social is None else call.state.customers.by_social(*social)
-    if not found:
+    customer_ids = [] if social is None else call.state.customers.by_social(*social)
+    if not customer_ids:
         raise _refused(call)
-    return found[0]
+    return customer_ids[0]
 
 
 def customer_of_token(call: Call, body: JsonObject) -> str:

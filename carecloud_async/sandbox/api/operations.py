@@ -116,11 +116,11 @@ def _templates() -> dict[tuple[str, int], list[tuple[str, dict[str, ApiOperation
     operations: dict[str, dict[str, ApiOperation]] = defaultdict(dict)
     for api in api_facts().operations:
         operations[api.template][api.method] = api
-    found = defaultdict(list)
+    templates = defaultdict(list)
     # Templates with fewer placeholders come first: `/customers/actions` is never a customer id.
-    for template in sorted(operations, key=lambda one: one.count("{")):
-        found[template.split("/")[1], template.count("/")].append((template, operations[template]))
-    return found
+    for template in sorted(operations, key=lambda template: template.count("{")):
+        templates[template.split("/")[1], template.count("/")].append((template, operations[template]))
+    return templates
 
 
 def handler_of(api: ApiOperation) -> Handler:
@@ -175,17 +175,17 @@ def admit(
         return None
     if token is None:
         raise unauthorized("The bearer token is missing")
-    found = (state.user_tokens if interface == "enterprise" else state.device_tokens).find(token)
-    if found is None:
+    owner = (state.user_tokens if interface == "enterprise" else state.device_tokens).find(token)
+    if owner is None:
         raise unauthorized("The bearer token is not valid")
-    if not isinstance(found, DeviceRecord):
+    if not isinstance(owner, DeviceRecord):
         return None
     if needs_own_token:
         if path["token_id"] != token:
             raise forbidden("The token in the path is not the token of the request")
-    elif found.customer_id is None and _needs_customer(api):
+    elif owner.customer_id is None and _needs_customer(api):
         raise unauthorized("No customer is logged in on this token")
-    return found
+    return owner
 
 
 @cache

@@ -242,9 +242,9 @@ def _valid_rows(call: Call) -> tuple[Call, list[InvalidParam]]:
     if body.get("error_processing") != _KEEP_VALID:
         return call, []
     invalid = invalid_params_of_rows(field, rows)
-    valid = [row for row, found in zip(rows, invalid, strict=True) if not found]
+    valid = [row for row, params in zip(rows, invalid, strict=True) if not params]
     kept = attrs.evolve(call, body=json_bytes({**body, field.name: valid}))
-    return kept, [param for found in invalid for param in found]
+    return kept, [param for params in invalid for param in params]
 
 
 def _rows(call: Call) -> list[JsonObject]:
@@ -260,4 +260,4 @@ def _known_id(table: Table, row: JsonObject) -> str | None:
     key = next((name for name in _KEYS if row.get(name)), None)
     if key is None or key not in field_names(table.plan.schema):
         return None
-    return next((one for one, record in table.matching(key, row[key]) if record.get(key) == row[key]), None)
+    return next((record_id for record_id, record in table.matching(key, row[key]) if record.get(key) == row[key]), None)

@@ -69,8 +69,8 @@ def _read_only_sent(fields: tuple[Field, ...], value: dict[str, Any]) -> Iterato
             continue
         if field.read_only and not field.required:
             yield field.name
-        found = value[field.name]
-        for inner in found if isinstance(found, list) else (found,):
+        inside = value[field.name]
+        for inner in inside if isinstance(inside, list) else (inside,):
             if isinstance(inner, dict):
                 place = f"{field.name}[]" if field.many else field.name
                 yield from (f"{place}.{name}" for name in _read_only_sent(fields_of(field.item), inner))

@@ -340,7 +340,7 @@ class CustomerStore(Table):
 
     def _by_account(self, guess: int | None, matches: Callable[[Account], bool]) -> list[str]:
         likely = sorted({*self._accounts, *(() if guess is None else (guess,))})
-        return [self.id_of(one) for one in likely if self._is_live(one) and matches(self._account_at(one))]
+        return [self.id_of(number) for number in likely if self._is_live(number) and matches(self._account_at(number))]
 
     def _account_at(self, number: int) -> Account:
         return self._accounts.get(number) or Account(

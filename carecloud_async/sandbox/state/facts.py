@@ -127,21 +127,21 @@ class ApiOperation:
         """Names that a query may hold, with brackets where they are lists."""
         return tuple(
             name
-            for one in self.query
-            for name, sent in ((one.name, not one.many), (f"{one.name}[]", "[]" in one.type))
+            for field in self.query
+            for name, sent in ((field.name, not field.many), (f"{field.name}[]", "[]" in field.type))
             if sent
         )
 
     @property
     def record_field(self) -> Field | None:
         """The field of the body that holds the record, or `None` if the body itself is the record."""
-        objects = (one for one in self.body if not one.many and (fields_of(one.item) or one.type == "object"))
-        return next((one for one in objects if one.required), None)
+        objects = (field for field in self.body if not field.many and (fields_of(field.item) or field.type == "object"))
+        return next((field for field in objects if field.required), None)
 
     @property
     def rows_field(self) -> Field | None:
         """The field of a batch's body that holds the records."""
-        return next((one for one in self.body if one.many and one.required and "." not in one.name), None)
+        return next((field for field in self.body if field.many and field.required and "." not in field.name), None)
 
 
 @attrs.frozen(kw_only=True)
@@ -162,12 +162,16 @@ class Facts:
 @cache
 def api_facts() -> Facts:
     """The facts of the API; read once in a process."""
-    found = json.loads(FILE.read_bytes())
-    schemas = {one["name"]: one for one in found["schemas"]}
+    document = json.loads(FILE.read_bytes())
+    schemas = {schema["name"]: schema for schema in document["schemas"]}
     return Facts(
-        operations=tuple(map(_operation, found["operations"])),
-        schemas={name: tuple(map(_field, one["fields"])) for name, one in schemas.items() if one.get("fields")},
-        enums={name: _field({"type": "object", **one}) for name, one in schemas.items() if not one.get("fields")},
+        operations=tuple(map(_operation, document["operations"])),
+        schemas={
+            name: tuple(map(_field, schema["fields"])) for name, schema in schemas.items() if schema.get("fields")
+        },
+        enums={
+            name: _field({"type": "object", **schema}) for name, schema in schemas.items() if not schema.get("fields")
+        },
     )
 
 
@@ -200,26 +204,26 @@ def known_values(field: Field) -> tuple[object, ...]:
     return field.enum or (named.enum if named else ())
 
 
-def _operation(one: Mapping[str, Any]) -> ApiOperation:
-    name, answer = one["operation_id"], one["answer"]
+def _operation(entry: Mapping[str, Any]) -> ApiOperation:
+    name, answer = entry["operation_id"], entry["answer"]
     return ApiOperation(
         operation_id=name,
-        method=one["verb"],
-        template=one["path"],
-        interface=one.get("interface", "both"),
-        authorized=one.get("authorized", True),
+        method=entry["verb"],
+        template=entry["path"],
+        interface=entry.get("interface", "both"),
+        authorized=entry.get("authorized", True),
         status=int(answer["statuses"][0]),
         key=answer.get("key", ""),
         result=answer.get("type", ""),
-        query=tuple(_asked(name, _field(field)) for field in one.get("query", ())),
-        body=tuple(_sent(name, _field(field)) for field in one.get("body", ())),
+        query=tuple(_asked(name, _field(field)) for field in entry.get("query", ())),
+        body=tuple(_sent(name, _field(field)) for field in entry.get("body", ())),
         fields=tuple(map(_field, answer.get("fields", ()))),
     )
 
 
-def _field(one: Mapping[str, Any]) -> Field:
-    known: dict[str, Any] = {name: one[name] for name in _FIELD_NAMES & one.keys()}
-    return Field(**{**known, "enum": tuple(one.get("enum", ()))})
+def _field(entry: Mapping[str, Any]) -> Field:
+    known: dict[str, Any] = {name: entry[name] for name in _FIELD_NAMES & entry.keys()}
+    return Field(**{**known, "enum": tuple(entry.get("enum", ()))})
 
 
 def _asked(operation_id: str, parameter: Field) -> Field:
@@ -271,8 +275,8 @@ class TablePlan:
     @property
     def parent_name(self) -> str | None:
         """Name of the parent's id in the path, or `None` for a table without a parent."""
-        found = re.search(r"\{([^}]+)\}", self.name)
-        return found[1] if found else None
+        match = re.search(r"\{([^}]+)\}", self.name)
+        return match[1] if match else None
 
 
 @attrs.frozen(kw_only=True)

@@ -234,9 +234,9 @@ def _put(record: JsonObject, name: str, value: Any) -> None:
     field, _, rest = name.partition(".")
     if rest:
         inner = record.get(field)
-        for one in inner if isinstance(inner, list) else [inner]:
-            if isinstance(one, dict):
-                _put(one, rest, value)
+        for item in inner if isinstance(inner, list) else [inner]:
+            if isinstance(item, dict):
+                _put(item, rest, value)
     elif value is MISSING:
         record.pop(field, None)
     elif not callable(value):

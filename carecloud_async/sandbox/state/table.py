@@ -262,7 +262,7 @@ class Table:
         with self.lock:
             if field not in self._orders:
                 # The order of equal values is that of their numbers, because the sort is stable.
-                self._orders[field] = array("I", sorted(self._live, key=lambda one: self.sort_value(one, field)))
+                self._orders[field] = array("I", sorted(self._live, key=lambda number: self.sort_value(number, field)))
             return self._orders[field]
 
     def sort_value(self, number: int, field: str) -> Any:
@@ -321,8 +321,8 @@ class Table:
         self._searches.clear()
 
     def _place(self, order: array[int], field: str, number: int) -> int:
-        def key(one: int) -> tuple[Any, int]:
-            return self.sort_value(one, field), one
+        def key(other: int) -> tuple[Any, int]:
+            return self.sort_value(other, field), other
 
         return bisect_left(order, key(number), key=key)
 
@@ -331,8 +331,8 @@ def values_at(record: JsonObject, path: Path) -> Iterator[Any]:
     """The values that a record has at a path, through a list on the way and one at its end."""
     values: list[Any] = [record]
     for name in path:
-        found = [one.get(name) for one in values if isinstance(one, dict)]
-        values = [item for one in found for item in (one if isinstance(one, list) else (one,))]
+        inner = [value.get(name) for value in values if isinstance(value, dict)]
+        values = [item for value in inner for item in (value if isinstance(value, list) else (value,))]
     return iter(values)
 
 
@@ -349,7 +349,7 @@ def written(record: JsonObject, *, number: int) -> bytes:
 
 
 def _keys(record: JsonObject, path: Path) -> set[str]:
-    return {comparable(one) for one in values_at(record, path) if one is not None and not isinstance(one, dict)}
+    return {comparable(value) for value in values_at(record, path) if value is not None and not isinstance(value, dict)}
 
 
 @cache

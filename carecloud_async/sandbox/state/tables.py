@@ -129,7 +129,7 @@ class RecordMaker:
 def _plain_fields(plan: TablePlan) -> tuple[Field, ...]:
     """The fields of a table's records that hold no id of another record."""
     referred = api_plans().referred
-    plain = (one for one in fields_of(plan.schema) if not referred(one.name, schema=plan.schema, table=plan.name))
+    plain = (field for field in fields_of(plan.schema) if not referred(field.name, schema=plan.schema, table=plan.name))
     return tuple(plain)
 
 
@@ -208,15 +208,15 @@ class Tables:
             KeyError: There is no such table.
         """
         with self.lock:
-            found = self._tables.get((name, parent_id))
-            if found is None:
-                found = self._tables[name, parent_id] = self._build(api_plans().tables[name], parent_id)
-            return found
+            table = self._tables.get((name, parent_id))
+            if table is None:
+                table = self._tables[name, parent_id] = self._build(api_plans().tables[name], parent_id)
+            return table
 
     def of_parents(self, name: str) -> dict[str, Table]:
         """The tables of a list below a parent that exist so far, by the parent's id."""
         with self.lock:
-            return {parent: table for (one, parent), table in self._tables.items() if one == name and parent}
+            return {parent: table for (template, parent), table in self._tables.items() if template == name and parent}
 
     def exists(self, collection: str, record_id: str) -> bool:
         """Whether the list with this path has a record."""
