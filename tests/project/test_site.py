@@ -73,6 +73,13 @@ def test_no_link_is_dead(path):
             assert target.is_file(), file
 
 
+def test_the_figures_of_the_comparison_were_measured():
+    """Each figure of the page that compares is one of the page on speed, which can be measured again."""
+    figures = re.findall(r"\d+\.\d\d×", (DOCS / "comparison.md").read_text(encoding="utf-8"))
+    assert figures
+    assert [figure for figure in figures if f"{figure} |" not in text_of(DOCS / "speed.md")] == ["0.16×"]  # in its text
+
+
 def names_bound_in(source):
     """The classes, functions and variables that a module defines at its top."""
     nodes = tree_of(source).body
