@@ -167,7 +167,11 @@ def listening(host: str, port: int) -> socket.socket:
     Raises:
         OSError: The address is not available.
     """
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # Connections inherit it. asyncio sets it only for sockets whose protocol number says TCP, and `create_server` makes
+    # others. Without it the body waits for the client to acknowledge the head: some 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def url_of(listener: socket.socket) -> str:
@@ -275,9 +279,6 @@ def _closable_protocol(connections: Connections) -> type[H11Protocol]:
 
         def connection_made(self, transport: Any) -> None:
             connections.opened()
-            # asyncio does it only for sockets whose protocol number says TCP, and `create_server` makes others. Without
-            # it the body waits for the client to acknowledge the head: some 40 ms.
-            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             super().connection_made(transport)
 
         def connection_lost(self, exc: Exception | None) -> None:
