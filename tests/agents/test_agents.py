@@ -117,6 +117,17 @@ async def test_no_answer_holds_personal_data(session, sandbox):
     assert len((call.folder / "customers.jsonl").read_text().splitlines()) == 30
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("stores", "manager_name"), ("orders", "invoice_document_url"), ("product_reservations", "benefit_codes")],
+)
+async def test_fields_outside_customers_are_masked(session, name, field):
+    """The manager of a store, an invoice and a code that is worth money are masked too."""
+    async with session() as call:
+        (record,) = (await call("find", list=name, limit=1))["records"]
+    assert record[field] == "***"
+
+
 async def test_a_field_that_is_shown(session, sandbox):
     """`show` names the personal fields that are not masked."""
     first = (await records(sandbox))[0]
