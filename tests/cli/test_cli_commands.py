@@ -1,5 +1,6 @@
 """`carecloud list`, `get`, `total`, `login`, `sandbox`, `--version`, and the help."""
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from every import every
 from thorough import variants
 
 from carecloud_async import __version__
+from carecloud_async.cli import main
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 
@@ -118,8 +120,9 @@ def test_a_mistyped_command(carecloud):
     assert "export" in refused.line
 
 
-def test_the_sandbox_prints_how_to_reach_it(start, carecloud, monkeypatch):
-    """The printed lines, copied into the environment, are all that the other commands need; Ctrl-C ends it with 130."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
+def test_the_sandbox_prints_how_to_reach_it(start, carecloud, monkeypatch, number):
+    """The printed lines, copied into the environment, are all that other commands need; a signal ends it with 130."""
     process = start("sandbox", "--port", 0, "--customers", 42)
     lines = []
     while not lines or not lines[-1].startswith("#") or len(lines) == 1:
@@ -130,7 +133,7 @@ def test_the_sandbox_prints_how_to_reach_it(start, carecloud, monkeypatch):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     assert carecloud("total", "customers").out == "42\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "carecloud: the sandbox is stopped\n"
@@ -162,8 +165,7 @@ def test_a_closed_stderr_harms_nothing(tmp_path):
     ("closed", "arguments", "out"),
     [
         ("<&- 2>&-", "export customers -o c.jsonl --sandbox 5 --report -", '  "records": 5,\n'),
-        ("<&- >&-", "export customers -o - --sandbox 5", ""),
-        *variants(("<&- >&-", "total customers --sandbox 5", "")),
+        *variants(("<&- >&-", "export customers -o - --sandbox 5", ""), ("<&- >&-", "total customers --sandbox 5", "")),
     ],
 )
 def test_streams_that_are_closed_from_the_start(closed, arguments, out):
@@ -176,27 +178,47 @@ def test_streams_that_are_closed_from_the_start(closed, arguments, out):
     assert "unexpected" not in done.stderr
 
 
-def test_the_help_in_any_locale():
+def as_program(monkeypatch, *arguments):
+    """Run the command as its program does, and return its exit code."""
+    monkeypatch.setattr("sys.argv", ["carecloud", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return caught.value.code
+
+
+def test_the_help_in_any_locale(monkeypatch, capfd):
     """A locale without the bullets of the help gets other signs in their place."""
-    program = [sys.executable, "-c", "from carecloud_async.cli import main; main()"]
-    env = {**os.environ, "PYTHONIOENCODING": "iso-8859-2"}
-    done = subprocess.run([*program, "export", "--help"], capture_output=True, env=env, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"carecloud export customers -o customers.jsonl" in done.stdout
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="iso-8859-2"))
+    assert as_program(monkeypatch, "export", "--help") == 0
+    sys.stdout.flush()
+    assert b"carecloud export customers -o customers.jsonl" in printed.getvalue()
+    assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("missing", "arguments", "extra"),
-    [
-        ("typer", ["--version"], "cli"),
-        ("rich", ["export", "customers", "-o", "-", "--sandbox", "3"], "cli"),
-        *variants(("uvicorn", ["login", "--sandbox", "3"], "sandbox")),
-    ],
-)
-def test_a_missing_extra_names_the_command_that_installs_it(missing, arguments, extra):
+#: What is not installed, the module that imports it, a command, and the extra that brings it.
+MISSING = [
+    ("typer", ["cli.app"], ["--version"], "cli"),
+    (
+        "rich",
+        ["cli.reports", "cli.export", "cli.list_to_file"],
+        ["export", "customers", "-o", "-", "--sandbox", "3"],
+        "cli",
+    ),
+    ("uvicorn", ["sandbox", "sandbox.server.serving"], ["login", "--sandbox", "3"], "sandbox"),
+]
+
+
+@every("missing, modules, arguments, extra", MISSING)
+def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch, capfd, missing, modules, arguments, extra):
     """Without its libraries the command says what to install."""
-    script = f"import sys; sys.modules[{missing!r}] = None; from carecloud_async.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert f"pip install 'carecloud-async[{extra}]'" in done.stderr
+    with monkeypatch.context() as patch:
+        for name in [name for name in sys.modules if name.startswith(f"{missing}.")]:
+            patch.delitem(sys.modules, name)
+        patch.setitem(sys.modules, missing, None)
+        for name in [one for one in sys.modules if one.removeprefix("carecloud_async.") in modules]:
+            patch.delitem(sys.modules, name)
+        assert as_program(patch, *arguments) == 1
+    printed = capfd.readouterr()
+    assert printed.err.count("\n") == 1, printed.err
+    assert f"pip install 'carecloud-async[{extra}]'" in printed.err

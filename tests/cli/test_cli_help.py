@@ -105,6 +105,7 @@ def complete(capfd, monkeypatch):
     return offer
 
 
+@pytest.mark.thorough
 def test_the_command_completes():
     """The command itself, as the shell starts it, prints the completions and nothing else."""
     environment = os.environ | asked("get", "wallet.points_o")
