@@ -16,15 +16,15 @@ from disks import watch_databases
 
 from carecloud_async._base.runtime.clock import SystemClock
 from carecloud_async._base.runtime.user_folders import state_folder
+from carecloud_async.bulk.held_keys import HeldKeys
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.rows import CheckedRow, Plan, Write
 
 #: A run that claims a key, says so and waits to be killed.
 RUN = """
 import sys, time
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.held_keys import HeldKeys
-from carecloud_async.bulk.rows import CheckedRow, Intent, Write
 from carecloud_async._base.runtime.clock import SystemClock
-from carecloud_async._base.runtime.user_folders import state_folder
 with Claims(project="p", clock=SystemClock(), settle_seconds=35.0) as claims:
     claims.claim(["a"])
     print("claimed", flush=True)
@@ -41,6 +41,20 @@ class LaterClock(SystemClock):
 
     def monotonic(self):
         return super().monotonic() + self.ahead
+
+
+@pytest.mark.anyio
+async def test_a_row_that_was_unchanged_before_an_earlier_row_of_its_record_was_written():
+    """A row is looked up again if an earlier row of the run wrote its record after the look-up."""
+    first, second = (Write(id=one, row=one, body=CheckedRow()) for one in (1, 2))
+    plan = Plan(kind="update", body={}, record_id="7", is_new=False)
+    unchanged = (second, RowResult(outcome=Outcome.UNCHANGED, record_id="7"))
+    held = HeldKeys(None, keys_of=lambda _: [], claim_of=lambda _, record: record, taken={}, shows_lost_creates=True)
+    assert await held.claim_records([(first, plan)], let_go=0) == ([(first, plan)], [])
+    before = held.let_go
+    await held.end([(first, plan.result)], rows=[1])
+    assert await held.claim_records([unchanged], let_go=before) == ([], [second])
+    assert await held.claim_records([unchanged], let_go=held.let_go) == ([unchanged], [])
 
 
 def test_a_run_that_goes_on_holds_only_what_it_works_on(clock):

@@ -131,6 +131,23 @@ async def test_a_create_that_is_refused_after_its_answer_was_lost(clock, tmp_pat
     assert "an earlier answer was lost" in doubt
 
 
+async def test_an_update_that_is_refused_after_its_answer_was_lost(clock):
+    """An update makes no record, so that its refusal is believed, whatever became of an earlier request."""
+    server = CustomerServer(clock)
+    row = {"customer_id": server.add("a@example.com", last_name="Old"), "last_name": "New"}
+    server.writes = ["before"]
+
+    class Taken(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.method == "PUT" and server.sent:
+                param = {"name": "customer.personal_information.email", "reason": "already_exists"}
+                return httpx.Response(400, json={"error": {"error_data": {"invalid_params": [param]}}})
+            return await server.handle_async_request(request)
+
+    async with client_of(Taken(), clock) as client:
+        assert counts(await client.customers.bulk_write([row], match="customer_id")) == {"refused": 1}
+
+
 async def test_a_value_that_is_refused_after_an_answer_was_lost(clock, tmp_path):
     """A create that is refused for a value was refused for it before too, whatever its first answer was."""
     server, results = CustomerServer(clock), tmp_path / "r.jsonl"

@@ -264,3 +264,34 @@ async def test_what_a_look_up_shows_after_two_losses_is_confirmed(clock):
         report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
     assert counts(report) == {"unknown": 1}
     assert len(server.customers) == 2
+
+
+async def test_a_write_that_did_nothing_remembers_an_earlier_loss(clock):
+    """A lost create is sent again, refused with 429, and acts late: the row is `created`, and is there once."""
+    server, began = CustomerServer(clock), clock.monotonic()
+    server.writes = [100.0]
+
+    async def arrived(_request):
+        if server.sent and clock.monotonic() < began + 110:
+            server.writes = ["busy"]
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    assert (counts(report), len(server.customers)) == ({"created": 1}, 1)
+    assert len(server.sent) > 1
+
+
+async def test_a_lost_create_whose_key_another_program_made(clock):
+    """With `mode="create"`, a record with other values does not show what became of a lost row: it is `unknown`."""
+    server = CustomerServer(clock)
+    server.writes = ["before"]
+
+    async def arrived(request):
+        if server.sent and request.method == "GET" and not server.customers:
+            server.add("new0@example.com", last_name="Theirs")
+
+    server.arrived = arrived
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(1), match="email", mode="create", defaults=SOURCE)
+    assert counts(report) == {"unknown": 1}
