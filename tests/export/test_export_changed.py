@@ -50,14 +50,14 @@ def timeless(sandbox):
 
 async def test_exactly_what_changed_is_written(tmp_path):
     """Two lines a night: the mark of one export gives what changed after it and what has no time, in few requests."""
-    sandbox = Sandbox(customers=2000, seed=1)
+    sandbox = Sandbox(customers=600, seed=1)
     async with connect(sandbox) as client:
-        full = await client.customers.list(count=500).export(tmp_path / "full.jsonl")
+        full = await client.customers.list(count=150).export(tmp_path / "full.jsonl")
         sandbox.advance(3600)
-        changed = change(sandbox, range(0, 700, 7))
+        changed = change(sandbox, range(0, 210, 7))
         sandbox.advance(7200)
         sandbox.forget_requests()
-        night = await client.customers.list(count=500).export(
+        night = await client.customers.list(count=150).export(
             tmp_path / "night.jsonl", changed_since=full.next_changed_since
         )
         assert sorted(ids(tmp_path / "night.jsonl")) == sorted({*changed, *timeless(sandbox)})
@@ -90,8 +90,8 @@ async def test_the_edge_is_in(tmp_path):
 @pytest.mark.parametrize("concurrency", [*variants(1), 8])
 async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
     """Everyone who changed before the export is in, though every page changes and deletes others."""
-    sandbox = Sandbox(customers=1500, seed=1)
-    changed = set(change(sandbox, range(600), "2026-11-10 12:00:00"))
+    sandbox = Sandbox(customers=600, seed=1)
+    changed = set(change(sandbox, range(240), "2026-11-10 12:00:00"))
     dice, gone, served = random.Random(1), set(), iter(range(10**6))
 
     def move(_):
@@ -104,7 +104,7 @@ async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
 
     sandbox.on_page = move
     async with connect(sandbox) as client:
-        report = await client.customers.list(count=50).export(
+        report = await client.customers.list(count=20).export(
             tmp_path / "c.jsonl", changed_since="2026-11-10T12:00", concurrency=concurrency
         )
     found = ids(tmp_path / "c.jsonl")
@@ -116,11 +116,11 @@ async def test_changes_during_the_export_lose_no_record(tmp_path, concurrency):
 
 async def test_shuffled_ties_are_counted_and_read_whole(tmp_path):
     """Many changes in one second, in another order on every page: all are found, in the order of ids at last."""
-    sandbox = Sandbox(customers=600, seed=1)
-    changed = change(sandbox, range(400), "2026-11-10 12:00:00")
+    sandbox = Sandbox(customers=150, seed=1)
+    changed = change(sandbox, range(100), "2026-11-10 12:00:00")
     lie(sandbox, reorder=unstable_ties)
     async with connect(sandbox) as client:
-        report = await client.customers.list(count=40).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
+        report = await client.customers.list(count=20).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
     assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed + timeless(sandbox))
     assert report.exact
 
@@ -146,12 +146,12 @@ async def test_a_disk_that_was_full_when_the_state_began_leaves_it_free(tmp_path
 
 async def test_resumes_too(tmp_path):
     """Records that were written before the stop are not written again."""
-    sandbox = Sandbox(customers=1000, seed=1)
-    changed = change(sandbox, range(500), "2026-11-10 12:00:00")
+    sandbox = Sandbox(customers=400, seed=1)
+    changed = change(sandbox, range(200), "2026-11-10 12:00:00")
     path = tmp_path / "c.jsonl"
 
     def stop(progress):
-        if progress.records > 100:
+        if progress.records > 60:
             raise KeyError
 
     async with connect(sandbox, clock=every_page()) as client:

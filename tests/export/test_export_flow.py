@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_progress_tells_how_far_it_is(tmp_path, kind):
     """A plain or an async function gets the progress; the last call has the final figures."""
-    sandbox = Sandbox(customers=1000, seed=1)
+    sandbox = Sandbox(customers=300, seed=1)
     told = []
 
     async def later(progress):
@@ -30,13 +30,13 @@ async def test_progress_tells_how_far_it_is(tmp_path, kind):
         told.append(progress)
 
     async with connect(sandbox, clock=every_page()) as client:
-        await client.customers.list(count=100).export(
+        await client.customers.list(count=30).export(
             tmp_path / "c.csv", on_progress=told.append if kind == "sync" else later
         )
     reading = [one for one in told if one.stage == "reading"]
     assert len(reading) >= 10
     assert [one.records for one in reading] == sorted(one.records for one in reading)
-    assert (reading[-1].records, reading[-1].total, reading[-1].requests) == (1000, 1000, 12)
+    assert (reading[-1].records, reading[-1].total, reading[-1].requests) == (300, 300, 12)
     assert reading[-1].remaining == 0
     assert any(one.remaining for one in reading)
     assert reading[-1].rate > 0
@@ -45,40 +45,40 @@ async def test_progress_tells_how_far_it_is(tmp_path, kind):
 
 async def test_repeated_requests_are_reported(tmp_path):
     """Pages that a struggling server sent only when asked again count as retries, while it runs and in the report."""
-    sandbox = Sandbox(customers=1000, seed=1)
+    sandbox = Sandbox(customers=300, seed=1)
     told = []
     async with connect(sandbox, clock=every_page(), retry=RetryPolicy(base=0.001)) as client:
         await client.login()
         sandbox.faults.add("GET /customers", status=503, after=2, times=2)
-        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", on_progress=told.append)
-    assert (report.records, report.requests, report.retries) == (1000, 12, 2)
+        report = await client.customers.list(count=30).export(tmp_path / "c.jsonl", on_progress=told.append)
+    assert (report.records, report.requests, report.retries) == (300, 12, 2)
     assert [told[0].retries, told[-1].retries] == [0, 2]
 
 
 async def test_a_page_that_is_cut_off_is_asked_for_again(tmp_path):
     """BrokenJson answers in the middle of an export cost two retries, and no record."""
-    sandbox = Sandbox(customers=1000, seed=1)
+    sandbox = Sandbox(customers=300, seed=1)
     async with connect(sandbox, retry=RetryPolicy(base=0.001)) as client:
         await client.login()
         sandbox.faults.add("GET /customers", garbage=True, after=2, times=2)
-        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl")
-    assert (report.records, report.retries) == (1000, 2)
-    assert len(set(ids(tmp_path / "c.jsonl"))) == 1000
+        report = await client.customers.list(count=30).export(tmp_path / "c.jsonl")
+    assert (report.records, report.retries) == (300, 2)
+    assert len(set(ids(tmp_path / "c.jsonl"))) == 300
 
 
 @pytest.mark.parametrize("error", [LookupError("mine"), BrokenPipeError(errno.EPIPE, "mine"), TimeoutError("mine")])
 async def test_the_users_own_exception_comes_out_as_itself(tmp_path, error):
     """An exception of `on_progress` is raised as itself: not in a group, and not as an error of the disk."""
-    sandbox = Sandbox(customers=1000, seed=1)
+    sandbox = Sandbox(customers=300, seed=1)
 
     def fail(_):
         raise error
 
     async with connect(sandbox) as client:
         with pytest.raises(type(error), match="mine"):
-            await client.customers.list(count=100).export(tmp_path / "c.jsonl", on_progress=fail)
-        await client.customers.list(count=100).export(tmp_path / "c.jsonl", resume=True)
-    assert len(ids(tmp_path / "c.jsonl")) == 1000
+            await client.customers.list(count=30).export(tmp_path / "c.jsonl", on_progress=fail)
+        await client.customers.list(count=30).export(tmp_path / "c.jsonl", resume=True)
+    assert len(ids(tmp_path / "c.jsonl")) == 300
 
 
 async def test_a_slow_disk_slows_the_fetching_and_not_the_loop(tmp_path, monkeypatch):
