@@ -343,7 +343,7 @@ KNOWN: Final[Sequence[Fault]] = (
         name="points are not looked up by their reference",
         theme="points in bulk",
         file="resources/actions_in_bulk.py",
-        right="return [((customer_id, reference), line) for line in found if _is_of(line, customer_id)]",
+        right="return [((customer_id, reference), line) for line in lines if _is_of(line, customer_id)]",
         wrong="return []",
     ),
     Fault(
