@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -81,5 +82,15 @@ def test_a_state_in_no_folder(carecloud, project, tmp_path):
     refused = carecloud("export", "customers", "-o", "a.jsonl", "--state", "none/s.json")
     assert refused.code == 2
     assert "there is no folder none: make it first" in refused.line
+    assert project.count("GET /customers") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems make no such names")
+def test_a_name_that_is_not_utf_8(carecloud, project, tmp_path):
+    """A target whose name is not UTF-8 is refused with what to do, before the first request of the export."""
+    refused = carecloud("export", "customers", "-o", os.fsdecode(b"caf\xe9.jsonl"))
+    assert refused.code in {1, 2}
+    assert refused.line.endswith("its name is not valid UTF-8: name it otherwise")
     assert project.count("GET /customers") == 0
     assert list(tmp_path.iterdir()) == []

@@ -39,6 +39,7 @@ _REASONS: Final = {
     errno.ENOENT: "the directory does not exist: make it first",
     errno.ENOTDIR: "a part of the path is not a directory",
     errno.EISDIR: "it is a directory: name a file",
+    errno.EILSEQ: "its name is not valid UTF-8: name it otherwise",
     errno.EPIPE: "the reader has gone",
     errno.ENOLCK: "the file system has no locks: name a file on another one",
 }

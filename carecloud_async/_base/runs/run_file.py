@@ -18,6 +18,8 @@ before it leaves nothing behind. A file that no run made is never changed.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -101,7 +103,10 @@ class RunFile:
                 is to be continued is bound to something else, damaged, or of another version.
         """
         try:
+            os.fspath(path).encode()  # the run keeps its target's name as text
             file = LockedFile(path)
+        except UnicodeEncodeError:
+            raise kind.of_system(shown or path, OSError(errno.EILSEQ, os.strerror(errno.EILSEQ))) from None
         except BlockingIOError:
             raise kind.in_use(shown or path) from None
         except OSError as error:
