@@ -163,6 +163,35 @@ async def test_resumes_too(tmp_path):
     assert sorted(one["customer_id"] for one in records(path)) == sorted(changed + timeless(sandbox))
 
 
+async def test_a_record_without_a_time_that_changed_before_the_resume_comes_again(tmp_path):
+    """The file has it as the stopped run read it; what changed meanwhile is in the next export."""
+    sandbox, state, path = Sandbox(customers=300, seed=1), tmp_path / "state", tmp_path / "c.jsonl"
+    names = timeless(sandbox)
+
+    def update(number):
+        for name in names:
+            sandbox.customers.update(name, {"state": number, "last_change": None})
+
+    def stop(progress):
+        if progress.records > 5:
+            raise KeyError
+
+    async with connect(sandbox, clock=every_page()) as client:
+        listing = client.customers.list(count=30)
+        await listing.export(tmp_path / "first.jsonl", state=state)
+        sandbox.advance(3600)
+        change(sandbox, range(100))
+        update(7)
+        with pytest.raises(KeyError):
+            await listing.export(path, state=state, resume=True, on_progress=stop)
+        update(8)
+        assert (await listing.export(path, state=state, resume=True)).resumed
+        stale = {one["customer_id"] for one in records(path) if one["state"] == 7}
+        assert stale
+        await listing.export(tmp_path / "next.jsonl", state=state, resume=True)
+    assert stale <= {*ids(tmp_path / "next.jsonl")}
+
+
 async def test_the_next_mark_is_by_the_servers_clock(tmp_path):
     """`next_changed_since` lies a little before the export's beginning, in the project's zone."""
     sandbox = Sandbox(customers=10, seed=1)

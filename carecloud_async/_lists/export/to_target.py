@@ -168,13 +168,9 @@ class _FileExport:
     def _publish(self, file: Path, report: ExportReport) -> Ended:
         """Give the finished file the target's name, and clear the workspace."""
         options = self.request.options
-        ended = self.workspace.publish(
-            file,
-            report,
-            overwrite=options.overwrite,
-            mode=options.mode,
-            timeless=self.request.found_timeless,
-        )
+        # A continued run does not know with which text the earlier one wrote a record: the next export has all of them.
+        timeless = () if report.resumed else self.request.found_timeless
+        ended = self.workspace.publish(file, report, overwrite=options.overwrite, mode=options.mode, timeless=timeless)
         self.workspace.finish(ended, resume=options.resume, keep=self.request.moves_mark)
         return ended
 
