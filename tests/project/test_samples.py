@@ -124,7 +124,7 @@ def test_tests_that_are_shown_pass(pytester):
             pytester.makepyfile(**{f"test_of_{path.stem}": TEST_PRELUDES.get(path.name, "") + "\n\n".join(shown)})
             number += len(re.findall("def test_", "".join(shown)))
     options = ("asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function")
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *(f"-o{option}" for option in options))
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *(f"-o{option}" for option in options))
     result.assert_outcomes(passed=number)
 
 
