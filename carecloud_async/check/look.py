@@ -264,7 +264,9 @@ class Look:
     """
 
     def __init__(self, client: Checked, *, context: ClientContext, provider: AuthProvider, seconds: float) -> None:
-        self.client, self.context, self.provider = client, context, provider
+        self.client: Checked = client
+        self.context: ClientContext = context
+        self.provider: AuthProvider = provider
         self.traffic: Traffic = Traffic(context.clock)
         self.replies: list[Reply] = []
         self.touched: list[Reply] = []
