@@ -223,7 +223,7 @@ async def test_lost_answers_are_made_good(sandbox, fault):
     """Calls whose answers are lost are judged by the members that are read afterwards."""
     segment = segment_of(sandbox, [])
     sandbox.faults.add("POST /segments/{segment_id}/actions/add-customer", times=3, **fault)
-    async with connect(sandbox) as client:
+    async with connect(sandbox, clock=FakeClock()) as client:
         report = await client.segments.sync(segment, ids(sandbox, *range(6)), mode="add")
     assert counts(report) == (6, 0, 0, 0)
     assert report.complete
@@ -327,11 +327,11 @@ async def test_a_mirror_removes_none_while_a_key_cannot_be_looked_up(sandbox):
                 return httpx.Response(400, json={"error": {"message": "no e-mail address"}})
             return await inner.handle_async_request(request)
 
-    async with connect(sandbox, transport=Strict()) as client:
+    async with connect(sandbox, transport=Strict(), clock=FakeClock()) as client:
         fewer = [*rows[1:], {"email": "odd@example"}]
         with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
             await client.segments.sync(segment, fewer, mode="mirror", match="email", dry_run=True)
-    async with connect(sandbox, transport=Shy()) as client:
+    async with connect(sandbox, transport=Shy(), clock=FakeClock()) as client:
         with pytest.raises(BulkWriteError, match="1 rows have a key that cannot be looked up"):
             await client.segments.sync(segment, rows, mode="mirror", match="email")
         assert members(sandbox, segment) == sorted(source)
