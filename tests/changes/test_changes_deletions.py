@@ -50,6 +50,13 @@ async def test_a_list_that_is_half_gone_is_refused(machine, state):
     del machine.records[100:]
     found, report = await read(machine, state, allow_shrink=True)
     assert report.deleted == len(found) == 140
+    del machine.records[40:]
+    async with machine.client() as client:
+        file = state.with_name("changes.jsonl")
+        with pytest.raises(ExportError, match="allow_shrink"):
+            await client.customers.list().changes(state=state).to_file(file)
+        report = await client.customers.list().changes(state=state).to_file(file, allow_shrink=True)
+    assert report.deleted == len(file.read_text().splitlines()) == 60
 
 
 async def test_a_deletion_is_reported_after_two_readings(machine, state):

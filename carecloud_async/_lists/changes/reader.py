@@ -81,6 +81,7 @@ class Changes(Generic[T]):
         target: str | os.PathLike[str],
         *,
         overwrite: bool = False,
+        allow_shrink: bool = False,
         format: str | None = None,  # noqa: A002  (as users call it)
         columns: Literal["model", "found"] = "model",
         timestamps: Literal["utc", "project"] = "utc",
@@ -94,6 +95,7 @@ class Changes(Generic[T]):
         Args:
             target: a path whose suffix names the format: `.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …
             overwrite: replace the target if it exists.
+            allow_shrink: as for `Listing.changes`; either is enough.
             format: as for `Listing.export`.
             columns: as for `Listing.export`.
             timestamps: as for `Listing.export`.
@@ -109,6 +111,8 @@ class Changes(Generic[T]):
         options = ChangesFileOptions(
             overwrite=overwrite, format=format, columns=columns, timestamps=timestamps, csv=csv or CsvOptions()
         )
+        if allow_shrink:
+            self._run = self._run.that_allows_shrink()
         return await write_changes(self._run, target, options)
 
     def __aiter__(self) -> AsyncIterator[Change[T]]:
