@@ -1,6 +1,7 @@
 """Real servers as processes, each with the application of a module next to this file."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,6 +29,14 @@ def listens(port):
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
+def free_port():
+    """A port that no other test gets: those that ask the system for one get higher ones."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        if not listens(port):
+            return port
+
+
 @contextmanager
 def serving(server, app, *, workers=1, **env):
     """Run a server with its workers; yields the process and its URL.
@@ -39,9 +48,7 @@ def serving(server, app, *, workers=1, **env):
         **env: environment variables of the application.
     """
     pytest.importorskip(server, reason=f"{server} is not installed")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", *COMMANDS[server].format(app=app, workers=workers, port=port).split()],
         env={**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parents[1]}", **env},
