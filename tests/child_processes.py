@@ -1,8 +1,24 @@
 """Child processes of tests."""
 
+import random
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+
+
+def listens(port):
+    """Whether a server of this machine listens on a port."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port():
+    """A port for a server that starts later. No other test gets it: those that ask the system get higher ones."""
+    while True:
+        port = random.SystemRandom().randint(20_000, 32_000)
+        if not listens(port):
+            return port
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 from call_doors import create, default
+from child_processes import free_port
 from clocks import ManualClock, passing_time
 from wire_server import answer, serving
 
@@ -72,16 +73,16 @@ async def test_a_post_to_a_closed_port_fails_as_not_connected(door):
         assert caught.value.is_retryable
 
 
-async def test_a_post_waits_for_a_server_that_starts_later(door, sandbox, free_port):
+async def test_a_post_waits_for_a_server_that_starts_later(door, sandbox):
     """A POST whose connection was refused was not sent, so it is repeated until the server is there: one row."""
-    policy = RetryPolicy(base=0.05, attempts=100, max_wait=0.1)
+    policy, port = RetryPolicy(base=0.05, attempts=100, max_wait=0.1), free_port()
     async with (
-        door(f"http://127.0.0.1:{free_port}", retry=policy) as client,
+        door(f"http://127.0.0.1:{port}", retry=policy) as client,
         anyio.create_task_group() as group,
     ):
         group.start_soon(create, client)
         await anyio.sleep(0.1)
-        async with sandbox.serving(port=free_port):
+        async with sandbox.serving(port=port):
             while len(sandbox.customers) < 201:  # noqa: ASYNC110  (another thread's count)
                 await anyio.sleep(0.01)
             await anyio.sleep(0.05)
@@ -154,12 +155,6 @@ async def test_search_like_posts_may_be_marked_as_safe(sandbox):
         with pytest.raises(Exception, match="404"):
             await client.request("POST", "customers/actions/search", json={}, safe_to_repeat=True)
         assert fault.hits == 2
-
-
-@pytest.fixture
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def sandbox_client(sandbox, **options):

@@ -19,6 +19,7 @@ from threading import Event
 
 import kit
 import pytest
+from child_processes import free_port
 from clocks import FastClock
 
 from carecloud_async import CareCloud
@@ -31,11 +32,6 @@ PAGE = Path(__file__).parents[2] / "docs/tills.md"
 COMMAND = [sys.executable, "-m", "carecloud_async.cli", "outbox", "till.db"]
 FAULTS = ["power", "answer", "program", "network", "answer", "power"]
 CUSTOMER = "8ea2591121e636086a4a9c0992"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Machine:

@@ -1,23 +1,18 @@
 """The examples' servers: uvicorn in a process of its own."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from child_processes import free_port, listens
+
 from carecloud_async.sandbox import CUSTOMER_APPLICATION_ID
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @contextmanager
@@ -29,14 +24,10 @@ def uvicorn(*arguments, folder, env):
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert process.poll() is None, process.stderr.read()
-                assert time.monotonic() < deadline, "uvicorn did not start"
-                time.sleep(0.02)
+        while not listens(port):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline, "uvicorn did not start"
+            time.sleep(0.02)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

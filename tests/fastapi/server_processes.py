@@ -1,15 +1,14 @@
 """Real servers as processes, each with the application of a module next to this file."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from child_processes import free_port, listens
 from redis_servers import wait_until
 
 HERE = Path(__file__).parent
@@ -22,19 +21,6 @@ COMMANDS = {
     "hypercorn": "hypercorn {app}() --workers {workers} --bind 127.0.0.1:{port} --log-level warning",
     "granian": "granian {app} --factory --interface asgi --workers {workers} --port {port} --log-level warning",
 }
-
-
-def listens(port):
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port():
-    """A port that no other test gets: those that ask the system for one get higher ones."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        if not listens(port):
-            return port
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tomllib
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import yaml
+from child_processes import free_port
 from doc_samples import all_blocks, blocks
 from project_files import ROOT
 from redis_servers import wait_until
@@ -91,12 +91,6 @@ def running(folder, **variables):
     finally:
         process.kill()
         process.communicate()
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def answers(url):
