@@ -72,7 +72,7 @@ class Claimed:
     Attributes:
         busy: keys that another run is writing, or left behind a moment ago.
         doubted: keys that another run left behind, and whose outcome no run has determined since.
-        made: keys of which a record was made a moment ago.
+        made: keys whose record was created in the last minute.
         free_since: of those that were left behind or let go: since when nothing can write them any more, on the
             monotonic clock.
     """
@@ -173,7 +173,7 @@ class Claims:
 
         Args:
             records: records of such writes; the time at which they were let go is kept.
-            made: keys of which a record was made; the time is kept, too.
+            made: keys whose record was created; that time is kept too.
         """
         now = self._clock.monotonic()
         let_go = [(now, 0, self._digest(one), self.owner) for one in records]

@@ -99,11 +99,11 @@ __all__ = [
 _WORKS_LONGER: Final = 5.0
 #: How long a request may act after its answer was lost, unless writes are held (seconds).
 SETTLE_SECONDS: Final = 60.0
-#: The wait after the first loss of a write, the second, and each later one: so many settle times.
+#: Waits after the first, the second and each later loss of a write, in settle times.
 _STEPS: Final = (1, 5, 20)
 #: Longer settle times would be longer than claims are kept (seconds).
 _LONGEST: Final = 24 * 3600.0
-#: With these the server itself says that a request has ended. After 502 and 504 it may go on behind a proxy.
+#: Statuses with which the server itself ends a request. After 502 and 504, which a proxy sends, it may still run.
 _ENDED: Final = ("500", "503")
 #: A proxy answers with these while the server behind it is away, so the write is probably not the cause.
 _OF_PROXIES: Final = ("502", "503", "504")
@@ -340,7 +340,7 @@ class SettleTimes:
 
 
 def wait_after(losses: int, settle: float) -> float:
-    """Return how long a write waits that was lost so many times, by its settle time."""
+    """Return how long a write waits after its losses, in seconds."""
     return settle * _STEPS[min(max(losses, 1), len(_STEPS)) - 1]
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "Plans",
     "Sender",
     "Stale",
+    "pause_after",
     "requests_of",
     "send_batch",
 ]
@@ -141,7 +142,7 @@ class LookUpTries:
             assert isinstance(result, RowResult)  # noqa: S101  (no plan was given)
             return result
         self._failures[write.id] = times
-        return float(min(2.0**times, LONGEST_WAIT))
+        return doubled(1.0, times, longest=LONGEST_WAIT)
 
     def forget(self, write: Write) -> None:
         """Forget the failures of a write that was looked up."""
@@ -263,10 +264,14 @@ def _stale(late: _TooLateError) -> Stale:
     return Stale(error=late.__cause__ if isinstance(late.__cause__, CareCloudError) else None)
 
 
-def _pause_after(error: CareCloudError, failures: int) -> float:
+def pause_after(error: Exception, failures: int, *, longest: float) -> float:
     """Return how long to wait after a failure (seconds): longer after each, and as long as the server asks for."""
     asked = error.retry_after if isinstance(error, ApiError) else None
-    return min(max(doubled(1.0, failures, longest=LONGEST_WAIT), asked or 0.0), LONGEST_WAIT)
+    return max(doubled(1.0, failures, longest=longest), asked or 0.0)
+
+
+def _pause_after(error: CareCloudError, failures: int) -> float:
+    return min(pause_after(error, failures, longest=LONGEST_WAIT), LONGEST_WAIT)
 
 
 def _is_transient(error: CareCloudError) -> bool:

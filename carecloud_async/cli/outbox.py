@@ -181,7 +181,7 @@ def _moment(seconds: float, precision: str = "minutes") -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec=precision)
 
 
-#: Seconds for which requests are finished after the program was told to end.
+#: Seconds in which requests may finish after a signal to stop.
 _GRACE: Final = 3
 #: Seconds to wait for the process before this one: it finishes requests of tills, and then requests of the outbox.
 _WAIT: Final = _GRACE + CLOSING_SECONDS + 2.0

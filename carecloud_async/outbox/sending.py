@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from carecloud_async._base.runs import Database
-from carecloud_async._base.runtime.clock import Clock, doubled
+from carecloud_async._base.runtime.clock import Clock
 from carecloud_async._base.runtime.threads import run_in_thread
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.engine import Engine
@@ -23,7 +23,8 @@ from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.outcome import RowResult
 from carecloud_async.bulk.report import BulkProgress
 from carecloud_async.bulk.rows import Write
-from carecloud_async.errors import ApiError, CareCloudError
+from carecloud_async.bulk.sending import pause_after
+from carecloud_async.errors import CareCloudError
 from carecloud_async.outbox.entries import Entries
 from carecloud_async.outbox.errors import NotForOutboxError
 from carecloud_async.outbox.family import Grace
@@ -357,10 +358,8 @@ def _joined(*found: tuple[list[QueuedEntry], list[int]]) -> tuple[list[QueuedEnt
 
 
 def _pause_after(error: Exception, failures: int) -> float:
-    """Return how long to wait after a failure (seconds): longer after each, and as long as the server asks for."""
     longest = _AWAY if not isinstance(error, CareCloudError) or error.is_retryable else _REFUSED
-    asked = error.retry_after if isinstance(error, ApiError) else None
-    return max(doubled(1.0, failures, longest=longest), asked or 0.0)
+    return pause_after(error, failures, longest=longest)
 
 
 class QueueJournal(Journal):

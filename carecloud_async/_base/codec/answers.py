@@ -194,7 +194,7 @@ def structure(value: Any, into: type[T]) -> T:
 
 
 def mend(value: Any, into: type[T]) -> T:
-    """Build a model from plain values of which some do not fit; see `structure`."""
+    """Build a model from plain values by the tolerant rules; see `structure`."""
     return cast("T", _mending()(value, into))
 
 

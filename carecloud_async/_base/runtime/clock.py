@@ -55,7 +55,7 @@ class SystemClock:
 
 
 def doubled(first: float, times: int, *, longest: float) -> float:
-    """Return `first`, doubled so many times, or `longest` if that is less."""
+    """Return `first` doubled `times` times, at most `longest`."""
     return min(first * 2.0 ** min(times, 64), longest)
 
 

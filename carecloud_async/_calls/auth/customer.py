@@ -35,7 +35,7 @@ SETUP_EXAMPLE = 'DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifi
 
 
 class _RandomId(str):
-    """A generated device id, which nobody knows after the end of the process."""
+    """A generated device id. It is lost when the process ends."""
 
     __slots__ = ()
 

@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         """Return whether bytes, or the end of the connection, wait to be read from the socket."""
         connected = self.transport.get_extra_info("socket")
         if connected.fileno() < 0:
-            return True  # closed, and the connection is told next
+            return True  # closed: connection_lost comes next
         if self._poll is None:  # Windows; elsewhere `select` takes no descriptor above 1023
             return bool(select.select([connected], [], [], 0)[0])
         return bool(self._poll.poll(0))

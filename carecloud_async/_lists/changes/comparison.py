@@ -129,7 +129,7 @@ class Comparison:
         self._state.note(changes)
 
     def _create(self, ids: Sequence[Identity], lines: Sequence[bytes], texts: Sequence[bytes]) -> None:
-        """Take records of which none is known, as in a first run."""
+        """Take records that are all new, as in a first run."""
         values = [text_digest(_canonical(line)) for line in lines]
         self._db.execute_many(_PUT, [*zip(ids, repeat(0), texts, values, map(self._kept, lines))])
         self._state.note([*zip(repeat("created"), map(_shown, ids), repeat(()), lines)])

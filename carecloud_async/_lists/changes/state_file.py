@@ -53,7 +53,8 @@ _TEMPORARY: Final = (*SEEN_TABLES, "CREATE TABLE gone (id, twin INTEGER, PRIMARY
 PUBLICATION: Final = "publication"
 #: The most changes of a row.
 _BATCH: Final = 500
-#: Rows from which the pages of deleted ones are not overwritten, and free pages from which the file is written anew.
+#: With more rows of changes than this, deleted ones are not overwritten one by one; with more free pages than this, the
+#: file is written anew.
 _MANY: Final = 20
 _MOST_FREE: Final = 1000
 
@@ -153,7 +154,7 @@ class StateFile:
             ExportError: the disk or the storage refuses; the state is unchanged.
         """
         if taken:
-            # Deleted records are overwritten, or where there are many, the file is written anew.
+            # A few deleted records are overwritten in place. After many, the file is written anew.
             are_many = self.db.execute("SELECT count(*) > ? FROM pending", (_MANY,))[0][0]
             self.db.execute(f"PRAGMA secure_delete={not are_many}")
             self.db.execute("DELETE FROM pending")
