@@ -1,4 +1,4 @@
-"""Probes of filters, and of fields, values and text that the models do not know; no record is stored."""
+"""Probes of filters, and of fields and values that the models do not know; no record is stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from carecloud_async.check.probe import Verdict, bad, probe, warn
 from carecloud_async.models.field_docs import documented_fields
 from carecloud_async.resources.lookup.by_name import list_model
 
-__all__ = ["empty_list", "filters", "notes", "nothing_found", "text", "unknown_fields", "unknown_values"]
+__all__ = ["empty_list", "filters", "notes", "nothing_found", "unknown_fields", "unknown_values"]
 
 #: The most lists that are filtered by a customer who does not exist.
 _MOST_FAMILIES: Final = 2
@@ -121,8 +121,6 @@ async def notes(look: Look) -> Verdict:
     raise NotSeen("no note of points or credits was seen")
 
 
-__all__ = ["text", "unknown_fields", "unknown_values"]
-
 #: Keys that are shown: words, like the API's field names. An id or a person's name as a key is hidden.
 _WORDS: Final = re.compile(r"(?!.*[0-9]{3})[a-z]{1,20}(_[a-z0-9]{1,20}){0,7}")
 _NAMES: Final = re.compile(r"`(\w+)`")
@@ -172,7 +170,7 @@ def _unknown(record: Record, into: type, path: str) -> Iterator[tuple[str, str]]
 
 
 def _places(look: Look, kind: str) -> tuple[int, str]:
-    """Return the number of lists, and the places of unknown fields, of unknown values, or of damaged text.
+    """Return the number of lists, and the places of unknown fields or of unknown values.
 
     Raises:
         NotSeen: there is no record.
@@ -182,7 +180,6 @@ def _places(look: Look, kind: str) -> tuple[int, str]:
     if not pages:
         raise NotSeen("no record was seen")
     if not look.places:
-        look.places["text"] = {reply.name for reply in pages if "\ufffd" in str(reply.items)}
         for page in pages:
             for record in page.items[:_MOST_RECORDS]:
                 for unknown, place in _unknown(record, list_model(page.operation), page.name):
@@ -193,17 +190,6 @@ def _places(look: Look, kind: str) -> tuple[int, str]:
 def _listed(names: set[str]) -> str:
     more = len(names) - _MOST_SHOWN
     return ", ".join(sorted(names)[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-@probe(
-    "text",
-    means="characters that cannot be read become U+FFFD, in reads and in exports",
-    fix="tell the project's administrator: the API sends UTF-8",
-)
-async def text(look: Look) -> Verdict:
-    """Texts are UTF-8."""
-    lists, damaged = _places(look, "text")
-    return bad(f"characters are lost in {damaged}") if damaged else f"the text of {lists} lists is UTF-8"
 
 
 @probe(

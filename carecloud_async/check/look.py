@@ -182,6 +182,7 @@ class Traffic(CallObserver):
 
     Attributes:
         requests: the number of requests that were begun.
+        resent: the number of those that were sent once more after a 401.
         statuses: the status of each request that has ended; `None` if no answer came.
         seconds: the time until each answer.
         dates: the server's clock and this host's, in UTC, as each answer showed them.
@@ -193,6 +194,7 @@ class Traffic(CallObserver):
 
     def __init__(self, clock: Clock) -> None:
         self.requests: int = 0
+        self.resent: int = 0
         self.statuses: list[int | None] = []
         self.seconds: list[float] = []
         self.dates: list[tuple[datetime, datetime]] = []
@@ -214,6 +216,7 @@ class Traffic(CallObserver):
     def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str], status: int) -> None:
         """Count the second sending after a 401."""
         del status
+        self.resent += 1
         self.attempt_started(call, number, headers)
 
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
@@ -259,7 +262,7 @@ class Look:
         second_login: the second login.
         device_token: the token of a device, on which no customer need be logged in; otherwise empty.
         nowhere: an id that no record has.
-        places: where records hold what the models do not know, and damaged text; filled when it is asked for.
+        places: where records hold what the models do not know; filled when it is asked for.
         end: why nothing more is asked; empty as long as it is.
     """
 
@@ -288,6 +291,11 @@ class Look:
     def interface(self) -> Interface:
         """The interface of the identity."""
         return Interface(self.provider.interface)
+
+    @property
+    def read(self) -> Sequence[Reply]:
+        """The first pages that came."""
+        return [reply for reply in self.families if reply.is_page]
 
     @property
     def token_life(self) -> timedelta | None:
@@ -357,11 +365,11 @@ class Look:
         self._unanswered = 0 if is_answer else self._unanswered + 1
         return reply
 
-    async def ask(self, name: str, params: Mapping[str, Param], *, token: str = "") -> Reply:
-        """Ask for a page, with another token if one is given."""
-        held, view = token or self.device_token, self._view
-        if held:
-            view = self.patient(self.client.acting_as(HeldToken(speaks=self.interface, token=held)))
+    async def ask(self, name: str, params: Mapping[str, Param]) -> Reply:
+        """Ask for a page."""
+        view = self._view
+        if self.device_token:
+            view = self.patient(self.client.acting_as(HeldToken(speaks=self.interface, token=self.device_token)))
         reply = Reply(name=name, operation=listable()[name], params=params)
         try:
             with self.bounds():
@@ -373,7 +381,7 @@ class Look:
         if last is not None and not isinstance(reply.error, NotSeen):
             reply = evolve(reply, status=last.status, headers=last.headers)
         self.touched.append(reply)
-        self.replies += [] if token else [reply]
+        self.replies.append(reply)
         return reply
 
     @contextmanager
@@ -387,5 +395,4 @@ class Look:
 
     async def still_comes(self) -> bool:
         """Return whether a plain list comes that came before; rights, tokens and the server can end meanwhile."""
-        first = next((reply for reply in self.families if reply.is_page), None)
-        return first is not None and (await self.ask(first.name, {"count": 1})).is_page
+        return bool(self.read) and (await self.ask(self.read[0].name, {"count": 1})).is_page

@@ -14,11 +14,11 @@ __all__ = ["run_check"]
 _FIRST: Final = (server.settings, server.tls, server.proxy, server.login)
 #: The probes that need a list that can be read.
 _LISTS: Final = (
-    *(server.dead_token, server.second_login),
+    server.second_login,
     *(lists.page_cap, lists.offset, lists.end, lists.order, lists.id_sort, lists.change_sort),
     *(filters.filters, filters.empty_list, lists.totals, filters.notes),
     *(clock.change_forms, clock.change_zone, lists.page_size),
-    *(filters.text, filters.unknown_fields, filters.unknown_values, server.compression),
+    *(filters.unknown_fields, filters.unknown_values, server.compression),
 )
 #: The probes that need a token, and those that need none; nothing more is asked.
 _LOGGED_IN: Final = (clock.timezone, server.token_life, server.answers)
@@ -31,9 +31,8 @@ async def run_check(look: Look) -> ProjectCheck:
         findings = [await probe.run(look) for probe in _FIRST]
         if look.logged_in is not None:
             findings.append(await lists.families.run(look))
-            is_read = any(reply.is_page for reply in look.families)
-            look.end = look.end if is_read else look.end or "no list can be read"
-            findings += [await probe.run(look) for probe in (*(_LISTS if is_read else ()), *_LOGGED_IN)]
+            look.end = look.end if look.read else look.end or "no list can be read"
+            findings += [await probe.run(look) for probe in (*(_LISTS if look.read else ()), *_LOGGED_IN)]
         findings += [await probe.run(look) for probe in _LAST]
     if look.end:
         unexamined = CheckFinding(

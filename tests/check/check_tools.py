@@ -18,26 +18,26 @@ def make(**more):
 async def check(sandbox, **more):
     settings = {"auth": sandbox.credentials(), "transport": sandbox.transport(), "clock": InstantClock(), **more}
     async with CareCloud("sandbox.crmcarecloud.com", **settings) as client:
-        found = await client.check()
-    assert found.requests == len(sandbox.requests) <= 60
+        report = await client.check()
+    assert report.requests == len(sandbox.requests) <= 60
     assert sandbox.violations == []
     assert all(
         request.method == "GET" or request.template.endswith(("login", "/tokens")) for request in sandbox.requests
     )
-    assert not [one for one in found.findings if "could not be examined" in one.seen]
-    return found
+    assert not [finding for finding in report.findings if "could not be examined" in finding.seen]
+    return report
 
 
-def broken(found):
+def broken(report):
     """The warnings and problems, as name and status."""
-    return {(one.name, one.status) for one in found.findings if one.status in {WARNING, PROBLEM}}
+    return {(finding.name, finding.status) for finding in (*report.warnings, *report.problems)}
 
 
-def unknown(found):
+def unknown(report):
     """The names of what is not known, beyond what the test's own transport hides."""
-    return {one.name for one in found.not_known} - OWN_TRANSPORT
+    return {finding.name for finding in report.not_known} - OWN_TRANSPORT
 
 
-def seen(found, name):
+def seen(report, name):
     """What was seen under a name, of all that is not ok."""
-    return " ".join(one.seen for one in found.named(name) if one.status is not OK)
+    return " ".join(finding.seen for finding in report.named(name) if finding.status is not OK)

@@ -79,7 +79,7 @@ QUESTIONS = {
 }
 
 #: Without the large page: one that fails where a smaller one comes is evidence, see `test_check_lies.py`.
-SINGLE = [one for one in QUESTIONS if one != "a large page"]
+SINGLE = [question for question in QUESTIONS if question != "a large page"]
 
 #: Findings about the way to the server, which each failure may have.
 ABOUT_THE_WAY = {"failures", "answers", "rate_limit"}
@@ -92,7 +92,8 @@ def chosen(questions, answers, *, each):
     """Pairs of a question and an answer: all with --thorough, otherwise `each` answers to a question, in turn."""
     names = [*answers]
     size = len(names) if THOROUGH else each
-    return [(one, names[(at * size + turn) % len(names)]) for at, one in enumerate(questions) for turn in range(size)]
+    places = [(at * size + turn, question) for at, question in enumerate(questions) for turn in range(size)]
+    return [(question, names[place % len(names)]) for place, question in places]
 
 
 def some(names, *, quick):
@@ -104,21 +105,21 @@ def some(names, *, quick):
 async def test_a_failed_reply_accuses_nothing_and_vouches_for_nothing(question, answer):
     """What it would have shown is not known, and nothing but the way to the server is a warning or a problem."""
     match, names = QUESTIONS[question]
-    found = await said(when(match, NO_EVIDENCE[answer]))
-    accused = {one.partition(" ")[2] for one in found if not one.startswith("not known")} - ABOUT_THE_WAY
+    findings = await said(when(match, NO_EVIDENCE[answer]))
+    accused = {finding.partition(" ")[2] for finding in findings if not finding.startswith("not known")} - ABOUT_THE_WAY
     if "family" in question or "customers" in question:
         accused -= names if "401" in answer else set()
     assert not accused
-    assert found & {f"{level} {name}" for name in names for level in ("not known", "problem")}
+    assert findings & {f"{level} {name}" for name in names for level in ("not known", "problem")}
 
 
 @every("question, answer", chosen([*QUESTIONS], REFUSALS, each=1))
 async def test_a_refusal_is_not_vouched_for(question, answer):
     """A question that the API itself refuses each time has a finding that is not ok."""
     match, names = QUESTIONS[question]
-    found = await said(when(match, REFUSALS[answer]))
+    findings = await said(when(match, REFUSALS[answer]))
     not_there = "family" in question or "customers" in question
-    assert found & {f"{level} {name}" for name in names for level in ("warning", "problem")} or (
+    assert findings & {f"{level} {name}" for name in names for level in ("warning", "problem")} or (
         not_there and answer == "404"
     )
 
@@ -127,13 +128,15 @@ async def test_a_refusal_is_not_vouched_for(question, answer):
 async def test_a_server_that_stops_in_the_middle_accuses_nothing(answer):
     """From the time when nothing comes any more, nothing is a problem of filters, sorts, tokens or empty lists."""
     stopped = once(lists, (NO_EVIDENCE | REFUSALS)[answer], after=26, times=1000)
-    found = await said(stopped)
-    assert not {one.partition(" ")[2] for one in found if not one.startswith("not known")} - ABOUT_THE_WAY
-    assert {"not known filters", "not known order", "not known notes"} <= found
+    findings = await said(stopped)
+    assert (
+        not {finding.partition(" ")[2] for finding in findings if not finding.startswith("not known")} - ABOUT_THE_WAY
+    )
+    assert {"not known filters", "not known order", "not known notes"} <= findings
 
 
 @every("answer", some(PASSING, quick=3))
 async def test_one_failed_reply_is_asked_for_again(answer):
     """A request that the client repeats with success leaves no finding but on the way to the server."""
-    found = await said(once(of("cards"), NO_EVIDENCE[answer]))
-    assert {one.partition(" ")[2] for one in found} <= ABOUT_THE_WAY
+    findings = await said(once(of("cards"), NO_EVIDENCE[answer]))
+    assert {finding.partition(" ")[2] for finding in findings} <= ABOUT_THE_WAY

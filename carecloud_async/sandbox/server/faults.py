@@ -19,7 +19,7 @@ Cut: TypeAlias = Literal[False, True, "before", "after", "half"]
 
 
 class FaultOptions(TypedDict, total=False):
-    """What a fault does; see `ArmedFault`."""
+    """What a fault does; see `Faults.add`."""
 
     times: int | None
     after: int
@@ -37,24 +37,9 @@ class FaultOptions(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True, eq=False)
 class ArmedFault:
-    """A fault that was added to a sandbox: which requests fail, how often, and how.
+    """A fault that was added to a sandbox; its fields are the arguments of `Faults.add`.
 
     Attributes:
-        pattern: Which requests fail: method and path template, with `*` for anything.
-        times: Number of requests that fail; `None`: all, until the fault is removed.
-        after: Number of matching requests that pass first.
-        status: Answer with this status instead of doing the work; `None` does the work.
-        retry_after: Value of `Retry-After`: seconds, or any text.
-        delay: Seconds to wait before anything else happens.
-        cut: Cut the connection. `True` or `"before"`: nothing was done; `"after"`: the work was done, and no answer is
-            sent; `"half"`: the work was done, and half of the answer's body is sent.
-        worked: With `status`: do the work and answer with that status.
-        late: With `status` or `cut=True`: do the work this many seconds later, before the next request that comes after
-            that time.
-        garbage: The body is broken JSON.
-        html: The body is an HTML page, as proxies send.
-        body: The body of the answer.
-        headers: Further headers of the answer.
         uses: Number of requests that matched (`seen`), and of those that failed (`hits`).
     """
 
@@ -108,18 +93,37 @@ class Faults:
         self._lock = Lock()
 
     def add(self, pattern: str, **options: Unpack[FaultOptions]) -> ArmedFault:
-        """Add a fault.
+        """Add a fault: which requests fail, how often, and how.
+
+        ```python
+        sandbox.faults.add("GET /customers", status=429, retry_after=1, times=2, after=3)
+        ```
 
         Args:
             pattern: Method and path template, such as `GET /customers` or `* /customers/{customer_id}`; `*` matches
                 anything.
-            **options: What it does; see `ArmedFault`.
+            **options: What the fault does:
+
+                - `times`: number of requests that fail, 1 by default; `None`: all, until the fault is removed.
+                - `after`: number of matching requests that pass first.
+                - `status`: answer with this status, and do not do the work.
+                - `worked`: with `status`: do the work, and answer with that status.
+                - `retry_after`: value of `Retry-After`: seconds, or any text.
+                - `delay`: seconds to wait before anything else happens.
+                - `cut`: cut the connection. `True` or `"before"`: nothing was done; `"after"`: the work was done, and
+                  no answer is sent; `"half"`: the work was done, and half of the answer's body is sent.
+                - `late`: with `status` or `cut=True`: do the work this many seconds later, before the next request that
+                  comes after that time.
+                - `garbage`: the body is broken JSON.
+                - `html`: the body is an HTML page, as proxies send.
+                - `body`: the body of the answer.
+                - `headers`: further headers of the answer.
 
         Returns:
             The fault; its `hits` is the number of requests that failed.
 
         Raises:
-            ValueError: the pattern matches no operation of the API (the message names the nearest one), `cut` is not
+            ValueError: The pattern matches no operation of the API (the message names the nearest one), `cut` is not
                 one of its values, or `late` is given for a request whose work is done at once.
         """
         _check_pattern(pattern)
