@@ -147,7 +147,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         clock: The server's clock.
         user_tokens: Tokens of enterprise logins.
         device_tokens: Device tokens, and the customers logged in on them.
-        password_emails: Bodies of the requests for a password e-mail.
         on_page: Called with each list page (`ServedPage`) before it is sent; may change the state; may be async.
         connections: Sockets of clients, counted.
     """
@@ -172,13 +171,17 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
     ) -> None:
-        settings = Settings(ZoneInfo(timezone))
-        settings.token_lifetime, settings.reuse_tokens = token_lifetime, reuse_tokens
-        settings.max_count, settings.latency = max_count, latency
-        settings.rate_limit, settings.rate_limit_retry_after = rate_limit, rate_limit_retry_after
         SandboxState.__init__(
             self,
-            settings=settings,
+            settings=Settings(
+                zone=ZoneInfo(timezone),
+                token_lifetime=token_lifetime,
+                reuse_tokens=reuse_tokens,
+                max_count=max_count,
+                latency=latency,
+                rate_limit=rate_limit,
+                rate_limit_retry_after=rate_limit_retry_after,
+            ),
             clock=SandboxClock(clock),
             random=random or SystemRandom(),
             customers=customers,

@@ -1,6 +1,5 @@
 """The customers: untidy, paged, filtered, created, replaced."""
 
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -88,7 +87,8 @@ async def test_a_hundred_thousand_cost_nothing():
     sandbox = Sandbox(100_000)
     last = sandbox.customers.id_at(99_999)
     assert len(sandbox.customers) == 100_000
-    assert json.loads(sandbox.customers.raw(last))["customer_id"] == last
+    email = sandbox.customers.get(last)["personal_information"]["email"]
+    assert (last in sandbox.customers, sandbox.customers.by_email(email)) == (True, [last])
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,12 @@ async def test_a_hundred_thousand_cost_nothing():
         ("email", FIRST_CUSTOMER_EMAIL),
         ("phone", "420523828931"),
         ("birthdate", "985-02-12"),
-        ("birthdate", "12.2.985"),
         ("email_list[]", [FIRST_CUSTOMER_EMAIL, "nobody@example.com"]),
         ("customer_ids[]", [FIRST_CUSTOMER_ID, "nobody"]),
     ],
 )
 async def test_each_filter_finds_the_first_customer(api, name, value):
     """Each of these filters finds John Smith alone."""
-    if value == "12.2.985":
-        value = "12.02.985"
     data = (await api.get("/customers", **{name: value})).json()["data"]
     assert [one["customer_id"] for one in data["customers"]] == [FIRST_CUSTOMER_ID]
 
@@ -137,12 +134,6 @@ async def test_bad_parameters_are_named(api, params):
     answer = await api.get("/customers", **params)
     (param,) = answer.json()["error"]["error_data"]["invalid_params"]
     assert (answer.status_code, [param["name"]]) == (400, list(params))
-
-
-async def test_short_salutation(api):
-    """The short salutation holds the first name only."""
-    answer = await api.get("/customers", customer_short_salutation="true", count=2)
-    assert answer.json()["data"]["customers"][1]["personal_information"]["salutation"] == "Dear Robin"
 
 
 async def test_one_customer(sandbox, api):

@@ -189,16 +189,10 @@ async def test_an_authentication_token_is_valid_once_and_ends(sandbox, customer)
     assert (await use(late)).status_code == 401
 
 
-async def test_other_operations_of_a_device_token(sandbox, customer):
-    """Setup and push token are replaced, a password e-mail is noted, a test customer logs in."""
+async def test_a_device_is_set_up_again(sandbox, customer):
+    """The setup and the push token of a device are replaced."""
     token = await customer.device_token()
     setup = {"language_id": "cs", "allowed_gps": False, "allowed_notifications": True}
     changed = await customer.call("PUT", f"/tokens/{token}", token=token, json={"setup": setup, "push_token": "push"})
     (device,) = sandbox.device_tokens
     assert (changed.status_code, device.setup, device.push_token) == (204, setup, "push")
-    mail = await customer.call(
-        "POST", f"/tokens/{token}/actions/send-password-setup-email", token=token, json={"email": "a@example.com"}
-    )
-    assert (mail.status_code, sandbox.password_emails) == (204, [{"email": "a@example.com"}])
-    test = await customer.call("POST", f"/tokens/{token}/actions/login-test-customer", token=token)
-    assert test.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}

@@ -110,13 +110,6 @@ async def test_a_transfer_is_in_both_histories(sandbox, act, listed, unit, amoun
         assert line[amount_name] == amount
 
 
-async def test_points_are_synchronized(sandbox, act, listed):
-    """After a synchronization the available points of a customer are the amount that was sent."""
-    await act("/points/actions/synchronize-points", customer_id=FIRST_CUSTOMER_ID, amount=100)
-    points = await listed(f"/customers/{FIRST_CUSTOMER_ID}/points", count=1000)
-    assert sum(one["available_points"] for one in points) == pytest.approx(100)
-
-
 async def test_a_bill_becomes_a_purchase_with_items(sandbox, act, listed):
     """A bill is found by its id, with its items in their own list and, on request, in the purchase."""
     sent = {"store_id": "store", "cashdesk_number": 1, "customer_id": FIRST_CUSTOMER_ID}

@@ -183,7 +183,7 @@ async def test_pages_bring_every_record_once(sandbox, api, operation):
         assert texts == sorted(texts)
 
 
-@pytest.mark.parametrize("operation", PUTS, **by_id)
+@every("operation", PUTS, **by_id)
 async def test_put_deletes_what_is_left_out(sandbox, api, operation):
     """A PUT keeps what only the server sets, takes what is sent, and deletes the rest; the next GET shows it."""
     sandbox.set_time(datetime(2026, 1, 15, 11, tzinfo=UTC))

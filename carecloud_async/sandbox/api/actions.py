@@ -143,13 +143,6 @@ def transfers(unit: _Unit, operation: str) -> Action:
     return action
 
 
-def synchronize_points(call: Call, body: JsonObject) -> None:
-    """Book what is missing between the customer's points and the amount."""
-    own = call.table("/points").matching("customer_id", body["customer_id"])
-    missing = body["amount"] - sum(points.get("available_points") or 0 for _, points in own)
-    _book(call, "point", "Points synchronized", body, customer_id=body["customer_id"], amount=missing)
-
-
 def _book(call: Call, unit: _Unit, operation: str, body: JsonObject, *, customer_id: str, amount: float) -> str:
     """Add the record and the line of the history, and return the id of the record."""
     now, note = call.state.now(), body.get("note")
@@ -325,56 +318,6 @@ def segments_of_customer(call: Call) -> Page:
         for _, member in members.matching("customer_id", call.path["customer_id"]):
             own.insert(member)
     return lists.page(call)
-
-
-# Others
-
-
-def apply_voucher(call: Call, body: JsonObject) -> None:
-    """Note when, and if it is said, where a voucher was applied."""
-    store = {"store_id": body["store_id"]} if body.get("store_id") else {}
-    call.table("/vouchers").update(call.path["voucher_id"], {"applied_date": body["date_applied"], **store})
-
-
-def changes_reservation(changes: Callable[[JsonObject, JsonObject], JsonObject]) -> Action:
-    """Make an action that changes a product reservation; `changes` gets the record and the body."""
-
-    def action(call: Call, body: JsonObject) -> None:
-        reservations, reservation_id = call.table("/product-reservations"), str(body.get("product_reservation_id"))
-        if reservation_id in reservations:
-            reservations.update(reservation_id, changes(reservations.record(reservation_id), body))
-
-    return action
-
-
-def external_codes(record: JsonObject, body: JsonObject) -> JsonObject:
-    """A code replaces that of its type; codes of other types stay."""
-    codes = [*(record.get("external_reservation_codes") or ()), *body["external_reservation_codes"]]
-    return {"external_reservation_codes": [*{code["external_code_type_id"]: code for code in codes}.values()]}
-
-
-def reserve_points(call: Call, body: JsonObject) -> None:
-    """Reserve points of a customer."""
-    reservation = {"quantity": body["amount"], "state": 1, "expiration": body.get("expiration_time") or ""}
-    names = ("customer_id", "external_id")
-    call.table("/point-reservations").insert({**{name: body[name] for name in names}, **reservation})
-
-
-def release_points(call: Call, body: JsonObject) -> None:
-    """End a reservation of points."""
-    _delete_where(call.table("/point-reservations"), "external_id", body["external_id"])
-
-
-def send_message(call: Call, body: JsonObject) -> None:
-    """Add a message that was sent."""
-    now = call.state.now()
-    call.table("/messages").insert({**body["message"], "status": 1, "send_time": now, "last_change": now})
-
-
-def set_partners(call: Call, body: JsonObject) -> None:
-    """Replace the partner records of a customer."""
-    now, records = call.state.now(), call.table("/customers/{customer_id}/partner-records", str(body["customer_id"]))
-    records.refill({**record, "last_change": now} for record in body["partner_records"])
 
 
 def _delete_where(table: Table, field: str, value: object) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 from carecloud_async.sandbox.api.actions import holders_of_card
 from carecloud_async.sandbox.api.arguments import check_body, words_for_numbers
 from carecloud_async.sandbox.api.calls import Call, InvalidParam, invalid, refuse
-from carecloud_async.sandbox.api.lists import ISO_DATE, birthdate
 from carecloud_async.sandbox.api.records import record_in_path
 from carecloud_async.sandbox.constants import REFERRAL_CODE, SOCIAL_NETWORK_IDS
 from carecloud_async.sandbox.json_text import JsonObject
@@ -19,6 +18,7 @@ from carecloud_async.sandbox.state.facts import fields_of, read_only_names
 from carecloud_async.sandbox.state.table import comparable
 
 _EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
+_DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
 _PHONE: Final = re.compile(r"^[1-9][0-9]*$")
 _COMMON_PASSWORDS: Final = frozenset({"password", "passw0rd", "password1", "12345678", "abc12345", "qwerty123"})
 
@@ -123,7 +123,7 @@ def _invalid_params(customer: Any) -> Iterator[InvalidParam]:
         return
     if not person.get("language_id"):
         yield InvalidParam(name=f"{name}.language_id", reason="empty" if "language_id" in person else "required")
-    for field, pattern in (("email", _EMAIL), ("birthdate", ISO_DATE), ("phone", _PHONE)):
+    for field, pattern in (("email", _EMAIL), ("birthdate", _DATE), ("phone", _PHONE)):
         value = person.get(field)
         if value not in (None, "") and not (isinstance(value, str | int) and pattern.match(str(value))):
             yield InvalidParam(name=f"{name}.{field}", reason="invalid_value_format", value=str(value))
@@ -185,8 +185,6 @@ def search_customers(call: Call, body: JsonObject) -> JsonObject:
     """The customers that match all of name, date of birth and card number that are given."""
     wanted: JsonObject = {name: body[name] for name in _SEARCHED if name in body}
     number, given, customers = wanted.pop("card_number", None), len(wanted), call.state.customers
-    if "birthdate" in wanted:
-        wanted["birthdate"] = birthdate(wanted["birthdate"])
     candidates = customers.ids() if wanted else []
     if number is not None:
         holders = dict.fromkeys(holders_of_card(call.state, number))

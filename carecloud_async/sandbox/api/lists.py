@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import Final
@@ -124,8 +123,6 @@ _FLAGS: Final[Mapping[str, tuple[Set[str], Callable[[JsonObject, str], bool]]]] 
 
 
 _DEFAULT_COUNT: Final = 100
-ISO_DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
-_CZECH_DATE: Final = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{1,4})$")
 
 
 def page(call: Call) -> Page:
@@ -174,13 +171,11 @@ def _filter_values(call: Call, sent: Mapping[str, object]) -> dict[str, tuple[st
     """The values of each filter that was sent.
 
     Raises:
-        RefusalError: 400 for a list filter without brackets and for a birthdate that is not a date.
+        RefusalError: 400 for a list filter without brackets.
     """
     sent_values = {name: values for name in _filters(call.api) if (values := _values(call, sent, name))}
     if "external_ids" in sent_values:
         sent_values.pop("external_id", None)  # the older filter is ignored if the newer one is given
-    if "birthdate" in sent_values:
-        sent_values["birthdate"] = tuple(map(birthdate, sent_values["birthdate"]))
     return sent_values
 
 
@@ -216,21 +211,6 @@ def _values(call: Call, sent: Mapping[str, object], name: str) -> tuple[str, ...
     several = tuple(value for key, value in call.query.pairs if key == f"{name}[]")
     single = call.query.one(name)
     return several or (() if single is None else (single,))
-
-
-def birthdate(text: str) -> str:
-    """A day in the form of the records, from a text in that form or in the Czech one.
-
-    Raises:
-        RefusalError: 400 if it is not a date.
-    """
-    if ISO_DATE.match(text):
-        return text
-    czech = _CZECH_DATE.match(text)
-    if czech is None:
-        raise invalid("birthdate", "invalid_value_format", value=text)
-    day, month, year = czech.groups()
-    return f"{year}-{int(month):02}-{int(day):02}"
 
 
 def _found(call: Call, table: Table, values: dict[str, tuple[str, ...]], sort_field: str | None) -> Sequence[int]:

@@ -8,12 +8,10 @@ from typing import Final
 from carecloud_async.sandbox.api.actions import Action
 from carecloud_async.sandbox.api.calls import (
     Call,
-    InvalidParam,
     RefusalError,
     forbidden,
     invalid,
     refusal,
-    refuse,
     unauthorized,
 )
 from carecloud_async.sandbox.api.customers import checked_social
@@ -99,17 +97,6 @@ def customer_of_token(call: Call, body: JsonObject) -> str:
     return customer_id
 
 
-def oldest_customer(call: Call, _body: JsonObject) -> str:
-    """The oldest customer.
-
-    Raises:
-        RefusalError: There are no customers.
-    """
-    if not len(call.state.customers):
-        raise invalid("token_id", "not_found", message="There is no test customer")
-    return call.state.customers.id_at(0)
-
-
 def issue_auth_token(call: Call, body: JsonObject) -> JsonObject:
     """A token that takes a customer to another application.
 
@@ -156,14 +143,6 @@ def change_token(call: Call, body: JsonObject) -> None:
 def unbind_token(call: Call, _body: JsonObject) -> None:
     """Log the customer out: the token stays valid, without a customer."""
     call.state.device_tokens.bind(call.path["token_id"], customer_id=None)
-
-
-def send_password_email(call: Call, body: JsonObject) -> None:
-    """Send nothing, and remember the request."""
-    if not body.get("email"):
-        needed = ("communication_channel_id", "recipient")
-        refuse(InvalidParam(name=name, reason="required") for name in needed if not body.get(name))
-    call.state.password_emails.append(body)
 
 
 def log_user_in(call: Call, body: JsonObject) -> JsonObject:

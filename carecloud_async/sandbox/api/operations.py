@@ -33,28 +33,14 @@ ACTIONS: Final[dict[str, Action]] = {
     "POST /customers/actions/auth-token": logins.issue_auth_token,
     "POST /customers/actions/check-registration-ability": customers.check_registration_ability,
     "GET /customers/actions/search-customers": customers.search_customers,
-    "POST /customers/actions/set-partners": actions.set_partners,
     "POST /customers/actions/validate-customer-data": customers.validate_customer_data,
     "POST /customers/actions/verify-auth-token": logins.identifies(logins.customer_of_token),
     "POST /customers/actions/verify-credentials": logins.identifies(logins.customer_of_login),
     "POST /customers/actions/verify-social-network-credentials": logins.identifies(logins.customer_of_social),
     "POST /events": actions.create_event,
-    "POST /messages/actions/send-message": actions.send_message,
-    "POST /point-reservations/actions/free-points": actions.release_points,
-    "POST /point-reservations/actions/reserve-points": actions.reserve_points,
     "POST /points/actions/assign-points": actions.books("point", "Points added", sign=1),
     "POST /points/actions/reduce-points": actions.books("point", "Points reduced", sign=-1),
-    "POST /points/actions/synchronize-points": actions.synchronize_points,
     "POST /points/actions/transfer-points": actions.transfers("point", "Points transferred"),
-    "POST /product-reservations/actions/change-reservation-state": actions.changes_reservation(
-        lambda _, body: {"actual_state": body["state"]}
-    ),
-    "POST /product-reservations/actions/set-product-reservation-external-codes": actions.changes_reservation(
-        actions.external_codes
-    ),
-    "POST /product-reservations/{product_reservation_id}/actions/cancel-reservation": actions.changes_reservation(
-        lambda *_: {"actual_state": 0}
-    ),
     "POST /purchases/actions/accept-payment": actions.accept_payment,
     "POST /purchases/actions/assign-customer": actions.assign_customer,
     "POST /purchases/actions/send-purchase": actions.send_purchase,
@@ -65,15 +51,12 @@ ACTIONS: Final[dict[str, Action]] = {
     "GET /tokens/{token_id}/actions/auth-token": logins.own_auth_token,
     "POST /tokens/{token_id}/actions/authentication-token-login": logins.identifies(logins.customer_of_token),
     "POST /tokens/{token_id}/actions/login": logins.identifies(logins.customer_of_login),
-    "POST /tokens/{token_id}/actions/login-test-customer": logins.identifies(logins.oldest_customer),
     "POST /tokens/{token_id}/actions/logout": logins.unbind_token,
-    "POST /tokens/{token_id}/actions/send-password-setup-email": logins.send_password_email,
     "POST /tokens/{token_id}/actions/social-network-login": logins.identifies(logins.customer_of_social),
     "POST /users/actions/login": logins.log_user_in,
     "POST /users/actions/logout": logins.log_user_out,
     "POST /users/actions/sso-login": logins.log_user_in,
     "POST /users/actions/verify-auth-token": logins.verify_auth_token,
-    "POST /vouchers/{voucher_id}/actions/apply-voucher": actions.apply_voucher,
 }
 """The operations that do something else; an action that is not here answers made-up data, or creates a record."""
 

@@ -147,16 +147,11 @@ def writer(call: Call, table: Table) -> Callable[[int], bytes]:
     """
     optional = ((name, field) for name, field in _ON_REQUEST.items() if name in call.api.query_names)
     hidden = {HIDDEN_IDS, *(field for name, field in optional if not call.query.boolean(name))}
-    short = "customer_short_salutation" in call.api.query_names and call.query.boolean("customer_short_salutation")
 
     def write(number: int) -> bytes:
         record = table.record_at(number)
         if hidden & record.keys():
             record = {name: value for name, value in record.items() if name not in hidden}
-        person = record.get("personal_information") or {}
-        if short and person.get("first_name"):
-            person = {**person, "salutation": f"Dear {person['first_name']}"}
-            record = {**record, "personal_information": person}
         return written(record, number=number)
 
     return write

@@ -188,28 +188,21 @@ class DeviceTokens:
         self._tokens.clear()
 
 
+@attrs.define(kw_only=True)
 class Settings:
-    """Settings of a sandbox, read again for every request.
+    """Settings of a sandbox, read again for every request; see the arguments of `Sandbox`.
 
     Attributes:
         zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.
-        token_lifetime: Seconds that the token of an enterprise login is valid.
-        reuse_tokens: Seconds before a token's end until which a further login of the same user is handed the same token
-            again; `None` makes a new token at each login.
-        max_count: Most records in a page, for any `count`; `None`: no cap.
-        latency: Seconds that every answer takes.
-        rate_limit: Requests a second above which the answer is 429; `None` sets no limit.
-        rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
     """
 
-    def __init__(self, zone: ZoneInfo) -> None:
-        self.zone: ZoneInfo = zone
-        self.token_lifetime: float = 7 * 3600
-        self.reuse_tokens: float | None = None
-        self.max_count: int | None = None
-        self.latency: float = 0.0
-        self.rate_limit: float | None = None
-        self.rate_limit_retry_after: float | None = None
+    zone: ZoneInfo
+    token_lifetime: float
+    reuse_tokens: float | None
+    max_count: int | None
+    latency: float
+    rate_limit: float | None
+    rate_limit_retry_after: float | None
 
 
 @attrs.frozen
@@ -252,7 +245,6 @@ class SandboxState:
         device_tokens: Devices of the customer interface.
         handed_over: By authentication token, its request id and its application: the customer, and when it ends.
         passwords: Password of each enterprise login name.
-        password_emails: Bodies of the requests for a password e-mail.
         on_page: Called with each list page before it is sent; may be async.
     """
 
@@ -279,7 +271,6 @@ class SandboxState:
         self.device_tokens: DeviceTokens = DeviceTokens(new_value=lambda: self.random_hex(72))
         self.handed_over: dict[tuple[str, str, str], tuple[str, float]] = {}
         self.passwords: dict[str, str] = {USER_LOGIN: USER_PASSWORD}
-        self.password_emails: list[JsonObject] = []
         self.on_page: Callable[[ServedPage], Awaitable[None] | None] | None = None
 
     def local(self, instant: float) -> str:

@@ -104,14 +104,6 @@ class Table:
         """
         return copy.deepcopy(self.record(record_id))
 
-    def raw(self, record_id: str) -> bytes:
-        """A record as compact answers show it.
-
-        Raises:
-            KeyError: There is no such record.
-        """
-        return written(self.record(record_id), number=self.known_number(record_id))
-
     def insert(self, record: JsonObject | None = None) -> str:
         """Add a record.
 
