@@ -38,7 +38,7 @@ from carecloud_async.config import (
 )
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.families import Families
-from carecloud_async.resources.lookup.any_call import AnyCall
+from carecloud_async.resources.lookup.by_path import AnyCall
 
 __all__ = ["CareCloud"]
 

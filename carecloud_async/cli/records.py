@@ -42,7 +42,7 @@ from carecloud_async.cli.parameters import (
     option,
 )
 from carecloud_async.errors import NotFoundError
-from carecloud_async.resources.lookup.adhoc import find
+from carecloud_async.resources.lookup.by_path import find
 
 __all__ = ["get", "list_", "print_json", "request", "total"]
 

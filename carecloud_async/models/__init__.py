@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from carecloud_async.models.base import *
     from carecloud_async.models.bookings import *
     from carecloud_async.models.cards import *
-    from carecloud_async.models.changes import *
     from carecloud_async.models.customer import *
     from carecloud_async.models.customer_input import *
     from carecloud_async.models.customer_records import *
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from carecloud_async.models.products import *
     from carecloud_async.models.property_record import *
     from carecloud_async.models.purchases import *
-    from carecloud_async.models.read_only import *
     from carecloud_async.models.rewards import *
     from carecloud_async.models.segments import *
     from carecloud_async.models.shared import *
@@ -48,7 +46,6 @@ _NAMES: Final = {
         Card CardChanges CardFileType CardInput CardType CardTypeChanges CardTypeInput Entrance EntranceChanges
         EntranceCustomerStats EntranceInput EntranceState EntranceType EntrancesOverview IsicCardValidation PosSystem
     """,
-    "changes": "merge_changes",
     "customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",
     "customer_input": """
         AddressChanges AddressInput AgreementChanges AgreementInput ConsentChanges ConsentInput CustomAgreementChanges
@@ -105,7 +102,6 @@ _NAMES: Final = {
         PurchaseInput PurchaseItem PurchaseItemType PurchaseType RecommendedReward RecommendedRewardProperties
         RewardListType
     """,
-    "read_only": "read_only_names read_only_paths",
     "rewards": """
         RelationTarget Reward RewardGroup RewardProduct RewardProductBrand RewardProductGroup RewardProductRelationBonus
         RewardProductRelationCondition RewardProductRelationType RewardProductRole RewardProductSyncInput RewardType

@@ -59,6 +59,11 @@ class Family(Generic[R]):
         resource: type[R] = getattr(import_module(self.module), self.name)
         return resource
 
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        """What `help(CareCloud)` says of the family: the docstring of its class."""
+        return self.resource.__doc__
+
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...
 

@@ -5,7 +5,7 @@ Nothing here touches the network: bulk writes use it with records that they read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import tzinfo
 from functools import partial
 from typing import Any, TypeAlias
@@ -20,12 +20,15 @@ from carecloud_async._base.codec.fields import (
     core_types,
     element_type,
     is_model,
+    meant_field,
     typed_cache,
 )
 from carecloud_async._base.codec.json_text import NULL, RawJson, elements, exact, members
+from carecloud_async._base.runtime.secret_text import conceal
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
-from carecloud_async.models.changes import merge_changes
+from carecloud_async.models.input_fields import keepers
+from carecloud_async.models.read_only import read_only_names
 
 __all__ = ["MergeRules", "MergedRecord", "Tree", "differences", "merge", "require_shown", "tree_of"]
 
@@ -128,7 +131,8 @@ def merge(
         return {**tree_of(raw, rules.model), **path_ids}
 
     base = record_of(record)
-    merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | path_ids
+    change = _Changes(allow_unknown=allow_unknown, encode=encode)
+    merged = change.merged(base, changes, rules.model, "") | path_ids
     more = {name: merged.pop(name) for name in rules.extra_fields if name in changes and name in merged}
     changed = [*differences(merged, base)]
     sent: Tree = merged
@@ -143,6 +147,74 @@ def merge(
         sent=merged,
         record_of=record_of,
     )
+
+
+@frozen(kw_only=True)
+class _Changes:
+    """The rules by which changes are merged into a record."""
+
+    allow_unknown: bool
+    encode: Callable[[Any], RawJson]
+
+    def merged(self, base: Any, changes: Any, model: type[Input], path: str) -> dict[str, Any]:
+        """Return an object with what the changes name; neither argument is changed."""
+        merged = dict(base) if isinstance(base, Mapping) else {}
+        types, keep = core_types(model), _keepers(model)
+        for name, change in _items_of(changes, path):
+            where = f"{path}.{name}" if path else str(name)
+            self._check(name, model, where)
+            kept = keep[name](change) if name in keep else change
+            merged[name] = self._value(merged.get(name), kept, types.get(name, Any), where)
+        return merged
+
+    def _check(self, name: Any, model: type[Input], where: str) -> None:
+        if name in core_types(model):
+            return
+        if model.reads is not None and name in read_only_names(model.reads):
+            raise ConfigurationError(f"{where} is read-only: the server alone writes it")
+        if not self.allow_unknown:
+            parent = where.rpartition(".")[0]
+            hint = meant_field(str(name), model, within=f"{parent}." if parent else "")
+            raise ConfigurationError(f"{where} is not a field of this record{hint}")
+
+    def _value(self, base: Any, change: Any, hint: Any, where: str) -> Any:
+        if change is None:
+            return NULL
+        if is_model(hint):
+            return self.merged(base, change, hint, where)
+        element = element_type(hint)
+        if is_model(element):
+            # Changes are merged twice, and a generator would be empty the second time.
+            if not isinstance(change, Collection):
+                raise ConfigurationError(f"{where} takes a list")
+            items = enumerate(change)
+            change = [self.merged({}, item, element, f"{where}[{index}]") for index, item in items]
+        elif isinstance(change, Model):
+            raise _read_model(where)
+        return self.encode(change)
+
+
+def _items_of(changes: Any, path: str) -> list[tuple[Any, Any]]:
+    """Return the names that changes set, a dict or an input, with their values."""
+    if isinstance(changes, Mapping):
+        items: Iterable[tuple[Any, Any]] = changes.items()
+    elif isinstance(changes, Input):
+        items = ((name, getattr(changes, field)) for field, name in api_names(type(changes)).items())
+    elif isinstance(changes, Model):
+        raise _read_model(path or "changes")
+    else:
+        raise ConfigurationError(f"{path or 'changes'} takes a dict of the fields to change")
+    return [(name, conceal(value)) for name, value in items if value is not UNSET]
+
+
+def _read_model(where: str) -> ConfigurationError:
+    return ConfigurationError(f"{where} is a read model: name the changed fields in a dict instead")
+
+
+@typed_cache
+def _keepers(model: Any) -> dict[str, Callable[[Any], Any]]:
+    names = api_names(model)
+    return {names[field]: keep for field, keep in keepers(model).items()}
 
 
 def _is_named(changes: Any, path: str) -> bool:

@@ -275,11 +275,3 @@ def test_an_input_takes_values_of_its_types(field, value, message):
     """A value of another type is refused where the input is made, with the field and what it takes."""
     with pytest.raises(ConfigurationError, match=f"^PersonalInformationInput: {message}$"):
         PersonalInformationInput(**{"language_id": "cs", field: value})
-
-
-def test_moments_of_an_update_are_kept_in_the_same_way():
-    """The dict of an update takes what the input takes: text with dots, with an offset, and no other text."""
-    merged = models.merge_changes({}, {"valid_to": "2026-07-01T10:00:00Z"}, model=CardInput)
-    assert json.loads(codec.encode(merged, zone=PRAGUE)) == {"valid_to": "2026-07-01 12:00:00"}
-    with pytest.raises(ConfigurationError, match="valid_to takes a datetime, or text like"):
-        models.merge_changes({}, {"valid_to": "tomorrow"}, model=CardInput)

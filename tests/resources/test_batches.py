@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from every import every
 from kit import connect
 
 from carecloud_async import BadRequestError, ConfigurationError, RetryPolicy
@@ -35,27 +36,25 @@ async def client(sandbox):
 
 def method_of(client, operation):
     """The method of a batch, by the dotted name in the table."""
-    *families, name = operation.call.split(".")
-    found = getattr(client, families[0])
-    for part in families[1:]:
-        found = getattr(found, part)("1")
-    return getattr(found, name)
+    family, *parts, name = operation.call.split(".")
+    owner = getattr(client, family)
+    for part in parts:
+        owner = getattr(owner, part)("1")
+    return getattr(owner, name)
 
 
-@pytest.mark.parametrize("operation", BATCHES, ids=lambda one: one.operation_id)
-@pytest.mark.parametrize("rows", [[], [ROW] * 1001], ids=["none", "1,001"])
-async def test_a_batch_has_one_to_a_thousand_rows(client, sandbox, operation, rows):
-    """Another number is refused before anything is sent, and the message says the bounds."""
-    with pytest.raises(ConfigurationError, match=r"1 to 1,000 rows, not (0|1,001)"):
-        await method_of(client, operation)(rows)
-    assert not sandbox.requests
+WRONG = [
+    *[(rows, r"1 to 1,000 rows, not (0|1,001)") for rows in ([], [ROW] * 1001)],
+    *[(rows, "list of rows") for rows in ("text", 7, {"property_id": "p"})],
+]
 
 
-@pytest.mark.parametrize("rows", ["text", 7, {"property_id": "p"}])
-async def test_a_batch_takes_a_list(client, sandbox, rows):
-    """Text, a number or a single mapping is no list of rows."""
-    with pytest.raises(ConfigurationError, match="list of rows"):
-        await client.customers.property_records("1").batch(rows)
+@every("operation", BATCHES)
+async def test_a_batch_is_a_list_of_one_to_a_thousand_rows(client, sandbox, operation):
+    """Anything else is refused before anything is sent, and the message says the bounds."""
+    for rows, message in WRONG:
+        with pytest.raises(ConfigurationError, match=message):
+            await method_of(client, operation)(rows)
     assert not sandbox.requests
 
 
@@ -85,25 +84,15 @@ async def test_the_error_of_a_batch_says_what_was_kept(client, sandbox, mode):
     assert report.refused[1][0].reason == "empty"
 
 
-async def test_a_fault_that_names_no_row_is_kept_apart(client, sandbox):
-    """A report takes a name for a row only if its number is that of a row, and not by chance."""
-    params = [{"name": name, "reason": "bad"} for name in ("products[0].name", "address1", "9", "1", "products.1.code")]
+async def test_the_report_of_a_batch_takes_no_number_for_a_row_by_chance(client, sandbox):
+    """A name stands for a row only if its number is that of a row; a batch of deletions has a report too."""
+    params = [{"name": name, "reason": "bad"} for name in ("prices[0].name", "address1", "9", "1", "prices.1.code")]
     error = json.dumps({"error": {"error_data": {"invalid_params": params}}}).encode()
-    sandbox.faults.add("POST /products/batch", status=400, body=error)
-    rows = [ProductInput(name="a", plu_ids=[PluIdInput(list_code="G", code="1")])] * 2
-    with pytest.raises(BadRequestError) as caught:
-        await client.products.batch(rows, error_processing=2)
-    report = caught.value.report
-    assert {number: len(found) for number, found in report.refused.items()} == {0: 1, 1: 2}
-    assert [one.name for one in report.unnamed] == ["address1", "9"]
-
-
-async def test_a_batch_of_deletions_says_what_was_refused(client, sandbox):
-    """A batch of deletions deletes the rows that are not refused, as a batch of writes keeps its valid rows."""
-    error = json.dumps({"error": {"error_data": {"invalid_params": [{"name": "1", "reason": "not_found"}]}}}).encode()
     sandbox.faults.add("DELETE /product-reservation-prices/batch", status=400, body=error)
     rows = [ProductReservationPriceIdInput(product_reservation_price_id=one) for one in ("a", "b")]
     with pytest.raises(BadRequestError) as caught:
         await client.product_reservation_prices.delete_batch(rows, error_processing=ErrorProcessing.KEEP_VALID)
+    report = caught.value.report
     assert caught.value.may_have_happened
-    assert (caught.value.report.rows, [*caught.value.report.refused]) == (2, [1])
+    assert {number: len(faults) for number, faults in report.refused.items()} == {0: 1, 1: 2}
+    assert [one.name for one in report.unnamed] == ["address1", "9"]

@@ -136,50 +136,6 @@ async def test_text_that_is_no_unicode_is_refused_unseen(client):
     assert caught.value.__context__ is None
 
 
-async def test_update_refuses_a_record_that_is_not_shown_whole(client, sandbox):
-    """A customer without the object of the names: the change is not sent, since it would empty them."""
-    sandbox.customers.replace(FIRST_CUSTOMER_ID, {"personal_information": []})
-    with pytest.raises(ConfigurationError, match="personal_information: the server does not show it"):
-        await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": "Changed"}})
-    assert not [one for one in sandbox.requests if one.name.startswith("PUT")]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"personal_information": {"consents": map(dict, [CONSENT])}},
-        {"personal_information": PersonalInformationInput(language_id="en", consents=iter([CONSENT]))},
-        {"property_records": (one for one in [{"property_id": "p", "property_value": "v"}])},
-    ],
-)
-async def test_a_list_that_can_be_read_only_once_is_refused(client, sandbox, changes):
-    """A generator would be used up by the check before the request, and replace the list by an empty one."""
-    with pytest.raises(ConfigurationError, match=r"(consents|property_records) takes a list"):
-        await client.customers.update(FIRST_CUSTOMER_ID, changes)
-    assert not sandbox.count("PUT *")
-
-
-async def test_update_refuses_unknown_names_before_sending(client, sandbox):
-    """A misspelt name raises with the nearest one, and nothing was sent."""
-    with pytest.raises(ConfigurationError, match="first_name"):
-        await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"fist_name": "x"}})
-    with pytest.raises(ConfigurationError, match="read-only"):
-        await client.customers.update(FIRST_CUSTOMER_ID, {"state": 0})
-    assert not sandbox.requests
-
-
-async def test_what_get_never_shows_is_sent_only_if_named(client, sandbox):
-    """A password stands beside the record, and only when it is named."""
-    await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"city": None}}, allow_unknown=True)
-    await client.customers.update(FIRST_CUSTOMER_ID, {"password": "Secret-1234"})
-    first, second = (r.json() for r in sandbox.requests if r.name == "PUT /customers/{customer_id}")
-    assert set(first) == {"customer"}
-    assert first["customer"]["personal_information"]["city"] is None
-    assert second["password"] == "Secret-1234"
-    assert "password" not in second["customer"]
-    assert not READ_ONLY & set(second["customer"])
-
-
 async def test_replace_deletes_what_is_absent(client, sandbox):
     """`replace` sends the whole record: a field that is absent is deleted."""
     await client.customers.replace(FIRST_CUSTOMER_ID, new_customer(last_name="Only"))
@@ -193,16 +149,6 @@ async def test_object_that_is_no_input_is_named_by_its_own_type(client, value, k
     """An argument that is no input is refused with the name of its type, not of the one that conceals it."""
     with pytest.raises(ConfigurationError, match=f"expected CustomerInput, got {kind}$"):
         await client.customers.replace(FIRST_CUSTOMER_ID, value)
-
-
-async def test_a_read_model_cannot_be_written(client, sandbox):
-    """A record as read is refused by `replace` and `create`, which name `update`."""
-    john = await client.customers.get(FIRST_CUSTOMER_ID)
-    with pytest.raises(ConfigurationError, match="update"):
-        await client.customers.replace(FIRST_CUSTOMER_ID, john)
-    with pytest.raises(ConfigurationError, match="update"):
-        await client.customers.create(john, customer_source=source())
-    assert sandbox.count("PUT /customers/{customer_id}") == 0
 
 
 @pytest.mark.parametrize("customer_id", ["", " ", ".", "..", None, 3.5])

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from datetime import date, datetime
 
 import anyio
 import pytest
@@ -11,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from resource_wire import Wire, answer
 
-from carecloud_async import AgreementInput
+from carecloud_async import (
+    UNSET,
+    Address,
+    AddressInput,
+    AgreementInput,
+    ConsentInput,
+    Customer,
+    PersonalInformation,
+    PersonalInformationInput,
+    PropertyRecordInput,
+)
 from carecloud_async.errors import ConfigurationError, ConflictError, ResponseError
 
 pytestmark = pytest.mark.anyio
@@ -84,6 +95,125 @@ def test_a_null_that_only_came_from_the_read_is_left_out():
     fields = b'"gender": null, "address": {"city": null, "zip": "1"}, "phone": "1", "new": null'
     sent = json.loads(b"{%b}" % put_person(fields, {"phone": None}))
     assert sent == {"address": {"zip": "1"}, "phone": None, "new": None}
+
+
+PERSON = {"email": "a", "birthdate": "985-02-12", "phone": 1}
+CUSTOMER = {"customer_id": "8ea6", "personal_information": PERSON}
+SHOWN = {
+    "first_name": "John",
+    "address": {"city": "Praha", "zip": "11000"},
+    "photo_url": "https://x",
+    "consents": [{"consent_id": "c", "consent_value": 1, "last_change": "2019-06-23 11:47:22", "new": 1}],
+}
+KEPT = {"first_name": "John", "address": SHOWN["address"], "consents": [{**SHOWN["consents"][0]}]}
+del KEPT["consents"][0]["last_change"]
+BRNO = {"address": {"city": "Brno", "zip": "11000"}}
+#: Changes of the personal information above, and what they change of what is sent.
+NAMED = [
+    ({}, {}),
+    ({"address": {"city": "Brno"}}, BRNO),
+    ({"address": AddressInput(city="Brno")}, BRNO),
+    (PersonalInformationInput(language_id="cs", address=AddressInput(city="Brno")), {"language_id": "cs", **BRNO}),
+    ({"first_name": None, "address": None, "phone": UNSET}, {"first_name": None, "address": None}),
+    ({"consents": [{"consent_id": "d"}]}, {"consents": [{"consent_id": "d"}]}),
+    (
+        {"consents": (ConsentInput(consent_id="d", consent_value=2),)},
+        {"consents": [{"consent_id": "d", "consent_value": 2}]},
+    ),
+    ({"consents": ()}, {"consents": []}),
+    ({"birthdate": date(1985, 2, 12)}, {"birthdate": "1985-02-12"}),
+    ({"birthdate": datetime(1985, 2, 12, 5)}, {"birthdate": "1985-02-12"}),  # noqa: DTZ001
+]
+
+
+@every("changes, changed", NAMED)
+def test_what_is_named_changes(changes, changed):
+    """Objects merge deeply, lists are replaced whole, `None` sends null, `UNSET` nothing, and inputs count as dicts."""
+    record = json.dumps({"personal_information": SHOWN}).encode()
+    assert json.loads(put(record, {"personal_information": changes}))["personal_information"] == KEPT | changed
+
+
+@every("broken", [[], None, ""])
+def test_an_object_that_the_server_breaks_is_mended(broken):
+    """A change inside an object replaces what stands in its place."""
+    sent = put(person(b'"address":%b' % json.dumps(broken).encode()), {"personal_information": BRNO})
+    assert json.loads(sent)["personal_information"]["address"] == BRNO["address"]
+
+
+#: Changes of a customer that are refused, and what the error says.
+REFUSED = [
+    ({"personal_information": {"emial": "p3rs0nal"}}, r"personal_information\.emial .* did you mean email\?"),
+    ({"pasword": "p3rs0nal"}, r"pasword .* did you mean password\?"),
+    ({"email": "p3rs0nal"}, r"did you mean personal_information\.email\?"),
+    ({"zip": "p3rs0nal"}, r"did you mean personal_information\.address\.zip\?"),
+    ({"personal_information": {"consents": [{}, {"consent_ids": 1}]}}, r"consents\[1\]\.consent_ids .* consent_id\?"),
+    ({"zzzz": 1}, r"zzzz is not a field of this record$"),
+    ({"customer_id": "p3rs0nal"}, "customer_id is read-only"),
+    ({"personal_information": {"photo_url": "p3rs0nal"}}, r"personal_information\.photo_url is read-only"),
+    ({"personal_information": {"consents": [{"last_change": "x"}]}}, r"consents\[0\]\.last_change is read-only"),
+    ({"property_records": [{"property_name": "p3rs0nal"}]}, r"property_records\[0\]\.property_name is read-only"),
+    ({"personal_information": "p3rs0nal"}, "personal_information takes a dict"),
+    ({"personal_information": {"consents": "p3rs0nal"}}, "consents takes a list"),
+    ({"personal_information": {"consents": {"consent_id": 1}}}, "consents takes a list"),
+    ({"personal_information": {"address": Address(city="p3rs0nal")}}, "address is a read model"),
+    ({"personal_information": PersonalInformation(email="p3rs0nal")}, "personal_information is a read model"),
+    ({"personal_information": {"first_name": Address()}}, "first_name takes a text, not an object of Address"),
+    ({"personal_information": {"gender": "p3rs0nal"}}, "gender takes a whole number, not a string"),
+    ({"personal_information": {"gender": True}}, "gender takes a whole number, not a boolean"),
+    ({"personal_information": {"agreement": {"agreement_gtc": "yes"}}}, "agreement_gtc takes a whole number"),
+    ({"personal_information": {"birthdate": 1985}}, "birthdate takes a date as 1985-02-12, not a number"),
+    ({"personal_information": {"consents": map(dict, [{"consent_id": "c"}])}}, "consents takes a list"),
+    (
+        {"personal_information": PersonalInformationInput(language_id="en", consents=iter([{"consent_id": "c"}]))},
+        "consents takes a list",
+    ),
+    ({"property_records": (record for record in [{"property_id": "p"}])}, "property_records takes a list"),
+    (Customer(customer_id="p3rs0nal"), "changes is a read model"),
+    ([1], "changes takes a dict"),
+]
+
+
+@every("changes, message", REFUSED)
+async def test_wrong_changes_are_refused_before_anything_is_sent(changes, message):
+    """An unknown name has its path and the nearest name, a wrong value what the field takes; no value is shown."""
+    wire = Wire()
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        await wire.client.customers.update("8ea6", changes)
+    assert "p3rs0nal" not in str(caught.value)
+    assert not wire.calls
+
+
+async def test_unknown_names_may_be_let_by():
+    """`allow_unknown` lets new names by at any depth, but no read-only ones."""
+    wire = Wire(answer(CUSTOMER))
+    changes = {"brand_new": 1, "personal_information": {"address": {"address8": "x"}}}
+    await wire.client.customers.update("8ea6", changes, allow_unknown=True)
+    assert wire.sent["customer"]["brand_new"] == 1
+    assert wire.sent["customer"]["personal_information"]["address"] == {"address8": "x"}
+    with pytest.raises(ConfigurationError, match="read-only"):
+        await wire.client.customers.update("8ea6", {"state": 1}, allow_unknown=True)
+
+
+async def test_what_get_never_shows_is_sent_beside_the_record_and_only_if_named():
+    """Password, credentials and property records stand beside the customer."""
+    beside = {
+        "password": "s3cret",
+        "social_network_credentials": {"social_network_id": "s", "social_network_token": "t"},
+        "property_records": [PropertyRecordInput(property_id="p", property_value=[1]), {"property_id": "q"}],
+    }
+    wire = Wire(answer(CUSTOMER))
+    await wire.client.customers.update("8ea6", beside)
+    sent = {**beside, "property_records": [{"property_id": "p", "property_value": [1]}, {"property_id": "q"}]}
+    assert wire.sent == {"customer": {"personal_information": {**PERSON, "phone": "1"}}, **sent}
+
+
+async def test_moments_of_an_update_are_sent_in_the_projects_zone():
+    """The dict of an update takes what the input takes: text with an offset, and no text that is no moment."""
+    wire = Wire(answer({"card_id": "c"}))
+    await wire.client.cards.update("c", {"valid_to": "2026-07-01T10:00:00Z"})
+    assert wire.sent == {"card": {"valid_to": "2026-07-01 12:00:00"}}
+    with pytest.raises(ConfigurationError, match="valid_to takes a datetime, or text like"):
+        await wire.client.cards.update("c", {"valid_to": "tomorrow"})
 
 
 def with_consents(consents):
@@ -160,9 +290,6 @@ def test_a_record_that_cannot_be_sent_back_is_refused(value):
     with pytest.raises(ResponseError, match=r"not JSON|too deeply"):
         anyio.run(work)
     assert wire.titles == ["GET /customers/8ea6"]
-
-
-CUSTOMER = {"customer_id": "8ea6", "personal_information": {"email": "a", "birthdate": "985-02-12", "phone": 1}}
 
 
 async def update_if_unchanged(now, before=None):
