@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal
 from unicodedata import normalize
@@ -15,20 +15,23 @@ from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, field_types, is_model
 from carecloud_async._base.runtime.suggestions import nearest
-from carecloud_async.bulk.column_map import Target
-from carecloud_async.bulk.enumerations import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
-from carecloud_async.bulk.family import Family, FamilyFacts, field_paths
+from carecloud_async.bulk.family import Family, FamilyFacts, Key, field_paths
+from carecloud_async.bulk.options import BulkWriteOptions, Target
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.bulk.pages import sample
 from carecloud_async.bulk.parts import NamedPart
-from carecloud_async.bulk.phones import PHONES
+from carecloud_async.bulk.sources.source import RowSource
+from carecloud_async.bulk.spellings import ENUMERATIONS, PHONES
 from carecloud_async.errors import PermissionDeniedError
-from carecloud_async.fixes import COLUMNS, DEFAULTS
+from carecloud_async.fixes import COLUMNS, COLUMNS_OF_LIST, DEFAULTS, Fix
 from carecloud_async.models.base import Input
 from carecloud_async.models.read_only import read_only_paths
 
 __all__ = ["Columns", "Place"]
+
+#: The most columns without a field that one error names.
+_MOST_NAMED: Final = 10
 
 #: The type of a property whose own is not known, or is text: see `Converter.value_of_property_column`.
 _PROPERTY: Final[Any] = Any | str
@@ -143,12 +146,6 @@ class Columns:
             place = self._places[column] = self._resolve(column, is_default=is_default)
         return place
 
-    def names_of(self, column: str) -> frozenset[str]:
-        """Return the names of the field that a column leads to: the dotted one and the given one."""
-        name = self._renamed.get(column, column)
-        place = self._find(name)
-        return frozenset() if place is None else frozenset((name, place.path))
-
     def guess(self, column: str) -> str | None:
         """Return the name of the field that a column is probably for, by its own name; `None` if none is near."""
         with contextlib.suppress(UnknownColumnError):
@@ -185,6 +182,87 @@ class Columns:
             return False
         return path == self._wrapper or self._unwrapped(path) in self._objects
 
+    async def check(self, rows: RowSource, *, key: Key | None, options: BulkWriteOptions) -> None:
+        """Check that each column and default of a source leads to a field of its own, and that the key has one.
+
+        Raises:
+            BadSourceError: that is not so.
+        """
+        given = rows.columns
+        # Columns of objects with fields of their own, such as `personal_information` in Parquet.
+        objects = [] if rows.textual else [name for name in given or () if self.is_object(name)]
+        names = [name for name in given or () if name not in objects]
+        if given is not None:
+            self._require_columns(rows.label, given, options.as_written)
+        fix = COLUMNS_OF_LIST if self._facts.can_list else COLUMNS
+        await self._require_fields(names, label=rows.label, fix=fix)
+        more = (*options.defaults, *options.values)
+        await self._require_fields(more, label=rows.label, fix=DEFAULTS, are_defaults=True)
+        first: dict[str, str] = {}
+        for name in names:
+            place = self.place(name)
+            other = first.setdefault(place.path, name)
+            if other != name and place.role != "ignored":
+                raise BadSourceError(
+                    f"{rows.label}: the columns {other!r} and {name!r} both lead to {place.path}",
+                    fix=Fix("name one of them in {ignore_columns}"),
+                )
+        paths = {*first, *(self.place(name).path for name in more)}
+        if key is None or given is None:
+            return
+        for path in key.paths:
+            is_in_object = any(name == self._wrapper or path.startswith(f"{name}.") for name in objects)
+            if path not in paths and not is_in_object:
+                raise BadSourceError(
+                    f"{rows.label}: the key {key.name} needs the column {path}, which is missing",
+                    fix=Fix(f"name the column in {{columns}}, or give all rows one value, {{default}}{path}=…"),
+                )
+
+    def _require_columns(self, label: str, columns: Sequence[str], names: Collection[str]) -> None:
+        """Raise if `as_written=` names anything but a column, or its field."""
+        for name in names:
+            if name not in columns and not any(name in self._names_of(column) for column in columns):
+                raise BadSourceError(
+                    f"{label} has no column {name!r}{_hint(name, columns)}",
+                    fix=Fix("name columns of it in {as_written}"),
+                )
+
+    def _names_of(self, column: str) -> tuple[str, ...]:
+        """Return the names of the field that a column leads to: the dotted one and the given one."""
+        name = self._renamed.get(column, column)
+        place = self._find(name)
+        return () if place is None else (name, place.path)
+
+    async def _require_fields(self, names: Sequence[str], *, label: str, fix: Fix, are_defaults: bool = False) -> None:
+        """Raise one error for all names that lead to no field: those with a near name first.
+
+        If no column is known, the first line may be a row of data, and the error does not show it.
+        """
+        if self._unknown(names, are_defaults=are_defaults):
+            await self.fetch_names()
+        unknown = self._unknown(names, are_defaults=are_defaults)
+        near = [problem for problem in unknown if "did you mean" in problem]
+        named = [*near, *(problem for problem in unknown if problem not in near)]
+        if not are_defaults and len(unknown) == len(names) > 1:
+            if not near:
+                raise BadSourceError(f"{label}: no column has the name of a field: the file needs a line of names")
+            named = named if _are_names(names) else near
+        if unknown:
+            named = named[:_MOST_NAMED]
+            left = len(unknown) - len(named)
+            more = f"; {left} more ha{'s' if left == 1 else 've'} no field" if left else ""
+            raise UnknownColumnError("; ".join(named) + more, fix=fix)
+
+    def _unknown(self, names: Sequence[str], *, are_defaults: bool) -> list[str]:
+        """Return a message for each name that leads to no field."""
+        problems = []
+        for name in names:
+            try:
+                self.place(name, is_default=are_defaults)
+            except UnknownColumnError as error:
+                problems.append(error.problem)
+        return problems
+
     def _resolve(self, column: str, *, is_default: bool) -> Place:
         if column in self._ignored:
             return Place(role="ignored")
@@ -198,10 +276,6 @@ class Columns:
         if is_default:
             raise UnknownColumnError(f"the default {column[:100]!r} {self._no_field(column)}", fix=DEFAULTS)
         raise UnknownColumnError(f"the column {column[:100]!r} has no field: it {self._no_field(column)}", fix=COLUMNS)
-
-    def is_in_objects(self, path: str, objects: Iterable[str]) -> bool:
-        """Return whether one of these columns, which are objects, may hold a field."""
-        return any(one == self._wrapper or path.startswith(f"{one}.") for one in objects)
 
     def _unwrapped(self, name: str) -> str:
         return name if self._wrapper is None else name.removeprefix(f"{self._wrapper}.")
@@ -288,6 +362,11 @@ class Columns:
         for path in self._fields:
             fields.setdefault(path.rpartition(".")[2], []).append(path)
         return {short: paths[0] for short, paths in fields.items() if len(paths) == 1}
+
+
+def _are_names(columns: Sequence[str]) -> bool:
+    """Return whether columns may be names: rows of data have a key, which is an address or mostly digits."""
+    return not any("@" in one or sum(map(str.isdigit, one)) >= sum(map(str.isalpha, one)) for one in columns)
 
 
 def _letters(name: str) -> str:

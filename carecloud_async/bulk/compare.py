@@ -19,7 +19,7 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, core_types, element_type, is_model, typed_cache
-from carecloud_async.bulk.dates import ZERO_DATE, day_of
+from carecloud_async.bulk.spellings import ZERO_DATE, day_of
 
 __all__ = [
     "as_decimal",

@@ -23,10 +23,19 @@ from attrs import frozen
 
 from carecloud_async._base.codec.fields import api_names, core_type, element_type, field_types, is_model, typed_cache
 from carecloud_async._base.runtime.validators import is_unicode
-from carecloud_async.bulk.dates import day_of, read_day, read_moment
-from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of, members_of, truth_of
 from carecloud_async.bulk.errors import ConversionError
-from carecloud_async.bulk.phones import lacks_prefix, phone_number, valid_number
+from carecloud_async.bulk.spellings import (
+    ENUMERATIONS,
+    day_of,
+    lacks_prefix,
+    member_of,
+    members_of,
+    phone_number,
+    read_day,
+    read_moment,
+    truth_of,
+    valid_number,
+)
 from carecloud_async.fixes import ADD_PLUS, DATE_FORMAT, DECIMAL_COMMA, NO_PHONE, PHONE_PREFIX
 from carecloud_async.models.read_only import read_only_names
 

@@ -23,8 +23,8 @@ from carecloud_async.bulk.compare import as_text, digests, drop_if_equal, has_va
 from carecloud_async.bulk.family import Family, FamilyFacts, Key, normal_phone
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.phones import lacks_only_prefix, phone_paths
 from carecloud_async.bulk.rows import CheckedRow, Plan
+from carecloud_async.bulk.spellings import lacks_only_prefix, phone_paths
 
 __all__ = ["decide", "drop_same_phones", "missing_fields"]
 

@@ -22,7 +22,7 @@ from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, Family, Key
 from carecloud_async.bulk.gate import Gate
 from carecloud_async.bulk.held_keys import HeldKeys
-from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.journal import Journal, RowJournal
 from carecloud_async.bulk.machine import (
     Later,
     SettleTimes,
@@ -37,7 +37,6 @@ from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.records import RecordWrites
-from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sending import Answer, Failures, LookUpTries, Lost, Plans, Sender, Stale, requests_of
 from carecloud_async.errors import CareCloudError

@@ -15,8 +15,8 @@ from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.request import quoted_length
 from carecloud_async.bulk.family import Family, FoundRecords, Key
+from carecloud_async.bulk.journal import RowJournal
 from carecloud_async.bulk.pages import TakenError, TooManyError, lines_of, read_all, read_some, sample
-from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.errors import (
     ApiError,
     BadRequestError,

@@ -12,11 +12,11 @@ import msgspec
 from carecloud_async.bulk.decide import decide
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.journal import RowJournal
 from carecloud_async.bulk.machine import after_a_loss
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import Decided, FailedLookUps, PartWrites
-from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import RECORD, Plan, Write
 from carecloud_async.bulk.sources.source import BATCH
 

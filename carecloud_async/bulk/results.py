@@ -20,9 +20,9 @@ from carecloud_async._base.runtime.durable_files import create_private, is_same_
 from carecloud_async._lists.export.formats.compression import compressing
 from carecloud_async._lists.export.storage.urls import is_url
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError
+from carecloud_async.bulk.journal import RowJournal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import LINE, OUTCOME_COLUMNS, Outcome
-from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.bulk.sources.source import Dialect

@@ -16,19 +16,19 @@ from carecloud_async._base.runtime.clock import boot_id
 from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread, run_in_thread_regardless
 from carecloud_async._calls.call.events import watched
-from carecloud_async.bulk.check import check_row, checker_of
+from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.claims import Claims
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError
 from carecloud_async.bulk.family import Family, FamilyFacts, Key
+from carecloud_async.bulk.journal import KIND, RowJournal
 from carecloud_async.bulk.machine import SettleTimes
 from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
-from carecloud_async.bulk.row_journal import KIND, RowJournal
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.item_lines import with_items
@@ -253,7 +253,10 @@ class _Run:
             other_than: the digest of rows that are written already and are not loaded.
         """
         metrics, options = self.metrics, self.options
-        checker = await checker_of(self.family, rows, columns, key=self.key, options=options)
+        await columns.check(rows, key=self.key, options=options)
+        checker = RowChecker(
+            self.family, columns, key=self.key, options=options, textual=rows.textual, blanks=rows.blanks
+        )
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         seen = hashlib.sha256()
         number = 0
@@ -266,8 +269,7 @@ class _Run:
                     source = row_json(row)
                     seen.update(source)
                     _add_names(names, row, rows)
-                    checked = await check_row(checker, columns, row)
-                    loaded.append(attrs.evolve(checked, number=number, line=row.line or number, source=source))
+                    loaded.append(await checker.check_row(row, number=number, source=source))
                 metrics.rows = number
                 metrics.outcomes["refused"] += await run_in_thread(partial(journal.load, loaded))
                 if options.too_many(metrics.refused, number):

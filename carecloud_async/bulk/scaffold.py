@@ -10,10 +10,10 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.bulk.columns import Columns
-from carecloud_async.bulk.enumerations import members_of
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import Family
 from carecloud_async.bulk.sources import open_source
+from carecloud_async.bulk.spellings import members_of
 
 __all__ = ["Scaffold", "make_scaffold"]
 

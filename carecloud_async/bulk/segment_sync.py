@@ -6,16 +6,14 @@ afterwards show what it did, and what is missing is sent again.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from attrs import field, frozen
@@ -25,16 +23,16 @@ from carecloud_async._base.runtime.task_groups import run_all
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.options import column_map
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.bulk.results import Rows, outcome_row, require_place, with_outcome, write_rows
 from carecloud_async.bulk.run import find_key
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.bulk.sources.source import Dialect, RowSource, SourceRow, row_json
+from carecloud_async.bulk.sources.source import RowSource, row_json
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -60,7 +58,7 @@ _PASSES, _READINGS = 4, 3
 #: Seconds before what failed is sent again: first, then doubling.
 _PAUSE: Final = 2.0
 #: Errors that may be temporary. Others are about the client, or about one customer.
-_PASSING: Final = (OutcomeUnknownError, TransportError, ResponseError, ServerError, RateLimitError)
+_TRANSIENT: Final = (OutcomeUnknownError, TransportError, ResponseError, ServerError, RateLimitError)
 
 
 @frozen(kw_only=True)
@@ -145,63 +143,63 @@ async def sync(segment: Segment, customers: Family, source: Any, options: Segmen
     key = find_key(customers.facts, options.match)
     if key is None:
         raise BadSourceError("match= names the key of a customer, such as customer_id or email")
-    results = None if options.results is None else Path(options.results)
-    if results is not None:
-        await run_in_thread(partial(require_place, source, results))
-    with tempfile.TemporaryFile() as log:
-        return await _Sync(segment, customers, key, options, None if results is None else log).run(source)
+    if options.results is not None:
+        await run_in_thread(partial(require_place, source, Path(options.results)))
+    return await _Sync(segment, customers, key, options).run(source)
 
 
 class _Sync:
-    def __init__(
-        self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions, log: BinaryIO | None
-    ) -> None:
+    """One run. Ids and keys are in the form in which they are compared."""
+
+    def __init__(self, segment: Segment, customers: Family, key: Key, options: SegmentSyncOptions) -> None:
         self._segment = segment
         self._customers = customers
         self._key = key
         self._options = options
-        self._log = log  # the rows, if the results are asked for
-        self._names: dict[str, None] = {}  # their columns
-        self._rows = self._keyless = self._hidden = 0
-        self._customer_of: dict[str, str] = {}  # key of a row → id as it is compared; empty if it is not known
-        self._why: dict[str, str] = {}  # key of a row → why its customer is not known
+        self._count = self._keyless = self._hidden = 0  # rows; those without a key; keys that cannot be looked up
+        self._rows: list[tuple[int, bytes, str | None, str | None]] = []  # for the results: line, row, key, fault
+        self._columns: dict[str, None] = {}
+        self._customer_of: dict[str, str] = {}  # by key
+        self._unknown: dict[str, str] = {}  # key → why its customer is not known
         self._shared = set[str]()  # customers who share the key of a row: it may mean any of them
-        self._refused: dict[str, str] = {}
-        self._spelled: dict[str, str] = {}  # id as it is compared → id as it is sent
+        self._refused: dict[str, str] = {}  # customer → why
+        self._spelled: dict[str, str] = {}  # customer → id as it is sent
 
     async def run(self, source: Any) -> SegmentSyncReport:
-        mode = self._options.mode
+        options, mode = self._options, self._options.mode
         before, exact = await self._members()
-        rows = await run_in_thread(partial(open_source, _as_rows(source, self._key), encoding=self._options.encoding))
+        rows = await run_in_thread(partial(open_source, _as_rows(source, self._key), encoding=options.encoding))
         try:
             await self._find_customers(rows, before)
         finally:
             await run_in_thread_regardless(rows.close)
-        wanted = {one for one in self._customer_of.values() if one}
+        wanted = {*self._customer_of.values()}
         add = wanted - before if mode != "remove" else set[str]()
         remove = {"add": set[str](), "remove": wanted & before, "mirror": before - wanted - self._shared}[mode]
         if mode == "mirror" and remove:
             self._check_shrinking(before, remove, exact=exact)
         after = (before | add) - remove
-        if not self._options.dry_run:
+        if not options.dry_run:
             after, exact = await self._write(wanted, add, remove)
         gone = before - after
         removed = {"add": set[str](), "remove": gone & wanted, "mirror": gone - wanted}[mode]
-        if self._log is not None:
-            others = removed if mode == "mirror" else ()
-            await run_in_thread(partial(self._write_results, before, after, others, rows.dialect))
+        if options.results is not None:
+            lines = self._results(before, after, removed if mode == "mirror" else ())
+            names = [*(name for name in self._columns if name not in OUTCOME_COLUMNS), *OUTCOME_COLUMNS]
+            with disk_errors(Path(options.results)):
+                await run_in_thread(partial(write_rows, Path(options.results), lines, names, dialect=rows.dialect))
         return SegmentSyncReport(
-            rows=self._rows,
+            rows=self._count,
             added=len((after - before) & wanted) if mode != "remove" else 0,
             removed=len(removed),
             unchanged=len(wanted - before if mode == "remove" else wanted & before),
-            unknown=sum(not one for one in self._customer_of.values()) + self._keyless,
+            unknown=len(self._unknown) + self._keyless,
             refused=len(self._refused),
             members=len(after),
             exact=exact,
-            dry_run=self._options.dry_run,
+            dry_run=options.dry_run,
             reasons=Counter(self._refused.values()),
-            results=None if self._options.results is None else str(self._options.results),
+            results=None if options.results is None else str(options.results),
         )
 
     def _check_shrinking(self, before: Collection[str], remove: Collection[str], *, exact: bool) -> None:
@@ -211,7 +209,7 @@ class _Sync:
             BulkWriteError: it may not be so.
         """
         options, problem, fix = self._options, "", ALLOW_SHRINK
-        if not self._rows:
+        if not self._count:
             if not options.allow_empty:
                 problem, fix = f"the source has no rows, and all {len(remove):,} members would be removed", ALLOW_EMPTY
         elif self._keyless and not options.allow_unreadable:
@@ -248,8 +246,8 @@ class _Sync:
     async def _find_customers(self, rows: RowSource, members: Collection[str]) -> None:
         """Find the customers of the source. Members are known to exist and are not looked up by their ids."""
         columns = Columns(self._customers, renamed=column_map(self._options.columns), ignored=())
-        paths = None if rows.columns is None else {_path(columns, name) for name in rows.columns}
-        missing = [path for path in self._key.paths if paths is not None and path not in paths]
+        paths = self._key.paths if rows.columns is None else [_path(columns, name) for name in rows.columns]
+        missing = [path for path in self._key.paths if path not in paths]
         if missing:
             raise BadSourceError(
                 f"{rows.label}: the key {self._key.name} needs the column {missing[0]}, which is missing",
@@ -259,21 +257,19 @@ class _Sync:
         asked: dict[str, tuple[str, ...]] = {}
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
-                logged = []
                 for row in batch:
-                    self._rows += 1
+                    self._count += 1
                     values = None if row.fault else self._key.values_in(dict(_flat(row.values, "", columns)))
-                    text = None if values is None else self._key.text(values)
-                    logged.append((row.line or self._rows, row, text))
-                    if values is None or text is None:
+                    key = None if values is None else self._key.text(values)
+                    if self._options.results is not None:
+                        self._columns.update(dict.fromkeys((*row.values, *([UNREADABLE] if row.text else []))))
+                        self._rows.append((row.line or self._count, row_json(row), key, row.fault))
+                    if values is None or key is None:
                         self._keyless += 1
-                    elif text not in self._customer_of:
-                        is_known = self._key.by_id and text in members
-                        self._customer_of[text] = text if is_known else ""
-                        if not is_known:
-                            asked[text] = tuple(one.strip() for one in values)
-                if self._log is not None:
-                    await run_in_thread(partial(self._keep, logged))
+                    elif self._key.by_id and key in members:
+                        self._customer_of[key] = key
+                    elif key not in self._customer_of and key not in self._unknown:
+                        asked[key] = tuple(one.strip() for one in values)
                 if len(asked) >= _TOGETHER:
                     await self._look_up(finder, asked)
                     asked = {}
@@ -292,7 +288,7 @@ class _Sync:
                 continue
             self._shared |= ids
             several = f"{len(ids)} customers have this key" if ids else "no customer has this key"
-            self._why[key] = "; ".join(reasons) or several
+            self._unknown[key] = "; ".join(reasons) or several
 
     # the difference
 
@@ -325,7 +321,7 @@ class _Sync:
         async def one(customer_id: str) -> None:
             try:
                 await call(self._spelled[customer_id])
-            except _PASSING:
+            except _TRANSIENT:
                 return  # the members that are read next show whether it took effect
             except (AuthenticationError, PermissionDeniedError):
                 raise
@@ -337,49 +333,26 @@ class _Sync:
 
     # the results
 
-    def _keep(self, rows: Iterable[tuple[int, SourceRow, str | None]]) -> None:
-        """Keep rows in the temporary file. Blocks."""
-        assert self._log is not None  # noqa: S101  (asked for)
-        with disk_errors(Path(str(self._options.results))):
-            for line, row, key in rows:
-                self._names.update(dict.fromkeys((*row.values, *([UNREADABLE] if row.text else []))))
-                self._log.write(json.dumps([line, key, row.fault]).encode() + b"\n" + row_json(row) + b"\n")
-
-    def _write_results(
-        self, before: Collection[str], after: Collection[str], others: Collection[str], dialect: Dialect
-    ) -> None:
-        """Write a line for each row, and for each of some other customers who were removed. Blocks."""
-        assert self._log is not None  # noqa: S101  (asked for)
-        self._log.seek(0)
-        names = [*(name for name in self._names if name not in OUTCOME_COLUMNS), *OUTCOME_COLUMNS]
-
-        def lines() -> Rows:
-            assert self._log is not None  # noqa: S101  (as above)
-            while head := self._log.readline():
-                line, key, fault = json.loads(head)
-                yield from with_outcome(self._log.readline(), self._outcome(line, key, fault, before, after))
-            for one in sorted(others):
-                yield {}, outcome_row(None, "removed", self._spelled[one])
-
-        results = Path(str(self._options.results))
-        with disk_errors(results):
-            write_rows(results, lines(), names, dialect=dialect)
+    def _results(self, before: Collection[str], after: Collection[str], others: Collection[str]) -> Rows:
+        """Yield each row with what became of its customer, and a line for each of some others who were removed."""
+        for line, source, key, fault in self._rows:
+            yield from with_outcome(source, self._outcome(line, key, fault, before, after))
+        for one in sorted(others):
+            yield {}, outcome_row(None, "removed", self._spelled[one])
 
     def _outcome(
         self, line: int, key: str | None, fault: str | None, before: Collection[str], after: Collection[str]
     ) -> dict[str, Any]:
-        """Return what became of the customer of a row."""
-        customer = "" if key is None else self._customer_of[key]
-        if not customer:
-            why = (fault or "the row has no key") if key is None else self._why[key]
+        if key is None or key in self._unknown:
+            why = (fault or "the row has no key") if key is None else self._unknown[key]
             return outcome_row(line, "unknown", None, reasons=[why])
-        outcome = "added" if customer in after else "removed"
+        customer = self._customer_of[key]
+        spelled = self._spelled[customer]
         if customer in self._refused:
-            outcome = "refused"
-        elif (customer in before) == (customer in after):
-            outcome = "unchanged"
-        reasons = [self._refused[customer]] if customer in self._refused else []
-        return outcome_row(line, outcome, self._spelled[customer], reasons=reasons)
+            return outcome_row(line, "refused", spelled, reasons=[self._refused[customer]])
+        if (customer in before) == (customer in after):
+            return outcome_row(line, "unchanged", spelled)
+        return outcome_row(line, "added" if customer in after else "removed", spelled)
 
 
 def _as_rows(source: Any, key: Key) -> Any:

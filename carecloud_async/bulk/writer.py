@@ -15,19 +15,19 @@ import attrs
 from anyio.abc import TaskGroup
 
 from carecloud_async._base.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async.bulk.check import RowChecker, check_row
+from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.engine import Engine
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.gate import Gate
+from carecloud_async.bulk.journal import RowJournal
 from carecloud_async.bulk.metrics import RunMetrics
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.report import BulkProgress
-from carecloud_async.bulk.row_journal import RowJournal
 from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.run import claims_of, columns_of
-from carecloud_async.bulk.sources.mapping_source import row_of
+from carecloud_async.bulk.sources.source import row_of
 
 __all__ = ["BulkWriter"]
 
@@ -82,7 +82,6 @@ class BulkWriter:
         self._family = family = family.by_record()
         self._key = key
         self._options = options
-        self._columns = columns_of(family, options)
         self._slots = anyio.Semaphore(options.concurrency or family.caller.context.http.max_connections)
         self._times = family.settle_times(options.settle)
         self._gate = Gate(family.clock)
@@ -141,7 +140,7 @@ class BulkWriter:
             WrongEventLoopError: the writer was opened in another event loop or process.
         """
         self._require_open()
-        loaded = await check_row(self._checker, self._columns, row_of(row))
+        loaded = await self._checker.check_row(row_of(row))
         self._require_open()  # the block may have ended while names were read from the server
         if loaded.checked.refused:
             return refused(*loaded.checked.refused)
@@ -162,9 +161,7 @@ class BulkWriter:
 
     @cached_property
     def _checker(self) -> RowChecker:
-        return RowChecker(
-            self._family, self._columns, key=self._key, options=self._options, textual=False, blanks=False
-        )
+        return RowChecker(self._family, columns_of(self._family, self._options), key=self._key, options=self._options)
 
     async def _collect(self) -> None:
         """Take rows that wait, and begin a group of them whenever some can be written."""

@@ -17,8 +17,8 @@ import attrs
 import typer
 
 from carecloud_async.bulk import BulkProgress, BulkWriteReport
-from carecloud_async.bulk.column_map import column_map
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.options import column_map
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_token
 from carecloud_async.cli.console import INTERRUPTED, ends_questions, is_terminal, say

@@ -19,14 +19,13 @@ from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async._lists.export.report import ExportReport
 from carecloud_async._lists.listings.compare_report import CompareOptions, CompareReport, Verdict
 from carecloud_async._lists.listings.listing import Listing
-from carecloud_async.bulk.check import check_row, checker_of
-from carecloud_async.bulk.column_map import Target
+from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.compare import changed_fields, drop_if_equal, has_value, known_elements, value_at
 from carecloud_async.bulk.decide import drop_same_phones
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.family import Family, Key, field_paths
-from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.options import BulkWriteOptions, Target
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_place, write_rows
@@ -169,7 +168,10 @@ class _Comparison:
         )
         columns = _ShownColumns(self._family, renamed=checking.columns, ignored=checking.ignore_columns)
         rows = with_items(rows, facts.writes.items, columns)
-        checker = await checker_of(self._family, rows, columns, key=self._key, options=checking)
+        await columns.check(rows, key=self._key, options=checking)
+        checker = RowChecker(
+            self._family, columns, key=self._key, options=checking, textual=rows.textual, blanks=rows.blanks
+        )
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         number = 0
         async with aclosing(rows.batches()) as batches:
@@ -178,7 +180,7 @@ class _Comparison:
                 for row in batch:
                     number += 1
                     names.update(dict.fromkeys(row.values))
-                    checked = await check_row(checker, columns, row)
+                    checked = await checker.check_row(row)
                     source = b"{}" if options.results is None else row_json(row)
                     loaded.append((row.line or number, source, checked, self._store_of(checked.checked.changes)))
                 await run_in_thread(partial(self.ledger.load, loaded))

@@ -22,7 +22,7 @@ from carecloud_async.bulk.errors import ConversionError
 from carecloud_async.bulk.family import Family, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.rows import CheckedRow, pack
-from carecloud_async.bulk.sources.mapping_source import row_of
+from carecloud_async.bulk.sources.source import row_of
 from carecloud_async.fixes import DECIMAL_COMMA
 from carecloud_async.models.base import Input
 from carecloud_async.outbox.errors import NotForOutboxError
@@ -235,14 +235,8 @@ class Entries:
             raise NotForOutboxError(f"put(client.{call}.update, id, changes) takes a text and a mapping")
         self._caller.require(declared(type(resource).replace).operation)  # type: ignore[attr-defined]
         family, key = target.family, target.key
-        checker = RowChecker(
-            family,
-            Columns(family, renamed={}, ignored=()),
-            key=key,
-            options=target.options,
-            textual=False,
-            blanks=False,
-        )
+        columns = Columns(family, renamed={}, ignored=())
+        checker = RowChecker(family, columns, key=key, options=target.options)
         loaded = checker.check(row_of({**changes, key.name: record_id}))
         checked = loaded.checked
         reasons = [*checked.refused, *(f"{path}: {why}" for path, why in checked.faults.items())]

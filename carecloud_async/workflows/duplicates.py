@@ -19,11 +19,11 @@ from carecloud_async._base.runtime.suggestions import did_you_mean
 from carecloud_async._base.runtime.threads import close_in_thread, run_in_thread
 from carecloud_async._lists.export.errors import disk_errors
 from carecloud_async.bulk.compare import value_at
-from carecloud_async.bulk.dates import ZERO_DATE
 from carecloud_async.bulk.family import field_paths, normal_email, normal_phone
 from carecloud_async.bulk.pages import lines_of
 from carecloud_async.bulk.results import require_writable, write_rows
 from carecloud_async.bulk.sources.source import Dialect
+from carecloud_async.bulk.spellings import ZERO_DATE
 from carecloud_async.comparisons.groups import Groups, Member
 from carecloud_async.comparisons.temporary import read_list
 from carecloud_async.errors import ConfigurationError, NotFoundError, ResponseError

@@ -7,7 +7,7 @@ import pytest
 from bulk_tools import SOURCE, connect, counts, write_csv
 
 from carecloud_async.bulk import BadSourceError
-from carecloud_async.bulk.column_map import column_map
+from carecloud_async.bulk.options import column_map
 
 pytestmark = pytest.mark.anyio
 
@@ -88,14 +88,3 @@ def test_a_file_of_columns_in_another_encoding(tmp_path):
     path.write_bytes('"Příjmení" = "last_name"\n"Žena" = "gender"\n'.encode("cp1250"))
     with pytest.raises(BadSourceError, match="is not UTF-8, but probably cp1250: save it as UTF-8"):
         column_map(path)
-
-
-async def test_a_misspelt_name_of_a_column_is_in_the_log(tmp_path, sandbox, caplog):
-    """`columns=` may name columns of other files; a name that is nearly one of this file gets a warning."""
-    path = tmp_path / "people.csv"
-    write_csv(path, [{"email": "ann@example.com", "first_name": "Ann", "last_name": "Row", "language_id": "cs"}])
-    columns = {"e-mail": "email", "Telefon": "phone"}
-    async with connect(sandbox) as client:
-        await client.customers.bulk_write(path, match="email", columns=columns, defaults=SOURCE)
-    found = [one.getMessage() for one in caplog.records if one.name == "carecloud_async.bulk"]
-    assert found == [f"{path} has no column 'e-mail', which columns= names (did you mean email?)"]

@@ -11,7 +11,7 @@ import pytest
 from bulk_tools import SOURCE, connect, counts, people, properties_of_texts, read
 
 from carecloud_async import CareCloudError, ConfigurationError, models
-from carecloud_async.bulk.enumerations import ENUMERATIONS
+from carecloud_async.bulk.spellings import ENUMERATIONS
 from carecloud_async.models.base import Input
 
 pytestmark = pytest.mark.anyio

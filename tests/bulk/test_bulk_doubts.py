@@ -21,7 +21,7 @@ from bulk_tools import (
 from carecloud_async import CareCloudError, CustomerInput
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.row_journal import KIND
+from carecloud_async.bulk.journal import KIND
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 

@@ -11,7 +11,7 @@ from kit import login_answer_at
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.bulk.claims import Claims
-from carecloud_async.bulk.row_journal import RowJournal
+from carecloud_async.bulk.journal import RowJournal
 
 pytestmark = pytest.mark.anyio
 

@@ -119,7 +119,7 @@ async def test_numbers_that_no_country_has_are_refused(sandbox, tmp_path, monkey
         report = await client.customers.bulk_write(path, **arguments)
         assert counts(report) == {"created": 10, "refused": 10}
         made = [(await client.customers.list(email=f"new{one}@example.com").first()) for one in range(10)]
-        monkeypatch.setattr("carecloud_async.bulk.phones._library", lambda: None)
+        monkeypatch.setattr("carecloud_async.bulk.spellings._library", lambda: None)
         trial = await client.customers.bulk_write(path, dry_run=True, **arguments)
         assert counts(trial) == {"created": 10, "updated": 1, "unchanged": 9}
     assert [one.personal_information.phone for one in made] == [*RIGHT.values()]

@@ -12,9 +12,7 @@ from carecloud_async.bulk.sources.arrow_source import ArrowSource
 from carecloud_async.bulk.sources.csv_source import CsvSource
 from carecloud_async.bulk.sources.encodings import require_encoding
 from carecloud_async.bulk.sources.files import file_identity, open_file, split_suffix
-from carecloud_async.bulk.sources.jsonl_source import JsonlSource
-from carecloud_async.bulk.sources.mapping_source import MappingSource
-from carecloud_async.bulk.sources.source import RowSource
+from carecloud_async.bulk.sources.source import JsonlSource, MappingSource, RowSource
 
 __all__ = ["open_source", "path_of"]
 

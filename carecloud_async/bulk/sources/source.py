@@ -1,18 +1,35 @@
-"""`RowSource`: the rows of a source, in batches."""
+"""`RowSource`: the rows of a source, in batches; those of JSON Lines, and those that a program makes."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 from typing import IO, Any, Final
 
+import anyio.lowlevel
+import attrs
 from attrs import field, frozen
 
+from carecloud_async._base.codec.fields import UNSET, api_names
 from carecloud_async.bulk.outcome import LINE, UNREADABLE
+from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
+from carecloud_async.models.base import Input, Model
 
-__all__ = ["BATCH", "MAX_TEXT", "Dialect", "RowSource", "SourceRow", "row_json", "to_json"]
+__all__ = [
+    "BATCH",
+    "MAX_TEXT",
+    "Dialect",
+    "JsonlSource",
+    "MappingSource",
+    "RowSource",
+    "SourceRow",
+    "row_json",
+    "row_of",
+    "to_json",
+]
 
 #: Most characters of a row that cannot be read: as many as a cell of a spreadsheet holds.
 MAX_TEXT: Final = 32_000
@@ -118,3 +135,103 @@ def _plain(value: Any) -> Any:
 
 #: Made once: `json.dumps` makes one for each row.
 _JSON: Final = json.JSONEncoder(default=_plain, ensure_ascii=False, separators=(",", ":"))
+
+
+class JsonlSource(RowSource):
+    """A JSON Lines file; arguments as for `RowSource`."""
+
+    async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
+        """See `RowSource.batches`."""
+        batch: list[SourceRow] = []
+        number = 0
+        try:
+            for number, line in enumerate(read_lines(self._stream), 1):
+                if line is TOO_LONG:
+                    batch.append(SourceRow(fault=f"line {number}: it is longer than 16 MiB", line=number))
+                elif line.strip(b"\xef\xbb\xbf \t\r\n"):
+                    batch.append(_row_of_line(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, number))
+                if len(batch) >= BATCH:
+                    yield batch
+                    batch = []
+                    await anyio.lowlevel.checkpoint()
+        except (EOFError, OSError) as error:
+            raise read_error(self.label, number, error) from error
+        yield batch
+
+
+def _row_of_line(line: bytes, number: int) -> SourceRow:
+    try:
+        values: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return _unreadable(line, number, "it is no JSON")
+    if not isinstance(values, Mapping):
+        return _unreadable(line, number, "it is no JSON object")
+    return SourceRow(values=values, line=number)
+
+
+def _unreadable(line: bytes, number: int, fault: str) -> SourceRow:
+    text = line[: 4 * MAX_TEXT].decode("utf-8", "replace").rstrip("\r\n")[:MAX_TEXT]
+    return SourceRow(fault=f"line {number}: {fault}", line=number, text=text)
+
+
+_RECORD: Final = (
+    "a record that was read from the API shows null also where nothing is set: give a dict of the fields to change"
+)
+
+
+class MappingSource(RowSource):
+    """Rows that a program makes."""
+
+    def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
+        super().__init__()
+        self._rows = rows
+
+    async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
+        """See `RowSource.batches`."""
+        batch: list[SourceRow] = []
+        async with aclosing(_each(self._rows)) as rows:
+            async for row in rows:
+                batch.append(row_of(row))
+                if len(batch) >= BATCH:
+                    yield batch
+                    batch = []
+        yield batch
+
+
+async def _each(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+    if isinstance(rows, AsyncIterable):
+        async for row in rows:
+            yield row
+        return
+    for number, row in enumerate(rows):
+        yield row
+        if number % BATCH == BATCH - 1:
+            await anyio.lowlevel.checkpoint()
+
+
+def row_of(row: Any) -> SourceRow:
+    """Return a mapping or an input as a row; anything else, such as a record that was read, as a fault."""
+    if isinstance(row, (Mapping, Input)):
+        try:
+            return SourceRow(values=_values_of(row))
+        except RecursionError:
+            return SourceRow(fault="a value is nested too deeply")
+    if isinstance(row, Model):
+        return SourceRow(fault=_RECORD)
+    return SourceRow(fault=f"a row is a mapping or an input, not a {type(row).__name__}")
+
+
+def _values_of(value: Any) -> Any:
+    """Return a value with its inputs as dicts, without what is `UNSET`."""
+    if attrs.has(type(value)):
+        names = api_names(type(value))
+        return {
+            name: _values_of(getattr(value, field))
+            for field, name in names.items()
+            if getattr(value, field) is not UNSET
+        }
+    if isinstance(value, Mapping):
+        return {str(name): _values_of(one) for name, one in value.items() if one is not UNSET}
+    if isinstance(value, (list, tuple)):
+        return [_values_of(one) for one in value]
+    return value
