@@ -4,34 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Literal
 
 import anyio
 
 from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import say
-from carecloud_async.cli.failures import FAILED, inexact
-from carecloud_async.cli.import_rows import columns_of
-from carecloud_async.cli.lists import find_list, list_path_values, open_listing
-from carecloud_async.cli.parameters import (
-    COLUMN_FIELDS,
-    COLUMNS_FILE,
-    DATE_FORMAT,
-    DECIMAL,
-    ENCODING,
-    FILTERS,
-    OF,
-    PHONE_PREFIX,
-    RATE,
-    REPORT,
-    RESOURCE,
-    argument,
-    expands_options,
-    flag,
-    option,
-)
-from carecloud_async.cli.reports import counted, prepare_report, report_text, write_last_report
+from carecloud_async.cli.failures import inexact
+from carecloud_async.cli.import_rows import RowsOptions
+from carecloud_async.cli.lists import ListOptions
+from carecloud_async.cli.parameters import RATE, REPORT, RESOURCE, argument, expands_options, flag, option
+from carecloud_async.cli.reports import counted, finish, prepare_report
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates
 
 __all__ = ["compare", "duplicates"]
@@ -52,18 +34,11 @@ _SHOWN = 10
 @expands_options
 def compare(
     connection: Connection,
+    source: ListOptions,
+    rows: RowsOptions,
     resource: str = RESOURCE,
     file: str = argument("FILE", ".csv, .jsonl or .parquet; the first two also .gz, .zst.", default=...),
     match: str = option("KEY", "The column that identifies a record, such as external_purchase_id.", default=...),
-    filters: list[str] | None = FILTERS,
-    of: list[str] | None = OF,
-    encoding: str | None = ENCODING,
-    decimal: Literal[".", ","] | None = DECIMAL,
-    date_format: str | None = DATE_FORMAT,
-    phone_prefix: str | None = PHONE_PREFIX,
-    columns: str | None = COLUMNS_FILE,
-    column: list[str] | None = COLUMN_FIELDS,
-    ignore_column: list[str] | None = option("COLUMN", "A column that is not compared; may be repeated."),
     only_file: bool = flag("Pass over records that FILE lacks: it holds a part of the list.", "--only-file"),
     results: str | None = option("FILE", "Write each row, and each record that no row has, to FILE."),
     rate: float | None = RATE,
@@ -80,31 +55,16 @@ def compare(
 
     - carecloud compare customers crm.csv --match email --filter customer_source_id=86e05affc7a7abefcd513ab400
     """
-    operation = find_list(resource)
-    list_path_values(operation, of or [])
-    fields = columns_of(columns, column)
-    prepare_report(report, file=file, results=results, columns=columns)
+    operation, arguments = source.find(resource), rows.arguments()
+    prepare_report(report, file=file, results=results, columns=rows.columns)
 
     async def work() -> CompareReport:
         async with connection.open(rate=rate) as client:
-            listing = open_listing(client, operation, of=of or [], filters=filters or [])
-            return await listing.compare(
-                file,
-                match=match,
-                encoding=encoding,
-                decimal=decimal,
-                date_format=date_format,
-                phone_prefix=phone_prefix,
-                columns=fields,
-                ignore_columns=ignore_column or [],
-                only_file=only_file,
-                results=results,
-            )
+            listing = source.listing(client, operation)
+            return await listing.compare(file, match=match, **arguments, only_file=only_file, results=results)
 
     done = anyio.run(work)
-    say(describe_comparison(resource, done))
-    write_last_report(report, report_text(resource, done))
-    return 0 if done.all_same else FAILED
+    return finish(resource, done, describe_comparison(resource, done), file=report, ok=done.all_same)
 
 
 def describe_comparison(resource: str, report: CompareReport) -> str:
@@ -134,13 +94,12 @@ def _columns(not_compared: Mapping[str, str]) -> str:
 @expands_options
 def duplicates(
     connection: Connection,
+    source: ListOptions,
     resource: str = RESOURCE,
     by: str = option(
         "FIELDS", "Values that records share, separated by commas: email,phone,name+birthdate.", default=...
     ),
     output: str = option("FILE", "The file of the groups: .csv or .jsonl.", "-o", "--output", default=...),
-    filters: list[str] | None = FILTERS,
-    of: list[str] | None = OF,
     most_shared: int = option("N", "A value that more records share joins nothing.", min=2, default=100),
     no_plan: bool = flag("Do not read what each customer has: fewer requests.", "--no-plan"),
     rate: float | None = RATE,
@@ -154,22 +113,19 @@ def duplicates(
 
     - carecloud duplicates customers --by email,phone,name+birthdate -o duplicates.csv
     """
-    operation = find_list(resource)
-    list_path_values(operation, of or [])
-    fields = [one.strip() for one in by.split(",") if one.strip()]
+    operation = source.find(resource)
+    fields = [name.strip() for name in by.split(",") if name.strip()]
     prepare_report(report, output=output)
 
     async def work() -> DuplicatesReport:
         async with connection.open(rate=rate) as client:
-            listing = open_listing(client, operation, of=of or [], filters=filters or [])
+            listing = source.listing(client, operation)
             return await find_duplicates(
                 client, listing=listing, by=fields, file=output, most_shared=most_shared, plan=not no_plan
             )
 
     done = anyio.run(work)
-    say(describe_duplicates(resource, done))
-    write_last_report(report, report_text(resource, done))
-    return 0 if done.exact else FAILED
+    return finish(resource, done, describe_duplicates(resource, done), file=report, ok=done.exact)
 
 
 def describe_duplicates(resource: str, report: DuplicatesReport) -> str:

@@ -7,7 +7,7 @@ import math
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -24,12 +24,9 @@ from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, require_tok
 from carecloud_async.cli.console import INTERRUPTED, ends_questions, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, with_options
 from carecloud_async.cli.parameters import (
-    COLUMNS_FILE,
-    DATE_FORMAT,
-    DECIMAL,
+    COLUMN_FIELDS,
     ENCODING,
     OF,
-    PHONE_PREFIX,
     RATE,
     REPORT,
     RESUME,
@@ -43,15 +40,14 @@ from carecloud_async.cli.reports import (
     count_outcomes,
     counted,
     describe_progress,
+    finish,
     prepare_report,
-    report_text,
     show_progress,
-    write_last_report,
 )
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.resources.lookup.by_name import open_family, plain_name, require_bulk
 
-__all__ = ["columns_of", "import_rows", "split_pair"]
+__all__ = ["RowsOptions", "import_rows", "split_pair"]
 
 #: Rows whose outcome is shown before the question on a terminal.
 _FIRST = 100
@@ -64,7 +60,35 @@ _SHOWN = 5
 
 
 @attrs.frozen(kw_only=True)
-class ImportOptions:
+class RowsOptions:
+    """How the rows of a file are read; the arguments of `bulk_write` and `compare` under the command's names."""
+
+    encoding: str | None = ENCODING
+    decimal: Literal[".", ","] | None = option(
+        "SIGN", "Decimal sign of the numbers, such as ','; thousands may be separated then."
+    )
+    date_format: str | None = option("FORMAT", "Format of dates, such as dd/mm/yy or mm/dd/yyyy.")
+    phone_prefix: str | None = option("PREFIX", "Prefix of phone numbers that have none, such as +420.")
+    columns: str | None = option("FILE", "A .toml or .json file: column = field, and what its words stand for.")
+    column: list[str] | None = COLUMN_FIELDS
+    ignore_column: list[str] | None = option("COLUMN", "A column that is left out; may be repeated.")
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments in Python.
+
+        Raises:
+            BulkWriteError: the file of the columns cannot be read.
+            UsageError: a column is written in another way.
+        """
+        values = attrs.asdict(self)
+        pairs = [split_pair("--column", text) for text in values.pop("column") or ()]
+        values["columns"] = {**column_map(self.columns), **dict(pairs)}
+        values["ignore_columns"] = values.pop("ignore_column") or []
+        return values
+
+
+@attrs.frozen(kw_only=True)
+class ImportOptions(RowsOptions):
     """What is imported, and how; the arguments of `bulk_write` under the names of the command line."""
 
     match: str = option(
@@ -73,18 +97,9 @@ class ImportOptions:
     mode: Literal["upsert", "create", "update"] = option(
         "NAME", "upsert, create (a known key is a conflict), or update.", default="upsert"
     )
-    encoding: str | None = ENCODING
-    decimal: Literal[".", ","] | None = DECIMAL
-    date_format: str | None = DATE_FORMAT
-    phone_prefix: str | None = PHONE_PREFIX
     as_written: list[str] | None = option(
         "COLUMN", "A column whose values are right, though they look like shortened numbers (7.7E+12); may be repeated."
     )
-    columns: str | None = COLUMNS_FILE
-    column: list[str] | None = option(
-        "COLUMN=FIELD", "The field that a column is written to, if it has another name; may be repeated."
-    )
-    ignore_column: list[str] | None = option("COLUMN", "A column that is not imported; may be repeated.")
     default: list[str] | None = option(
         "FIELD=VALUE", "The value of a field in new records whose rows have none; may be repeated."
     )
@@ -110,16 +125,13 @@ class ImportOptions:
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `bulk_write`."""
-        values, most = attrs.asdict(self), self.max_refused
-        names = ("column", "ignore_column", "default", "value")
-        columns, ignored, defaults, of_all = (values.pop(name) or [] for name in names)
+        values, most = super().arguments(), self.max_refused
+        defaults, of_all = (values.pop(name) or [] for name in ("default", "value"))
         return values | {
             "match": None if self.match == "none" else self.match,
-            "columns": columns_of(self.columns, columns),
             "as_written": self.as_written or [],
-            "ignore_columns": ignored,
-            "defaults": dict(split_pair("--default", one) for one in defaults),
-            "values": dict(split_pair("--value", one) for one in of_all),
+            "defaults": dict(split_pair("--default", text) for text in defaults),
+            "values": dict(split_pair("--value", text) for text in of_all),
             "max_refused": int(most) if most is not None and 1 <= most < math.inf else most,
         }
 
@@ -194,10 +206,8 @@ def import_rows(
     if done is None:
         say("nothing was written")
         return FAILED
-    say(describe(resource, done))
     _say_reasons(done)
-    write_last_report(report, report_text(resource, done))
-    return 0 if done.complete else FAILED
+    return finish(resource, done, describe(resource, done), file=report, ok=done.complete)
 
 
 def _write_scaffold(
@@ -304,16 +314,6 @@ def _check_family(resource: str, of: Sequence[str]) -> None:
     if len(of) != wanted:
         what = f"the ids of its {wanted} parents" if wanted > 1 else "the id of its parent" if wanted else "no --of"
         raise UsageError(f"{resource} takes {what}" + (" with --of" if wanted else ""))
-
-
-def columns_of(file: str | None, pairs: Sequence[str] | None) -> Mapping[str, Any]:
-    """Return the field of each column: what a file says, then each `COLUMN=FIELD`.
-
-    Raises:
-        BulkWriteError: the file cannot be read.
-        UsageError: a pair is written in another way.
-    """
-    return {**column_map(file), **dict(split_pair("--column", one) for one in pairs or ())}
 
 
 def split_pair(option: str, text: str) -> tuple[str, str]:

@@ -20,8 +20,8 @@ from carecloud_async._lists.paging.page_plan import AUTO, Auto
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import UsageError
-from carecloud_async.cli.lists import find_list, list_path_values, open_listing
-from carecloud_async.cli.parameters import FILTERS, OF, RATE, REPORT, flag, option
+from carecloud_async.cli.lists import ListOptions
+from carecloud_async.cli.parameters import RATE, REPORT, flag, option
 from carecloud_async.cli.reports import DESCRIPTORS, check_distinct, prepare_report
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
@@ -182,13 +182,11 @@ _MOST_DIGITS = 9
 
 
 @frozen(kw_only=True)
-class ListToFile:
+class ListToFile(ListOptions):
     """The options of a command that writes a whole list to a file.
 
     Attributes:
         output: the target: a path, a URL, or `-` for stdout.
-        of: ids of the parents.
-        filters: `NAME=VALUE` each.
         count, concurrency: records per request, and requests in flight; `auto` or a number.
         rate: requests per second at most.
         overwrite: whether a target that exists is replaced.
@@ -203,8 +201,6 @@ class ListToFile:
         "-o",
         default=...,
     )
-    of: list[str] | None = OF
-    filters: list[str] | None = FILTERS
     count: str = option("N", "Records per request; all records are written. auto asks for up to 1000.", default=AUTO)
     concurrency: str = option("N", "Requests in flight at once; auto sends up to 20.", default=AUTO)
     rate: float | None = RATE
@@ -231,8 +227,7 @@ class ListToFile:
             UsageError: an option cannot work, or two files are one.
             ExportError: nothing can be written to the target.
         """
-        operation, target = find_list(resource), Output(self.output, file.format)
-        list_path_values(operation, self.of or [])
+        operation, target = self.find(resource), Output(self.output, file.format)
         target.check()
         _check_files(target, self.report, state)
         _read_number("--count", self.count)
@@ -255,17 +250,9 @@ class ListToFile:
         """
         connections = MAX_CONNECTIONS if self.width == AUTO else max(self.width, MAX_CONNECTIONS)
         async with connection.open(rate=self.rate, connections=connections) as client:
-            yield (
-                client,
-                open_listing(
-                    client.with_options(retry=RetryPolicy(), timeout=Timeout()),
-                    operation,
-                    of=self.of or [],
-                    filters=self.filters or [],
-                    allow_unknown=allow_unknown,
-                    count=_read_number("--count", self.count),
-                ),
-            )
+            patient = client.with_options(retry=RetryPolicy(), timeout=Timeout())
+            count = _read_number("--count", self.count)
+            yield client, self.listing(patient, operation, allow_unknown=allow_unknown, count=count)
 
 
 def _check_files(target: Output, report: str | None, state: str | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import anyio
 
@@ -25,9 +25,6 @@ from carecloud_async.cli.reports import counted
 from carecloud_async.outbox import Outbox, OutboxError
 from carecloud_async.outbox.outbox import CLOSING_SECONDS
 from carecloud_async.outbox.queue import OutboxQueue, WaitingEntry
-
-if TYPE_CHECKING:
-    from carecloud_async.cli.connect import Connection
 
 __all__ = ["outbox", "reasons_to_wait", "serve"]
 
@@ -67,8 +64,6 @@ def outbox(
         raise UsageError(f"{what} takes no numbers and no --all")
     path = Path(file)
     if what == "serve":
-        from carecloud_async.cli.outbox import serve
-
         return serve(connection, path, host=host, port=port, token_file=token_file, rate=rate, settle=settle)
     if not path.exists():
         raise OutboxError(f"{path}: there is no such file")

@@ -11,14 +11,11 @@ import typer
 
 __all__ = [
     "ALLOW_UNKNOWN",
-    "COLUMNS_FILE",
     "COLUMN_FIELDS",
-    "DECIMAL",
     "ENCODING",
     "FIELDS",
     "FILTERS",
     "OF",
-    "PHONE_PREFIX",
     "RATE",
     "REPORT",
     "RESOURCE",
@@ -97,11 +94,7 @@ FILTERS = option(
 FIELDS = option("A,B", "Only these fields; nested ones with a dot: customer_id,contact.email.", "--fields")
 ALLOW_UNKNOWN = flag("Accept filters and fields that the SDK does not know.", "--allow-unknown")
 COLUMN_FIELDS = option("COLUMN=FIELD", "The field of a column with another name.", "--column")
-COLUMNS_FILE = option("FILE", "A .toml or .json file: column = field, and what its words stand for.", "--columns")
 ENCODING = option("NAME", "Encoding of a CSV file that is not UTF-8, such as cp1250.", "--encoding")
-DECIMAL = option("SIGN", "Decimal sign of the numbers, such as ','; thousands may be separated then.", "--decimal")
-DATE_FORMAT = option("FORMAT", "Format of dates, such as dd/mm/yy or mm/dd/yyyy.", "--date-format")
-PHONE_PREFIX = option("PREFIX", "Prefix of phone numbers that have none, such as +420.", "--phone-prefix")
 RATE = option("N", "Requests per second at most. By default the limit of the server is found.")
 SETTLE = option("SECONDS", "After how long a write whose answer was lost may be sent again; by default 60.")
 RESUME = flag("Continue an earlier run that was stopped.", "--resume")

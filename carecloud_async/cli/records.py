@@ -18,10 +18,9 @@ from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, exits_at_once, put, say
 from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest
 from carecloud_async.cli.lists import (
-    find_list,
+    ListOptions,
     find_record,
     list_names,
-    open_listing,
     read_pairs,
     read_value,
     record_path_values,
@@ -30,7 +29,6 @@ from carecloud_async.cli.lists import (
 from carecloud_async.cli.parameters import (
     ALLOW_UNKNOWN,
     FIELDS,
-    FILTERS,
     OF,
     RESOURCE,
     argument,
@@ -81,16 +79,15 @@ def get(
 @expands_options
 def list_(
     connection: Connection,
+    source: ListOptions,
     resource: str | None = argument(
         "RESOURCE",
         "Such as cards, or customers.cards with --of; without it, the names are printed.",
         autocompletion=complete_list,
         default=None,
     ),
-    of: list[str] | None = OF,
     count: int = option("N", "Print at most N records.", min=1, default=_PRINTED),
     offset: int = option("N", "Skip the first N records.", min=0, default=0),
-    filters: list[str] | None = FILTERS,
     sort_field: str | None = option("NAME", "A first-level field, such as last_change."),
     sort_direction: Literal["ASC", "DESC"] | None = option(
         "ASC|DESC", "Ascending or descending.", case_sensitive=False
@@ -107,16 +104,14 @@ def list_(
     if resource is None:
         put("".join(f"{name}\n" for name in list_names()).encode())
         return
-    operation = find_list(resource)
+    operation = source.find(resource)
     wanted = None if fields is None else split_fields(fields)
 
     async def work() -> int:
         async with connection.open() as client:
-            listing = open_listing(
+            listing = source.listing(
                 client,
                 operation,
-                of=of or [],
-                filters=filters or [],
                 allow_unknown=allow_unknown,
                 count=min(count, _PAGE),
                 offset=offset or None,
@@ -137,21 +132,19 @@ def list_(
 @expands_options
 def total(
     connection: Connection,
+    source: ListOptions,
     resource: str = RESOURCE,
-    of: list[str] | None = OF,
-    filters: list[str] | None = FILTERS,
     allow_unknown: bool = ALLOW_UNKNOWN,
 ) -> None:
     """Print how many records there are, or how many match the filters.
 
     Example: carecloud total customers --filter last_name=Smith --sandbox 1000
     """
-    operation = find_list(resource)
+    operation = source.find(resource)
 
     async def work() -> int:
         async with connection.open() as client:
-            listing = open_listing(client, operation, of=of or [], filters=filters or [], allow_unknown=allow_unknown)
-            return await listing.total()
+            return await source.listing(client, operation, allow_unknown=allow_unknown).total()
 
     put(b"%d\n" % anyio.run(work))
 

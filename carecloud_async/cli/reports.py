@@ -21,7 +21,7 @@ from carecloud_async._base.runtime.durable_files import is_same_file, replace_fi
 from carecloud_async.bulk import BulkProgress, Outcome
 from carecloud_async.bulk.report import BulkFigures
 from carecloud_async.cli.console import ReaderGoneError, discard_output, is_terminal, put, say
-from carecloud_async.cli.failures import UsageError, inexact
+from carecloud_async.cli.failures import FAILED, UsageError, inexact
 from carecloud_async.export import ExportReport, Progress
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "count_outcomes",
     "counted",
     "describe_progress",
+    "finish",
     "prepare_report",
     "report_text",
     "show_progress",
@@ -115,6 +116,21 @@ def write_last_report(name: str | None, text: str) -> None:
             write_report(name, text)
         except ReaderGoneError:
             discard_output()
+
+
+def finish(resource: str, report: Any, line: str, *, file: str | None, ok: bool) -> int:
+    """Say the outcome of work that is done, write its report, and return the exit code.
+
+    Args:
+        resource: the list or family.
+        report: the report, an attrs class.
+        line: the outcome.
+        file: the value of `--report`.
+        ok: whether the command succeeded.
+    """
+    say(line)
+    write_last_report(file, report_text(resource, report))
+    return 0 if ok else FAILED
 
 
 def write_report(name: str, text: str) -> None:

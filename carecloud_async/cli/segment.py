@@ -11,7 +11,6 @@ from carecloud_async._calls.call.events import CallRecord
 from carecloud_async.bulk.segment_sync import SegmentSyncReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, say
-from carecloud_async.cli.failures import FAILED
 from carecloud_async.cli.import_rows import split_pair
 from carecloud_async.cli.parameters import (
     COLUMN_FIELDS,
@@ -23,7 +22,7 @@ from carecloud_async.cli.parameters import (
     flag,
     option,
 )
-from carecloud_async.cli.reports import counted, prepare_report, report_text, write_last_report
+from carecloud_async.cli.reports import counted, finish, prepare_report
 
 __all__ = ["segment"]
 
@@ -56,7 +55,7 @@ def segment(
 
     Example: carecloud segment 8fd73167342d06899c4c015320 members.csv --mode mirror --match email
     """
-    columns = dict(split_pair("--column", one) for one in column or [])
+    columns = dict(split_pair("--column", text) for text in column or [])
     prepare_report(report, file=file, results=results)
 
     written = dict.fromkeys(_WRITES.values(), 0)
@@ -86,9 +85,7 @@ def segment(
     except KeyboardInterrupt:
         say(_interrupted(written))
         return INTERRUPTED
-    say(describe(done))
-    write_last_report(report, report_text("segments", done))
-    return 0 if done.complete else FAILED
+    return finish("segments", done, describe(done), file=report, ok=done.complete)
 
 
 def _interrupted(written: Mapping[str, int]) -> str:

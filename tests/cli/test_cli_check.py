@@ -6,18 +6,10 @@ from pathlib import Path
 from carecloud_async.sandbox import Sandbox
 
 
-def settings(monkeypatch, url, password="password_example"):
-    credentials = Sandbox(customers=1).credentials()
-    monkeypatch.setenv("CARECLOUD_PROJECT_URL", url)
-    monkeypatch.setenv("CARECLOUD_EXTERNAL_APPLICATION_ID", credentials.external_application_id)
-    monkeypatch.setenv("CARECLOUD_LOGIN", credentials.login)
-    monkeypatch.setenv("CARECLOUD_PASSWORD", password)
-
-
-def test_a_project_without_problems_ends_with_0(carecloud, monkeypatch):
+def test_a_project_without_problems_ends_with_0(carecloud, project, monkeypatch):
     """Each finding is a line, the last line counts them, the report is JSON; what is not known leaves the code 0."""
     with Sandbox(customers=300, untidy=False).running() as url:
-        settings(monkeypatch, url)
+        monkeypatch.setenv("CARECLOUD_PROJECT_URL", url)
         outcome = carecloud("check", "--report", "check.json")
     assert outcome.code == 0, outcome.out
     assert outcome.err == ""
@@ -25,20 +17,14 @@ def test_a_project_without_problems_ends_with_0(carecloud, monkeypatch):
     assert "not known change_times: no change of the last minutes" in outcome.out
     report = json.loads(Path("check.json").read_text())
     assert report["ok"] is True
-    assert {one["status"] for one in report["findings"]} == {"ok", "not known"}
+    assert {finding["status"] for finding in report["findings"]} == {"ok", "not known"}
 
 
-def test_a_problem_ends_with_1(carecloud, monkeypatch):
+def test_a_problem_ends_with_1(carecloud, project):
     """A refused login is a finding with its fix, and the exit code is 1."""
-    with Sandbox(customers=1).running() as url:
-        settings(monkeypatch, url, password="wrong")
-        outcome = carecloud("check", "--report", "check.json")
+    project.set_password("another")
+    outcome = carecloud("check", "--report", "check.json")
     assert outcome.code == 1
     assert "problem   login: the login failed with status 403" in outcome.out
     assert "Fix: check the credentials, external_application_id" in outcome.out
     assert json.loads(Path("check.json").read_text())["ok"] is False
-
-
-def test_missing_settings_are_wrong_usage(carecloud):
-    """Without settings nothing is asked, and the exit code is 2."""
-    assert carecloud("check").code == 2

@@ -10,6 +10,7 @@ import tomllib
 
 import pytest
 from cli_process import wait_until
+from every import every
 from thorough import variants
 
 from carecloud_async.bulk import BulkProgress
@@ -181,46 +182,46 @@ def test_a_scaffold_knows_common_czech_and_slovak_columns(carecloud, project, tm
     assert (made.code, "Jméno" in named) == (0, False)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("customers", "c.csv", "--match", "email", "--columns", "no.toml"), "no.toml: No such file or directory"),
-        (
-            ("customers", "c.csv", "--match", "email", "--phone-prefix", "CZ"),
-            "phone numbers: write --phone-prefix as in +420",
-        ),
-        (
-            ("customers", "c.csv", "--match", "email", "--date-format", "%d"),
-            "format of dates: write --date-format with dd, mm and yy or yyyy",
-        ),
-        (
-            ("customers", "c.csv", "--match", "email", "--as-written", "nr"),
-            "no column 'nr': name columns of it in --as-written",
-        ),
-        (("customers", "c.csv", "--match", "mail"), "is no key of customers"),
-        (("customers", "c.csv"), "Missing option '--match'"),
-        (("customers", "c.csv", "--match", "email", "--rate", "0"), "--rate must be greater than 0, not 0\n"),
-        (("customer", "c.csv", "--match", "email"), "did you mean customers?"),
-        (("point_history", "c.csv", "--match", "x"), "point_history cannot be written in bulk: it is what operations"),
-        (("messages", "c.csv", "--match", "x"), "send each with send_message"),
-        (("payment-types", "c.csv", "--match", "x"), "payment_types cannot be written in bulk: the API only reads"),
-        (("customers", "missing.csv", "--match", "email"), "No such file"),
-        (("customers", "c.csv", "--match", "email", "--column", "x"), "write it as NAME=VALUE"),
-        (
-            ("customers", "c.csv", "--match", "email", "--mode", "both"),
-            "'both' is not one of 'upsert', 'create', 'update'",
-        ),
-        (("customers.addresses", "c.csv", "--match", "none"), "takes the id of its parent with --of"),
-        (("customers", "bad.csv", "--match", "email"), "the column 'nickname' has no field"),
-        (("customers", "c.csv", "--match", "email", "--default", "nosuch=1"), "name a field in --default"),
-        (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
-        (("customers", "c.csv", "--match", "external_id"), "give all rows one value, --default customer_source_id=…"),
-        (("customers", "turnover.csv", "--match", "email"), "it is no field of customers: name its field in --column"),
-        (("customers", "shop.csv", "--match", "email"), "name its encoding with --encoding, here probably cp1250"),
-        (("customers", "c.csv", "--match", "email", "--encoding", "cp12500"), "did you mean cp1250?"),
-        (("customers", "c.csv", "--match", "email", "--decimal", ";"), "';' is not one of '.', ','"),
-    ],
-)
+WRONG = [
+    (("customers", "c.csv", "--match", "email", "--columns", "no.toml"), "no.toml: No such file or directory"),
+    (
+        ("customers", "c.csv", "--match", "email", "--phone-prefix", "CZ"),
+        "phone numbers: write --phone-prefix as in +420",
+    ),
+    (
+        ("customers", "c.csv", "--match", "email", "--date-format", "%d"),
+        "format of dates: write --date-format with dd, mm and yy or yyyy",
+    ),
+    (
+        ("customers", "c.csv", "--match", "email", "--as-written", "nr"),
+        "no column 'nr': name columns of it in --as-written",
+    ),
+    (("customers", "c.csv", "--match", "mail"), "is no key of customers"),
+    (("customers", "c.csv"), "Missing option '--match'"),
+    (("customers", "c.csv", "--match", "email", "--rate", "0"), "--rate must be greater than 0, not 0\n"),
+    (("customer", "c.csv", "--match", "email"), "did you mean customers?"),
+    (("point_history", "c.csv", "--match", "x"), "point_history cannot be written in bulk: it is what operations"),
+    (("messages", "c.csv", "--match", "x"), "send each with send_message"),
+    (("payment-types", "c.csv", "--match", "x"), "payment_types cannot be written in bulk: the API only reads"),
+    (("customers", "missing.csv", "--match", "email"), "No such file"),
+    (("customers", "c.csv", "--match", "email", "--column", "x"), "write it as NAME=VALUE"),
+    (
+        ("customers", "c.csv", "--match", "email", "--mode", "both"),
+        "'both' is not one of 'upsert', 'create', 'update'",
+    ),
+    (("customers.addresses", "c.csv", "--match", "none"), "takes the id of its parent with --of"),
+    (("customers", "bad.csv", "--match", "email"), "the column 'nickname' has no field"),
+    (("customers", "c.csv", "--match", "email", "--default", "nosuch=1"), "name a field in --default"),
+    (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
+    (("customers", "c.csv", "--match", "external_id"), "give all rows one value, --default customer_source_id=…"),
+    (("customers", "turnover.csv", "--match", "email"), "it is no field of customers: name its field in --column"),
+    (("customers", "shop.csv", "--match", "email"), "name its encoding with --encoding, here probably cp1250"),
+    (("customers", "c.csv", "--match", "email", "--encoding", "cp12500"), "did you mean cp1250?"),
+    (("customers", "c.csv", "--match", "email", "--decimal", ";"), "';' is not one of '.', ','"),
+]
+
+
+@every("arguments, message", WRONG)
 def test_wrong_usage_is_exit_code_2(carecloud, project, tmp_path, arguments, message):
     """What cannot work is refused with its fix before anything is written."""
     (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")

@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 
 def test_three_commands_make_one_login(carecloud, project, monkeypatch):
     """After `login` the token is used until it ends, also where the password is no longer set."""
@@ -27,14 +29,6 @@ def test_files_are_written_and_read_with_the_kept_token(carecloud, project, monk
     assert project.count("POST /users/actions/login") == 1
 
 
-def test_a_check_needs_the_password(carecloud, project, monkeypatch):
-    """`check` tests logins: without the password it ends at once, and reports no problem of the project."""
-    assert carecloud("login").code == 0
-    monkeypatch.delenv("CARECLOUD_PASSWORD")
-    refused = carecloud("check")
-    assert (refused.code, refused.out, "set CARECLOUD_PASSWORD" in refused.line) == (2, "", True)
-
-
 def test_without_login_no_token_is_kept(carecloud, project):
     """A job that never ran `carecloud login` leaves no token on the disk and logs in by itself."""
     assert carecloud("total", "customers").code == 0
@@ -52,29 +46,25 @@ def test_a_kept_token_that_has_ended_asks_for_the_password(carecloud, project, m
     assert "log in again" in refused.line
 
 
-def test_a_login_without_a_password_speaks_of_no_ended_token(carecloud, project, monkeypatch):
-    """Where there never was a token, the line does not say that one has ended."""
+@pytest.mark.parametrize("logged_in", [True, False])
+@pytest.mark.parametrize("command", ["check", "login"])
+def test_a_login_needs_the_password(carecloud, project, monkeypatch, logged_in, command):
+    """`check` and `login` log in: without the password they end at once, and speak of no token that has ended."""
+    assert not logged_in or carecloud("login").code == 0
     monkeypatch.delenv("CARECLOUD_PASSWORD")
-    refused = carecloud("login")
-    assert (refused.code, "has ended" in refused.line, "set CARECLOUD_PASSWORD" in refused.line) == (2, False, True)
+    refused = carecloud(command)
+    assert (refused.code, refused.out) == (2, "")
+    assert ("set CARECLOUD_PASSWORD" in refused.line, "has ended" in refused.line) == (True, False)
 
 
 def test_logout_ends_the_token(carecloud, project, monkeypatch):
-    """`logout` ends the token at the server and forgets it."""
-    assert carecloud("logout").out == "no token is kept\n"
+    """The token ends at the server; a command with the password leaves none, one without says what to set."""
     assert carecloud("login").code == 0
     assert carecloud("logout").out == "logged out\n"
+    assert carecloud("logout").out == "no token is kept\n"
     assert project.count("POST /users/actions/logout") == 1
     assert carecloud("total", "customers").code == 0
     assert project.count("POST /users/actions/login") == 2
-
-
-def test_after_a_logout_no_token_is_kept(carecloud, project, monkeypatch):
-    """As before the first login: a command with the password leaves no token, and one without it says what to set."""
-    assert carecloud("login").code == 0
-    assert carecloud("logout").code == 0
-    assert carecloud("logout").out == "no token is kept\n"
-    assert carecloud("total", "customers").code == 0
     monkeypatch.delenv("CARECLOUD_PASSWORD")
     refused = carecloud("total", "customers")
     assert (refused.code, "set CARECLOUD_PASSWORD" in refused.line) == (2, True)
@@ -118,11 +108,3 @@ def test_a_profile_on_the_command_line(carecloud, project, monkeypatch, tmp_path
     refused = carecloud("total", "customers", "--profile", "acne")
     assert refused.code == 2
     assert "did you mean acme?" in refused.line
-
-
-def test_an_import_works_beside_a_kept_token(carecloud, project, tmp_path):
-    """Bulk writes keep their claims in a folder that holds files alone: after `login` an import still works."""
-    (tmp_path / "rows.csv").write_text("customer_id,first_name\n")
-    assert carecloud("login").code == 0
-    done = carecloud("import", "customers", "rows.csv", "--match", "customer_id", "--yes")
-    assert done.code == 0, done.err

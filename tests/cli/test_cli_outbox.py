@@ -8,6 +8,7 @@ from itertools import cycle
 import anyio
 import pytest
 from cli_process import wait_until
+from every import every
 from thorough import variants
 
 from carecloud_async import CareCloud
@@ -94,9 +95,11 @@ def test_the_list_says_why_entries_wait(start, carecloud, waiting, project):
     project.faults.add("POST /points/actions/assign-points", cut="after")
     project.faults.add("POST /points/actions/assign-points", status=403, times=None)
     process = start("outbox", "till.db", "send")
-    assert "403" in process.stderr.readline()
+    warned = process.stderr.readline()
+    assert "the outbox waits with points.assign_points: 403 on POST /points/actions/assign-points" in warned
+    assert warned.endswith(": ask the administrator for the right\n")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    assert "0 sent, 5 waiting, 0 failed; it waits: 403 on " in process.communicate(timeout=60)[1]
     listed = carecloud("outbox", "till.db").out.splitlines()
     assert len(listed) == 5
     denied = "403 on POST /points/actions/assign-points"
@@ -144,20 +147,6 @@ def test_a_long_list_says_how_many_more_wait(carecloud, put_waiting):
 
 
 @posix
-def test_what_is_refused_to_the_user_names_the_fix(start, waiting, project):
-    """A right that is missing holds up `send`: a warning and the last line name the request and what to do."""
-    project.faults.add("POST /points/actions/assign-points", status=403, times=None)
-    process = start("outbox", "till.db", "send")
-    warned = process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    line = process.communicate(timeout=60)[1]
-    assert "the outbox waits with points.assign_points: 403 on POST /points/actions/assign-points" in warned
-    assert warned.endswith(": ask the administrator for the right\n")
-    assert "0 sent, 5 waiting, 0 failed; it waits: 403 on POST /points/actions/assign-points" in line
-    assert ": the API user lacks the right; ask the administrator; nothing is lost" in line
-
-
-@posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, *variants(signal.SIGINT)])
 def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, project, number):
     """Ctrl-C and SIGTERM end `send` with 130 and one line; sent again, each entry is at the server once."""
@@ -182,8 +171,8 @@ def test_an_interrupted_send_says_how_far_it_came(start, carecloud, waiting, pro
     assert sorted(re.findall(r"\[ref: (B\d)\]", str(notes))) == ["B0", "B1", "B2", "B3", "B4"]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
+@every(
+    "words, message",
     [
         (["drop"], "drop takes the numbers of failed entries"),
         (["retry", "1", "--all"], "retry takes the numbers"),

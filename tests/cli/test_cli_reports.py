@@ -15,11 +15,12 @@ def rows(tmp_path):
     return tmp_path / "c.csv"
 
 
-def test_an_import_checks_its_report_first(carecloud, project, rows):
+@pytest.mark.parametrize("command", [IMPORT, ("check",)])
+def test_a_report_is_checked_first(carecloud, project, rows, command):
     """A report that cannot be written is refused before anything is sent."""
-    refused = carecloud(*IMPORT, "--report", "no/r.json")
-    assert (refused.code, "name a file in a folder that exists" in refused.line) == (2, True)
-    assert project.count("POST /customers") == 0
+    refused = carecloud(*command, "--report", "no/r.json")
+    assert (refused.code, refused.out, "name a file in a folder that exists" in refused.line) == (2, "", True)
+    assert project.count() == 0
 
 
 def test_a_report_replaces_no_file_of_the_command(carecloud, project, rows):
@@ -32,18 +33,16 @@ def test_a_report_replaces_no_file_of_the_command(carecloud, project, rows):
     assert (rows.read_bytes(), project.count("POST /customers")) == (before, 0)
 
 
-def test_an_import_that_fails_leaves_no_report(carecloud, project, rows, tmp_path):
-    """A report is of a run that came to its end, for imports as for exports."""
+EXPORT = ("export", "customers", "-o", "c.jsonl")
+
+
+@pytest.mark.parametrize(("command", "refused"), [(IMPORT, "POST /users/actions/login"), (EXPORT, "GET /customers")])
+def test_a_run_that_fails_leaves_no_report(carecloud, project, rows, tmp_path, command, refused):
+    """A report is of a run that came to its end: that of last night does not stay."""
     (tmp_path / "r.json").write_text("{}")
-    project.faults.add("POST /users/actions/login", status=403, times=None)
-    assert carecloud(*IMPORT, "--report", "r.json").code == 1
+    project.faults.add(refused, status=403, times=None)
+    assert carecloud(*command, "--report", "r.json").code == 1
     assert not (tmp_path / "r.json").exists()
-
-
-def test_a_check_refuses_its_report_first(carecloud):
-    """Findings are not lost because the report cannot be written."""
-    refused = carecloud("check", "--sandbox", 1, "--report", "no/r.json")
-    assert (refused.code, refused.out) == (2, "")
 
 
 def test_a_check_reports_to_stdout(carecloud):

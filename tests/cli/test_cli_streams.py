@@ -25,13 +25,6 @@ def test_records_on_stdout(carecloud, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_stdout_cannot_be_resumed(carecloud):
-    """`--resume` with `-o -` is wrong usage."""
-    refused = carecloud("export", "customers", "-o", "-", "--resume", "--sandbox", 3)
-    assert (refused.code, refused.out) == (2, "")
-    assert "cannot be resumed" in refused.line
-
-
 @posix
 @pytest.mark.parametrize(
     "command", [*variants((("export", "customers", "-o", "-"),)), ("list", "customers", "--count", 2000)]
