@@ -151,17 +151,14 @@ class Tokens(Resource, call="tokens"):
         if tokens is None:
             raise ConfigurationError("this client has no token of its own: name one in token_id=")
         # The path changes with the token: after a 401 the whole call is made again.
-        token, replays = await tokens.get(), 0
+        token, replayed = await tokens.get(), False
         while True:
             try:
-                result = await send(token.value)
+                return await send(token.value)
             except AuthenticationError as error:
                 if error.status != UNAUTHORIZED:
                     raise
-                another = await tokens.after_401(token, operation.title, replays=replays)
+                another = await tokens.after_401(token, replayed=replayed)
                 if another is None:
                     raise
-                token, replays = another, replays + 1
-            else:
-                tokens.on_served(operation.title)
-                return result
+                token, replayed = another, True

@@ -171,22 +171,6 @@ async def test_two_clients_with_one_store_never_fight(tmp_path):
     assert sandbox.count(CREATE) == 2
 
 
-async def test_a_session_whose_stored_token_died_too_is_renewed(tmp_path):
-    """A worker that slept through two revocations finds the dead token of another one, and logs in at once."""
-    sandbox = make_sandbox()
-    session, store = sandbox.customer_session(0), FileTokenStore(tmp_path / "tokens.json")
-    async with (
-        connect(sandbox, auth=session, token_store=store) as one,
-        connect(sandbox, auth=session, token_store=store) as two,
-    ):
-        customer = await me(one)
-        sandbox.revoke_all()
-        assert await me(two) == customer
-        sandbox.revoke_all()
-        assert await me(one) == customer
-    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 3
-
-
 async def test_a_device_that_asks_for_a_customers_data_does_not_burn_its_tokens():
     """A 401 that a new token does not cure recreates it once, not with every call, and the error says so."""
     sandbox = make_sandbox()

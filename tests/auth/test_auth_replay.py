@@ -7,14 +7,14 @@ import anyio
 import httpx
 import httpx2
 import pytest
-from auth_tools import HOST, LOGIN, OwnProvider, connect, failures, in_parallel, make_sandbox, slow_sandbox
+from auth_tools import HOST, LOGIN, FakeClock, OwnProvider, connect, failures, in_parallel, make_sandbox, slow_sandbox
 from kit import login_body
 
 from carecloud_async import (
     AuthenticationError,
     CareCloud,
     MemoryTokenStore,
-    OutcomeUnknownError,
+    PermissionDeniedError,
     ResponseError,
     RetryPolicy,
     Token,
@@ -75,31 +75,52 @@ async def test_a_late_401_of_an_old_token_makes_no_login():
     assert sandbox.logins == 2
 
 
-async def test_a_second_401_is_an_authentication_error():
-    """A fresh token that is refused too ends the call; a crowd of such calls costs one login."""
-    sandbox = slow_sandbox()
+@pytest.mark.parametrize("handed_out_again", [False, True])
+async def test_a_path_that_always_answers_401_costs_a_crowd_one_login(handed_out_again):
+    """A new token that is refused too ends each call, also where the server hands the refused one out again."""
+    sandbox = slow_sandbox(reuse_tokens=1.0 if handed_out_again else None)
     async with connect(sandbox) as client:
         await client.login()
         sandbox.faults.add("GET /customers", status=401, times=None)
         errors = failures(await in_parallel(30, partial(total, client)))
-        assert {type(error) for error in errors} == {AuthenticationError}
-        assert {error.path for error in errors} == {"/customers"}
-        assert sandbox.logins <= 5  # who hears of the refusal after the login has to ask for itself
+        assert {(type(error), error.path) for error in errors} == {(AuthenticationError, "/customers")}
+        assert "for this operation or because it was revoked" in str(errors[0])
+        assert "credentials" not in errors[0].fix.settings
+        assert sandbox.logins == 2
         sandbox.faults.clear()
         await total(client)
     assert sandbox.logins == 2
 
 
-async def test_a_server_that_hands_back_the_refused_token_is_asked_once():
-    """Thirty callers whose token is refused, and handed out again: thirty errors, a login or a few, no circle."""
-    sandbox = slow_sandbox(reuse_tokens=1.0)
-    async with connect(sandbox) as client:
-        await client.login()
-        sandbox.faults.add("GET /customers", status=401, times=None)
-        assert len(failures(await in_parallel(30, partial(total, client)))) == 30
-        assert sandbox.logins <= 5  # who hears of the refusal after the login has to ask for itself
-        sandbox.faults.clear()
+async def test_a_path_that_always_answers_401_costs_a_login_in_five_seconds():
+    """A new token that was refused is not replaced while it is young; a path that is served again renews as ever."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    fault = sandbox.faults.add("GET /customers", status=401, times=None)
+    async with connect(sandbox, clock=clock) as client:
+        for second in range(60):
+            with pytest.raises(AuthenticationError):
+                await total(client)
+            assert sandbox.logins == 2 + second // 5
+            clock.passed += 1
+        sandbox.faults.remove(fault)
+        sandbox.revoke_all()
+        assert await total(client) == 5
+    assert sandbox.count("GET /customers") == 60 + 12 + 2
+
+
+async def test_a_403_renews_no_token():
+    """A refusal with 403 is about a right, also of a call that was allowed before: one request, no login."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    async with connect(sandbox, clock=clock) as client:
         await total(client)
+        clock.passed += 60
+        sandbox.faults.add("GET /customers", status=403, times=None)
+        with pytest.raises(PermissionDeniedError):
+            await total(client)
+        assert sandbox.count("GET /customers") == 1 + 1
+    assert sandbox.logins == 1
 
 
 async def test_a_dead_token_is_not_taken_from_the_store_again():
@@ -118,45 +139,18 @@ async def test_a_dead_token_is_not_taken_from_the_store_again():
         sandbox.faults.remove(fault)
 
 
-async def test_a_stored_token_that_died_with_the_first_costs_one_login_more():
-    """Another process's token was revoked too: an operation that this client never called succeeds all the same."""
+async def test_a_stored_token_that_died_with_the_first_costs_one_call():
+    """Another process's token was revoked too: the call that finds it fails, and the next one logs in."""
     sandbox, store = make_sandbox(), MemoryTokenStore()
-    async with connect(sandbox, token_store=store) as one, connect(sandbox, token_store=store) as two:
-        await one.login()
+    async with connect(sandbox, token_store=store) as client, connect(sandbox, token_store=store) as other:
+        await client.login()
         sandbox.revoke_all()
-        await total(two)
+        await total(other)
         sandbox.revoke_all()
-        assert await total(one) == 5
+        with pytest.raises(AuthenticationError):
+            await total(client)
+        assert await total(client) == 5
     assert sandbox.logins == 3
-
-
-class Draining:
-    """Reads each request's stream to its end, as a socket does, and refuses the first one."""
-
-    def __init__(self, family):
-        self.family = family
-        self.seen = []
-        self.read = []
-
-    async def handle_async_request(self, request):
-        body = b"".join([chunk async for chunk in request.stream])
-        if request.url.path.endswith("/login"):
-            return self.family.Response(200, content=login_body(f"token{len(self.seen)}"))
-        self.seen.append((request.headers["Authorization"], body))
-        if len(self.seen) == 1:
-            return self.family.Response(401, stream=self._stream(b'{"error": {}}'))
-        return self.family.Response(200, json={"data": {"customer_id": "new"}})
-
-    def _stream(self, content):
-        outer = self
-
-        class Stream(self.family.AsyncByteStream):
-            async def __aiter__(self):
-                outer.read.append("begun")
-                yield content
-                outer.read.append("ended")
-
-        return Stream()
 
 
 @pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -164,58 +158,49 @@ class Draining:
 @pytest.mark.parametrize("way", ["transport", "http_client"])
 async def test_a_body_is_replayed_byte_for_byte_and_the_refusal_is_read_first(family, body, way):
     """A transport that drains the stream sees the same bytes twice; the 401 is read to its end before the login."""
-    draining = Draining(family)
-    transport = type("Transport", (Draining, family.AsyncBaseTransport), {})(family)
-    draining = transport
-    if way == "transport":
-        options = {"transport": transport}
-    else:
-        options = {"http_client": family.AsyncClient(transport=transport)}
-    async with CareCloud(HOST, auth=slow_sandbox().credentials(), **options) as client:
-        payload = json.loads(body) if isinstance(body, bytes) else body
+    seen, read = [], []
+
+    class Refusal(family.AsyncByteStream):
+        async def __aiter__(self):
+            yield b'{"error": {}}'
+            read.append(len(seen))
+
+    class Draining(family.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            sent = b"".join([chunk async for chunk in request.stream])
+            if request.url.path.endswith("/login"):
+                return family.Response(200, content=login_body(f"token{len(seen)}"))
+            seen.append((request.headers["Authorization"], sent))
+            if len(seen) == 1:
+                return family.Response(401, stream=Refusal())
+            return family.Response(200, json={"data": {"customer_id": "new"}})
+
+    wire = Draining() if way == "transport" else family.AsyncClient(transport=Draining())
+    payload = json.loads(body) if isinstance(body, bytes) else body
+    async with CareCloud(HOST, auth=slow_sandbox().credentials(), **{way: wire}) as client:
         await client.request("POST", "customers", json=payload)
-    (first, one), (second, two) = draining.seen
-    assert one == two != b""
-    assert json.loads(one) == payload
-    assert first != second
-    assert draining.read[:2] == ["begun", "ended"]
+    assert [token for token, _ in seen] == ["Bearer token0", "Bearer token1"]
+    assert [json.loads(sent) for _, sent in seen] == [payload] * 2
+    assert seen[0][1] == seen[1][1]
+    assert read == [1]
 
 
-def in_other_words(body, requests):
-    """Answer dead tokens with a 401 of this body, and the living one with a customer."""
+@pytest.mark.parametrize("body", [b"", b"Unauthorized", b'{"message": "Unauthorized"}', b" <html>Log in"])
+async def test_a_401_without_carecloud_s_error_renews_no_token(body):
+    """A proxy that wants a password of its own says nothing of the token."""
+    requests = []
 
     def respond(request):
-        requests.append(request.method)
-        if request.headers["Authorization"] == "Bearer new":
-            return httpx.Response(200, json={"data": {"customer_id": "x"}})
+        requests.append(request)
         return httpx.Response(401, content=body)
 
-    return CareCloud(
+    client = CareCloud(
         HOST,
         auth=OwnProvider(Token("old"), Token("new")),
         transport=httpx.MockTransport(respond),
-        rate_limit=None,
         retry=RetryPolicy(attempts=1),
     )
-
-
-@pytest.mark.parametrize("body", [b"", b"Unauthorized", b'{"message": "Unauthorized"}'])
-async def test_a_401_without_carecloud_s_error_renews_the_token_of_a_read(body):
-    """A 401 that is no page renews the token: a read is sent again, a write is not, as the answer may be a proxy's."""
-    requests = []
-    async with in_other_words(body, requests) as client:
-        assert (await client.customers.get("x")).customer_id == "x"
-    assert requests == ["GET", "GET"]
-    async with in_other_words(body, requests) as client:
-        with pytest.raises(OutcomeUnknownError):
-            await client.cards.assign_free_card(card_type_id="t", customer_id="c")
-    assert requests == ["GET", "GET", "POST"]
-
-
-async def test_a_page_with_401_renews_no_token():
-    """A proxy that wants a password of its own writes a page: another token is none of its business."""
-    requests = []
-    async with in_other_words(b" <html>Log in", requests) as client:
+    async with client:
         with pytest.raises(ResponseError):
             await client.customers.get("x")
-    assert requests == ["GET"]
+    assert [request.headers["Authorization"] for request in requests] == ["Bearer old"]

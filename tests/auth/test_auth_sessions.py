@@ -212,17 +212,6 @@ async def test_a_refused_logout_is_not_repeated():
     assert logged_out(sandbox) == tokens
 
 
-async def test_a_customer_who_logs_in_again_keeps_the_device_token():
-    """After a logout the device token lives on at the server, and is used for the next login."""
-    sandbox = make_sandbox()
-    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
-        first = await client.login()
-        await client.logout()
-        second = await client.login()
-    assert first.token_id == second.token_id
-    assert sandbox.count(CREATE) == 1
-
-
 async def test_a_failed_login_does_not_open_a_closed_session():
     """Logged out stays logged out until a login succeeds."""
     sandbox = make_sandbox()

@@ -147,18 +147,30 @@ DEVICE_TOKEN_EXAMPLE = f'DeviceToken(external_application_id="…", device={DEVI
 _require_device = require_instance(DeviceToken, example=DEVICE_TOKEN_EXAMPLE)
 
 
-class CustomerLogin(AuthProvider):
-    """The base of the customer identities that log in on a device token."""
+class _Session(AuthProvider):
+    """The base of the identities of customers who are logged in on a device token."""
 
     __slots__ = ()
 
     requires_relogin = True
-    device: DeviceToken
 
     @property
     def interface(self) -> Interface:
         """The customer interface."""
         return Interface.CUSTOMER
+
+    async def revoke(self, send: Send, token: Token) -> None:
+        """Log the customer out; the device token stays valid (`POST /tokens/{token_id}/actions/logout`)."""
+        path = "/tokens/{token_id}/actions/logout"
+        await send("POST", path, path_params={"token_id": token.value}, bearer=token.value)
+
+
+class CustomerLogin(_Session):
+    """The base of the customer identities that log in on a device token."""
+
+    __slots__ = ()
+
+    device: DeviceToken
 
     @property
     def application_id(self) -> str:
@@ -201,10 +213,6 @@ class CustomerLogin(AuthProvider):
             bearer=device_token.value,
         )
         return evolve(device_token, customer_id=read_text(data, "customer_id", where="the customer login's response"))
-
-    async def revoke(self, send: Send, token: Token) -> None:
-        """Log the customer out; the device token stays valid (`POST /tokens/{token_id}/actions/logout`)."""
-        await log_out(send, token)
 
 
 def _known_login_type(_: Any, __: Any, value: str) -> None:
@@ -312,7 +320,7 @@ class AuthenticationTokenSession(CustomerLogin):
 
 
 @frozen(kw_only=True)
-class ResumedSession(AuthProvider):
+class ResumedSession(_Session):
     """An earlier customer login; made by `CustomerSession.resume`. It cannot be renewed.
 
     Attributes:
@@ -321,15 +329,9 @@ class ResumedSession(AuthProvider):
     """
 
     renewable = False
-    requires_relogin = True
 
     token_id: str = field(converter=secret_text, validator=require_text, repr=masked)
     customer_id: str | None = None
-
-    @property
-    def interface(self) -> Interface:
-        """The customer interface."""
-        return Interface.CUSTOMER
 
     @property
     def identity_key(self) -> str:
@@ -349,10 +351,6 @@ class ResumedSession(AuthProvider):
             raise session_over()
         return Token(self.token_id, customer_id=customer_id)
 
-    async def revoke(self, send: Send, token: Token) -> None:
-        """Log the customer out; see `CustomerLogin.revoke`."""
-        await log_out(send, token)
-
 
 async def customer_served(send: Send, token: Token) -> str | None:
     """Return the customer that a device token is bound to, or `None` if it is unbound or dead (`GET /customers`).
@@ -371,8 +369,3 @@ async def customer_served(send: Send, token: Token) -> str | None:
     except Malformed as error:
         raise ResponseError(f"GET /customers: {error}") from None
     return read_text(customers[0], "customer_id", where="the answer to GET /customers") if customers else None
-
-
-async def log_out(send: Send, token: Token) -> None:
-    """Unbind the customer from the device token (`POST /tokens/{token_id}/actions/logout`)."""
-    await send("POST", "/tokens/{token_id}/actions/logout", path_params={"token_id": token.value}, bearer=token.value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from carecloud_async._base.codec.answers import refusal
 from carecloud_async._calls.auth.tokens import UNAUTHORIZED, Tokens
 from carecloud_async._calls.http.client import http_library_of
 from carecloud_async._calls.http.responses import MAX_ERROR_BYTES, load
@@ -54,24 +55,22 @@ class ExternalClientAuth(AnyAuth):
             )
         self._check_client()
         await request.aread()  # a streamed body cannot be sent again
-        # The URL of a user's own request may contain a token.
-        operation, tokens, replays = f"{request.method} of a client of your own", self._tokens, 0
-        token = tokens.current() or await tokens.get()
+        tokens = self._tokens
+        token, replayed = tokens.current() or await tokens.get(), False
         while True:
             request.headers["Authorization"] = f"Bearer {token.value}"
             response = yield request
             if response.status_code != UNAUTHORIZED:  # its body is the user's, and may be a stream
-                break
+                return
             # An unread response would keep its connection during the whole renewal.
             library = http_library_of(response, what="the response", wanted="Response")
             await load(response, library, limit=MAX_ERROR_BYTES)
-            if not tokens.renews_after(response.content, repeatable=request.method in {"GET", "HEAD"}):
+            if refusal(response.content) is None:
                 return
-            another = await tokens.after_401(token, operation, replays=replays)
+            another = await tokens.after_401(token, replayed=replayed)
             if another is None:
                 return
-            token, replays = another, replays + 1
-        tokens.on_served(operation)
+            token, replayed = another, True
 
     def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the library's)
         """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.

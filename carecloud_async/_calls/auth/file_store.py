@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import asdict, frozen
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from carecloud_async._base.runtime.clock import Clock, SystemClock, boot_id
@@ -31,13 +30,7 @@ from carecloud_async._base.runtime.durable_files import (
 )
 from carecloud_async._base.runtime.secret_text import SecretBytes, conceal, secret_text
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread
-from carecloud_async._calls.auth.stores import (
-    StoredToken,
-    TokenStore,
-    backoff_delays,
-    from_record,
-    to_record,
-)
+from carecloud_async._calls.auth.stores import StoredToken, TokenStore, backoff_delays, from_record, to_record
 from carecloud_async.errors import TokenStoreError
 
 __all__ = ["FileTokenStore"]
@@ -79,6 +72,11 @@ class FileTokenStore(TokenStore):
 
     shared: bool = True
 
+    # One lock file, the gate, is for the folder as a whole, and one for each key; the system frees them when their
+    # holder dies. Lock files of keys are removed after use. That is safe only because every attempt at a key, and
+    # every removal, happens inside the gate: otherwise a process could open a file, have it removed, and lock an
+    # invisible file. No other user can write in the folder, because filelock follows links.
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -91,9 +89,9 @@ class FileTokenStore(TokenStore):
         self._clock: Clock = SystemClock() if clock is None else clock
         self._jitter = jitter
         self._boot = boot
-        self._folder = RecordFolder(f"{self._path}.d", choose=jitter)
-        self._locks = FileLocks(self._folder)
+        self._folder = Path(f"{self._path}.d")
         self._turn = ThreadLimit(f"token store {self._path}", 1)
+        self._unswept: list[Path] = []
 
     def __repr__(self) -> str:
         return f"FileTokenStore({self._path!r})"
@@ -114,21 +112,21 @@ class FileTokenStore(TokenStore):
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
         """See `TokenStore.lock`."""
-        lock = await self._wait_for(lambda: self._locks.try_key(key), longest=0.05)
+        lock = await self._wait_for(lambda: self._try_key(key), longest=0.05)
         try:
             yield
         finally:
-            self._locks.give_back(lock)
+            self._give_back(lock)
 
     async def _alone(self, work: Callable[[], T]) -> T:
         # One task of each event loop competes with other processes: hundreds that did would hold each other up.
         async with self._turn.limiter():
-            gate = await self._wait_for(self._locks.try_gate, longest=0.01)
+            gate = await self._wait_for(self._try_gate, longest=0.01)
             try:
                 with self._usable():
                     return await run_in_thread(work, limit=_THREADS)
             finally:
-                release(gate)
+                _release(gate)
 
     async def _wait_for(self, attempt: Callable[[], BaseFileLock | None], *, longest: float) -> BaseFileLock:
         # An attempt is a few system calls, done in place: between its success and the caller's `try` nothing awaits, so
@@ -141,11 +139,52 @@ class FileTokenStore(TokenStore):
             await self._clock.sleep(wait)
         raise AssertionError("the waits have no end")
 
+    def _try_gate(self) -> BaseFileLock | None:
+        """Return the gate, held, or `None` while another has it."""
+        self._prepare()
+        return _try(self._folder / "gate.lock")
+
+    def _try_key(self, key: str) -> BaseFileLock | None:
+        """Return the lock of `key`, held, or `None` while another has it or the gate."""
+        gate = self._try_gate()
+        if gate is None:
+            return None
+        try:
+            return _try(self._file(key, ".lock"))
+        finally:
+            _release(gate)
+
+    def _give_back(self, lock: BaseFileLock) -> None:
+        """Release the lock of a key, and remove its file unless the gate happens to be taken."""
+        gate = None
+        with contextlib.suppress(OSError, TokenStoreError):
+            gate = self._try_gate()
+            if gate is not None:
+                os.unlink(lock.lock_file)  # Windows removes no open file; there filelock does it by itself
+        _release(lock)
+        if gate is not None:
+            _release(gate)
+
+    def _prepare(self) -> None:
+        """Make the folder, or check that it is one and this user's."""
+        try:
+            status = self._folder.lstat()
+        except FileNotFoundError:
+            os.makedirs(self._folder.parent, mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self._folder.mkdir(0o700)
+            status = self._folder.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            raise OSError(errno.ENOTDIR, f"{self._folder} is a link or a file, not a folder")
+        require_own(status, self._folder)
+        if not is_private(status):
+            self._folder.chmod(0o700)
+
     def _load(self, key: str) -> StoredToken | None:
-        record = self._folder.read(key)
+        record = self._read(self._file(key, _RECORD))
         if record is None:
             return None
-        left, token = seconds_left(record, now=self._now()), from_record(record)
+        left, token = _seconds_left(record, now=self._now()), from_record(record)
         if left is None or token is None:
             _log.warning("a record in the token store %s cannot be read: going on without it", self._path)
             return None
@@ -154,19 +193,52 @@ class FileTokenStore(TokenStore):
         return token.with_seconds_left(left) if left > 0 else None
 
     def _save(self, key: str, token: StoredToken) -> None:
-        record = to_record(token)
+        record = {**to_record(token), "saved": self._now()}
         if token.ends:
             record["expires_in"] = token.seconds_to_live
-        self._folder.write(key, {**record, "saved": asdict(self._now())})
-        self._folder.sweep(lambda record: not seconds_left(record, now=self._now()))
+        content = SecretBytes(json.dumps(record, separators=(",", ":")).encode("ascii"))
+        replace_file(self._file(key, _RECORD), content)
+        sync_folder(self._folder)
+        self._sweep()
 
     def _discard(self, key: str, value: str) -> None:
-        token = from_record(self._folder.read(key))
+        file = self._file(key, _RECORD)
+        token = from_record(self._read(file))
         if token is not None and token.value == value:
-            self._folder.remove(key)
+            file.unlink(missing_ok=True)
 
-    def _now(self) -> ClockReading:
-        return ClockReading(wall=self._clock.time(), monotonic=self._clock.monotonic(), boot=self._boot())
+    def _sweep(self) -> None:
+        """Check a few records and remove those that have ended; successive saves check all of them."""
+        if not self._unswept:
+            files = sorted(file for file in self._folder.iterdir() if file.name.endswith((_RECORD, _NEW)))
+            start = int(self._jitter() * len(files))
+            self._unswept = files[start:] + files[:start]
+        for _ in range(min(SWEPT_PER_SAVE, len(self._unswept))):
+            file = self._unswept.pop()
+            # No other writer is at work, as the gate is held: a file with a temporary name is that of a killed one.
+            record = None if file.name.endswith(_NEW) else self._read(file)
+            if record is None or not _seconds_left(record, now=self._now()):
+                file.unlink(missing_ok=True)
+
+    def _read(self, file: Path) -> Any:
+        """Return a record; `None` if there is none, and an empty one if it is damaged."""
+        try:
+            with open_own(file) as opened:
+                content = SecretBytes(opened.read())
+        except FileNotFoundError:
+            return None
+        try:
+            record = conceal(json.loads(content))  # its token must not be in a frame if writing fails
+        except (ValueError, RecursionError):
+            return {}
+        return {} if record is None else record
+
+    def _file(self, key: str, suffix: str) -> Path:
+        return self._folder / (hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40] + suffix)
+
+    def _now(self) -> dict[str, Any]:
+        """Return this instant on the clocks of the host; the monotonic one begins anew with each boot."""
+        return {"wall": self._clock.time(), "monotonic": self._clock.monotonic(), "boot": self._boot()}
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -187,180 +259,34 @@ def _fix(error: OSError) -> str:
     return "Give this user the right to write in its folder, or choose another path."
 
 
-class FileLocks:
-    """One gate for the folder as a whole and one lock for each key, all freed by the system when their holder dies.
+def _try(path: Path) -> BaseFileLock | None:
+    """Return a lock, held, or `None` while another has it: a process, a thread or a task of this one.
 
-    Every attempt returns at once, so that the caller waits in its own way. Each one uses a lock object
-    of its own: two tasks or threads of one process exclude each other just as two processes do.
-
-    Lock files of keys are removed after use. That is safe only because every attempt at a key, and every removal,
-    happens inside the gate: otherwise a process could open a file, have it removed, and lock an invisible file.
-
-    Args:
-        folder: the store's folder; no other user can write in it, because filelock follows links.
+    Raises:
+        TokenStoreError: the file system cannot lock.
     """
-
-    def __init__(self, folder: RecordFolder) -> None:
-        self._folder = folder
-
-    def try_gate(self) -> BaseFileLock | None:
-        """Return the gate, held, or `None` while another has it.
-
-        Raises:
-            OSError: the folder cannot be made or written, or belongs to another user.
-            TokenStoreError: the file system cannot lock.
-        """
-        self._folder.prepare()
-        return _try(os.path.join(self._folder.path, "gate.lock"))
-
-    def try_key(self, key: str) -> BaseFileLock | None:
-        """Return the lock of `key`, held, or `None` while another has it or the gate.
-
-        Raises:
-            OSError: the folder cannot be made or written, or belongs to another user.
-            TokenStoreError: the file system cannot lock.
-        """
-        gate = self.try_gate()
-        if gate is None:
-            return None
-        try:
-            digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-            return _try(os.path.join(self._folder.path, f"{digest[:24]}.lock"))
-        finally:
-            release(gate)
-
-    def give_back(self, lock: BaseFileLock) -> None:
-        """Release the lock of a key, and remove its file unless the gate happens to be taken."""
-        gate = None
-        with contextlib.suppress(OSError, TokenStoreError):
-            gate = self.try_gate()
-        if gate is None:
-            release(lock)
-            return
-        with contextlib.suppress(OSError):  # Windows removes no open file; there filelock does it by itself
-            os.unlink(lock.lock_file)
-        release(lock)
-        release(gate)
-
-
-def release(lock: BaseFileLock) -> None:
-    """Release `lock`; a failure is only a warning, since the protected work is done."""
-    try:
-        lock.release()
-    except OSError as error:
-        _log.warning("the lock %s could not be released: %s", lock.lock_file, error.strerror)
-
-
-def _try(path: str) -> BaseFileLock | None:
     lock = FileLock(path, mode=0o600, thread_local=False)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return None
     except NotImplementedError:
-        raise _cannot_lock(path) from None
-    # On systems without locks, filelock uses one that outlives a killed holder, which is not acceptable here.
-    if isinstance(lock, SoftFileLock):
+        pass
+    else:
+        if not isinstance(lock, SoftFileLock):
+            return lock
+        lock.release()  # filelock's way where there are no locks; it outlives a killed holder
+    raise TokenStoreError(
+        f"the file system of {str(path.parent)!r} cannot lock files: keep the token store on a local disk"
+    )
+
+
+def _release(lock: BaseFileLock) -> None:
+    """Release `lock`; a failure is only a warning, since the protected work is done."""
+    try:
         lock.release()
-        raise _cannot_lock(path)
-    return lock
-
-
-def _cannot_lock(path: str) -> TokenStoreError:
-    folder = os.path.dirname(path)
-    return TokenStoreError(f"the file system of {folder!r} cannot lock files: keep the token store on a local disk")
-
-
-class RecordFolder:
-    """Reads and writes records; the caller holds the gate, so there is one reader or writer at a time.
-
-    Args:
-        path: the folder's path; absolute.
-        choose: returns a number in [0, 1): the place in the list of files where a sweep begins.
-    """
-
-    def __init__(self, path: str, *, choose: Callable[[], float]) -> None:
-        self.path: str = path
-        self._choose = choose
-        self._unswept: list[str] = []
-
-    def prepare(self) -> None:
-        """Make the folder, or check that it is one and this user's.
-
-        Raises:
-            OSError: it is a link, no folder, or belongs to another user.
-        """
-        try:
-            status = os.lstat(self.path)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(self.path, 0o700)
-            status = os.lstat(self.path)
-        if not stat.S_ISDIR(status.st_mode):
-            raise OSError(errno.ENOTDIR, f"{self.path} is a link or a file, not a folder")
-        require_own(status, self.path)
-        if not is_private(status):
-            os.chmod(self.path, 0o700)
-
-    def read(self, key: str) -> Any:
-        """Return the record of `key`; `None` if there is none, and an empty one if it is damaged.
-
-        Raises:
-            OSError: its file cannot be read, is a link or not a regular file, or belongs to another user.
-        """
-        return self._read(self._name(key))
-
-    def write(self, key: str, record: dict[str, Any]) -> None:
-        """Replace the record of `key`, whole or not at all.
-
-        Raises:
-            OSError: it cannot be written; the old one is unchanged.
-        """
-        content = SecretBytes(json.dumps(record, separators=(",", ":")).encode("ascii"))
-        replace_file(Path(self._join(self._name(key))), content)
-        sync_folder(self.path)
-
-    def remove(self, key: str) -> None:
-        """Remove the record of `key`, if there is one."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._join(self._name(key)))
-
-    def sweep(self, has_ended: Callable[[Any], bool]) -> None:
-        """Check a few records and remove those that have ended; successive calls check all of them."""
-        if not self._unswept:
-            names = sorted(name for name in os.listdir(self.path) if name.endswith((_RECORD, _NEW)))
-            start = int(self._choose() * len(names))
-            self._unswept = names[start:] + names[:start]
-        for _ in range(min(SWEPT_PER_SAVE, len(self._unswept))):
-            name = self._unswept.pop()
-            # The caller holds the gate, so no writer is at work: a file with a temporary name is that of a killed one.
-            if name.endswith(_NEW) or self._is_ended(name, has_ended):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._join(name))
-
-    def _is_ended(self, name: str, has_ended: Callable[[Any], bool]) -> bool:
-        record = self._read(name)
-        return record is not None and has_ended(record)
-
-    def _name(self, key: str) -> str:
-        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40] + _RECORD
-
-    def _join(self, name: str) -> str:
-        return os.path.join(self.path, name)
-
-    def _read(self, name: str) -> Any:
-        path = self._join(name)
-        try:
-            with open_own(path) as file:
-                content = SecretBytes(file.read())
-        except FileNotFoundError:
-            return None
-        try:
-            record = conceal(json.loads(content))  # its token must not be in a frame if writing fails
-        except (ValueError, RecursionError):
-            return {}
-        return {} if record is None else record
+    except OSError as error:
+        _log.warning("the lock %s could not be released: %s", lock.lock_file, error.strerror)
 
 
 def resolve(path: str | os.PathLike[str]) -> str:
@@ -371,38 +297,20 @@ def resolve(path: str | os.PathLike[str]) -> str:
     return os.path.realpath(given)
 
 
-@frozen(kw_only=True)
-class ClockReading:
-    """One instant on the clocks of this host.
+def _seconds_left(record: Any, *, now: dict[str, Any]) -> float | None:
+    """Return the seconds until a record ends, infinity if it never does, 0 if it has; `None` if it makes no sense.
 
-    Attributes:
-        wall: seconds since 1970 by the host's clock; may be wrong and may jump.
-        monotonic: seconds since a zero that all processes of one boot share, where `boot` is known.
-        boot: an id of this boot of the host; `None` where the system has none.
+    Within one boot the monotonic clock counts, else the wall clock; one that went backwards counts as no time at all.
     """
-
-    wall: float
-    monotonic: float
-    boot: str | None
-
-    def seconds_until(self, later: ClockReading) -> float:
-        """Return the seconds from this instant to a later one, never negative.
-
-        The monotonic clock decides when both belong to one boot, so that wrong wall clocks and their jumps do not
-        matter; else the wall clock does. A wall clock that went backwards counts as no time at all.
-        """
-        # Going backwards within one boot means that the two come from different time namespaces (containers).
-        if self.boot is not None and self.boot == later.boot and later.monotonic >= self.monotonic:
-            return later.monotonic - self.monotonic
-        return max(0.0, later.wall - self.wall)
-
-
-def seconds_left(record: Any, *, now: ClockReading) -> float | None:
-    """Return the seconds until a record ends, infinity if it never does, 0 if it has; `None` if it makes no sense."""
     try:
         seconds = record.get("expires_in", record.get("keep_for"))
         if seconds is None:
             return math.inf
-        return max(0.0, float(seconds) - ClockReading(**record["saved"]).seconds_until(now))
+        saved = record["saved"]
+        passed: float = now["monotonic"] - saved["monotonic"]
+        # Going backwards within one boot means that the two come from different time namespaces (containers).
+        if saved["boot"] is None or saved["boot"] != now["boot"] or passed < 0:
+            passed = now["wall"] - saved["wall"]
+        return max(0.0, float(seconds) - max(0.0, passed))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None

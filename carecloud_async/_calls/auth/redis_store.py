@@ -8,13 +8,13 @@ import json
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
-
 from carecloud_async._base.runtime.clock import Clock, SystemClock
+from carecloud_async._base.runtime.event_loops import await_uninterrupted
 from carecloud_async._base.runtime.redis_connections import RedisClients, ask, own_or_given, redis_library
 from carecloud_async._base.runtime.secret_text import SecretBytes, SecretText, secret_text
 from carecloud_async._calls.auth.stores import StoredToken, TokenStore, backoff_delays, from_record, to_record
@@ -29,21 +29,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: How long a caller waits for the server to release the lock; after that the release continues in the background.
+#: How long a caller waits for the server to take a lock back (seconds); otherwise the lock ends by itself.
 _RELEASE_SECONDS = 1.0
-
-#: Keeps references to running tasks: the event loop itself has only weak ones.
-_releases: set[asyncio.Task[None]] = set()
-
-
-async def _finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` to its end even if the caller is cancelled; the caller waits for it a short time."""
-    task = asyncio.create_task(work)
-    _releases.add(task)
-    task.add_done_callback(_releases.discard)
-    with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
-        await asyncio.shield(task)
-
 
 _NAME = "RedisTokenStore"
 
@@ -162,45 +149,35 @@ class RedisTokenStore(TokenStore):
                 await self._clock.sleep(wait)
         except BaseException:
             # Cancelled or timed out: the server may have granted the lock nevertheless.
-            await _finish(self._undo(name, owner))
+            await await_uninterrupted(partial(self._release, name, owner, is_held=False), seconds=_RELEASE_SECONDS)
             raise
         extender = asyncio.create_task(self._extend(name, owner))
         try:
             yield
         finally:
-            await _finish(self._release(name, owner, extender))
-
-    async def _undo(self, name: str, owner: str) -> None:
-        with contextlib.suppress(TokenStoreError):
-            await self._ask(lambda client: client.eval(_DELETE_IF_SAME, 1, name, owner))
+            extender.cancel()
+            await await_uninterrupted(partial(self._release, name, owner, is_held=True), seconds=_RELEASE_SECONDS)
 
     async def _extend(self, name: str, owner: str) -> None:
         """Extend a lock until it is lost."""
         life = _milliseconds(self._lock_life)
-        while True:
+        is_ours = True
+        while is_ours:
             await self._clock.sleep(self._lock_life / 3)
             with contextlib.suppress(TokenStoreError):  # the next attempt may succeed, or find the lock lost
-                if not await self._ask(lambda client: client.eval(_EXTEND_IF_SAME, 1, name, owner, life)):
-                    break
-        self._warn_lost()
+                is_ours = bool(await self._ask(lambda client: client.eval(_EXTEND_IF_SAME, 1, name, owner, life)))
 
-    async def _release(self, name: str, owner: str, extender: asyncio.Task[None]) -> None:
-        lost_already = extender.done()  # it ends by itself only when the lock is lost
-        extender.cancel()
-        await asyncio.wait([extender])
+    async def _release(self, name: str, owner: str, *, is_held: bool) -> None:
         try:
             was_ours = await self._ask(lambda client: client.eval(_DELETE_IF_SAME, 1, name, owner))
         except TokenStoreError as error:
             _log.warning("a lock could not be given back and ends by itself within %g s: %s", self._lock_life, error)
             return
-        if not was_ours and not lost_already:
-            self._warn_lost()
-
-    def _warn_lost(self) -> None:
-        _log.warning(
-            "a lock on a token was lost while held (%g s without contact): another may have logged in too",
-            self._lock_life,
-        )
+        if is_held and not was_ours:
+            _log.warning(
+                "a lock on a token was lost while held (%g s without contact): another may have logged in too",
+                self._lock_life,
+            )
 
     async def aclose(self) -> None:
         """Close the connections that this store opened in the running event loop; the records stay."""

@@ -6,9 +6,6 @@ tokens come back from the token store, where the identity is stored.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from weakref import WeakValueDictionary
@@ -16,6 +13,7 @@ from weakref import WeakValueDictionary
 from attrs import frozen
 
 from carecloud_async._calls.auth.provider import AuthProvider
+from carecloud_async._calls.auth.secret import keyed_digest
 from carecloud_async._calls.auth.tokens import Tokens
 from carecloud_async.errors import ConfigurationError
 
@@ -49,7 +47,6 @@ class IdentityRegistry:
     def __init__(self, make_tokens: Callable[[AuthProvider], Tokens], *, max_sessions: int = MAX_SESSIONS) -> None:
         self._make_tokens = make_tokens
         self._max_sessions = max_sessions
-        self._salt = secrets.token_bytes(16)
         self._handles: WeakValueDictionary[Hashable, IdentityHandle] = WeakValueDictionary()
         self._device_owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
         #: Those of idle identities too, most recently used last.
@@ -101,13 +98,13 @@ class IdentityRegistry:
                 "one), or log the other one out first"
             )
 
-    def _key(self, provider: AuthProvider) -> Hashable:
+    @staticmethod
+    def _key(provider: AuthProvider) -> Hashable:
         # Equal identities with different secrets must not share a token: one of them may be a guess. Two callables may
         # return different secrets.
         secret = provider.secret
         if isinstance(secret, str):
-            secret_digest = hmac.new(self._salt, secret.encode(), hashlib.sha256).hexdigest()[:16]
-            return provider.identity_key, secret_digest
+            return provider.identity_key, keyed_digest(secret)
         return provider.identity_key, _hashable(secret)
 
 
@@ -124,5 +121,5 @@ def _hashable(fetch: Hashable) -> Hashable:
     try:
         hash(fetch)
     except TypeError:
-        return id(fetch)  # the tokens keeps the object, so that no other one gets its id
+        return id(fetch)  # the tokens keep the object, so that no other one gets its id
     return fetch

@@ -14,17 +14,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from carecloud_async._base.runtime.collector import Collector
 from carecloud_async._base.runtime.secret_text import SecretText, secret_text
 from carecloud_async._base.runtime.threads import ThreadLimit, run_in_thread
 from carecloud_async._base.runtime.validators import is_unicode
 from carecloud_async.errors import ConfigurationError
 
 Secret = str | Callable[[], str | Awaitable[str]]
-
-#: The digests of secrets that callables returned. A refusal is remembered for the refused password: called again, a
-#: callable may return another.
-fetched_digests: Collector[str] = Collector("fetched_digests")
 
 _NOT_UNICODE = "text that is not UTF-8: save it, or set its environment variable, in UTF-8"
 
@@ -90,7 +85,6 @@ async def resolve_secret(secret: Secret) -> str:
         raise ConfigurationError("the callable given for a password must return it as non-empty text")
     if not is_unicode(text):
         raise ConfigurationError(f"the callable given for a password returned {_NOT_UNICODE}")
-    fetched_digests.add(digest(text))
     return text
 
 
@@ -112,7 +106,7 @@ def digest(*parts: str) -> str:
 
 async def hash_secret(secret: str, *, shared: bool) -> str:
     """Return a hash of a secret: slow and salted where other processes can read it."""
-    return await _scrypt(secret, secrets.token_hex(16)) if shared else _keyed(secret)
+    return await _scrypt(secret, secrets.token_hex(16)) if shared else keyed_digest(secret)
 
 
 async def verify_secret(secret_hash: str | None, secret: str) -> bool:
@@ -120,11 +114,12 @@ async def verify_secret(secret_hash: str | None, secret: str) -> bool:
     if not secret_hash or not secret_hash.isascii():  # damaged: `hash_secret` makes ASCII
         return False
     kind, _, rest = secret_hash.partition("$")
-    expected = await _scrypt(secret, rest.partition("$")[0]) if kind == "scrypt" else _keyed(secret)
+    expected = await _scrypt(secret, rest.partition("$")[0]) if kind == "scrypt" else keyed_digest(secret)
     return hmac.compare_digest(secret_hash, expected)
 
 
-def _keyed(secret: str) -> str:
+def keyed_digest(secret: str) -> str:
+    """Return a digest of a secret that is of use in this process alone."""
     return "process$" + hmac.new(_PROCESS_KEY, secret.encode(), hashlib.sha256).hexdigest()
 
 

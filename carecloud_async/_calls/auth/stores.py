@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
-from typing import Any, TypeGuard
+from typing import Any
 
+import msgspec
 from attrs import evolve, field, frozen
 from attrs.converters import optional
 
@@ -130,27 +131,10 @@ def to_record(token: StoredToken) -> dict[str, Any]:
 
 def from_record(record: object) -> StoredToken | None:
     """Return the token that `record` holds; `None` if it is not a record of this package."""
-    if not isinstance(record, dict):
+    try:
+        return evolve(msgspec.convert(record, StoredToken))  # `evolve` runs the converters
+    except msgspec.ValidationError:
         return None
-    value, customer_id, secret_hash = (record.get(name) for name in ("value", "customer_id", "secret_hash"))
-    if not isinstance(value, str) or not _is_optional_text(customer_id) or not _is_optional_text(secret_hash):
-        return None
-    keep = record.get("keep_for")
-    return StoredToken(
-        value=value,
-        customer_id=customer_id,
-        secret_hash=secret_hash,
-        keep_for=float(keep) if _is_finite(keep) else None,
-    )
-
-
-def _is_finite(value: object) -> TypeGuard[float]:
-    # NaN fails the comparison, and an integer beyond every float is compared without being converted.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e18 < value < 1e18
-
-
-def _is_optional_text(value: object) -> TypeGuard[str | None]:
-    return value is None or isinstance(value, str)
 
 
 class MemoryTokenStore(TokenStore):

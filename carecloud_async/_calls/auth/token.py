@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from carecloud_async._base.runtime.secret_text import conceal_body, secret_text
 from carecloud_async._calls.auth.secret import masked
-from carecloud_async.errors import ConfigurationError, ResponseError, SessionExpiredError
+from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.models.field_docs import with_field_docs
 
 if TYPE_CHECKING:
@@ -108,16 +108,12 @@ class ActiveToken:
     """A token in use. All times are seconds of the monotonic clock.
 
     Attributes:
-        since: when it was obtained, or taken from the store.
         renew_at: from here on one caller renews.
         require_at: from here on all callers wait for a renewal.
         ends_at: from here on the server refuses it.
-        from_store: whether it was taken from the store, so that another process may have obtained it.
     """
 
     token: Token
-    since: float = -math.inf
-    from_store: bool = False
     renew_at: float = math.inf
     require_at: float = math.inf
     ends_at: float = math.inf
@@ -132,13 +128,13 @@ def activate(token: Token, *, seconds: float | None, start: float, windows: Rene
         windows: when to renew.
     """
     if seconds is None:
-        return ActiveToken(token=token, since=start)
+        return ActiveToken(token=token)
     ends_at = start + seconds
     advisory = min(seconds * windows.advisory, windows.max_advisory)
     mandatory = min(seconds * windows.mandatory, windows.max_mandatory)
     renew_at = min(max(ends_at - max(advisory, mandatory), start + MIN_SPACING), ends_at)
     require_at = max(renew_at, ends_at - mandatory)
-    return ActiveToken(token=token, since=start, renew_at=renew_at, require_at=require_at, ends_at=ends_at)
+    return ActiveToken(token=token, renew_at=renew_at, require_at=require_at, ends_at=ends_at)
 
 
 @with_field_docs
@@ -241,18 +237,3 @@ def _parse(text: str) -> datetime | None:
         return datetime.fromisoformat(text.strip())
     except ValueError:
         return None
-
-
-@frozen(kw_only=True)
-class Ended:
-    """The identity's session has ended until the next `log_in`.
-
-    Attributes:
-        error: the error of every call.
-        rejected: the value that the server refused last, if any.
-        device_token: the device's own token, which the logout released for the next login.
-    """
-
-    error: SessionExpiredError
-    rejected: str | None = None
-    device_token: Token | None = None

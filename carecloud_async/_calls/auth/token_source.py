@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -32,6 +34,8 @@ from carecloud_async._calls.http.network import NETWORK_PACKAGES
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 
 __all__ = ["DEVICE_KEEP_SECONDS", "SESSION_KEEP_SECONDS", "StoredTokenIndex", "TokenSource"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -70,19 +74,19 @@ class StoredTokenIndex:
     """
 
     def __init__(self) -> None:
-        self._keys: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._keys: OrderedDict[str, str] = OrderedDict()
 
     def add(self, value: str, key: str) -> None:
         """Remember that the record under `key` holds the token `value`."""
         name = digest(value)
-        self._keys[name] = self._keys.get(name, frozenset()) | {key}
+        self._keys[name] = key
         self._keys.move_to_end(name)
         if len(self._keys) > MAX_INDEXED_TOKENS:
             self._keys.popitem(last=False)
 
-    def pop(self, value: str) -> frozenset[str]:
-        """Return the keys of a token's records, and forget them."""
-        return self._keys.pop(digest(value), frozenset())
+    def pop(self, value: str) -> str | None:
+        """Return the key of a token's record, and forget it."""
+        return self._keys.pop(digest(value), None)
 
 
 class TokenSource:
@@ -104,6 +108,7 @@ class TokenSource:
 
     Attributes:
         provider: the identity; an equal one with other settings may take its place.
+        replaced_at: when a login last replaced a refused token, on the monotonic clock.
     """
 
     def __init__(
@@ -128,7 +133,7 @@ class TokenSource:
         self._windows = windows
         self._of_device = provider.device_key is not None
         self._store_failed = False
-        self._recreated_at = -math.inf
+        self.replaced_at: float = -math.inf
         self._warned: set[str] = set()
 
     async def obtain(self, *, current: Token | None, rejected: str | None, forced: bool, patient: bool) -> ActiveToken:
@@ -148,14 +153,15 @@ class TokenSource:
                 stored = None
             if not forced:
                 if current is not None and not current.ends and (stored is None or stored.value == current.value):
-                    return await self._keep(current, stored)
+                    await self._save(current, None)
+                    return self._activate(current, seconds=None, start=self._clock.monotonic())
                 if stored is not None and await self._is_usable(stored, current=current):
                     return await self._take(stored)
             if current is None and stored is not None:
                 current = Token(stored.value, customer_id=stored.customer_id)
             if current is None and forced and not self.provider.renewable:
                 current = await self.find()
-            return await self._log_in(current, recreates=rejected is not None and not forced, patient=patient)
+            return await self._log_in(current, replaces=rejected is not None and not forced, patient=patient)
 
     async def find(self) -> Token | None:
         """Return the token that this identity has without a login, if any."""
@@ -175,38 +181,19 @@ class TokenSource:
             await self.provider.revoke(self._begin_login(True), token)
 
     async def forget(self, token: Token) -> None:
-        """Discard the records of a token, under whichever identity of this client they were saved."""
-        keys = self._index.pop(token.value)
-        if self.provider.stored:
-            keys |= {self._key}
-
-        async def discard() -> None:
-            for key in keys:
-                with self._store_failures():
-                    await self._store.discard(key, plain_text(token.value))
-
-        await await_uninterrupted(discard, seconds=SAVE_SECONDS)
+        """Discard the record of a token, under whichever identity of this client it was saved."""
+        key = self._index.pop(token.value) or self._key
+        discard = partial(self._store.discard, key, plain_text(token.value))
+        await await_uninterrupted(partial(self._ask_store, discard), seconds=SAVE_SECONDS)
         self._store_failed = False
 
     async def _take(self, stored: StoredToken) -> ActiveToken:
         start = self._clock.monotonic()
         token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
-        await self._keep_record(stored)
-        return evolve(self._activate(token, seconds=stored.expires_in, start=start), from_store=True)
-
-    async def _keep(self, current: Token, stored: StoredToken | None) -> ActiveToken:
-        if stored is None:
-            await self._save(current, None)
-        else:
-            await self._keep_record(stored)
-        return self._activate(current, seconds=None, start=self._clock.monotonic())
-
-    async def _keep_record(self, stored: StoredToken) -> None:
-        """Save a record again whose time to live has begun to run out."""
-        if stored.keep_for is None or stored.keep_for > self._keep_seconds * (1 - SAVED_AGAIN_PART):
-            self._index.add(stored.value, self._key)
-        else:
+        self._index.add(stored.value, self._key)
+        if stored.keep_for is not None and stored.keep_for < self._keep_seconds * (1 - SAVED_AGAIN_PART):
             await self._write(evolve(stored, keep_for=self._keep_seconds))
+        return self._activate(token, seconds=stored.expires_in, start=start)
 
     def _activate(self, token: Token, *, seconds: float | None, start: float) -> ActiveToken:
         active = activate(token, seconds=seconds, start=start, windows=self._windows)
@@ -214,14 +201,13 @@ class TokenSource:
             return evolve(active, renew_at=start + self._keep_seconds * KEEP_ALIVE_PART)
         return active
 
-    async def _log_in(self, previous: Token | None, *, recreates: bool, patient: bool) -> ActiveToken:
-        recreates &= self._of_device
-        if recreates and self._clock.monotonic() - self._recreated_at < CONFLICT_SECONDS:
+    async def _log_in(self, previous: Token | None, *, replaces: bool, patient: bool) -> ActiveToken:
+        if replaces and self._of_device and self._clock.monotonic() - self.replaced_at < CONFLICT_SECONDS:
             raise DeviceTokenConflictError(_CONFLICT)
         login = self._begin_login(patient)
         token = await self._ask_provider(login, previous)
-        if recreates:
-            self._recreated_at = self._clock.monotonic()
+        if replaces:
+            self.replaced_at = self._clock.monotonic()
         start, seconds = self._lifetime(token, login)
         end = valid_to_utc(token.valid_to, zone=self._zone, after=login.server_date)
         if end is not None:  # the answer's `Date` tells which of the two instants of an autumn hour it is
@@ -275,8 +261,7 @@ class TokenSource:
         """Hold the store's lock, under which one process at a time logs in."""
         async with AsyncExitStack() as stack:
             if self.provider.stored:
-                with self._store_failures():
-                    await self._enter_lock(stack)
+                await self._ask_store(partial(self._enter_lock, stack))
             try:
                 yield
             finally:
@@ -291,22 +276,24 @@ class TokenSource:
         if scope.cancelled_caught:
             raise TokenStoreError(f"its lock was held by another process for {seconds:g} seconds")
 
-    @contextmanager
-    def _store_failures(self) -> Iterator[None]:
+    async def _ask_store(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Ask the store, unless it has failed under this lock; `None` if it fails and the identity can do without."""
+        if self._store_failed:
+            return None
         try:
-            yield
+            return await work()
         except TokenStoreError as error:
             if self._of_device:
                 raise
             self._store_failed = True
             _log.warning("token store unusable, logging in without it: %s", error)
+            return None
 
     async def _load(self) -> StoredToken | None:
         """Return the record; `None` if there is none that can be used."""
-        stored = None
-        if self.provider.stored and not self._store_failed:
-            with self._store_failures():
-                stored = await self._store.load(self._key)
+        if not self.provider.stored:
+            return None
+        stored = await self._ask_store(partial(self._store.load, self._key))
         if stored is not None and not is_header_safe(stored.value):
             _log.warning("the token store holds a token that no header can carry: going on without it")
             return None

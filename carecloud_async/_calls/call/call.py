@@ -80,7 +80,7 @@ class Call(Generic[T]):
         sent: whether the last attempt may have had an effect: true from the moment of sending, false again after a
             refusal that is due to the token.
         handed_over: whether the HTTP library has the request, and has not answered it yet.
-        replays: how often the last attempt was sent with another token after a 401.
+        replayed: whether the last attempt was sent once more with another token, after a 401.
         sent_tokens: the tokens that the call was sent with.
         headers: those of the last answer.
         cached: the cached answer of another call, if this call returns it.
@@ -92,7 +92,7 @@ class Call(Generic[T]):
     began: float = 0.0
     sent: bool = False
     handed_over: bool = False
-    replays: int = 0
+    replayed: bool = False
     headers: Mapping[str, str] | None = None
     cached: RawResponse | None = None
     limiter_seconds: float = 0.0
@@ -205,7 +205,7 @@ class Call(Generic[T]):
         request, tokens, http = builder.build(self), self.tokens, self.context.http
         self.statuses.append(None)
         self.notify("attempt_started", len(self.statuses), request.headers)
-        self._under_way, self.sent, self.handed_over, self.replays = True, False, False, 0
+        self._under_way, self.sent, self.handed_over, self.replayed = True, False, False, False
         self.began = self.context.clock.monotonic()
         token: Token | None = None
         try:
@@ -233,11 +233,7 @@ class Call(Generic[T]):
                     if permits is not None:
                         permits.release()
                 self.handed_over = False
-                if tokens is None:
-                    break
-                if response.status_code != UNAUTHORIZED:
-                    if 200 <= response.status_code <= 299:
-                        tokens.on_served(self.operation.title)
+                if tokens is None or response.status_code != UNAUTHORIZED:
                     break
                 another = await self._after_401(tokens, token, failure.body_of(response, http.http_library) or b"")
                 if another is None:
@@ -258,15 +254,14 @@ class Call(Generic[T]):
         return await self._within(tokens.get(on_wait=partial(self.notify, "login_awaited")))
 
     async def _after_401(self, tokens: Tokens, token: Token | None, body: bytes) -> Token | None:
-        operation = self.operation
         self.sent = refusal(body) is None  # a request that CareCloud refused so had no effect
-        if not tokens.renews_after(body, repeatable=operation.safe_to_repeat):
+        if self.sent:
             return None
         if token is None:
             return await self._wait_for_token(tokens)
         on_wait = partial(self.notify, "login_awaited")
-        another = await self._within(tokens.after_401(token, operation.title, replays=self.replays, on_wait=on_wait))
-        self.replays += another is not None
+        another = await self._within(tokens.after_401(token, replayed=self.replayed, on_wait=on_wait))
+        self.replayed |= another is not None
         return another
 
     async def _take_permit(self, permits: anyio.Semaphore) -> None:
@@ -501,8 +496,9 @@ class Call(Generic[T]):
         if self._observers:
             login = self.request.login
             self._start = CallStart(operation=self.operation, correlation_id=self.correlation_id, login=login)
-            if login:
-                sent_logins.add(self._start)
+            logins = sent_logins.get()
+            if login and logins is not None:
+                logins.append(self._start)
             self.notify("call_started")
 
     def notify(self, event: str, *args: Any) -> None:

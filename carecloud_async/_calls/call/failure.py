@@ -263,7 +263,7 @@ def _refused_token(call: Call[Any]) -> str:
         return "the credentials in the call were refused"
     if call.tokens is None:
         return "the server refuses the token that the call was made with"
-    if call.replays:
+    if call.replayed:
         return "the server refuses a token that was just renewed, for this operation or because it was revoked"
     return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
