@@ -11,7 +11,7 @@ from carecloud_async._lists.listings.compare_report import CompareReport
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.failures import inexact
 from carecloud_async.cli.import_rows import RowsOptions
-from carecloud_async.cli.lists import ListOptions
+from carecloud_async.cli.list_options import ListOptions
 from carecloud_async.cli.parameters import RATE, REPORT, RESOURCE, argument, expands_options, flag, option
 from carecloud_async.cli.reports import counted, finish, prepare_report
 from carecloud_async.workflows.duplicates import DuplicatesReport, find_duplicates

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from attrs import frozen
-
 from carecloud_async._base.project import Interface
 from carecloud_async._base.runtime import suggestions
 from carecloud_async._calls.call.filters import Kind
 from carecloud_async._calls.call.operation import PAGING, Operation
 from carecloud_async._lists.listings.listing import Listing
 from carecloud_async.cli.failures import UsageError, nearest
-from carecloud_async.cli.parameters import FILTERS, OF
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
@@ -22,7 +19,6 @@ from carecloud_async.resources.declare import declared
 from carecloud_async.resources.lookup.by_name import all_families, find_method, listable, missing_filters, plain_name
 
 __all__ = [
-    "ListOptions",
     "filter_names",
     "find_list",
     "find_record",
@@ -231,36 +227,6 @@ def _owned(call: str) -> str:
     """Return the names of the lists that a parent's id was probably meant for."""
     owned = [name for name in listable() if name.endswith(f".{call}")]
     return f", or name the list of a parent: {', '.join(owned)}" if owned else ""
-
-
-@frozen(kw_only=True)
-class ListOptions:
-    """The parents and the filters of a list.
-
-    Attributes:
-        of: the ids of the parents, outermost first.
-        filters: `name=value` each.
-    """
-
-    of: list[str] | None = OF
-    filters: list[str] | None = FILTERS
-
-    def find(self, resource: str) -> Operation:
-        """Return the list operation of a resource, before anything is asked.
-
-        Raises:
-            UsageError: there is no such list, or the ids are too few or too many.
-        """
-        operation = find_list(resource)
-        list_path_values(operation, self.of or [])
-        return operation
-
-    def listing(
-        self, client: CareCloud, operation: Operation, *, allow_unknown: bool = False, **paging: Any
-    ) -> Listing[Any]:
-        """Make the listing; see `open_listing`."""
-        of, filters = self.of or [], self.filters or []
-        return open_listing(client, operation, of=of, filters=filters, allow_unknown=allow_unknown, **paging)
 
 
 def open_listing(

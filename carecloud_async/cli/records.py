@@ -17,8 +17,8 @@ from carecloud_async._lists.export.formats.schema import Selection, read_fields
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, exits_at_once, put, say
 from carecloud_async.cli.failures import MissingRecordError, UsageError, nearest
+from carecloud_async.cli.list_options import ListOptions
 from carecloud_async.cli.lists import (
-    ListOptions,
     find_record,
     list_names,
     read_pairs,

@@ -188,7 +188,6 @@ class DeviceTokens:
         self._tokens.clear()
 
 
-@attrs.define(kw_only=True)
 class Settings:
     """Settings of a sandbox, read again for every request; see the arguments of `Sandbox`.
 
@@ -196,13 +195,24 @@ class Settings:
         zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.
     """
 
-    zone: ZoneInfo
-    token_lifetime: float
-    reuse_tokens: float | None
-    max_count: int | None
-    latency: float
-    rate_limit: float | None
-    rate_limit_retry_after: float | None
+    def __init__(
+        self,
+        *,
+        zone: ZoneInfo,
+        token_lifetime: float,
+        reuse_tokens: float | None,
+        max_count: int | None,
+        latency: float,
+        rate_limit: float | None,
+        rate_limit_retry_after: float | None,
+    ) -> None:
+        self.zone = zone
+        self.token_lifetime = token_lifetime
+        self.reuse_tokens = reuse_tokens
+        self.max_count = max_count
+        self.latency = latency
+        self.rate_limit = rate_limit
+        self.rate_limit_retry_after = rate_limit_retry_after
 
 
 @attrs.frozen
