@@ -5,7 +5,6 @@ import json
 import pytest
 from every import every
 
-from carecloud_async._base.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
@@ -19,8 +18,8 @@ def test_every_list_of_the_enterprise_interface_has_a_name(carecloud):
     assert (printed.code, printed.err) == (0, "")
     names = printed.out.splitlines()
     assert "customers.cards --of CUSTOMER_ID" in names
-    listed = [one for one in OPERATIONS.values() if one.method == "GET" and one.result_key]
-    offered = [one.call.removesuffix(".list") for one in listed if Interface.ENTERPRISE in one.interfaces]
+    listed = [operation for operation in OPERATIONS.values() if operation.method == "GET" and operation.result_key]
+    offered = [operation.call.removesuffix(".list") for operation in listed if "enterprise" in operation.interfaces]
     assert sorted(name.split()[0] for name in names) == sorted(offered)
 
 

@@ -11,8 +11,7 @@ import pytest
 import uvicorn
 from redis_servers import own_redis_server, redis_server  # noqa: F401  (fixtures)
 
-from carecloud_async import CareCloud
-from carecloud_async._calls.call.retry import RetryPolicy
+from carecloud_async import CareCloud, RetryPolicy
 from carecloud_async.sandbox import Sandbox
 
 ONCE = RetryPolicy(attempts=1)
