@@ -14,11 +14,11 @@ import pytest
 import carecloud_async
 from carecloud_async._base.runtime.threads import (
     ThreadLimit,
+    beside,
     close_in_thread,
     run_in_thread,
     run_in_thread_regardless,
     run_in_thread_until_stopped,
-    run_with,
 )
 
 
@@ -279,17 +279,18 @@ def test_threads_are_used_through_one_module():
     assert using == {"_base/runtime/threads.py", "sandbox/sandbox.py"}
 
 
-def test_work_beside_other_work_sees_the_context_and_has_ended():
-    """The other work runs in a thread with the caller's context variables; both have ended, and errors come out."""
+def test_work_beside_a_block_sees_the_context_and_has_ended():
+    """The work runs in a thread with the caller's context variables; it ends with the block, and errors come out."""
     request, seen = contextvars.ContextVar("request"), []
     request.set("7")
-    run_with(lambda: None, lambda: seen.append((request.get(), threading.current_thread() is threading.main_thread())))
+    with beside(lambda: seen.append((request.get(), threading.current_thread() is threading.main_thread()))):
+        pass
     assert seen == [("7", False)]
 
-    def fail(error):
-        raise error
+    def fail():
+        raise KeyError("work")
 
-    with pytest.raises(KeyError):
-        run_with(lambda: None, partial(fail, KeyError("other")))
-    with pytest.raises(ValueError, match="work"):
-        run_with(partial(fail, ValueError("work")), partial(fail, KeyError("other")))
+    with pytest.raises(KeyError), beside(fail):
+        pass
+    with pytest.raises(ValueError, match="block"), beside(fail):
+        raise ValueError("block")

@@ -98,7 +98,7 @@ _untidy: set[Any] = set()
 _paused = False
 
 
-def _gc_paused(function: Callable[P, R]) -> Callable[P, R]:
+def gc_paused(function: Callable[P, R]) -> Callable[P, R]:
     """Run a short function that only builds values, with the collector paused; a disabled collector stays disabled.
 
     A page of a thousand customers is six thousand new objects. Python's collector would interrupt their decoding eight
@@ -188,7 +188,7 @@ class UnreadPage(Generic[T]):
         del self._ahead[:BATCH]
         return batch
 
-    @_gc_paused
+    @gc_paused
     def read(self) -> list[T]:
         """Read the next records, a slice or less; none if all are read. An error does not consume them.
 
@@ -225,7 +225,7 @@ class UnreadPage(Generic[T]):
 AnyPage: TypeAlias = Page[T] | UnreadPage[T]
 
 
-@_gc_paused
+@gc_paused
 def page(body: bytes, *, key: str | None, into: type[T], offset: int = 0) -> Page[T]:
     """Decode one page of a list at once, as `page_slices` does."""
     slices = page_slices(body, key=key, into=into, offset=offset)
@@ -348,7 +348,7 @@ def _page_decoder(key: str, into: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("PageEnvelope", [("data", listing)], gc=False))
 
 
-@_gc_paused
+@gc_paused
 def _whole(body: bytes, key: str, into: type[T], offset: int) -> Page[T] | None:
     """Decode a page at once; `None` if msgspec refuses it."""
     if value_decoder(into) is None:

@@ -8,7 +8,7 @@ close the database or the file that the thread uses. For SQLite that is a segmen
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
 from threading import Thread
@@ -21,11 +21,11 @@ from anyio.lowlevel import RunVar
 __all__ = [
     "ThreadLimit",
     "are_threads_at_work",
+    "beside",
     "close_in_thread",
     "run_in_thread",
     "run_in_thread_regardless",
     "run_in_thread_until_stopped",
-    "run_with",
 ]
 
 T = TypeVar("T")
@@ -168,33 +168,33 @@ async def run_in_thread_until_stopped(work: Callable[[], T], *, stop: Callable[[
         raise
 
 
-def run_with(work: Callable[[], object], other: Callable[[], object]) -> None:
-    """Run `work` here and `other` in a thread beside it; both have ended when this returns. Blocks.
+@contextlib.contextmanager
+def beside(work: Callable[[], object]) -> Iterator[None]:
+    """Run `work` in a thread beside a block; both have ended when the block is left, which waits for it. Blocks.
 
     The thread is no executor's: executors refuse work once the main thread has ended, although other threads still run.
 
     Args:
-        work: blocks.
-        other: blocks; sees the context variables of the caller.
+        work: blocks; sees the context variables of the caller.
 
     Raises:
-        Exception: what `work` raises, or else what `other` raises.
+        Exception: what the block raises, or else what `work` raises.
     """
     ended: Future[None] = Future()
     context = copy_context()
 
     def run() -> None:
         try:
-            context.run(other)
+            context.run(work)
         except BaseException as error:  # noqa: BLE001  (raised by the caller)
             ended.set_exception(error)
         else:
             ended.set_result(None)
 
-    thread = Thread(target=run, name="carecloud run_with")
+    thread = Thread(target=run, name="carecloud beside")
     thread.start()
     try:
-        work()
+        yield
     finally:
         thread.join()
     ended.result()

@@ -157,7 +157,7 @@ class _FileExport:
         def commit(pages: list[Rows], checkpoint: Checkpoint) -> None:
             journal.begin()  # removes an earlier run's output, before a new one is opened
             # Records count only if the journal has them.
-            journal.commit(pages, checkpoint, beside=output.write if output.is_live else None)
+            journal.commit(pages, checkpoint, write=output.write if output.is_live else None)
 
         async def restart() -> None:
             await run_in_thread(output.close)

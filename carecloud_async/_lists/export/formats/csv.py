@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, Final, TypeAlias
 import msgspec
 
 from carecloud_async._base.codec.json_text import load, load_spelled, read_spelled
+from carecloud_async._base.codec.pages import gc_paused
 from carecloud_async._base.runtime.cooperation import ThreadYielder
 from carecloud_async._lists.export.formats.rows import LostValues, is_blank
 from carecloud_async._lists.export.formats.schema import SchemaBuilder, Shape, as_text, is_slot_name
@@ -172,6 +173,7 @@ class RecordDecoder:
         known = {path for path, _ in shape.leaves() if all(map(is_slot_name, path))}
         self._is_possible = known.issuperset(columns)
 
+    @gc_paused
     def decode(self, lines: Sequence[bytes]) -> list[Any]:
         """Return records for `columns`.
 
@@ -187,6 +189,7 @@ class RecordDecoder:
         found: list[Any] = self._decoder.decode(b"[" + b",".join(lines) + b"]")
         return found
 
+    @gc_paused
     def columns(self, records: Sequence[Any]) -> list[Sequence[Any]]:
         """Return the values of decoded records, column by column."""
         found: dict[Path, Sequence[Any]] = {}

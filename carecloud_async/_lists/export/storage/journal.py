@@ -7,13 +7,14 @@ is longer than that part; the excess is cut on resume.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from carecloud_async._base.runs import AppendFile, FileChangedError, Mark
 from carecloud_async._base.runtime.cooperation import ThreadYielder
-from carecloud_async._base.runtime.threads import run_with
+from carecloud_async._base.runtime.threads import beside
 from carecloud_async._lists.export.reading.seen import Rows, Seen
 from carecloud_async._lists.export.storage.checkpoint import Checkpoint
 from carecloud_async._lists.export.storage.workspace import Workspace
@@ -94,27 +95,25 @@ class Journal:
         pages: Sequence[Rows],
         checkpoint: Checkpoint,
         *,
-        beside: Callable[[Sequence[bytes]], None] | None = None,
+        write: Callable[[Sequence[bytes]], None] | None = None,
     ) -> None:
         """Append the records that were not shown before, and store the checkpoint that includes them.
 
         Args:
             pages: what the pages show.
             checkpoint: the checkpoint.
-            beside: takes the new records in another thread, because this one mostly waits for the disk.
+            write: takes the new records in another thread, because this one mostly waits for the disk.
 
         Raises:
             ExportError: the disk refuses; the last checkpoint still holds.
             OSError: as above.
         """
         file, run = self.begin(), self._workspace.run
-        with run.transaction():
+        with contextlib.ExitStack() as stack, run.transaction():
             lines = self.seen.select_lines(pages, sweep=checkpoint.sweep)
-            append = partial(self._append, file, lines, is_last=checkpoint.complete)
-            if beside is None:
-                append()
-            else:
-                run_with(append, partial(beside, lines))
+            if write is not None:
+                stack.enter_context(beside(partial(write, lines)))  # goes on while the transaction is committed
+            self._append(file, lines, is_last=checkpoint.complete)
             run.set(_CHECKPOINT, self.seen.count(checkpoint))
             run.set(_RECORDS, file.sync())
 
