@@ -45,7 +45,7 @@ _DECIDE: Final = (
 
 @probe(
     "clock",
-    means="tokens and the marks of exports go by the server's Date, the timestamps of your code by the host's clock",
+    means="tokens and watermarks of exports go by the server's Date, timestamps of your code by the host's clock",
     fix="set this host's clock by NTP; let the proxy pass the Date header; else tell the project's administrator",
 )
 async def clock(look: Look) -> Verdict:
@@ -65,7 +65,7 @@ async def clock(look: Look) -> Verdict:
 
 @probe(
     "timezone",
-    means="every timestamp is read in this zone: changed_since, marks of exports and the end of tokens shift with it",
+    means="timestamps are read in this zone: changed_since, watermarks of exports and the end of tokens shift with it",
     fix=f"ask for the project's zone, and set timezone= to it; if tokens live that long here, it is right; {_DECIDE}",
 )
 async def timezone(look: Look) -> Verdict:
@@ -133,7 +133,7 @@ async def change_forms(look: Look) -> Verdict:
 
 @probe(
     "change_times",
-    means="until a change of the last minutes shows their zone, marks of exports lie earlier by its distance to UTC",
+    means="until a recent change shows their zone, watermarks of exports lie earlier by its distance to UTC",
     fix=_DECIDE,
 )
 async def change_zone(look: Look) -> Verdict:
