@@ -8,7 +8,6 @@ import httpx
 import kit
 import pytest
 
-from carecloud_async.comparisons.groups import Groups
 from carecloud_async.errors import ConfigurationError, ExportError, NotFoundError, ResponseError
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import find_duplicates
@@ -90,25 +89,6 @@ async def test_what_customers_have_stands_beside_them(sandbox, tmp_path):
     assert rows[ids[1]]["plan"].startswith("keep")
     assert f"points to {ids[1]}" in rows[ids[0]]["plan"]
     assert "points: " in rows[ids[0]]["has"]
-
-
-async def test_a_customer_who_is_deleted_meanwhile_ends_no_run(sandbox, tmp_path, monkeypatch):
-    """The customer of a group is gone when the plan is made: the file says so, and keeps another one."""
-    link = Groups.link
-    async with connect(sandbox) as client:
-        ids = await with_values(client, *[{"first_name": "Ann", "last_name": "Lee", "birthdate": "1990-01-01"}] * 2)
-
-        def link_and_delete(groups):
-            link(groups)
-            sandbox.customers.delete(ids[0])
-
-        monkeypatch.setattr(Groups, "link", link_and_delete)
-        await find_duplicates(
-            client, listing=client.customers.list(), by=["name+birthdate"], file=tmp_path / "groups.csv"
-        )
-    rows = {row["record_id"]: row for row in read(tmp_path / "groups.csv")}
-    assert (rows[ids[0]]["plan"], rows[ids[0]]["has"]) == ("none: deleted meanwhile", "")
-    assert rows[ids[1]]["plan"].startswith("keep")
 
 
 async def test_a_list_that_the_project_lacks_is_no_deleted_customer(sandbox, tmp_path):
@@ -217,17 +197,19 @@ async def test_a_field_that_records_do_not_have(sandbox, tmp_path):
 
 async def test_a_chain_of_records_is_one_group(tmp_path):
     """However long a chain of shared values is, its records are one group."""
-    groups = Groups(tmp_path / "groups.db", most=100)
-    try:
-        for number in range(0, 500, 2):  # even ones first: labels have to travel both ways
-            groups.add([(f"{number}", {}, {"a": f"{number}", "b": f"{number + 1}"})])
-        for number in range(1, 500, 2):
-            groups.add([(f"{number}", {}, {"a": f"{number + 1}", "b": f"{number}"})])
-        groups.link()
-        assert groups.counts[:2] == (1, 500)
-        assert [len(one) for one in groups.groups()] == [500]
-    finally:
-        groups.close()
+    order = [*range(0, 300, 2), *range(1, 300, 2)]  # even ones first: labels have to travel both ways
+    people = [
+        # Each has its phone number from one neighbour and its address from the other.
+        {
+            "customer_id": f"c{n}",
+            "personal_information": {"phone": f"{777000 + n + n % 2}", "email": f"{n + 1 - n % 2}"},
+        }
+        for n in order
+    ]
+    async with kit.served(lambda request: kit.cut("customers", people, request)) as client:
+        by, file = ["phone", "email"], tmp_path / "x.csv"
+        report = await find_duplicates(client, listing=client.customers.list(), by=by, file=file, plan=False)
+    assert (report.groups, report.duplicates) == (1, 300)
 
 
 async def test_a_full_disk_for_the_groups(sandbox, tmp_path, monkeypatch):

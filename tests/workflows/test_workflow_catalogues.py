@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import LostAnswerError, RefusedError, ScriptedServer, connect, through
 
-from carecloud_async import ApiError, ConfigurationError, PermissionDeniedError
+from carecloud_async import ApiError, ConfigurationError
 from carecloud_async.models import PluIdInput, ProductBrandInput, ProductGroupInput, ProductInput
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import RowStatus, sync_product_brands, sync_product_groups, sync_products
@@ -54,18 +54,6 @@ async def test_good_rows_go_in_batches(client, server):
     assert report.rows[1234].row.name == "product 1234"
 
 
-async def test_rows_at_fault_are_found(client, server):
-    """The two rows at fault are refused with their reasons, the others written."""
-    bad = {"product 17", "product 1003"}
-    kept = catalogue(server, bad)
-    report = await sync_products(client, products=products(1200))
-    assert {one.row.name for one in report.refused} == bad
-    assert [one.index for one in report.refused] == [17, 1003]
-    assert report.refused[0].reasons[0].reason == "invalid_value_format"
-    assert (report.written, set(kept)) == (1198, {one.name for one in products(1200)} - bad)
-    assert report.requests < 50
-
-
 @given(size=st.integers(1, 40), bad=st.sets(st.integers(0, 39)))
 async def test_verdicts_are_exact(size, bad):
     """Whichever rows are at fault, each row has its true outcome."""
@@ -85,14 +73,6 @@ async def test_a_lost_batch_of_what_is_updated_is_sent_again(client, server):
     rows = [ProductGroupInput(name=f"group {n}", external_id=str(n)) for n in range(3)]
     report = await sync_product_groups(client, product_groups=rows)
     assert (report.written, report.unknown, report.requests) == (3, (), 2)
-
-
-async def test_a_batch_that_is_lost_twice_is_unknown(client, server):
-    """The rows of a batch whose answer is lost twice are unknown, and the next batch is sent."""
-    catalogue(server, lost=2)
-    report = await sync_products(client, products=products(4), batch_size=2)
-    assert [one.index for one in report.unknown] == [0, 1]
-    assert report.written == 2
 
 
 @pytest.mark.parametrize("status", [429, 403])
@@ -192,18 +172,6 @@ async def test_a_server_error_of_a_batch_is_a_lost_answer(client, server, status
     server.lose("POST /product-brands/batch", status=status)
     brands = await sync_product_brands(client, product_brands=[ProductBrandInput(name="b", external_id="1")])
     assert (len(brands.unknown), brands.requests) == (1, 1)
-
-
-async def test_a_client_without_the_right_is_no_outcome_of_rows(client, server):
-    """A 403 is about the client: it is raised, and no row is called refused."""
-
-    def refuse(sent):
-        raise RefusedError(403)
-
-    server.on("POST /products/batch", refuse)
-    with pytest.raises(PermissionDeniedError):
-        await sync_products(client, products=products(3))
-    assert len(server.requests) == 1
 
 
 async def test_no_rows_are_no_request(client):

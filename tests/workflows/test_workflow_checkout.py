@@ -138,16 +138,6 @@ async def test_a_purchase_that_does_not_show_up_is_never_sent_again(client, serv
     assert len(server.sent(SEND)) == 1
 
 
-@pytest.mark.parametrize("status", [429, 503])
-async def test_a_look_up_that_fails_invites_no_repetition(client, server, purchases, status):
-    """If the server is away after a lost answer, the error still says that the purchase may be there."""
-    server.fail_after(SEND, status=status)
-    with pytest.raises(OutcomeUnknownError) as caught:
-        await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert not caught.value.is_retryable
-    assert len(purchases) == len(server.sent(SEND)) == len(server.sent("GET /purchases")) == 1
-
-
 async def test_purchases_of_others_are_not_taken_for_it(client, server, purchases):
     """Another bill, and the same bill id of another store, are not the purchase, even if the server lists them."""
     purchases += [
@@ -156,14 +146,6 @@ async def test_purchases_of_others_are_not_taken_for_it(client, server, purchase
     ]
     sent = await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
     assert sent == SentPurchase(purchase_id="id of 39475X", bill_id="39475X")
-
-
-async def test_a_resent_purchase_is_sent_once(client, server, purchases):
-    """The first call sends, the second finds."""
-    await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    again = await resend_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert again.was_there
-    assert len(server.sent(SEND)) == 1
 
 
 OTHER = {
@@ -241,15 +223,6 @@ async def test_a_cancellation_is_the_same_bill_under_its_own_id(client, server, 
     first, second = server.sent(SEND)
     different = {"canceled": True, "bill_id": "C39475X", "bill_number": "39475X"}
     assert second == {**first, "bill": {**first["bill"], **different}}
-
-
-async def test_a_lost_cancellation_is_looked_up(client, server, purchases):
-    """A lost cancellation is looked up by its own id, which does not find the purchase that it cancels."""
-    await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    server.lose(SEND)
-    cancelled = await cancel_purchase(client, checkout=CHECKOUT, bill=FINAL)
-    assert cancelled == SentPurchase(purchase_id="id of C39475X", bill_id="C39475X", was_there=True)
-    assert len(purchases) == 2
 
 
 async def test_a_cancellation_cannot_be_cancelled(client):

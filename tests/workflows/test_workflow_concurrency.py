@@ -76,17 +76,6 @@ async def test_sixteen_tasks_with_one_card_number_make_one_card(client, sandbox)
     assert sum(card["card_number"] == "7700000000017" for card in sandbox.records("cards")) == 1
 
 
-async def test_two_tasks_of_one_customer_get_one_card(client, sandbox):
-    """`assign_card` at once for one customer and type: one assigns, the other finds the card held."""
-    kind = next(iter(sandbox.records("card-types")))["card_type_id"]
-    customer_id = sandbox.customers.id_at(1)
-    before = {card["card_id"] for card in sandbox.records("cards") if card["customer_id"] == customer_id}
-    done = await at_once(2, lambda _: assign_card(client, customer_id=customer_id, card_type_id=kind))
-    held = {card["card_id"] for card in sandbox.records("cards") if card["customer_id"] == customer_id}
-    assert {one.card_id for one in done} == held - before
-    assert len(held - before) == 1
-
-
 async def test_two_processes_of_one_customer_get_one_card(client, sandbox):
     """Clients that share no lock: the server refuses the second assignment, and the card of the first is found."""
     kind = next(iter(sandbox.records("card-types")))["card_type_id"]

@@ -7,25 +7,27 @@ import os
 import stat
 from functools import partial
 
+import anyio
 import httpx
 import kit
 import pytest
 
 from carecloud_async import ConfigurationError, NotFoundError, RetryPolicy
-from carecloud_async._base.runs import RunKind, WorkFolder
-from carecloud_async.fixes import Fix
-from carecloud_async.resources.lookup.by_name import listable
+from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 from carecloud_async.workflows import PartStatus, dossier
 
 pytestmark = pytest.mark.anyio
 
-UNDER = {name for name, one in listable().items() if one.path.startswith("/customers/{customer_id}/")}
+LISTS = {
+    one.call.removesuffix(".list"): one
+    for one in OPERATIONS.values()
+    if one.method == "GET" and one.result_key and "enterprise" in {each.value for each in one.interfaces}
+}
+UNDER = {name for name, one in LISTS.items() if one.path.startswith("/customers/{customer_id}/")}
 #: They can be asked for with a customer, but list what all customers can have.
 CATALOGUES = {"booking_tickets", "rewards.reward_recommendations"}
-FILTERED = {
-    name for name, one in listable().items() if "{" not in one.path and "customer_id" in one.parameters
-} - CATALOGUES
+FILTERED = {name for name, one in LISTS.items() if "{" not in one.path and "customer_id" in one.parameters} - CATALOGUES
 
 
 @pytest.fixture
@@ -260,26 +262,27 @@ async def test_what_a_killed_run_has_left_is_removed(client, tmp_path):
     assert not any("of another day" in file.read_text() for file in (tmp_path / "dossier").iterdir())
 
 
-async def test_two_dossiers_in_one_folder_take_turns(client, tmp_path):
-    """The second one is refused while the first is being written, and takes nothing away from it."""
-    found = await dossier(client, FIRST_CUSTOMER_ID)
-    kind = RunKind(
-        name="dossier",
-        file="a run file of a dossier",
-        each="customer",
-        own="a folder",
-        version=1,
-        tables=(),
-        error=ConfigurationError,
-        begin_again=Fix("delete it"),
-    )
-    first = WorkFolder(tmp_path / "dossier")
-    first.open(kind=kind, binding={}, resume=False)
-    with pytest.raises(ConfigurationError, match="another run is using it"):
-        await found.write(tmp_path / "dossier")
-    first.close()
-    await found.write(tmp_path / "dossier")
-    assert [file.name for file in tmp_path.iterdir()] == ["dossier"]
+async def test_of_two_dossiers_for_one_folder_one_is_written(client, tmp_path):
+    """Of several that are written at once, one gets the folder, whole; the others are refused and take nothing away."""
+    made = await dossier(client, FIRST_CUSTOMER_ID)
+    outcomes = []
+
+    async def write():
+        try:
+            outcomes.append(await made.write(tmp_path / "dossier"))
+        except ConfigurationError as error:
+            outcomes.append(str(error))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(write)
+    refused = [one for one in outcomes if one is not None]
+    assert len(refused) == 3
+    assert all("another run is using it" in one or "not empty" in one for one in refused)
+    await made.write(tmp_path / "alone")
+    names = [{file.name for file in (tmp_path / folder).iterdir()} for folder in ("dossier", "alone")]
+    assert names[0] == names[1]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["alone", "dossier"]
 
 
 async def test_nothing_of_a_record_is_in_a_repr(client):

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 from kit import RefusedError, listed
 
-from carecloud_async import BadRequestError, ConfigurationError, CustomerSourceInput, OutcomeUnknownError
+from carecloud_async import BadRequestError, ConfigurationError, CustomerSourceInput
 from carecloud_async.models import EventInput, PropertyRecordInput
 from carecloud_async.workflows import RecordedEvent, record_event
 
@@ -49,28 +49,6 @@ async def test_an_event_that_is_there_is_found(client, events):
         await record_event(client, event=one)
     assert await record_event(client, event=EVENT) == RecordedEvent(event_id="event 2", was_there=True)
     assert len(events) == 3
-
-
-async def test_a_lost_event_is_looked_up(client, server, events):
-    """The event that was recorded is found by its ids, and nothing is sent twice."""
-    server.lose("POST /events")
-    assert await record_event(client, event=EVENT) == RecordedEvent(event_id="event 0", was_there=True)
-    assert len(server.sent("POST /events")) == 1
-
-
-async def test_an_event_that_does_not_show_up_stays_unknown(client, server, events):
-    """Without an event to be seen the caller hears that the answer was lost."""
-    server.on("POST /events", {"event_id": "1"})
-    server.lose("POST /events")
-    with pytest.raises(OutcomeUnknownError):
-        await record_event(client, event=EVENT)
-
-
-async def test_an_event_that_cannot_be_looked_up_stays_unknown(client, server, events):
-    """If the server is away after a lost answer, the error says that the event may be there."""
-    server.fail_after("POST /events", status=503)
-    with pytest.raises(OutcomeUnknownError):
-        await record_event(client, event=EVENT)
 
 
 async def test_a_refused_event_is_the_servers_refusal(client, server, events):

@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from every import every
 from kit import CREDENTIALS, DEVICE, RefusedError, listed
 
 from carecloud_async import (
@@ -39,44 +40,37 @@ def refuse(status, *params):
     return handler
 
 
-@pytest.mark.parametrize("credentials", [PASSWORD, SOCIAL, HANDOVER], ids=lambda one: type(one).__name__)
-@pytest.mark.parametrize("shop_knows", [True, False])
-async def test_good_credentials_name_the_customer(client, server, credentials, shop_knows):
-    """Whatever kind of credentials CareCloud knows, with and without an account in the shop."""
+SENT = [
+    (
+        PASSWORD,
+        "credentials",
+        {"login_type": "email", "login_value": "jane@example.com", "password": "Horse-7"},
+    ),
+    (
+        SOCIAL,
+        "social-network-credentials",
+        {"social_network_credentials": {"social_network_id": "facebook", "social_network_token": "secret"}},
+    ),
+    (HANDOVER, "auth-token", {"application_id": "app", "token": "V952TL", "token_request_id": "702baa"}),
+]
+
+
+@every("credentials, operation, body", SENT)
+async def test_good_credentials_name_the_customer(client, server, credentials, operation, body):
+    """Each kind of credentials is sent where it belongs, with and without an account in the shop."""
     server.on(VERIFY, {"customer_id": "jane"})
-    case = LoginCase.BOTH if shop_knows else LoginCase.CARECLOUD_ONLY
-    found = await check_login(client, credentials=credentials, shop_knows=shop_knows)
-    assert found == LoginCheck(case=case, customer_id="jane")
+    for shop_knows, case in ((True, LoginCase.BOTH), (False, LoginCase.CARECLOUD_ONLY)):
+        check = await check_login(client, credentials=credentials, shop_knows=shop_knows)
+        assert check == LoginCheck(case=case, customer_id="jane")
+        assert server.requests[-1] == (f"POST /customers/actions/verify-{operation}", body)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
-@pytest.mark.parametrize("shop_knows", [True, False])
-async def test_wrong_credentials_are_an_outcome(client, server, status, shop_knows):
+@every("status", [400, 401, 403, 404])
+async def test_wrong_credentials_are_an_outcome(client, server, status):
     """However the project refuses them, with and without an account in the shop."""
     server.on(VERIFY, refuse(status, ("password", "not_found")))
-    case = LoginCase.SHOP_ONLY if shop_knows else LoginCase.NEITHER
-    assert await check_login(client, credentials=PASSWORD, shop_knows=shop_knows) == LoginCheck(case=case)
-
-
-async def test_each_kind_of_credentials_has_its_operation(client, server):
-    """Passwords, social networks and authentication tokens are sent where they belong."""
-    server.on(VERIFY, {"customer_id": "jane"})
-    for credentials in (PASSWORD, SOCIAL, HANDOVER):
-        await check_login(client, credentials=credentials, shop_knows=False)
-    assert server.requests == [
-        (
-            "POST /customers/actions/verify-credentials",
-            {"login_type": "email", "login_value": "jane@example.com", "password": "Horse-7"},
-        ),
-        (
-            "POST /customers/actions/verify-social-network-credentials",
-            {"social_network_credentials": {"social_network_id": "facebook", "social_network_token": "secret"}},
-        ),
-        (
-            "POST /customers/actions/verify-auth-token",
-            {"application_id": "app", "token": "V952TL", "token_request_id": "702baa"},
-        ),
-    ]
+    for shop_knows, case in ((True, LoginCase.SHOP_ONLY), (False, LoginCase.NEITHER)):
+        assert await check_login(client, credentials=PASSWORD, shop_knows=shop_knows) == LoginCheck(case=case)
 
 
 async def test_a_handover_token_is_never_shown_twice(client, server):
@@ -137,10 +131,10 @@ def customers(*emails):
 
 async def test_the_shop_sends_its_own_link(client, server):
     """The customer with the address gets the template with the link; letter case does not matter."""
-    server.on("GET /customers", customers("Jane@Example.com", "other@example.com"))
+    server.on("GET /customers", customers(" Jane@Example.com ", "other@example.com"))
     server.on("POST /messages/actions/send-message", None)
     found = await send_password_link(
-        client, email="jane@example.com", message_template_id="forgotten", parameters={"link": "https://shop/x"}
+        client, email="jane@example.com ", message_template_id="forgotten", parameters={"link": "https://shop/x"}
     )
     assert found == "id 0"
     assert server.sent("POST /messages/actions/send-message") == [
@@ -155,28 +149,11 @@ async def test_the_shop_sends_its_own_link(client, server):
     ]
 
 
-async def test_spaces_around_an_address_do_not_matter(client, server):
-    """Spaces around an address are ignored, both as it was typed and in the customer's record."""
-    server.on("GET /customers", lambda sent: customers(*[" jane@example.com "] * (sent["email"] == "jane@example.com")))
-    server.on("POST /messages/actions/send-message", None)
-    found = await send_password_link(client, email="jane@example.com ", message_template_id="x", parameters={})
-    assert found == "id 0"
-
-
 async def test_an_unknown_address_gets_no_link(client, server):
     """No e-mail is sent, also if the server drops the filter."""
     server.on("GET /customers", customers("other@example.com"))
     found = await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
     assert found is None
-
-
-async def test_an_empty_page_with_a_total_is_read_again_before_a_link(client, server):
-    """A look-up that contradicts itself once does not keep the link from a customer."""
-    answers = [listed("customers") | {"total_items": 1}, customers("jane@example.com")]
-    server.on("GET /customers", lambda sent: answers.pop(0))
-    server.on("POST /messages/actions/send-message", None)
-    found = await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
-    assert found == "id 0"
 
 
 async def test_an_address_of_two_customers_gets_no_link(client, server):

@@ -6,7 +6,6 @@ from test_workflow_cards import card
 from test_workflow_checkout import CHECKOUT, FINAL
 from test_workflow_customers import IDS, JANE, record
 
-from carecloud_async.errors import DeviceTokenConflictError, OutcomeUnknownError, TokenStoreError
 from carecloud_async.models import EventInput
 from carecloud_async.workflows import (
     assign_card,
@@ -17,7 +16,6 @@ from carecloud_async.workflows import (
     resend_purchase,
     sync_customer,
 )
-from carecloud_async.workflows.safe_writes import found_after
 
 pytestmark = pytest.mark.anyio
 
@@ -107,15 +105,3 @@ async def test_more_than_a_page_is_read_to_its_end(client, server):
 
     server.on("GET /customer-source-records", listed)
     assert await find_customer(client, **IDS) == "jane"
-
-
-@pytest.mark.parametrize("problem", [TokenStoreError("gone"), DeviceTokenConflictError("twice")])
-async def test_a_look_up_without_a_token_hides_no_lost_write(problem):
-    """A token store that is away after a lost answer does not invite the write once more."""
-    lost = OutcomeUnknownError("lost")
-
-    async def search():
-        raise problem
-
-    with pytest.raises(OutcomeUnknownError):
-        await found_after(lost, search)
