@@ -1,13 +1,10 @@
-"""Values from a description's schemas: its own examples, and random ones."""
+"""Values from a description's schemas: its own examples."""
 
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-from hypothesis import strategies as st
 
 __all__ = ["Description"]
 
@@ -19,14 +16,6 @@ _CLASSES: dict[str, Any] = {
     "boolean": bool,
     "array": list,
     "object": dict,
-}
-_TEXTS: dict[str, tuple[re.Pattern[str], st.SearchStrategy[str]]] = {
-    "date": (re.compile(r"\d{4}-\d\d-\d\d"), st.dates().map(str)),
-    "timestamp": (
-        re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"),
-        st.datetimes().map(lambda one: one.replace(microsecond=0).isoformat(" ")),
-    ),
-    "time": (re.compile(r"\d\d:\d\d:\d\d"), st.times().map(lambda one: one.replace(microsecond=0).isoformat())),
 }
 _DEEPEST = 5
 
@@ -127,45 +116,6 @@ class Description:
             deep = depth > _DEEPEST and "properties" in self.resolved(whole.get("items", whole))
             if not deep and not (write and (one.get("readOnly") or whole.get("readOnly"))):
                 yield name, one
-
-    def random(self, schema: Mapping[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
-        """Return a strategy of values that fit a schema; what the server made has its id."""
-        frame = depth < 2 and "$ref" not in schema  # `data`, and what stands in it without a schema of its own
-        schema = self.resolved(schema)
-        found = self._objects(schema, depth, whole=frame) if "properties" in schema else self._values(schema, depth)
-        return st.none() | found if schema.get("nullable") else found
-
-    def _values(self, schema: Mapping[str, Any], depth: int) -> st.SearchStrategy[Any]:
-        if "oneOf" in schema:
-            return st.one_of(*(self.random(option, depth + 1) for option in schema["oneOf"]))
-        if "enum" in schema:
-            return st.sampled_from(schema["enum"])
-        kind = schema.get("type") or ("array" if "items" in schema else "any")
-        if kind == "array":
-            return st.lists(self.random(schema.get("items", {}), depth + 1), max_size=0 if depth > _DEEPEST else 2)
-        if kind == "string":
-            return _text(schema)
-        return {
-            "integer": st.integers(-(2**53), 2**53),
-            "number": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53),
-            "boolean": st.booleans(),
-            "object": st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2),
-        }.get(kind, st.text(max_size=4))
-
-    def _objects(self, schema: Mapping[str, Any], depth: int, *, whole: bool) -> st.SearchStrategy[Any]:
-        always: dict[str, st.SearchStrategy[Any]] = {}
-        sometimes: dict[str, st.SearchStrategy[Any]] = {}
-        for name, one in self._inside(schema, depth):
-            sure = whole or name in schema.get("required", ()) or name.endswith("_id")
-            (always if sure else sometimes)[name] = self.random(one, depth + 1)
-        return st.fixed_dictionaries(always, optional=sometimes)
-
-
-def _text(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
-    example = str(_json(schema.get("example")))
-    fit = next((texts for form, texts in _TEXTS.values() if form.fullmatch(example)), None)
-    plain = st.text(st.characters(codec="utf-8"), max_size=8)
-    return plain if fit is None else fit | st.just("") | plain
 
 
 def _json(value: Any) -> Any:

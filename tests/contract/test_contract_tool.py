@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+from every import every
 
 pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -59,44 +60,31 @@ def backwards(value):
     return [backwards(one) for one in reversed(value)] if isinstance(value, list) else value
 
 
-def test_nothing_changed(run, now):
-    """The same description is silent and exits with 0."""
-    assert run(now) == (0, [])
-
-
-def test_order_means_nothing(run, now):
-    """Reordered keys and parameters are no change."""
-    assert run(backwards(now)) == (0, [])
-
-
-def test_prose_means_nothing(run, now):
-    """Reworded descriptions, an interface's warning among them, are no change."""
+def reworded(now):
     operation(now, "/boats", "get")["description"] = "Every boat. Adding one: (Enterprise API only)."
     operation(now, "/boats", "post")["description"] = "This **endpoint** is only available in the Enterprise API."
-    operation(now, "/boats", "post")["summary"] = "New"
-    field(now, "launched")["description"] = "When it first swam."
-    assert run(now) == (0, [])
+    field(now, "launched").update(description="When it first swam.", example="1999-12-31")
 
 
-def test_examples_of_the_same_format_mean_nothing(run, now):
-    """Another example is no change while it has the same format."""
-    field(now, "launched")["example"] = "1999-12-31"
-    field(now, "name")["example"] = "Marie"
-    assert run(now) == (0, [])
-
-
-def test_moved_parameters_and_answers_mean_nothing(run, now):
-    """A parameter or an answer may be written in its place or be referred to, and named with brackets or without."""
+def restructured(now):
+    """The same, with parameters, answers and bodies in their place or referred to, and names with brackets."""
     parameters = operation(now, "/boats", "get")["parameters"]
     parameters[0] = now["components"]["parameters"].pop("count")
     query(now, "boat_ids")["name"] = "boat_ids[]"
     now["components"]["parameters"]["by_name"] = query(now, "name")
     parameters[4] = {"$ref": "#/components/parameters/by_name"}
-    answers = operation(now, "/boats", "get")["responses"]
-    answers["200"] = now["components"]["responses"].pop("Boats")
+    operation(now, "/boats", "get")["responses"]["200"] = now["components"]["responses"].pop("Boats")
     now["components"]["requestBodies"] = {"Boat": operation(now, "/boats", "post")["requestBody"]}
     operation(now, "/boats", "post")["requestBody"] = {"$ref": "#/components/requestBodies/Boat"}
-    assert run(now) == (0, [])
+
+
+def test_what_means_nothing_is_no_change(run):
+    """Order, prose, examples of the same format, and what is referred to rather than written are silent."""
+    changed = [description(), backwards(description())]
+    for change in (reworded, restructured):
+        changed.append(description())
+        change(changed[-1])
+    assert [run(one) for one in changed] == [(0, [])] * 4
 
 
 def without_schema(now):
@@ -205,9 +193,10 @@ MERELY_NEW = [
 KINDS = [("breaks", *one) for one in BREAKING] + [("new", *one) for one in MERELY_NEW]
 
 
-@pytest.mark.parametrize(("kind", "change", "line"), KINDS, ids=lambda one: one if isinstance(one, str) else "")
-def test_one_change_is_one_line(run, now, kind, change, line):
+@every("kind, change, line", KINDS)
+def test_one_change_is_one_line(run, kind, change, line):
     """One change is one line that says whether it breaks callers, and exits with 1."""
+    now = description()
     change(now)
     assert run(now) == (1, [f"{kind:6}  {line}"])
 
@@ -243,23 +232,42 @@ def test_the_same_change_in_many_places_is_one_line(run, now):
     assert run(now) == (1, ["new     getBoats, getBoat, deleteBoat: add the query parameter `language` (string)"])
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[1, 2]", "{", "paths: 3", '{"paths": {"/a": 3}}', "paths: {/a: {get: {parameters: [{}]}}}"]
-)
-def test_a_file_that_is_no_description(tmp_path, capsys, text):
-    """A file that cannot be read exits with 2 and says why in one line on the error output."""
-    path = tmp_path / "odd.yaml"
-    path.write_text(text)
-    assert main([str(path)]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1
+ODD = ["", "[1, 2]", "{", "paths: 3", '{"paths": {"/a": 3}}', "paths: {/a: {get: {parameters: [{}]}}}"]
+BROKEN = '{"operations": [{"operation_id": "getBoats", "verb": 1, "path": "/boats"}], "schemas": []}'
 
 
-def test_a_file_that_is_absent(tmp_path, capsys):
-    """A file that is not there exits with 2."""
-    assert main([str(tmp_path / "none.yaml")]) == 2
-    assert "cannot read" in capsys.readouterr().err
+@pytest.fixture
+def fails(capsys):
+    """Run the tool with arguments that are wrong: exit code 2, and the one line on the error output."""
+
+    def main_fails(*arguments):
+        assert main([*map(str, arguments)]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        (line,) = said.err.splitlines()
+        return line
+
+    return main_fails
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path, now, fails):
+    """No description, no file, a broken manifest and an unknown operation exit with 2 and say why."""
+    for text in ODD:
+        (tmp_path / "odd.yaml").write_text(text)
+        fails(tmp_path / "odd.yaml")
+    assert "cannot read" in fails(tmp_path / "none.yaml")
+    assert "getNothing" in fails("--skeleton", "getNothing")
+    known = tmp_path / "manifest.json"
+    known.write_text(BROKEN)
+    assert "operations[0].verb" in fails(write(tmp_path / "new.json", now), "--manifest", known)
+
+
+def test_wrong_usage_exits_with_2():
+    """Two files, an unknown option, and two commands at once."""
+    for arguments in (["a", "b"], ["--nonsense"], ["--skeleton", "getCard", "--write-manifest"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
 
 
 def test_without_a_file(tmp_path, now, capsys):
@@ -268,22 +276,6 @@ def test_without_a_file(tmp_path, now, capsys):
         main([], beside=tmp_path / "none.yaml")
     assert main([], beside=write(tmp_path / "new.json", now)) == 1
     assert capsys.readouterr().out
-
-
-@pytest.mark.parametrize("arguments", [["a", "b"], ["--nonsense"], ["--skeleton", "getCard", "--write-manifest"]])
-def test_wrong_usage(arguments):
-    """Wrong arguments exit with 2."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-
-
-def test_a_manifest_that_is_broken(tmp_path, now, capsys):
-    """A manifest that is not understood exits with 2 and names the place."""
-    known = tmp_path / "manifest.json"
-    known.write_text('{"operations": [{"operation_id": "getBoats", "verb": 1, "path": "/boats"}], "schemas": []}')
-    assert main([str(write(tmp_path / "new.json", now)), "--manifest", str(known)]) == 2
-    assert "operations[0].verb" in capsys.readouterr().err
 
 
 def test_writing_and_reading_a_manifest(tmp_path, now):
@@ -309,13 +301,10 @@ def test_the_manifest_is_the_vendors_file(capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(
-    "operation_id",
-    [
-        pytest.param(one, marks=[pytest.mark.thorough] if number % 20 else [])
-        for number, one in enumerate(manifest.load().operations)
-    ],
-)
+IDS = [*manifest.load().operations]
+
+
+@every("operation_id", IDS, thorough=[one for number, one in enumerate(IDS) if number % 20])
 def test_skeletons_are_python(operation_id, capsys):
     """The skeleton of every operation, from the manifest alone, is code that can be compiled."""
     assert main(["--skeleton", operation_id]) == 0
@@ -338,14 +327,8 @@ def test_a_skeleton_of_a_new_operation(tmp_path, now, capsys):
     assert "boat_id: str" not in code.partition("class BoatInput")[2]
 
 
-def test_a_skeleton_of_nothing(capsys):
-    """An unknown operation exits with 2."""
-    assert main(["--skeleton", "getNothing"]) == 2
-    assert "getNothing" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("said", "meant"),
+@every(
+    "said, meant",
     [
         ("⚠️ Endpoint is available only in Enterprise API.", "enterprise"),
         ("⚠️ Action methods are available only in Enterprise interface.", "enterprise"),
