@@ -189,7 +189,7 @@ def refuse_read_models(value: Any, where: str) -> None:
     elif isinstance(value, Mapping):
         for name, item in value.items():
             refuse_read_models(item, f"{where}.{name}")
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
         for item in value:
             refuse_read_models(item, where)
 

@@ -41,3 +41,13 @@ class Wire:
 
 def answer(data):
     return dumps({"data": data}).encode()
+
+
+def method_of(client, operation):
+    """The method of an operation, by the dotted name in the table."""
+    family, *parts, name = operation.call.split(".")
+    owner = getattr(client, family)
+    for part in parts:
+        owner = getattr(owner, part)
+        owner = owner("1") if callable(owner) else owner
+    return getattr(owner, name)

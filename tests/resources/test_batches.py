@@ -5,6 +5,7 @@ import json
 import pytest
 from every import every
 from kit import connect
+from resource_wire import method_of
 
 from carecloud_async import BadRequestError, ConfigurationError, RetryPolicy
 from carecloud_async.models import (
@@ -32,15 +33,6 @@ def sandbox():
 async def client(sandbox):
     async with connect(sandbox, retry=RetryPolicy(attempts=1)) as client:
         yield client
-
-
-def method_of(client, operation):
-    """The method of a batch, by the dotted name in the table."""
-    family, *parts, name = operation.call.split(".")
-    owner = getattr(client, family)
-    for part in parts:
-        owner = getattr(owner, part)("1")
-    return getattr(owner, name)
 
 
 WRONG = [

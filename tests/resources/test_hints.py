@@ -1,18 +1,17 @@
 """What a method, a field or an argument that does not exist says."""
 
 import copy
-import importlib
 import inspect
 import pickle
 from datetime import datetime
 
 import pytest
 from kit import connect
+from resource_wire import method_of
 
 from carecloud_async import ConfigurationError
 from carecloud_async.models import CardInput, CustomerInput, PersonalInformationInput, VoucherBatchInput
-from carecloud_async.resources.declare import Resource
-from carecloud_async.resources.families import family_modules
+from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -132,35 +131,17 @@ async def test_help_names_the_arguments_of_paging(client):
     assert "    payment_time_from: a datetime, or text like 2026-11-01 18:30:00" in client.purchases.list.__doc__
 
 
-def families():
-    """Every class of operations of the package."""
-    for module in family_modules():
-        importlib.import_module(module)
-    waiting = [Resource]
-    while waiting:
-        cls = waiting.pop()
-        waiting += cls.__subclasses__()
-        if cls.__module__.startswith("carecloud_async."):
-            yield cls
-
-
-def lists_with_paging():
-    """Every declared list that takes paging, and whether it can be sorted."""
-    for method in [one for cls in families() for one in vars(cls).values() if hasattr(one, "declared")]:
-        if "paging" in inspect.signature(method).parameters:
-            yield method, "sort_field" in method.__doc__.partition("Further arguments")[2]
-
-
-def test_every_list_names_the_arguments_of_paging():
+def test_every_list_names_the_arguments_of_paging(client):
     """Editors show the docstring as it is written: it names what `**paging` stands for."""
-    methods = [*lists_with_paging()]
-    assert len(methods) > 90
-    for method, is_sorted in methods:
-        written = method.__doc__.partition("Further arguments")[0]
-        assert ("`sort_field`" in written, "`count`" in written) == (is_sorted, True), method.__qualname__
+    methods = [method_of(client, operation) for operation in OPERATIONS.values() if operation.paged]
+    paged = [method for method in methods if "paging" in inspect.signature(method).parameters]
+    assert len(paged) > 90
+    for method in paged:
+        written, _, added = method.__doc__.partition("Further arguments")
+        assert ("`sort_field`" in written, "`count`" in written) == ("sort_field" in added, True), method
 
 
-def test_names_after_the_dot_are_those_of_the_api():
+def test_names_after_the_dot_are_those_of_the_api(client):
     """A family shows its operations and sub-families, and nothing of how it is built."""
     built = {"as_family", "bulk", "merge_rules", "module", "name", "operations", "path_ids"}
-    assert [cls for cls in families() if built & {*dir(cls)}] == []
+    assert not [one for one in OPERATIONS.values() if built & {*dir(method_of(client, one).__self__)}]
