@@ -14,7 +14,6 @@ from carecloud_async.models import (
     BookingItemInput,
     CustomerInput,
     CustomerSourceInput,
-    ExternalCodeInput,
     PersonalInformationInput,
     TimePeriod,
 )
@@ -178,18 +177,3 @@ async def test_a_customers_source_takes_several_external_ids():
         "customer_source_id": "s",
         "external_ids": ["a", "b"],
     }
-
-
-async def test_a_reservation_keeps_codes_of_other_types():
-    """Setting codes of other systems replaces those of the same types alone; the sandbox does so too."""
-    sandbox = Sandbox(customers=5, records=3)
-    reservations = sandbox.records("product-reservations")
-    ids = [*reservations.ids()]
-    old = [{"external_code_type_id": "till", "value": "1"}, {"external_code_type_id": "shop", "value": "2"}]
-    reservations.update(ids[0], {"external_reservation_codes": old})
-    async with connect(sandbox) as client:
-        await client.product_reservations.set_product_reservation_external_codes(
-            product_reservation_id=ids[0],
-            external_reservation_codes=[ExternalCodeInput(external_code_type_id="shop", value="3")],
-        )
-    assert reservations.record(ids[0])["external_reservation_codes"] == [old[0], old[1] | {"value": "3"}]
