@@ -56,17 +56,19 @@ def _with_key(run: Finished, row: Row, world: World) -> list[tuple[str, Json]]:
     if run.kind.family == "customers" and match in beside:
         owners = {
             one["customer_id"]
-            for one in _before(run, beside[match], world)
+            for one in _before(run, beside[match], world, match, key)
             if normal(one[match]) == key and one.get("customer_source_id", SOURCE) == SOURCE
         }
-        return [(one["customer_id"], one) for one in _before(run, "customers", world) if one["customer_id"] in owners]
+        found = [(owner, world.version_at("customers", owner, run.began)) for owner in sorted(owners, key=str)]
+        return [(owner, one) for owner, one in found if one is not None]
     path = run.kind.columns[match]
-    records = _before(run, run.kind.family, world)
+    records = _before(run, run.kind.family, world, path, key)
     return [(next(iter(one.values())), one) for one in records if normal(at_path(one, path)) == key]
 
 
-def _before(run: Finished, family: str, world: World) -> list[Json]:
-    found = [world.version_at(family, one, run.began) for one in world.history[family]]
+def _before(run: Finished, family: str, world: World, path: str, value: str) -> list[Json]:
+    """Return the records as they were when a run began, of those that ever had a value in a field."""
+    found = [world.version_at(family, one, run.began) for one in world.had(family, path, [value])]
     return [one for one in found if one is not None]
 
 
@@ -86,7 +88,7 @@ def _has_all(run: Finished, row: Row, record_id: str, record: Json, world: World
             one["customer_id"] == record_id
             and normal(one[field]) == normal(value)
             and one.get("property_id", "") == property_id
-            for one in _before(run, family, world)
+            for one in _before(run, family, world, field, value)
         )
         for family, field, property_id, value in parts
         if value

@@ -176,14 +176,7 @@ def _was_made_by(run: Finished, record_id: str, world: World) -> bool:
 
 def _with_key(run: Finished, row: Row, world: World) -> list[str]:
     path = run.kind.columns[run.kind.match or ""]
-    return [
-        record_id
-        for record_id, versions in world.history[run.kind.family].items()
-        if any(
-            one.values is not None and normal(at_path(one.values, path)) == normal(run.kind.key_of(row))
-            for one in versions
-        )
-    ]
+    return world.had(run.kind.family, path, [run.kind.key_of(row)])
 
 
 def _had_values(run: Finished, row: Row, record_id: str, world: World) -> bool:

@@ -32,7 +32,7 @@ from benchmarks.simulate.world import World
 
 __all__ = ["Played", "play"]
 
-#: Virtual seconds and steps after which a simulation counts as hanging.
+#: Virtual seconds, and steps within a virtual hour, after which a simulation counts as hanging.
 _END: Final = 4 * 86400.0
 _MOST_PASSES: Final = 400_000
 #: Seconds after the last actor's end, in which late writes take effect.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -123,7 +123,7 @@ class Server:
         """Answer a GET; return the answer, and what an observer of it needs: the ids and what was hidden."""
         family = _LISTS.get(path)
         if family is not None:
-            return self._list(family, self._all(family), query, hides=hides)
+            return self._list(family, self._candidates(family, query), query, hides=hides)
         if path.endswith("/segment-records"):
             members = [{"customer_id": one["customer_id"]} for one in self._all("segment_records")]
             return Answer(status=200, data={"segment_records": members, "total_items": len(members)}), {}
@@ -139,12 +139,20 @@ class Server:
             return Answer(status=404), {}
         return Answer(status=200, data=record), {}
 
-    def _all(self, family: str) -> list[Json]:
-        """Return the records that reads show."""
+    def _candidates(self, family: str, query: Query) -> list[Json]:
+        """Return the records that reads show, but those that never had a value that a filter asks for."""
+        for name, path in _FILTERS[family].items():
+            if name in query:
+                return self._all(family, self.world.had(family, path, query[name]))
+        return self._all(family)
+
+    def _all(self, family: str, ids: Sequence[str] | None = None) -> list[Json]:
+        """Return the records that reads show, or some of them."""
         world = self.world
         if self.shows is None or not family:
-            return [*world.records.get(family, {}).values()]
-        shown = [world.version_at(family, record_id, self.shows) for record_id in world.history[family]]
+            records = world.records.get(family, {})
+            return [*records.values()] if ids is None else [records[one] for one in ids if one in records]
+        shown = [world.version_at(family, one, self.shows) for one in (world.history[family] if ids is None else ids)]
         return [one for one in shown if one is not None]
 
     def _list(self, family: str, records: list[Json], query: Query, *, hides: bool) -> tuple[Answer, Json]:
@@ -258,7 +266,7 @@ class Server:
         for family in ("customers", "cards", "purchases"):
             for path in FAMILIES[family].keys:
                 key = normal(at_path(_sent(family, entry), path))
-                if key and any(normal(at_path(one, path)) == key for one in self.world.records[family].values()):
+                if key and self._with_key(family, path, key):
                     raise RefusedError(path, "not_unique")
 
     def _sell(self, body: Json, entry: Entry) -> Answer:
@@ -308,10 +316,14 @@ class Server:
     def _known(self, family: str, record: Json) -> Json:
         for path in FAMILIES[family].keys:
             value = normal(record.get(path))
-            for one in self.world.records[family].values():
-                if value and normal(one.get(path)) == value:
-                    return one
+            if value and (known := self._with_key(family, path, value)):
+                return known[0]
         return {}
+
+    def _with_key(self, family: str, path: str, key: str) -> list[Json]:
+        records = self.world.records[family]
+        candidates = [records[one] for one in self.world.had(family, path, [key]) if one in records]
+        return [one for one in candidates if normal(at_path(one, path)) == key]
 
 
 def _sent(family: str, entry: Entry) -> Json:

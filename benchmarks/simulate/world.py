@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -64,7 +64,7 @@ def at_path(record: Mapping[str, Any], path: str) -> Any:
     """Return the value of a dotted field; `None` if it is not there."""
     value: Any = record
     for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
+        value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
@@ -154,6 +154,9 @@ class World:
     records: dict[str, dict[str, Json]] = field(factory=lambda: {name: {} for name in FAMILIES})
     history: dict[str, dict[str, list[Version]]] = field(factory=lambda: {name: {} for name in FAMILIES})
     _count: int = 0
+    _places: dict[tuple[str, str], int] = field(factory=dict)
+    #: Of a family and a dotted field that was asked for: value → the records that ever had it.
+    _index: dict[tuple[str, str], dict[str, set[str]]] = field(factory=dict)
 
     def tell(self, reasons: str, *keys: str) -> None:
         """Note what a program was told of a write: the records, or else the keys, that are there more than once.
@@ -217,12 +220,28 @@ class World:
             sent_at=self.now() if entry is None else entry.sent_at,
         )
         versions.append(version)
+        self._places.setdefault((family, record_id), len(self._places))
+        for (indexed, path), records in self._index.items():
+            if indexed == family and values is not None:
+                records.setdefault(normal(at_path(values, path)), set()).add(record_id)
         if entry is not None:
             entry.ids = (*entry.ids, record_id)
         if entry is None and by != "beginning":
             what = "deletes" if values is None else "creates" if len(versions) == 1 else "changes"
             keys = () if values is None else tuple(self.keys_of(family, values))
             self.story.tell(by, f"{what} {FAMILIES[family].one} {record_id} {', '.join(keys)}", record_id, *keys)
+
+    def had(self, family: str, path: str, values: Iterable[object]) -> list[str]:
+        """Return the ids of the records that ever had one of some values in a dotted field, in their order."""
+        index = self._index.get((family, path))
+        if index is None:
+            self._index[family, path] = index = {}
+            for record_id, versions in self.history[family].items():
+                for one in versions:
+                    if one.values is not None:
+                        index.setdefault(normal(at_path(one.values, path)), set()).add(record_id)
+        ids = set[str]().union(*(index.get(normal(value), ()) for value in values))
+        return sorted(ids, key=lambda record_id: self._places[family, record_id])
 
     def keys_of(self, family: str, record: Mapping[str, Any]) -> Iterator[str]:
         """Yield the values of the keys of a record."""
