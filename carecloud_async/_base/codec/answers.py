@@ -193,13 +193,13 @@ def structure(value: Any, into: type[T]) -> T:
     return mend(value, into)
 
 
-def mend(value: Any, into: type[T]) -> T:
-    """Build a model from plain values by the tolerant rules; see `structure`."""
-    return cast("T", _mending()(value, into))
+def mend(value: Any, into: type[T], *, problem: str = "") -> T:
+    """Build a model from plain values by the tolerant rules; see `structure`, and `misfits` for the problem."""
+    return cast("T", _mending()(value, into, problem=problem))
 
 
 @typed_cache
-def _mending() -> Callable[[Any, Any], Any]:
+def _mending() -> Callable[..., Any]:
     from carecloud_async._base.codec import misfits  # a start has nothing to mend: imported on first use
 
     return partial(misfits.structure, otherwise=_by_cattrs)

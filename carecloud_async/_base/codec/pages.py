@@ -374,19 +374,20 @@ def _read(raws: Raws, into: type[T]) -> tuple[list[T], int]:
     reading = map(_refuse if decoder is None else decoder.decode, raws)
     misfits = 0
     while len(items) < len(raws) - misfits * _MISFIT_COST:
-        if not _extend(items, reading):
-            items.append(mend(load(raws[len(items)]), into))
+        problem = _extend(items, reading)
+        if problem is not None:
+            items.append(mend(load(raws[len(items)]), into, problem=problem))
             misfits += 1
     return items, misfits
 
 
-def _extend(items: list[T], reading: Iterator[T]) -> bool:
-    """Append the records up to one that is refused; return whether none was."""
+def _extend(items: list[T], reading: Iterator[T]) -> str | None:
+    """Append the records up to one that is refused; return why it was, or `None`."""
     try:
         items.extend(reading)
-    except REFUSED:
-        return False
-    return True
+    except REFUSED as error:
+        return str(error)  # not the error itself: its traceback would keep the page
+    return None
 
 
 def _refuse(_raw: bytes | msgspec.Raw) -> Any:
